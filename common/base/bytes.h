@@ -1,0 +1,33 @@
+// Integers from and to bytes, and a reading cursor with a sticky error. No I/O, no allocation.
+#ifndef HW_BYTES_H
+#define HW_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+uint16_t be16_get(const uint8_t *p);
+uint32_t be24_get(const uint8_t *p);
+uint32_t be32_get(const uint8_t *p);
+uint64_t be64_get(const uint8_t *p);
+void be16_put(uint8_t *p, uint16_t v);
+void be24_put(uint8_t *p, uint32_t v); // the low 24 bits
+void be32_put(uint8_t *p, uint32_t v);
+void be64_put(uint8_t *p, uint64_t v);
+
+// True when data[0..len) is well-formed UTF-8 (no surrogates, no overlong forms); *ret_control tells whether it holds a
+// control character (U+0000..1F, U+7F..9F). ret_control may be NULL.
+bool utf8_is_valid(const uint8_t *data, size_t len, bool *ret_control);
+
+// An id as the contract has it: 1..max bytes of UTF-8 without control characters (users, devices, tags: max 64).
+bool id_is_valid(const char *id, size_t len, size_t max);
+
+// [a-z0-9][a-z0-9_-]{0,31}
+bool product_name_is_valid(const char *name, size_t len);
+
+// Lower-case hex. out holds 2*len+1 bytes.
+void hex_encode(const uint8_t *data, size_t len, char *out);
+// Exactly 2*len hex digits into out[len]; false otherwise.
+bool hex_decode(const char *hex, size_t hex_len, uint8_t *out, size_t len);
+
+#endif
