@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what Hawser needs to be built, tested and run on Debian 12: packages by name, nothing else.
+# Does nothing when all are there. `deploy/setup.sh run` installs only what the finished daemons need.
+set -euo pipefail
+
+run_packages=(
+    libhiredis0.14 libprotobuf-c1 libyaml-0-2 libmicrohttpd12 libjansson4 libjwt0 libssl3
+    libcurl4 libjemalloc2 ca-certificates curl
+)
+build_packages=(
+    build-essential cmake ninja-build pkg-config clang clang-format libclang-rt-14-dev
+    libhiredis-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libyaml-dev
+    libmicrohttpd-dev libjansson-dev libjwt-dev libssl-dev libcurl4-openssl-dev uthash-dev
+    libjemalloc-dev check redis-server jq
+    python3 python3-pytest python3-protobuf python3-redis python3-jwt python3-yaml
+    python3-requests python3-jsonschema python3-hypothesis python3-websockets
+    docker.io docker-compose debootstrap iproute2
+)
+packages=("${run_packages[@]}")
+[ "${1:-}" = run ] || packages+=("${build_packages[@]}")
+
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' \
+        || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+sudo=()
+[ "$(id -u)" -eq 0 ] || sudo=(sudo)
+echo "setup: installing ${missing[*]}"
+# A service that a package would start is none of ours: every server a test needs is started by the test.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null
+    "${sudo[@]}" chmod +x "$policy"
+    trap '"${sudo[@]}" rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+"${sudo[@]}" apt-get update -qq
+"${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
