@@ -10,8 +10,8 @@ enum { BOUND_SLACK = 64 };
 
 struct ranked {
     const Hawser__Internal__Member *room;
-    uint64_t score;      // rendezvous hash: higher is better
-    uint32_t penalty;    // lower is better, before the score
+    uint64_t score;   // rendezvous hash: higher is better
+    uint32_t penalty; // lower is better, before the score
 };
 
 static bool transport_fits(const Hawser__V1__Locate *ask,
@@ -46,10 +46,11 @@ static bool endpoint_usable(const Hawser__V1__Locate *ask,
     return transport_fits(ask, endpoint) && !endpoint_failed(ask, endpoint);
 }
 
-// The region of a failed endpoint is avoided where there is another: it may be the region that is cut off. Clients may leave the
-// idc out, so it is looked up by the endpoint too.
-static bool in_failed_idc(const Hawser__V1__Locate *ask, const Hawser__Internal__Member *const *rooms,
-                          int rooms_len, const char *idc) {
+// The region of a failed endpoint is avoided where there is another: it may be the region that is
+// cut off. Clients may leave the idc out, so it is looked up by the endpoint too.
+static bool in_failed_idc(const Hawser__V1__Locate *ask,
+                          const Hawser__Internal__Member *const *rooms, int rooms_len,
+                          const char *idc) {
     if (idc[0] == '\0')
         return false;
     for (size_t i = 0; i < ask->n_failed; i++)
@@ -65,7 +66,8 @@ static bool in_failed_idc(const Hawser__V1__Locate *ask, const Hawser__Internal_
     return false;
 }
 
-static bool has_usable_endpoint(const Hawser__V1__Locate *ask, const Hawser__Internal__Member *room) {
+static bool has_usable_endpoint(const Hawser__V1__Locate *ask,
+                                const Hawser__Internal__Member *room) {
     for (size_t e = 0; e < room->n_endpoint; e++)
         if (endpoint_usable(ask, room->endpoint[e]))
             return true;
@@ -77,7 +79,8 @@ static bool room_takes_clients(const Hawser__Internal__Member *room) {
            (room->sessions_max == 0 || room->sessions < room->sessions_max);
 }
 
-static uint64_t rendezvous_score(const Hawser__V1__Locate *ask, const Hawser__Internal__Member *room) {
+static uint64_t rendezvous_score(const Hawser__V1__Locate *ask,
+                                 const Hawser__Internal__Member *room) {
     static const uint8_t key[16] = "hawser-locate-1";
     struct buf name = BUF_EMPTY;
     // NUL-separated, so that no two triples give the same bytes.
@@ -97,7 +100,8 @@ static bool ranks_before(const struct ranked *a, const struct ranked *b) {
     return strcmp(a->room->id, b->room->id) < 0;
 }
 
-// Keeps the best CHOOSE_MAX * 2 sorted: more are never needed to fill a scattered list, and the work stays linear in rooms.
+// Keeps the best CHOOSE_MAX * 2 sorted: more are never needed to fill a scattered list, and the
+// work stays linear in rooms.
 enum { RANKED_MAX = CHOOSE_MAX * 2 };
 
 static int rank_insert(struct ranked *list, int len, struct ranked candidate) {
@@ -141,7 +145,8 @@ struct picking {
     int count, want;
 };
 
-static bool already_chosen(const struct picking *p, const Hawser__Internal__MemberEndpoint *endpoint,
+static bool already_chosen(const struct picking *p,
+                           const Hawser__Internal__MemberEndpoint *endpoint,
                            const Hawser__Internal__Member *room, bool by_host) {
     for (int i = 0; i < p->count; i++) {
         const Hawser__Internal__MemberEndpoint *other = p->out[i].endpoint;
@@ -153,8 +158,8 @@ static bool already_chosen(const struct picking *p, const Hawser__Internal__Memb
     return false;
 }
 
-// One pass over the ranking: takes at most one endpoint of each room that is new by host (or by host and port), and with new_room
-// only of rooms not yet in the list.
+// One pass over the ranking: takes at most one endpoint of each room that is new by host (or by
+// host and port), and with new_room only of rooms not yet in the list.
 static void pick_pass(struct picking *p, const struct ranked *ranked, int len, bool new_room,
                       bool new_host) {
     for (int i = 0; i < len; i++) {

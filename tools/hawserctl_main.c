@@ -1,7 +1,8 @@
 // hawserctl: administers a cluster over the center's HTTP API, and writes a first configuration.
 //
-// Every command is a row of `commands`; all but `init` are one HTTP call whose JSON answer is printed. The center and the key come
-// from --center and --key, or from HAWSER_CENTER and HAWSER_KEY, or from a trial cluster's folder (--dir D: D/cluster.json).
+// Every command is a row of `commands`; all but `init` are one HTTP call whose JSON answer is
+// printed. The center and the key come from --center and --key, or from HAWSER_CENTER and
+// HAWSER_KEY, or from a trial cluster's folder (--dir D: D/cluster.json).
 #include <argp.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -11,16 +12,16 @@
 #include <unistd.h>
 
 #include "buf.h"
-#include "crypto.h"
 #include "bytes.h"
+#include "crypto.h"
 
 enum { ARGS_MAX = 16 };
 enum { OPT_BASE64 = 256, OPT_TTL, OPT_TAGS, OPT_DEVICE, OPT_CLASS, OPT_ALL, OPT_IDEMPOTENCY };
 
 struct options {
-    const char *center, *key, *dir;                             // borrowed from argv or the environment
-    const char *device, *tags, *class_name, *idempotency_key;   // likewise
-    long ttl_s;                                                 // -1 = not given
+    const char *center, *key, *dir; // borrowed from argv or the environment
+    const char *device, *tags, *class_name, *idempotency_key; // likewise
+    long ttl_s;                                               // -1 = not given
     bool all, base64;
     const char *args[ARGS_MAX];
     int arg_count;
@@ -42,7 +43,8 @@ static const struct argp_option option_table[] = {
     {"class", OPT_CLASS, "CLASS", 0, "push: live or stored", 0},
     {"all", OPT_ALL, NULL, 0, "push: to everyone (PRODUCT PAYLOAD)", 0},
     {"base64", OPT_BASE64, NULL, 0, "push: the payload is base64", 0},
-    {"idempotency-key", OPT_IDEMPOTENCY, "KEY", 0, "push: one message however often it is called", 0},
+    {"idempotency-key", OPT_IDEMPOTENCY, "KEY", 0, "push: one message however often it is called",
+     0},
     {0},
 };
 
@@ -50,15 +52,33 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     char *end = NULL;
     switch (key) {
-    case 'c': o->center = arg; return 0;
-    case 'k': o->key = arg; return 0;
-    case 'd': o->dir = arg; return 0;
-    case OPT_DEVICE: o->device = arg; return 0;
-    case OPT_TAGS: o->tags = arg; return 0;
-    case OPT_CLASS: o->class_name = arg; return 0;
-    case OPT_IDEMPOTENCY: o->idempotency_key = arg; return 0;
-    case OPT_ALL: o->all = true; return 0;
-    case OPT_BASE64: o->base64 = true; return 0;
+    case 'c':
+        o->center = arg;
+        return 0;
+    case 'k':
+        o->key = arg;
+        return 0;
+    case 'd':
+        o->dir = arg;
+        return 0;
+    case OPT_DEVICE:
+        o->device = arg;
+        return 0;
+    case OPT_TAGS:
+        o->tags = arg;
+        return 0;
+    case OPT_CLASS:
+        o->class_name = arg;
+        return 0;
+    case OPT_IDEMPOTENCY:
+        o->idempotency_key = arg;
+        return 0;
+    case OPT_ALL:
+        o->all = true;
+        return 0;
+    case OPT_BASE64:
+        o->base64 = true;
+        return 0;
     case OPT_TTL:
         o->ttl_s = strtol(arg, &end, 10);
         if (*arg == '\0' || *end != '\0' || o->ttl_s < 0)
@@ -69,7 +89,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
             argp_error(state, "too many arguments");
         o->args[o->arg_count++] = arg;
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -129,7 +150,8 @@ static void print_answer(const struct buf *answer, long status) {
     }
 }
 
-// One call; prints the answer. body is consumed, NULL for none. Returns the exit code: 0 for 2xx, else 1.
+// One call; prints the answer. body is consumed, NULL for none. Returns the exit code: 0 for 2xx,
+// else 1.
 static int call(struct options *o, const char *method, struct buf *path, json_t *body) {
     struct buf url = BUF_EMPTY, header = BUF_EMPTY, answer = BUF_EMPTY;
     buf_printf(&url, "http://%s%s", o->center, buf_cstr(path));
@@ -273,15 +295,16 @@ static int run_init(struct options *o) {
         fprintf(stderr, "hawserctl: %s: %s\n", file, strerror(errno));
         return 1;
     }
-    int written = dprintf(fd,
-                          "# Hawser's configuration: one file for the whole cluster. docs/CONFIG.md has every key.\n"
-                          "cluster:\n"
-                          "  secrets: [%s]\n"
-                          "  admin_keys: [hwa_%s]\n"
-                          "  registers: [\"127.0.0.1:7400\"]\n"
-                          "redis:\n"
-                          "  url: redis://127.0.0.1:6379\n",
-                          secret, admin);
+    int written = dprintf(
+        fd,
+        "# Hawser's configuration: one file for the whole cluster. docs/CONFIG.md has every key.\n"
+        "cluster:\n"
+        "  secrets: [%s]\n"
+        "  admin_keys: [hwa_%s]\n"
+        "  registers: [\"127.0.0.1:7400\"]\n"
+        "redis:\n"
+        "  url: redis://127.0.0.1:6379\n",
+        secret, admin);
     int failed = written < 0 || close(fd) != 0;
     if (failed)
         fprintf(stderr, "hawserctl: %s: %s\n", file, strerror(errno));
@@ -311,11 +334,16 @@ static const struct command *command_find(const struct options *o) {
 }
 
 int main(int argc, char **argv) {
-    static const struct argp parser = {option_table, parse_option, "COMMAND [ARGS]",
+    static const struct argp parser = {option_table,
+                                       parse_option,
+                                       "COMMAND [ARGS]",
                                        "Administers a Hawser cluster."
                                        "\vCommands: init, cluster, product, token, push, user.",
-                                       NULL, NULL, NULL};
-    struct options o = {.ttl_s = -1, .center = getenv("HAWSER_CENTER"), .key = getenv("HAWSER_KEY")};
+                                       NULL,
+                                       NULL,
+                                       NULL};
+    struct options o = {
+        .ttl_s = -1, .center = getenv("HAWSER_CENTER"), .key = getenv("HAWSER_KEY")};
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     const struct command *command = command_find(&o);
     if (!command)

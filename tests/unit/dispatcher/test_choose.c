@@ -1,4 +1,5 @@
-// The dispatcher's choice of rooms: stable for a device, scattered, bounded by load, and free of what is drained, full or failed.
+// The dispatcher's choice of rooms: stable for a device, scattered, bounded by load, and free of
+// what is drained, full or failed.
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,8 @@ START_TEST(test_only_devices_of_a_lost_room_move) {
 }
 END_TEST
 
-// Draining, unready and full rooms, endpoints that failed, and transports that do not fit are never named.
+// Draining, unready and full rooms, endpoints that failed, and transports that do not fit are never
+// named.
 START_TEST(test_left_out) {
     members[0].draining = 1;
     members[1].unhealthy = (char *)(uintptr_t) "no register answers";

@@ -1,0 +1,86 @@
+#include "crypto.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sys/random.h>
+
+void crypto_random(void *out, size_t len) {
+    uint8_t *at = out;
+    while (len > 0) {
+        ssize_t got = getrandom(at, len, 0);
+        if (got < 0 && errno != EINTR)
+            abort();
+        if (got > 0) {
+            at += got;
+            len -= (size_t)got;
+        }
+    }
+}
+
+void crypto_sha256(const void *data, size_t len, uint8_t out[32]) {
+    if (EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) != 1)
+        abort();
+}
+
+void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+                        uint8_t out[32]) {
+    if (key_len > INT32_MAX || !HMAC(EVP_sha256(), key, (int)key_len, data, len, out, NULL))
+        abort();
+}
+
+bool crypto_equal(const void *a, const void *b, size_t len) {
+    return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+static uint64_t rotate_left(uint64_t v, int bits) {
+    return v << bits | v >> (64 - bits);
+}
+
+static uint64_t le64_get(const uint8_t *p, size_t len) {
+    uint64_t v = 0;
+    for (size_t i = 0; i < len; i++)
+        v |= (uint64_t)p[i] << (8 * i);
+    return v;
+}
+
+static void sip_rounds(uint64_t v[4], int rounds) {
+    while (rounds-- > 0) {
+        v[0] += v[1];
+        v[1] = rotate_left(v[1], 13) ^ v[0];
+        v[0] = rotate_left(v[0], 32);
+        v[2] += v[3];
+        v[3] = rotate_left(v[3], 16) ^ v[2];
+        v[0] += v[3];
+        v[3] = rotate_left(v[3], 21) ^ v[0];
+        v[2] += v[1];
+        v[1] = rotate_left(v[1], 17) ^ v[2];
+        v[2] = rotate_left(v[2], 32);
+    }
+}
+
+static void sip_word(uint64_t v[4], uint64_t word) {
+    v[3] ^= word;
+    sip_rounds(v, 2);
+    v[0] ^= word;
+}
+
+uint64_t siphash(const uint8_t key[16], const void *data, size_t len) {
+    const uint8_t *at = data;
+    uint64_t k0 = le64_get(key, 8), k1 = le64_get(key + 8, 8);
+    uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u,
+                     k1 ^ 0x7465646279746573u};
+    size_t left = len;
+    for (; left >= 8; left -= 8, at += 8)
+        sip_word(v, le64_get(at, 8));
+    sip_word(v, (uint64_t)len << 56 | (left > 0 ? le64_get(at, left) : 0));
+    v[2] ^= 0xff;
+    sip_rounds(v, 4);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint32_t bucket_of_user(const char *user, size_t len) {
+    static const uint8_t key[16] = {0};
+    return (uint32_t)(siphash(key, user, len) & 1023);
+}
