@@ -1,4 +1,5 @@
-// Addresses as text: "host:port", "[v6]:port", "unix:///path", and listen specs whose port may be a range or 0.
+// Addresses as text: "host:port", "[v6]:port", "unix:///path", and listen specs whose port may be a
+// range or 0.
 #ifndef HW_ADDR_H
 #define HW_ADDR_H
 
@@ -15,13 +16,17 @@ struct host_port {
     uint16_t port_last;      // = port unless a range was given
 };
 
-// "host:port", "host:first-last", "[::1]:port", ":port" (all addresses), "host" when port_optional. 0 or -EINVAL.
+// "host:port", "host:first-last", "[::1]:port", ":port" (all addresses), "host" when port_optional.
+// 0 or -EINVAL.
 int host_port_parse(const char *text, bool port_optional, struct host_port *ret_hp) HW_MUST_CHECK;
-void host_port_format(const char *host, uint16_t port, char *out, size_t out_len); // brackets a v6 host
+void host_port_format(const char *host, uint16_t port, char *out,
+                      size_t out_len); // brackets a v6 host
 
-// Only numeric hosts (and "" or "*" = all IPv4 addresses... of this machine); -EINVAL for names: those go through os_resolve.
+// Only numeric hosts (and "" or "*" = all IPv4 addresses... of this machine); -EINVAL for names:
+// those go through os_resolve.
 int sock_addr_parse(const char *host, uint16_t port, struct sock_addr *ret_addr) HW_MUST_CHECK;
-void sock_addr_format(const struct sock_addr *a, char *out, size_t out_len); // "127.0.0.1:7200"; 64 bytes hold any
+void sock_addr_format(const struct sock_addr *a, char *out,
+                      size_t out_len); // "127.0.0.1:7200"; 64 bytes hold any
 uint16_t sock_addr_port(const struct sock_addr *a);
 
 #endif

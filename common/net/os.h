@@ -1,7 +1,8 @@
-// The seam to the operating system: everything the loop, streams and listeners ask of it, and nothing else in common/,
-// room/, center/ and the other daemons' cores may ask the kernel for sockets or time. Chosen at link time: os_linux.c for
-// real processes, tests/sim for the simulation, where one `struct os` is one simulated process. All sockets are
-// non-blocking and close-on-exec. Functions that fail return a negative errno.
+// The seam to the operating system: everything the loop, streams and listeners ask of it, and
+// nothing else in common/, room/, center/ and the other daemons' cores may ask the kernel for
+// sockets or time. Chosen at link time: os_linux.c for real processes, tests/sim for the
+// simulation, where one `struct os` is one simulated process. All sockets are non-blocking and
+// close-on-exec. Functions that fail return a negative errno.
 #ifndef HW_OS_H
 #define HW_OS_H
 
@@ -28,42 +29,58 @@ struct os_event {
     uint32_t events; // OS_READABLE | OS_WRITABLE | OS_HANGUP
 };
 
-struct os *os_new(void);          // the real kernel; epoll, a wake-up eventfd. Aborts when that is impossible.
+struct os *
+os_new(void); // the real kernel; epoll, a wake-up eventfd. Aborts when that is impossible.
 void os_free(struct os *os);
 
-uint64_t os_now_ms(struct os *os);  // CLOCK_BOOTTIME, ms: for intervals, deadlines and leases; counts time asleep
+uint64_t os_now_ms(
+    struct os *os); // CLOCK_BOOTTIME, ms: for intervals, deadlines and leases; counts time asleep
 uint64_t os_now_us(struct os *os);  // the same clock, us
 uint64_t os_wall_ms(struct os *os); // CLOCK_REALTIME, ms since 1970; may step
 uint64_t os_random(struct os *os);  // a seed
 
-// Waits at most timeout_ms (0 = poll, negative = for ever); returns the number of events, 0 on time-out or a wake-up.
+// Waits at most timeout_ms (0 = poll, negative = for ever); returns the number of events, 0 on
+// time-out or a wake-up.
 int os_wait(struct os *os, struct os_event *events, int max, int timeout_ms);
-void os_wake(struct os *os);        // makes a waiting os_wait return; the one call that another thread may make
+void os_wake(
+    struct os *os); // makes a waiting os_wait return; the one call that another thread may make
 
 int os_watch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) HW_MUST_CHECK; // adds
-int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) HW_MUST_CHECK; // changes
+int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events,
+               bool edge) HW_MUST_CHECK; // changes
 void os_unwatch(struct os *os, int fd);
 
-int os_connect(struct os *os, const struct sock_addr *to) HW_MUST_CHECK; // a fd that becomes writable when connected or failed
-int os_connect_result(struct os *os, int fd) HW_MUST_CHECK;              // 0 or why it failed
+int os_connect(struct os *os, const struct sock_addr *to)
+    HW_MUST_CHECK; // a fd that becomes writable when connected or failed
+int os_connect_result(struct os *os, int fd) HW_MUST_CHECK; // 0 or why it failed
 // backlog 4096, SO_REUSEADDR; a UNIX path is unlinked first. *ret_bound is what the kernel chose.
 int os_listen(struct os *os, const struct sock_addr *at, struct sock_addr *ret_bound) HW_MUST_CHECK;
-int os_accept(struct os *os, int fd, struct sock_addr *ret_peer) HW_MUST_CHECK; // fd, or -EAGAIN, -EMFILE, ...
-// Bytes read (0 = the peer ended) or written, or -EAGAIN, -ECONNRESET, ... Writes never raise SIGPIPE.
+int os_accept(struct os *os, int fd,
+              struct sock_addr *ret_peer) HW_MUST_CHECK; // fd, or -EAGAIN, -EMFILE, ...
+// Bytes read (0 = the peer ended) or written, or -EAGAIN, -ECONNRESET, ... Writes never raise
+// SIGPIPE.
 ssize_t os_read(struct os *os, int fd, void *out, size_t len) HW_MUST_CHECK;
 ssize_t os_writev(struct os *os, int fd, const struct iovec *iov, int count) HW_MUST_CHECK;
+// The other end of a connected socket; all zero when it is not connected (any more).
+void os_peer(struct os *os, int fd, struct sock_addr *ret_peer);
 void os_shutdown_write(struct os *os, int fd);
 void os_close(struct os *os, int fd);
-int os_unsent(struct os *os, int fd);  // bytes that the peer's kernel has not acknowledged (SIOCOUTQ), or a negative errno
+int os_unsent(
+    struct os *os,
+    int fd); // bytes that the peer's kernel has not acknowledged (SIOCOUTQ), or a negative errno
 
-// Resolves a name without blocking the caller (a thread of its own in os_linux.c). done runs in os_wait's thread, from
-// os_wait, exactly once, never before this returns. count 0 = failed. Cancelled by os_resolve_cancel (done never runs).
+// Resolves a name without blocking the caller (a thread of its own in os_linux.c). done runs in
+// os_wait's thread, from os_wait, exactly once, never before this returns. count 0 = failed.
+// Cancelled by os_resolve_cancel (done never runs).
 typedef void os_resolved_fn(void *arg, int error, const struct sock_addr *addrs, int count);
-struct os_resolve *os_resolve(struct os *os, const char *host, uint16_t port, os_resolved_fn *done, void *arg);
+struct os_resolve *os_resolve(struct os *os, const char *host, uint16_t port, os_resolved_fn *done,
+                              void *arg);
 void os_resolve_cancel(struct os *os, struct os_resolve *r);
 
-// Signals as events: SIGTERM, SIGINT, SIGHUP (and SIGCHLD with os_linux.c) are blocked and read from a signalfd.
+// Signals as events: SIGTERM, SIGINT, SIGHUP (and SIGCHLD with os_linux.c) are blocked and read
+// from a signalfd.
 typedef void os_signal_fn(void *arg, int signal_number);
-void os_signals(struct os *os, os_signal_fn *handler, void *arg); // handler runs from os_wait; NULL stops
+void os_signals(struct os *os, os_signal_fn *handler,
+                void *arg); // handler runs from os_wait; NULL stops
 
 #endif

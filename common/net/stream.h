@@ -1,12 +1,15 @@
 // A byte stream (TCP or UNIX socket) in the loop, and listeners that make them.
 //
-//   connecting --connected--> open --stream_end / peer's end / error--> closing --end of iteration--> gone
+//   connecting --connected--> open --stream_end / peer's end / error--> closing --end of
+//   iteration--> gone
 //
-// Reading: bytes come from a buffer that all streams of the loop share; what on_data does not consume is kept per stream (and only then
-// does the stream own memory) and presented again with more behind it. Writing is optimistic: straight to the kernel; only what it would not take
-// is kept. A stream at rest has no buffers. Closing is deferred: on_closed is the last call, at the end of the iteration; until
-// then the struct stays valid and every call on it is harmless.
-// A stream reads at most 64 KiB per wake-up before others get their turn (the rest continues in the same iteration's next round).
+// Reading: bytes come from a buffer that all streams of the loop share; what on_data does not
+// consume is kept per stream (and only then does the stream own memory) and presented again with
+// more behind it. Writing is optimistic: straight to the kernel; only what it would not take is
+// kept. A stream at rest has no buffers. Closing is deferred: on_closed is the last call, at the
+// end of the iteration; until then the struct stays valid and every call on it is harmless. A
+// stream reads at most 64 KiB per wake-up before others get their turn (the rest continues in the
+// same iteration's next round).
 #ifndef HW_STREAM_H
 #define HW_STREAM_H
 
@@ -21,50 +24,62 @@ struct stream;
 
 struct stream_ops {
     void (*on_connected)(void *owner, struct stream *s); // outgoing only; NULL if not needed
-    // data[0..len), len >= 1. Returns how many bytes are done with (0..len); the rest stays and is presented again when more has come.
-    // keep_max bounds the rest: a stream whose unconsumed rest would pass it ends with -HW_ETOOBIG.
+    // data[0..len), len >= 1. Returns how many bytes are done with (0..len); the rest stays and is
+    // presented again when more has come. keep_max bounds the rest: a stream whose unconsumed rest
+    // would pass it ends with -HW_ETOOBIG.
     size_t (*on_data)(void *owner, struct stream *s, const uint8_t *data, size_t len);
-    void (*on_writable)(void *owner, struct stream *s);  // the kernel takes bytes again after it did not and nothing is held; may be NULL
-    void (*on_closed)(void *owner, struct stream *s, int error); // 0 = ended in order by either side, else negative; s is freed after it
+    void (*on_writable)(void *owner, struct stream *s); // the kernel takes bytes again after it did
+                                                        // not and nothing is held; may be NULL
+    void (*on_closed)(
+        void *owner, struct stream *s,
+        int error); // 0 = ended in order by either side, else negative; s is freed after it
     size_t keep_max;
 };
 
-// Connects to an address; on_connected or on_closed follows, never before this returns. NULL when out of descriptors (ret_error).
-// ops is borrowed and outlives the stream (a static table); owner likewise lives until on_closed.
-struct stream *stream_connect(struct loop *l, const struct sock_addr *to, const struct stream_ops *ops, void *owner, int *ret_error);
+// Connects to an address; on_connected or on_closed follows, never before this returns. NULL when
+// out of descriptors (ret_error). ops is borrowed and outlives the stream (a static table); owner
+// likewise lives until on_closed.
+struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
+                              const struct stream_ops *ops, void *owner, int *ret_error);
 
-void stream_set_owner(struct stream *s, const struct stream_ops *ops, void *owner); // hand it on, also from inside on_data
+void stream_set_owner(struct stream *s, const struct stream_ops *ops,
+                      void *owner); // hand it on, also from inside on_data
 void *stream_owner(const struct stream *s);
 struct loop *stream_loop(const struct stream *s);
 void stream_peer(const struct stream *s, struct sock_addr *ret_peer);
 
-// Gives bytes to the kernel and returns how many it took: 0 when some are held, when it takes none now, or when the stream is closing.
-// When fewer than len, on_writable will be called.
+// Gives bytes to the kernel and returns how many it took: 0 when some are held, when it takes none
+// now, or when the stream is closing. When fewer than len, on_writable will be called.
 size_t stream_write(struct stream *s, const void *data, size_t len);
 size_t stream_writev(struct stream *s, const struct iovec *iov, int count);
-// Keeps a copy of bytes (the rest of a frame, say), which go out before anything else. The caller bounds len.
+// Keeps a copy of bytes (the rest of a frame, say), which go out before anything else. The caller
+// bounds len.
 void stream_hold(struct stream *s, const void *data, size_t len);
 // stream_write and stream_hold of what the kernel did not take.
 void stream_send(struct stream *s, const void *data, size_t len);
-size_t stream_held(const struct stream *s);      // bytes kept here, not yet taken by the kernel
-int stream_unsent(const struct stream *s);       // held + what the peer's kernel has not acknowledged yet
+size_t stream_held(const struct stream *s); // bytes kept here, not yet taken by the kernel
+int stream_unsent(const struct stream *s); // held + what the peer's kernel has not acknowledged yet
 
-void stream_pause(struct stream *s);   // no on_data until resume: back pressure
+void stream_pause(struct stream *s); // no on_data until resume: back pressure
 void stream_resume(struct stream *s);
 
-// Ends the stream: held bytes are still given to the kernel as far as it takes them at once, then the socket closes. on_closed(error) follows at
-// the end of this iteration. Ending twice is harmless, the first error counts.
+// Ends the stream: held bytes are still given to the kernel as far as it takes them at once, then
+// the socket closes. on_closed(error) follows at the end of this iteration. Ending twice is
+// harmless, the first error counts.
 void stream_end(struct stream *s, int error);
-// Like stream_end(s, 0) but waits until held bytes are out and the peer has ended, at most linger_ms: for a last frame such as Close.
+// Like stream_end(s, 0) but waits until held bytes are out and the peer has ended, at most
+// linger_ms: for a last frame such as Close.
 void stream_end_after_flush(struct stream *s, uint64_t linger_ms);
-bool stream_is_open(const struct stream *s);     // neither connecting nor closing
+bool stream_is_open(const struct stream *s); // neither connecting nor closing
 
 struct listener;
-// The new stream has no ops yet: on_accept must call stream_set_owner (or stream_end) before it returns.
+// The new stream has no ops yet: on_accept must call stream_set_owner (or stream_end) before it
+// returns.
 typedef void accept_fn(void *arg, struct stream *s);
-// Binds the first free port of first..last (0 = the kernel's choice) at host. 0, or negative errno of the last try.
-int listener_new(struct loop *l, const char *host, uint16_t first, uint16_t last, accept_fn *on_accept, void *arg,
-                 struct listener **ret_listener) HW_MUST_CHECK;
+// Binds the first free port of first..last (0 = the kernel's choice) at host. 0, or negative errno
+// of the last try.
+int listener_new(struct loop *l, const char *host, uint16_t first, uint16_t last,
+                 accept_fn *on_accept, void *arg, struct listener **ret_listener) HW_MUST_CHECK;
 uint16_t listener_port(const struct listener *ls);
 void listener_free(struct listener *ls); // accepted streams live on. NULL is harmless
 // Out of descriptors: the listener rests 100 ms and tries again; counted here.

@@ -1,0 +1,328 @@
+#include "loop.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "loop_internal.h"
+
+enum { EVENTS_PER_STEP = 256, CONNECTIONS_MAX = 1 << 20, WATCHES_MAX = 1 << 16 };
+
+struct watch {
+    struct loop *loop;
+    watch_fn *fn;
+    void *arg;
+    const char *file;
+    int line;
+    int fd;
+    uint32_t slot;
+    uint32_t events;
+};
+
+uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t generation) {
+    return (uint64_t)kind << 62 | (uint64_t)(generation & INT32_MAX) << 31 | slot;
+}
+
+uint32_t key_slot(uint64_t key) {
+    return (uint32_t)(key & INT32_MAX);
+}
+
+uint32_t key_generation(uint64_t key) {
+    return (uint32_t)(key >> 31 & INT32_MAX);
+}
+
+void key_queue_add(struct key_queue *q, uint64_t key) {
+    if (q->len == q->capacity) {
+        q->capacity = q->capacity ? q->capacity * 2 : 64;
+        q->keys = hw_realloc(q->keys, q->capacity * sizeof(q->keys[0]));
+    }
+    q->keys[q->len++] = key;
+}
+
+struct loop *loop_new(struct os *os) {
+    struct loop *l = hw_calloc(1, sizeof(*l));
+    l->os = os;
+    l->now_ms = os_now_ms(os);
+    l->wall_ms = os_wall_ms(os);
+    l->wheel = wheel_new(l->now_ms);
+    rng_init(&l->rng, os_random(os));
+    slab_init(&l->watches, sizeof(struct watch), WATCHES_MAX);
+    slab_init(&l->streams, stream_bytes, CONNECTIONS_MAX);
+    slab_init(&l->listeners, listener_bytes, WATCHES_MAX);
+    l->hooks_end = &l->hooks;
+    return l;
+}
+
+static struct place *place_of(struct loop *l, timer_fn *fn) {
+    return &l->places[((uintptr_t)fn >> 4) % PLACES];
+}
+
+struct report {
+    struct loop *loop;
+    int count;
+};
+
+static void report_timer(void *arg, const struct timer *t) {
+    struct report *r = arg;
+    const struct place *place = place_of(r->loop, t->fn);
+    bool known = place->fn == t->fn;
+    fprintf(stderr, "loop: a timer is still armed, from %s:%d\n", known ? place->file : "?",
+            known ? place->line : 0);
+    r->count++;
+}
+
+static int report_leftovers(struct loop *l) {
+    struct report r = {.loop = l};
+    wheel_each(l->wheel, report_timer, &r);
+    for (uint32_t slot = 0; slot < l->watches.high_water; slot++) {
+        const struct watch *w = slab_at(&l->watches, slot);
+        if (!w)
+            continue;
+        fprintf(stderr, "loop: a descriptor is still watched, from %s:%d\n", w->file, w->line);
+        r.count++;
+    }
+    uint32_t streams = l->streams.used, listeners = l->listeners.used;
+    if (streams + listeners > 0)
+        fprintf(stderr, "loop: still open: %u streams, %u listeners\n", streams, listeners);
+    if (l->jobs || l->hooks)
+        fprintf(stderr, "loop: still scheduled:%s%s\n", l->jobs ? " a job" : "",
+                l->hooks ? " a hook" : "");
+    return r.count + (int)(streams + listeners) + (l->jobs != NULL) + (l->hooks != NULL);
+}
+
+int loop_free(struct loop *l) {
+    int leftovers = report_leftovers(l);
+    slab_deinit(&l->watches);
+    slab_deinit(&l->streams);
+    slab_deinit(&l->listeners);
+    wheel_free(l->wheel);
+    free(l->readable.keys);
+    free(l->closing.keys);
+    free(l);
+    return leftovers;
+}
+
+static void dispatch(struct loop *l, const struct os_event *event) {
+    uint32_t slot = key_slot(event->key), generation = key_generation(event->key);
+    void *found = NULL;
+    switch ((enum key_kind)(event->key >> 62)) {
+    case KEY_STREAM:
+        if ((found = slab_find(&l->streams, slot, generation)))
+            stream_on_event(found, event->events);
+        break;
+    case KEY_LISTENER:
+        if ((found = slab_find(&l->listeners, slot, generation)))
+            listener_on_event(found);
+        break;
+    case KEY_WATCH:
+        if ((found = slab_find(&l->watches, slot, generation))) {
+            struct watch *w = found;
+            w->fn(w->arg, w->fd, event->events);
+        }
+        break;
+    }
+    if (!found)
+        l->stale_events++;
+}
+
+// Takes the queue as it is now; what is added meanwhile waits for the next round.
+static void run_queue(struct loop *l, struct key_queue *q, void (*f)(struct stream *s)) {
+    struct key_queue taken = *q;
+    *q = (struct key_queue){0};
+    for (size_t i = 0; i < taken.len; i++) {
+        struct stream *s =
+            slab_find(&l->streams, key_slot(taken.keys[i]), key_generation(taken.keys[i]));
+        if (s)
+            f(s);
+    }
+    free(taken.keys);
+}
+
+static void run_jobs(struct loop *l) {
+    struct job *first = l->jobs;
+    if (!first)
+        return;
+    // One slice each; the ring turns so that the next iteration begins with another one.
+    l->jobs = first->next;
+    if (!first->step(first) && first->loop)
+        job_stop(first);
+}
+
+static void run_hooks(struct loop *l) {
+    while (l->hooks) {
+        struct hook *h = l->hooks;
+        hook_stop(h);
+        h->fn(h);
+    }
+}
+
+static int wait_ms(const struct loop *l, int timeout_ms) {
+    if (l->jobs || l->hooks || l->readable.len > 0 || l->closing.len > 0)
+        return 0;
+    uint64_t due = wheel_next_due_ms(l->wheel);
+    if (due == UINT64_MAX)
+        return timeout_ms;
+    uint64_t now = os_now_ms(l->os);
+    uint64_t left = due > now ? due - now : 0;
+    int wait = left < INT32_MAX ? (int)left : INT32_MAX;
+    return timeout_ms >= 0 && timeout_ms < wait ? timeout_ms : wait;
+}
+
+void loop_step(struct loop *l, int timeout_ms) {
+    struct os_event events[EVENTS_PER_STEP];
+    int count = os_wait(l->os, events, EVENTS_PER_STEP, wait_ms(l, timeout_ms));
+    l->now_ms = os_now_ms(l->os);
+    l->wall_ms = os_wall_ms(l->os);
+    for (int i = 0; i < count; i++)
+        dispatch(l, &events[i]);
+    run_queue(l, &l->readable, stream_read_more);
+    wheel_run(l->wheel, l->now_ms);
+    run_jobs(l);
+    // Closing tells owners, who may schedule hooks or close more.
+    do {
+        run_hooks(l);
+        run_queue(l, &l->closing, stream_finish);
+    } while (l->hooks || l->closing.len > 0);
+}
+
+void loop_run(struct loop *l) {
+    while (!l->stopping)
+        loop_step(l, -1);
+}
+
+uint64_t loop_next_due_ms(const struct loop *l) {
+    return l->jobs || l->hooks || l->readable.len > 0 || l->closing.len > 0
+               ? 0
+               : wheel_next_due_ms(l->wheel);
+}
+
+void loop_stop(struct loop *l) {
+    l->stopping = true;
+}
+
+bool loop_is_stopping(const struct loop *l) {
+    return l->stopping;
+}
+
+struct os *loop_os(struct loop *l) {
+    return l->os;
+}
+
+struct rng *loop_rng(struct loop *l) {
+    return &l->rng;
+}
+
+uint64_t loop_now_ms(const struct loop *l) {
+    return l->now_ms;
+}
+
+uint64_t loop_wall_ms(const struct loop *l) {
+    return l->wall_ms;
+}
+
+uint64_t loop_clock_us(struct loop *l) {
+    return os_now_us(l->os);
+}
+
+void loop_arm_at(struct loop *l, struct timer *t, uint64_t after_ms, timer_fn *fn, const char *file,
+                 int line) {
+    *place_of(l, fn) = (struct place){.fn = fn, .file = file, .line = line};
+    uint64_t due = after_ms < UINT64_MAX - l->now_ms ? l->now_ms + after_ms : UINT64_MAX;
+    wheel_arm(l->wheel, t, due, fn);
+}
+
+void loop_disarm(struct loop *l, struct timer *t) {
+    wheel_stop(l->wheel, t);
+}
+
+struct watch *loop_watch_at(struct loop *l, int fd, uint32_t events, watch_fn *fn, void *arg,
+                            const char *file, int line) {
+    uint32_t slot = 0, generation = 0;
+    struct watch *w = slab_take(&l->watches, &slot, &generation);
+    assert(w);
+    *w = (struct watch){.loop = l,
+                        .fn = fn,
+                        .arg = arg,
+                        .file = file,
+                        .line = line,
+                        .fd = fd,
+                        .slot = slot,
+                        .events = events};
+    if (os_watch(l->os, fd, loop_key(KEY_WATCH, slot, generation), events, false) != 0)
+        abort(); // a descriptor that cannot be polled is a programmer's error
+    return w;
+}
+
+void watch_set(struct watch *w, uint32_t events) {
+    if (w->events == events)
+        return;
+    w->events = events;
+    uint64_t key = loop_key(KEY_WATCH, w->slot, slab_generation(&w->loop->watches, w->slot));
+    if (os_rewatch(w->loop->os, w->fd, key, events, false) != 0)
+        abort();
+}
+
+void watch_end(struct watch *w) {
+    os_unwatch(w->loop->os, w->fd);
+    slab_give(&w->loop->watches, w->slot);
+}
+
+void job_start(struct loop *l, struct job *j, bool (*step)(struct job *j)) {
+    if (j->loop)
+        return;
+    j->loop = l;
+    j->step = step;
+    if (!l->jobs) {
+        l->jobs = j->next = j->prev = j;
+        return;
+    }
+    j->next = l->jobs;
+    j->prev = l->jobs->prev;
+    j->prev->next = j->next->prev = j;
+}
+
+void job_stop(struct job *j) {
+    struct loop *l = j->loop;
+    if (!l)
+        return;
+    if (j->next == j) {
+        l->jobs = NULL;
+    } else {
+        j->prev->next = j->next;
+        j->next->prev = j->prev;
+        if (l->jobs == j)
+            l->jobs = j->next;
+    }
+    j->loop = NULL;
+    j->next = j->prev = NULL;
+}
+
+void hook_schedule(struct loop *l, struct hook *h, void (*fn)(struct hook *h)) {
+    if (h->loop)
+        return;
+    h->loop = l;
+    h->fn = fn;
+    h->next = NULL;
+    h->prev = l->hooks ? container_of(l->hooks_end, struct hook, next) : NULL;
+    *l->hooks_end = h;
+    l->hooks_end = &h->next;
+}
+
+void hook_stop(struct hook *h) {
+    struct loop *l = h->loop;
+    if (!l)
+        return;
+    if (h->next)
+        h->next->prev = h->prev;
+    else
+        l->hooks_end = h->prev ? &h->prev->next : &l->hooks;
+    if (h->prev)
+        h->prev->next = h->next;
+    else
+        l->hooks = h->next;
+    h->loop = NULL;
+    h->next = h->prev = NULL;
+}
+
+void loop_on_signal(struct loop *l, os_signal_fn *handler, void *arg) {
+    os_signals(l->os, handler, arg);
+}

@@ -1,0 +1,56 @@
+// What loop.c and stream.c share; nobody else includes it.
+#ifndef HW_LOOP_INTERNAL_H
+#define HW_LOOP_INTERNAL_H
+
+#include "buf.h"
+#include "loop.h"
+#include "slab.h"
+#include "stream.h"
+
+enum { SCRATCH_BYTES = 64 * 1024, PLACES = 256 };
+
+// A kernel key: kind (2 bits), generation (31 bits), slot (31 bits).
+enum key_kind { KEY_WATCH, KEY_STREAM, KEY_LISTENER };
+
+// Streams by key, waiting for a turn. Keys, not pointers: what closed in the meantime is passed
+// over.
+struct key_queue {
+    uint64_t *keys; // owned
+    size_t len, capacity;
+};
+
+struct place {
+    timer_fn *fn;
+    const char *file;
+    int line;
+};
+
+struct loop {
+    struct os *os; // borrowed
+    struct wheel *wheel;
+    struct rng rng;
+    uint64_t now_ms, wall_ms;
+    bool stopping;
+    struct slab watches, streams, listeners;
+    struct key_queue readable; // streams that hit their read budget, or were resumed
+    struct key_queue closing;  // streams to be finished at the end of the iteration
+    struct job *jobs;          // a ring, NULL when empty
+    struct hook *hooks, **hooks_end;
+    uint64_t stale_events;
+    struct place
+        places[PLACES]; // who armed a timer with this function last: for the report at exit
+    uint8_t scratch[SCRATCH_BYTES]; // where all streams read to
+};
+
+uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t generation);
+uint32_t key_slot(uint64_t key);
+uint32_t key_generation(uint64_t key);
+void key_queue_add(struct key_queue *q, uint64_t key);
+
+void stream_on_event(struct stream *s, uint32_t events);
+void stream_read_more(struct stream *s);
+void stream_finish(struct stream *s);
+void listener_on_event(struct listener *ls);
+extern const size_t stream_bytes, listener_bytes;
+
+#endif

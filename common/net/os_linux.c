@@ -1,0 +1,385 @@
+// The seam to the real kernel: epoll, an eventfd for wake-ups, a signalfd, and a thread for each
+// name being resolved.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "crypto.h"
+#include "os.h"
+
+enum { BACKLOG = 4096, EVENTS_MAX = 512, RESOLVED_MAX = 8 };
+// Keys of our own descriptors; the loop's keys have their top bits otherwise.
+#define KEY_WAKE UINT64_MAX
+#define KEY_SIGNAL (UINT64_MAX - 1)
+
+struct os {
+    int epoll_fd, wake_fd, signal_fd;
+    os_signal_fn *on_signal;
+    void *signal_arg;
+    struct os_resolve *resolved; // finished, not yet reported
+};
+
+// Owned by its thread until it is finished, then by the list. os is cleared by a cancel: then the
+// thread frees it.
+struct os_resolve {
+    struct os_resolve *next;
+    struct os *os;
+    char *host;
+    uint16_t port;
+    os_resolved_fn *done;
+    void *arg;
+    int error, count;
+    bool finished;
+    struct sock_addr addrs[RESOLVED_MAX];
+};
+
+// Cancelled look-ups may outlive their os, so the lock they share with it is the process's.
+static pthread_mutex_t resolve_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int add_own(struct os *os, int fd, uint64_t key) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = key};
+    return epoll_ctl(os->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+struct os *os_new(void) {
+    struct os *os = hw_calloc(1, sizeof(*os));
+    os->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    os->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    os->signal_fd = -1;
+    if (os->epoll_fd < 0 || os->wake_fd < 0 || add_own(os, os->wake_fd, KEY_WAKE) < 0)
+        abort();
+    return os;
+}
+
+void os_free(struct os *os) {
+    os_signals(os, NULL, NULL);
+    pthread_mutex_lock(&resolve_lock);
+    while (os->resolved) {
+        struct os_resolve *next = os->resolved->next;
+        free(os->resolved->host);
+        free(os->resolved);
+        os->resolved = next;
+    }
+    pthread_mutex_unlock(&resolve_lock);
+    close(os->wake_fd);
+    close(os->epoll_fd);
+    free(os);
+}
+
+static uint64_t clock_us(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t os_now_us(struct os *os) {
+    (void)os;
+    return clock_us(CLOCK_BOOTTIME);
+}
+
+uint64_t os_now_ms(struct os *os) {
+    return os_now_us(os) / 1000;
+}
+
+uint64_t os_wall_ms(struct os *os) {
+    (void)os;
+    return clock_us(CLOCK_REALTIME) / 1000;
+}
+
+uint64_t os_random(struct os *os) {
+    (void)os;
+    uint64_t seed;
+    crypto_random(&seed, sizeof(seed));
+    return seed;
+}
+
+void os_wake(struct os *os) {
+    uint64_t one = 1;
+    // A full counter wakes as well.
+    if (write(os->wake_fd, &one, sizeof(one)) < 0)
+        return;
+}
+
+static void report_resolved(struct os *os) {
+    uint64_t count;
+    if (read(os->wake_fd, &count, sizeof(count)) < 0)
+        return;
+    for (;;) {
+        pthread_mutex_lock(&resolve_lock);
+        struct os_resolve *r = os->resolved;
+        if (r)
+            os->resolved = r->next;
+        pthread_mutex_unlock(&resolve_lock);
+        if (!r)
+            return;
+        r->done(r->arg, r->error, r->addrs, r->count);
+        free(r->host);
+        free(r);
+    }
+}
+
+static void report_signals(struct os *os) {
+    struct signalfd_siginfo info;
+    while (os->signal_fd >= 0 && read(os->signal_fd, &info, sizeof(info)) == sizeof(info))
+        os->on_signal(os->signal_arg, (int)info.ssi_signo);
+}
+
+int os_wait(struct os *os, struct os_event *events, int max, int timeout_ms) {
+    struct epoll_event ready[EVENTS_MAX];
+    int got = epoll_wait(os->epoll_fd, ready, max < EVENTS_MAX ? max : EVENTS_MAX, timeout_ms);
+    int count = 0;
+    for (int i = 0; i < got; i++) {
+        if (ready[i].data.u64 == KEY_WAKE) {
+            report_resolved(os);
+        } else if (ready[i].data.u64 == KEY_SIGNAL) {
+            report_signals(os);
+        } else {
+            uint32_t e = ready[i].events;
+            events[count++] = (struct os_event){
+                .key = ready[i].data.u64,
+                .events = (e & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? OS_READABLE : 0u) |
+                          (e & (EPOLLOUT | EPOLLHUP | EPOLLERR) ? OS_WRITABLE : 0u) |
+                          (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? OS_HANGUP : 0u)};
+        }
+    }
+    return count;
+}
+
+static int watch_control(struct os *os, int operation, int fd, uint64_t key, uint32_t events,
+                         bool edge) {
+    struct epoll_event event = {.data.u64 = key};
+    event.events = (events & OS_READABLE ? (uint32_t)EPOLLIN | EPOLLRDHUP : 0u) |
+                   (events & OS_WRITABLE ? (uint32_t)EPOLLOUT : 0u) | (edge ? EPOLLET : 0u);
+    return epoll_ctl(os->epoll_fd, operation, fd, &event) < 0 ? -errno : 0;
+}
+
+int os_watch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) {
+    return watch_control(os, EPOLL_CTL_ADD, fd, key, events, edge);
+}
+
+int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) {
+    return watch_control(os, EPOLL_CTL_MOD, fd, key, events, edge);
+}
+
+void os_unwatch(struct os *os, int fd) {
+    epoll_ctl(os->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static int new_socket(const struct sock_addr *a) {
+    int fd = socket(a->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+// Small frames go out at once: batching is the caller's, per loop iteration.
+static void set_nodelay(int fd) {
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); // fails harmlessly on UNIX sockets
+}
+
+int os_connect(struct os *os, const struct sock_addr *to) {
+    (void)os;
+    int fd = new_socket(to);
+    if (fd < 0)
+        return fd;
+    set_nodelay(fd);
+    if (connect(fd, (const struct sockaddr *)&to->storage, to->len) < 0 && errno != EINPROGRESS) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int os_connect_result(struct os *os, int fd) {
+    (void)os;
+    int error = 0;
+    socklen_t len = sizeof(error);
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
+}
+
+int os_listen(struct os *os, const struct sock_addr *at, struct sock_addr *ret_bound) {
+    (void)os;
+    int fd = new_socket(at);
+    if (fd < 0)
+        return fd;
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (at->storage.ss_family == AF_UNIX)
+        unlink(((const struct sockaddr_un *)&at->storage)->sun_path);
+    struct sock_addr bound = {.len = sizeof(bound.storage)};
+    if (bind(fd, (const struct sockaddr *)&at->storage, at->len) < 0 || listen(fd, BACKLOG) < 0 ||
+        getsockname(fd, (struct sockaddr *)&bound.storage, &bound.len) < 0) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    *ret_bound = bound;
+    return fd;
+}
+
+int os_accept(struct os *os, int fd, struct sock_addr *ret_peer) {
+    (void)os;
+    struct sock_addr peer = {.len = sizeof(peer.storage)};
+    int accepted =
+        accept4(fd, (struct sockaddr *)&peer.storage, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (accepted < 0)
+        return -errno;
+    set_nodelay(accepted);
+    *ret_peer = peer;
+    return accepted;
+}
+
+ssize_t os_read(struct os *os, int fd, void *out, size_t len) {
+    (void)os;
+    ssize_t got = recv(fd, out, len, 0);
+    return got < 0 ? -errno : got;
+}
+
+ssize_t os_writev(struct os *os, int fd, const struct iovec *iov, int count) {
+    (void)os;
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+                             .msg_iovlen = (size_t)count};
+    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
+void os_peer(struct os *os, int fd, struct sock_addr *ret_peer) {
+    (void)os;
+    *ret_peer = (struct sock_addr){.len = sizeof(ret_peer->storage)};
+    if (getpeername(fd, (struct sockaddr *)&ret_peer->storage, &ret_peer->len) < 0)
+        *ret_peer = (struct sock_addr){0};
+}
+
+void os_shutdown_write(struct os *os, int fd) {
+    (void)os;
+    shutdown(fd, SHUT_WR);
+}
+
+void os_close(struct os *os, int fd) {
+    (void)os;
+    close(fd);
+}
+
+int os_unsent(struct os *os, int fd) {
+    (void)os;
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
+}
+
+static int resolve_error(int error) {
+    switch (error) {
+    case 0:
+        return 0;
+    case EAI_AGAIN:
+        return -EAGAIN;
+    case EAI_MEMORY:
+        return -ENOMEM;
+    case EAI_SYSTEM:
+        return -errno;
+    default:
+        return -ENOENT;
+    }
+}
+
+static void *resolve_thread(void *arg) {
+    struct os_resolve *r = arg;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *found = NULL;
+    char service[8];
+    snprintf(service, sizeof(service), "%u", r->port);
+    r->error = resolve_error(getaddrinfo(r->host, service, &hints, &found));
+    for (struct addrinfo *a = found; a && r->count < RESOLVED_MAX; a = a->ai_next) {
+        struct sock_addr *to = &r->addrs[r->count++];
+        to->len = a->ai_addrlen;
+        memcpy(&to->storage, a->ai_addr, a->ai_addrlen);
+    }
+    if (found)
+        freeaddrinfo(found);
+    pthread_mutex_lock(&resolve_lock);
+    bool cancelled = r->os == NULL;
+    if (!cancelled) {
+        r->finished = true;
+        r->next = r->os->resolved;
+        r->os->resolved = r;
+        os_wake(r->os);
+    }
+    pthread_mutex_unlock(&resolve_lock);
+    if (cancelled) {
+        free(r->host);
+        free(r);
+    }
+    return NULL;
+}
+
+struct os_resolve *os_resolve(struct os *os, const char *host, uint16_t port, os_resolved_fn *done,
+                              void *arg) {
+    struct os_resolve *r = hw_calloc(1, sizeof(*r));
+    *r = (struct os_resolve){
+        .os = os, .host = hw_strdup(host), .port = port, .done = done, .arg = arg};
+    pthread_attr_t detached;
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    pthread_t thread;
+    int error = pthread_create(&thread, &detached, resolve_thread, r);
+    pthread_attr_destroy(&detached);
+    if (error != 0) {
+        r->error = -error;
+        pthread_mutex_lock(&resolve_lock);
+        r->finished = true;
+        r->next = os->resolved;
+        os->resolved = r;
+        pthread_mutex_unlock(&resolve_lock);
+        os_wake(os);
+    }
+    return r;
+}
+
+void os_resolve_cancel(struct os *os, struct os_resolve *r) {
+    pthread_mutex_lock(&resolve_lock);
+    bool finished = r->finished;
+    if (finished) {
+        struct os_resolve **at = &os->resolved;
+        while (*at != r)
+            at = &(*at)->next;
+        *at = r->next;
+    } else {
+        r->os = NULL; // its thread frees it
+    }
+    pthread_mutex_unlock(&resolve_lock);
+    if (finished) {
+        free(r->host);
+        free(r);
+    }
+}
+
+void os_signals(struct os *os, os_signal_fn *handler, void *arg) {
+    sigset_t set;
+    sigemptyset(&set);
+    int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        sigaddset(&set, numbers[i]);
+    if (os->signal_fd >= 0) {
+        os_unwatch(os, os->signal_fd);
+        close(os->signal_fd);
+        os->signal_fd = -1;
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    }
+    os->on_signal = handler;
+    os->signal_arg = arg;
+    if (!handler)
+        return;
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    os->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (os->signal_fd < 0 || add_own(os, os->signal_fd, KEY_SIGNAL) < 0)
+        abort();
+}

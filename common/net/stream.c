@@ -1,0 +1,443 @@
+// Streams and listeners. At rest a stream is one slot and nothing else: `in` and `out` exist only
+// while there is something in them.
+#include "stream.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "addr.h"
+#include "loop_internal.h"
+
+enum {
+    READ_BUDGET = SCRATCH_BYTES,
+    KEPT_READ = 16 * 1024,
+    ACCEPT_BUDGET = 256,
+    REST_MS = 100,
+    IOV_MAX_HERE = 64
+};
+
+enum {
+    CONNECTING = 1,  // on_connected is still to come
+    CLOSING = 2,     // queued for stream_finish; owner calls are harmless
+    ENDING = 4,      // ends once held bytes are out and the peer has ended
+    WANTS_WRITE = 8, // the kernel took less than was offered
+    PAUSED = 16,
+    MISSED = 32, // readable while paused
+    QUEUED = 64, // in loop->readable
+};
+
+struct stream {
+    struct loop *loop;            // borrowed, outlives it
+    const struct stream_ops *ops; // borrowed, static
+    void *owner;                  // borrowed: lives until on_closed
+    struct buf *in;               // owned: bytes read, not yet consumed
+    struct buf *out;              // owned: bytes the kernel has not taken
+    struct ending *ending;        // owned: while ENDING
+    int fd;
+    int error;
+    uint32_t slot;
+    uint8_t flags;
+};
+
+struct ending {
+    struct timer timer;
+    struct stream *stream;
+    bool shut; // our end is shut down
+};
+
+struct listener {
+    struct loop *loop;
+    accept_fn *on_accept;
+    void *arg;
+    struct timer rest;
+    uint64_t refused;
+    int fd;
+    uint32_t slot;
+    uint16_t port;
+};
+
+const size_t stream_bytes = sizeof(struct stream), listener_bytes = sizeof(struct listener);
+
+static uint64_t stream_key(const struct stream *s) {
+    return loop_key(KEY_STREAM, s->slot, slab_generation(&s->loop->streams, s->slot));
+}
+
+static void free_buf(struct buf **b) {
+    if (*b)
+        buf_free(*b);
+    free(*b);
+    *b = NULL;
+}
+
+static void queue_read(struct stream *s) {
+    if (s->flags & QUEUED)
+        return;
+    s->flags |= QUEUED;
+    key_queue_add(&s->loop->readable, stream_key(s));
+}
+
+// Takes over fd, also on failure.
+static struct stream *stream_new(struct loop *l, int fd, uint8_t flags, int *ret_error) {
+    uint32_t slot = 0, generation = 0;
+    struct stream *s = slab_take(&l->streams, &slot, &generation);
+    int error = s ? os_watch(l->os, fd, loop_key(KEY_STREAM, slot, generation),
+                             OS_READABLE | OS_WRITABLE, true)
+                  : -HW_EFULL;
+    if (error != 0) {
+        if (s)
+            slab_give(&l->streams, slot);
+        os_close(l->os, fd);
+        *ret_error = error;
+        return NULL;
+    }
+    *s = (struct stream){.loop = l, .fd = fd, .slot = slot, .flags = flags};
+    return s;
+}
+
+struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
+                              const struct stream_ops *ops, void *owner, int *ret_error) {
+    int fd = os_connect(l->os, to);
+    if (fd < 0) {
+        *ret_error = fd;
+        return NULL;
+    }
+    struct stream *s = stream_new(l, fd, CONNECTING, ret_error);
+    if (s)
+        stream_set_owner(s, ops, owner);
+    return s;
+}
+
+void stream_set_owner(struct stream *s, const struct stream_ops *ops, void *owner) {
+    s->ops = ops;
+    s->owner = owner;
+}
+
+void *stream_owner(const struct stream *s) {
+    return s->owner;
+}
+
+struct loop *stream_loop(const struct stream *s) {
+    return s->loop;
+}
+
+void stream_peer(const struct stream *s, struct sock_addr *ret_peer) {
+    os_peer(s->loop->os, s->fd, ret_peer);
+}
+
+bool stream_is_open(const struct stream *s) {
+    return !(s->flags & (CONNECTING | CLOSING));
+}
+
+size_t stream_held(const struct stream *s) {
+    return s->out ? s->out->len : 0;
+}
+
+int stream_unsent(const struct stream *s) {
+    int unsent = os_unsent(s->loop->os, s->fd);
+    return (int)stream_held(s) + (unsent > 0 ? unsent : 0);
+}
+
+size_t stream_writev(struct stream *s, const struct iovec *iov, int count) {
+    size_t len = 0;
+    for (int i = 0; i < count; i++)
+        len += iov[i].iov_len;
+    if (len == 0 || (s->flags & CLOSING))
+        return 0;
+    ssize_t took = 0;
+    if (!s->out && !(s->flags & CONNECTING))
+        took = os_writev(s->loop->os, s->fd, iov, count);
+    if (took < 0 && took != -EAGAIN && took != -EINTR)
+        stream_end(s, (int)took);
+    size_t taken = took > 0 ? (size_t)took : 0;
+    if (taken < len)
+        s->flags |= WANTS_WRITE;
+    return taken;
+}
+
+size_t stream_write(struct stream *s, const void *data, size_t len) {
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    return stream_writev(s, &iov, 1);
+}
+
+void stream_hold(struct stream *s, const void *data, size_t len) {
+    if (len == 0 || (s->flags & CLOSING))
+        return;
+    if (!s->out)
+        s->out = hw_calloc(1, sizeof(*s->out));
+    buf_append(s->out, data, len);
+    s->flags |= WANTS_WRITE;
+}
+
+void stream_send(struct stream *s, const void *data, size_t len) {
+    size_t taken = stream_write(s, data, len);
+    stream_hold(s, (const uint8_t *)data + taken, len - taken);
+}
+
+// Offers what is held to the kernel; true when nothing is held any more.
+static bool flush_held(struct stream *s) {
+    if (!s->out)
+        return true;
+    struct iovec iov = {.iov_base = s->out->data, .iov_len = s->out->len};
+    ssize_t took = os_writev(s->loop->os, s->fd, &iov, 1);
+    if (took < 0) {
+        if (took != -EAGAIN && took != -EINTR)
+            stream_end(s, (int)took);
+        return false;
+    }
+    buf_consume(s->out, (size_t)took);
+    if (s->out->len > 0)
+        return false;
+    free_buf(&s->out);
+    return true;
+}
+
+void stream_end(struct stream *s, int error) {
+    if (s->flags & CLOSING)
+        return;
+    s->flags |= CLOSING;
+    s->error = error;
+    key_queue_add(&s->loop->closing, stream_key(s));
+}
+
+static void ending_late(struct timer *t) {
+    stream_end(container_of(t, struct ending, timer)->stream, 0);
+}
+
+static void ending_step(struct stream *s) {
+    if (s->out || s->ending->shut)
+        return;
+    s->ending->shut = true;
+    os_shutdown_write(s->loop->os, s->fd);
+}
+
+void stream_end_after_flush(struct stream *s, uint64_t linger_ms) {
+    if (s->flags & (CLOSING | ENDING))
+        return;
+    if (s->flags & CONNECTING) {
+        stream_end(s, 0);
+        return;
+    }
+    s->flags |= ENDING;
+    s->flags &= (uint8_t)~PAUSED; // what the peer still sends is read and dropped, up to its end
+    queue_read(s);
+    s->ending = hw_calloc(1, sizeof(*s->ending));
+    s->ending->stream = s;
+    loop_arm(s->loop, &s->ending->timer, linger_ms, ending_late);
+    ending_step(s);
+}
+
+// The last step: the owner hears of it, then the slot is free.
+void stream_finish(struct stream *s) {
+    struct loop *l = s->loop;
+    if (s->out && s->error == 0)
+        (void)flush_held(s);
+    if (s->ending)
+        loop_disarm(l, &s->ending->timer);
+    free(s->ending);
+    free_buf(&s->in);
+    free_buf(&s->out);
+    os_unwatch(l->os, s->fd);
+    os_close(l->os, s->fd);
+    if (s->ops && s->ops->on_closed)
+        s->ops->on_closed(s->owner, s, s->error);
+    slab_give(&l->streams, s->slot);
+}
+
+// Hands data on until nothing more of it is consumed; what is left over stays in s->in.
+static void present(struct stream *s, const uint8_t *data, size_t len) {
+    size_t used = 0;
+    if (s->flags & ENDING)
+        used = len;
+    else
+        used = s->ops->on_data(s->owner, s, data, len);
+    assert(used <= len);
+    if (s->flags & CLOSING)
+        return;
+    if (used == len) {
+        free_buf(&s->in);
+        return;
+    }
+    if (s->in) {
+        buf_consume(s->in, used);
+    } else {
+        s->in = hw_calloc(1, sizeof(*s->in));
+        buf_append(s->in, data + used, len - used);
+    }
+    if (s->in->len > s->ops->keep_max)
+        stream_end(s, -HW_ETOOBIG);
+}
+
+// One read; false when there is nothing more for now.
+static bool read_once(struct stream *s, size_t *ret_read) {
+    struct loop *l = s->loop;
+    size_t room = s->in ? KEPT_READ : SCRATCH_BYTES;
+    uint8_t *to = s->in ? buf_reserve(s->in, room) : l->scratch;
+    ssize_t got = os_read(l->os, s->fd, to, room);
+    if (got == -EAGAIN)
+        return false;
+    if (got == -EINTR)
+        return true;
+    if (got <= 0) {
+        stream_end(s, (int)got);
+        return false;
+    }
+    *ret_read = (size_t)got;
+    if (s->in) {
+        s->in->len += (size_t)got;
+        present(s, s->in->data, s->in->len);
+    } else {
+        present(s, l->scratch, (size_t)got);
+    }
+    return true;
+}
+
+void stream_read_more(struct stream *s) {
+    s->flags &= (uint8_t)~QUEUED;
+    size_t budget = READ_BUDGET;
+    while (!(s->flags & (CLOSING | CONNECTING))) {
+        if (s->flags & PAUSED) {
+            s->flags |= MISSED;
+            return;
+        }
+        size_t got = 0;
+        if (!read_once(s, &got))
+            return;
+        if (got >= budget) {
+            if (!(s->flags & CLOSING))
+                queue_read(s);
+            return;
+        }
+        budget -= got;
+    }
+}
+
+static void connected(struct stream *s) {
+    int error = os_connect_result(s->loop->os, s->fd);
+    if (error != 0) {
+        stream_end(s, error);
+        return;
+    }
+    s->flags &= (uint8_t)~CONNECTING;
+    if (s->ops->on_connected)
+        s->ops->on_connected(s->owner, s);
+}
+
+static void writable(struct stream *s) {
+    if (!(s->flags & WANTS_WRITE) || !flush_held(s))
+        return;
+    s->flags &= (uint8_t)~WANTS_WRITE;
+    if (s->flags & ENDING)
+        ending_step(s);
+    else if (s->ops->on_writable)
+        s->ops->on_writable(s->owner, s);
+}
+
+void stream_on_event(struct stream *s, uint32_t events) {
+    if (s->flags & CLOSING)
+        return;
+    if (s->flags & CONNECTING) {
+        if (!(events & (OS_WRITABLE | OS_HANGUP)))
+            return;
+        connected(s);
+    }
+    if ((events & OS_WRITABLE) && !(s->flags & CLOSING))
+        writable(s);
+    if ((events & OS_READABLE) && !(s->flags & CLOSING))
+        stream_read_more(s);
+}
+
+void stream_pause(struct stream *s) {
+    s->flags |= PAUSED;
+}
+
+void stream_resume(struct stream *s) {
+    if (!(s->flags & PAUSED))
+        return;
+    s->flags &= (uint8_t)~PAUSED;
+    if (s->flags & MISSED)
+        queue_read(s);
+    s->flags &= (uint8_t)~MISSED;
+}
+
+// --- listeners
+
+static void rested(struct timer *t) {
+    listener_on_event(container_of(t, struct listener, rest));
+}
+
+void listener_on_event(struct listener *ls) {
+    struct loop *l = ls->loop;
+    for (int i = 0; i < ACCEPT_BUDGET; i++) {
+        struct sock_addr peer;
+        int fd = os_accept(l->os, ls->fd, &peer);
+        if (fd == -EAGAIN)
+            return;
+        if (fd == -ECONNABORTED || fd == -EINTR)
+            continue;
+        int error = fd;
+        struct stream *s = fd >= 0 ? stream_new(l, fd, 0, &error) : NULL;
+        if (!s) {
+            ls->refused++;
+            loop_arm(l, &ls->rest, REST_MS, rested);
+            return;
+        }
+        ls->on_accept(ls->arg, s);
+        assert(s->ops || (s->flags & CLOSING));
+    }
+    // More may wait, and an edge comes only with the next new one.
+    loop_arm(l, &ls->rest, 0, rested);
+}
+
+static int listen_on(struct loop *l, const char *host, uint16_t port, uint16_t *ret_port) {
+    struct sock_addr at, bound;
+    int error = sock_addr_parse(host, port, &at);
+    if (error != 0)
+        return error;
+    int fd = os_listen(l->os, &at, &bound);
+    if (fd >= 0)
+        *ret_port = sock_addr_port(&bound);
+    return fd;
+}
+
+int listener_new(struct loop *l, const char *host, uint16_t first, uint16_t last,
+                 accept_fn *on_accept, void *arg, struct listener **ret_listener) {
+    uint16_t port = 0;
+    int fd = listen_on(l, host, first, &port);
+    for (uint32_t next = first + 1u; fd == -EADDRINUSE && next <= last; next++)
+        fd = listen_on(l, host, (uint16_t)next, &port);
+    if (fd < 0)
+        return fd;
+    uint32_t slot = 0, generation = 0;
+    struct listener *ls = slab_take(&l->listeners, &slot, &generation);
+    int error =
+        ls ? os_watch(l->os, fd, loop_key(KEY_LISTENER, slot, generation), OS_READABLE, true)
+           : -HW_EFULL;
+    if (error != 0) {
+        if (ls)
+            slab_give(&l->listeners, slot);
+        os_close(l->os, fd);
+        return error;
+    }
+    *ls = (struct listener){
+        .loop = l, .on_accept = on_accept, .arg = arg, .fd = fd, .slot = slot, .port = port};
+    *ret_listener = ls;
+    return 0;
+}
+
+uint16_t listener_port(const struct listener *ls) {
+    return ls->port;
+}
+
+void listener_free(struct listener *ls) {
+    if (!ls)
+        return;
+    struct loop *l = ls->loop;
+    loop_disarm(l, &ls->rest);
+    os_unwatch(l->os, ls->fd);
+    os_close(l->os, ls->fd);
+    slab_give(&l->listeners, ls->slot);
+}
+
+uint64_t listener_refused(const struct listener *ls) {
+    return ls->refused;
+}
