@@ -1,0 +1,145 @@
+// The small things everything stands on: bytes, UTF-8, buffers, slab, SipHash's reference vector,
+// the log's quoting.
+#include "suite.h"
+
+#include "arena.h"
+#include "buf.h"
+#include "bytes.h"
+#include "crypto.h"
+#include "log.h"
+#include "slab.h"
+
+static const struct {
+    const char *text;
+    size_t len;
+    bool valid, control;
+} utf8_cases[] = {
+    {"plain", 5, true, false},
+    {"\xC3\xA9", 2, true, false},
+    {"\xF0\x9F\x9A\xA2", 4, true, false},
+    {"a\x1F", 2, true, true},
+    {"\xC2\x85", 2, true, true},
+    {"\x7F", 1, true, true},
+    {"\xC0\x80", 2, false, false},
+    {"\xED\xA0\x80", 3, false, false},
+    {"\xF4\x90\x80\x80", 4, false, false},
+    {"\xC3", 1, false, false},
+    {"\x80", 1, false, false},
+    {"\xE0\x80\x80", 3, false, false},
+};
+
+START_TEST(test_utf8) {
+    for (size_t i = 0; i < sizeof(utf8_cases) / sizeof(utf8_cases[0]); i++) {
+        bool control = false;
+        bool valid =
+            utf8_is_valid((const uint8_t *)utf8_cases[i].text, utf8_cases[i].len, &control);
+        ck_assert_msg(valid == utf8_cases[i].valid && control == utf8_cases[i].control, "case %zu",
+                      i);
+    }
+    ck_assert(!id_is_valid("", 0, 64));
+    ck_assert(product_name_is_valid("a-b_1", 5) && !product_name_is_valid("-a", 2));
+    ck_assert(!product_name_is_valid("A", 1) && !product_name_is_valid("", 0));
+}
+END_TEST
+
+START_TEST(test_integers_and_hex) {
+    uint8_t bytes[8], back[8];
+    char hex[17];
+    be64_put(bytes, 0x0102030405060708u);
+    ck_assert_uint_eq(be64_get(bytes), 0x0102030405060708u);
+    ck_assert_uint_eq(be24_get(bytes + 1), 0x020304u);
+    ck_assert_uint_eq(be16_get(bytes), 0x0102u);
+    hex_encode(bytes, 8, hex);
+    ck_assert_str_eq(hex, "0102030405060708");
+    ck_assert(hex_decode(hex, 16, back, 8));
+    ck_assert_mem_eq(bytes, back, 8);
+    ck_assert(!hex_decode("0g", 2, back, 1) && !hex_decode("012", 3, back, 1));
+}
+END_TEST
+
+// The 15-byte vector of the SipHash paper, appendix A.
+START_TEST(test_siphash) {
+    uint8_t key[16], data[15];
+    for (uint8_t i = 0; i < 16; i++)
+        key[i] = i;
+    for (uint8_t i = 0; i < 15; i++)
+        data[i] = i;
+    ck_assert_uint_eq(siphash(key, data, 15), 0xa129ca6149be45e5u);
+}
+END_TEST
+
+START_TEST(test_buf) {
+    struct buf b = BUF_EMPTY;
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&b, "%d,", i);
+    buf_consume(&b, 2);
+    ck_assert_mem_eq(b.data, "1,2,3,", 6);
+    buf_reset(&b);
+    ck_assert_str_eq(buf_cstr(&b), "");
+    buf_free(&b);
+}
+END_TEST
+
+// A slot given and taken again is not found under its old generation; over the maximum there is
+// nothing.
+START_TEST(test_slab) {
+    struct slab s;
+    slab_init(&s, 12, 3000);
+    uint32_t slot = 0, generation = 0, again = 0, newer = 0;
+    char *object = slab_take(&s, &slot, &generation);
+    object[0] = 'x';
+    ck_assert_ptr_eq(slab_find(&s, slot, generation), object);
+    slab_give(&s, slot);
+    ck_assert_ptr_null(slab_find(&s, slot, generation));
+    ck_assert_ptr_null(slab_at(&s, slot));
+    ck_assert_int_eq(((char *)slab_take(&s, &again, &newer))[0], 0);
+    ck_assert(again == slot && newer != generation);
+    for (int i = 1; i < 3000; i++)
+        ck_assert_ptr_nonnull(slab_take(&s, &again, &newer));
+    ck_assert_ptr_null(slab_take(&s, &again, &newer));
+    ck_assert_uint_eq(s.used, 3000);
+    slab_deinit(&s);
+}
+END_TEST
+
+START_TEST(test_arena) {
+    struct arena a;
+    arena_init(&a);
+    for (size_t size = 0; size < 40000; size += 997)
+        ck_assert_uint_eq((uintptr_t)arena_alloc(&a, size) % 16, 0);
+    ck_assert_str_eq(arena_printf(&a, "%s-%d", "x", 7), "x-7");
+    arena_reset(&a);
+    ck_assert_uint_eq(a.used_bytes, 0);
+    arena_deinit(&a);
+}
+END_TEST
+
+static char logged[4096];
+
+static void keep_line(void *arg, const char *line, size_t len) {
+    (void)arg;
+    memcpy(logged, line, len);
+    logged[len] = '\0';
+}
+
+static uint64_t fixed_clock(void *arg) {
+    (void)arg;
+    return 1700000000123;
+}
+
+// One line whatever a peer puts into its text.
+START_TEST(test_log) {
+    struct log l;
+    log_init(&l, "room", LOG_INFO);
+    l.sink = keep_line;
+    l.wall_ms = fixed_clock;
+    log_event(&l, LOG_DEBUG, "not this", NULL);
+    ck_assert_str_eq(logged, "");
+    log_event(&l, LOG_INFO, "refused", "peer=%s", log_quote("a\"\n\xff", 4));
+    ck_assert_str_eq(logged, "ts=2023-11-14T22:13:20.123Z level=info role=room event=\"refused\" "
+                             "peer=\"a\\\"\\x0a\\xff\"\n");
+}
+END_TEST
+
+RUN_TESTS("base", test_utf8, test_integers_and_hex, test_siphash, test_buf, test_slab, test_arena,
+          test_log)

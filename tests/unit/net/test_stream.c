@@ -1,0 +1,229 @@
+// Streams over real loopback sockets in one loop: bytes arrive whole and in order however they are
+// cut, nothing is kept at rest, limits hold, and everything is gone at the end.
+#include "suite.h"
+
+#include <errno.h>
+
+#include "addr.h"
+#include "buf.h"
+#include "loop.h"
+#include "stream.h"
+
+static struct os *os;
+static struct loop *loop;
+static struct listener *listener;
+static struct stream *served; // the accepted end
+static struct buf received;   // what the accepted end consumed
+static size_t take_at_most;   // per call: 0 = all
+static size_t wait_for;       // consumes only when this much is there
+static int server_error, client_error;
+static bool server_closed, client_closed, client_connected;
+static int client_writable;
+
+static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+    (void)owner;
+    (void)s;
+    if (len < wait_for)
+        return 0;
+    size_t take = take_at_most && take_at_most < len ? take_at_most : len;
+    buf_append(&received, data, take);
+    return take;
+}
+
+static void on_server_closed(void *owner, struct stream *s, int error) {
+    (void)owner;
+    (void)s;
+    server_closed = true;
+    server_error = error;
+    served = NULL;
+}
+
+static const struct stream_ops server_ops = {
+    .on_data = on_data, .on_closed = on_server_closed, .keep_max = 1000};
+
+static void on_accept(void *arg, struct stream *s) {
+    (void)arg;
+    served = s;
+    stream_set_owner(s, &server_ops, NULL);
+}
+
+static void on_connected(void *owner, struct stream *s) {
+    (void)owner;
+    (void)s;
+    client_connected = true;
+}
+
+static size_t client_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+    (void)owner;
+    (void)s;
+    (void)data;
+    return len;
+}
+
+static void on_writable(void *owner, struct stream *s) {
+    (void)owner;
+    (void)s;
+    client_writable++;
+}
+
+static void on_client_closed(void *owner, struct stream *s, int error) {
+    (void)owner;
+    (void)s;
+    client_closed = true;
+    client_error = error;
+}
+
+static const struct stream_ops client_ops = {.on_connected = on_connected,
+                                             .on_data = client_data,
+                                             .on_writable = on_writable,
+                                             .on_closed = on_client_closed};
+
+static struct stream *setup(void) {
+    os = os_new();
+    loop = loop_new(os);
+    ck_assert_int_eq(listener_new(loop, "127.0.0.1", 0, 0, on_accept, NULL, &listener), 0);
+    struct sock_addr to;
+    int error = 0;
+    ck_assert_int_eq(sock_addr_parse("127.0.0.1", listener_port(listener), &to), 0);
+    struct stream *client = stream_connect(loop, &to, &client_ops, NULL, &error);
+    ck_assert_ptr_nonnull(client);
+    while (!served || !client_connected)
+        loop_step(loop, -1);
+    return client;
+}
+
+static void teardown(void) {
+    if (served)
+        stream_end(served, 0);
+    while (!server_closed || !client_closed)
+        loop_step(loop, -1);
+    listener_free(listener);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
+    buf_free(&received);
+}
+
+START_TEST(test_byte_by_byte) {
+    struct stream *client = setup();
+    take_at_most = 3;
+    wait_for = 7; // the rest of less than 7 stays and is presented again with more
+    for (int i = 0; i < 21; i++) {
+        stream_send(client, &(char){(char)('a' + i)}, 1);
+        loop_step(loop, 0);
+    }
+    stream_end(client, 0);
+    while (!server_closed)
+        loop_step(loop, -1);
+    ck_assert_uint_eq(received.len % 3, 0);
+    ck_assert_mem_eq(received.data, "abcdefghijklmnopqrstu", received.len);
+    ck_assert_int_eq(server_error, 0);
+    teardown();
+}
+END_TEST
+
+// More than the kernel takes: the rest is held, goes out in order, and on_writable comes once it is
+// out.
+START_TEST(test_held_bytes_go_out_in_order) {
+    struct stream *client = setup();
+    enum { BYTES = 32 * 1024 * 1024 };
+    uint8_t *data = hw_malloc(BYTES);
+    for (size_t i = 0; i < BYTES; i++)
+        data[i] = (uint8_t)(i * 2654435761u >> 13);
+    stream_pause(served);
+    stream_send(client, data, BYTES);
+    ck_assert_uint_gt(stream_held(client), 0);
+    ck_assert_uint_eq(stream_write(client, "x", 1), 0);
+    stream_resume(served);
+    while (received.len < BYTES)
+        loop_step(loop, -1);
+    ck_assert_mem_eq(received.data, data, BYTES);
+    while (client_writable == 0)
+        loop_step(loop, -1);
+    ck_assert_uint_eq(stream_held(client), 0);
+    free(data);
+    teardown();
+}
+END_TEST
+
+// What the owner leaves unconsumed is bounded by keep_max.
+START_TEST(test_keep_max) {
+    struct stream *client = setup();
+    wait_for = 100000;
+    static const uint8_t data[2000];
+    stream_send(client, data, sizeof(data));
+    while (!server_closed)
+        loop_step(loop, -1);
+    ck_assert_int_eq(server_error, -HW_ETOOBIG);
+    teardown();
+}
+END_TEST
+
+// A last frame gets out before the end, and the peer's end ends the wait.
+START_TEST(test_end_after_flush) {
+    struct stream *client = setup();
+    stream_send(client, "last words", 10);
+    stream_end_after_flush(client, 60000);
+    while (!client_closed)
+        loop_step(loop, -1);
+    ck_assert_mem_eq(received.data, "last words", 10);
+    ck_assert_int_eq(client_error, 0);
+    teardown();
+}
+END_TEST
+
+// A refused connection is an error of the stream, not of the process.
+START_TEST(test_connect_refused) {
+    struct stream *client = setup();
+    uint16_t port = listener_port(listener);
+    listener_free(listener);
+    stream_end(client, 0);
+    while (!server_closed || !client_closed)
+        loop_step(loop, -1);
+    client_closed = false;
+    struct sock_addr to;
+    int error = 0;
+    ck_assert_int_eq(sock_addr_parse("127.0.0.1", port, &to), 0);
+    ck_assert_ptr_nonnull(stream_connect(loop, &to, &client_ops, NULL, &error));
+    while (!client_closed)
+        loop_step(loop, -1);
+    ck_assert_int_eq(client_error, -ECONNREFUSED);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
+}
+END_TEST
+
+struct resolved {
+    int error, count;
+    bool done;
+    struct sock_addr first;
+};
+
+static void on_resolved(void *arg, int error, const struct sock_addr *addrs, int count) {
+    struct resolved *r = arg;
+    *r = (struct resolved){.error = error, .count = count, .done = true};
+    if (count > 0)
+        r->first = addrs[0];
+}
+
+// Names are resolved by a thread and reported in the loop's; a cancelled look-up reports nothing.
+START_TEST(test_resolve) {
+    os = os_new();
+    loop = loop_new(os);
+    struct resolved numeric = {0}, cancelled = {0};
+    os_resolve_cancel(os, os_resolve(os, "127.0.0.2", 81, on_resolved, &cancelled));
+    os_resolve(os, "127.0.0.1", 80, on_resolved, &numeric);
+    ck_assert(!numeric.done);
+    while (!numeric.done)
+        loop_step(loop, -1);
+    char text[64];
+    ck_assert_int_ge(numeric.count, 1);
+    sock_addr_format(&numeric.first, text, sizeof(text));
+    ck_assert_str_eq(text, "127.0.0.1:80");
+    ck_assert(!cancelled.done);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
+}
+END_TEST
+
+RUN_TESTS("stream", test_byte_by_byte, test_held_bytes_go_out_in_order, test_keep_max,
+          test_end_after_flush, test_connect_refused, test_resolve)
