@@ -1,13 +1,16 @@
-// Calls between daemons over few long TCP links, pipelined and batched. The wire is in proto/rpc.proto.
+// Calls between daemons over few long TCP links, pipelined and batched. The wire is in
+// proto/rpc.proto.
 //
-// All requests to one method of one peer in one loop iteration travel in one frame, and so do replies; order is kept within a method and
-// not across methods. Every call completes exactly once, never before rpc_call returns: with its reply, or with
+// All requests to one method of one peer in one loop iteration travel in one frame, and so do
+// replies; order is kept within a method and not across methods. Every call completes exactly once,
+// never before rpc_call returns: with its reply, or with
 //   -HW_EBUSY          too many bytes in flight on this link
 //   -HW_EDEADLINE      no answer in time; it may still have been done
 //   -HW_ELINK          the link is down (not sent) or went down (may have been done)
 //   -HW_ECANCELLED     the link was freed
 //   any other -HW_E... what the handler failed it with
-// A link reconnects by itself, with exponential backoff and full jitter (50 ms .. 2 s). Host names are resolved again at every reconnect.
+// A link reconnects by itself, with exponential backoff and full jitter (50 ms .. 2 s). Host names
+// are resolved again at every reconnect.
 #ifndef HW_RPC_H
 #define HW_RPC_H
 
@@ -21,54 +24,67 @@
 
 enum { RPC_MAJOR = 1, RPC_MINOR = 0, RPC_FRAME_MAX = 16 * 1024 * 1024, RPC_SECRETS_MAX = 8 };
 
-// Who we are to peers. Borrowed by links and servers, outlives them; secrets may be swapped on reload.
+// Who we are to peers. Borrowed by links and servers, outlives them; secrets may be swapped on
+// reload.
 struct rpc_identity {
     const char *role;
     uint64_t incarnation;
-    const char *secrets[RPC_SECRETS_MAX];  // the first is used, all are accepted
+    const char *secrets[RPC_SECRETS_MAX]; // the first is used, all are accepted
     int secret_count;
 };
 
 // --- the calling side
 struct rpc_link;
 struct rpc_link_options {
-    const char *host;            // name or numeric; copied
+    const char *host; // name or numeric; copied
     uint16_t port;
-    const char *peer_role;       // what the server must prove to be
-    uint64_t peer_incarnation;   // the run that must answer; 0 = any. Another one ends the link for good (-HW_ESTALE)
-    size_t in_flight_bytes_max;  // 0 = 8 MiB
-    void (*on_state)(void *arg, struct rpc_link *link, bool up); // after the hand-shake, and when it is lost; may be NULL
+    const char *peer_role;      // what the server must prove to be
+    uint64_t peer_incarnation;  // the run that must answer; 0 = any. Another one ends the link for
+                                // good (-HW_ESTALE)
+    size_t in_flight_bytes_max; // 0 = 8 MiB
+    void (*on_state)(void *arg, struct rpc_link *link,
+                     bool up); // after the hand-shake, and when it is lost; may be NULL
     void *arg;
 };
-struct rpc_link *rpc_link_new(struct loop *l, const struct rpc_identity *self, struct log *log, const struct rpc_link_options *o);
-void rpc_link_free(struct rpc_link *link); // completes what is in flight with -HW_ECANCELLED, before it returns
+struct rpc_link *rpc_link_new(struct loop *l, const struct rpc_identity *self, struct log *log,
+                              const struct rpc_link_options *o);
+void rpc_link_free(
+    struct rpc_link *link); // completes what is in flight with -HW_ECANCELLED, before it returns
 bool rpc_link_is_up(const struct rpc_link *link);
 uint64_t rpc_link_peer_incarnation(const struct rpc_link *link); // 0 while down
-const char *rpc_link_last_error(const struct rpc_link *link);    // why it is down, for readyz and logs
-size_t rpc_link_in_flight(const struct rpc_link *link);          // calls
+const char *rpc_link_last_error(const struct rpc_link *link); // why it is down, for readyz and logs
+size_t rpc_link_in_flight(const struct rpc_link *link);       // calls
 
 // error 0: body[0..len) is the reply, valid during the call. Else negative, body NULL.
 typedef void rpc_done_fn(void *arg, int error, const uint8_t *body, size_t len);
 // Packs the request now. On a link that is down: completes with -HW_ELINK in this iteration.
-void rpc_call(struct rpc_link *link, uint16_t method, const ProtobufCMessage *request, uint32_t deadline_ms, rpc_done_fn *done, void *arg);
+void rpc_call(struct rpc_link *link, uint16_t method, const ProtobufCMessage *request,
+              uint32_t deadline_ms, rpc_done_fn *done, void *arg);
 // Forgets a caller that is ending: every pending call with this arg completes silently.
 void rpc_forget(struct rpc_link *link, const void *arg);
 
 // --- the serving side
-struct rpc_call;   // one request being answered; lives until rpc_reply or rpc_fail, also past the link's end
-typedef void rpc_handler_fn(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len); // body is valid during the call
+struct rpc_call; // one request being answered; lives until rpc_reply or rpc_fail, also past the
+                 // link's end
+typedef void rpc_handler_fn(void *daemon, struct rpc_call *call, const uint8_t *body,
+                            size_t len); // body is valid during the call
 struct rpc_method {
     uint16_t method;
     rpc_handler_fn *handler;
 };
 struct rpc_server;
-// Serves `methods` (ends with handler NULL; borrowed, static) at host, first free port of first..last (0 = the kernel's choice).
-int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *log, const char *host, uint16_t first, uint16_t last,
-                   const struct rpc_method *methods, void *daemon, struct rpc_server **ret_server) HW_MUST_CHECK;
+// Serves `methods` (ends with handler NULL; borrowed, static) at host, first free port of
+// first..last (0 = the kernel's choice).
+int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *log,
+                   const char *host, uint16_t first, uint16_t last,
+                   const struct rpc_method *methods, void *daemon,
+                   struct rpc_server **ret_server) HW_MUST_CHECK;
 uint16_t rpc_server_port(const struct rpc_server *s);
-void rpc_server_free(struct rpc_server *s); // NULL is harmless; open calls may still be answered, into nothing
-void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply); // consumes call; sent with this iteration's batch
-void rpc_fail(struct rpc_call *call, int error);                      // error: a negative HW_E number
+void rpc_server_free(
+    struct rpc_server *s); // NULL is harmless; open calls may still be answered, into nothing
+void rpc_reply(struct rpc_call *call,
+               const ProtobufCMessage *reply);   // consumes call; sent with this iteration's batch
+void rpc_fail(struct rpc_call *call, int error); // error: a negative HW_E number
 const char *rpc_call_peer_role(const struct rpc_call *call);
 
 #endif

@@ -1,0 +1,311 @@
+#include "channel.h"
+
+#include <assert.h>
+
+#include "arena.h"
+#include "crypto.h"
+
+enum { HANDSHAKE_MS = 5000, QUIET_MS = 5000, SILENT_MS = 10000, HANDSHAKE_FRAME_MAX = 64 * 1024 };
+
+static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len);
+static void on_connected(void *owner, struct stream *s);
+static void on_closed(void *owner, struct stream *s, int error);
+
+static const struct stream_ops channel_ops = {.on_connected = on_connected,
+                                              .on_data = on_data,
+                                              .on_closed = on_closed,
+                                              .keep_max = RPC_FRAME_MAX + RPC_LENGTH_BYTES};
+
+static void idle_check(struct timer *t) {
+    struct channel *c = container_of(t, struct channel, idle);
+    uint64_t quiet_ms = loop_now_ms(c->loop) - c->heard_ms;
+    if (c->state != CHANNEL_OPEN || quiet_ms >= SILENT_MS) {
+        channel_end(c, -HW_EDEADLINE);
+        return;
+    }
+    if (quiet_ms >= QUIET_MS) {
+        rpc_frame_put(&c->out, RPC_PING, NULL);
+        channel_want_flush(c);
+    }
+    loop_arm(c->loop, &c->idle, QUIET_MS, idle_check);
+}
+
+void channel_init(struct channel *c, struct loop *l, const struct rpc_identity *self,
+                  struct stream *s, const char *expected_role, const struct channel_events *events,
+                  void *owner) {
+    *c = (struct channel){.loop = l,
+                          .self = self,
+                          .events = events,
+                          .owner = owner,
+                          .stream = s,
+                          .expected_role = expected_role,
+                          .heard_ms = loop_now_ms(l)};
+    crypto_random(c->nonce, sizeof(c->nonce));
+    stream_set_owner(s, &channel_ops, c);
+    loop_arm(l, &c->idle, HANDSHAKE_MS, idle_check);
+}
+
+void channel_end(struct channel *c, int error) {
+    if (c->state == CHANNEL_ENDED)
+        return;
+    c->state = CHANNEL_ENDED;
+    c->error = error;
+    stream_end(c->stream, error);
+}
+
+static void release(struct channel *c) {
+    loop_disarm(c->loop, &c->idle);
+    hook_stop(&c->flush);
+    buf_free(&c->out);
+    c->state = CHANNEL_ENDED;
+    c->stream = NULL;
+}
+
+static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+    (void)owner;
+    (void)s;
+    (void)data;
+    return len;
+}
+
+void channel_detach(struct channel *c) {
+    static const struct stream_ops nobody = {.on_data = drop_data};
+    if (!c->stream)
+        return;
+    stream_set_owner(c->stream, &nobody, NULL);
+    stream_end(c->stream, 0);
+    release(c);
+}
+
+void channel_give_up(struct channel *c, void (*free_owner)(void *owner)) {
+    channel_detach(c);
+    if (c->busy)
+        c->free_owner = free_owner;
+    else
+        free_owner(c->owner);
+}
+
+static void enter(struct channel *c) {
+    c->busy = true;
+}
+
+static void leave(struct channel *c) {
+    c->busy = false;
+    if (c->free_owner)
+        c->free_owner(c->owner);
+}
+
+static void flush(struct hook *h) {
+    struct channel *c = container_of(h, struct channel, flush);
+    if (c->state == CHANNEL_OPEN)
+        c->events->on_flush(c->owner); // calls nobody back
+    if (c->state == CHANNEL_ENDED || !stream_is_open(c->stream))
+        return;
+    stream_send(c->stream, c->out.data, c->out.len);
+    // A burst's memory is not kept by a link that is quiet afterwards.
+    if (c->out.capacity > BATCH_BYTES_MAX)
+        buf_free(&c->out);
+    buf_reset(&c->out);
+    if (stream_held(c->stream) > OUT_BYTES_MAX)
+        channel_end(c, -HW_ETOOBIG);
+}
+
+void channel_want_flush(struct channel *c) {
+    hook_schedule(c->loop, &c->flush, flush);
+}
+
+void channel_put_batch(struct channel *c, enum rpc_kind kind, uint16_t method, uint32_t call,
+                       struct buf *items) {
+    rpc_frame_put_header(&c->out, kind, method, call, items->len);
+    buf_append(&c->out, items->data, items->len);
+    buf_reset(items);
+}
+
+// --- the hand-shake
+
+static void make_proof(const char *side, const char *secret, const uint8_t *first,
+                       const uint8_t *second, const char *role, uint8_t out[32]) {
+    struct buf text = BUF_EMPTY;
+    buf_append_str(&text, side);
+    buf_append(&text, first, NONCE_BYTES);
+    buf_append(&text, second, NONCE_BYTES);
+    buf_append_str(&text, role);
+    crypto_hmac_sha256(secret, strlen(secret), text.data, text.len, out);
+    buf_free(&text);
+}
+
+struct proofs {
+    uint8_t bytes[RPC_SECRETS_MAX][32];
+    ProtobufCBinaryData items[RPC_SECRETS_MAX];
+};
+
+// One proof for each secret, since the peer may know only one of them while they rotate.
+static void make_proofs(const struct channel *c, const char *side, struct proofs *p) {
+    for (int i = 0; i < c->self->secret_count; i++) {
+        make_proof(side, c->self->secrets[i], c->peer_nonce, c->nonce, c->self->role, p->bytes[i]);
+        p->items[i] = (ProtobufCBinaryData){.len = 32, .data = p->bytes[i]};
+    }
+}
+
+static bool proof_is_right(const struct channel *c, const char *side, size_t count,
+                           const ProtobufCBinaryData *proofs) {
+    bool right = false;
+    for (int i = 0; i < c->self->secret_count; i++) {
+        uint8_t expected[32];
+        make_proof(side, c->self->secrets[i], c->nonce, c->peer_nonce, c->peer_role, expected);
+        for (size_t j = 0; j < count && j < RPC_SECRETS_MAX; j++)
+            right |= proofs[j].len == 32 && crypto_equal(proofs[j].data, expected, 32);
+    }
+    return right;
+}
+
+// The server proves first: with its HELLO, which answers the client's nonce.
+static void send_hello(struct channel *c, bool with_proof) {
+    Hawser__Internal__RpcHello hello = HAWSER__INTERNAL__RPC_HELLO__INIT;
+    struct proofs proofs;
+    hello.major = RPC_MAJOR;
+    hello.minor = RPC_MINOR;
+    hello.build = (char *)(uintptr_t)HAWSER_VERSION;
+    hello.role = (char *)(uintptr_t)c->self->role;
+    hello.incarnation = c->self->incarnation;
+    hello.nonce = (ProtobufCBinaryData){.len = NONCE_BYTES, .data = c->nonce};
+    if (with_proof) {
+        make_proofs(c, "hawser rpc server", &proofs);
+        hello.n_proof = (size_t)c->self->secret_count;
+        hello.proof = proofs.items;
+    }
+    rpc_frame_put(&c->out, RPC_HELLO, &hello.base);
+    channel_want_flush(c);
+}
+
+static void opened(struct channel *c) {
+    c->state = CHANNEL_OPEN;
+    loop_arm(c->loop, &c->idle, QUIET_MS, idle_check);
+    c->events->on_open(c->owner);
+}
+
+static int take_hello(struct channel *c, const Hawser__Internal__RpcHello *hello) {
+    if (hello->major != RPC_MAJOR)
+        return -HW_EVERSION;
+    if (hello->nonce.len != NONCE_BYTES || strlen(hello->role) > ROLE_MAX)
+        return -HW_EMALFORMED;
+    memcpy(c->peer_nonce, hello->nonce.data, NONCE_BYTES);
+    memcpy(c->peer_role, hello->role, strlen(hello->role) + 1);
+    c->peer_incarnation = hello->incarnation;
+    if (!c->expected_role) {
+        c->state = CHANNEL_PROVING;
+        send_hello(c, true);
+        return 0;
+    }
+    if (strcmp(hello->role, c->expected_role) != 0 ||
+        !proof_is_right(c, "hawser rpc server", hello->n_proof, hello->proof))
+        return -HW_EAUTH;
+    Hawser__Internal__RpcProof proof = HAWSER__INTERNAL__RPC_PROOF__INIT;
+    struct proofs proofs;
+    make_proofs(c, "hawser rpc client", &proofs);
+    proof.n_proof = (size_t)c->self->secret_count;
+    proof.proof = proofs.items;
+    rpc_frame_put(&c->out, RPC_PROOF, &proof.base);
+    opened(c);
+    channel_want_flush(c);
+    return 0;
+}
+
+static int on_handshake(struct channel *c, const struct rpc_frame *f, struct arena *a) {
+    if (f->kind == RPC_HELLO && c->state == CHANNEL_GREETING) {
+        Hawser__Internal__RpcHello *hello =
+            hawser__internal__rpc_hello__unpack(&a->allocator, f->body_len, f->body);
+        return hello ? take_hello(c, hello) : -HW_EMALFORMED;
+    }
+    if (f->kind != RPC_PROOF || c->state != CHANNEL_PROVING)
+        return -HW_EMALFORMED;
+    Hawser__Internal__RpcProof *proof =
+        hawser__internal__rpc_proof__unpack(&a->allocator, f->body_len, f->body);
+    if (!proof || !proof_is_right(c, "hawser rpc client", proof->n_proof, proof->proof))
+        return -HW_EAUTH;
+    opened(c);
+    return 0;
+}
+
+// --- frames
+
+static int on_requests(struct channel *c, const struct rpc_frame *f, struct arena *a) {
+    Hawser__Internal__RpcRequests *batch =
+        hawser__internal__rpc_requests__unpack(&a->allocator, f->body_len, f->body);
+    if (!batch || !c->events->on_request)
+        return -HW_EMALFORMED;
+    for (size_t i = 0; i < batch->n_item && c->state == CHANNEL_OPEN; i++)
+        c->events->on_request(c->owner, f->method, f->call + (uint32_t)i, batch->item[i].data,
+                              batch->item[i].len);
+    return 0;
+}
+
+static int on_replies(struct channel *c, const struct rpc_frame *f, struct arena *a) {
+    Hawser__Internal__RpcReplies *batch =
+        hawser__internal__rpc_replies__unpack(&a->allocator, f->body_len, f->body);
+    if (!batch || !c->events->on_reply)
+        return -HW_EMALFORMED;
+    for (size_t i = 0; i < batch->n_item && c->state == CHANNEL_OPEN; i++)
+        c->events->on_reply(c->owner, batch->item[i]);
+    return 0;
+}
+
+static int on_frame(struct channel *c, const struct rpc_frame *f, struct arena *a) {
+    if (c->state != CHANNEL_OPEN)
+        return on_handshake(c, f, a);
+    switch (f->kind) {
+    case RPC_REQUEST:
+        return on_requests(c, f, a);
+    case RPC_REPLY:
+        return on_replies(c, f, a);
+    case RPC_PING:
+        rpc_frame_put(&c->out, RPC_PONG, NULL);
+        channel_want_flush(c);
+        return 0;
+    case RPC_PONG:
+        return 0;
+    default:
+        return -HW_EMALFORMED;
+    }
+}
+
+static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+    struct channel *c = owner;
+    struct arena arena;
+    size_t at = 0, used = 0;
+    struct rpc_frame frame;
+    arena_init(&arena);
+    c->heard_ms = loop_now_ms(c->loop);
+    enter(c);
+    // An event may end or detach the channel: then s no longer is its stream.
+    while (c->stream == s && c->state != CHANNEL_ENDED) {
+        used = 0;
+        size_t max = c->state == CHANNEL_OPEN ? RPC_FRAME_MAX : HANDSHAKE_FRAME_MAX;
+        enum rpc_parsed parsed = rpc_frame_parse(data + at, len - at, max, &frame, &used);
+        if (parsed == RPC_PARSED_MORE)
+            break;
+        int error = parsed == RPC_PARSED_OK ? on_frame(c, &frame, &arena) : -HW_EMALFORMED;
+        arena_reset(&arena);
+        at += used;
+        if (error != 0)
+            channel_end(c, error);
+    }
+    arena_deinit(&arena);
+    leave(c);
+    return at;
+}
+
+static void on_connected(void *owner, struct stream *s) {
+    (void)s;
+    send_hello(owner, false);
+}
+
+static void on_closed(void *owner, struct stream *s, int error) {
+    (void)s;
+    struct channel *c = owner;
+    int why = c->error != 0 ? c->error : error != 0 ? error : -HW_ELINK;
+    release(c);
+    enter(c);
+    c->events->on_ended(c->owner, why);
+    leave(c);
+}

@@ -1,0 +1,67 @@
+// One connection between two daemons, as both ends see it: the hand-shake that proves the cluster
+// secret, frames in and out, batches that are flushed before the loop sleeps, and pings. Links
+// (link.c) and servers (server.c) stand on it; nobody else includes it.
+//
+//   client: HELLO ->            GREETING  --server's HELLO, proof right--> PROOF ->  OPEN
+//   server:          <- HELLO   GREETING  --client's HELLO--> PROVING --PROOF right--> OPEN
+//   any fault or 5 s without getting there: the channel ends
+#ifndef HW_RPC_CHANNEL_H
+#define HW_RPC_CHANNEL_H
+
+#include "rpc.h"
+#include "rpc.pb-c.h"
+#include "rpc_frame.h"
+#include "stream.h"
+
+enum {
+    NONCE_BYTES = 16,
+    ROLE_MAX = 32,
+    BATCH_BYTES_MAX = 256 * 1024,
+    OUT_BYTES_MAX = 64 * 1024 * 1024
+};
+enum channel_state { CHANNEL_GREETING, CHANNEL_PROVING, CHANNEL_OPEN, CHANNEL_ENDED };
+
+struct channel_events {
+    void (*on_open)(void *owner);
+    void (*on_request)(void *owner, uint16_t method, uint32_t call, const uint8_t *body,
+                       size_t len);
+    void (*on_reply)(void *owner, const Hawser__Internal__RpcReply *reply);
+    void (*on_flush)(void *owner); // before the loop sleeps: put what is batched into the channel
+    void (*on_ended)(void *owner, int error); // the last call
+};
+
+struct channel {
+    struct loop *loop;
+    const struct rpc_identity *self;     // borrowed
+    const struct channel_events *events; // borrowed, static
+    void *owner;
+    struct stream *stream;     // NULL once ended
+    const char *expected_role; // client: the server's role, borrowed; NULL on a server
+    enum channel_state state;
+    int error; // why it ends, if we said so
+    uint8_t nonce[NONCE_BYTES], peer_nonce[NONCE_BYTES];
+    char peer_role[ROLE_MAX + 1];
+    uint64_t peer_incarnation;
+    uint64_t heard_ms;
+    struct timer idle;
+    struct hook flush;
+    struct buf out;
+    bool busy;                       // inside one of its events
+    void (*free_owner)(void *owner); // set when the owner was given up inside one
+};
+
+// Takes the stream over. A client starts with a connecting one.
+void channel_init(struct channel *c, struct loop *l, const struct rpc_identity *self,
+                  struct stream *s, const char *expected_role, const struct channel_events *events,
+                  void *owner);
+void channel_end(struct channel *c, int error); // on_ended follows at the end of the iteration
+void channel_detach(struct channel *c);         // at once and silently: no event comes any more
+// Detaches, and frees the owner (which holds c) as soon as no event of c is running.
+void channel_give_up(struct channel *c, void (*free_owner)(void *owner));
+void channel_want_flush(struct channel *c);
+// A batch as one frame; items are consumed. Ends the channel when the peer leaves more than
+// OUT_BYTES_MAX unread.
+void channel_put_batch(struct channel *c, enum rpc_kind kind, uint16_t method, uint32_t call,
+                       struct buf *items);
+
+#endif

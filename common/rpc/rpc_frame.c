@@ -1,0 +1,89 @@
+#include "rpc_frame.h"
+
+#include "bytes.h"
+
+enum { TAG_ITEM = 0x0a, TAG_CALL = 0x08, TAG_ERROR = 0x10, TAG_BODY = 0x1a };
+
+enum rpc_parsed rpc_frame_parse(const uint8_t *data, size_t len, size_t frame_max,
+                                struct rpc_frame *ret_frame, size_t *ret_used) {
+    if (len < RPC_LENGTH_BYTES)
+        return RPC_PARSED_MORE;
+    size_t rest = be32_get(data);
+    if (rest < RPC_HEADER_BYTES - RPC_LENGTH_BYTES || rest > frame_max)
+        return RPC_PARSED_BAD;
+    if (len - RPC_LENGTH_BYTES < rest)
+        return RPC_PARSED_MORE;
+    *ret_frame = (struct rpc_frame){.method = be16_get(data + 4),
+                                    .kind = data[6],
+                                    .flags = data[7],
+                                    .call = be32_get(data + 8),
+                                    .body = data + RPC_HEADER_BYTES,
+                                    .body_len = rest + RPC_LENGTH_BYTES - RPC_HEADER_BYTES};
+    *ret_used = rest + RPC_LENGTH_BYTES;
+    return RPC_PARSED_OK;
+}
+
+void rpc_frame_put_header(struct buf *b, enum rpc_kind kind, uint16_t method, uint32_t call,
+                          size_t body_len) {
+    uint8_t *at = buf_reserve(b, RPC_HEADER_BYTES);
+    be32_put(at, (uint32_t)(body_len + RPC_HEADER_BYTES - RPC_LENGTH_BYTES));
+    be16_put(at + 4, method);
+    at[6] = (uint8_t)kind;
+    at[7] = 0;
+    be32_put(at + 8, call);
+    b->len += RPC_HEADER_BYTES;
+}
+
+static size_t varint_bytes(uint64_t v) {
+    size_t len = 1;
+    for (; v >= 0x80; v >>= 7)
+        len++;
+    return len;
+}
+
+static void put_varint(struct buf *b, uint64_t v) {
+    for (; v >= 0x80; v >>= 7)
+        buf_append(b, &(uint8_t){(uint8_t)(v | 0x80)}, 1);
+    buf_append(b, &(uint8_t){(uint8_t)v}, 1);
+}
+
+static void put_message(struct buf *b, const ProtobufCMessage *message, size_t len) {
+    protobuf_c_message_pack(message, buf_reserve(b, len));
+    b->len += len;
+}
+
+void rpc_frame_put(struct buf *b, enum rpc_kind kind, const ProtobufCMessage *body) {
+    size_t len = body ? protobuf_c_message_get_packed_size(body) : 0;
+    rpc_frame_put_header(b, kind, 0, 0, len);
+    if (body)
+        put_message(b, body, len);
+}
+
+size_t rpc_put_request_item(struct buf *b, const ProtobufCMessage *request) {
+    size_t before = b->len, len = protobuf_c_message_get_packed_size(request);
+    put_varint(b, TAG_ITEM);
+    put_varint(b, len);
+    put_message(b, request, len);
+    return b->len - before;
+}
+
+size_t rpc_put_reply_item(struct buf *b, uint32_t call, uint32_t error,
+                          const ProtobufCMessage *body) {
+    size_t before = b->len, body_len = body ? protobuf_c_message_get_packed_size(body) : 0;
+    size_t item_len = 1 + varint_bytes(call) + (error ? 1 + varint_bytes(error) : 0) +
+                      (body_len > 0 ? 1 + varint_bytes(body_len) + body_len : 0);
+    put_varint(b, TAG_ITEM);
+    put_varint(b, item_len);
+    put_varint(b, TAG_CALL);
+    put_varint(b, call);
+    if (error) {
+        put_varint(b, TAG_ERROR);
+        put_varint(b, error);
+    }
+    if (body_len > 0) {
+        put_varint(b, TAG_BODY);
+        put_varint(b, body_len);
+        put_message(b, body, body_len);
+    }
+    return b->len - before;
+}

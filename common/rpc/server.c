@@ -1,0 +1,163 @@
+// The serving side: a listener, its channels, and calls that may be answered now, later, or after
+// their channel has gone.
+#include <assert.h>
+
+#include "channel.h"
+
+struct conn {
+    struct conn *next, **link; // in the server's list
+    struct rpc_server *server; // borrowed: frees us before it goes
+    struct rpc_call *calls;    // open ones; cleared of us when we end
+    struct channel channel;
+    struct buf replies; // this iteration's, one frame for each BATCH_BYTES_MAX
+};
+
+struct rpc_server {
+    struct loop *loop;
+    const struct rpc_identity *self; // borrowed
+    struct log *log;                 // borrowed
+    struct listener *listener;       // owned
+    const struct rpc_method *methods;
+    void *daemon;
+    struct conn *conns;
+};
+
+struct rpc_call {
+    struct rpc_call *next, **link; // in conn's list; link NULL when the connection has gone
+    struct conn *conn;             // borrowed; NULL when gone
+    uint32_t call;
+    uint16_t method;
+    char peer_role[ROLE_MAX + 1];
+};
+
+static void call_unlink(struct rpc_call *call) {
+    if (!call->link)
+        return;
+    *call->link = call->next;
+    if (call->next)
+        call->next->link = call->link;
+    call->link = NULL;
+    call->conn = NULL;
+}
+
+static void answer(struct rpc_call *call, int error, const ProtobufCMessage *reply) {
+    struct conn *conn = call->conn;
+    if (conn && conn->channel.state == CHANNEL_OPEN) {
+        rpc_put_reply_item(&conn->replies, call->call, (uint32_t)-error, reply);
+        if (conn->replies.len >= BATCH_BYTES_MAX)
+            channel_put_batch(&conn->channel, RPC_REPLY, 0, 0, &conn->replies);
+        channel_want_flush(&conn->channel);
+    }
+    call_unlink(call);
+    free(call);
+}
+
+void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply) {
+    answer(call, 0, reply);
+}
+
+void rpc_fail(struct rpc_call *call, int error) {
+    assert(error < 0);
+    answer(call, error, NULL);
+}
+
+const char *rpc_call_peer_role(const struct rpc_call *call) {
+    return call->peer_role;
+}
+
+static void on_open(void *owner) {
+    (void)owner;
+}
+
+static void on_request(void *owner, uint16_t method, uint32_t id, const uint8_t *body, size_t len) {
+    struct conn *conn = owner;
+    struct rpc_call *call = hw_calloc(1, sizeof(*call));
+    *call = (struct rpc_call){
+        .next = conn->calls, .link = &conn->calls, .conn = conn, .call = id, .method = method};
+    memcpy(call->peer_role, conn->channel.peer_role, sizeof(call->peer_role));
+    if (conn->calls)
+        conn->calls->link = &call->next;
+    conn->calls = call;
+    for (const struct rpc_method *m = conn->server->methods; m->handler; m++) {
+        if (m->method == method) {
+            m->handler(conn->server->daemon, call, body, len);
+            return;
+        }
+    }
+    rpc_fail(call, -HW_EUNIMPLEMENTED);
+}
+
+static void on_flush(void *owner) {
+    struct conn *conn = owner;
+    if (conn->replies.len > 0)
+        channel_put_batch(&conn->channel, RPC_REPLY, 0, 0, &conn->replies);
+}
+
+static void conn_free(void *owner) {
+    struct conn *conn = owner;
+    while (conn->calls)
+        call_unlink(conn->calls);
+    buf_free(&conn->replies);
+    free(conn);
+}
+
+static void conn_leave(struct conn *conn) {
+    *conn->link = conn->next;
+    if (conn->next)
+        conn->next->link = conn->link;
+}
+
+static void on_ended(void *owner, int error) {
+    struct conn *conn = owner;
+    if (error == -HW_EAUTH || error == -HW_EVERSION || error == -HW_EMALFORMED)
+        log_event(conn->server->log, LOG_WARN, "peer refused", "peer=%s reason=\"%s\"",
+                  log_quote_str(conn->channel.peer_role), hw_strerror(error));
+    conn_leave(conn);
+    channel_give_up(&conn->channel, conn_free);
+}
+
+static const struct channel_events server_events = {
+    .on_open = on_open, .on_request = on_request, .on_flush = on_flush, .on_ended = on_ended};
+
+static void on_accept(void *arg, struct stream *s) {
+    struct rpc_server *server = arg;
+    struct conn *conn = hw_calloc(1, sizeof(*conn));
+    conn->server = server;
+    conn->next = server->conns;
+    conn->link = &server->conns;
+    if (conn->next)
+        conn->next->link = &conn->next;
+    server->conns = conn;
+    channel_init(&conn->channel, server->loop, server->self, s, NULL, &server_events, conn);
+}
+
+int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *log,
+                   const char *host, uint16_t first, uint16_t last,
+                   const struct rpc_method *methods, void *daemon, struct rpc_server **ret_server) {
+    struct rpc_server *server = hw_calloc(1, sizeof(*server));
+    *server = (struct rpc_server){
+        .loop = l, .self = self, .log = log, .methods = methods, .daemon = daemon};
+    int error = listener_new(l, host, first, last, on_accept, server, &server->listener);
+    if (error != 0) {
+        free(server);
+        return error;
+    }
+    *ret_server = server;
+    return 0;
+}
+
+uint16_t rpc_server_port(const struct rpc_server *s) {
+    return listener_port(s->listener);
+}
+
+void rpc_server_free(struct rpc_server *s) {
+    if (!s)
+        return;
+    listener_free(s->listener);
+    while (s->conns) {
+        struct conn *conn = s->conns;
+        conn_leave(conn);
+        channel_give_up(&conn->channel, conn_free);
+    }
+    free(s);
+}
