@@ -1,5 +1,6 @@
-// A bump allocator for what lives as long as one message or one loop iteration; also in the shape that protobuf-c asks for.
-// arena_reset frees all at once and keeps the first block. Not for objects that need a destructor.
+// A bump allocator for what lives as long as one message or one loop iteration; also in the shape
+// that protobuf-c asks for. arena_reset frees all at once and keeps the first block. Not for
+// objects that need a destructor.
 #ifndef HW_ARENA_H
 #define HW_ARENA_H
 
@@ -8,9 +9,9 @@
 
 struct arena_block;
 struct arena {
-    struct arena_block *blocks;    // owned, newest first
-    size_t used_bytes;             // handed out since the last reset
-    ProtobufCAllocator allocator;  // allocates here, frees nothing; pass &a->allocator to protobuf-c
+    struct arena_block *blocks;   // owned, newest first
+    size_t used_bytes;            // handed out since the last reset
+    ProtobufCAllocator allocator; // allocates here, frees nothing; pass &a->allocator to protobuf-c
 };
 
 void arena_init(struct arena *a);

@@ -6,5 +6,6 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
-#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok strtok_r atoi atol atoll localtime gmtime gets asctime ctime mktemp tmpnam
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok strtok_r atoi atol atoll  \
+    localtime gmtime gets asctime ctime mktemp tmpnam
 #endif

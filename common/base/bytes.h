@@ -15,11 +15,12 @@ void be24_put(uint8_t *p, uint32_t v); // the low 24 bits
 void be32_put(uint8_t *p, uint32_t v);
 void be64_put(uint8_t *p, uint64_t v);
 
-// True when data[0..len) is well-formed UTF-8 (no surrogates, no overlong forms); *ret_control tells whether it holds a
-// control character (U+0000..1F, U+7F..9F). ret_control may be NULL.
+// True when data[0..len) is well-formed UTF-8 (no surrogates, no overlong forms); *ret_control
+// tells whether it holds a control character (U+0000..1F, U+7F..9F). ret_control may be NULL.
 bool utf8_is_valid(const uint8_t *data, size_t len, bool *ret_control);
 
-// An id as the contract has it: 1..max bytes of UTF-8 without control characters (users, devices, tags: max 64).
+// An id as the contract has it: 1..max bytes of UTF-8 without control characters (users, devices,
+// tags: max 64).
 bool id_is_valid(const char *id, size_t len, size_t max);
 
 // [a-z0-9][a-z0-9_-]{0,31}

@@ -1,4 +1,5 @@
-// The little cryptography that Hawser needs, on OpenSSL, and SipHash for tables whose keys a client chooses.
+// The little cryptography that Hawser needs, on OpenSSL, and SipHash for tables whose keys a client
+// chooses.
 #ifndef HW_CRYPTO_H
 #define HW_CRYPTO_H
 
@@ -8,14 +9,16 @@
 
 void crypto_random(void *out, size_t len); // from the kernel; aborts if it has none
 void crypto_sha256(const void *data, size_t len, uint8_t out[32]);
-void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32]);
+void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+                        uint8_t out[32]);
 bool crypto_equal(const void *a, const void *b, size_t len); // constant time
 
 // SipHash-2-4 (Aumasson and Bernstein) with a 128-bit key.
 uint64_t siphash(const uint8_t key[16], const void *data, size_t len);
 
-// The bucket of a user, 0..1023: the same in every daemon and version (first 10 bits of SHA-256 would cost more; this is
-// SipHash under an all-zero key, which is enough because a bucket is no secret and an overfull one only slows itself).
+// The bucket of a user, 0..1023: the same in every daemon and version (first 10 bits of SHA-256
+// would cost more; this is SipHash under an all-zero key, which is enough because a bucket is no
+// secret and an overfull one only slows itself).
 uint32_t bucket_of_user(const char *user, size_t len);
 
 #endif

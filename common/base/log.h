@@ -1,6 +1,6 @@
-// One logfmt line per event: ts=... level=... role=... id=... event="..." key=value ... on a sink. Text from peers is
-// quoted and cut at 256 bytes. Never give it secrets, tokens or payloads. A log is a value: a process that hosts several
-// daemons has one for each.
+// One logfmt line per event: ts=... level=... role=... id=... event="..." key=value ... on a sink.
+// Text from peers is quoted and cut at 256 bytes. Never give it secrets, tokens or payloads. A log
+// is a value: a process that hosts several daemons has one for each.
 #ifndef HW_LOG_H
 #define HW_LOG_H
 
@@ -13,9 +13,9 @@ typedef void log_sink_fn(void *arg, const char *line, size_t len); // a whole li
 
 struct log {
     enum log_level level;
-    const char *role;        // borrowed, outlives the log: a literal
-    char id[64];             // the daemon's id, may be empty
-    log_sink_fn *sink;       // log_stderr unless set
+    const char *role;  // borrowed, outlives the log: a literal
+    char id[64];       // the daemon's id, may be empty
+    log_sink_fn *sink; // log_stderr unless set
     void *sink_arg;
     uint64_t (*wall_ms)(void *arg); // the clock for ts; arg is wall_arg
     void *wall_arg;
@@ -25,11 +25,13 @@ struct log {
 void log_init(struct log *l, const char *role, enum log_level level);
 void log_stderr(void *arg, const char *line, size_t len);
 
-// fields: a printf format that yields `key=value key="value"` pairs; LOG_Q and log_quote for peer text. NULL l logs nothing.
+// fields: a printf format that yields `key=value key="value"` pairs; LOG_Q and log_quote for peer
+// text. NULL l logs nothing.
 void log_event(struct log *l, enum log_level level, const char *event, const char *fields, ...)
     __attribute__((format(printf, 4, 5)));
 
-// A quoted, escaped, cut copy of peer text in a ring of 8 thread-local buffers: use it within the same log_event call.
+// A quoted, escaped, cut copy of peer text in a ring of 8 thread-local buffers: use it within the
+// same log_event call.
 const char *log_quote(const char *text, size_t len);
 const char *log_quote_str(const char *text); // NULL gives ""
 

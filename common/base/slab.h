@@ -1,6 +1,7 @@
-// A table of equal-sized slots addressed by (slot, generation), for what comes in millions. Memory grows in chunks of
-// 1,024 slots up to a maximum and is not given back. A handle whose generation is no longer current finds nothing.
-// The object of a slot starts zeroed; its address is stable while the slot is taken.
+// A table of equal-sized slots addressed by (slot, generation), for what comes in millions. Memory
+// grows in chunks of 1,024 slots up to a maximum and is not given back. A handle whose generation
+// is no longer current finds nothing. The object of a slot starts zeroed; its address is stable
+// while the slot is taken.
 #ifndef HW_SLAB_H
 #define HW_SLAB_H
 
@@ -10,20 +11,22 @@
 struct slab {
     size_t object_bytes;
     uint32_t slots_max;
-    uint32_t used;          // slots taken now
-    uint32_t high_water;    // slots 0..high_water-1 have been taken at least once
-    void **chunks;          // owned
-    uint32_t *free_slots;   // owned stack
+    uint32_t used;        // slots taken now
+    uint32_t high_water;  // slots 0..high_water-1 have been taken at least once
+    void **chunks;        // owned
+    uint32_t *free_slots; // owned stack
     uint32_t free_count;
 };
 
 // object_bytes does not include the slab's own 8 bytes per slot. slots_max 1..2^31-1.
 void slab_init(struct slab *s, size_t object_bytes, uint32_t slots_max);
 void slab_deinit(struct slab *s);
-void *slab_take(struct slab *s, uint32_t *ret_slot, uint32_t *ret_generation); // NULL when slots_max are taken; generation >= 1
-void slab_give(struct slab *s, uint32_t slot);                    // frees it; its generation moves on
+void *slab_take(struct slab *s, uint32_t *ret_slot,
+                uint32_t *ret_generation);     // NULL when slots_max are taken; generation >= 1
+void slab_give(struct slab *s, uint32_t slot); // frees it; its generation moves on
 void *slab_find(const struct slab *s, uint32_t slot, uint32_t generation); // NULL when not current
-void *slab_at(const struct slab *s, uint32_t slot);               // the object if the slot is taken, else NULL: for walks
-uint32_t slab_generation(const struct slab *s, uint32_t slot);    // of a taken slot
+void *slab_at(const struct slab *s,
+              uint32_t slot); // the object if the slot is taken, else NULL: for walks
+uint32_t slab_generation(const struct slab *s, uint32_t slot); // of a taken slot
 
 #endif

@@ -1,6 +1,7 @@
-// A daemon's part in the cluster: it announces itself under a lease, follows the directory and the catalog from any register that answers,
-// and keeps links to the daemons it talks to. One per daemon. Absence of answers changes nothing: what was known stays known, but a
-// member whose gone notice came is gone.
+// A daemon's part in the cluster: it announces itself under a lease, follows the directory and the
+// catalog from any register that answers, and keeps links to the daemons it talks to. One per
+// daemon. Absence of answers changes nothing: what was known stays known, but a member whose gone
+// notice came is gone.
 #ifndef HW_CLUSTER_H
 #define HW_CLUSTER_H
 
@@ -18,70 +19,87 @@ struct product;
 struct cluster_options {
     struct loop *loop;
     struct log *log;
-    const struct rpc_identity *self;     // borrowed, outlives the cluster
-    char *const *registers;              // "host:port" seeds, copied
+    const struct rpc_identity *self; // borrowed, outlives the cluster
+    char *const *registers;          // "host:port" seeds, copied
     int register_count;
     // All may be NULL. None may free the cluster.
-    void (*on_member)(void *arg, const Hawser__Internal__Member *m);                 // new or changed
-    void (*on_member_gone)(void *arg, const Hawser__Internal__Member *m, bool clean); // m is valid during the call only
-    void (*on_product)(void *arg, const struct product *p, bool deleted);            // new, changed or deleted
+    void (*on_member)(void *arg, const Hawser__Internal__Member *m); // new or changed
+    void (*on_member_gone)(void *arg, const Hawser__Internal__Member *m,
+                           bool clean); // m is valid during the call only
+    void (*on_product)(void *arg, const struct product *p, bool deleted); // new, changed or deleted
     void (*on_settings)(void *arg, const Hawser__Internal__Settings *s);
-    void (*on_index_lost)(void *arg);    // the session index is another one: write sessions again, paced
+    void (*on_index_lost)(
+        void *arg); // the session index is another one: write sessions again, paced
     void (*on_lease)(void *arg, bool held); // our own lease, counted from when the renewal was sent
-    void (*on_ready)(void *arg);         // once: the first whole directory and catalog are here
+    void (*on_ready)(void *arg);            // once: the first whole directory and catalog are here
     void *arg;
 };
 
 struct cluster *cluster_new(const struct cluster_options *o);
-void cluster_free(struct cluster *c);   // sends a good-bye if it can at once; cancels calls of its links. NULL is harmless
+void cluster_free(struct cluster *c); // sends a good-bye if it can at once; cancels calls of its
+                                      // links. NULL is harmless
 bool cluster_is_ready(const struct cluster *c);
-const char *cluster_unready_reason(const struct cluster *c); // for readyz: "no register answers (...)"; NULL when all is well
+const char *cluster_unready_reason(
+    const struct cluster *c); // for readyz: "no register answers (...)"; NULL when all is well
 
-// Sets what is announced (deep-copied; incarnation and build are filled in) and renews every 3 s and at once on a real change.
+// Sets what is announced (deep-copied; incarnation and build are filled in) and renews every 3 s
+// and at once on a real change.
 void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m);
-void cluster_withdraw(struct cluster *c, void (*done)(void *arg), void *arg); // a good-bye; done within 1 s, whatever happens
+void cluster_withdraw(struct cluster *c, void (*done)(void *arg),
+                      void *arg); // a good-bye; done within 1 s, whatever happens
 bool cluster_lease_is_held(const struct cluster *c);
 
 // The directory. Pointers are valid until the next loop iteration.
 const Hawser__Internal__Member *cluster_member_find(const struct cluster *c, uint64_t incarnation);
-const Hawser__Internal__Member *cluster_member_next(const struct cluster *c, const char *role, const Hawser__Internal__Member *after); // NULL starts and ends
+const Hawser__Internal__Member *
+cluster_member_next(const struct cluster *c, const char *role,
+                    const Hawser__Internal__Member *after); // NULL starts and ends
 
-// Links. cluster_peer: to this run of a daemon, opened on demand and freed when it leaves the directory; NULL if it is not there.
-struct rpc_link *cluster_register(struct cluster *c);                 // never NULL; may be down
-struct rpc_link *cluster_pick(struct cluster *c, const char *role, uint64_t key); // the same member for the same key while it lives and its link is up; NULL if none
+// Links. cluster_peer: to this run of a daemon, opened on demand and freed when it leaves the
+// directory; NULL if it is not there.
+struct rpc_link *cluster_register(struct cluster *c); // never NULL; may be down
+struct rpc_link *cluster_pick(struct cluster *c, const char *role,
+                              uint64_t key); // the same member for the same key while it lives and
+                                             // its link is up; NULL if none
 struct rpc_link *cluster_peer(struct cluster *c, uint64_t incarnation);
 
 // Products. A product stays at its address while it is known; changed in place.
 struct product_key {
     char kid[33];
     Hawser__Internal__KeyKind kind;
-    uint8_t *secret;         // owned by the product
+    uint8_t *secret; // owned by the product
     size_t secret_len;
     uint64_t created_ms;
 };
 struct product {
     char name[33];
     uint32_t number;
-    uint64_t version;                         // of its catalog entry
-    const Hawser__Internal__Product *record;  // whole; owned by the cluster, replaced on change
-    Hawser__Internal__ProductLimits limits;   // defaults filled in; `given` is not for use here
-    struct product_key *keys;                 // owned
+    uint64_t version;                        // of its catalog entry
+    const Hawser__Internal__Product *record; // whole; owned by the cluster, replaced on change
+    Hawser__Internal__ProductLimits limits;  // defaults filled in; `given` is not for use here
+    struct product_key *keys;                // owned
     int key_count;
 };
 const struct product *cluster_product_find(const struct cluster *c, const char *name, size_t len);
 const struct product *cluster_product_by_number(const struct cluster *c, uint32_t number);
 const struct product *cluster_product_next(const struct cluster *c, const struct product *after);
-const struct product_key *product_key_find(const struct product *p, Hawser__Internal__KeyKind kind, const char *kid, size_t len);
-void product_limits_fill(const Hawser__Internal__ProductLimits *given, Hawser__Internal__ProductLimits *ret_limits); // defaults of contract/http.md
+const struct product_key *product_key_find(const struct product *p, Hawser__Internal__KeyKind kind,
+                                           const char *kid, size_t len);
+void product_limits_fill(
+    const Hawser__Internal__ProductLimits *given,
+    Hawser__Internal__ProductLimits *ret_limits); // defaults of contract/http.md
 
-// Asks a register for a product that is not known here (asks in one iteration are one call; "unknown" is kept 1 s; a known product is also
-// asked again when `kid` is given and it lacks that token key). done: error 0 and the product, -HW_EUNKNOWN, or -HW_ELINK/-HW_EDEADLINE when no register
-// could be asked. Never before this returns.
+// Asks a register for a product that is not known here (asks in one iteration are one call;
+// "unknown" is kept 1 s; a known product is also asked again when `kid` is given and it lacks that
+// token key). done: error 0 and the product, -HW_EUNKNOWN, or -HW_ELINK/-HW_EDEADLINE when no
+// register could be asked. Never before this returns.
 typedef void product_asked_fn(void *arg, int error, const struct product *p);
-void cluster_product_ask(struct cluster *c, const char *name, const char *kid, product_asked_fn *done, void *arg);
+void cluster_product_ask(struct cluster *c, const char *name, const char *kid,
+                         product_asked_fn *done, void *arg);
 void cluster_forget(struct cluster *c, const void *arg); // asks of a caller that is ending
 
-// Takes in an entry that a put answered with, so that the daemon that made a change sees it at once.
+// Takes in an entry that a put answered with, so that the daemon that made a change sees it at
+// once.
 void cluster_learn(struct cluster *c, const Hawser__Internal__CatalogEntry *e);
 
 #endif

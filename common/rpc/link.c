@@ -25,6 +25,7 @@ struct pending {
     size_t bytes;
     uint32_t call;
     uint16_t method;
+    bool sent; // has its id and stands in the ring
     int error; // for the failed list
 };
 
@@ -151,10 +152,13 @@ static void ring_put(struct rpc_link *link, struct pending *p) {
 
 static void on_deadline(struct timer *t) {
     struct pending *p = container_of(t, struct pending, deadline);
-    struct rpc_link *link = p->link;
-    if (ring_take(link, p->call) != p)
-        return; // still batched: it goes out with this iteration's flush, and an answer may come
-                // yet
+    if (!p->sent) {
+        // Still batched: it goes out with this iteration's flush, and gets one more turn.
+        loop_arm(p->link->loop, t, 1, on_deadline);
+        return;
+    }
+    struct pending *taken = ring_take(p->link, p->call);
+    assert(taken == p);
     fail_later(p, -HW_EDEADLINE);
 }
 
@@ -166,6 +170,7 @@ static void send_batch(struct rpc_link *link, struct batch *b) {
         next = p->next;
         p->next = NULL;
         p->call = link->next_call++;
+        p->sent = true;
         ring_put(link, p);
     }
     channel_put_batch(&link->channel, RPC_REQUEST, b->method, first, &b->items);

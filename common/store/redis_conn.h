@@ -1,7 +1,8 @@
-// One pipelined Redis connection on hiredis 0.14 async (only the part that 1.x shares) in our loop. hiredis has no time-outs of its own, so every
-// command has a deadline here; a server that misses one is disconnected and all its commands complete with -HW_EOUTCOME (sent) or
-// -HW_ESTORE (not sent). Reconnects by itself with backoff; names are resolved off the loop. After each connect it asks INFO for run_id,
-// AOF and maxmemory_policy.
+// One pipelined Redis connection on hiredis 0.14 async (only the part that 1.x shares) in our loop.
+// hiredis has no time-outs of its own, so every command has a deadline here; a server that misses
+// one is disconnected and all its commands complete with -HW_EOUTCOME (sent) or -HW_ESTORE (not
+// sent). Reconnects by itself with backoff; names are resolved off the loop. After each connect it
+// asks INFO for run_id, AOF and maxmemory_policy.
 #ifndef HW_REDIS_CONN_H
 #define HW_REDIS_CONN_H
 
@@ -14,9 +15,10 @@
 
 struct redis_conn;
 struct redis_options {
-    const char *url;            // redis://[user:password@]host[:port][/db] or unix:///path[?db=n]; copied
-    uint32_t timeout_ms;        // per command
-    bool allow_volatile;        // accept a server without AOF or with another maxmemory_policy than noeviction
+    const char *url;     // redis://[user:password@]host[:port][/db] or unix:///path[?db=n]; copied
+    uint32_t timeout_ms; // per command
+    bool allow_volatile; // accept a server without AOF or with another maxmemory_policy than
+                         // noeviction
     struct loop *loop;
     struct log *log;
     void (*on_state)(void *arg, bool up);
@@ -30,18 +32,21 @@ bool redis_conn_is_up(const struct redis_conn *c);
 const char *redis_conn_down_reason(const struct redis_conn *c);
 const char *redis_conn_run_id(const struct redis_conn *c); // "" while down
 
-// reply is valid during the call; an error reply of Redis arrives as error -HW_ESTORE with reply set to it.
+// reply is valid during the call; an error reply of Redis arrives as error -HW_ESTORE with reply
+// set to it.
 typedef void redis_done_fn(void *arg, int error, const redisReply *reply);
 // Never completes before it returns. argv is copied out by hiredis.
-void redis_command(struct redis_conn *c, int argc, const char *const *argv, const size_t *argv_len, redis_done_fn *done, void *arg);
+void redis_command(struct redis_conn *c, int argc, const char *const *argv, const size_t *argv_len,
+                   redis_done_fn *done, void *arg);
 
 // A Lua script, called by its digest; loaded again by itself on NOSCRIPT. Borrowed, static.
 struct redis_script {
     const char *name;
     const char *source;
-    char sha1[41];   // filled on first use
+    char sha1[41]; // filled on first use
 };
-void redis_script_call(struct redis_conn *c, struct redis_script *s, int key_count, int argc, const char *const *argv,
-                       const size_t *argv_len, redis_done_fn *done, void *arg); // argv: keys, then arguments
+void redis_script_call(struct redis_conn *c, struct redis_script *s, int key_count, int argc,
+                       const char *const *argv, const size_t *argv_len, redis_done_fn *done,
+                       void *arg); // argv: keys, then arguments
 
 #endif

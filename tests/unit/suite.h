@@ -7,6 +7,7 @@
 
 static inline int run_tests(const char *name, const TTest *const *tests, size_t count) {
     TCase *test_case = tcase_create(name);
+    tcase_set_timeout(test_case, 120); // ends a hang; no test is judged by its time
     for (size_t i = 0; i < count; i++)
         tcase_add_test(test_case, tests[i]);
     Suite *suite = suite_create(name);

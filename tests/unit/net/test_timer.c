@@ -9,7 +9,7 @@
 #include "rng.h"
 #include "timer.h"
 
-enum { TIMERS = 200, STEPS = 20000 };
+enum { TIMERS = 200, STEPS = 4000 };
 
 struct owner {
     struct timer timer;

@@ -127,6 +127,23 @@ START_TEST(test_pipelined) {
 }
 END_TEST
 
+// A deadline that passes before the batch has left still completes the call, once.
+START_TEST(test_deadline_before_flush) {
+    struct rpc_link *link = setup();
+    struct outcome late = {0};
+    call(link, NEVER, "", 1, &late);
+    uint64_t from = os_now_ms(os);
+    while (os_now_ms(os) < from + 3)
+        ; // the loop stands still while the deadline passes
+    wait_for(&late);
+    ck_assert_int_eq(late.error, -HW_EDEADLINE);
+    while (kept_count == 0)
+        loop_step(loop, -1);
+    rpc_fail(kept, -HW_ESTORE);
+    teardown(link);
+}
+END_TEST
+
 START_TEST(test_failures) {
     struct rpc_link *link = setup();
     struct outcome refused = {0}, unknown = {0}, late = {0}, busy = {0};
@@ -248,5 +265,5 @@ START_TEST(test_freed_by_completion) {
 }
 END_TEST
 
-RUN_TESTS("rpc", test_pipelined, test_failures, test_server_restart, test_identity,
-          test_freed_by_completion)
+RUN_TESTS("rpc", test_pipelined, test_deadline_before_flush, test_failures, test_server_restart,
+          test_identity, test_freed_by_completion)
