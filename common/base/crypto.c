@@ -6,6 +6,8 @@
 #include <openssl/hmac.h>
 #include <sys/random.h>
 
+#include "bytes.h"
+
 void crypto_random(void *out, size_t len) {
     uint8_t *at = out;
     while (len > 0) {
@@ -22,6 +24,13 @@ void crypto_random(void *out, size_t len) {
 void crypto_sha256(const void *data, size_t len, uint8_t out[32]) {
     if (EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) != 1)
         abort();
+}
+
+void crypto_sha1_hex(const void *data, size_t len, char out[41]) {
+    uint8_t digest[20];
+    if (EVP_Digest(data, len, digest, NULL, EVP_sha1(), NULL) != 1)
+        abort();
+    hex_encode(digest, sizeof(digest), out);
 }
 
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,

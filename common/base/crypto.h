@@ -9,6 +9,9 @@
 
 void crypto_random(void *out, size_t len); // from the kernel; aborts if it has none
 void crypto_sha256(const void *data, size_t len, uint8_t out[32]);
+// For what others define by it (Redis names scripts so), never for security. out: 40 hex digits and
+// a NUL.
+void crypto_sha1_hex(const void *data, size_t len, char out[41]);
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
                         uint8_t out[32]);
 bool crypto_equal(const void *a, const void *b, size_t len); // constant time

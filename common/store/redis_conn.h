@@ -27,7 +27,8 @@ struct redis_options {
 // 0 or -EINVAL with the reason: rediss, sentinel and cluster URLs are refused clearly.
 int redis_url_check(const char *url, struct buf *ret_error) HW_MUST_CHECK;
 struct redis_conn *redis_conn_new(const struct redis_options *o);
-void redis_conn_free(struct redis_conn *c); // completes what is in flight with -HW_ECANCELLED
+void redis_conn_free(
+    struct redis_conn *c); // not from a completion; completes what is in flight with -HW_ECANCELLED
 bool redis_conn_is_up(const struct redis_conn *c);
 const char *redis_conn_down_reason(const struct redis_conn *c);
 const char *redis_conn_run_id(const struct redis_conn *c); // "" while down
@@ -39,7 +40,9 @@ typedef void redis_done_fn(void *arg, int error, const redisReply *reply);
 void redis_command(struct redis_conn *c, int argc, const char *const *argv, const size_t *argv_len,
                    redis_done_fn *done, void *arg);
 
-// A Lua script, called by its digest; loaded again by itself on NOSCRIPT. Borrowed, static.
+// A Lua script, called by its digest, and sent in front of its first call on each connection. A
+// call after someone flushed the server's scripts fails with -HW_ESTORE (NOSCRIPT, nothing done);
+// the next one loads it again. Static.
 struct redis_script {
     const char *name;
     const char *source;

@@ -1,0 +1,469 @@
+// Commands complete in the order they were sent, so their deadlines stand in a queue too and one
+// timer watches the oldest.
+//
+//   DOWN --resolve, connect--> ASKING (AUTH, SELECT, INFO) --fit--> UP
+//     ^------------ backoff ------------ any end, late answer, unfit server
+#include "redis_conn.h"
+
+#include <errno.h>
+#include <hiredis/async.h>
+#include <signal.h>
+
+#include "addr.h"
+#include "crypto.h"
+#include "redis_url.h"
+
+enum { BACKOFF_BASE_MS = 50, BACKOFF_CAP_MS = 2000, SCRIPTS_MAX = 64, RUN_ID_MAX = 40 };
+
+struct command {
+    struct command *next;
+    struct redis_conn *conn;
+    redis_done_fn *done;
+    void *arg;
+    uint64_t due_ms;
+    int error; // in the failed list
+};
+
+struct redis_conn {
+    struct loop *loop;
+    struct log *log;
+    struct redis_url url;
+    uint32_t timeout_ms;
+    bool allow_volatile;
+    void (*on_state)(void *arg, bool up);
+    void *arg;
+    redisAsyncContext *context; // owned until hiredis says that it has gone
+    struct watch *watch;
+    uint32_t watched;
+    struct os_resolve *resolving;
+    struct timer retry, deadline;
+    uint32_t attempts;
+    bool up, asking;
+    char reason[160], run_id[RUN_ID_MAX + 1];
+    struct command *sent, **sent_end;     // in order
+    struct command *failed, **failed_end; // completed by the hook
+    struct hook fail_hook;
+    struct redis_script *loaded[SCRIPTS_MAX]; // by this connection
+    int loaded_count;
+    int logged_error;
+};
+
+static void try_connect(struct timer *t);
+
+int redis_url_check(const char *url, struct buf *ret_error) {
+    struct redis_url parsed;
+    return redis_url_parse(url, &parsed, ret_error);
+}
+
+// --- hiredis in our loop
+
+static void on_fd(void *arg, int fd, uint32_t events) {
+    struct redis_conn *c = arg;
+    (void)fd;
+    if (events & (OS_READABLE | OS_HANGUP))
+        redisAsyncHandleRead(c->context);
+    if (c->watch && (events & OS_WRITABLE) && (c->watched & OS_WRITABLE))
+        redisAsyncHandleWrite(c->context);
+}
+
+static void set_watched(struct redis_conn *c, uint32_t events) {
+    c->watched = events;
+    if (c->watch)
+        watch_set(c->watch, events);
+}
+
+static void add_read(void *arg) {
+    struct redis_conn *c = arg;
+    set_watched(c, c->watched | OS_READABLE);
+}
+
+static void del_read(void *arg) {
+    struct redis_conn *c = arg;
+    set_watched(c, c->watched & ~(uint32_t)OS_READABLE);
+}
+
+static void add_write(void *arg) {
+    struct redis_conn *c = arg;
+    set_watched(c, c->watched | OS_WRITABLE);
+}
+
+static void del_write(void *arg) {
+    struct redis_conn *c = arg;
+    set_watched(c, c->watched & ~(uint32_t)OS_WRITABLE);
+}
+
+// hiredis is about to close the descriptor.
+static void cleanup(void *arg) {
+    struct redis_conn *c = arg;
+    if (c->watch)
+        watch_end(c->watch);
+    c->watch = NULL;
+}
+
+// --- completing
+
+static void run_failed(struct hook *h) {
+    struct redis_conn *c = container_of(h, struct redis_conn, fail_hook);
+    while (c->failed) {
+        struct command *k = c->failed;
+        c->failed = k->next;
+        if (!c->failed)
+            c->failed_end = &c->failed;
+        k->done(k->arg, k->error, NULL);
+        free(k);
+    }
+}
+
+static void fail_later(struct command *k, int error) {
+    struct redis_conn *c = k->conn;
+    k->error = error;
+    k->next = NULL;
+    *c->failed_end = k;
+    c->failed_end = &k->next;
+    hook_schedule(c->loop, &c->fail_hook, run_failed);
+}
+
+static void went_down(struct redis_conn *c, int error, const char *why);
+
+static void on_late(struct timer *t) {
+    struct redis_conn *c = container_of(t, struct redis_conn, deadline);
+    snprintf(c->reason, sizeof(c->reason), "no answer within %u ms", c->timeout_ms);
+    bool connected = (c->context->c.flags & REDIS_CONNECTED) != 0;
+    redisAsyncFree(c->context); // completes all that was sent
+    if (connected)
+        return; // on_disconnect came
+    c->context = NULL;
+    went_down(c, -HW_EDEADLINE, NULL);
+}
+
+static void watch_oldest(struct redis_conn *c) {
+    loop_disarm(c->loop, &c->deadline);
+    if (!c->sent)
+        return;
+    uint64_t now = loop_now_ms(c->loop);
+    loop_arm(c->loop, &c->deadline, c->sent->due_ms > now ? c->sent->due_ms - now : 0, on_late);
+}
+
+static void on_reply(redisAsyncContext *context, void *raw, void *arg) {
+    struct command *k = arg;
+    struct redis_conn *c = k->conn;
+    const redisReply *reply = raw;
+    (void)context;
+    // Replies and losses alike come in the order of sending.
+    c->sent = k->next;
+    if (!c->sent)
+        c->sent_end = &c->sent;
+    watch_oldest(c);
+    if (!reply) {
+        fail_later(k, -HW_EOUTCOME);
+        return;
+    }
+    bool is_error = reply->type == REDIS_REPLY_ERROR;
+    if (is_error && strncmp(reply->str, "NOSCRIPT", 8) == 0)
+        c->loaded_count = 0; // flushed by someone: the next call loads it
+    k->done(k->arg, is_error ? -HW_ESTORE : 0, reply);
+    free(k);
+}
+
+static void send_command(struct redis_conn *c, int argc, const char *const *argv,
+                         const size_t *argv_len, redis_done_fn *done, void *arg) {
+    struct command *k = hw_calloc(1, sizeof(*k));
+    *k = (struct command){
+        .conn = c, .done = done, .arg = arg, .due_ms = loop_now_ms(c->loop) + c->timeout_ms};
+    if (!c->context || (!c->up && !c->asking)) {
+        fail_later(k, -HW_ESTORE);
+        return;
+    }
+    *c->sent_end = k;
+    c->sent_end = &k->next;
+    if (c->sent == k)
+        watch_oldest(c);
+    // hiredis takes a non-const argv but only reads it.
+    if (redisAsyncCommandArgv(c->context, on_reply, k, argc, (const char **)(uintptr_t)argv,
+                              argv_len) != REDIS_OK)
+        abort(); // only for a context that is being freed: then c->context is NULL or up is false
+}
+
+void redis_command(struct redis_conn *c, int argc, const char *const *argv, const size_t *argv_len,
+                   redis_done_fn *done, void *arg) {
+    if (c->up) {
+        send_command(c, argc, argv, argv_len, done, arg);
+        return;
+    }
+    struct command *k = hw_calloc(1, sizeof(*k));
+    *k = (struct command){.conn = c, .done = done, .arg = arg};
+    fail_later(k, -HW_ESTORE);
+}
+
+static void ignore_reply(void *arg, int error, const redisReply *reply) {
+    (void)arg;
+    (void)error;
+    (void)reply;
+}
+
+static bool is_loaded(const struct redis_conn *c, const struct redis_script *s) {
+    for (int i = 0; i < c->loaded_count; i++)
+        if (c->loaded[i] == s)
+            return true;
+    return false;
+}
+
+// Sent in front of the first call on a connection: Redis works in order, so it is there when the
+// call comes.
+static void load_script(struct redis_conn *c, struct redis_script *s) {
+    const char *argv[] = {"SCRIPT", "LOAD", s->source};
+    size_t lens[] = {6, 4, strlen(s->source)};
+    send_command(c, 3, argv, lens, ignore_reply, NULL);
+    if (c->loaded_count < SCRIPTS_MAX)
+        c->loaded[c->loaded_count++] = s;
+}
+
+void redis_script_call(struct redis_conn *c, struct redis_script *s, int key_count, int argc,
+                       const char *const *argv, const size_t *argv_len, redis_done_fn *done,
+                       void *arg) {
+    if (s->sha1[0] == '\0')
+        crypto_sha1_hex(s->source, strlen(s->source), s->sha1);
+    if (c->up && !is_loaded(c, s))
+        load_script(c, s);
+    char keys[12];
+    snprintf(keys, sizeof(keys), "%d", key_count);
+    const char **all = hw_malloc((size_t)(argc + 3) * sizeof(*all));
+    size_t *lens = hw_malloc((size_t)(argc + 3) * sizeof(*lens));
+    all[0] = "EVALSHA";
+    lens[0] = 7;
+    all[1] = s->sha1;
+    lens[1] = 40;
+    all[2] = keys;
+    lens[2] = strlen(keys);
+    for (int i = 0; i < argc; i++) {
+        all[i + 3] = argv[i];
+        lens[i + 3] = argv_len[i];
+    }
+    redis_command(c, argc + 3, all, lens, done, arg);
+    free(all);
+    free(lens);
+}
+
+// --- connecting
+
+static void went_down(struct redis_conn *c, int error, const char *why) {
+    bool was_up = c->up;
+    c->up = c->asking = false;
+    c->loaded_count = 0;
+    c->run_id[0] = '\0';
+    if (why)
+        snprintf(c->reason, sizeof(c->reason), "%s", why);
+    if (was_up || error != c->logged_error)
+        log_event(c->log, LOG_WARN, "redis down", "reason=%s", log_quote_str(c->reason));
+    c->logged_error = error;
+    uint64_t cap = BACKOFF_BASE_MS << (c->attempts < 6 ? c->attempts : 6);
+    c->attempts++;
+    loop_arm(c->loop, &c->retry,
+             1 + rng_below(loop_rng(c->loop), cap < BACKOFF_CAP_MS ? cap : BACKOFF_CAP_MS),
+             try_connect);
+    if (was_up && c->on_state)
+        c->on_state(c->arg, false);
+}
+
+static void on_disconnect(const redisAsyncContext *context, int status) {
+    struct redis_conn *c = context->data;
+    c->context = NULL; // freed by hiredis when this returns
+    went_down(c, -HW_ELINK, status == REDIS_OK ? NULL : context->errstr);
+}
+
+// The value behind `name:` in INFO's text; false when it is missing or does not fit.
+static bool info_value(const char *info, const char *name, char *out, size_t out_bytes) {
+    size_t name_len = strlen(name);
+    for (const char *line = info; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, name_len) != 0 || line[name_len] != ':')
+            continue;
+        size_t len = strcspn(line + name_len + 1, "\r\n");
+        if (len >= out_bytes)
+            return false;
+        memcpy(out, line + name_len + 1, len);
+        out[len] = '\0';
+        return true;
+    }
+    return false;
+}
+
+static const char *unfit_reason(const struct redis_conn *c, const char *info) {
+    char value[64];
+    if (!info_value(info, "role", value, sizeof(value)) || strcmp(value, "master") != 0)
+        return "it is a replica, which is never read";
+    if (c->allow_volatile)
+        return NULL;
+    if (!info_value(info, "aof_enabled", value, sizeof(value)) || strcmp(value, "1") != 0)
+        return "it runs without AOF (appendonly yes), so it forgets at a crash";
+    if (!info_value(info, "maxmemory_policy", value, sizeof(value)) ||
+        strcmp(value, "noeviction") != 0)
+        return "its maxmemory_policy is not noeviction, so it may drop what was accepted";
+    return NULL;
+}
+
+static void refuse_server(struct redis_conn *c, const char *why) {
+    snprintf(c->reason, sizeof(c->reason), "%s", why);
+    c->asking = false;
+    redisAsyncDisconnect(c->context);
+}
+
+static void on_asked(void *arg, int error, const redisReply *reply) {
+    struct redis_conn *c = arg;
+    if (error != 0 && reply)
+        refuse_server(c, reply->str);
+}
+
+static void on_info(void *arg, int error, const redisReply *reply) {
+    struct redis_conn *c = arg;
+    if (!c->asking)
+        return; // refused already
+    if (error != 0 || reply->type != REDIS_REPLY_STRING) {
+        if (reply)
+            refuse_server(c, reply->type == REDIS_REPLY_ERROR
+                                 ? reply->str
+                                 : "INFO was not answered with a text");
+        return;
+    }
+    const char *why = unfit_reason(c, reply->str);
+    if (!why && !info_value(reply->str, "run_id", c->run_id, sizeof(c->run_id)))
+        why = "INFO has no run_id";
+    if (why) {
+        refuse_server(c, why);
+        return;
+    }
+    c->asking = false;
+    c->up = true;
+    c->attempts = 0;
+    c->logged_error = 0;
+    c->reason[0] = '\0';
+    log_event(c->log, LOG_INFO, "redis up", "run_id=%s", c->run_id);
+    if (c->on_state)
+        c->on_state(c->arg, true);
+}
+
+static void ask(struct redis_conn *c, redis_done_fn *done, int argc, const char *const *argv) {
+    size_t lens[3];
+    for (int i = 0; i < argc; i++)
+        lens[i] = strlen(argv[i]);
+    send_command(c, argc, argv, lens, done, c);
+}
+
+static void on_connect(const redisAsyncContext *context, int status) {
+    struct redis_conn *c = context->data;
+    loop_disarm(c->loop, &c->deadline);
+    if (status != REDIS_OK) {
+        c->context = NULL; // freed by hiredis
+        went_down(c, -HW_ELINK, context->errstr);
+        return;
+    }
+    c->asking = true;
+    char db[12];
+    snprintf(db, sizeof(db), "%u", c->url.db);
+    if (c->url.password[0] && c->url.user[0])
+        ask(c, on_asked, 3, (const char *const[]){"AUTH", c->url.user, c->url.password});
+    else if (c->url.password[0])
+        ask(c, on_asked, 2, (const char *const[]){"AUTH", c->url.password});
+    if (c->url.db != 0)
+        ask(c, on_asked, 2, (const char *const[]){"SELECT", db});
+    ask(c, on_info, 1, (const char *const[]){"INFO"});
+}
+
+static void attach(struct redis_conn *c, redisAsyncContext *context) {
+    if (!context || context->err) {
+        went_down(c, -HW_ELINK, context ? context->errstr : "out of memory");
+        if (context)
+            redisAsyncFree(context);
+        return;
+    }
+    c->context = context;
+    context->data = c;
+    context->ev.data = c;
+    context->ev.addRead = add_read;
+    context->ev.delRead = del_read;
+    context->ev.addWrite = add_write;
+    context->ev.delWrite = del_write;
+    context->ev.cleanup = cleanup;
+    c->watched = 0;
+    c->watch = loop_watch(c->loop, context->c.fd, 0, on_fd, c);
+    loop_arm(c->loop, &c->deadline, c->timeout_ms, on_late); // of the connecting itself
+    redisAsyncSetConnectCallback(context, on_connect);
+    redisAsyncSetDisconnectCallback(context, on_disconnect);
+}
+
+static void on_resolved(void *arg, int error, const struct sock_addr *addrs, int count) {
+    struct redis_conn *c = arg;
+    c->resolving = NULL;
+    if (count == 0) {
+        went_down(c, error, hw_strerror(error));
+        return;
+    }
+    char text[64];
+    struct host_port numeric;
+    sock_addr_format(&addrs[c->attempts % (uint32_t)count], text, sizeof(text));
+    if (host_port_parse(text, false, &numeric) != 0)
+        abort();
+    attach(c, redisAsyncConnect(numeric.host, numeric.port));
+}
+
+static void try_connect(struct timer *t) {
+    struct redis_conn *c = container_of(t, struct redis_conn, retry);
+    struct sock_addr numeric;
+    if (c->url.unix_socket)
+        attach(c, redisAsyncConnectUnix(c->url.host));
+    else if (sock_addr_parse(c->url.host, c->url.port, &numeric) == 0)
+        attach(c, redisAsyncConnect(c->url.host, c->url.port));
+    else
+        c->resolving = os_resolve(loop_os(c->loop), c->url.host, c->url.port, on_resolved, c);
+}
+
+struct redis_conn *redis_conn_new(const struct redis_options *o) {
+    struct redis_conn *c = hw_calloc(1, sizeof(*c));
+    *c = (struct redis_conn){.loop = o->loop,
+                             .log = o->log,
+                             .timeout_ms = o->timeout_ms,
+                             .allow_volatile = o->allow_volatile,
+                             .on_state = o->on_state,
+                             .arg = o->arg,
+                             .reason = "not connected yet"};
+    struct buf error = BUF_EMPTY;
+    if (redis_url_parse(o->url, &c->url, &error) != 0)
+        abort(); // checked by the configuration
+    c->sent_end = &c->sent;
+    c->failed_end = &c->failed;
+    signal(SIGPIPE, SIG_IGN); // hiredis writes without MSG_NOSIGNAL
+    loop_arm(c->loop, &c->retry, 0, try_connect);
+    return c;
+}
+
+void redis_conn_free(struct redis_conn *c) {
+    if (!c)
+        return;
+    c->on_state = NULL;
+    c->up = c->asking = false;
+    if (c->resolving)
+        os_resolve_cancel(loop_os(c->loop), c->resolving);
+    if (c->context) {
+        c->context->onDisconnect = NULL;
+        redisAsyncFree(c->context);
+    }
+    for (struct command *k = c->failed; k; k = k->next)
+        k->error = -HW_ECANCELLED;
+    run_failed(&c->fail_hook);
+    hook_stop(&c->fail_hook);
+    loop_disarm(c->loop, &c->retry);
+    loop_disarm(c->loop, &c->deadline);
+    free(c);
+}
+
+bool redis_conn_is_up(const struct redis_conn *c) {
+    return c->up;
+}
+
+const char *redis_conn_down_reason(const struct redis_conn *c) {
+    return c->reason;
+}
+
+const char *redis_conn_run_id(const struct redis_conn *c) {
+    return c->run_id;
+}
