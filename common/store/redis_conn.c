@@ -256,7 +256,7 @@ static void went_down(struct redis_conn *c, int error, const char *why) {
     if (was_up || error != c->logged_error)
         log_event(c->log, LOG_WARN, "redis down", "reason=%s", log_quote_str(c->reason));
     c->logged_error = error;
-    uint64_t cap = BACKOFF_BASE_MS << (c->attempts < 6 ? c->attempts : 6);
+    uint64_t cap = (uint64_t)BACKOFF_BASE_MS << (c->attempts < 6 ? c->attempts : 6);
     c->attempts++;
     loop_arm(c->loop, &c->retry,
              1 + rng_below(loop_rng(c->loop), cap < BACKOFF_CAP_MS ? cap : BACKOFF_CAP_MS),
