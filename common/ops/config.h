@@ -1,0 +1,44 @@
+// The configuration of a cluster: one YAML file, one table of keys (config_keys.def), overridden by
+// HAWSER_<SECTION>__<KEY> in the environment (..._FILE reads the value from a file). A config is a
+// value: a reload builds a new one whole and swaps it.
+#ifndef HW_CONFIG_H
+#define HW_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+struct config;
+
+struct config *config_default(void);
+void config_free(struct config *c); // NULL is harmless
+
+// Defaults, then the file (NULL = none), then the environment ("NAME=value" strings ended by NULL,
+// usually environ). 0, or -HW_ECONFIG with one line in ret_error: "file:line: key: what, and what
+// is allowed".
+int config_load(const char *path, char *const *environment, struct buf *ret_error,
+                struct config **ret_config) HW_MUST_CHECK;
+
+// One key from text, as the file or the environment would set it; lists by comma. name:
+// "room.linger".
+int config_set(struct config *c, const char *name, const char *text,
+               struct buf *ret_error) HW_MUST_CHECK;
+
+// Empty, short (under 16 bytes) or example secrets are refused, with the reason.
+int config_check_secrets(const struct config *c, struct buf *ret_error) HW_MUST_CHECK;
+
+// By "section.key"; asserts that the key exists and has that type. Pointers live as long as the
+// config.
+uint64_t config_ms(const struct config *c, const char *name);
+uint64_t config_bytes(const struct config *c, const char *name);
+uint64_t config_number(const struct config *c, const char *name);
+bool config_bool(const struct config *c, const char *name);
+const char *config_text(const struct config *c, const char *name);
+char *const *config_list(const struct config *c, const char *name,
+                         int *ret_count); // lists and secrets
+
+void config_print(const struct config *c, struct buf *out); // YAML, without secrets
+void config_markdown(struct buf *out);                      // docs/CONFIG.md
+
+#endif
