@@ -100,4 +100,18 @@ START_TEST(test_no_secrets) {
 }
 END_TEST
 
-RUN_TESTS("config", test_file_and_environment, test_faults, test_no_secrets)
+// docs/CONFIG.md is the table's own text.
+START_TEST(test_documented) {
+    struct buf made = BUF_EMPTY, kept = BUF_EMPTY;
+    config_markdown(&made);
+    FILE *file = fopen(VECTORS_DIR "/../../docs/CONFIG.md", "r");
+    ck_assert_ptr_nonnull(file);
+    kept.len = fread(buf_reserve(&kept, 1 << 16), 1, 1 << 16, file);
+    fclose(file);
+    ck_assert_str_eq(buf_cstr(&kept), buf_cstr(&made));
+    buf_free(&made);
+    buf_free(&kept);
+}
+END_TEST
+
+RUN_TESTS("config", test_documented, test_file_and_environment, test_faults, test_no_secrets)
