@@ -1,8 +1,6 @@
 // The dispatcher's choice of rooms: stable for a device, scattered, bounded by load, and free of
 // what is drained, full or failed.
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
+#include "suite.h"
 
 #include "choose.h"
 
@@ -42,6 +40,7 @@ static Hawser__V1__Locate ask_for(const char *device) {
 
 // The same device gets the same list, whatever the order of the directory.
 START_TEST(test_same_device_same_list) {
+    setup();
     Hawser__V1__Locate ask = ask_for("device-1");
     struct chosen a[CHOOSE_MAX], b[CHOOSE_MAX];
     ck_assert_int_eq(choose_rooms(rooms, ROOMS, &ask, 5, a), 5);
@@ -56,6 +55,7 @@ END_TEST
 
 // Four hosts: the first four endpoints lie on four hosts, and no endpoint stands twice.
 START_TEST(test_scattered_over_hosts) {
+    setup();
     for (int d = 0; d < 50; d++) {
         char device[16];
         snprintf(device, sizeof(device), "d%d", d);
@@ -74,6 +74,7 @@ END_TEST
 
 // When one room leaves, only the devices that were first sent to it move.
 START_TEST(test_only_devices_of_a_lost_room_move) {
+    setup();
     int moved = 0, on_lost = 0;
     for (int d = 0; d < 400; d++) {
         char device[16];
@@ -93,6 +94,7 @@ END_TEST
 // Draining, unready and full rooms, endpoints that failed, and transports that do not fit are never
 // named.
 START_TEST(test_left_out) {
+    setup();
     members[0].draining = 1;
     members[1].unhealthy = (char *)(uintptr_t) "no register answers";
     members[2].sessions_max = 1000;
@@ -118,6 +120,7 @@ END_TEST
 
 // After a failure in one region the other region comes first.
 START_TEST(test_failed_region_last) {
+    setup();
     Hawser__V1__Endpoint failed = HAWSER__V1__ENDPOINT__INIT;
     failed.host = hosts[5];
     failed.port = endpoints[5].port;
@@ -134,6 +137,7 @@ END_TEST
 
 // A room over the bound is only named when the others do not fill the list.
 START_TEST(test_bounded_by_load) {
+    setup();
     Hawser__V1__Locate ask = ask_for("device-3");
     struct chosen c[CHOOSE_MAX];
     ck_assert_int_eq(choose_rooms(rooms, ROOMS, &ask, 1, c), 1);
@@ -147,20 +151,6 @@ START_TEST(test_bounded_by_load) {
 }
 END_TEST
 
-int main(void) {
-    TCase *t = tcase_create("choose");
-    tcase_add_checked_fixture(t, setup, NULL);
-    tcase_add_test(t, test_same_device_same_list);
-    tcase_add_test(t, test_scattered_over_hosts);
-    tcase_add_test(t, test_only_devices_of_a_lost_room_move);
-    tcase_add_test(t, test_left_out);
-    tcase_add_test(t, test_failed_region_last);
-    tcase_add_test(t, test_bounded_by_load);
-    Suite *s = suite_create("choose");
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+RUN_TESTS("choose", test_same_device_same_list, test_scattered_over_hosts,
+          test_only_devices_of_a_lost_room_move, test_left_out, test_failed_region_last,
+          test_bounded_by_load)
