@@ -11,10 +11,10 @@
 #include "cluster.pb-c.h"
 #include "log.h"
 #include "loop.h"
+#include "product.h"
 #include "rpc.h"
 
 struct cluster;
-struct product;
 
 struct cluster_options {
     struct loop *loop;
@@ -63,31 +63,10 @@ struct rpc_link *cluster_pick(struct cluster *c, const char *role,
                                              // its link is up; NULL if none
 struct rpc_link *cluster_peer(struct cluster *c, uint64_t incarnation);
 
-// Products. A product stays at its address while it is known; changed in place.
-struct product_key {
-    char kid[33];
-    Hawser__Internal__KeyKind kind;
-    uint8_t *secret; // owned by the product
-    size_t secret_len;
-    uint64_t created_ms;
-};
-struct product {
-    char name[33];
-    uint32_t number;
-    uint64_t version;                        // of its catalog entry
-    const Hawser__Internal__Product *record; // whole; owned by the cluster, replaced on change
-    Hawser__Internal__ProductLimits limits;  // defaults filled in; `given` is not for use here
-    struct product_key *keys;                // owned
-    int key_count;
-};
+// Products. A product stays at its address until its next change is told (on_product).
 const struct product *cluster_product_find(const struct cluster *c, const char *name, size_t len);
 const struct product *cluster_product_by_number(const struct cluster *c, uint32_t number);
 const struct product *cluster_product_next(const struct cluster *c, const struct product *after);
-const struct product_key *product_key_find(const struct product *p, Hawser__Internal__KeyKind kind,
-                                           const char *kid, size_t len);
-void product_limits_fill(
-    const Hawser__Internal__ProductLimits *given,
-    Hawser__Internal__ProductLimits *ret_limits); // defaults of contract/http.md
 
 // Asks a register for a product that is not known here (asks in one iteration are one call;
 // "unknown" is kept 1 s; a known product is also asked again when `kid` is given and it lacks that
