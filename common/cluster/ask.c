@@ -1,0 +1,150 @@
+// Questions for products that are not known here. One call at a time for each (name, kid), whoever
+// asks; "unknown" is kept for a second, so that clients with made-up names cost a register one call
+// a second each, and at most ASKS_MAX at a time.
+#include "cluster_internal.h"
+
+enum { ASKS_MAX = 10000, UNKNOWN_MS = 1000, ASK_KEY_MAX = 72 };
+
+struct waiter {
+    struct waiter *next;
+    product_asked_fn *done; // NULL: forgotten
+    void *arg;
+};
+
+struct ask {
+    UT_hash_handle hh;     // in cluster.asks
+    char key[ASK_KEY_MAX]; // name, a space, kid
+    char name[33], kid[33];
+    struct cluster *cluster;
+    struct waiter *waiters, **waiters_end;
+    struct timer
+        end; // the call's pretended end (known, or known to be unknown), then the end of "unknown"
+    bool called, kept;
+    int error;
+};
+
+static const struct product *answer_of(const struct ask *a) {
+    const struct product *p = cluster_product_find(a->cluster, a->name, strlen(a->name));
+    bool has_key =
+        p && (a->kid[0] == '\0' ||
+              product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, a->kid, strlen(a->kid)));
+    return has_key || (p && a->error == 0) ? p : NULL;
+}
+
+static void ask_free(struct ask *a) {
+    loop_disarm(a->cluster->options.loop, &a->end);
+    HASH_DEL(a->cluster->asks, a);
+    while (a->waiters) {
+        struct waiter *w = a->waiters;
+        a->waiters = w->next;
+        free(w);
+    }
+    free(a);
+}
+
+static void unknown_ends(struct timer *t) {
+    ask_free(container_of(t, struct ask, end));
+}
+
+// Waiters that come while others are told wait for the next turn.
+static void tell(struct ask *a) {
+    const struct product *p = answer_of(a);
+    int error = p ? 0 : a->error ? a->error : -HW_EUNKNOWN;
+    struct waiter *list = a->waiters;
+    a->waiters = NULL;
+    a->waiters_end = &a->waiters;
+    a->kept = error == -HW_EUNKNOWN;
+    while (list) {
+        struct waiter *w = list;
+        list = w->next;
+        if (w->done)
+            w->done(w->arg, error, p);
+        free(w);
+    }
+}
+
+static void tell_in_turn(struct timer *t) {
+    struct ask *a = container_of(t, struct ask, end);
+    tell(a);
+    if (a->kept)
+        loop_arm(a->cluster->options.loop, &a->end, UNKNOWN_MS, unknown_ends);
+    else if (a->waiters)
+        loop_arm(a->cluster->options.loop, &a->end, 0, tell_in_turn);
+    else
+        ask_free(a);
+}
+
+static void on_got(void *arg, int error, const uint8_t *body, size_t len) {
+    struct ask *a = arg;
+    Hawser__Internal__CatalogGetReply *reply =
+        error == 0 ? hawser__internal__catalog_get_reply__unpack(NULL, len, body) : NULL;
+    a->error = error == -HW_EDEADLINE ? error : error != 0 ? -HW_ELINK : reply ? 0 : -HW_ELINK;
+    if (reply && reply->found && reply->entry)
+        catalog_apply(a->cluster, reply->entry);
+    if (reply)
+        hawser__internal__catalog_get_reply__free_unpacked(reply, NULL);
+    tell_in_turn(&a->end);
+}
+
+static void call_register(struct ask *a) {
+    Hawser__Internal__CatalogGetRequest request = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+    char key[48];
+    snprintf(key, sizeof(key), "product/%s", a->name);
+    request.key = key;
+    a->called = true;
+    rpc_call(cluster_register(a->cluster), HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET,
+             &request.base, CALL_MS, on_got, a);
+}
+
+static struct ask *ask_new(struct cluster *c, const char *key, const char *name, const char *kid) {
+    struct ask *a = hw_calloc(1, sizeof(*a));
+    a->cluster = c;
+    a->waiters_end = &a->waiters;
+    snprintf(a->key, sizeof(a->key), "%s", key);
+    snprintf(a->name, sizeof(a->name), "%s", name);
+    snprintf(a->kid, sizeof(a->kid), "%s", kid ? kid : "");
+    HASH_ADD_STR(c->asks, key, a);
+    return a;
+}
+
+void cluster_product_ask(struct cluster *c, const char *name, const char *kid,
+                         product_asked_fn *done, void *arg) {
+    char key[ASK_KEY_MAX];
+    struct ask *a = NULL;
+    snprintf(key, sizeof(key), "%.32s %.32s", name, kid ? kid : "");
+    HASH_FIND_STR(c->asks, key, a);
+    bool is_new = a == NULL;
+    if (is_new)
+        a = ask_new(c, key, name, kid);
+    struct waiter *w = hw_calloc(1, sizeof(*w));
+    *w = (struct waiter){.done = done, .arg = arg};
+    *a->waiters_end = w;
+    a->waiters_end = &w->next;
+    bool known = answer_of(a) &&
+                 (!kid || product_key_find(answer_of(a), HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid,
+                                           strlen(kid)));
+    if (is_new && !known && HASH_COUNT(c->asks) <= ASKS_MAX) {
+        call_register(a);
+    } else if (is_new || a->kept) {
+        a->error = is_new && !known ? -HW_EBUSY : a->error;
+        loop_arm(c->options.loop, &a->end, 0, tell_in_turn);
+    }
+}
+
+void cluster_forget(struct cluster *c, const void *arg) {
+    for (struct ask *a = c->asks; a; a = a->hh.next)
+        for (struct waiter *w = a->waiters; w; w = w->next)
+            if (w->arg == arg)
+                w->done = NULL;
+}
+
+void asks_forget(struct cluster *c, struct rpc_link *link) {
+    for (struct ask *a = c->asks; a; a = a->hh.next)
+        rpc_forget(link, a);
+}
+
+void asks_free(struct cluster *c) {
+    struct ask *a, *next;
+    HASH_ITER(hh, c->asks, a, next)
+    ask_free(a);
+}

@@ -1,0 +1,241 @@
+// Announcing, following, and the choice of a register.
+#include "addr.h"
+#include "cluster_internal.h"
+
+enum { RENEW_MS = 3000, WATCH_CALL_MS = 8000, WATCH_RETRY_MS = 200, GOODBYE_MS = 1000 };
+
+static void watch(struct cluster *c);
+static void announce(struct hook *h);
+
+struct rpc_link *cluster_register(struct cluster *c) {
+    for (int i = 0; i < c->register_count; i++) {
+        int at = (c->current + i) % c->register_count;
+        if (!rpc_link_is_up(c->registers[at]))
+            continue;
+        c->current = at;
+        break;
+    }
+    return c->registers[c->current];
+}
+
+// --- following
+
+static void watch_again(struct timer *t) {
+    watch(container_of(t, struct cluster, watch_retry));
+}
+
+static void index_seen(struct cluster *c, uint64_t epoch) {
+    uint64_t before = c->index_epoch;
+    if (epoch == 0 || epoch == before)
+        return;
+    c->index_epoch = epoch;
+    if (before != 0 && c->options.on_index_lost)
+        c->options.on_index_lost(c->options.arg);
+}
+
+static void watch_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply) {
+    directory_apply(c, reply);
+    for (size_t i = 0; i < reply->n_entry; i++)
+        catalog_apply(c, reply->entry[i]);
+    c->catalog_epoch = reply->catalog_epoch;
+    c->catalog_version = reply->catalog_version;
+    index_seen(c, reply->index_epoch);
+    if (c->ready || reply->more)
+        return;
+    c->ready = true;
+    if (c->options.on_ready)
+        c->options.on_ready(c->options.arg);
+}
+
+static void on_watched(void *arg, int error, const uint8_t *body, size_t len) {
+    struct cluster *c = arg;
+    Hawser__Internal__WatchReply *reply =
+        error == 0 ? hawser__internal__watch_reply__unpack(NULL, len, body) : NULL;
+    if (!reply) {
+        loop_arm(c->options.loop, &c->watch_retry, WATCH_RETRY_MS, watch_again);
+        return;
+    }
+    watch_apply(c, reply);
+    hawser__internal__watch_reply__free_unpacked(reply, NULL);
+    watch(c);
+}
+
+static void watch(struct cluster *c) {
+    Hawser__Internal__WatchRequest request = HAWSER__INTERNAL__WATCH_REQUEST__INIT;
+    request.directory_epoch = c->directory_epoch;
+    request.directory_version = c->directory_version;
+    request.catalog_epoch = c->catalog_epoch;
+    request.catalog_version = c->catalog_version;
+    rpc_call(cluster_register(c), HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &request.base,
+             WATCH_CALL_MS, on_watched, c);
+}
+
+// --- announcing
+
+static void set_lease(struct cluster *c, bool held) {
+    if (c->lease_held == held)
+        return;
+    c->lease_held = held;
+    if (c->options.on_lease)
+        c->options.on_lease(c->options.arg, held);
+}
+
+static void lease_ended(struct timer *t) {
+    set_lease(container_of(t, struct cluster, lease_end), false);
+}
+
+static void renew(struct timer *t) {
+    struct cluster *c = container_of(t, struct cluster, renew);
+    hook_schedule(c->options.loop, &c->announce_hook, announce);
+}
+
+static void on_announced(void *arg, int error, const uint8_t *body, size_t len) {
+    struct cluster *c = arg;
+    Hawser__Internal__AnnounceReply *reply =
+        error == 0 ? hawser__internal__announce_reply__unpack(NULL, len, body) : NULL;
+    uint64_t now = loop_now_ms(c->options.loop), end = c->announce_sent_ms + LEASE_MS;
+    c->announcing = false;
+    if (reply && end > now) { // counted from the sending: the store began to count after that
+        loop_arm(c->options.loop, &c->lease_end, end - now, lease_ended);
+        set_lease(c, true);
+        index_seen(c, reply->index_epoch);
+    }
+    loop_arm(c->options.loop, &c->renew,
+             c->announce_again ? 0
+             : reply           ? RENEW_MS
+                               : WATCH_RETRY_MS,
+             renew);
+    if (reply)
+        hawser__internal__announce_reply__free_unpacked(reply, NULL);
+}
+
+static void announce(struct hook *h) {
+    struct cluster *c = container_of(h, struct cluster, announce_hook);
+    if (!c->self)
+        return;
+    c->announce_again = c->announcing;
+    if (c->announcing)
+        return;
+    Hawser__Internal__AnnounceRequest request = HAWSER__INTERNAL__ANNOUNCE_REQUEST__INIT;
+    request.member = c->self;
+    request.lease_ms = LEASE_MS;
+    c->announcing = true;
+    c->announce_sent_ms = loop_now_ms(c->options.loop);
+    rpc_call(cluster_register(c), HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &request.base,
+             CALL_MS, on_announced, c);
+}
+
+void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m) {
+    Hawser__Internal__Member filled = *m;
+    filled.incarnation = c->options.self->incarnation;
+    filled.build = (char *)(uintptr_t)HAWSER_VERSION;
+    filled.protocol_minor = RPC_MINOR;
+    size_t len = hawser__internal__member__get_packed_size(&filled);
+    uint8_t *bytes = hw_malloc(len);
+    hawser__internal__member__pack(&filled, bytes);
+    if (c->self)
+        hawser__internal__member__free_unpacked(c->self, NULL);
+    c->self = hawser__internal__member__unpack(NULL, len, bytes);
+    free(bytes);
+    hook_schedule(c->options.loop, &c->announce_hook, announce);
+}
+
+struct goodbye {
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void on_withdrawn(void *arg, int error, const uint8_t *body, size_t len) {
+    struct goodbye *g = arg;
+    (void)error;
+    (void)body;
+    (void)len;
+    if (g->done)
+        g->done(g->arg);
+    free(g);
+}
+
+void cluster_withdraw(struct cluster *c, void (*done)(void *arg), void *arg) {
+    Hawser__Internal__WithdrawRequest request = HAWSER__INTERNAL__WITHDRAW_REQUEST__INIT;
+    struct goodbye *g = hw_calloc(1, sizeof(*g));
+    *g = (struct goodbye){.done = done, .arg = arg};
+    request.incarnation = c->options.self->incarnation;
+    if (c->self)
+        hawser__internal__member__free_unpacked(c->self, NULL);
+    c->self = NULL; // no renewal undoes it
+    loop_disarm(c->options.loop, &c->renew);
+    rpc_call(cluster_register(c), HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, &request.base,
+             GOODBYE_MS, on_withdrawn, g);
+}
+
+bool cluster_lease_is_held(const struct cluster *c) {
+    return c->lease_held;
+}
+
+bool cluster_is_ready(const struct cluster *c) {
+    return c->ready;
+}
+
+const char *cluster_unready_reason(const struct cluster *c) {
+    if (!rpc_link_is_up(c->registers[c->current]))
+        return "no register answers";
+    if (!c->ready)
+        return "the directory and the catalog are not here yet";
+    return c->self && !c->lease_held ? "the lease is not held" : NULL;
+}
+
+// --- life
+
+static void on_link_state(void *arg, struct rpc_link *link, bool up) {
+    struct cluster *c = arg;
+    (void)link;
+    // What waits for its retry need not wait any longer.
+    if (up && timer_is_armed(&c->watch_retry))
+        loop_arm(c->options.loop, &c->watch_retry, 0, watch_again);
+    if (up && c->self && !c->announcing)
+        hook_schedule(c->options.loop, &c->announce_hook, announce);
+}
+
+struct cluster *cluster_new(const struct cluster_options *o) {
+    struct cluster *c = hw_calloc(1, sizeof(*c));
+    c->options = *o;
+    c->options.registers = NULL; // the caller's; what is needed of it is in the links
+    for (int i = 0; i < o->register_count && c->register_count < REGISTERS_MAX; i++) {
+        struct host_port at;
+        if (host_port_parse(o->registers[i], false, &at) != 0)
+            continue; // refused by the configuration's check
+        c->registers[c->register_count++] =
+            rpc_link_new(o->loop, o->self, o->log,
+                         &(struct rpc_link_options){.host = at.host,
+                                                    .port = at.port,
+                                                    .peer_role = "register",
+                                                    .on_state = on_link_state,
+                                                    .arg = c});
+    }
+    if (c->register_count == 0)
+        abort(); // a daemon without any register to ask is a programmer's error
+    watch(c);
+    return c;
+}
+
+void cluster_free(struct cluster *c) {
+    if (!c)
+        return;
+    struct loop *l = c->options.loop;
+    // Cancelled calls must find nobody to tell.
+    for (int i = 0; i < c->register_count; i++) {
+        rpc_forget(c->registers[i], c);
+        asks_forget(c, c->registers[i]);
+        rpc_link_free(c->registers[i]);
+    }
+    asks_free(c);
+    directory_free(c);
+    catalog_free(c);
+    loop_disarm(l, &c->renew);
+    loop_disarm(l, &c->lease_end);
+    loop_disarm(l, &c->watch_retry);
+    hook_stop(&c->announce_hook);
+    if (c->self)
+        hawser__internal__member__free_unpacked(c->self, NULL);
+    free(c);
+}

@@ -1,0 +1,58 @@
+// What the files of this layer share; nobody else includes it. cluster.c talks to registers,
+// directory.c holds the members and the links to them, catalog.c the products, ask.c the questions
+// for products that are not known.
+#ifndef HW_CLUSTER_INTERNAL_H
+#define HW_CLUSTER_INTERNAL_H
+
+#include <stddef.h>
+#include <uthash.h>
+
+#include "buf.h"
+
+#include "cluster.h"
+
+enum { REGISTERS_MAX = 16, CALL_MS = 3000, LEASE_MS = 10000 };
+
+struct member_entry {
+    UT_hash_handle hh; // in cluster.members, by incarnation
+    uint64_t incarnation;
+    Hawser__Internal__Member *member; // owned
+    struct rpc_link *link;            // owned; NULL until somebody talks to it
+};
+
+struct product_entry {
+    UT_hash_handle hh;        // in cluster.products, by name
+    UT_hash_handle by_number; // in cluster.numbers
+    char name[33];
+    uint32_t number;
+    struct product *product; // owned
+};
+
+struct ask;
+
+struct cluster {
+    struct cluster_options options;
+    struct rpc_link *registers[REGISTERS_MAX]; // owned
+    int register_count, current;
+    // announcing
+    Hawser__Internal__Member *self; // owned; NULL: nothing is announced
+    struct timer renew, lease_end, watch_retry;
+    struct hook announce_hook;
+    uint64_t announce_sent_ms;
+    bool announcing, announce_again, lease_held;
+    // following
+    bool ready;
+    uint64_t directory_epoch, directory_version, catalog_epoch, catalog_version, index_epoch;
+    struct member_entry *members;
+    struct product_entry *products, *numbers;
+    struct ask *asks;
+};
+
+void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply);
+void directory_free(struct cluster *c);
+void catalog_apply(struct cluster *c, const Hawser__Internal__CatalogEntry *e);
+void catalog_free(struct cluster *c);
+void asks_forget(struct cluster *c, struct rpc_link *link); // before the link is freed
+void asks_free(struct cluster *c);
+
+#endif

@@ -1,0 +1,132 @@
+// The live daemons, and links to those that somebody talks to.
+#include "addr.h"
+#include "cluster_internal.h"
+#include "crypto.h"
+
+static struct member_entry *entry_find(const struct cluster *c, uint64_t incarnation) {
+    struct member_entry *e = NULL;
+    HASH_FIND(hh, c->members, &incarnation, sizeof(incarnation), e);
+    return e;
+}
+
+static Hawser__Internal__Member *member_copy(const Hawser__Internal__Member *m) {
+    size_t len = hawser__internal__member__get_packed_size(m);
+    uint8_t *bytes = hw_malloc(len);
+    hawser__internal__member__pack(m, bytes);
+    Hawser__Internal__Member *copy = hawser__internal__member__unpack(NULL, len, bytes);
+    free(bytes);
+    return copy;
+}
+
+static void entry_free(struct member_entry *e) {
+    rpc_link_free(e->link);
+    hawser__internal__member__free_unpacked(e->member, NULL);
+    free(e);
+}
+
+static void member_learn(struct cluster *c, const Hawser__Internal__Member *m) {
+    struct member_entry *e = entry_find(c, m->incarnation);
+    if (!e) {
+        e = hw_calloc(1, sizeof(*e));
+        e->incarnation = m->incarnation;
+        HASH_ADD(hh, c->members, incarnation, sizeof(e->incarnation), e);
+    } else {
+        hawser__internal__member__free_unpacked(e->member, NULL);
+    }
+    e->member = member_copy(m);
+    if (c->options.on_member)
+        c->options.on_member(c->options.arg, e->member);
+}
+
+// It is out of the directory before anybody hears of it, and its link's calls are cancelled after.
+static void member_gone(struct cluster *c, struct member_entry *e, bool clean) {
+    HASH_DEL(c->members, e);
+    if (c->options.on_member_gone)
+        c->options.on_member_gone(c->options.arg, e->member, clean);
+    entry_free(e);
+}
+
+static bool is_listed(const Hawser__Internal__WatchReply *reply, uint64_t incarnation) {
+    for (size_t i = 0; i < reply->n_member; i++)
+        if (reply->member[i]->incarnation == incarnation)
+            return true;
+    return false;
+}
+
+void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply) {
+    for (size_t i = 0; i < reply->n_gone; i++) {
+        struct member_entry *e = entry_find(c, reply->gone[i]->incarnation);
+        if (e)
+            member_gone(c, e, reply->gone[i]->clean);
+    }
+    if (reply->directory_whole) {
+        struct member_entry *e, *next;
+        HASH_ITER(hh, c->members, e, next)
+        if (!is_listed(reply, e->incarnation))
+            member_gone(c, e, false);
+    }
+    for (size_t i = 0; i < reply->n_member; i++)
+        member_learn(c, reply->member[i]);
+    c->directory_epoch = reply->directory_epoch;
+    c->directory_version = reply->directory_version;
+}
+
+void directory_free(struct cluster *c) {
+    struct member_entry *e, *next;
+    HASH_ITER(hh, c->members, e, next) {
+        HASH_DEL(c->members, e);
+        entry_free(e);
+    }
+}
+
+const Hawser__Internal__Member *cluster_member_find(const struct cluster *c, uint64_t incarnation) {
+    const struct member_entry *e = entry_find(c, incarnation);
+    return e ? e->member : NULL;
+}
+
+const Hawser__Internal__Member *cluster_member_next(const struct cluster *c, const char *role,
+                                                    const Hawser__Internal__Member *after) {
+    const struct member_entry *e = after ? entry_find(c, after->incarnation) : NULL;
+    for (e = after ? (e ? e->hh.next : NULL) : c->members; e; e = e->hh.next)
+        if (strcmp(e->member->role, role) == 0)
+            return e->member;
+    return NULL;
+}
+
+static struct rpc_link *entry_link(struct cluster *c, struct member_entry *e) {
+    struct host_port at;
+    if (e->link || host_port_parse(e->member->rpc, false, &at) != 0)
+        return e->link;
+    e->link = rpc_link_new(c->options.loop, c->options.self, c->options.log,
+                           &(struct rpc_link_options){.host = at.host,
+                                                      .port = at.port,
+                                                      .peer_role = e->member->role,
+                                                      .peer_incarnation = e->incarnation});
+    return e->link;
+}
+
+struct rpc_link *cluster_peer(struct cluster *c, uint64_t incarnation) {
+    struct member_entry *e = entry_find(c, incarnation);
+    return e ? entry_link(c, e) : NULL;
+}
+
+// Rendezvous hashing, links that are up before those that are not: a member that does not answer
+// loses its keys to the next.
+struct rpc_link *cluster_pick(struct cluster *c, const char *role, uint64_t key) {
+    static const uint8_t hash_key[16] = "hawser-pick-1";
+    struct rpc_link *best = NULL;
+    uint64_t best_score = 0;
+    bool best_up = false;
+    for (struct member_entry *e = c->members; e; e = e->hh.next) {
+        if (strcmp(e->member->role, role) != 0 || !entry_link(c, e))
+            continue;
+        uint64_t pair[2] = {key, e->incarnation}, score = siphash(hash_key, pair, sizeof(pair));
+        bool up = rpc_link_is_up(e->link);
+        if (best && (best_up > up || (best_up == up && best_score >= score)))
+            continue;
+        best = e->link;
+        best_score = score;
+        best_up = up;
+    }
+    return best;
+}
