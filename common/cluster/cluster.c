@@ -140,32 +140,26 @@ void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m) {
     hook_schedule(c->options.loop, &c->announce_hook, announce);
 }
 
-struct goodbye {
-    void (*done)(void *arg);
-    void *arg;
-};
-
 static void on_withdrawn(void *arg, int error, const uint8_t *body, size_t len) {
-    struct goodbye *g = arg;
+    struct cluster *c = arg;
     (void)error;
     (void)body;
     (void)len;
-    if (g->done)
-        g->done(g->arg);
-    free(g);
+    if (c->withdrawn)
+        c->withdrawn(c->withdrawn_arg);
 }
 
 void cluster_withdraw(struct cluster *c, void (*done)(void *arg), void *arg) {
     Hawser__Internal__WithdrawRequest request = HAWSER__INTERNAL__WITHDRAW_REQUEST__INIT;
-    struct goodbye *g = hw_calloc(1, sizeof(*g));
-    *g = (struct goodbye){.done = done, .arg = arg};
+    c->withdrawn = done;
+    c->withdrawn_arg = arg;
     request.incarnation = c->options.self->incarnation;
     if (c->self)
         hawser__internal__member__free_unpacked(c->self, NULL);
     c->self = NULL; // no renewal undoes it
     loop_disarm(c->options.loop, &c->renew);
     rpc_call(cluster_register(c), HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, &request.base,
-             GOODBYE_MS, on_withdrawn, g);
+             GOODBYE_MS, on_withdrawn, c);
 }
 
 bool cluster_lease_is_held(const struct cluster *c) {

@@ -36,8 +36,8 @@ struct cluster_options {
 };
 
 struct cluster *cluster_new(const struct cluster_options *o);
-void cluster_free(struct cluster *c); // sends a good-bye if it can at once; cancels calls of its
-                                      // links. NULL is harmless
+// Cancels the calls of its links; a good-bye that is under way stays silent. NULL is harmless.
+void cluster_free(struct cluster *c);
 bool cluster_is_ready(const struct cluster *c);
 const char *cluster_unready_reason(
     const struct cluster *c); // for readyz: "no register answers (...)"; NULL when all is well

@@ -40,6 +40,8 @@ struct cluster {
     struct hook announce_hook;
     uint64_t announce_sent_ms;
     bool announcing, announce_again, lease_held;
+    void (*withdrawn)(void *arg); // the good-bye is said, or cannot be
+    void *withdrawn_arg;
     // following
     bool ready;
     uint64_t directory_epoch, directory_version, catalog_epoch, catalog_version, index_epoch;

@@ -28,6 +28,9 @@ int part_new(const struct part_options *o, struct buf *ret_error,
 void part_free(struct part *p); // NULL is harmless
 // Announces from now on, every 3 s, and at once: call again when something changed.
 void part_announce(struct part *p);
+// A good-bye to the directory; done within 1 s, whatever happens.
+void part_withdraw(struct part *p);
+bool part_is_withdrawn(const struct part *p);
 struct cluster *part_cluster(struct part *p);
 uint16_t part_rpc_port(const struct part *p); // 0 without a server
 // Takes the secrets of env->config again.

@@ -60,7 +60,7 @@ struct http_options {
 // 0 or a negative errno.
 int http_server_new(const struct http_options *o, struct http_server **ret_server) HW_MUST_CHECK;
 uint16_t http_server_port(const struct http_server *s);
-// Requests that are still with the handler are answered 503; responding to them later is harmless.
+// NULL is harmless. Every request must have been responded to before.
 void http_server_free(struct http_server *s);
 
 #endif

@@ -1,0 +1,218 @@
+// The main of a daemon's executable: arguments, configuration, one loop, one daemon.
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+enum { EXIT_FAULT = 1, EXIT_CONFIG = 2, POLL_MS = 20 };
+
+struct runner {
+    const struct daemon_role *role;
+    const char *config_path, *ports_path; // NULL: none
+    struct config *config;                // owned
+    struct daemon *daemon;                // owned
+    struct loop *loop;
+    struct timer poll;
+    uint64_t drain_end_ms; // 0: not draining
+    bool ports_written;
+    int exit_code;
+};
+
+// --- arguments
+
+static void usage(const char *role, FILE *to) {
+    fprintf(to,
+            "usage: hawser-%s [--config FILE] [--ports-file FILE]\n"
+            "  --config FILE      the cluster's YAML file; HAWSER_<SECTION>__<KEY> overrides it\n"
+            "  --ports-file FILE  write {\"name\": port} there once ready\n"
+            "  --check-config     read the configuration, say what is wrong, and end\n"
+            "  --print-config     print the configuration in force, without secrets, and end\n"
+            "  --version\n",
+            role);
+}
+
+enum what { RUN, CHECK, PRINT };
+
+static bool take_arguments(struct runner *r, int argc, char **argv, enum what *ret_what) {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"ports-file", required_argument, NULL, 'p'},
+                                            {"check-config", no_argument, NULL, 'k'},
+                                            {"print-config", no_argument, NULL, 'P'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == 'c')
+            r->config_path = optarg;
+        else if (c == 'p')
+            r->ports_path = optarg;
+        else if (c == 'k')
+            *ret_what = CHECK;
+        else if (c == 'P')
+            *ret_what = PRINT;
+        else if (c == 'v')
+            printf("hawser-%s %s\n", r->role->name, HAWSER_VERSION);
+        else
+            usage(r->role->name, c == 'h' ? stdout : stderr);
+        if (c == 'v' || c == 'h' || c == '?') {
+            r->exit_code = c == '?' ? EXIT_CONFIG : 0;
+            return false;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "hawser-%s: '%s' is not an option\n", r->role->name, argv[optind]);
+        r->exit_code = EXIT_CONFIG;
+    }
+    return optind == argc;
+}
+
+// --- configuration
+
+extern char **environ;
+
+static struct config *load(struct runner *r) {
+    struct buf error = BUF_EMPTY;
+    struct config *config = NULL;
+    int rc = config_load(r->config_path, environ, &error, &config);
+    if (rc == 0)
+        rc = config_check_secrets(config, &error);
+    if (rc == 0)
+        return config;
+    fprintf(stderr, "hawser-%s: %s\n", r->role->name, buf_cstr(&error));
+    buf_free(&error);
+    config_free(config);
+    return NULL;
+}
+
+static void print_config(const struct config *config) {
+    struct buf text = BUF_EMPTY;
+    config_print(config, &text);
+    fwrite(text.data, 1, text.len, stdout);
+    buf_free(&text);
+}
+
+// --- the ports file
+
+static bool write_whole(const char *path, const struct buf *text) {
+    char temporary[4096];
+    snprintf(temporary, sizeof(temporary), "%s.new", path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    bool done = fd >= 0 && write(fd, text->data, text->len) == (ssize_t)text->len;
+    if (fd >= 0)
+        close(fd);
+    return done && rename(temporary, path) == 0;
+}
+
+static void write_ports(struct runner *r) {
+    struct daemon_port ports[DAEMON_PORTS_MAX];
+    struct buf text = BUF_EMPTY;
+    int count = daemon_ports(r->daemon, ports);
+    buf_append_str(&text, "{");
+    for (int i = 0; i < count; i++)
+        buf_printf(&text, "\"%s\": %u, ", ports[i].name, ports[i].port);
+    buf_printf(&text, "\"ops\": %u}\n", daemon_ops_port(r->daemon));
+    r->ports_written = true;
+    if (!write_whole(r->ports_path, &text)) {
+        fprintf(stderr, "hawser-%s: --ports-file %s: %s\n", r->role->name, r->ports_path,
+                hw_strerror(-errno));
+        r->exit_code = EXIT_FAULT;
+        loop_stop(r->loop);
+    }
+    buf_free(&text);
+}
+
+// --- running
+
+static void on_poll(struct timer *t) {
+    struct runner *r = container_of(t, struct runner, poll);
+    if (!r->ports_written && r->ports_path && !daemon_unready(r->daemon))
+        write_ports(r);
+    bool over = r->drain_end_ms &&
+                (daemon_is_drained(r->daemon) || loop_now_ms(r->loop) >= r->drain_end_ms);
+    if (over)
+        loop_stop(r->loop);
+    else if (r->drain_end_ms || (r->ports_path && !r->ports_written))
+        loop_arm(r->loop, &r->poll, POLL_MS, on_poll);
+}
+
+static void reload(struct runner *r) {
+    struct config *config = load(r);
+    if (!config) {
+        fprintf(stderr, "hawser-%s: the configuration stays as it was\n", r->role->name);
+        return;
+    }
+    daemon_reload(r->daemon, config);
+    config_free(r->config);
+    r->config = config;
+}
+
+static void on_signal(void *arg, int signal_number) {
+    struct runner *r = arg;
+    char name[48];
+    if (signal_number == SIGHUP) {
+        reload(r);
+    } else if (signal_number == SIGTERM || signal_number == SIGINT) {
+        if (r->drain_end_ms) {
+            loop_stop(r->loop); // the second one
+            return;
+        }
+        snprintf(name, sizeof(name), "%s.drain_within", r->role->name);
+        r->drain_end_ms = loop_now_ms(r->loop) + config_ms(r->config, name) + 1;
+        daemon_drain(r->daemon);
+        loop_arm(r->loop, &r->poll, 0, on_poll);
+    }
+}
+
+static void raise_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void run(struct runner *r) {
+    struct buf error = BUF_EMPTY;
+    struct os *os = os_new();
+    r->loop = loop_new(os);
+    loop_on_signal(r->loop, on_signal, r);
+    if (daemon_new(r->role, r->loop, r->config, &error, &r->daemon) == 0) {
+        loop_arm(r->loop, &r->poll, 0, on_poll);
+        loop_run(r->loop);
+        loop_disarm(r->loop, &r->poll);
+        daemon_free(r->daemon);
+    } else {
+        fprintf(stderr, "hawser-%s: %s\n", r->role->name, buf_cstr(&error));
+        r->exit_code = EXIT_FAULT;
+    }
+    loop_on_signal(r->loop, NULL, NULL);
+    loop_step(r->loop, 0); // what was ended is finished
+    if (loop_free(r->loop) != 0)
+        r->exit_code = EXIT_FAULT;
+    os_free(os);
+    buf_free(&error);
+}
+
+int daemon_main(const struct daemon_role *role, int argc, char **argv) {
+    struct runner r = {.role = role};
+    enum what what = RUN;
+    if (!take_arguments(&r, argc, argv, &what))
+        return r.exit_code;
+    r.config = load(&r);
+    if (!r.config)
+        return EXIT_CONFIG;
+    raise_descriptors();
+    if (what == PRINT)
+        print_config(r.config);
+    else if (what == CHECK)
+        printf("hawser-%s: the configuration is right\n", role->name);
+    else
+        run(&r);
+    config_free(r.config);
+    return r.exit_code;
+}

@@ -1,0 +1,51 @@
+// Percent-encoding and query fields.
+#include "http.h"
+
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+bool http_unescape(const char *data, size_t len, bool plus, char *out) {
+    for (size_t i = 0; i < len; i++) {
+        if (data[i] == '+' && plus) {
+            *out++ = ' ';
+        } else if (data[i] != '%') {
+            *out++ = data[i];
+        } else {
+            int high = i + 2 < len ? hex_digit(data[i + 1]) : -1;
+            int low = i + 2 < len ? hex_digit(data[i + 2]) : -1;
+            if (high < 0 || low < 0 || (high == 0 && low == 0))
+                return false;
+            *out++ = (char)(high << 4 | low);
+            i += 2;
+        }
+    }
+    *out = '\0';
+    return true;
+}
+
+bool http_query_next(const char *query, const char *name, const char **cursor, char *out,
+                     size_t out_len, bool *ret_bad) {
+    size_t name_len = strlen(name);
+    for (const char *field = *cursor ? *cursor : query; *field;) {
+        size_t len = strcspn(field, "&");
+        const char *next = field + len + (field[len] == '&' ? 1 : 0);
+        if (len > name_len && memcmp(field, name, name_len) == 0 && field[name_len] == '=') {
+            size_t value_len = len - name_len - 1;
+            *cursor = next;
+            if (value_len >= out_len || !http_unescape(field + name_len + 1, value_len, true, out))
+                *ret_bad = true;
+            return true;
+        }
+        field = next;
+    }
+    return false;
+}
+
+bool http_query_get(const char *query, const char *name, char *out, size_t out_len, bool *ret_bad) {
+    const char *cursor = NULL;
+    return http_query_next(query, name, &cursor, out, out_len, ret_bad);
+}
