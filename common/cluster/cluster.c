@@ -178,6 +178,31 @@ const char *cluster_unready_reason(const struct cluster *c) {
     return c->self && !c->lease_held ? "the lease is not held" : NULL;
 }
 
+// --- calls without a link
+
+static void complete_nowhere(struct hook *h) {
+    struct cluster *c = container_of(h, struct cluster, nowhere_hook);
+    while (c->nowhere) {
+        struct nowhere *n = c->nowhere;
+        c->nowhere = n->next;
+        n->done(n->arg, -HW_ELINK, NULL, 0);
+        free(n);
+    }
+}
+
+void cluster_call(struct cluster *c, struct rpc_link *link, uint16_t method,
+                  const ProtobufCMessage *request, uint32_t deadline_ms, rpc_done_fn *done,
+                  void *arg) {
+    if (link) {
+        rpc_call(link, method, request, deadline_ms, done, arg);
+        return;
+    }
+    struct nowhere *n = hw_calloc(1, sizeof(*n));
+    *n = (struct nowhere){.next = c->nowhere, .done = done, .arg = arg};
+    c->nowhere = n;
+    hook_schedule(c->options.loop, &c->nowhere_hook, complete_nowhere);
+}
+
 // --- life
 
 static void on_link_state(void *arg, struct rpc_link *link, bool up) {
@@ -222,12 +247,15 @@ void cluster_free(struct cluster *c) {
         asks_forget(c, c->registers[i]);
         rpc_link_free(c->registers[i]);
     }
+    complete_nowhere(&c->nowhere_hook);
     asks_free(c);
     directory_free(c);
     catalog_free(c);
     loop_disarm(l, &c->renew);
     loop_disarm(l, &c->lease_end);
     loop_disarm(l, &c->watch_retry);
+    complete_nowhere(&c->nowhere_hook); // also what others began when their calls were cancelled
+    hook_stop(&c->nowhere_hook);
     hook_stop(&c->announce_hook);
     if (c->self)
         hawser__internal__member__free_unpacked(c->self, NULL);

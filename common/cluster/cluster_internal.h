@@ -30,6 +30,12 @@ struct product_entry {
 
 struct ask;
 
+struct nowhere { // a call without a link, completed before the loop sleeps
+    struct nowhere *next;
+    rpc_done_fn *done;
+    void *arg;
+};
+
 struct cluster {
     struct cluster_options options;
     struct rpc_link *registers[REGISTERS_MAX]; // owned
@@ -48,6 +54,8 @@ struct cluster {
     struct member_entry *members;
     struct product_entry *products, *numbers;
     struct ask *asks;
+    struct nowhere *nowhere; // owned
+    struct hook nowhere_hook;
 };
 
 void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply);

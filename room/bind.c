@@ -1,0 +1,329 @@
+// One binding's login: the token is checked, the register writes the row and gives the generation,
+// and only then the saver is asked for positions (register, then load).
+#include "crypto.h"
+#include "room_internal.h"
+
+static void fail(struct session *s, uint32_t code, const char *reason, uint32_t retry_after_ms) {
+    s->has_failed = true;
+    s->error = code;
+    s->error_reason = reason;
+    s->error_retry_ms = retry_after_ms;
+    s->conn->room->count.login_failures++;
+}
+
+static void fail_and_tell(struct session *s, uint32_t code, const char *reason,
+                          uint32_t retry_after_ms) {
+    fail(s, code, reason, retry_after_ms);
+    hello_session_done(s);
+}
+
+// --- 4. positions
+
+static void take_positions(struct session *s, const Hawser__Internal__AttachReply *reply) {
+    for (size_t i = 0; i < reply->n_stream; i++) {
+        const Hawser__Internal__AttachedStream *a = reply->stream[i];
+        if (a->stream == HAWSER__V1__STREAM__INBOX) {
+            uint64_t hinted =
+                s->inbox.epoch == a->epoch ? s->inbox.heard : 0; // since the registration
+            cursor_start(&s->inbox, a->epoch, a->after);
+            s->inbox.heard = s->inbox_target = a->head > a->after ? a->head : a->after;
+            s->inbox.heard = hinted > s->inbox.heard ? hinted : s->inbox.heard;
+            s->inbox_saved = a->after;
+            s->reset_inbox = a->reset;
+        } else if (a->stream == HAWSER__V1__STREAM__NEWS) {
+            cursor_start(&s->news, a->epoch, a->after);
+            s->news_saved = a->after;
+            s->reset_news = a->reset;
+        } else {
+            s->bulk_epoch = a->epoch;
+            s->bulk_seq = a->after;
+        }
+    }
+}
+
+static void on_attached(struct room *r, struct session *s, int error, const uint8_t *body,
+                        size_t len) {
+    Hawser__Internal__AttachReply *reply =
+        error == 0 ? hawser__internal__attach_reply__unpack(NULL, len, body) : NULL;
+    if (s->state != SESSION_ATTACHING || s->has_failed) {
+        // over already
+    } else if (!reply) {
+        fail_and_tell(s, 4101, "the store cannot be asked", BUSY_RETRY_MS);
+    } else if (reply->stale) {
+        fail_and_tell(s, 4001, "replaced by a newer login", 0);
+    } else {
+        take_positions(s, reply);
+        s->state = SESSION_ATTACHED;
+        r->count.logins++;
+        hello_session_done(s);
+    }
+    if (reply)
+        hawser__internal__attach_reply__free_unpacked(reply, NULL);
+}
+
+static void attach(struct session *s) {
+    Hawser__Internal__AttachRequest request = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
+    Hawser__Internal__StreamPosition have[3], *list[3];
+    const struct product *p = cluster_product_by_number(s->conn->room->cluster, s->product->number);
+    for (int i = 0; i < s->have_count; i++) {
+        hawser__internal__stream_position__init(&have[i]);
+        have[i].stream = s->have[i].stream;
+        have[i].epoch = s->have[i].epoch;
+        have[i].seq = s->have[i].seq;
+        list[i] = &have[i];
+    }
+    request.product = s->product->number;
+    request.user = s->user;
+    request.device = s->conn->device;
+    request.generation = s->generation;
+    request.n_have = s->have_count;
+    request.have = list;
+    request.devices_max = p ? (uint32_t)p->limits.devices_per_user : 16;
+    s->state = SESSION_ATTACHING;
+    session_call(s, session_saver(s), HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH, &request.base,
+                 on_attached);
+}
+
+// --- 3. the row
+
+static const char *refusal_text(uint32_t code) {
+    return code == 4103   ? "too many logins of this device"
+           : code == 4003 ? "kicked"
+                          : "refused by the register";
+}
+
+static void end_replaced(struct room *r, const Hawser__Internal__SessionRow *row) {
+    if (!row || row->incarnation != r->env->incarnation)
+        return;
+    struct session *old = session_by_row(r, row->slot, row->generation);
+    if (old && old->state == SESSION_LIVE) {
+        r->count.takeovers++;
+        conn_session_over(old->conn, old, 4001, "replaced by a newer login");
+    }
+}
+
+// Ended while the register had not answered: the row goes, and the session with it.
+static void leave(struct session *s, uint64_t generation) {
+    struct conn *c = s->conn;
+    s->generation = generation;
+    s->state = SESSION_ATTACHING;
+    session_end(s);
+    if (c->state == CONN_CLOSING && !c->stream && !c->sessions)
+        conn_end(c);
+}
+
+static void on_registered(struct room *r, struct session *s, int error, const uint8_t *body,
+                          size_t len) {
+    Hawser__Internal__LoginReply *reply =
+        error == 0 ? hawser__internal__login_reply__unpack(NULL, len, body) : NULL;
+    if (s->state == SESSION_LEAVING) {
+        leave(s, reply ? reply->generation : 0);
+    } else if (!reply) {
+        s->state = SESSION_ASKING;
+        fail_and_tell(s, 4101, "the register cannot be asked", BUSY_RETRY_MS);
+    } else if (reply->refused != 0) {
+        s->state = SESSION_ASKING;
+        fail_and_tell(s, reply->refused, refusal_text(reply->refused), reply->retry_after_ms);
+    } else if (reply->generation == s->replaced_generation) {
+        s->state = SESSION_ASKING; // its row is another's already
+        fail_and_tell(s, 4001, "replaced by a newer login", 0);
+    } else {
+        s->generation = reply->generation;
+        s->confirmed_round = r->round;
+        s->news_round = s->product->heads_round + 1;
+        end_replaced(r, reply->replaced);
+        attach(s);
+        news_heads_ask(s->product);
+    }
+    if (reply)
+        hawser__internal__login_reply__free_unpacked(reply, NULL);
+}
+
+static void enter_register(struct session *s) {
+    Hawser__Internal__LoginRequest request = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
+    struct room *r = s->conn->room;
+    char address[64] = "";
+    struct sock_addr peer;
+    stream_peer(s->conn->stream, &peer);
+    if (peer.len > 0)
+        sock_addr_format(&peer, address, sizeof(address));
+    request.product = s->product->number;
+    request.user = s->user;
+    request.device = s->conn->device;
+    request.room = r->id;
+    request.incarnation = r->env->incarnation;
+    request.slot = s->slot;
+    request.address = address;
+    s->state = SESSION_REGISTERING;
+    s->since_ms = loop_wall_ms(r->loop);
+    session_call(s, cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN,
+                 &request.base, on_registered);
+}
+
+// --- 2. the token
+
+static bool tags_allowed(const char *tags, const struct token_claims *claims) {
+    for (const char *t = tags; claims->tags_given && t && *t; t += strlen(t) + 1) {
+        bool found = false;
+        for (int i = 0; i < claims->tag_count && !found; i++)
+            found = strcmp(t, claims->tags[i]) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static uint32_t check(struct session *s, const char *token, const struct product *p,
+                      const struct product_key *key, struct token_claims *ret_claims,
+                      const char **ret_reason) {
+    struct token_key with = {.secret = key->secret,
+                             .secret_len = key->secret_len,
+                             .product = p->name,
+                             .ttl_ms = p->limits.token_ttl_s * 1000};
+    uint32_t code = token_check(token, &with, s->conn->device, loop_wall_ms(s->conn->room->loop),
+                                ret_claims, ret_reason);
+    if (code == 0 && !tags_allowed(s->tags, ret_claims)) {
+        token_claims_deinit(ret_claims);
+        *ret_reason = "a tag that the token does not allow";
+        code = 4002;
+    }
+    return code;
+}
+
+static struct session *other_of_product(const struct session *s, uint32_t number) {
+    for (struct session *o = s->conn->sessions; o; o = o->next_in_conn)
+        if (o != s && o->product && o->product->number == number && !o->has_failed)
+            return o;
+    return NULL;
+}
+
+// A Bind for what the connection holds already: new token and tags, the rest stays. Its answer is
+// made from the old session by hello.c.
+static void renew(struct session *s, struct session *old, uint64_t expires_ms) {
+    free(old->tags);
+    old->tags = s->tags;
+    s->tags = NULL;
+    old->expires_ms = expires_ms;
+    s->product = old->product;
+    s->generation = 0;
+    s->state = SESSION_ATTACHED;
+    hello_session_done(s);
+}
+
+static void go_on(struct session *s, const struct product *p, struct token_claims *claims) {
+    struct conn *c = s->conn;
+    struct session *old = other_of_product(s, p->number);
+    uint64_t expires_ms = claims->expires_ms;
+    s->user = hw_strdup(claims->user);
+    s->expires_ms = expires_ms;
+    token_claims_deinit(claims);
+    if (old && c->state != CONN_OPEN) {
+        fail_and_tell(s, 4300, "two bindings for one product", 0);
+    } else if (old && strcmp(old->user, s->user) == 0) {
+        renew(s, old, expires_ms);
+    } else {
+        if (old)
+            session_end(old);
+        s->product = product_get(c->room, p);
+        enter_register(s);
+    }
+}
+
+static const struct product_key *token_key_of(const struct product *p, const char *kid) {
+    return p ? product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid, strlen(kid)) : NULL;
+}
+
+static void on_product(void *arg, int error, const struct product *p) {
+    struct session *s = arg;
+    struct token_hint hint;
+    struct token_claims claims;
+    const char *reason = "";
+    if (error == -HW_EUNKNOWN) {
+        fail_and_tell(s, 4004, "no such product", 0);
+        return;
+    }
+    if (error != 0) {
+        fail_and_tell(s, 4101, "no register can be asked for the product", BUSY_RETRY_MS);
+        return;
+    }
+    (void)token_peek(s->token, &hint, &reason); // it was right before the question
+    const struct product_key *key = token_key_of(p, hint.kid);
+    uint32_t code = key ? check(s, s->token, p, key, &claims, &reason) : 4002;
+    if (code != 0)
+        fail_and_tell(s, code, key ? reason : "no such key", 0);
+    else
+        go_on(s, p, &claims);
+}
+
+// --- 1. the Bind
+
+static bool take_tags(struct session *s, const Hawser__V1__Bind *bind) {
+    struct buf tags = BUF_EMPTY;
+    size_t bytes = 0;
+    bool good = bind->n_tags <= TAGS_MAX;
+    for (size_t i = 0; i < bind->n_tags && good; i++) {
+        size_t len = strlen(bind->tags[i]);
+        bytes += len;
+        good = id_is_valid(bind->tags[i], len, TAG_MAX) && bytes <= TAGS_BYTES_MAX;
+        buf_append(&tags, bind->tags[i], len + 1);
+    }
+    if (good && tags.len > 0) {
+        buf_append(&tags, "", 1);
+        s->tags = hw_memdup(tags.data, tags.len);
+    }
+    buf_free(&tags);
+    return good;
+}
+
+static bool take_have(struct session *s, const Hawser__V1__Bind *bind) {
+    unsigned seen = 0;
+    if (bind->n_have > 3)
+        return false;
+    for (size_t i = 0; i < bind->n_have; i++) {
+        unsigned stream = (unsigned)bind->have[i]->stream;
+        if (stream > 2 || seen & 1u << stream)
+            return false;
+        seen |= 1u << stream;
+        s->have[s->have_count++] = *bind->have[i];
+    }
+    return true;
+}
+
+// The product is asked for even when it is here, so that every answer comes later.
+struct session *bind_begin(struct conn *c, const Hawser__V1__Bind *bind) {
+    struct session *s = session_new(c);
+    struct token_hint hint;
+    const char *reason = "";
+    if (!s)
+        return NULL;
+    s->token = hw_strdup(bind->token);
+    if (!take_tags(s, bind)) {
+        fail(s, 4300, "tags: at most 32 of 1..64 bytes, together at most 1 KiB", 0);
+    } else if (!take_have(s, bind)) {
+        fail(s, 4300, "have: at most one position for each stream", 0);
+    } else if (!token_peek(s->token, &hint, &reason)) {
+        fail(s, 4002, reason, 0);
+    } else {
+        cluster_product_ask(c->room->cluster, hint.product, hint.kid, on_product, s);
+    }
+    return s;
+}
+
+bool bind_resume(struct session *s, const Hawser__V1__Bind *bind) {
+    struct token_hint hint;
+    struct token_claims claims;
+    const char *reason;
+    if (!token_peek(bind->token, &hint, &reason))
+        return false;
+    const struct product *p =
+        cluster_product_find(s->conn->room->cluster, hint.product, strlen(hint.product));
+    const struct product_key *key = token_key_of(p, hint.kid);
+    if (!key || p->number != s->product->number ||
+        check(s, bind->token, p, key, &claims, &reason) != 0)
+        return false;
+    bool same = strcmp(claims.user, s->user) == 0;
+    if (same)
+        s->expires_ms = claims.expires_ms;
+    token_claims_deinit(&claims);
+    return same;
+}

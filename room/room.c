@@ -1,0 +1,294 @@
+// A room's life: where it listens, what it announces, and how it goes.
+#include "room.h"
+
+#include <sys/resource.h>
+
+#include "addr.h"
+#include "bytes.h"
+#include "room_internal.h"
+
+enum { RESERVED_DESCRIPTORS = 200, DRAIN_POLL_MS = 100 };
+
+// --- addresses
+
+static int listen_for_clients(struct room *r, struct host_port *ret_at, struct buf *ret_error) {
+    const char *listen = config_text(r->env->config, "room.listen");
+    if (host_port_parse(listen, false, ret_at) != 0) {
+        buf_printf(ret_error, "room.listen: '%s' is not host:port or host:first-last", listen);
+        return -HW_ECONFIG;
+    }
+    int rc = listener_new(r->loop, ret_at->host, ret_at->port, ret_at->port_last, conn_accept, r,
+                          &r->listener);
+    if (rc != 0)
+        buf_printf(ret_error, "room.listen: cannot listen at %s: %s", listen, hw_strerror(rc));
+    return rc;
+}
+
+// "host[:port][@idc]" of room.advertise; none: the bound address.
+static int take_endpoints(struct room *r, const char *bound_host, struct buf *ret_error) {
+    int count;
+    char *const *list = config_list(r->env->config, "room.advertise", &count);
+    char *const none[] = {(char *)(uintptr_t) ""};
+    if (count == 0) {
+        list = none;
+        count = 1;
+    }
+    r->transport = HAWSER__V1__TRANSPORT__PLAIN;
+    for (int i = 0; i < count && i < 8; i++) {
+        char text[512], address[512];
+        struct host_port at;
+        snprintf(text, sizeof(text), "%s", list[i]);
+        char *idc = strchr(text, '@');
+        if (idc)
+            *idc++ = '\0';
+        part_advertised(text, bound_host, listener_port(r->listener), address, sizeof(address));
+        if (host_port_parse(address, false, &at) != 0 || (idc && strlen(idc) > 63)) {
+            buf_printf(ret_error, "room.advertise: '%s' is not host[:port][@idc]", list[i]);
+            return -HW_ECONFIG;
+        }
+        Hawser__Internal__MemberEndpoint *e = &r->endpoints[i];
+        hawser__internal__member_endpoint__init(e);
+        snprintf(r->endpoint_hosts[i], sizeof(r->endpoint_hosts[i]), "%s", at.host);
+        snprintf(r->endpoint_idcs[i], sizeof(r->endpoint_idcs[i]), "%s",
+                 idc ? idc : config_text(r->env->config, "cluster.idc"));
+        e->host = r->endpoint_hosts[i];
+        e->port = at.port;
+        e->n_transport = 1;
+        e->transport = &r->transport;
+        e->idc = r->endpoint_idcs[i];
+        r->endpoint_list[r->endpoint_count++] = e;
+    }
+    return 0;
+}
+
+// --- the cluster
+
+static void fill(void *self, Hawser__Internal__Member *m) {
+    struct room *r = self;
+    m->n_endpoint = (size_t)r->endpoint_count;
+    m->endpoint = r->endpoint_list;
+    m->sessions = r->live_sessions;
+    m->sessions_max = r->conns.slots_max;
+    m->load = (uint32_t)(r->count.connections * 10000 / r->conns.slots_max);
+    m->draining = r->is_draining;
+}
+
+static void on_lease(void *self, bool held) {
+    upkeep_on_lease(self, held);
+}
+
+static void on_index_lost(void *self) {
+    upkeep_confirm_all(self);
+}
+
+static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
+    if (strcmp(m->role, "center") == 0 && !clean)
+        upkeep_heads_all(self);
+}
+
+static void on_product(void *self, const struct product *p, bool deleted) {
+    struct room *r = self;
+    struct room_product *here = product_find_here(r, p->number);
+    if (!deleted || !here)
+        return;
+    while (here->sessions)
+        conn_session_over(here->sessions->conn, here->sessions, 4004, "the product is closed");
+}
+
+static int join(struct room *r, const struct host_port *clients, struct buf *ret_error) {
+    char listen[HOST_MAX + 16];
+    uint16_t port = listener_port(r->listener);
+    const char *given = config_text(r->env->config, "room.rpc_listen");
+    host_port_format(clients->host, clients->port == 0 ? 0 : (uint16_t)(port + 500), listen,
+                     sizeof(listen));
+    struct part_options o = {.env = r->env,
+                             .methods = room_methods,
+                             .listen = *given ? given : listen,
+                             .advertise = config_text(r->env->config, "room.rpc_advertise"),
+                             .events = {.on_lease = on_lease,
+                                        .on_index_lost = on_index_lost,
+                                        .on_member_gone = on_member_gone,
+                                        .on_product = on_product},
+                             .self = r,
+                             .fill = fill};
+    int rc = part_new(&o, ret_error, &r->part);
+    if (rc == 0)
+        r->cluster = part_cluster(r->part);
+    return rc;
+}
+
+// --- life
+
+static uint32_t connections_max(const struct config *config) {
+    uint64_t wanted = config_number(config, "room.connections_max");
+    struct rlimit limit = {0};
+    if (wanted == 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        wanted = limit.rlim_cur > 2 * RESERVED_DESCRIPTORS ? limit.rlim_cur - RESERVED_DESCRIPTORS
+                                                           : RESERVED_DESCRIPTORS;
+    return (uint32_t)(wanted < 16000000 ? wanted : 16000000);
+}
+
+static void count_all(struct room *r) {
+    struct metrics *m = r->env->metrics;
+    metrics_gauge(m, "connections_count", "connections, lingering ones too", &r->count.connections);
+    metrics_gauge(m, "sessions_count", "live sessions", &r->live_sessions);
+    metrics_counter(m, "accepted_total", "connections accepted", &r->count.accepted);
+    metrics_counter(m, "refused_total", "connections refused: the table is full",
+                    &r->count.connections_refused);
+    metrics_counter(m, "logins_total", "bindings logged in", &r->count.logins);
+    metrics_counter(m, "login_failures_total", "bindings refused", &r->count.login_failures);
+    metrics_counter(m, "takeovers_total", "sessions ended by a newer login", &r->count.takeovers);
+    metrics_counter(m, "resumed_total", "connections resumed", &r->count.resumed);
+    metrics_counter(m, "pushes_total", "inbox messages sent", &r->count.pushes);
+    metrics_counter(m, "news_frames_total", "broadcast frames sent", &r->count.news_frames);
+    metrics_counter(m, "gaps_total", "gaps sent", &r->count.gaps);
+    metrics_counter(m, "acks_total", "Acks received", &r->count.acks);
+    metrics_counter(m, "loads_total", "log reads asked", &r->count.loads);
+    metrics_counter(m, "load_failures_total", "log reads not answered", &r->count.load_failures);
+    metrics_counter(m, "not_here_total", "deliveries for sessions that are gone",
+                    &r->count.not_here);
+    metrics_counter(m, "live_dropped_total", "live messages not taken by a socket",
+                    &r->count.live_dropped);
+    metrics_counter(m, "protocol_errors_total", "connections closed with 43xx",
+                    &r->count.protocol_errors);
+    metrics_counter(m, "slow_total", "connections ended because they do not read", &r->count.slow);
+}
+
+static void stop(void *self) {
+    struct room *r = self;
+    struct room_product *p, *next;
+    listener_free(r->listener);
+    r->is_draining = true;
+    for (uint32_t i = 0; i < r->conns.high_water; i++) {
+        struct conn *c = slab_at(&r->conns, i);
+        if (c)
+            conn_end(c);
+    }
+    part_free(r->part);
+    for (uint32_t i = 0; i < r->sessions.high_water; i++) { // those that waited for the register
+        struct session *s = slab_at(&r->sessions, i);
+        struct conn *c = s ? s->conn : NULL;
+        if (!c)
+            continue;
+        r->cluster = NULL;
+        session_free(s);
+        if (!c->sessions)
+            conn_end(c);
+    }
+    HASH_ITER(hh, r->products, p, next)
+    product_free_here(p);
+    acks_deinit(r);
+    loop_disarm(r->loop, &r->tick);
+    loop_disarm(r->loop, &r->retry);
+    loop_disarm(r->loop, &r->drain_timer);
+    slab_deinit(&r->sessions);
+    slab_deinit(&r->conns);
+    arena_deinit(&r->arena);
+    buf_free(&r->scratch);
+    buf_free(&r->run);
+    free(r->retries);
+    free(r);
+}
+
+static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+    struct room *r = hw_calloc(1, sizeof(*r));
+    struct host_port at;
+    uint32_t max = connections_max(env->config);
+    r->env = env;
+    r->loop = env->loop;
+    slab_init(&r->conns, sizeof(struct conn), max);
+    slab_init(&r->sessions, sizeof(struct session), max < 4000000 ? max * 4 : max);
+    arena_init(&r->arena);
+    for (size_t i = 0; i < sizeof(r->resume_key); i += 8)
+        be64_put(r->resume_key + i, os_random(loop_os(r->loop)));
+    int rc = listen_for_clients(r, &at, ret_error);
+    if (rc == 0)
+        rc = take_endpoints(r, at.host, ret_error);
+    if (rc == 0)
+        rc = join(r, &at, ret_error);
+    if (rc != 0) {
+        stop(r);
+        return rc;
+    }
+    snprintf(r->id, sizeof(r->id), "room-%.64s-%u", r->endpoints[0].host, r->endpoints[0].port);
+    count_all(r);
+    loop_arm(r->loop, &r->tick, 0, upkeep_tick);
+    part_announce(r->part);
+    log_event(env->log, LOG_INFO, "listening", "port=%u rpc=%u connections_max=%u",
+              listener_port(r->listener), part_rpc_port(r->part), max);
+    *ret_self = r;
+    return 0;
+}
+
+// --- drain
+
+static void close_rest(struct timer *t) {
+    struct room *r = container_of(t, struct room, drain_timer);
+    for (uint32_t i = 0; i < r->conns.high_water; i++) {
+        struct conn *c = slab_at(&r->conns, i);
+        if (c)
+            conn_close(c, 4200, "draining", 0);
+    }
+}
+
+void room_drain_within(struct room *r, uint32_t within_ms) {
+    Hawser__V1__GoAway go = HAWSER__V1__GO_AWAY__INIT;
+    if (r->is_draining)
+        return;
+    r->is_draining = true;
+    listener_free(r->listener);
+    r->listener = NULL;
+    part_announce(r->part);
+    go.within_ms = within_ms * 8 / 10; // the rest of the time is for the stragglers
+    go.reason = (char *)(uintptr_t) "draining";
+    for (uint32_t i = 0; i < r->conns.high_water; i++) {
+        struct conn *c = slab_at(&r->conns, i);
+        if (c && c->state == CONN_OPEN)
+            conn_send(c, FRAME_GO_AWAY, &go.base);
+        else if (c && c->state != CONN_CLOSING)
+            conn_close(c, 4200, "draining", 0);
+    }
+    loop_arm(r->loop, &r->drain_timer, within_ms * 9 / 10, close_rest);
+}
+
+static void drain(void *self) {
+    struct room *r = self;
+    room_drain_within(r, (uint32_t)config_ms(r->env->config, "room.drain_within"));
+}
+
+static bool is_drained(void *self) {
+    struct room *r = self;
+    if (r->count.connections > 0 || r->late_count > 0)
+        return false;
+    part_withdraw(r->part);
+    return part_is_withdrawn(r->part);
+}
+
+static const char *unready(void *self) {
+    struct room *r = self;
+    const char *reason = cluster_unready_reason(r->cluster);
+    if (reason)
+        return reason;
+    return cluster_pick(r->cluster, "saver", 0) ? NULL : "no saver is in the directory";
+}
+
+static void reload(void *self) {
+    struct room *r = self;
+    part_reload(r->part);
+}
+
+static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
+    struct room *r = self;
+    out[0] = (struct daemon_port){"room", r->listener ? listener_port(r->listener) : 0};
+    out[1] = (struct daemon_port){"room_rpc", part_rpc_port(r->part)};
+    return 2;
+}
+
+const struct daemon_role room_role = {.name = "room",
+                                      .start = start,
+                                      .stop = stop,
+                                      .drain = drain,
+                                      .is_drained = is_drained,
+                                      .reload = reload,
+                                      .unready = unready,
+                                      .ports = ports};

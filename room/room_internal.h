@@ -1,0 +1,361 @@
+// What the files of a room share; nobody else includes it.
+//
+//   conn.c     connections: frames in, heartbeats, closing, lingering
+//   hello.c    a Hello: its bindings, resume, Welcome
+//   bind.c     one binding's login: token, product, register, saver
+//   session.c  a live binding: how it is found, written to, and ended
+//   inbox.c    delivery of the inbox by position and window, and its loads
+//   news.c     the arena of a product's latest broadcasts and the walk over its sessions
+//   news_log.c heads of the product's logs, holes, and blocks before the arena
+//   acks.c     what clients have handled, on its way to the saver
+//   upkeep.c   the passes over all sessions: confirm, heads; the lease
+//   service.c  what other daemons call
+//   room.c     life: start, announce, drain, stop
+#ifndef HW_ROOM_INTERNAL_H
+#define HW_ROOM_INTERNAL_H
+
+#include <uthash.h>
+
+#include "addr.h"
+#include "arena.h"
+#include "bytes.h"
+
+#include "client.pb-c.h"
+#include "daemon.h"
+#include "frame.h"
+#include "part.h"
+#include "register.pb-c.h"
+#include "room.pb-c.h"
+#include "saver.pb-c.h"
+#include "slab.h"
+#include "stream.h"
+#include "token.h"
+
+enum {
+    WINDOW_MESSAGES = 32,
+    WINDOW_BYTES = 256 * 1024,
+    BINDS_MAX = 16,
+    DEVICE_MAX = 64,
+    LOGIN_MS = 5000,
+    CALL_MS = 3000,
+    BUSY_RETRY_MS = 1000,
+    RETRY_MS = 500, // of what a saver did not answer
+    HEARTBEAT_MIN_MS = 5000,
+    HEARTBEAT_GRACE_MS = 8000,
+    EXPIRY_GRACE_MS = 60000,
+    CLOSE_FLUSH_MS = 2000,
+    HELD_MAX = 256 * 1024, // of control frames to a client that does not read
+    ARENA_BYTES = 1024 * 1024,
+    ARENA_ENTRIES = 8192,
+    BLOCK_ENTRIES = 32,
+    BLOCKS_MAX = 32,
+    RESUME_BYTES = 36,
+};
+
+struct room;
+struct conn;
+struct room_product;
+
+// Messages sent and not yet acknowledged, in two parts of at most half a window each: an ack that
+// passes `mark` ends the first. Both a count of these and a distance of seqs are upper bounds of
+// what is in flight; the lower one counts.
+struct window {
+    uint64_t mark; // last seq of the first part
+    uint32_t first_bytes, second_bytes;
+    uint16_t first, second;
+};
+
+// A session's place in a stream. Behind means sent < heard, never a flag.
+struct cursor {
+    uint64_t epoch, sent, acked, heard;
+    struct window window;
+};
+
+//   ASKING -> REGISTERING -> ATTACHING -> ATTACHED -> LIVE
+//      any of them but REGISTERING -> gone; REGISTERING -> LEAVING -> gone
+#define SESSION_STATES(X)                                                                          \
+    X(ASKING)      /* the product or its key is asked of a register */                             \
+    X(REGISTERING) /* the register writes the row */                                               \
+    X(ATTACHING)   /* the saver answers with positions */                                          \
+    X(ATTACHED)    /* accepted; the Welcome or Bound is still to go out */                         \
+    X(LIVE)                                                                                        \
+    X(LEAVING) /* ended while the register had not answered */
+enum session_state {
+#define SESSION_STATE_ENUM(name) SESSION_##name,
+    SESSION_STATES(SESSION_STATE_ENUM)
+#undef SESSION_STATE_ENUM
+};
+
+// One binding: product, user, device. Owned by its connection; its slot is its address in the
+// register's row.
+struct session {
+    struct conn *conn;            // owns it; outlives it
+    struct session *next_in_conn; // in conn.sessions
+    struct room_product *product; // NULL until known
+    struct session *next, *prev;  // in product.sessions while LIVE
+    struct session *next_dirty;   // in room.dirty while is_dirty
+    char *user;                   // owned
+    char *tags;  // owned: tags with a NUL after each, a second one at the end; NULL = none
+    char *token; // owned: until the token is checked
+    struct cursor inbox, news;
+    uint64_t bulk_epoch, bulk_seq;      // nothing is delivered yet: the start is kept
+    uint64_t generation;                // of the register; 0 before
+    uint64_t replaced_generation;       // a notice that came before the register's answer names it
+    uint64_t since_ms, expires_ms;      // Unix ms
+    uint64_t inbox_saving, inbox_saved; // at the saver: asked to save, saved
+    uint64_t news_saved;
+    uint64_t inbox_target, news_target; // Synced goes out when both are passed
+    uint64_t news_round;                // news_target is set when the heads of this round are in
+    uint32_t error_retry_ms;            // of a login that failed
+    const char *error_reason;           // a literal
+    Hawser__V1__Position have[3];
+    uint32_t slot, slab_generation;
+    uint32_t confirmed_round; // of the room's rounds, when its row was last seen right
+    uint32_t error;           // Close code of a login that failed
+    uint8_t state, have_count;
+    bool is_loading, is_synced, has_news_target, is_dirty, ack_in_flight, waits_for_block,
+        reset_inbox, reset_news, has_failed, is_resumed, in_retry;
+};
+
+enum conn_state { CONN_PREFACE, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
+
+// A client's connection, and what remains of it while it lingers.
+struct conn {
+    struct room *room;
+    struct stream *stream;    // NULL while lingering and at the end
+    char *device;             // owned; NULL before Hello
+    struct session *sessions; // owned, in the order of their Binds
+    struct session *binding;  // the one that a Bind after Welcome is logging in
+    struct timer timer;       // login, heartbeat, expiry or linger
+    uint64_t heard_ms;
+    uint32_t heartbeat_ms;
+    uint32_t slot, slab_generation;
+    uint32_t resume_count;
+    uint8_t state;
+};
+
+struct handle { // of a session that may be gone
+    uint32_t slot, generation;
+};
+
+struct news_entry {                       // a frame, or a gap, in the order of seqs
+    uint64_t first, last;                 // equal for a message
+    uint64_t expires_ms;                  // 0 = never here
+    Hawser__Internal__Audience *audience; // owned; NULL = everyone
+    uint32_t offset, len;
+    bool is_gap;
+};
+
+struct news_block { // what lies before the arena, shared by all sessions that need it
+    struct news_block *next;
+    struct room_product *product;
+    uint64_t after, used_ms; // entries of after+1 .. after+BLOCK_ENTRIES
+    struct buf frames;
+    struct news_entry *entries;
+    size_t count;
+    struct handle *waiters; // owned
+    size_t waiter_count, waiter_capacity;
+    bool is_loaded;
+};
+
+struct live_walk { // one live broadcast on its way round the sessions
+    struct live_walk *next;
+    struct session *at;
+    Hawser__Internal__Audience *audience; // owned; NULL = everyone
+    struct buf frame;
+};
+
+// A product with sessions here, and its latest news.
+struct room_product {
+    UT_hash_handle hh;
+    struct room *room;
+    uint32_t number;
+    char name[33];
+    struct session *sessions, *walk_at;
+    uint64_t session_count;
+    struct job walk, live_job;
+    bool walk_again, walk_running;
+    struct live_walk *lives, **lives_end;
+    int live_count;
+    // the log, as far as it is known
+    uint64_t epoch, base, head, heard, change; // the arena goes on from base to head; heard >= head
+    uint64_t bulk_epoch, bulk_head;
+    struct buf arena;
+    struct news_entry *entries; // of the arena: owned, ARENA_ENTRIES
+    size_t entry_first, entry_count;
+    struct news_block *blocks;
+    int block_count;
+    struct timer hole;
+    bool hole_loading, heads_asked, heads_wanted;
+    struct handle *waiters; // owned: logins that wait for heads
+    size_t waiter_count, waiter_capacity;
+    uint64_t heads_round, heads_done; // asked, answered
+    uint64_t sent_sum, acked_sum;     // devices, since the last SumsRequest
+    bool sums_in_flight;
+    uint64_t sums_sent, sums_acked; // what is in flight
+    uint8_t sums_id[16];
+};
+
+struct late_ack;
+
+struct room {
+    struct daemon_env *env;
+    struct loop *loop;
+    struct part *part;
+    struct cluster *cluster;
+    struct listener *listener;
+    struct slab conns, sessions;
+    struct room_product *products;
+    uint64_t live_sessions;
+
+    char id[96];
+    uint8_t resume_key[32];
+    struct arena arena;     // of one frame's decoding
+    struct buf scratch;     // of a control frame on its way out
+    struct buf run;         // of frames from a load
+    struct handle *retries; // owned: sessions whose load failed
+    size_t retry_count, retry_capacity;
+    struct timer retry;
+    // acks
+    struct session *dirty;
+    struct hook flush_acks;
+    struct late_ack *late_acks;
+    struct timer late_timer;
+    size_t late_count;
+    // passes
+    struct timer tick;
+    struct timer drain_timer;
+    uint32_t tick_count, confirm_at, heads_at, save_at, fast_confirm_at, fast_heads_at;
+    uint32_t fast_confirm_left, fast_heads_left; // slots still to be visited in a hurry
+    uint64_t fast_heads_ms;
+    uint32_t round, round_required; // rows confirmed before the latter may be void: nothing is sent
+    bool lease_held, is_draining, fast_heads_wanted;
+    Hawser__Internal__MemberEndpoint endpoints[8], *endpoint_list[8];
+    char endpoint_hosts[8][264];
+    char endpoint_idcs[8][64];
+    uint32_t transport;
+    int endpoint_count;
+    // counters
+    struct {
+        uint64_t connections, accepted, logins, login_failures, takeovers, resumed, closed[8],
+            pushes, gaps, acks, loads, load_failures, not_here, news_frames, live_dropped,
+            protocol_errors, slow, connections_refused;
+    } count;
+};
+
+// conn.c
+void conn_accept(void *arg, struct stream *s);
+void conn_send(struct conn *c, enum frame_type type,
+               const ProtobufCMessage *message); // control frames
+void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
+void conn_rearm(struct conn *c); // its timer, after a change of state or expiry
+void conn_end(struct conn *c);   // frees it and its sessions; its stream, if any, ends
+void conn_session_over(struct conn *c, struct session *s, uint32_t code, const char *reason);
+const char *conn_state_name(uint8_t state);
+void conn_take_stream(struct conn *c, struct stream *s);
+void conn_lose_stream(struct conn *c); // ends it silently
+void conn_pause(struct conn *c, bool pause);
+bool conn_can_push(const struct conn *c); // the socket takes bytes and nothing is held
+
+// hello.c
+void hello_received(struct conn *c, const Hawser__V1__Hello *hello);
+void bind_received(struct conn *c, const Hawser__V1__Bind *bind);
+void unbind_received(struct conn *c, const Hawser__V1__Unbind *unbind);
+void hello_session_done(struct session *s); // accepted or failed
+void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]);
+
+// bind.c
+struct session *bind_begin(struct conn *c, const Hawser__V1__Bind *bind); // NULL: no slot
+// A new token for a lingering session, checked at once; false: the login must go the whole way.
+bool bind_resume(struct session *s, const Hawser__V1__Bind *bind);
+
+// session.c
+typedef void session_reply_fn(struct room *r, struct session *s, int error, const uint8_t *body,
+                              size_t len);
+// Calls fn with the session if it is still there, and with NULL never.
+void session_call(struct session *s, struct rpc_link *link, uint16_t method,
+                  const ProtobufCMessage *request, session_reply_fn *fn);
+struct session *session_new(struct conn *c); // NULL: the table is full
+void session_free(struct session *s);        // out of all lists; the row is not touched
+void session_end(struct session *s);         // drops its row, saves its positions, frees it
+void session_live(struct session *s);        // enters its product's list
+struct session *session_by_row(struct room *r, uint32_t slot, uint64_t generation);
+bool session_can_send(const struct session *s);
+void session_try(struct session *s); // sends what can be sent now, on all streams, and Synced
+struct rpc_link *session_saver(const struct session *s);
+uint64_t bucket_key(uint32_t product, const char *user);
+void cursor_start(struct cursor *c, uint64_t epoch, uint64_t after);
+bool cursor_window_is_open(const struct cursor *c);
+uint32_t cursor_window_messages(const struct cursor *c);
+uint32_t cursor_window_bytes(const struct cursor *c);
+void cursor_sent(struct cursor *c, uint64_t last, uint32_t bytes, bool counts);
+void cursor_acked(struct cursor *c, uint64_t seq);
+bool audience_has(const Hawser__Internal__Audience *a, const char *tags);
+void session_check_synced(struct session *s);
+void session_retry_later(struct session *s); // session_try after RETRY_MS
+void session_fill_bound(const struct session *s, Hawser__V1__Bound *bound,
+                        Hawser__V1__Position after[3]);
+void handles_add(struct handle **list, size_t *count, size_t *capacity, const struct session *s);
+void session_send_gap(struct session *s, int stream, uint64_t first, uint64_t last,
+                      uint32_t reason);
+void session_send_reset(struct session *s, int stream, uint64_t epoch, uint64_t seq,
+                        const char *reason);
+void push_from_message(Hawser__V1__Push *push, uint32_t product, int stream, uint64_t seq,
+                       const Hawser__Internal__StoredMessage *m);
+
+// A run of whole frames to one client: as many as its socket takes go out, the last of them perhaps
+// in part (the rest is kept). Returns how many items went out.
+struct run_item {
+    uint64_t last;
+    uint32_t end; // offset behind its frame
+    bool counts;  // a message, in the window
+};
+size_t conn_send_run(struct conn *c, const uint8_t *data, const struct run_item *items,
+                     size_t count);
+
+// inbox.c
+void inbox_try(struct session *s);
+bool inbox_deliver(struct session *s,
+                   const Hawser__Internal__DeliverRequest *d); // live: was it handed over?
+void inbox_head_seen(struct session *s, uint64_t epoch, uint64_t head);
+
+// news.c
+struct room_product *product_get(struct room *r, const struct product *p);
+struct room_product *product_find_here(struct room *r, uint32_t number);
+void product_free_here(struct room_product *p);
+void news_try(struct session *s);
+void news_walk(struct room_product *p);
+void news_session_leaves(struct session *s);
+void news_append(struct room_product *p, const Hawser__Internal__LoadEntry *e);
+void news_epoch_set(struct room_product *p, uint64_t epoch, uint64_t head);
+void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m);
+void news_encode(struct room_product *p, const Hawser__Internal__LoadEntry *e, struct buf *out,
+                 struct news_entry *ret_entry);
+
+// news_log.c
+void news_heads_ask(struct room_product *p);
+void news_heard(struct room_product *p, uint64_t epoch, uint64_t seq,
+                const Hawser__Internal__StoredMessage *m);
+struct news_block *news_block_get(struct session *s); // loaded, or NULL: the session waits for it
+void news_tick(struct room_product *p);               // every second
+void news_wait_for_heads(struct session *s);
+void news_log_free(struct room_product *p);
+
+// acks.c
+void ack_received(struct conn *c, const Hawser__V1__Ack *ack);
+void acks_note(struct session *s);      // saves what is not saved yet
+void acks_save_last(struct session *s); // positions of a session that is ending or lingering
+void acks_deinit(struct room *r);
+
+// upkeep.c
+void upkeep_tick(struct timer *t);
+void upkeep_on_lease(struct room *r, bool held);
+void upkeep_confirm_all(struct room *r);
+void upkeep_heads_all(struct room *r);
+
+extern const struct rpc_method room_methods[];
+
+// room.c
+void room_drain_within(struct room *r, uint32_t within_ms);
+
+#endif

@@ -1,0 +1,118 @@
+// What other daemons call at a room.
+#include "room_internal.h"
+
+static void on_deliver(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
+    struct room *r = self;
+    Hawser__Internal__DeliverReply reply = HAWSER__INTERNAL__DELIVER_REPLY__INIT;
+    Hawser__Internal__DeliverRequest *d =
+        hawser__internal__deliver_request__unpack(&r->arena.allocator, len, body);
+    struct session *s = d && d->incarnation == r->env->incarnation
+                            ? session_by_row(r, d->slot, d->generation)
+                            : NULL;
+    bool is_here = s && !s->has_failed && s->state != SESSION_LEAVING;
+    if (!d) {
+        rpc_fail(call, -HW_EMALFORMED);
+    } else if (!is_here) {
+        r->count.not_here++;
+        rpc_fail(call, -HW_ENOTHERE);
+    } else {
+        if (s->state == SESSION_LIVE) {
+            reply.sent = inbox_deliver(s, d);
+        } else if (d->seq != 0) { // its positions are still being asked for
+            s->inbox.heard =
+                s->inbox.epoch == d->epoch && s->inbox.heard > d->seq ? s->inbox.heard : d->seq;
+            s->inbox.epoch = d->epoch;
+        }
+        rpc_reply(call, &reply.base);
+    }
+    arena_reset(&r->arena);
+}
+
+static void on_news(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
+    struct room *r = self;
+    Hawser__Internal__NewsReply reply = HAWSER__INTERNAL__NEWS_REPLY__INIT;
+    Hawser__Internal__NewsRequest *n =
+        hawser__internal__news_request__unpack(&r->arena.allocator, len, body);
+    if (!n) {
+        rpc_fail(call, -HW_EMALFORMED);
+    } else {
+        struct room_product *p = product_find_here(r, n->product);
+        reply.sessions = p ? p->session_count : 0;
+        if (p && n->seq != 0)
+            news_heard(p, n->epoch, n->seq, n->message);
+        else if (p && n->message)
+            news_live(p, n->message);
+        rpc_reply(call, &reply.base);
+    }
+    arena_reset(&r->arena);
+}
+
+static void replaced(struct room *r, const Hawser__Internal__ReplacedRequest *n) {
+    struct session *s = n->slot < r->sessions.high_water ? slab_at(&r->sessions, n->slot) : NULL;
+    if (!s || n->incarnation != r->env->incarnation)
+        return;
+    if (s->state == SESSION_REGISTERING) {
+        s->replaced_generation = n->generation;
+    } else if (s->generation == n->generation && n->generation != 0 && s->state == SESSION_LIVE) {
+        r->count.takeovers++;
+        conn_session_over(s->conn, s, n->code ? n->code : 4001,
+                          *n->reason ? n->reason : "replaced by a newer login");
+    } else if (s->generation == n->generation && n->generation != 0) {
+        s->replaced_generation = n->generation; // told by hello.c before it goes live
+    }
+}
+
+static void on_replaced(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
+    struct room *r = self;
+    Hawser__Internal__ReplacedReply reply = HAWSER__INTERNAL__REPLACED_REPLY__INIT;
+    Hawser__Internal__ReplacedRequest *n =
+        hawser__internal__replaced_request__unpack(NULL, len, body);
+    if (!n) {
+        rpc_fail(call, -HW_EMALFORMED);
+        return;
+    }
+    replaced(r, n);
+    rpc_reply(call, &reply.base);
+    hawser__internal__replaced_request__free_unpacked(n, NULL);
+}
+
+static void on_stats(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
+    struct room *r = self;
+    Hawser__Internal__RoomStatsReply reply = HAWSER__INTERNAL__ROOM_STATS_REPLY__INIT;
+    struct room_product *p;
+    (void)body;
+    (void)len;
+    reply.connections = r->count.connections;
+    reply.product = arena_calloc(&r->arena, HASH_COUNT(r->products), sizeof(reply.product[0]));
+    for (p = r->products; p; p = p->hh.next) {
+        Hawser__Internal__ProductSessions *one = arena_alloc(&r->arena, sizeof(*one));
+        hawser__internal__product_sessions__init(one);
+        one->product = p->number;
+        one->sessions = p->session_count;
+        reply.product[reply.n_product++] = one;
+    }
+    rpc_reply(call, &reply.base);
+    arena_reset(&r->arena);
+}
+
+static void on_drain(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
+    struct room *r = self;
+    Hawser__Internal__DrainReply reply = HAWSER__INTERNAL__DRAIN_REPLY__INIT;
+    Hawser__Internal__DrainRequest *d = hawser__internal__drain_request__unpack(NULL, len, body);
+    if (!d) {
+        rpc_fail(call, -HW_EMALFORMED);
+        return;
+    }
+    room_drain_within(r, d->within_ms);
+    rpc_reply(call, &reply.base);
+    hawser__internal__drain_request__free_unpacked(d, NULL);
+}
+
+const struct rpc_method room_methods[] = {
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_DELIVER, on_deliver},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_NEWS, on_news},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED, on_replaced},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_DRAIN, on_drain},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_STATS, on_stats},
+    {0, NULL},
+};

@@ -1,0 +1,355 @@
+// A session: one live binding. Everything it waits for is answered to its slot and generation, so
+// that an answer for a session that is gone finds nobody.
+#include <assert.h>
+
+#include "crypto.h"
+#include "room_internal.h"
+
+// --- windows and cursors
+
+void cursor_start(struct cursor *c, uint64_t epoch, uint64_t after) {
+    *c = (struct cursor){.epoch = epoch, .sent = after, .acked = after, .heard = after};
+}
+
+static uint32_t in_flight(const struct cursor *c) {
+    uint64_t distance = c->sent - c->acked;
+    uint32_t counted = (uint32_t)c->window.first + c->window.second;
+    return distance < counted ? (uint32_t)distance : counted;
+}
+
+uint32_t cursor_window_messages(const struct cursor *c) {
+    uint32_t used = in_flight(c);
+    return used < WINDOW_MESSAGES ? WINDOW_MESSAGES - used : 0;
+}
+
+uint32_t cursor_window_bytes(const struct cursor *c) {
+    uint32_t used = c->sent == c->acked ? 0 : c->window.first_bytes + c->window.second_bytes;
+    return used < WINDOW_BYTES ? WINDOW_BYTES - used : 0;
+}
+
+bool cursor_window_is_open(const struct cursor *c) {
+    return cursor_window_messages(c) > 0 && cursor_window_bytes(c) > 0;
+}
+
+void cursor_sent(struct cursor *c, uint64_t last, uint32_t bytes, bool counts) {
+    struct window *w = &c->window;
+    c->sent = last;
+    if (c->heard < last)
+        c->heard = last;
+    if (!counts)
+        return;
+    bool into_first =
+        w->second == 0 && w->first < WINDOW_MESSAGES / 2 && w->first_bytes < WINDOW_BYTES / 2;
+    if (into_first) {
+        w->mark = last;
+        w->first++;
+        w->first_bytes += bytes;
+    } else {
+        w->second++;
+        w->second_bytes += bytes;
+    }
+}
+
+void cursor_acked(struct cursor *c, uint64_t seq) {
+    struct window *w = &c->window;
+    c->acked = seq;
+    if (seq >= c->sent) {
+        *w = (struct window){0};
+    } else if (seq >= w->mark) {
+        w->first = w->second;
+        w->first_bytes = w->second_bytes;
+        w->second = 0;
+        w->second_bytes = 0;
+        w->mark = c->sent;
+    }
+}
+
+// --- audiences
+
+static bool has_tag(const char *tags, const char *tag) {
+    for (const char *t = tags; t && *t; t += strlen(t) + 1)
+        if (strcmp(t, tag) == 0)
+            return true;
+    return false;
+}
+
+bool audience_has(const Hawser__Internal__Audience *a, const char *tags) {
+    if (!a)
+        return true;
+    bool any = a->n_any == 0;
+    for (size_t i = 0; i < a->n_any && !any; i++)
+        any = has_tag(tags, a->any[i]);
+    for (size_t i = 0; i < a->n_all; i++)
+        if (!has_tag(tags, a->all[i]))
+            return false;
+    for (size_t i = 0; i < a->n_none; i++)
+        if (has_tag(tags, a->none[i]))
+            return false;
+    return any;
+}
+
+// --- calls
+
+struct session_call {
+    struct room *room;
+    uint32_t slot, generation;
+    session_reply_fn *fn;
+};
+
+static void on_reply(void *arg, int error, const uint8_t *body, size_t len) {
+    struct session_call *call = arg;
+    struct session *s = slab_find(&call->room->sessions, call->slot, call->generation);
+    if (s && error != -HW_ECANCELLED)
+        call->fn(call->room, s, error, body, len);
+    free(call);
+}
+
+void session_call(struct session *s, struct rpc_link *link, uint16_t method,
+                  const ProtobufCMessage *request, session_reply_fn *fn) {
+    struct room *r = s->conn->room;
+    struct session_call *call = hw_malloc(sizeof(*call));
+    *call = (struct session_call){r, s->slot, s->slab_generation, fn};
+    cluster_call(r->cluster, link, method, request, CALL_MS, on_reply, call);
+}
+
+uint64_t bucket_key(uint32_t product, const char *user) {
+    return (uint64_t)product << 10 | bucket_of_user(user, strlen(user));
+}
+
+struct rpc_link *session_saver(const struct session *s) {
+    return cluster_pick(s->conn->room->cluster, "saver", bucket_key(s->product->number, s->user));
+}
+
+// --- life
+
+struct session *session_new(struct conn *c) {
+    struct room *r = c->room;
+    uint32_t slot, generation;
+    struct session *s = slab_take(&r->sessions, &slot, &generation);
+    if (!s)
+        return NULL;
+    s->conn = c;
+    s->slot = slot;
+    s->slab_generation = generation;
+    s->confirmed_round = r->round;
+    struct session **end = &c->sessions;
+    while (*end)
+        end = &(*end)->next_in_conn;
+    *end = s;
+    return s;
+}
+
+struct session *session_by_row(struct room *r, uint32_t slot, uint64_t generation) {
+    struct session *s = slot < r->sessions.high_water ? slab_at(&r->sessions, slot) : NULL;
+    return s && s->generation == generation && generation != 0 ? s : NULL;
+}
+
+void session_live(struct session *s) {
+    struct room_product *p = s->product;
+    assert(s->state == SESSION_ATTACHED);
+    s->state = SESSION_LIVE;
+    s->prev = NULL;
+    s->next = p->sessions;
+    if (s->next)
+        s->next->prev = s;
+    p->sessions = s;
+    p->session_count++;
+    p->room->live_sessions++;
+}
+
+static void leave_product(struct session *s) {
+    struct room_product *p = s->product;
+    if (s->state != SESSION_LIVE)
+        return;
+    news_session_leaves(s);
+    *(s->prev ? &s->prev->next : &p->sessions) = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+    p->session_count--;
+    p->room->live_sessions--;
+}
+
+void session_free(struct session *s) {
+    struct room *r = s->conn->room;
+    struct session **at = &s->conn->sessions;
+    leave_product(s);
+    while (*at != s)
+        at = &(*at)->next_in_conn;
+    *at = s->next_in_conn;
+    if (s->conn->binding == s)
+        s->conn->binding = NULL;
+    for (at = &r->dirty; s->is_dirty && *at; at = &(*at)->next_dirty)
+        if (*at == s) {
+            *at = s->next_dirty;
+            break;
+        }
+    cluster_forget(r->cluster, s);
+    free(s->user);
+    free(s->tags);
+    free(s->token);
+    slab_give(&r->sessions, s->slot);
+}
+
+static void on_dropped(void *arg, int error, const uint8_t *body, size_t len) {
+    (void)arg; // a row that stays is void when this run ends, or the next login replaces it
+    (void)error;
+    (void)body;
+    (void)len;
+}
+
+static void drop_row(struct session *s) {
+    struct room *r = s->conn->room;
+    Hawser__Internal__DropRequest request = HAWSER__INTERNAL__DROP_REQUEST__INIT;
+    request.product = s->product->number;
+    request.user = s->user;
+    request.device = s->conn->device;
+    request.incarnation = r->env->incarnation;
+    request.generation = s->generation;
+    rpc_call(cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP,
+             &request.base, CALL_MS, on_dropped, r);
+}
+
+// While the register has not answered, the row's generation is not known: the session waits for it.
+void session_end(struct session *s) {
+    if (s->state == SESSION_REGISTERING) {
+        s->state = SESSION_LEAVING;
+        return;
+    }
+    if (s->state == SESSION_LEAVING)
+        return;
+    if (s->state == SESSION_LIVE)
+        acks_save_last(s);
+    if (s->generation != 0)
+        drop_row(s);
+    session_free(s);
+}
+
+// --- sending
+
+bool session_can_send(const struct session *s) {
+    const struct room *r = s->conn->room;
+    return s->state == SESSION_LIVE && s->conn->state == CONN_OPEN && r->lease_held &&
+           s->confirmed_round >= r->round_required && conn_can_push(s->conn);
+}
+
+void push_from_message(Hawser__V1__Push *push, uint32_t product, int stream, uint64_t seq,
+                       const Hawser__Internal__StoredMessage *m) {
+    hawser__v1__push__init(push);
+    push->product = product;
+    push->stream = (Hawser__V1__Stream)stream;
+    push->seq = seq;
+    push->id = m->id;
+    push->payload = m->payload;
+    push->sent_ms = m->sent_ms;
+    push->expires_ms = m->expires_ms;
+    push->collapse_key = m->collapse_key;
+    push->content_type = m->content_type;
+}
+
+void session_send_gap(struct session *s, int stream, uint64_t first, uint64_t last,
+                      uint32_t reason) {
+    Hawser__V1__Gap gap = HAWSER__V1__GAP__INIT;
+    gap.product = s->product->number;
+    gap.stream = (Hawser__V1__Stream)stream;
+    gap.first = first;
+    gap.last = last;
+    gap.reason = (Hawser__V1__GapReason)reason;
+    s->conn->room->count.gaps++;
+    conn_send(s->conn, FRAME_GAP, &gap.base);
+}
+
+void session_send_reset(struct session *s, int stream, uint64_t epoch, uint64_t seq,
+                        const char *reason) {
+    Hawser__V1__Reset reset = HAWSER__V1__RESET__INIT;
+    Hawser__V1__Position at = HAWSER__V1__POSITION__INIT;
+    at.stream = (Hawser__V1__Stream)stream;
+    at.epoch = epoch;
+    at.seq = seq;
+    reset.product = s->product->number;
+    reset.position = &at;
+    reset.reason = (char *)(uintptr_t)reason;
+    conn_send(s->conn, FRAME_RESET, &reset.base);
+}
+
+void handles_add(struct handle **list, size_t *count, size_t *capacity, const struct session *s) {
+    if (*count == *capacity) {
+        *capacity = *capacity ? *capacity * 2 : 16;
+        *list = hw_realloc(*list, *capacity * sizeof(**list));
+    }
+    (*list)[(*count)++] = (struct handle){s->slot, s->slab_generation};
+}
+
+static void retry_all(struct timer *t) {
+    struct room *r = container_of(t, struct room, retry);
+    size_t count = r->retry_count;
+    for (size_t i = 0; i < count; i++) {
+        struct session *s = slab_find(&r->sessions, r->retries[i].slot, r->retries[i].generation);
+        if (!s)
+            continue;
+        s->in_retry = false;
+        session_try(s);
+    }
+    r->retry_count -= count; // what was added meanwhile stands behind
+    memmove(r->retries, r->retries + count, r->retry_count * sizeof(r->retries[0]));
+    if (r->retry_count > 0)
+        loop_arm(r->loop, &r->retry, RETRY_MS, retry_all);
+}
+
+void session_retry_later(struct session *s) {
+    struct room *r = s->conn->room;
+    if (s->in_retry)
+        return;
+    s->in_retry = true;
+    handles_add(&r->retries, &r->retry_count, &r->retry_capacity, s);
+    if (!timer_is_armed(&r->retry))
+        loop_arm(r->loop, &r->retry, RETRY_MS, retry_all);
+}
+
+static void fill_position(Hawser__V1__Position *p, int stream, uint64_t epoch, uint64_t seq) {
+    hawser__v1__position__init(p);
+    p->stream = (Hawser__V1__Stream)stream;
+    p->epoch = epoch;
+    p->seq = seq;
+}
+
+void session_fill_bound(const struct session *s, Hawser__V1__Bound *bound,
+                        Hawser__V1__Position after[3]) {
+    bound->product = s->product->number;
+    bound->name = s->product->name;
+    bound->user = s->user;
+    bound->generation = s->generation;
+    bound->resumed = s->is_resumed;
+    bound->expires_ms = s->expires_ms;
+    fill_position(&after[0], HAWSER__V1__STREAM__INBOX, s->inbox.epoch, s->inbox.sent);
+    fill_position(&after[1], HAWSER__V1__STREAM__NEWS, s->news.epoch, s->news.sent);
+    fill_position(&after[2], HAWSER__V1__STREAM__BULK, s->bulk_epoch, s->bulk_seq);
+}
+
+// Everything accepted before the login has been sent: inbox up to the head that was read after the
+// registration, news up to a head that was asked for after the login began.
+void session_check_synced(struct session *s) {
+    Hawser__V1__Synced synced = HAWSER__V1__SYNCED__INIT;
+    Hawser__V1__Position at[3], *list[3] = {&at[0], &at[1], &at[2]};
+    if (!s->has_news_target && s->product->heads_done >= s->news_round) {
+        s->has_news_target = true;
+        s->news_target = s->product->heard;
+    }
+    if (s->is_synced || !s->has_news_target || !session_can_send(s) ||
+        s->inbox.sent < s->inbox_target || s->news.sent < s->news_target)
+        return;
+    fill_position(&at[0], HAWSER__V1__STREAM__INBOX, s->inbox.epoch, s->inbox.sent);
+    fill_position(&at[1], HAWSER__V1__STREAM__NEWS, s->news.epoch, s->news.sent);
+    fill_position(&at[2], HAWSER__V1__STREAM__BULK, s->bulk_epoch, s->bulk_seq);
+    synced.product = s->product->number;
+    synced.n_at = 3;
+    synced.at = list;
+    s->is_synced = true;
+    conn_send(s->conn, FRAME_SYNCED, &synced.base);
+}
+
+void session_try(struct session *s) {
+    acks_note(s);
+    inbox_try(s);
+    news_try(s);
+    session_check_synced(s);
+}

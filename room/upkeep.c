@@ -1,0 +1,151 @@
+// The passes over all sessions, a few at every tick: rows confirmed every 60 s, inbox heads asked
+// every 30 s, and both in a hurry when something was lost. A pass is a place in the slab that moves
+// on; nothing is kept per session for it but the round of its last confirmation.
+#include "room_internal.h"
+
+enum {
+    TICK_MS = 100,
+    TICKS_A_SECOND = 1000 / TICK_MS,
+    CONFIRM_TICKS = 60 * TICKS_A_SECOND,
+    HEADS_TICKS = 30 * TICKS_A_SECOND,
+    SAVE_TICKS = 300 * TICKS_A_SECOND,
+    FAST_PER_TICK = 2000,
+    FAST_HEADS_APART_MS = 10000,
+};
+
+// --- one session
+
+static void on_head(struct room *r, struct session *s, int error, const uint8_t *body, size_t len) {
+    Hawser__Internal__HeadReply *reply =
+        error == 0 ? hawser__internal__head_reply__unpack(NULL, len, body) : NULL;
+    (void)r;
+    if (!reply)
+        return; // the next pass asks again
+    if (s->state == SESSION_LIVE)
+        inbox_head_seen(s, reply->epoch, reply->head);
+    hawser__internal__head_reply__free_unpacked(reply, NULL);
+}
+
+static void ask_head(struct session *s) {
+    Hawser__Internal__HeadRequest request = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
+    if (s->state != SESSION_LIVE)
+        return;
+    request.product = s->product->number;
+    request.user = s->user;
+    session_call(s, session_saver(s), HAWSER__INTERNAL__SAVER_METHOD__SAVER_HEAD, &request.base,
+                 on_head);
+}
+
+static void on_confirmed(struct room *r, struct session *s, int error, const uint8_t *body,
+                         size_t len) {
+    Hawser__Internal__ConfirmReply *reply =
+        error == 0 ? hawser__internal__confirm_reply__unpack(NULL, len, body) : NULL;
+    if (!reply || s->state != SESSION_LIVE) {
+        if (!reply && s->confirmed_round != r->round)
+            r->fast_confirm_left = r->sessions.high_water; // once more
+    } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED) {
+        r->count.takeovers++;
+        conn_session_over(s->conn, s, 4001, "replaced by a newer login");
+    } else {
+        bool was_void = s->confirmed_round < r->round_required;
+        if (r->lease_held)
+            s->confirmed_round = r->round;
+        if (was_void || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN)
+            ask_head(s);
+        session_try(s);
+    }
+    if (reply)
+        hawser__internal__confirm_reply__free_unpacked(reply, NULL);
+}
+
+static void confirm(struct session *s) {
+    Hawser__Internal__ConfirmRequest request = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
+    struct room *r = s->conn->room;
+    if (s->state != SESSION_LIVE)
+        return;
+    request.product = s->product->number;
+    request.user = s->user;
+    request.device = s->conn->device;
+    request.room = r->id;
+    request.incarnation = r->env->incarnation;
+    request.slot = s->slot;
+    request.generation = s->generation;
+    request.since_ms = s->since_ms;
+    session_call(s, cluster_register(r->cluster),
+                 HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &request.base, on_confirmed);
+}
+
+static void confirm_if_old(struct session *s) {
+    if (s->confirmed_round != s->conn->room->round)
+        confirm(s);
+}
+
+// --- passes
+
+static void visit(struct room *r, uint32_t *at, uint32_t count, void (*what)(struct session *s)) {
+    uint32_t slots = r->sessions.high_water;
+    for (; count > 0 && slots > 0; count--) {
+        *at = *at + 1 < slots ? *at + 1 : 0;
+        struct session *s = slab_at(&r->sessions, *at);
+        if (s)
+            what(s);
+    }
+}
+
+static uint32_t share(const struct room *r, uint32_t ticks) {
+    return (r->sessions.high_water + ticks - 1) / ticks;
+}
+
+static void visit_fast(struct room *r, uint32_t *at, uint32_t *left,
+                       void (*what)(struct session *s)) {
+    uint32_t count = *left < FAST_PER_TICK ? *left : FAST_PER_TICK;
+    *left -= count;
+    visit(r, at, count, what);
+}
+
+void upkeep_tick(struct timer *t) {
+    struct room *r = container_of(t, struct room, tick);
+    struct room_product *p, *next;
+    uint64_t now = loop_now_ms(r->loop);
+    loop_arm(r->loop, &r->tick, TICK_MS, upkeep_tick);
+    r->tick_count++;
+    visit(r, &r->confirm_at, share(r, CONFIRM_TICKS), confirm);
+    visit(r, &r->heads_at, share(r, HEADS_TICKS), ask_head);
+    visit(r, &r->save_at, share(r, SAVE_TICKS), acks_save_last);
+    if (r->fast_heads_wanted && now >= r->fast_heads_ms + FAST_HEADS_APART_MS) {
+        r->fast_heads_wanted = false;
+        r->fast_heads_ms = now;
+        r->fast_heads_left = r->sessions.high_water;
+    }
+    visit_fast(r, &r->fast_heads_at, &r->fast_heads_left, ask_head);
+    if (r->lease_held)
+        visit_fast(r, &r->fast_confirm_at, &r->fast_confirm_left, confirm_if_old);
+    if (r->tick_count % TICKS_A_SECOND == 0)
+        HASH_ITER(hh, r->products, p, next)
+    news_tick(p);
+}
+
+// --- what starts them
+
+void upkeep_confirm_all(struct room *r) {
+    r->round++;
+    r->fast_confirm_left = r->sessions.high_water;
+}
+
+void upkeep_heads_all(struct room *r) {
+    r->fast_heads_wanted = true;
+}
+
+// While the lease is void so are our rows: another login would not name ours. Nothing is sent until
+// each is confirmed again.
+void upkeep_on_lease(struct room *r, bool held) {
+    if (r->lease_held == held)
+        return;
+    r->lease_held = held;
+    log_event(r->env->log, held ? LOG_INFO : LOG_WARN, held ? "lease held" : "lease lost", "%s",
+              "");
+    if (!held) {
+        upkeep_confirm_all(r);
+        r->round_required = r->round;
+    }
+}

@@ -1,0 +1,203 @@
+#include "workers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "buf.h"
+
+enum { WORKERS_MAX = 256, RESTART_MS = 1000, ARGS_MAX = 64 };
+
+struct workers {
+    int count;
+    pid_t pids[WORKERS_MAX];
+    char **argv;            // of a worker, without --ports-file
+    const char *ports_path; // NULL: none
+    bool ending, ports_written;
+    int exit_code;
+};
+
+int workers_wanted(int *argc, char **argv) {
+    for (int i = 1; i < *argc; i++) {
+        const char *value = strncmp(argv[i], "--workers=", 10) == 0 ? argv[i] + 10 : NULL;
+        int taken = 1;
+        if (!value && strcmp(argv[i], "--workers") == 0) {
+            value = i + 1 < *argc ? argv[i + 1] : "";
+            taken = 2;
+        }
+        if (!value)
+            continue;
+        char *end;
+        long count = strtol(value, &end, 10);
+        if (*value == '\0' || *end || count < 1 || count > WORKERS_MAX) {
+            fprintf(stderr, "hawser-room: --workers: '%s' is not a number from 1 to %d\n", value,
+                    WORKERS_MAX);
+            return -1;
+        }
+        for (int j = i; j + taken <= *argc; j++)
+            argv[j] = argv[j + taken];
+        *argc -= taken;
+        return (int)count;
+    }
+    return 0;
+}
+
+static void ports_name(const struct workers *w, int i, char *out, size_t len) {
+    snprintf(out, len, "%s.%d", w->ports_path, i);
+}
+
+static void start(struct workers *w, int i) {
+    char *args[ARGS_MAX];
+    char ports[4096];
+    int n = 0;
+    for (; w->argv[n] && n < ARGS_MAX - 3; n++)
+        args[n] = w->argv[n];
+    if (w->ports_path) {
+        ports_name(w, i, ports, sizeof(ports));
+        args[n++] = (char *)(uintptr_t) "--ports-file";
+        args[n++] = ports;
+    }
+    args[n] = NULL;
+    w->pids[i] = fork();
+    if (w->pids[i] == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        execv("/proc/self/exe", args);
+        _exit(127);
+    }
+}
+
+// {"rooms": [...], "room_rpc": [...], "ops": [...]} once each worker has written its own.
+static bool merge_ports(struct workers *w) {
+    static const char *const names[3][2] = {
+        {"room", "rooms"}, {"room_rpc", "rooms_rpc"}, {"ops", "ops"}};
+    unsigned values[3][WORKERS_MAX];
+    for (int i = 0; i < w->count; i++) {
+        char path[4096], text[512], key[32];
+        ports_name(w, i, path, sizeof(path));
+        FILE *f = fopen(path, "r");
+        size_t len = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+        if (f)
+            fclose(f);
+        text[len] = '\0';
+        for (int k = 0; k < 3; k++) {
+            snprintf(key, sizeof(key), "\"%s\": ", names[k][0]);
+            const char *at = strstr(text, key);
+            if (!at || sscanf(at + strlen(key), "%u", &values[k][i]) != 1)
+                return false;
+        }
+    }
+    struct buf out = BUF_EMPTY;
+    for (int k = 0; k < 3; k++) {
+        buf_printf(&out, "%s\"%s\": [", k ? ", " : "{", names[k][1]);
+        for (int i = 0; i < w->count; i++)
+            buf_printf(&out, "%s%u", i ? ", " : "", values[k][i]);
+        buf_append_str(&out, "]");
+    }
+    buf_append_str(&out, "}\n");
+    char temporary[4096];
+    snprintf(temporary, sizeof(temporary), "%s.new", w->ports_path);
+    FILE *f = fopen(temporary, "w");
+    bool done = f && fwrite(out.data, 1, out.len, f) == out.len;
+    if (f)
+        done = fclose(f) == 0 && done;
+    done = done && rename(temporary, w->ports_path) == 0;
+    buf_free(&out);
+    if (!done)
+        fprintf(stderr, "hawser-room: --ports-file %s: %s\n", w->ports_path, strerror(errno));
+    return true;
+}
+
+static void tell_all(const struct workers *w, int signal_number) {
+    for (int i = 0; i < w->count; i++)
+        if (w->pids[i] > 0)
+            kill(w->pids[i], signal_number);
+}
+
+// A worker that ends by itself with a fault before all are up ends the whole; later it is
+// restarted.
+static void reap(struct workers *w) {
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        for (int i = 0; i < w->count; i++)
+            if (w->pids[i] == pid)
+                w->pids[i] = 0;
+        if (!clean && WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+            w->exit_code = 2; // its configuration: the same for all
+            w->ending = true;
+            tell_all(w, SIGTERM);
+        } else if (!clean && w->ending) {
+            w->exit_code = 1;
+        }
+    }
+}
+
+static int alive(const struct workers *w) {
+    int n = 0;
+    for (int i = 0; i < w->count; i++)
+        n += w->pids[i] > 0;
+    return n;
+}
+
+static void on_signal(struct workers *w, int signal_number) {
+    if (signal_number == SIGCHLD) {
+        reap(w);
+    } else {
+        w->ending = w->ending || signal_number != SIGHUP;
+        tell_all(w, signal_number);
+    }
+}
+
+static void take_ports_argument(struct workers *w, int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        int taken = 1;
+        if (strncmp(argv[i], "--ports-file=", 13) == 0) {
+            w->ports_path = argv[i] + 13;
+        } else if (strcmp(argv[i], "--ports-file") == 0 && i + 1 < argc) {
+            w->ports_path = argv[i + 1];
+            taken = 2;
+        } else {
+            continue;
+        }
+        for (int j = i; j + taken <= argc; j++)
+            argv[j] = argv[j + taken];
+        return;
+    }
+}
+
+int workers_run(int count, int argc, char **argv) {
+    struct workers w = {.count = count, .argv = argv};
+    sigset_t signals;
+    take_ports_argument(&w, argc, argv);
+    sigemptyset(&signals);
+    for (int i = 0; i < 4; i++)
+        sigaddset(&signals, (int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD}[i]);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    struct pollfd fd = {.fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN};
+    for (int i = 0; i < count; i++)
+        start(&w, i);
+    while (!w.ending || alive(&w) > 0) {
+        struct signalfd_siginfo info;
+        int wait_ms = w.ending ? -1 : w.ports_path && !w.ports_written ? 20 : RESTART_MS;
+        if (poll(&fd, 1, wait_ms) > 0)
+            while (read(fd.fd, &info, sizeof(info)) == sizeof(info))
+                on_signal(&w, (int)info.ssi_signo);
+        else
+            for (int i = 0; i < count && !w.ending; i++) // at most one restart a second each
+                if (w.pids[i] == 0)
+                    start(&w, i);
+        if (w.ports_path && !w.ports_written && !w.ending)
+            w.ports_written = merge_ports(&w);
+    }
+    close(fd.fd);
+    return w.exit_code;
+}
