@@ -1,0 +1,388 @@
+// A request: its path is split before it is decoded, one table says who may do what, and every
+// answer goes out here.
+#include <stdarg.h>
+
+#include "center_internal.h"
+
+// --- problems
+
+static const struct {
+    const char *code, *title;
+    int status;
+} problem_table[] = {{"none", "", 200},
+#define PROBLEM_ROW(code, status, title) {#code, title, status},
+                     PROBLEMS(PROBLEM_ROW)
+#undef PROBLEM_ROW
+};
+
+int problem_status(enum problem_code code) {
+    return problem_table[code].status;
+}
+
+static void problem_vset(struct problem *p, enum problem_code code, const char *field,
+                         const char *format, va_list args) {
+    if (p->code != PROBLEM_NONE)
+        return;
+    p->code = code;
+    snprintf(p->field, sizeof(p->field), "%s", field ? field : "");
+    vsnprintf(p->detail, sizeof(p->detail), format, args);
+}
+
+bool problem_set(struct problem *p, enum problem_code code, const char *field, const char *format,
+                 ...) {
+    va_list args;
+    va_start(args, format);
+    problem_vset(p, code, field, format, args);
+    va_end(args);
+    return false;
+}
+
+json_t *problem_json(const struct problem *p, const char *request_id) {
+    char type[64];
+    const char *code = problem_table[p->code].code;
+    snprintf(type, sizeof(type), "urn:hawser:error:%s", code);
+    json_t *body =
+        json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", type, "title", problem_table[p->code].title,
+                  "status", problem_table[p->code].status, "detail", p->detail, "code", code);
+    if (p->field[0])
+        json_object_set_new(body, "field", json_string(p->field));
+    if (p->outcome_unknown)
+        json_object_set_new(body, "outcome", json_string("unknown"));
+    if (request_id)
+        json_object_set_new(body, "request_id", json_string(request_id));
+    return body;
+}
+
+// --- answers
+
+static void request_free(struct request *q) {
+    struct center *c = q->center;
+    *(q->prev ? &q->prev->next : &c->requests) = q->next;
+    if (q->next)
+        q->next->prev = q->prev;
+    c->count.open--;
+    if (q->free_state && q->state)
+        q->free_state(q->state);
+    json_decref(q->body);
+    free(q);
+}
+
+static void respond(struct request *q, struct http_response *response, json_t *body) {
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    if (text) {
+        response->body = text;
+        response->body_len = strlen(text);
+    }
+    http_respond(q->http, response);
+    free(text);
+    json_decref(body);
+    request_free(q);
+}
+
+void reply_json(struct request *q, int status, json_t *body) {
+    struct http_response response = {.status = status, .content_type = "application/json"};
+    respond(q, &response, body);
+}
+
+void reply_with_etag(struct request *q, int status, json_t *body, uint64_t version) {
+    char etag[32];
+    snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)version);
+    struct http_response response = {
+        .status = status, .content_type = "application/json", .headers = {{"ETag", etag}}};
+    respond(q, &response, body);
+}
+
+void reply_text(struct request *q, int status, const char *type, const char *text, size_t len) {
+    struct http_response response = {
+        .status = status, .content_type = type, .body = text, .body_len = len};
+    respond(q, &response, NULL);
+}
+
+void reply_empty(struct request *q) {
+    struct http_response response = {.status = 204};
+    respond(q, &response, NULL);
+}
+
+static const char *allowed_methods(struct request *q, char *out, size_t len);
+
+void reply_problem(struct request *q, const struct problem *p) {
+    char retry[16], allow[64];
+    int status = problem_status(p->code), n = 0;
+    struct http_response response = {.status = status, .content_type = "application/problem+json"};
+    if (status == 401) {
+        response.headers[n][0] = "WWW-Authenticate";
+        response.headers[n++][1] = "Bearer";
+    } else if (status == 429 || status == 503) {
+        snprintf(retry, sizeof(retry), "%u", p->retry_after_s ? p->retry_after_s : 1);
+        response.headers[n][0] = "Retry-After";
+        response.headers[n++][1] = retry;
+    } else if (status == 405) {
+        response.headers[n][0] = "Allow";
+        response.headers[n++][1] = allowed_methods(q, allow, sizeof(allow));
+    }
+    q->center->count.problems++;
+    log_event(q->center->env->log, status >= 500 ? LOG_WARN : LOG_DEBUG, "problem",
+              "request=%s status=%d code=%s field=%s detail=%s", q->http->id, status,
+              problem_table[p->code].code, log_quote_str(p->field), log_quote_str(p->detail));
+    respond(q, &response, problem_json(p, q->http->id));
+}
+
+void reply_fault(struct request *q, enum problem_code code, const char *field, const char *format,
+                 ...) {
+    struct problem p = {0};
+    va_list args;
+    va_start(args, format);
+    problem_vset(&p, code, field, format, args);
+    va_end(args);
+    reply_problem(q, &p);
+}
+
+void request_gone_all(struct center *c) {
+    while (c->requests)
+        reply_fault(c->requests, PROBLEM_overloaded, NULL, "this center is ending");
+}
+
+// --- routes
+
+enum who { ANYONE, API, ADMIN }; // API: an API key of the product in the path, or an admin key
+
+struct route {
+    const char *method, *path; // "{p}" a product, "{*}" any segment
+    enum who who;
+    bool product_may_miss; // the handler deals with a product that is not there
+    void (*handle)(struct request *q);
+};
+
+static const struct route routes[] = {
+    {"GET", "healthz", ANYONE, false, handle_healthz},
+    {"GET", "readyz", ANYONE, false, handle_readyz},
+    {"GET", "v1/openapi.yaml", ANYONE, false, handle_openapi},
+    {"GET", "v1/products", ADMIN, false, handle_products_list},
+    {"PUT", "v1/products/{p}", ADMIN, true, handle_product_put},
+    {"PATCH", "v1/products/{p}", ADMIN, false, handle_product_patch},
+    {"GET", "v1/products/{p}", API, false, handle_product_get},
+    {"DELETE", "v1/products/{p}", ADMIN, false, handle_product_delete},
+    {"POST", "v1/products/{p}/keys", ADMIN, false, handle_key_new},
+    {"GET", "v1/products/{p}/keys", ADMIN, false, handle_keys_list},
+    {"DELETE", "v1/products/{p}/keys/{*}", ADMIN, false, handle_key_delete},
+    {"POST", "v1/products/{p}/tokens", API, false, handle_token},
+    {"POST", "v1/products/{p}/messages", API, false, handle_push},
+    {"POST", "v1/products/{p}/messages/batch", API, false, handle_batch},
+    {"POST", "v1/products/{p}/users/query", API, false, handle_users_query},
+    {"GET", "v1/products/{p}/users/{*}", API, false, handle_user},
+    {"GET", "v1/products/{p}/stats", API, false, handle_product_stats},
+    {"GET", "v1/stats", ADMIN, false, handle_stats},
+    {"GET", "v1/cluster", ADMIN, false, handle_cluster},
+    {"POST", "v1/rooms/{*}/drain", ADMIN, false, handle_drain},
+};
+enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
+
+static bool segment_fits(const char *pattern, size_t len, const char *segment) {
+    bool is_open = len == 3 && pattern[0] == '{';
+    return is_open || (strlen(segment) == len && memcmp(pattern, segment, len) == 0);
+}
+
+static bool path_fits(const struct request *q, const char *pattern) {
+    for (int i = 0; i < q->segment_count; i++) {
+        size_t len = strcspn(pattern, "/");
+        if (len == 0 || !segment_fits(pattern, len, q->segments[i]))
+            return false;
+        pattern += len;
+        pattern += *pattern == '/';
+    }
+    return *pattern == '\0' && q->segment_count > 0;
+}
+
+// The first route of the path decides what the path is: a literal stands before "{*}".
+static const struct route *route_find(const struct request *q, bool *ret_path_known) {
+    const char *path = NULL;
+    for (int i = 0; i < ROUTES; i++) {
+        if (!path_fits(q, routes[i].path) || (path && strcmp(path, routes[i].path) != 0))
+            continue;
+        path = routes[i].path;
+        *ret_path_known = true;
+        if (strcmp(q->http->method, routes[i].method) == 0)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static const char *allowed_methods(struct request *q, char *out, size_t len) {
+    const char *path = NULL;
+    out[0] = '\0';
+    for (int i = 0; i < ROUTES; i++) {
+        size_t used = strlen(out);
+        if (!path_fits(q, routes[i].path) || (path && strcmp(path, routes[i].path) != 0))
+            continue;
+        path = routes[i].path;
+        snprintf(out + used, len - used, "%s%s", used ? ", " : "", routes[i].method);
+    }
+    return out;
+}
+
+static bool split_path(struct request *q) {
+    const char *at = q->http->path;
+    if (*at != '/')
+        return false;
+    for (at++; *at;) {
+        size_t len = strcspn(at, "/");
+        if (q->segment_count == SEGMENTS_MAX || len >= SEGMENT_MAX ||
+            !http_unescape(at, len, false, q->segments[q->segment_count]))
+            return false;
+        q->segment_count++;
+        at += len;
+        if (*at == '/' && at[1] == '\0')
+            return true; // a slash at the end names nothing more
+        at += *at == '/';
+    }
+    return true;
+}
+
+// --- who asks
+
+static bool is_admin_key(const struct center *c, const char *key) {
+    int count;
+    bool found = false;
+    uint8_t given[32], known[32];
+    char *const *keys = config_list(c->env->config, "cluster.admin_keys", &count);
+    crypto_sha256(key, strlen(key), given);
+    for (int i = 0; i < count; i++) { // hashed first, so that the time tells nothing
+        crypto_sha256(keys[i], strlen(keys[i]), known);
+        found = crypto_equal(given, known, sizeof(known)) || found;
+    }
+    return found;
+}
+
+static bool is_api_key_of(const struct product *p, const char *key) {
+    uint8_t given[32];
+    if (strncmp(key, "hwk_", 4) != 0)
+        return false;
+    const char *kid = key + 4;
+    const struct product_key *known =
+        product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_API, kid, strcspn(kid, "_"));
+    crypto_sha256(key, strlen(key), given);
+    return known && known->secret_len == sizeof(given) &&
+           crypto_equal(given, known->secret, sizeof(given));
+}
+
+static bool is_api_key_of_any(const struct center *c, const char *key) {
+    const struct product *p = NULL;
+    while ((p = cluster_product_next(c->cluster, p)) != NULL)
+        if (is_api_key_of(p, key))
+            return true;
+    return false;
+}
+
+const struct product *request_product(struct request *q) {
+    return cluster_product_find(q->center->cluster, q->product_name, strlen(q->product_name));
+}
+
+json_t *request_body(struct request *q) {
+    json_error_t error;
+    q->body = json_loadb((const char *)q->http->body, q->http->body_len,
+                         JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (!q->body)
+        reply_fault(q, PROBLEM_malformed, NULL, "the body is not JSON: %s at byte %d",
+                    q->http->body_len ? error.text : "it is empty", error.position);
+    else if (!json_is_object(q->body))
+        reply_fault(q, PROBLEM_malformed, NULL, "the body is not a JSON object");
+    else
+        return q->body;
+    return NULL;
+}
+
+static void enter(struct request *q) {
+    const struct product *p = q->product_name[0] ? request_product(q) : NULL;
+    const char *key = q->http->authorization + 7;
+    enum who who = q->route->who;
+    if (who != ANYONE && !q->is_admin) {
+        bool own = p && is_api_key_of(p, key);
+        if (!own && !is_api_key_of_any(q->center, key)) {
+            reply_fault(q, PROBLEM_unauthorized, NULL, "the key is not known");
+            return;
+        }
+        if (!own || who == ADMIN) {
+            reply_fault(q, PROBLEM_forbidden, NULL,
+                        "an API key does messages, tokens, users and "
+                        "stats of its own product");
+            return;
+        }
+    }
+    if (q->product_name[0] && !p && !q->route->product_may_miss)
+        reply_fault(q, PROBLEM_not_found, NULL, "no product '%s'", q->product_name);
+    else
+        q->route->handle(q);
+}
+
+static void on_product(void *arg, int error, const struct product *p) {
+    struct request *q = arg;
+    (void)p;
+    if (error != 0 && error != -HW_EUNKNOWN)
+        reply_fault(q, PROBLEM_store_unavailable, NULL, "no register can be asked for the product");
+    else
+        enter(q);
+}
+
+static bool take_product(struct request *q) {
+    const char *name = q->segment_count > 2 ? q->segments[2] : "";
+    if (!strstr(q->route->path, "{p}"))
+        return true;
+    if (!product_name_is_valid(name, strlen(name))) {
+        reply_fault(q, q->route->product_may_miss ? PROBLEM_invalid_value : PROBLEM_not_found,
+                    q->route->product_may_miss ? "product" : NULL,
+                    "a product's name is [a-z0-9][a-z0-9_-]{0,31}");
+        return false;
+    }
+    memcpy(q->product_name, name, strlen(name) + 1);
+    return true;
+}
+
+static void admit(struct request *q) {
+    const char *auth = q->http->authorization;
+    if (q->route->who != ANYONE) {
+        if (strncasecmp(auth, "Bearer ", 7) != 0 || auth[7] == '\0') {
+            reply_fault(q, PROBLEM_unauthorized, NULL, "Authorization: Bearer <key> is needed");
+            return;
+        }
+        q->is_admin = is_admin_key(q->center, auth + 7);
+    }
+    if (!take_product(q))
+        return;
+    if (q->product_name[0] && !request_product(q))
+        cluster_product_ask(q->center->cluster, q->product_name, NULL, on_product, q);
+    else
+        enter(q);
+}
+
+void center_request(void *self, struct http_request *r) {
+    struct center *c = self;
+    struct request *q = hw_calloc(1, sizeof(*q));
+    bool path_known = false;
+    q->center = c;
+    q->http = r;
+    q->next = c->requests;
+    if (q->next)
+        q->next->prev = q;
+    c->requests = q;
+    c->count.requests++;
+    c->count.open++;
+    if (r->malformed) {
+        reply_fault(q, PROBLEM_malformed, NULL, "Content-Length twice, or with Transfer-Encoding");
+        return;
+    }
+    if (r->too_large) {
+        reply_fault(q, PROBLEM_body_too_large, NULL, "a body has at most %llu bytes",
+                    (unsigned long long)config_bytes(c->env->config, "center.body_max"));
+        return;
+    }
+    if (!split_path(q)) {
+        reply_fault(q, PROBLEM_malformed, NULL, "the path does not decode");
+        return;
+    }
+    q->route = route_find(q, &path_known);
+    if (q->route)
+        admit(q);
+    else
+        reply_fault(q, path_known ? PROBLEM_method_not_allowed : PROBLEM_not_found, NULL,
+                    path_known ? "the Allow header has the methods of this path" : "no such path");
+}

@@ -1,0 +1,175 @@
+// A center's life: its HTTP server, its place in the cluster, and an estimate of the store's clock.
+#include "center.h"
+
+#include "center_internal.h"
+
+enum { CLOCK_MS = 5000, CLOCK_RETRY_MS = 200, CLOCK_LOST_MS = 60000 };
+
+// --- the store's clock, for the last moment of appends
+
+static void ask_clock(struct timer *t);
+
+static void on_clock(void *arg, int error, const uint8_t *body, size_t len) {
+    struct center *c = arg;
+    Hawser__Internal__ClockReply *reply =
+        error == 0 ? hawser__internal__clock_reply__unpack(NULL, len, body) : NULL;
+    loop_arm(c->loop, &c->clock, reply ? CLOCK_MS : CLOCK_RETRY_MS, ask_clock);
+    if (!reply) {
+        c->clock_known = c->clock_known && loop_now_ms(c->loop) < c->clock_read_ms + CLOCK_LOST_MS;
+        return;
+    }
+    // Read before it came here: never later than the store's clock is.
+    c->clock_offset_ms = (int64_t)reply->store_ms - (int64_t)loop_now_ms(c->loop);
+    c->clock_read_ms = loop_now_ms(c->loop);
+    c->clock_known = true;
+    hawser__internal__clock_reply__free_unpacked(reply, NULL);
+}
+
+static void ask_clock(struct timer *t) {
+    struct center *c = container_of(t, struct center, clock);
+    Hawser__Internal__ClockRequest request = HAWSER__INTERNAL__CLOCK_REQUEST__INIT;
+    cluster_call(c->cluster, cluster_pick(c->cluster, "saver", 0),
+                 HAWSER__INTERNAL__SAVER_METHOD__SAVER_CLOCK, &request.base, CALL_DEADLINE_MS,
+                 on_clock, c);
+}
+
+// --- life
+
+static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
+    (void)clean;
+    hints_member_gone(self, m->incarnation);
+}
+
+static void fill(void *self, Hawser__Internal__Member *m) {
+    struct center *c = self;
+    m->http = c->advertised;
+    m->draining = c->is_draining;
+}
+
+static void stop(void *self) {
+    struct center *c = self;
+    loop_disarm(c->loop, &c->clock);
+    part_free(c->part); // its calls are cancelled, and answered
+    loop_disarm(c->loop, &c->clock);
+    request_gone_all(c);
+    http_server_free(c->http);
+    hints_free(c);
+    rates_free(c);
+    free(c);
+}
+
+static int serve(struct center *c, struct buf *ret_error) {
+    const char *listen = config_text(c->env->config, "center.listen");
+    struct host_port at;
+    if (host_port_parse(listen, false, &at) != 0) {
+        buf_printf(ret_error, "center.listen: '%s' is not host:port", listen);
+        return -HW_ECONFIG;
+    }
+    int rc = http_server_new(
+        &(struct http_options){.loop = c->loop,
+                               .host = at.host,
+                               .port_first = at.port,
+                               .port_last = at.port_last,
+                               .body_max = config_bytes(c->env->config, "center.body_max"),
+                               .handler = center_request,
+                               .arg = c},
+        &c->http);
+    if (rc != 0)
+        buf_printf(ret_error, "center.listen: cannot listen at %s: %s", listen, hw_strerror(rc));
+    else
+        part_advertised(config_text(c->env->config, "center.advertise"), at.host,
+                        http_server_port(c->http), c->advertised, sizeof(c->advertised));
+    return rc;
+}
+
+static void count_all(struct center *c) {
+    struct metrics *m = c->env->metrics;
+    metrics_counter(m, "requests_total", "API requests", &c->count.requests);
+    metrics_counter(m, "problems_total", "API requests answered with a problem",
+                    &c->count.problems);
+    metrics_gauge(m, "requests_open_count", "API requests being worked on", &c->count.open);
+    metrics_counter(m, "pushes_total", "pushes taken on", &c->count.pushes);
+    metrics_counter(m, "targets_total", "inboxes and logs of those pushes", &c->count.targets);
+    metrics_counter(m, "appends_total", "appends that were stored", &c->count.appends);
+    metrics_counter(m, "append_retries_total", "appends repeated", &c->count.append_retries);
+    metrics_counter(m, "delivered_total", "hints that a room took", &c->count.delivered);
+    metrics_counter(m, "not_here_total", "hints for sessions that were gone", &c->count.not_here);
+    metrics_counter(m, "hints_kept_total", "hints kept for a room out of reach",
+                    &c->count.hints_kept);
+    metrics_counter(m, "hints_dropped_total", "hints over the bound", &c->count.hints_dropped);
+}
+
+int center_start(struct daemon_env *env, bool with_http, struct buf *ret_error, void **ret_self) {
+    struct center *c = hw_calloc(1, sizeof(*c));
+    c->env = env;
+    c->loop = env->loop;
+    struct part_options o = {.env = env,
+                             .listen = "",
+                             .advertise = "",
+                             .events = {.on_member_gone = on_member_gone},
+                             .self = c,
+                             .fill = fill};
+    int rc = with_http ? serve(c, ret_error) : 0;
+    if (rc == 0)
+        rc = part_new(&o, ret_error, &c->part);
+    if (rc != 0) {
+        stop(c);
+        return rc;
+    }
+    c->cluster = part_cluster(c->part);
+    count_all(c);
+    loop_arm(c->loop, &c->clock, 0, ask_clock);
+    part_announce(c->part);
+    *ret_self = c;
+    return 0;
+}
+
+static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+    int rc = center_start(env, true, ret_error, ret_self);
+    if (rc == 0)
+        log_event(env->log, LOG_INFO, "listening", "port=%u",
+                  http_server_port(((struct center *)*ret_self)->http));
+    return rc;
+}
+
+// New requests are still answered until the last one is out: whoever balances sees readyz first.
+static void drain(void *self) {
+    struct center *c = self;
+    c->is_draining = true;
+    part_withdraw(c->part);
+}
+
+static bool is_drained(void *self) {
+    struct center *c = self;
+    return c->count.open == 0 && part_is_withdrawn(c->part);
+}
+
+static void reload(void *self) {
+    struct center *c = self;
+    part_reload(c->part);
+}
+
+static const char *unready(void *self) {
+    struct center *c = self;
+    const char *reason = cluster_unready_reason(c->cluster);
+    if (reason)
+        return reason;
+    if (c->is_draining)
+        return "draining";
+    return c->clock_known ? NULL : "no saver answers";
+}
+
+static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
+    struct center *c = self;
+    out[0] = (struct daemon_port){"center", c->http ? http_server_port(c->http) : 0};
+    return 1;
+}
+
+const struct daemon_role center_role = {.name = "center",
+                                        .start = start,
+                                        .stop = stop,
+                                        .drain = drain,
+                                        .is_drained = is_drained,
+                                        .reload = reload,
+                                        .unready = unready,
+                                        .ports = ports};

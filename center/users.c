@@ -1,0 +1,225 @@
+// Users: their sessions and positions, and who is online.
+#include "center_internal.h"
+
+// --- one user: the register's rows and the saver's positions, asked side by side
+
+struct user_view {
+    Hawser__Internal__FindReply *found; // owned
+    Hawser__Internal__UserReply *kept;  // owned
+    int left;
+    bool failed;
+    char user[65];
+};
+
+static void view_free(void *state) {
+    struct user_view *v = state;
+    if (v->found)
+        hawser__internal__find_reply__free_unpacked(v->found, NULL);
+    if (v->kept)
+        hawser__internal__user_reply__free_unpacked(v->kept, NULL);
+    free(v);
+}
+
+static const char *const stream_names[] = {"inbox", "news", "bulk"};
+
+static json_t *sessions_json(const Hawser__Internal__FindReply *found, uint64_t *ret_last_seen) {
+    json_t *sessions = json_array();
+    for (size_t i = 0; i < found->n_row; i++) {
+        const Hawser__Internal__SessionRow *row = found->row[i];
+        if (row->last_seen_ms > *ret_last_seen)
+            *ret_last_seen = row->last_seen_ms;
+        if (row->online)
+            json_array_append_new(sessions,
+                                  json_pack("{s:s, s:s, s:o, s:s}", "device", row->device, "room",
+                                            row->room, "since", time_json(row->since_ms), "address",
+                                            row->address));
+    }
+    return sessions;
+}
+
+static json_t *positions_json(const Hawser__Internal__UserReply *kept) {
+    json_t *positions = json_array();
+    for (size_t i = 0; i < kept->n_device; i++) {
+        const Hawser__Internal__UserDevice *d = kept->device[i];
+        json_t *streams = json_object();
+        for (size_t k = 0; k < d->n_position; k++) {
+            const Hawser__Internal__StreamPosition *at = d->position[k];
+            if (at->stream < 3)
+                json_object_set_new(streams, stream_names[at->stream],
+                                    json_pack("{s:I, s:I}", "epoch", (json_int_t)at->epoch, "seq",
+                                              (json_int_t)at->seq));
+        }
+        json_array_append_new(positions,
+                              json_pack("{s:s, s:o, s:o}", "device", d->device, "streams", streams,
+                                        "seen_at", time_json(d->seen_ms)));
+    }
+    return positions;
+}
+
+static void view_step(struct request *q) {
+    struct user_view *v = q->state;
+    if (--v->left > 0)
+        return;
+    if (v->failed) {
+        reply_fault(q, PROBLEM_store_unavailable, NULL, "the register or the saver did not answer");
+        return;
+    }
+    uint64_t last_seen_ms = 0;
+    json_t *sessions = sessions_json(v->found, &last_seen_ms);
+    bool online = json_array_size(sessions) > 0;
+    reply_json(q, 200,
+               json_pack("{s:s, s:b, s:o, s:o, s:o, s:I, s:I}", "user", v->user, "online", online,
+                         "last_seen_at", time_json(last_seen_ms), "sessions", sessions, "positions",
+                         positions_json(v->kept), "pending", (json_int_t)v->kept->pending, "parked",
+                         (json_int_t)v->kept->parked));
+}
+
+static void on_rows(void *arg, int error, const uint8_t *body, size_t len) {
+    struct request *q = arg;
+    struct user_view *v = q->state;
+    v->found = error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
+    v->failed = v->failed || !v->found;
+    view_step(q);
+}
+
+static void on_kept(void *arg, int error, const uint8_t *body, size_t len) {
+    struct request *q = arg;
+    struct user_view *v = q->state;
+    v->kept = error == 0 ? hawser__internal__user_reply__unpack(NULL, len, body) : NULL;
+    v->failed = v->failed || !v->kept;
+    view_step(q);
+}
+
+void handle_user(struct request *q) {
+    const struct product *product = request_product(q);
+    const char *user = q->segments[4];
+    struct cluster *cluster = q->center->cluster;
+    Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
+    Hawser__Internal__UserRequest kept = HAWSER__INTERNAL__USER_REQUEST__INIT;
+    size_t len = strlen(user);
+    if (!id_is_valid(user, len, 64)) {
+        reply_fault(q, PROBLEM_invalid_value, "user",
+                    "1..64 bytes of UTF-8 without control characters");
+        return;
+    }
+    struct user_view *v = hw_calloc(1, sizeof(*v));
+    v->left = 2;
+    memcpy(v->user, user, len + 1);
+    q->state = v;
+    q->free_state = view_free;
+    find.product = kept.product = product->number;
+    find.user = kept.user = v->user;
+    rpc_call(cluster_register(cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND,
+             &find.base, CALL_DEADLINE_MS, on_rows, q);
+    cluster_call(
+        cluster,
+        cluster_pick(cluster, "saver", (uint64_t)product->number << 10 | bucket_of_user(user, len)),
+        HAWSER__INTERNAL__SAVER_METHOD__SAVER_USER, &kept.base, CALL_DEADLINE_MS, on_kept, q);
+}
+
+// --- who is online
+
+struct query_item {
+    struct query *query;
+    const char *user; // borrowed from the body
+    uint64_t last_seen_ms;
+    bool online;
+};
+
+struct query {
+    struct request *request;
+    struct query_item *items; // owned
+    size_t count, left;
+    bool failed;
+};
+
+static void query_free(void *state) {
+    struct query *query = state;
+    free(query->items);
+    free(query);
+}
+
+static void query_step(struct query *query) {
+    if (--query->left > 0)
+        return;
+    if (query->failed) {
+        reply_fault(query->request, PROBLEM_store_unavailable, NULL, "the register did not answer");
+        return;
+    }
+    json_t *items = json_array();
+    for (size_t i = 0; i < query->count; i++)
+        json_array_append_new(items, json_pack("{s:s, s:b, s:o}", "user", query->items[i].user,
+                                               "online", query->items[i].online, "last_seen_at",
+                                               time_json(query->items[i].last_seen_ms)));
+    reply_json(query->request, 200, json_pack("{s:o, s:n}", "items", items, "next"));
+}
+
+static void on_queried(void *arg, int error, const uint8_t *body, size_t len) {
+    struct query_item *item = arg;
+    Hawser__Internal__FindReply *reply =
+        error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
+    item->query->failed = item->query->failed || !reply;
+    for (size_t i = 0; reply && i < reply->n_row; i++) {
+        item->online = item->online || reply->row[i]->online;
+        if (reply->row[i]->last_seen_ms > item->last_seen_ms)
+            item->last_seen_ms = reply->row[i]->last_seen_ms;
+    }
+    if (reply)
+        hawser__internal__find_reply__free_unpacked(reply, NULL);
+    query_step(item->query);
+}
+
+static bool query_read(const json_t *body, const json_t **ret_list, struct problem *p) {
+    static const char *const names[] = {"users", NULL};
+    const json_t *list = json_object_get(body, "users");
+    size_t i;
+    json_t *user;
+    char field[32];
+    if (!fields_known(body, "", names, p))
+        return false;
+    if (!list)
+        return problem_set(p, PROBLEM_missing_field, "users", "users is needed");
+    if (!json_is_array(list) || json_array_size(list) > QUERY_USERS_MAX)
+        return problem_set(p, PROBLEM_invalid_value, "users", "a list of at most %d users",
+                           QUERY_USERS_MAX);
+    json_array_foreach((json_t *)(uintptr_t)list, i, user) {
+        snprintf(field, sizeof(field), "users[%zu]", i);
+        if (!json_is_string(user) ||
+            !id_is_valid(json_string_value(user), json_string_length(user), 64))
+            return problem_set(p, PROBLEM_invalid_value, field,
+                               "1..64 bytes of UTF-8 without control characters");
+    }
+    *ret_list = list;
+    return true;
+}
+
+void handle_users_query(struct request *q) {
+    const struct product *product = request_product(q);
+    const json_t *list = NULL;
+    struct problem p = {0};
+    json_t *body = request_body(q);
+    if (!body)
+        return;
+    if (!query_read(body, &list, &p)) {
+        reply_problem(q, &p);
+        return;
+    }
+    struct query *query = hw_calloc(1, sizeof(*query));
+    query->request = q;
+    query->count = json_array_size(list);
+    query->items = hw_calloc(query->count + 1, sizeof(query->items[0]));
+    query->left = query->count + 1;
+    q->state = query;
+    q->free_state = query_free;
+    for (size_t i = 0; i < query->count; i++) {
+        Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
+        query->items[i].query = query;
+        query->items[i].user = json_string_value(json_array_get(list, i));
+        find.product = product->number;
+        find.user = (char *)(uintptr_t)query->items[i].user;
+        rpc_call(cluster_register(q->center->cluster),
+                 HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base, CALL_DEADLINE_MS,
+                 on_queried, &query->items[i]);
+    }
+    query_step(query);
+}
