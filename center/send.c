@@ -4,6 +4,7 @@
 // Whoever misses an answer repeats the append: the id makes it harmless. A push ends as
 // "outcome unknown" only when the last try may have been done.
 #include "center_internal.h"
+#include "message.h"
 
 enum {
     LEGS_AT_ONCE = 512,
@@ -86,16 +87,6 @@ static void fill_message(const struct sending *s, const struct target *t,
     }
 }
 
-static Hawser__Internal__StoredMessage *message_copy(const Hawser__Internal__StoredMessage *from) {
-    size_t len = hawser__internal__stored_message__get_packed_size(from);
-    uint8_t *bytes = hw_malloc(len + 1);
-    hawser__internal__stored_message__pack(from, bytes);
-    Hawser__Internal__StoredMessage *copy =
-        hawser__internal__stored_message__unpack(NULL, len, bytes);
-    free(bytes);
-    return copy;
-}
-
 static void delivery_over(struct delivery *d) {
     struct leg *leg = d->leg;
     if (leg) {
@@ -144,22 +135,13 @@ static void on_delivered(void *arg, int error, const uint8_t *body, size_t len) 
     delivery_step(d);
 }
 
-static Hawser__Internal__SessionRow *row_copy(const Hawser__Internal__SessionRow *from) {
-    size_t len = hawser__internal__session_row__get_packed_size(from);
-    uint8_t *bytes = hw_malloc(len + 1);
-    hawser__internal__session_row__pack(from, bytes);
-    Hawser__Internal__SessionRow *copy = hawser__internal__session_row__unpack(NULL, len, bytes);
-    free(bytes);
-    return copy;
-}
-
 static void deliver_to(struct delivery *d, const Hawser__Internal__SessionRow *row) {
     struct rpc_link *room = cluster_peer(d->center->cluster, row->incarnation);
     Hawser__Internal__DeliverRequest request = HAWSER__INTERNAL__DELIVER_REQUEST__INIT;
     if (!row->online || !room)
         return;
     struct delivery_call *call = hw_malloc(sizeof(*call));
-    *call = (struct delivery_call){d, row_copy(row)};
+    *call = (struct delivery_call){d, (Hawser__Internal__SessionRow *)message_copy(&row->base)};
     request.incarnation = row->incarnation;
     request.slot = row->slot;
     request.generation = row->generation;
@@ -212,7 +194,7 @@ static void deliver_inbox(struct leg *leg, const Hawser__Internal__AppendReply *
     } else {
         d->leg = leg;
     }
-    d->message = message_copy(&m);
+    d->message = (Hawser__Internal__StoredMessage *)message_copy(&m.base);
     find(d);
 }
 

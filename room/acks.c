@@ -1,6 +1,7 @@
 // What clients have handled, on its way to the saver: one request per session at a time, all of an
 // iteration in one frame. What a session leaves behind when it ends goes on its own and is tried
 // for a minute.
+#include "message.h"
 #include "room_internal.h"
 
 enum { LATE_TRIES = 60, LATE_RETRY_MS = 1000, LATE_MAX = 100000 };
@@ -159,15 +160,6 @@ static void late_send(struct late_ack *a) {
                  HAWSER__INTERNAL__SAVER_METHOD__SAVER_ACK, &a->request->base, CALL_MS, on_late, a);
 }
 
-static Hawser__Internal__AckRequest *request_copy(const Hawser__Internal__AckRequest *from) {
-    size_t len = hawser__internal__ack_request__get_packed_size(from);
-    uint8_t *bytes = hw_malloc(len);
-    hawser__internal__ack_request__pack(from, bytes);
-    Hawser__Internal__AckRequest *copy = hawser__internal__ack_request__unpack(NULL, len, bytes);
-    free(bytes);
-    return copy;
-}
-
 void acks_save_last(struct session *s) {
     struct room *r = s->conn->room;
     Hawser__Internal__AckRequest request = HAWSER__INTERNAL__ACK_REQUEST__INIT;
@@ -193,7 +185,7 @@ void acks_save_last(struct session *s) {
     struct late_ack *a = hw_calloc(1, sizeof(*a));
     a->room = r;
     a->key = bucket_key(s->product->number, s->user);
-    a->request = request_copy(&request);
+    a->request = (Hawser__Internal__AckRequest *)message_copy(&request.base);
     r->late_count++;
     late_send(a);
 }

@@ -3,6 +3,7 @@
 // the window goes, is one write. The walk over sessions runs in slices.
 #include <assert.h>
 
+#include "message.h"
 #include "room_internal.h"
 
 enum { SLICE_US = 1000, SLICE_CHECK = 32, LIVES_MAX = 64, RUN_MAX = WINDOW_MESSAGES };
@@ -68,12 +69,7 @@ void product_free_here(struct room_product *p) {
 static Hawser__Internal__Audience *audience_copy(const Hawser__Internal__Audience *a) {
     if (!a || a->n_any + a->n_all + a->n_none == 0)
         return NULL;
-    size_t len = hawser__internal__audience__get_packed_size(a);
-    uint8_t *bytes = hw_malloc(len);
-    hawser__internal__audience__pack(a, bytes);
-    Hawser__Internal__Audience *copy = hawser__internal__audience__unpack(NULL, len, bytes);
-    free(bytes);
-    return copy;
+    return (Hawser__Internal__Audience *)message_copy(&a->base);
 }
 
 void news_encode(struct room_product *p, const Hawser__Internal__LoadEntry *e, struct buf *out,

@@ -1,6 +1,7 @@
 // Announcing, following, and the choice of a register.
 #include "addr.h"
 #include "cluster_internal.h"
+#include "message.h"
 
 enum { RENEW_MS = 3000, WATCH_CALL_MS = 8000, WATCH_RETRY_MS = 200, GOODBYE_MS = 1000 };
 
@@ -130,13 +131,9 @@ void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m) {
     filled.incarnation = c->options.self->incarnation;
     filled.build = (char *)(uintptr_t)HAWSER_VERSION;
     filled.protocol_minor = RPC_MINOR;
-    size_t len = hawser__internal__member__get_packed_size(&filled);
-    uint8_t *bytes = hw_malloc(len);
-    hawser__internal__member__pack(&filled, bytes);
     if (c->self)
         hawser__internal__member__free_unpacked(c->self, NULL);
-    c->self = hawser__internal__member__unpack(NULL, len, bytes);
-    free(bytes);
+    c->self = (Hawser__Internal__Member *)message_copy(&filled.base);
     hook_schedule(c->options.loop, &c->announce_hook, announce);
 }
 

@@ -2,20 +2,12 @@
 #include "addr.h"
 #include "cluster_internal.h"
 #include "crypto.h"
+#include "message.h"
 
 static struct member_entry *entry_find(const struct cluster *c, uint64_t incarnation) {
     struct member_entry *e = NULL;
     HASH_FIND(hh, c->members, &incarnation, sizeof(incarnation), e);
     return e;
-}
-
-static Hawser__Internal__Member *member_copy(const Hawser__Internal__Member *m) {
-    size_t len = hawser__internal__member__get_packed_size(m);
-    uint8_t *bytes = hw_malloc(len);
-    hawser__internal__member__pack(m, bytes);
-    Hawser__Internal__Member *copy = hawser__internal__member__unpack(NULL, len, bytes);
-    free(bytes);
-    return copy;
 }
 
 static void entry_free(struct member_entry *e) {
@@ -33,7 +25,7 @@ static void member_learn(struct cluster *c, const Hawser__Internal__Member *m) {
     } else {
         hawser__internal__member__free_unpacked(e->member, NULL);
     }
-    e->member = member_copy(m);
+    e->member = (Hawser__Internal__Member *)message_copy(&m->base);
     if (c->options.on_member)
         c->options.on_member(c->options.arg, e->member);
 }

@@ -1,0 +1,18 @@
+#include "message.h"
+
+#include <stdlib.h>
+
+#include "buf.h"
+
+ProtobufCMessage *message_copy(const ProtobufCMessage *m) {
+    if (!m)
+        return NULL;
+    size_t len = protobuf_c_message_get_packed_size(m);
+    uint8_t *bytes = hw_malloc(len + 1);
+    protobuf_c_message_pack(m, bytes);
+    ProtobufCMessage *copy = protobuf_c_message_unpack(m->descriptor, NULL, len, bytes);
+    free(bytes);
+    if (!copy)
+        abort(); // what we packed ourselves
+    return copy;
+}

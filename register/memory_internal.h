@@ -1,0 +1,77 @@
+// What the files of the memory store share; nobody else includes it.
+#ifndef HW_REGISTER_MEMORY_INTERNAL_H
+#define HW_REGISTER_MEMORY_INTERNAL_H
+
+#include <uthash.h>
+
+#include "buf.h"
+#include "crypto.h"
+#include "loop.h"
+#include "message.h"
+#include "store.h"
+
+struct member { // live, or gone and not forgotten yet
+    UT_hash_handle hh;
+    uint64_t incarnation, version, lease_end_ms, gone_ms;
+    Hawser__Internal__Member *record; // owned
+    bool is_gone, was_clean;
+};
+
+struct entry { // of the catalog
+    UT_hash_handle hh;
+    char *key; // owned
+    uint64_t version;
+    uint8_t *value; // owned
+    size_t len;
+    uint32_t number; // of a product
+    bool deleted;
+};
+
+struct row {
+    struct row *next;
+    char *device, *room, *address; // owned
+    uint64_t incarnation, generation, since_ms, last_seen_ms, window_start_ms;
+    uint32_t slot, takeovers;
+    bool online;
+};
+
+struct user { // all rows of one (product, user)
+    UT_hash_handle hh;
+    struct row *rows;
+    size_t key_len;
+    uint32_t product;
+    char key[]; // product number, user
+};
+
+struct memory_store {
+    struct register_store store; // first
+    struct loop *loop;
+    struct hook complete;
+    struct completion *completions, **completions_end;
+    uint64_t clock_offset_ms;
+    uint64_t directory_epoch, directory_version, catalog_epoch, catalog_version, index_epoch;
+    uint32_t product_numbers;
+    uint8_t hash_key[16]; // users choose their names
+    struct member *members;
+    struct entry *catalog;
+    struct user *users;
+};
+
+uint64_t memory_now_ms(const struct memory_store *m); // the store's clock, Unix ms
+
+// Each makes the reply to its request, on the heap.
+ProtobufCMessage *memory_announce(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *memory_withdraw(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *memory_watch(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *memory_catalog_put(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *memory_catalog_get(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *memory_login(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *memory_drop(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *memory_confirm(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *memory_find(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *memory_online(struct memory_store *m, const ProtobufCMessage *request);
+bool memory_is_live(const struct memory_store *m, uint64_t incarnation);
+void memory_directory_free(struct memory_store *m);
+void memory_sessions_free(struct memory_store *m);
+
+#endif

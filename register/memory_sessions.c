@@ -1,0 +1,223 @@
+// Rows of sessions: one per (product, user, device), changed only by the incarnation and generation
+// that they hold. A row of a run that is no longer in the directory is void.
+#include "memory_internal.h"
+
+enum { KEY_MAX = 128 };
+static const uint64_t FORGET_MS = UINT64_C(30) * 24 * 3600 * 1000;
+
+// --- users and rows
+
+static unsigned make_key(const struct memory_store *m, uint32_t product, const char *user,
+                         char key[KEY_MAX], size_t *ret_len) {
+    size_t len = strnlen(user, KEY_MAX - sizeof(product));
+    memcpy(key, &product, sizeof(product));
+    memcpy(key + sizeof(product), user, len);
+    *ret_len = sizeof(product) + len;
+    return (unsigned)siphash(m->hash_key, key, *ret_len);
+}
+
+static struct user *user_find(struct memory_store *m, uint32_t product, const char *name) {
+    char key[KEY_MAX];
+    size_t len;
+    struct user *u = NULL;
+    unsigned hash = make_key(m, product, name, key, &len);
+    HASH_FIND_BYHASHVALUE(hh, m->users, key, len, hash, u);
+    return u;
+}
+
+static struct user *user_get(struct memory_store *m, uint32_t product, const char *name) {
+    char key[KEY_MAX];
+    size_t len;
+    struct user *u = user_find(m, product, name);
+    if (u)
+        return u;
+    unsigned hash = make_key(m, product, name, key, &len);
+    u = hw_calloc(1, sizeof(*u) + len);
+    memcpy(u->key, key, len);
+    u->key_len = len;
+    u->product = product;
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->users, u->key, u->key_len, hash, u);
+    return u;
+}
+
+static void row_free(struct row *r) {
+    free(r->device);
+    free(r->room);
+    free(r->address);
+    free(r);
+}
+
+static struct row *row_find(const struct user *u, const char *device) {
+    struct row *r = u ? u->rows : NULL;
+    while (r && strcmp(r->device, device) != 0)
+        r = r->next;
+    return r;
+}
+
+static struct row *row_get(struct user *u, const char *device, uint64_t now_ms) {
+    struct row *r = row_find(u, device);
+    for (struct row **at = &u->rows; *at;) { // what nobody has seen for long goes on the way
+        struct row *old = *at;
+        if (old != r && !old->online && old->last_seen_ms + FORGET_MS < now_ms) {
+            *at = old->next;
+            row_free(old);
+        } else {
+            at = &old->next;
+        }
+    }
+    if (r)
+        return r;
+    r = hw_calloc(1, sizeof(*r));
+    r->device = hw_strdup(device);
+    r->next = u->rows;
+    u->rows = r;
+    return r;
+}
+
+static bool row_is_live(const struct memory_store *m, const struct row *r) {
+    return r->online && memory_is_live(m, r->incarnation);
+}
+
+static void set_text(char **at, const char *text) {
+    free(*at);
+    *at = hw_strdup(text);
+}
+
+static Hawser__Internal__SessionRow *row_message(const struct memory_store *m,
+                                                 const struct row *r) {
+    Hawser__Internal__SessionRow *out = hw_malloc(sizeof(*out));
+    hawser__internal__session_row__init(out);
+    out->device = hw_strdup(r->device);
+    out->room = hw_strdup(r->room);
+    out->incarnation = r->incarnation;
+    out->slot = r->slot;
+    out->generation = r->generation;
+    out->since_ms = r->since_ms;
+    out->address = hw_strdup(r->address);
+    out->online = row_is_live(m, r);
+    out->last_seen_ms = out->online ? memory_now_ms(m) : r->last_seen_ms;
+    return out;
+}
+
+// --- login
+
+// Takeovers of a live session are what is counted; false: too many.
+static bool takeover_allowed(struct row *r, uint64_t now_ms) {
+    if (now_ms - r->window_start_ms >= TAKEOVER_WINDOW_MS) {
+        r->window_start_ms = now_ms;
+        r->takeovers = 0;
+    }
+    if (r->takeovers >= TAKEOVERS_PER_MINUTE)
+        return false;
+    r->takeovers++;
+    return true;
+}
+
+ProtobufCMessage *memory_login(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__LoginRequest *l = (const Hawser__Internal__LoginRequest *)request;
+    Hawser__Internal__LoginReply *reply = hw_malloc(sizeof(*reply));
+    uint64_t now = memory_now_ms(m);
+    struct row *r = row_get(user_get(m, l->product, l->user), l->device, now);
+    hawser__internal__login_reply__init(reply);
+    bool replaces = row_is_live(m, r);
+    if (replaces && !takeover_allowed(r, now)) {
+        reply->refused = 4103;
+        reply->retry_after_ms = (uint32_t)(r->window_start_ms + TAKEOVER_WINDOW_MS - now);
+        return &reply->base;
+    }
+    if (replaces)
+        reply->replaced = row_message(m, r);
+    set_text(&r->room, l->room);
+    set_text(&r->address, l->address);
+    r->incarnation = l->incarnation;
+    r->slot = l->slot;
+    r->generation = r->generation + 1 > now ? r->generation + 1 : now;
+    r->since_ms = r->last_seen_ms = now;
+    r->online = true;
+    reply->generation = r->generation;
+    return &reply->base;
+}
+
+// --- by incarnation and generation
+
+ProtobufCMessage *memory_drop(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__DropRequest *d = (const Hawser__Internal__DropRequest *)request;
+    Hawser__Internal__DropReply *reply = hw_malloc(sizeof(*reply));
+    struct row *r = row_find(user_find(m, d->product, d->user), d->device);
+    hawser__internal__drop_reply__init(reply);
+    if (r && r->online && r->incarnation == d->incarnation && r->generation == d->generation) {
+        r->online = false;
+        r->last_seen_ms = memory_now_ms(m);
+        reply->dropped = true;
+    }
+    return &reply->base;
+}
+
+ProtobufCMessage *memory_confirm(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__ConfirmRequest *c = (const Hawser__Internal__ConfirmRequest *)request;
+    Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
+    uint64_t now = memory_now_ms(m);
+    struct row *r = row_get(user_get(m, c->product, c->user), c->device, now);
+    hawser__internal__confirm_reply__init(reply);
+    if (r->generation > c->generation) {
+        reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED;
+        reply->generation = r->generation;
+        return &reply->base;
+    }
+    bool held = r->online && r->generation == c->generation && r->incarnation == c->incarnation;
+    r->last_seen_ms = now;
+    reply->generation = c->generation;
+    if (held)
+        return &reply->base;
+    set_text(&r->room, c->room);
+    set_text(&r->address, c->address);
+    r->incarnation = c->incarnation;
+    r->slot = c->slot;
+    r->generation = c->generation;
+    r->since_ms = c->since_ms;
+    r->online = true;
+    reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
+    return &reply->base;
+}
+
+// --- questions
+
+ProtobufCMessage *memory_find(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__FindRequest *f = (const Hawser__Internal__FindRequest *)request;
+    Hawser__Internal__FindReply *reply = hw_malloc(sizeof(*reply));
+    const struct user *u = user_find(m, f->product, f->user);
+    size_t count = 0;
+    hawser__internal__find_reply__init(reply);
+    for (const struct row *r = u ? u->rows : NULL; r; r = r->next)
+        count++;
+    reply->row = hw_calloc(count + 1, sizeof(reply->row[0]));
+    for (int live = 1; live >= 0; live--)
+        for (const struct row *r = u ? u->rows : NULL; r; r = r->next)
+            if (row_is_live(m, r) == (live == 1))
+                reply->row[reply->n_row++] = row_message(m, r);
+    return &reply->base;
+}
+
+// Counted when asked: the memory store is for trials, where that is cheap enough.
+ProtobufCMessage *memory_online(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__OnlineRequest *o = (const Hawser__Internal__OnlineRequest *)request;
+    Hawser__Internal__OnlineReply *reply = hw_malloc(sizeof(*reply));
+    hawser__internal__online_reply__init(reply);
+    for (const struct user *u = m->users; u; u = u->hh.next)
+        for (const struct row *r = u->rows; r && u->product == o->product; r = r->next)
+            reply->sessions += row_is_live(m, r) ? 1 : 0;
+    return &reply->base;
+}
+
+void memory_sessions_free(struct memory_store *m) {
+    struct user *u, *next;
+    HASH_ITER(hh, m->users, u, next) {
+        HASH_DEL(m->users, u);
+        while (u->rows) {
+            struct row *r = u->rows;
+            u->rows = r->next;
+            row_free(r);
+        }
+        free(u);
+    }
+}

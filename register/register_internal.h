@@ -1,0 +1,32 @@
+// What the files of a register share; nobody else includes it.
+#ifndef HW_REGISTER_INTERNAL_H
+#define HW_REGISTER_INTERNAL_H
+
+#include "part.h"
+#include "register.h"
+
+struct watcher;
+
+struct registry {
+    struct daemon_env *env;
+    struct loop *loop;
+    struct part *part;
+    struct register_store *store; // owned
+    // watchers.c
+    struct watcher *watchers;
+    struct timer poll;
+    Hawser__Internal__WatchRequest seen; // versions that were last seen changed
+    bool polling, poll_again;
+    struct {
+        uint64_t logins, takeovers, refused, finds, store_errors, watches;
+    } count;
+};
+
+extern const struct rpc_method register_methods[];
+
+void watchers_add(struct registry *r, struct rpc_call *call, const uint8_t *body, size_t len);
+void watchers_poll(struct registry *r); // now: something changed
+void watchers_tick(struct timer *t);
+void watchers_free(struct registry *r);
+
+#endif

@@ -1,0 +1,132 @@
+// What other daemons call at a register: each method is one step of the store.
+#include "buf.h"
+#include "register_internal.h"
+#include "room.pb-c.h"
+
+enum { REPLACED_MS = 3000 };
+
+struct service_call {
+    struct registry *registry;
+    struct rpc_call *call;
+    int method;
+};
+
+// --- what follows a step
+
+static void on_told(void *arg, int error, const uint8_t *body, size_t len) {
+    (void)arg; // a room that misses it hears of it at its next confirmation
+    (void)error;
+    (void)body;
+    (void)len;
+}
+
+static void tell_replaced(struct registry *r, const Hawser__Internal__LoginReply *login) {
+    const Hawser__Internal__SessionRow *old = login->replaced;
+    Hawser__Internal__ReplacedRequest request = HAWSER__INTERNAL__REPLACED_REQUEST__INIT;
+    request.incarnation = old->incarnation;
+    request.slot = old->slot;
+    request.generation = old->generation;
+    request.by_generation = login->generation;
+    request.code = 4001;
+    r->count.takeovers++;
+    cluster_call(part_cluster(r->part), cluster_peer(part_cluster(r->part), old->incarnation),
+                 HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED, &request.base, REPLACED_MS, on_told,
+                 r);
+}
+
+static void after_login(struct registry *r, const ProtobufCMessage *reply) {
+    const Hawser__Internal__LoginReply *login = (const Hawser__Internal__LoginReply *)reply;
+    r->count.logins++;
+    r->count.refused += login->refused != 0;
+    if (login->replaced && login->generation != 0)
+        tell_replaced(r, login);
+}
+
+static void after_change(struct registry *r, const ProtobufCMessage *reply) {
+    (void)reply;
+    watchers_poll(r);
+}
+
+static void after_find(struct registry *r, const ProtobufCMessage *reply) {
+    (void)reply;
+    r->count.finds++;
+}
+
+// --- the methods
+
+#define METHODS(X)                                                                                 \
+    X(announce, CLUSTER_METHOD__CLUSTER_ANNOUNCE, announce_request, after_change)                  \
+    X(withdraw, CLUSTER_METHOD__CLUSTER_WITHDRAW, withdraw_request, after_change)                  \
+    X(catalog_put, CLUSTER_METHOD__CLUSTER_CATALOG_PUT, catalog_put_request, after_change)         \
+    X(catalog_get, CLUSTER_METHOD__CLUSTER_CATALOG_GET, catalog_get_request, NULL)                 \
+    X(login, REGISTER_METHOD__REGISTER_LOGIN, login_request, after_login)                          \
+    X(drop, REGISTER_METHOD__REGISTER_DROP, drop_request, NULL)                                    \
+    X(confirm, REGISTER_METHOD__REGISTER_CONFIRM, confirm_request, NULL)                           \
+    X(find, REGISTER_METHOD__REGISTER_FIND, find_request, after_find)                              \
+    X(online, REGISTER_METHOD__REGISTER_ONLINE, online_request, NULL)
+
+typedef void after_fn(struct registry *r, const ProtobufCMessage *reply);
+static const struct {
+    int method;
+    const ProtobufCMessageDescriptor *request;
+    after_fn *after;
+} method_table[] = {
+#define METHOD_ROW(name, number, message, after)                                                   \
+    {HAWSER__INTERNAL__##number, &hawser__internal__##message##__descriptor, after},
+    METHODS(METHOD_ROW)
+#undef METHOD_ROW
+};
+enum {
+#define METHOD_AT(name, number, message, after) AT_##name,
+    METHODS(METHOD_AT)
+#undef METHOD_AT
+};
+
+static void on_step(void *arg, int error, const ProtobufCMessage *reply) {
+    struct service_call *c = arg;
+    if (error != 0) {
+        c->registry->count.store_errors++;
+        rpc_fail(c->call, error);
+    } else {
+        rpc_reply(c->call, reply);
+        if (method_table[c->method].after)
+            method_table[c->method].after(c->registry, reply);
+    }
+    free(c);
+}
+
+static void serve(struct registry *r, int at, struct rpc_call *call, const uint8_t *body,
+                  size_t len) {
+    ProtobufCMessage *request =
+        protobuf_c_message_unpack(method_table[at].request, NULL, len, body);
+    const Hawser__Internal__AnnounceRequest *announce =
+        (const Hawser__Internal__AnnounceRequest *)request;
+    if (!request || (at == AT_announce && !announce->member)) {
+        rpc_fail(call, -HW_EMALFORMED);
+    } else {
+        struct service_call *c = hw_malloc(sizeof(*c));
+        *c = (struct service_call){r, call, at};
+        r->store->ops->call(r->store, method_table[at].method, request, on_step, c);
+    }
+    if (request)
+        protobuf_c_message_free_unpacked(request, NULL);
+}
+
+#define METHOD_HANDLER(name, number, message, after)                                               \
+    static void on_##name(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {    \
+        serve(self, AT_##name, call, body, len);                                                   \
+    }
+METHODS(METHOD_HANDLER)
+#undef METHOD_HANDLER
+
+static void on_watch(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
+    watchers_add(self, call, body, len);
+}
+
+const struct rpc_method register_methods[] = {
+#define METHOD_ENTRY(name, number, message, after) {HAWSER__INTERNAL__##number, on_##name},
+    METHODS(METHOD_ENTRY)
+#undef METHOD_ENTRY
+        {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, on_watch},
+    {0, NULL},
+};

@@ -1,0 +1,40 @@
+// What a register keeps, behind one small table of functions with two implementations: memory (for
+// trials and the simulation) and Redis. Held to one contract test suite.
+//
+// A call is a method of cluster.proto or register.proto with its request and reply messages; each
+// is one atomic step. CLUSTER_WATCH here never waits: it answers with what is newer than the
+// request's versions (an empty reply when nothing is), and ends leases that are over.
+#ifndef HW_REGISTER_STORE_H
+#define HW_REGISTER_STORE_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdint.h>
+
+#include "cluster.pb-c.h"
+#include "register.pb-c.h"
+
+enum {
+    TOMBSTONE_MS = 5 * 60 * 1000, // how long a watcher may stay away and still hear of each end
+    TAKEOVERS_PER_MINUTE = 5,
+    TAKEOVER_WINDOW_MS = 60 * 1000,
+    WATCH_BYTES_MAX = 512 * 1024,
+};
+
+// error 0: reply is valid during the call. -HW_ESTORE: not done; -HW_EOUTCOME: may be done.
+typedef void register_done_fn(void *arg, int error, const ProtobufCMessage *reply);
+
+struct register_store;
+struct register_store_ops {
+    void (*call)(struct register_store *s, int method, const ProtobufCMessage *request,
+                 register_done_fn *done, void *arg); // done is called once, never before it returns
+    const char *(*down_reason)(struct register_store *s); // NULL = it answers
+    void (*free)(struct register_store *s); // calls that are open complete with -HW_ECANCELLED
+};
+struct register_store {
+    const struct register_store_ops *ops;
+};
+
+struct loop;
+struct register_store *register_store_memory(struct loop *l);
+
+#endif

@@ -1,0 +1,126 @@
+// Watches wait here until something is newer than what they know, at most 5 s. One poll of the
+// store serves them all; what each of them lacks is read for it.
+#include "register_internal.h"
+
+enum { POLL_MS = 100, WATCH_MAX_MS = 5000 };
+
+struct watcher {
+    struct watcher *next, *prev;
+    struct registry *registry; // NULL: the register is ending
+    struct rpc_call *call;
+    Hawser__Internal__WatchRequest request;
+    uint64_t until_ms;
+    bool reading, read_again;
+};
+
+static bool is_news(const Hawser__Internal__WatchReply *reply) {
+    return reply->n_member + reply->n_gone + reply->n_entry > 0 || reply->directory_whole ||
+           reply->catalog_whole || reply->more;
+}
+
+static void remove_watcher(struct watcher *w) {
+    struct registry *r = w->registry;
+    *(w->prev ? &w->prev->next : &r->watchers) = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+}
+
+static void read_for(struct watcher *w);
+
+static void on_read(void *arg, int error, const ProtobufCMessage *message) {
+    struct watcher *w = arg;
+    const Hawser__Internal__WatchReply *reply = (const Hawser__Internal__WatchReply *)message;
+    struct registry *r = w->registry;
+    w->reading = false;
+    if (!reply) {
+        r->count.store_errors++;
+        rpc_fail(w->call, error);
+    } else if (is_news(reply) || loop_now_ms(r->loop) >= w->until_ms) {
+        rpc_reply(w->call, message);
+    } else {
+        if (w->read_again)
+            read_for(w);
+        return;
+    }
+    remove_watcher(w);
+    free(w);
+}
+
+static void read_for(struct watcher *w) {
+    struct register_store *store = w->registry->store;
+    w->read_again = w->reading;
+    if (w->reading)
+        return;
+    w->reading = true;
+    store->ops->call(store, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &w->request.base,
+                     on_read, w);
+}
+
+void watchers_add(struct registry *r, struct rpc_call *call, const uint8_t *body, size_t len) {
+    Hawser__Internal__WatchRequest *request =
+        hawser__internal__watch_request__unpack(NULL, len, body);
+    if (!request) {
+        rpc_fail(call, -HW_EMALFORMED);
+        return;
+    }
+    struct watcher *w = hw_calloc(1, sizeof(*w));
+    w->registry = r;
+    w->call = call;
+    w->request = *request;
+    w->until_ms = loop_now_ms(r->loop) + WATCH_MAX_MS;
+    w->next = r->watchers;
+    if (w->next)
+        w->next->prev = w;
+    r->watchers = w;
+    r->count.watches++;
+    hawser__internal__watch_request__free_unpacked(request, NULL);
+    read_for(w);
+}
+
+// --- the poll
+
+static void on_polled(void *arg, int error, const ProtobufCMessage *message) {
+    struct registry *r = arg;
+    const Hawser__Internal__WatchReply *reply = (const Hawser__Internal__WatchReply *)message;
+    r->polling = false;
+    if (!reply) {
+        r->count.store_errors += error != -HW_ECANCELLED;
+        return;
+    }
+    bool news = is_news(reply);
+    r->seen.directory_epoch = reply->directory_epoch;
+    r->seen.directory_version = reply->directory_version;
+    r->seen.catalog_epoch = reply->catalog_epoch;
+    r->seen.catalog_version = reply->catalog_version;
+    for (struct watcher *w = r->watchers; w; w = w->next)
+        if (news || loop_now_ms(r->loop) >= w->until_ms)
+            read_for(w);
+    if (r->poll_again)
+        watchers_poll(r);
+}
+
+void watchers_poll(struct registry *r) {
+    r->poll_again = r->polling;
+    if (r->polling)
+        return;
+    r->polling = true;
+    r->store->ops->call(r->store, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &r->seen.base,
+                        on_polled, r);
+}
+
+void watchers_tick(struct timer *t) {
+    struct registry *r = container_of(t, struct registry, poll);
+    loop_arm(r->loop, &r->poll, POLL_MS, watchers_tick);
+    watchers_poll(r);
+}
+
+// After the store is gone, whose calls were cancelled.
+void watchers_free(struct registry *r) {
+    loop_disarm(r->loop, &r->poll);
+    while (r->watchers) {
+        struct watcher *w = r->watchers;
+        remove_watcher(w);
+        rpc_fail(w->call, -HW_ECANCELLED);
+        free(w);
+    }
+}
