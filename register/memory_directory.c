@@ -7,7 +7,7 @@
 static void member_end(struct memory_store *m, struct member *e, bool clean) {
     e->is_gone = true;
     e->was_clean = clean;
-    e->gone_ms = memory_now_ms(m);
+    e->gone_ms = register_memory_now_ms(m);
     e->version = ++m->directory_version;
 }
 
@@ -18,7 +18,7 @@ static void member_free(struct memory_store *m, struct member *e) {
 }
 
 static void end_leases(struct memory_store *m) {
-    uint64_t now = memory_now_ms(m);
+    uint64_t now = register_memory_now_ms(m);
     struct member *e, *next;
     HASH_ITER(hh, m->members, e, next) {
         if (!e->is_gone && e->lease_end_ms <= now)
@@ -28,10 +28,10 @@ static void end_leases(struct memory_store *m) {
     }
 }
 
-bool memory_is_live(const struct memory_store *m, uint64_t incarnation) {
+bool register_memory_is_live(const struct memory_store *m, uint64_t incarnation) {
     struct member *e = NULL;
     HASH_FIND(hh, m->members, &incarnation, sizeof(incarnation), e);
-    return e && !e->is_gone && e->lease_end_ms > memory_now_ms(m);
+    return e && !e->is_gone && e->lease_end_ms > register_memory_now_ms(m);
 }
 
 static bool member_changed(const Hawser__Internal__Member *was,
@@ -64,7 +64,8 @@ static void end_predecessors(struct memory_store *m, const Hawser__Internal__Mem
         member_end(m, e, false);
 }
 
-ProtobufCMessage *memory_announce(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_announce(struct memory_store *m,
+                                           const ProtobufCMessage *request) {
     const Hawser__Internal__AnnounceRequest *a = (const Hawser__Internal__AnnounceRequest *)request;
     Hawser__Internal__AnnounceReply *reply = hw_malloc(sizeof(*reply));
     struct member *e = NULL;
@@ -84,14 +85,15 @@ ProtobufCMessage *memory_announce(struct memory_store *m, const ProtobufCMessage
         e->version = ++m->directory_version;
         e->is_gone = false;
     }
-    e->lease_end_ms = memory_now_ms(m) + a->lease_ms;
+    e->lease_end_ms = register_memory_now_ms(m) + a->lease_ms;
     hawser__internal__announce_reply__init(reply);
     reply->index_epoch = m->index_epoch;
-    reply->store_ms = memory_now_ms(m);
+    reply->store_ms = register_memory_now_ms(m);
     return &reply->base;
 }
 
-ProtobufCMessage *memory_withdraw(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_withdraw(struct memory_store *m,
+                                           const ProtobufCMessage *request) {
     const Hawser__Internal__WithdrawRequest *w = (const Hawser__Internal__WithdrawRequest *)request;
     Hawser__Internal__WithdrawReply *reply = hw_malloc(sizeof(*reply));
     struct member *e = NULL;
@@ -153,7 +155,7 @@ static void add_catalog(struct memory_store *m, Hawser__Internal__WatchReply *re
     reply->catalog_version = m->catalog_version;
 }
 
-ProtobufCMessage *memory_watch(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_watch(struct memory_store *m, const ProtobufCMessage *request) {
     const Hawser__Internal__WatchRequest *w = (const Hawser__Internal__WatchRequest *)request;
     Hawser__Internal__WatchReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__watch_reply__init(reply);
@@ -205,7 +207,8 @@ static void entry_take_value(struct memory_store *m, struct entry *e, bool is_ne
     hawser__internal__product__free_unpacked(p, NULL);
 }
 
-ProtobufCMessage *memory_catalog_put(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_catalog_put(struct memory_store *m,
+                                              const ProtobufCMessage *request) {
     const Hawser__Internal__CatalogPutRequest *p =
         (const Hawser__Internal__CatalogPutRequest *)request;
     Hawser__Internal__CatalogPutReply *reply = hw_malloc(sizeof(*reply));
@@ -229,7 +232,8 @@ ProtobufCMessage *memory_catalog_put(struct memory_store *m, const ProtobufCMess
     return &reply->base;
 }
 
-ProtobufCMessage *memory_catalog_get(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_catalog_get(struct memory_store *m,
+                                              const ProtobufCMessage *request) {
     const Hawser__Internal__CatalogGetRequest *g =
         (const Hawser__Internal__CatalogGetRequest *)request;
     Hawser__Internal__CatalogGetReply *reply = hw_malloc(sizeof(*reply));
@@ -240,7 +244,7 @@ ProtobufCMessage *memory_catalog_get(struct memory_store *m, const ProtobufCMess
     return &reply->base;
 }
 
-void memory_directory_free(struct memory_store *m) {
+void register_memory_directory_free(struct memory_store *m) {
     struct member *e, *next;
     struct entry *c, *next_entry;
     HASH_ITER(hh, m->members, e, next)

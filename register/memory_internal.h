@@ -57,21 +57,23 @@ struct memory_store {
     struct user *users;
 };
 
-uint64_t memory_now_ms(const struct memory_store *m); // the store's clock, Unix ms
+uint64_t register_memory_now_ms(const struct memory_store *m); // the store's clock, Unix ms
 
 // Each makes the reply to its request, on the heap.
-ProtobufCMessage *memory_announce(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *memory_withdraw(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *memory_watch(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *memory_catalog_put(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *memory_catalog_get(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *memory_login(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *memory_drop(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *memory_confirm(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *memory_find(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *memory_online(struct memory_store *m, const ProtobufCMessage *request);
-bool memory_is_live(const struct memory_store *m, uint64_t incarnation);
-void memory_directory_free(struct memory_store *m);
-void memory_sessions_free(struct memory_store *m);
+ProtobufCMessage *register_memory_announce(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_withdraw(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_watch(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_catalog_put(struct memory_store *m,
+                                              const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_catalog_get(struct memory_store *m,
+                                              const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_confirm(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_find(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_online(struct memory_store *m, const ProtobufCMessage *request);
+bool register_memory_is_live(const struct memory_store *m, uint64_t incarnation);
+void register_memory_directory_free(struct memory_store *m);
+void register_memory_sessions_free(struct memory_store *m);
 
 #endif

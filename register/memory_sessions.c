@@ -75,7 +75,7 @@ static struct row *row_get(struct user *u, const char *device, uint64_t now_ms) 
 }
 
 static bool row_is_live(const struct memory_store *m, const struct row *r) {
-    return r->online && memory_is_live(m, r->incarnation);
+    return r->online && register_memory_is_live(m, r->incarnation);
 }
 
 static void set_text(char **at, const char *text) {
@@ -95,7 +95,7 @@ static Hawser__Internal__SessionRow *row_message(const struct memory_store *m,
     out->since_ms = r->since_ms;
     out->address = hw_strdup(r->address);
     out->online = row_is_live(m, r);
-    out->last_seen_ms = out->online ? memory_now_ms(m) : r->last_seen_ms;
+    out->last_seen_ms = out->online ? register_memory_now_ms(m) : r->last_seen_ms;
     return out;
 }
 
@@ -113,10 +113,10 @@ static bool takeover_allowed(struct row *r, uint64_t now_ms) {
     return true;
 }
 
-ProtobufCMessage *memory_login(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCMessage *request) {
     const Hawser__Internal__LoginRequest *l = (const Hawser__Internal__LoginRequest *)request;
     Hawser__Internal__LoginReply *reply = hw_malloc(sizeof(*reply));
-    uint64_t now = memory_now_ms(m);
+    uint64_t now = register_memory_now_ms(m);
     struct row *r = row_get(user_get(m, l->product, l->user), l->device, now);
     hawser__internal__login_reply__init(reply);
     bool replaces = row_is_live(m, r);
@@ -140,23 +140,23 @@ ProtobufCMessage *memory_login(struct memory_store *m, const ProtobufCMessage *r
 
 // --- by incarnation and generation
 
-ProtobufCMessage *memory_drop(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMessage *request) {
     const Hawser__Internal__DropRequest *d = (const Hawser__Internal__DropRequest *)request;
     Hawser__Internal__DropReply *reply = hw_malloc(sizeof(*reply));
     struct row *r = row_find(user_find(m, d->product, d->user), d->device);
     hawser__internal__drop_reply__init(reply);
     if (r && r->online && r->incarnation == d->incarnation && r->generation == d->generation) {
         r->online = false;
-        r->last_seen_ms = memory_now_ms(m);
+        r->last_seen_ms = register_memory_now_ms(m);
         reply->dropped = true;
     }
     return &reply->base;
 }
 
-ProtobufCMessage *memory_confirm(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_confirm(struct memory_store *m, const ProtobufCMessage *request) {
     const Hawser__Internal__ConfirmRequest *c = (const Hawser__Internal__ConfirmRequest *)request;
     Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
-    uint64_t now = memory_now_ms(m);
+    uint64_t now = register_memory_now_ms(m);
     struct row *r = row_get(user_get(m, c->product, c->user), c->device, now);
     hawser__internal__confirm_reply__init(reply);
     if (r->generation > c->generation) {
@@ -182,7 +182,7 @@ ProtobufCMessage *memory_confirm(struct memory_store *m, const ProtobufCMessage 
 
 // --- questions
 
-ProtobufCMessage *memory_find(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_find(struct memory_store *m, const ProtobufCMessage *request) {
     const Hawser__Internal__FindRequest *f = (const Hawser__Internal__FindRequest *)request;
     Hawser__Internal__FindReply *reply = hw_malloc(sizeof(*reply));
     const struct user *u = user_find(m, f->product, f->user);
@@ -199,7 +199,7 @@ ProtobufCMessage *memory_find(struct memory_store *m, const ProtobufCMessage *re
 }
 
 // Counted when asked: the memory store is for trials, where that is cheap enough.
-ProtobufCMessage *memory_online(struct memory_store *m, const ProtobufCMessage *request) {
+ProtobufCMessage *register_memory_online(struct memory_store *m, const ProtobufCMessage *request) {
     const Hawser__Internal__OnlineRequest *o = (const Hawser__Internal__OnlineRequest *)request;
     Hawser__Internal__OnlineReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__online_reply__init(reply);
@@ -209,7 +209,7 @@ ProtobufCMessage *memory_online(struct memory_store *m, const ProtobufCMessage *
     return &reply->base;
 }
 
-void memory_sessions_free(struct memory_store *m) {
+void register_memory_sessions_free(struct memory_store *m) {
     struct user *u, *next;
     HASH_ITER(hh, m->users, u, next) {
         HASH_DEL(m->users, u);

@@ -12,19 +12,19 @@ static const struct {
     int method;
     ProtobufCMessage *(*step)(struct memory_store *m, const ProtobufCMessage *request);
 } steps[] = {
-    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, memory_announce},
-    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, memory_withdraw},
-    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, memory_watch},
-    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, memory_catalog_put},
-    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, memory_catalog_get},
-    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN, memory_login},
-    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP, memory_drop},
-    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, memory_confirm},
-    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, memory_find},
-    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_ONLINE, memory_online},
+    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, register_memory_announce},
+    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, register_memory_withdraw},
+    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, register_memory_watch},
+    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, register_memory_catalog_put},
+    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, register_memory_catalog_get},
+    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN, register_memory_login},
+    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP, register_memory_drop},
+    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, register_memory_confirm},
+    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, register_memory_find},
+    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_ONLINE, register_memory_online},
 };
 
-uint64_t memory_now_ms(const struct memory_store *m) {
+uint64_t register_memory_now_ms(const struct memory_store *m) {
     return m->clock_offset_ms + loop_now_ms(m->loop);
 }
 
@@ -69,8 +69,8 @@ static void memory_free(struct register_store *s) {
     struct memory_store *m = (struct memory_store *)s;
     complete_all(m, -HW_ECANCELLED);
     hook_stop(&m->complete);
-    memory_directory_free(m);
-    memory_sessions_free(m);
+    register_memory_directory_free(m);
+    register_memory_sessions_free(m);
     free(m);
 }
 

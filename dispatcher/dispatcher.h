@@ -1,0 +1,15 @@
+// A dispatcher: answers Locate, framed and over HTTP, with a scattered list of room endpoints for
+// this device. Holds nothing.
+#ifndef HW_DISPATCHER_H
+#define HW_DISPATCHER_H
+
+#include "daemon.h"
+#include "http.h"
+
+extern const struct daemon_role dispatcher_role;
+
+// Without its HTTP server, for the simulation.
+int dispatcher_start(struct daemon_env *env, bool with_http, struct buf *ret_error,
+                     void **ret_self);
+
+#endif

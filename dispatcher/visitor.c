@@ -1,0 +1,148 @@
+// A client's connection: "HWS1", then Locate frames, each answered at once; 10 s of silence end it.
+#include "dispatcher_internal.h"
+
+enum { IDLE_MS = 10000, FLUSH_MS = 1000, DEVICE_MAX = 64, FAILED_MAX = 64 };
+
+struct visitor {
+    struct visitor *next, *prev; // in dispatcher.visitors
+    struct dispatcher *dispatcher;
+    struct stream *stream;
+    struct timer idle;
+    bool greeted, closing;
+};
+
+static void close_with(struct visitor *v, uint32_t code, const char *reason) {
+    Hawser__V1__Close close = HAWSER__V1__CLOSE__INIT;
+    struct buf out = BUF_EMPTY;
+    if (v->closing)
+        return;
+    v->closing = true;
+    v->dispatcher->count.protocol_errors += code / 100 == 43;
+    close.code = code;
+    close.reason = (char *)(uintptr_t)reason;
+    frame_put(&out, FRAME_CLOSE, &close.base);
+    stream_send(v->stream, out.data, out.len);
+    buf_free(&out);
+    stream_end_after_flush(v->stream, FLUSH_MS);
+}
+
+static void idle_over(struct timer *t) {
+    close_with(container_of(t, struct visitor, idle), 4201, "no Locate");
+}
+
+static void answer(struct visitor *v, const Hawser__V1__Locate *ask) {
+    struct dispatcher *d = v->dispatcher;
+    struct buf out = BUF_EMPTY;
+    size_t device_len = strlen(ask->device);
+    if ((device_len > 0 && !id_is_valid(ask->device, device_len, DEVICE_MAX)) ||
+        ask->n_failed > FAILED_MAX) {
+        close_with(v, 4300, "device: at most 64 bytes of UTF-8 without control characters");
+        return;
+    }
+    frame_put(&out, FRAME_LOCATED, &locate(d, ask)->base);
+    stream_send(v->stream, out.data, out.len);
+    buf_free(&out);
+}
+
+static void on_frame(struct visitor *v, const struct frame *f) {
+    struct dispatcher *d = v->dispatcher;
+    if (f->type != FRAME_LOCATE) {
+        close_with(v, 4302, "a dispatcher takes Locate only");
+        return;
+    }
+    ProtobufCMessage *m = frame_decode(f, &d->arena.allocator);
+    if (m)
+        answer(v, (const Hawser__V1__Locate *)m);
+    else
+        close_with(v, 4300, "a body that does not decode");
+    arena_reset(&d->arena);
+}
+
+static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+    struct visitor *v = owner;
+    size_t used = 0;
+    if (!v->greeted) {
+        size_t n = len < FRAME_PREFACE_BYTES ? len : FRAME_PREFACE_BYTES;
+        if (memcmp(data, FRAME_PREFACE, n) != 0) {
+            v->closing = true;
+            stream_end(s, -HW_EMALFORMED);
+            return len;
+        }
+        if (n < FRAME_PREFACE_BYTES)
+            return 0;
+        v->greeted = true;
+        used = n;
+    }
+    while (used < len && !v->closing) {
+        struct frame f;
+        size_t n = 0;
+        enum frame_parsed parsed =
+            frame_parse(data + used, len - used, FRAME_BODY_BEFORE_WELCOME_MAX, &f, &n);
+        if (parsed == FRAME_MORE)
+            return used;
+        if (parsed == FRAME_TOO_LARGE) {
+            close_with(v, 4301, "a frame over its limit");
+            break;
+        }
+        used += n;
+        loop_arm(v->dispatcher->loop, &v->idle, IDLE_MS, idle_over);
+        on_frame(v, &f);
+    }
+    return v->closing ? len : used;
+}
+
+static void on_closed(void *owner, struct stream *s, int error) {
+    struct visitor *v = owner;
+    struct dispatcher *d = v->dispatcher;
+    (void)s;
+    (void)error;
+    loop_disarm(d->loop, &v->idle);
+    *(v->prev ? &v->prev->next : &d->visitors) = v->next;
+    if (v->next)
+        v->next->prev = v->prev;
+    d->count.visitors--;
+    free(v);
+}
+
+static const struct stream_ops visitor_ops = {
+    .on_data = on_data,
+    .on_closed = on_closed,
+    .keep_max = FRAME_HEADER_BYTES + FRAME_BODY_BEFORE_WELCOME_MAX,
+};
+
+void visitor_accept(void *arg, struct stream *s) {
+    struct dispatcher *d = arg;
+    struct visitor *v = hw_calloc(1, sizeof(*v));
+    v->dispatcher = d;
+    v->stream = s;
+    v->next = d->visitors;
+    if (v->next)
+        v->next->prev = v;
+    d->visitors = v;
+    d->count.visitors++;
+    stream_set_owner(s, &visitor_ops, v);
+    loop_arm(d->loop, &v->idle, IDLE_MS, idle_over);
+}
+
+static size_t nobody_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+    (void)owner;
+    (void)s;
+    (void)data;
+    return len;
+}
+static void nobody_closed(void *owner, struct stream *s, int error) {
+    (void)owner;
+    (void)s;
+    (void)error;
+}
+static const struct stream_ops nobody_ops = {.on_data = nobody_data, .on_closed = nobody_closed};
+
+void visitors_end(struct dispatcher *d) {
+    while (d->visitors) {
+        struct visitor *v = d->visitors;
+        struct stream *s = v->stream;
+        on_closed(v, s, 0);
+        stream_set_owner(s, &nobody_ops, NULL);
+        stream_end(s, 0);
+    }
+}

@@ -1,0 +1,157 @@
+// Append: idempotent by id, with a last moment, under the product's limits.
+#include "client.pb-c.h"
+#include "memory_internal.h"
+
+enum { ID_KEY_MAX = 256 };
+
+// --- ids that were seen
+
+static size_t id_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_MAX]) {
+    int len = snprintf(out, ID_KEY_MAX, "%u/%u/%.64s", a->product, a->stream, a->message->id);
+    size_t user_len = strnlen(a->user, 100); // the user last: it may hold any character
+    memcpy(out + len, "/", 1);
+    memcpy(out + len + 1, a->user, user_len);
+    return (size_t)len + 1 + user_len;
+}
+
+static void id_free(struct known_id *id) {
+    struct memory_store *m = id->product->store;
+    loop_disarm(m->loop, &id->expiry);
+    id->product->keyed_ids -= id->has_hash ? 1 : 0;
+    HASH_DEL(m->ids, id);
+    free(id);
+}
+
+static void id_over(struct timer *t) {
+    id_free(container_of(t, struct known_id, expiry));
+}
+
+static struct known_id *id_find(struct memory_store *m, const Hawser__Internal__AppendRequest *a) {
+    char key[ID_KEY_MAX];
+    size_t len = id_key(a, key);
+    struct known_id *id = NULL;
+    HASH_FIND_BYHASHVALUE(hh, m->ids, key, len, (unsigned)siphash(m->hash_key, key, len), id);
+    return id;
+}
+
+static void id_remember(struct memory_store *m, const Hawser__Internal__AppendRequest *a,
+                        const Hawser__Internal__AppendReply *reply) {
+    char key[ID_KEY_MAX];
+    size_t len = id_key(a, key);
+    struct known_id *id = hw_calloc(1, sizeof(*id) + len);
+    uint64_t ttl_ms = a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS;
+    id->product = product_logs_get(m, a->product);
+    id->epoch = reply->epoch;
+    id->seq = reply->seq;
+    id->change = reply->change;
+    id->sent_ms = reply->sent_ms;
+    id->expires_ms = reply->expires_ms;
+    id->has_hash = a->body_hash.len == sizeof(id->body_hash);
+    if (id->has_hash)
+        memcpy(id->body_hash, a->body_hash.data, sizeof(id->body_hash));
+    id->product->keyed_ids += id->has_hash ? 1 : 0;
+    id->key_len = len;
+    memcpy(id->key, key, len);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->ids, id->key, len, (unsigned)siphash(m->hash_key, key, len),
+                                id);
+    loop_arm(m->loop, &id->expiry, ttl_ms, id_over);
+}
+
+static bool same_body(const struct known_id *id, const Hawser__Internal__AppendRequest *a) {
+    bool has_hash = a->body_hash.len == sizeof(id->body_hash);
+    return has_hash == id->has_hash &&
+           (!has_hash || memcmp(id->body_hash, a->body_hash.data, sizeof(id->body_hash)) == 0);
+}
+
+void saver_memory_ids_free(struct memory_store *m) {
+    struct known_id *id, *next;
+    HASH_ITER(hh, m->ids, id, next)
+    id_free(id);
+}
+
+// --- the step
+
+static void answer_known(const struct known_id *id, const Hawser__Internal__AppendRequest *a,
+                         Hawser__Internal__AppendReply *reply) {
+    reply->outcome = same_body(id, a) ? HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED
+                                      : HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_MISMATCH;
+    reply->epoch = id->epoch;
+    reply->seq = id->seq;
+    reply->change = id->change;
+    reply->sent_ms = id->sent_ms;
+    reply->expires_ms = id->expires_ms;
+}
+
+static bool is_full(const struct inbox *b, const Hawser__Internal__AppendRequest *a) {
+    const Hawser__Internal__InboxLimits *l = a->limits;
+    return l && l->reject_new &&
+           (b->log.unhandled_count >= l->messages ||
+            b->log.unhandled_bytes + a->message->payload.len > l->bytes);
+}
+
+// The end of a message is told as it is now; what Push shows is the sender's (0 = the retention).
+static uint64_t expiry_of(const Hawser__Internal__AppendRequest *a, uint64_t now) {
+    uint64_t kept_ms = a->stream == STREAM_INBOX && a->limits && a->limits->retention_ms
+                           ? a->limits->retention_ms
+                           : BROADCAST_RETENTION_MS;
+    uint64_t end = now + kept_ms;
+    return a->message->expires_ms != 0 && a->message->expires_ms < end ? a->message->expires_ms
+                                                                       : end;
+}
+
+static void append_broadcast(struct memory_store *m, const Hawser__Internal__AppendRequest *a,
+                             Hawser__Internal__AppendReply *reply) {
+    struct product_logs *p = product_logs_get(m, a->product);
+    struct broadcast *b = &p->stream[a->stream];
+    log_append(&b->log, a->message, reply->expires_ms);
+    while (b->log.count > BROADCAST_MESSAGES_MAX || b->log.bytes > BROADCAST_BYTES_MAX)
+        log_remove(&b->log, b->log.first, HAWSER__V1__GAP_REASON__GAP_OVERFLOWED);
+    broadcast_expires(b, reply->expires_ms);
+    p->broadcasts++;
+    reply->epoch = b->log.epoch;
+    reply->seq = b->log.head;
+    reply->change = b->log.change;
+}
+
+static void append_inbox(struct inbox *b, const Hawser__Internal__AppendRequest *a,
+                         Hawser__Internal__AppendReply *reply) {
+    log_append(&b->log, a->message, reply->expires_ms);
+    b->product->accepted++;
+    b->product->pending++;
+    if (a->limits)
+        inbox_overflow(b, a->limits->messages, a->limits->bytes);
+    inbox_expires(b, reply->expires_ms);
+    reply->epoch = b->log.epoch;
+    reply->seq = b->log.head;
+    reply->change = b->log.change;
+}
+
+ProtobufCMessage *saver_memory_append(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__AppendRequest *a = (const Hawser__Internal__AppendRequest *)request;
+    Hawser__Internal__AppendReply *reply = hw_malloc(sizeof(*reply));
+    const struct known_id *id = id_find(m, a);
+    struct product_logs *p = product_logs_get(m, a->product);
+    uint64_t now = saver_memory_now_ms(m);
+    bool is_inbox = a->stream == STREAM_INBOX;
+    hawser__internal__append_reply__init(reply);
+    reply->store_ms = now;
+    if (id) {
+        answer_known(id, a, reply);
+    } else if (a->not_after_ms != 0 && now > a->not_after_ms) {
+        reply->outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_TOO_LATE;
+    } else if (a->body_hash.len > 0 && a->limits && a->limits->ids_max > 0 &&
+               p->keyed_ids >= a->limits->ids_max) {
+        reply->outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL;
+    } else if (is_inbox && is_full(inbox_get(m, a->product, a->user), a)) {
+        reply->outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL;
+    } else {
+        reply->sent_ms = a->message->sent_ms;
+        reply->expires_ms = expiry_of(a, now);
+        if (is_inbox)
+            append_inbox(inbox_get(m, a->product, a->user), a, reply);
+        else
+            append_broadcast(m, a, reply);
+        id_remember(m, a, reply);
+    }
+    return &reply->base;
+}

@@ -1,0 +1,110 @@
+// What the files of the memory store share; nobody else includes it.
+#ifndef HW_SAVER_MEMORY_INTERNAL_H
+#define HW_SAVER_MEMORY_INTERNAL_H
+
+#include <uthash.h>
+
+#include "buf.h"
+#include "crypto.h"
+#include "loop.h"
+#include "message.h"
+#include "store.h"
+#include "stream_log.h"
+
+struct position {
+    uint64_t epoch, seq;
+};
+
+struct device {
+    struct device *next;
+    char *name; // owned
+    uint64_t generation, seen_ms;
+    struct position at[STREAMS];
+};
+
+struct inbox { // of one (product, user)
+    UT_hash_handle hh;
+    struct memory_store *store;
+    struct product_logs *product;
+    struct log_stream log;
+    struct device *devices;
+    struct timer expiry; // of its next entry
+    size_t key_len;
+    char key[]; // product number, user
+};
+
+struct sum_id { // of a SumsRequest that was counted
+    UT_hash_handle hh;
+    uint8_t id[16];
+};
+
+struct broadcast { // news or bulk of a product
+    struct log_stream log;
+    struct timer expiry; // of its next entry
+    struct product_logs *product;
+};
+
+struct product_logs { // of one product
+    UT_hash_handle hh;
+    struct memory_store *store;
+    uint32_t number;
+    struct broadcast stream[STREAMS]; // of news and bulk; the inbox's place is empty
+    struct sum_id *sum_ids;
+    uint64_t keyed_ids; // ids with an Idempotency-Key that are remembered
+    uint64_t accepted, acked, expired, overflowed, broadcasts, sent[STREAMS],
+        acked_devices[STREAMS];
+    uint64_t pending;
+};
+
+struct known_id {
+    UT_hash_handle hh;
+    struct product_logs *product;
+    struct timer expiry;
+    uint64_t epoch, seq, change, sent_ms, expires_ms;
+    uint8_t body_hash[16];
+    bool has_hash;
+    size_t key_len;
+    char key[]; // product, stream, user, id
+};
+
+struct memory_store {
+    struct saver_store store; // first
+    struct loop *loop;
+    struct hook complete;
+    struct completion *completions, **completions_end;
+    uint64_t clock_offset_ms;
+    uint8_t hash_key[16]; // users choose their names
+    struct inbox *inboxes;
+    struct product_logs *products;
+    struct known_id *ids;
+};
+
+uint64_t saver_memory_now_ms(const struct memory_store *m);
+void broadcast_expires(struct broadcast *b, uint64_t at_ms); // something in it ends then
+struct product_logs *product_logs_get(struct memory_store *m, uint32_t number);
+struct inbox *inbox_find(struct memory_store *m, uint32_t product, const char *user);
+struct inbox *inbox_get(struct memory_store *m, uint32_t product, const char *user);
+void inbox_prune(
+    struct inbox *b); // what all its devices have handled leaves; limits are not looked at
+void inbox_mark_handled(struct inbox *b, const struct device *d);
+void inbox_expires(struct inbox *b, uint64_t at_ms);
+void inbox_overflow(struct inbox *b, uint64_t messages_max, uint64_t bytes_max);
+uint64_t
+inbox_first_unhandled(const struct inbox *b); // position before it; the head when there is none
+
+// Each makes the reply to its request, on the heap.
+ProtobufCMessage *saver_memory_append(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *saver_memory_load(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *saver_memory_head(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *saver_memory_product_heads(struct memory_store *m,
+                                             const ProtobufCMessage *request);
+ProtobufCMessage *saver_memory_attach(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *saver_memory_ack(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *saver_memory_sums(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *saver_memory_stats(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *saver_memory_user(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *saver_memory_clock(struct memory_store *m, const ProtobufCMessage *request);
+void saver_memory_ids_free(struct memory_store *m);
+void saver_memory_logs_free(struct memory_store *m);
+
+#endif

@@ -1,0 +1,302 @@
+// Loads, heads, devices' positions, acks and figures.
+#include "memory_internal.h"
+
+// --- logs
+
+static struct log_stream *stream_of(struct memory_store *m, uint32_t product, uint32_t stream,
+                                    const char *user) {
+    return stream == STREAM_INBOX ? &inbox_get(m, product, user)->log
+                                  : &product_logs_get(m, product)->stream[stream].log;
+}
+
+static struct device *device_find(const struct inbox *b, const char *name) {
+    struct device *d = b->devices;
+    while (d && strcmp(d->name, name) != 0)
+        d = d->next;
+    return d;
+}
+
+// Where a device goes on whose own position cannot be used.
+static uint64_t restart_after(struct memory_store *m, uint32_t product, uint32_t stream,
+                              const char *user, const char *device) {
+    const struct log_stream *l = stream_of(m, product, stream, user);
+    if (stream != STREAM_INBOX)
+        return l->head;
+    const struct inbox *b = inbox_get(m, product, user);
+    const struct device *d = device_find(b, device);
+    if (d && d->at[stream].epoch == l->epoch && d->at[stream].seq <= l->head)
+        return d->at[stream].seq;
+    return inbox_first_unhandled(b);
+}
+
+ProtobufCMessage *saver_memory_load(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__LoadRequest *q = (const Hawser__Internal__LoadRequest *)request;
+    Hawser__Internal__LoadReply *reply = hw_malloc(sizeof(*reply));
+    const struct log_stream *l = stream_of(m, q->product, q->stream, q->user);
+    uint32_t bytes = q->max_bytes < LOAD_BYTES_MAX ? q->max_bytes : LOAD_BYTES_MAX;
+    hawser__internal__load_reply__init(reply);
+    reply->epoch = l->epoch;
+    reply->head = l->head;
+    reply->change = l->change;
+    reply->reset = q->epoch != l->epoch || q->after > l->head;
+    if (reply->reset)
+        reply->reset_after = restart_after(m, q->product, q->stream, q->user, q->device);
+    else
+        log_load(l, q->after, q->max_messages, bytes, *q->device ? q->device : NULL,
+                 saver_memory_now_ms(m), reply);
+    return &reply->base;
+}
+
+static void fill_head(Hawser__Internal__HeadReply *reply, const struct log_stream *l) {
+    hawser__internal__head_reply__init(reply);
+    reply->epoch = l->epoch;
+    reply->head = l->head;
+    reply->change = l->change;
+}
+
+ProtobufCMessage *saver_memory_head(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__HeadRequest *q = (const Hawser__Internal__HeadRequest *)request;
+    Hawser__Internal__HeadReply *reply = hw_malloc(sizeof(*reply));
+    fill_head(reply, &inbox_get(m, q->product, q->user)->log);
+    return &reply->base;
+}
+
+ProtobufCMessage *saver_memory_product_heads(struct memory_store *m,
+                                             const ProtobufCMessage *request) {
+    const Hawser__Internal__ProductHeadsRequest *q =
+        (const Hawser__Internal__ProductHeadsRequest *)request;
+    Hawser__Internal__ProductHeadsReply *reply = hw_malloc(sizeof(*reply));
+    struct product_logs *p = product_logs_get(m, q->product);
+    hawser__internal__product_heads_reply__init(reply);
+    reply->news = hw_malloc(sizeof(*reply->news));
+    reply->bulk = hw_malloc(sizeof(*reply->bulk));
+    fill_head(reply->news, &p->stream[STREAM_NEWS].log);
+    fill_head(reply->bulk, &p->stream[STREAM_BULK].log);
+    return &reply->base;
+}
+
+// --- devices
+
+static void device_remove(struct inbox *b, struct device *d) {
+    struct device **at = &b->devices;
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+    free(d->name);
+    free(d);
+}
+
+static void forget_devices(struct inbox *b, uint64_t now, uint32_t max) {
+    size_t count = 0;
+    for (struct device *d = b->devices, *next; d; d = next) {
+        next = d->next;
+        if (d->seen_ms + DEVICE_FORGOTTEN_MS < now)
+            device_remove(b, d);
+        else
+            count++;
+    }
+    for (; max > 0 && count >= max; count--) { // room for one more
+        struct device *oldest = b->devices;
+        for (struct device *d = b->devices; d; d = d->next)
+            if (d->seen_ms < oldest->seen_ms)
+                oldest = d;
+        device_remove(b, oldest);
+    }
+}
+
+static struct device *device_new(struct inbox *b, const char *name) {
+    struct device *d = hw_calloc(1, sizeof(*d));
+    d->name = hw_strdup(name);
+    d->at[STREAM_INBOX] = (struct position){b->log.epoch, inbox_first_unhandled(b)};
+    for (int i = STREAM_NEWS; i < STREAMS; i++) {
+        const struct log_stream *l = &b->product->stream[i].log;
+        d->at[i] = (struct position){l->epoch, l->head};
+    }
+    d->next = b->devices;
+    b->devices = d;
+    return d;
+}
+
+// --- attach
+
+static Hawser__Internal__AttachedStream *
+attach_stream(struct inbox *b, struct device *d, uint32_t stream, bool is_new,
+              const Hawser__Internal__StreamPosition *have) {
+    const struct log_stream *l = stream == STREAM_INBOX ? &b->log : &b->product->stream[stream].log;
+    Hawser__Internal__AttachedStream *out = hw_malloc(sizeof(*out));
+    struct position at = have ? (struct position){have->epoch, have->seq} : d->at[stream];
+    hawser__internal__attached_stream__init(out);
+    out->stream = stream;
+    out->epoch = l->epoch;
+    out->head = l->head;
+    out->change = l->change;
+    bool right = at.epoch == l->epoch && at.seq <= l->head;
+    // A client that has nothing yet says so with epoch 0: that is no other log's position.
+    bool is_blank = have && have->epoch == 0 && have->seq == 0;
+    if (right) {
+        out->after = at.seq;
+    } else {
+        bool copy_right = d->at[stream].epoch == l->epoch && d->at[stream].seq <= l->head;
+        out->after = copy_right && (stream == STREAM_INBOX || is_blank) ? d->at[stream].seq
+                     : stream == STREAM_INBOX                           ? inbox_first_unhandled(b)
+                                                                        : l->head;
+        out->reset = !is_blank && !(is_new && !have);
+        if (out->reset)
+            out->reset_reason = hw_strdup("the position is not one of this log");
+    }
+    d->at[stream] = (struct position){l->epoch, out->after};
+    return out;
+}
+
+ProtobufCMessage *saver_memory_attach(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__AttachRequest *a = (const Hawser__Internal__AttachRequest *)request;
+    Hawser__Internal__AttachReply *reply = hw_malloc(sizeof(*reply));
+    struct inbox *b = inbox_get(m, a->product, a->user);
+    struct device *d = device_find(b, a->device);
+    uint64_t now = saver_memory_now_ms(m);
+    bool is_new = d == NULL;
+    hawser__internal__attach_reply__init(reply);
+    if (d && d->generation > a->generation) {
+        reply->stale = true;
+        return &reply->base;
+    }
+    if (!d) {
+        forget_devices(b, now, a->devices_max);
+        d = device_new(b, a->device);
+    }
+    d->generation = a->generation;
+    d->seen_ms = now;
+    reply->stream = hw_calloc(STREAMS, sizeof(reply->stream[0]));
+    for (uint32_t stream = 0; stream < STREAMS; stream++) {
+        const Hawser__Internal__StreamPosition *have = NULL;
+        for (size_t i = 0; i < a->n_have; i++)
+            have = a->have[i]->stream == stream ? a->have[i] : have;
+        reply->stream[reply->n_stream++] = attach_stream(b, d, stream, is_new, have);
+    }
+    inbox_mark_handled(b, d);
+    inbox_prune(b);
+    return &reply->base;
+}
+
+ProtobufCMessage *saver_memory_ack(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__AckRequest *a = (const Hawser__Internal__AckRequest *)request;
+    Hawser__Internal__AckReply *reply = hw_malloc(sizeof(*reply));
+    struct inbox *b = inbox_get(m, a->product, a->user);
+    struct device *d = device_find(b, a->device);
+    hawser__internal__ack_reply__init(reply);
+    if (!d || d->generation != a->generation) { // a forgotten device attaches again first
+        reply->stale = d && d->generation > a->generation;
+        return &reply->base;
+    }
+    d->seen_ms = saver_memory_now_ms(m);
+    for (size_t i = 0; i < a->n_upto; i++) {
+        const Hawser__Internal__StreamPosition *p = a->upto[i];
+        if (p->stream >= STREAMS)
+            continue;
+        const struct log_stream *l = stream_of(m, a->product, p->stream, a->user);
+        if (p->epoch == l->epoch && p->seq <= l->head &&
+            (d->at[p->stream].epoch != l->epoch || p->seq > d->at[p->stream].seq))
+            d->at[p->stream] = (struct position){p->epoch, p->seq};
+    }
+    inbox_mark_handled(b, d);
+    inbox_prune(b);
+    return &reply->base;
+}
+
+// --- figures
+
+ProtobufCMessage *saver_memory_sums(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__SumsRequest *q = (const Hawser__Internal__SumsRequest *)request;
+    Hawser__Internal__SumsReply *reply = hw_malloc(sizeof(*reply));
+    struct product_logs *p = product_logs_get(m, q->product);
+    struct sum_id *id = NULL;
+    hawser__internal__sums_reply__init(reply);
+    if (q->id.len != sizeof(id->id))
+        return &reply->base;
+    HASH_FIND(hh, p->sum_ids, q->id.data, sizeof(id->id), id);
+    if (id)
+        return &reply->base;
+    id = hw_calloc(1, sizeof(*id));
+    memcpy(id->id, q->id.data, sizeof(id->id));
+    HASH_ADD(hh, p->sum_ids, id, sizeof(id->id), id);
+    if (HASH_COUNT(p->sum_ids) > 10000) { // in the order of their coming
+        struct sum_id *oldest = p->sum_ids;
+        HASH_DEL(p->sum_ids, oldest);
+        free(oldest);
+    }
+    for (size_t i = 0; i < q->n_sum; i++) {
+        if (q->sum[i]->stream >= STREAMS)
+            continue;
+        p->sent[q->sum[i]->stream] += q->sum[i]->sent;
+        p->acked_devices[q->sum[i]->stream] += q->sum[i]->acked;
+    }
+    return &reply->base;
+}
+
+ProtobufCMessage *saver_memory_stats(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__StatsRequest *q = (const Hawser__Internal__StatsRequest *)request;
+    Hawser__Internal__StatsReply *reply = hw_malloc(sizeof(*reply));
+    const struct product_logs *p = product_logs_get(m, q->product);
+    hawser__internal__stats_reply__init(reply);
+    reply->accepted = p->accepted;
+    reply->acked = p->acked;
+    reply->pending = p->pending;
+    reply->expired = p->expired;
+    reply->overflowed = p->overflowed;
+    reply->broadcasts = p->broadcasts;
+    reply->sum = hw_calloc(STREAMS, sizeof(reply->sum[0]));
+    for (uint32_t i = STREAM_NEWS; i < STREAMS; i++) {
+        Hawser__Internal__StreamSum *sum = hw_malloc(sizeof(*sum));
+        hawser__internal__stream_sum__init(sum);
+        sum->stream = i;
+        sum->sent = p->sent[i];
+        sum->acked = p->acked_devices[i];
+        reply->sum[reply->n_sum++] = sum;
+    }
+    return &reply->base;
+}
+
+static Hawser__Internal__UserDevice *device_message(const struct device *d) {
+    Hawser__Internal__UserDevice *out = hw_malloc(sizeof(*out));
+    hawser__internal__user_device__init(out);
+    out->device = hw_strdup(d->name);
+    out->seen_ms = d->seen_ms;
+    out->generation = d->generation;
+    out->position = hw_calloc(STREAMS, sizeof(out->position[0]));
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        Hawser__Internal__StreamPosition *at = hw_malloc(sizeof(*at));
+        hawser__internal__stream_position__init(at);
+        at->stream = i;
+        at->epoch = d->at[i].epoch;
+        at->seq = d->at[i].seq;
+        out->position[out->n_position++] = at;
+    }
+    return out;
+}
+
+ProtobufCMessage *saver_memory_user(struct memory_store *m, const ProtobufCMessage *request) {
+    const Hawser__Internal__UserRequest *q = (const Hawser__Internal__UserRequest *)request;
+    Hawser__Internal__UserReply *reply = hw_malloc(sizeof(*reply));
+    const struct inbox *b = inbox_find(m, q->product, q->user);
+    size_t count = 0;
+    hawser__internal__user_reply__init(reply);
+    if (!b)
+        return &reply->base;
+    for (const struct device *d = b->devices; d; d = d->next)
+        count++;
+    reply->device = hw_calloc(count + 1, sizeof(reply->device[0]));
+    for (const struct device *d = b->devices; d; d = d->next)
+        reply->device[reply->n_device++] = device_message(d);
+    reply->pending = b->log.unhandled_count;
+    reply->epoch = b->log.epoch;
+    reply->head = b->log.head;
+    return &reply->base;
+}
+
+ProtobufCMessage *saver_memory_clock(struct memory_store *m, const ProtobufCMessage *request) {
+    Hawser__Internal__ClockReply *reply = hw_malloc(sizeof(*reply));
+    (void)request;
+    hawser__internal__clock_reply__init(reply);
+    reply->store_ms = saver_memory_now_ms(m);
+    return &reply->base;
+}

@@ -1,0 +1,22 @@
+// What the files of a saver share; nobody else includes it.
+#ifndef HW_SAVER_INTERNAL_H
+#define HW_SAVER_INTERNAL_H
+
+#include "part.h"
+#include "saver.h"
+
+enum { SAVER_METHODS = 11 }; // numbers 1..10
+
+struct saver {
+    struct daemon_env *env;
+    struct loop *loop;
+    struct part *part;
+    struct saver_store *store; // owned
+    struct {
+        uint64_t calls[SAVER_METHODS], store_errors, refused;
+    } count;
+};
+
+extern const struct rpc_method saver_methods[];
+
+#endif

@@ -1,0 +1,51 @@
+// The log of one stream in memory: entries by seq, what was dropped and why, and the limits. Pure:
+// the time is an argument. Who has handled what is the owner's to know; it marks entries.
+#ifndef HW_SAVER_STREAM_LOG_H
+#define HW_SAVER_STREAM_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "saver.pb-c.h"
+
+struct log_entry {
+    struct log_entry *next, *prev;
+    uint64_t seq, expires_ms;
+    size_t bytes;
+    Hawser__Internal__StoredMessage *message; // owned
+    bool handled;                             // by some device: it counted as acked
+};
+
+struct log_range { // seqs that left the log before somebody had them
+    uint64_t first, last;
+    uint32_t reason; // hawser.v1.GapReason
+};
+
+struct log_stream {
+    uint64_t epoch, head, change;
+    struct log_entry *first, *last;
+    size_t count, bytes, unhandled_count, unhandled_bytes;
+    struct log_range *ranges; // owned, ascending
+    size_t range_count;
+};
+
+void log_stream_init(struct log_stream *l, uint64_t epoch);
+void log_stream_deinit(struct log_stream *l);
+// Takes the next seq. The message is copied.
+struct log_entry *log_append(struct log_stream *l, const Hawser__Internal__StoredMessage *m,
+                             uint64_t expires_ms);
+// Takes an entry out. reason: a GapReason for those that have not had it, or -1 when all have.
+void log_remove(struct log_stream *l, struct log_entry *e, int reason);
+void log_handled(struct log_stream *l, struct log_entry *e); // marks it; once
+// The one that goes first when there are too many: the oldest that some device has handled, else
+// the oldest. NULL when empty.
+struct log_entry *log_victim(struct log_stream *l);
+// Appends to reply the steps after `after`, at least one if there is any, up to the limits:
+// messages, and gaps for what is no more. device NULL: every message; else those for other devices
+// become gaps.
+void log_load(const struct log_stream *l, uint64_t after, uint32_t messages_max, uint32_t bytes_max,
+              const char *device, uint64_t now_ms, Hawser__Internal__LoadReply *reply);
+bool log_entry_is_for(const struct log_entry *e, const char *device);
+
+#endif
