@@ -19,8 +19,8 @@ int problem_status(enum problem_code code) {
     return problem_table[code].status;
 }
 
-static void problem_vset(struct problem *p, enum problem_code code, const char *field,
-                         const char *format, va_list args) {
+static void HW_PRINTF(4, 0) problem_vset(struct problem *p, enum problem_code code,
+                                         const char *field, const char *format, va_list args) {
     if (p->code != PROBLEM_NONE)
         return;
     p->code = code;

@@ -11,8 +11,8 @@
 #ifndef HW_CENTER_INTERNAL_H
 #define HW_CENTER_INTERNAL_H
 
+#include "table.h"
 #include <jansson.h>
-#include <uthash.h>
 
 #include "addr.h"
 #include "arena.h"

@@ -290,7 +290,7 @@ static void append_again(struct timer *t) {
 static void missed_answer(struct leg *leg, int error) {
     struct sending *s = leg->sending;
     struct center *c = s->center;
-    uint64_t wait_ms = RETRY_FIRST_MS << (leg->tries < 6 ? leg->tries : 6);
+    uint64_t wait_ms = (uint64_t)RETRY_FIRST_MS << (leg->tries < 6 ? leg->tries : 6);
     if (error != -HW_EBUSY && error != -HW_ESTORE && error != -HW_EDRAINING)
         leg->may_be_done = true;
     if (error != -HW_ECANCELLED && loop_now_ms(c->loop) + wait_ms < s->give_up_ms) {

@@ -2,7 +2,7 @@
 #ifndef HW_REGISTER_MEMORY_INTERNAL_H
 #define HW_REGISTER_MEMORY_INTERNAL_H
 
-#include <uthash.h>
+#include "table.h"
 
 #include "buf.h"
 #include "crypto.h"

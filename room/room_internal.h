@@ -14,7 +14,7 @@
 #ifndef HW_ROOM_INTERNAL_H
 #define HW_ROOM_INTERNAL_H
 
-#include <uthash.h>
+#include "table.h"
 
 #include "addr.h"
 #include "arena.h"

@@ -4,8 +4,8 @@
 #ifndef HW_CLUSTER_INTERNAL_H
 #define HW_CLUSTER_INTERNAL_H
 
+#include "table.h"
 #include <stddef.h>
-#include <uthash.h>
 
 #include "buf.h"
 
