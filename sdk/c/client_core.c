@@ -144,11 +144,17 @@ static void go_idle(struct client_core *c, uint32_t code, const char *reason) {
     core_report(c, HAWSER_OFFLINE, code, reason, 0);
 }
 
+// A connection that held for a while forgets the failures before it.
+static bool leave_online(struct client_core *c) {
+    bool was_online = c->phase == PHASE_ONLINE;
+    if (was_online && c->now_ms - c->online_since_ms >= STABLE_MS)
+        c->attempts = 0;
+    return was_online;
+}
+
 // What comes when a connection is gone and nothing says to stop.
 static void come_again(struct client_core *c, bool was_online, uint32_t code, const char *reason,
                        uint32_t retry_after_ms) {
-    if (was_online && c->now_ms - c->online_since_ms >= STABLE_MS)
-        c->attempts = 0;
     uint64_t window = c->attempts > 0 ? route_backoff_window(c, c->attempts) : 0;
     if (!was_online && window == 0)
         window = route_backoff_window(c, 1);
@@ -160,7 +166,7 @@ static void come_again(struct client_core *c, bool was_online, uint32_t code, co
 }
 
 static void connection_gone(struct client_core *c, const char *reason) {
-    bool was_online = c->phase == PHASE_ONLINE;
+    bool was_online = leave_online(c);
     bool leaving = c->leave_at_ms != NEVER;
     if (!was_online || leaving)
         route_peer_failed(c);
@@ -213,7 +219,7 @@ static void close_for_error(struct client_core *c, uint32_t code, const char *re
 
 void core_closed(struct client_core *c, uint32_t code, const char *reason,
                  uint32_t retry_after_ms) {
-    bool was_online = c->phase == PHASE_ONLINE;
+    bool was_online = leave_online(c);
     streams_flush(c);
     switch (code / CODE_CLASS) {
     case 40:
@@ -505,11 +511,11 @@ void core_leave(struct client_core *c) {
     binding_reclaim(c);
     if (c->phase == PHASE_IDLE && login_has_work(c))
         route_go(c);
-    if (c->phase == PHASE_ONLINE && c->now_ms >= c->online_since_ms)
+    if (c->phase == PHASE_ONLINE)
         login_put_binds(c);
     bool bound = login_has_work(c);
-    if (!bound && c->phase == PHASE_ONLINE && login_next_ms(c) == NEVER) {
-        // Nothing is bound any more, or all wait for tokens.
+    if (!bound && c->phase == PHASE_ONLINE) {
+        // Also when all that is left waits for a token.
         say_bye(c);
         core_drop(c);
         go_idle(c, 0, "nothing is bound");

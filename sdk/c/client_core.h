@@ -62,7 +62,7 @@ struct buf *core_output(struct client_core *c);
 bool core_take_close(struct client_core *c);
 // Connect there; core_connected or core_lost must follow. True once.
 bool core_take_connect(struct client_core *c, struct host_port *ret_to);
-uint64_t core_next_wakeup_ms(const struct client_core *c); // UINT64_MAX = never
+uint64_t core_next_wakeup_ms(const struct client_core *c);            // UINT64_MAX = never
 const struct hawser_status *core_status(const struct client_core *c); // borrowed, changes
 
 #endif

@@ -16,20 +16,20 @@ enum {
     REASON_MAX = 256,
     RESUME_MAX = 64,
     CONNECT_MS = 5000,
-    ANSWER_MS = 5000,           // from connected to Welcome or Located
-    PONG_MS = 8000,             // from Ping to any frame
-    ACK_MESSAGES = 16,          // handled and not acknowledged, at most
-    ACK_BYTES = 64 * 1024,      // likewise: a quarter of the room's window
+    ANSWER_MS = 5000,      // from connected to Welcome or Located
+    PONG_MS = 8000,        // from Ping to any frame
+    ACK_MESSAGES = 16,     // handled and not acknowledged, at most
+    ACK_BYTES = 64 * 1024, // likewise: a quarter of the room's window
     ACK_DELAY_MS = 200,
     ACK_DELAY_MAX_MS = 10000,
     SAVE_RETRY_MS = 1000,
-    STABLE_MS = 30000,          // online this long: the next loss is the first again
-    FAILED_MS = 300000,         // how long a dispatcher hears of an endpoint that failed
+    STABLE_MS = 30000,  // online this long: the next loss is the first again
+    FAILED_MS = 300000, // how long a dispatcher hears of an endpoint that failed
     TOKEN_LEAD_MS = 60000,
     HEARTBEAT_DEFAULT_S = 60,
-    BACKOFF_BASE_MS = 1000,     // until a dispatcher says otherwise
+    BACKOFF_BASE_MS = 1000, // until a dispatcher says otherwise
     BACKOFF_CAP_MS = 60000,
-    PROTOCOL_ERRORS_MAX = 5,    // in a row, then the client stops
+    PROTOCOL_ERRORS_MAX = 5, // in a row, then the client stops
 };
 
 #define NEVER UINT64_MAX
@@ -79,19 +79,18 @@ struct binding {
     char **tags;                    // owned, and each
     char *product, *user;           // owned; NULL while unknown
     size_t tag_count;
-    uint64_t generation;            // the highest seen
-    uint64_t expires_ms;            // Unix time; 0 = unknown
-    uint64_t ask_at_ms;             // for a new token; NEVER
-    uint64_t retry_at_ms;           // NEW: not before
-    uint64_t sent_serial;           // answers come in the order of Binds
-    uint64_t loaded;                // the record was looked for in the store
-    uint32_t failures;              // Binds in a row refused with "later"
-    uint32_t number;                // stands for the product on this connection; 0 = none
-    int id;                         // the user's name for it
+    uint64_t generation;  // the highest seen
+    uint64_t expires_ms;  // Unix time; 0 = unknown
+    uint64_t ask_at_ms;   // for a new token; NEVER
+    uint64_t retry_at_ms; // NEW: not before
+    uint64_t sent_serial; // answers come in the order of Binds
+    uint32_t failures;    // Binds in a row refused with "later"
+    uint32_t number;      // stands for the product on this connection; 0 = none
+    int id;               // the user's name for it
     enum binding_state state;
-    bool renew_due, renew_sent;     // BOUND: a new token is to be sent, awaits its Bound
-    bool leaving;                   // another user takes its place
-    bool dirty;                     // record is not stored yet
+    bool renew_due, renew_sent; // BOUND: a new token is to be sent, awaits its Bound
+    bool leaving;               // another user takes its place
+    bool dirty;                 // record is not stored yet
 };
 
 struct endpoint {
@@ -192,13 +191,13 @@ void login_put_hello(struct client_core *c);
 void login_put_binds(struct client_core *c); // ONLINE: what is to be bound or renewed
 void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m);
 void login_on_bound(struct client_core *c, const Hawser__V1__Bound *m);
-void login_connection_lost(struct client_core *c); // bindings go back to NEW
+void login_connection_lost(struct client_core *c);              // bindings go back to NEW
 void login_ask_tokens(struct client_core *c, bool all_expired); // due ones, or all as expired
-bool login_has_work(const struct client_core *c);  // a binding that could be bound
+bool login_has_work(const struct client_core *c);               // a binding that could be bound
 uint64_t login_next_ms(const struct client_core *c);
 void login_retire_leaving(struct client_core *c);
 void binding_end(struct client_core *c, struct binding *b, uint32_t code, const char *reason);
-void binding_reclaim(struct client_core *c); // frees the ended ones
+void binding_reclaim(struct client_core *c);                               // frees the ended ones
 struct binding *binding_by_number(struct client_core *c, uint32_t number); // BOUND, or NULL
 void binding_free(struct binding *b);
 

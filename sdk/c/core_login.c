@@ -1,6 +1,7 @@
 // Logging in: Hello and its Binds, what the room answers to them, and the life of a binding.
 #include <errno.h>
 
+#include "bytes.h"
 #include "core_internal.h"
 #include "token.h"
 
@@ -9,11 +10,6 @@
 enum { TAG_MAX = 64, TAGS_BYTES_MAX = 1024, TYPE_MAX = 64, CODE_CLASS = 100 };
 
 // --- bindings
-
-const char *hawser_stream_name(enum hawser_stream stream) {
-    static const char *const names[] = {"inbox", "news", "bulk"};
-    return (size_t)stream < POSITION_STREAMS ? names[stream] : "unknown";
-}
 
 static bool binding_is_wanted(const struct binding *b) {
     return b->state != BINDING_FREE && b->state != BINDING_ENDED && !b->leaving;
@@ -184,7 +180,7 @@ static int bind_new(struct client_core *c, const char *token, const char *const 
     set_tags(b, tags, tag_count);
     load_record(c, b);
     // Until the room has answered, what arrives for the product is the old user's.
-    if (old && old->state != BINDING_BOUND)
+    if (old && (old->state == BINDING_NEW || old->state == BINDING_TOKEN))
         binding_end(c, old, 0, "another user took its place");
     return b->id;
 }
@@ -229,17 +225,20 @@ int core_renew(struct client_core *c, uint64_t now_ms, int binding, const char *
     return 0;
 }
 
+static void put_unbind(struct client_core *c, uint32_t number) {
+    Hawser__V1__Unbind unbind = HAWSER__V1__UNBIND__INIT;
+    unbind.product = number;
+    core_put(c, FRAME_UNBIND, &unbind);
+}
+
 int core_unbind(struct client_core *c, uint64_t now_ms, int binding) {
     struct binding *b = binding_by_id(c, binding);
     if (!b)
         return -ENOENT;
     core_enter(c, now_ms);
     streams_flush(c);
-    if (b->state == BINDING_BOUND && c->phase == PHASE_ONLINE) {
-        Hawser__V1__Unbind unbind = HAWSER__V1__UNBIND__INIT;
-        unbind.product = b->number;
-        core_put(c, FRAME_UNBIND, &unbind);
-    }
+    if (b->state == BINDING_BOUND && c->phase == PHASE_ONLINE)
+        put_unbind(c, b->number);
     binding_end(c, b, 0, "unbound");
     core_leave(c);
     return 0;
@@ -414,15 +413,16 @@ static void take_names(struct client_core *c, struct binding *b, const Hawser__V
     load_record(c, b);
 }
 
-// Whatever else stands for that product on this connection has ended with this answer.
+// What else stands for that product on this connection has ended with this answer; a later bind of
+// it is still on its way.
 static void end_others(struct client_core *c, const struct binding *b) {
     for (size_t i = 0; i < BINDING_SLOTS; i++) {
         struct binding *other = &c->bindings[i];
         if (other == b || other->state == BINDING_FREE || other->state == BINDING_ENDED)
             continue;
-        bool same = (b->number != 0 && other->number == b->number) ||
-                    (b->product && other->product && strcmp(b->product, other->product) == 0);
-        if (same)
+        bool older = other->id < b->id && b->product && other->product &&
+                     strcmp(b->product, other->product) == 0;
+        if (older || (b->number != 0 && other->number == b->number))
             binding_end(c, other, 0, "another bind of the product took its place");
     }
 }
@@ -456,6 +456,9 @@ static void bind_later(struct client_core *c, struct binding *b) {
 
 static void unbound(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m) {
     take_names(c, b, m);
+    // A refused renewal may have left the old binding standing; otherwise this one is ignored.
+    if (m->product != 0)
+        put_unbind(c, m->product);
     if (b->state == BINDING_SENT)
         end_others(c, b); // a change of user ends the old binding also when it fails
     uint32_t class = m->error / CODE_CLASS;
@@ -474,14 +477,24 @@ static void unbound(struct client_core *c, struct binding *b, const Hawser__V1__
     }
 }
 
+// An answer to a Bind that we have given up meanwhile: the room holds a binding that nobody wants.
+static void bound_unwanted(struct client_core *c, const Hawser__V1__Bound *m) {
+    struct binding *b = binding_by_number(c, m->product);
+    if (m->error != 0 || m->product == 0 || (b && names_match(b, m)))
+        return;
+    if (b)
+        binding_end(c, b, 0, "another bind of the product took its place");
+    put_unbind(c, m->product);
+}
+
 void login_on_bound(struct client_core *c, const Hawser__V1__Bound *m) {
     // An error with a number is the end of a binding that stood; every other is an answer.
     struct binding *b = m->error != 0 && m->product != 0 ? binding_by_number(c, m->product) : NULL;
     if (!b)
         b = find_asked(c, m);
     if (!b)
-        return; // of a binding that we have given up meanwhile
-    if (m->error != 0)
+        bound_unwanted(c, m);
+    else if (m->error != 0)
         unbound(c, b, m);
     else if (m->product == 0)
         core_violation(c, "a binding without a number");
@@ -501,7 +514,8 @@ void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m) {
         c->heartbeat_ms = (uint64_t)m->heartbeat_s * 1000;
     c->server_ahead_ms = m->server_ms > 0 ? (int64_t)(m->server_ms - c->now_ms) : 0;
     c->spread_ms = m->spread_ms;
-    c->max_frame = m->max_frame > 0 && m->max_frame < FRAME_BODY_MAX ? m->max_frame : FRAME_BODY_MAX;
+    c->max_frame =
+        m->max_frame > 0 && m->max_frame < FRAME_BODY_MAX ? m->max_frame : FRAME_BODY_MAX;
     c->online_since_ms = c->now_ms;
     c->protocol_errors = c->token_refusals = 0;
     route_peer_good(c);

@@ -4,7 +4,6 @@
 // whole window.
 #include <errno.h>
 
-#include "bytes.h"
 #include "core_internal.h"
 
 enum { LOCATE_WANT = 5, GO_AWAY_FRESH_MS = 60000, BACKOFF_SHIFT_MAX = 16 };
@@ -42,8 +41,8 @@ int route_init(struct client_core *c, const struct hawser_options *o, char *erro
         snprintf(error, error_len, "neither a dispatcher nor a room is given");
         return -EINVAL;
     }
-    int failed = add_endpoints(&c->dispatchers, o->dispatchers, o->dispatcher_count, error,
-                               error_len);
+    int failed =
+        add_endpoints(&c->dispatchers, o->dispatchers, o->dispatcher_count, error, error_len);
     if (failed == 0)
         failed = add_endpoints(&c->fixed, o->rooms, o->room_count, error, error_len);
     if (c->dispatchers.count > 0)
@@ -52,13 +51,6 @@ int route_init(struct client_core *c, const struct hawser_options *o, char *erro
 }
 
 // --- which
-
-static bool has_failed(const struct client_core *c, const struct endpoint *e) {
-    for (size_t i = 0; i < FAILED_MAX; i++)
-        if (c->failed[i].failed_until_ms > c->now_ms && endpoint_is(&c->failed[i], e))
-            return true;
-    return false;
-}
 
 static struct endpoint *first_untried(struct endpoint_list *list) {
     for (size_t i = 0; i < list->count; i++)

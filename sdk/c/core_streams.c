@@ -40,8 +40,8 @@ static int save_dirty(struct client_core *c) {
         const struct binding *b = &c->bindings[i];
         if (!b->dirty || !b->product)
             continue;
-        changes[count++] = (struct position_change){
-            .key = {b->product, b->user, c->device}, .record = b->record};
+        changes[count++] =
+            (struct position_change){.key = {b->product, b->user, c->device}, .record = b->record};
     }
     int error = count > 0 ? c->store->save(c->store, changes, count) : 0;
     for (size_t i = 0; i < BINDING_SLOTS && error == 0; i++)
