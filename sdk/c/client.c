@@ -32,10 +32,25 @@ struct hawser_client {
     struct hook failed; // a connect that failed at once is reported outside of pump
     char failed_reason[128];
     atomic_bool stop_wanted;
-    bool pumping;
+    bool busy; // inside a call into the core: its callbacks call us
 };
 
 static void pump(struct hawser_client *c);
+
+// Around every call into the core. A callback of it that calls back is not the outermost: what it
+// leads to is done once the core has finished.
+static bool enter(struct hawser_client *c) {
+    bool outermost = !c->busy;
+    c->busy = true;
+    return outermost;
+}
+
+static void finish(struct hawser_client *c, bool outermost) {
+    if (!outermost)
+        return;
+    c->busy = false;
+    pump(c);
+}
 
 static uint64_t now_ms(const struct hawser_client *c) {
     return loop_now_ms(c->loop);
@@ -48,21 +63,24 @@ static void connect_next_addr(struct hawser_client *c);
 static void on_connected(void *owner, struct stream *s) {
     struct hawser_client *c = owner;
     (void)s;
+    bool outermost = enter(c);
     core_connected(c->core, now_ms(c));
-    pump(c);
+    finish(c, outermost);
 }
 
 static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct hawser_client *c = owner;
     (void)s;
+    bool outermost = enter(c);
     size_t used = core_received(c->core, now_ms(c), data, len);
-    pump(c);
+    finish(c, outermost);
     return used;
 }
 
 static void report_lost(struct hawser_client *c, const char *reason) {
+    bool outermost = enter(c);
     core_lost(c->core, now_ms(c), reason);
-    pump(c);
+    finish(c, outermost);
 }
 
 static void on_failed(struct hook *h) {
@@ -100,14 +118,15 @@ static void on_leaving_closed(void *owner, struct stream *s, int error) {
         c->leaving = NULL;
 }
 
-static const struct stream_ops open_ops = {
-    .on_data = on_data, .on_closed = on_open_closed, .keep_max = CORE_KEEP_MAX};
 static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     (void)owner;
     (void)s;
     (void)data;
     return len;
 }
+
+static const struct stream_ops open_ops = {
+    .on_data = on_data, .on_closed = on_open_closed, .keep_max = CORE_KEEP_MAX};
 static const struct stream_ops leaving_ops = {.on_data = drop_data, .on_closed = on_leaving_closed};
 
 static void on_connecting_connected(void *owner, struct stream *s) {
@@ -165,8 +184,10 @@ static void leave(struct hawser_client *c) {
     if (!s)
         return;
     c->stream = NULL;
-    if (c->leaving)
+    if (c->leaving) {
+        stream_set_owner(c->leaving, &leaving_ops, NULL);
         stream_end(c->leaving, 0);
+    }
     c->leaving = s;
     stream_set_owner(s, &leaving_ops, c);
     stream_end_after_flush(s, BYE_LINGER_MS);
@@ -176,8 +197,9 @@ static void leave(struct hawser_client *c) {
 
 static void on_wakeup(struct timer *t) {
     struct hawser_client *c = container_of(t, struct hawser_client, wakeup);
+    bool outermost = enter(c);
     core_tick(c->core, now_ms(c));
-    pump(c);
+    finish(c, outermost);
 }
 
 static void arm_wakeup(struct hawser_client *c) {
@@ -203,9 +225,6 @@ static void send_output(struct hawser_client *c) {
 }
 
 static void pump(struct hawser_client *c) {
-    if (c->pumping)
-        return;
-    c->pumping = true;
     struct host_port to;
     send_output(c);
     if (core_take_close(c->core))
@@ -213,7 +232,6 @@ static void pump(struct hawser_client *c) {
     if (core_take_connect(c->core, &to))
         begin_connect(c, &to);
     arm_wakeup(c);
-    c->pumping = false;
 }
 
 // --- life
@@ -286,34 +304,38 @@ void hawser_free(struct hawser_client *c) {
 
 int hawser_bind(struct hawser_client *c, const char *token, const char *const *tags,
                 size_t tag_count) {
+    bool outermost = enter(c);
     int id = core_bind(c->core, now_ms(c), token, tags, tag_count);
-    pump(c);
+    finish(c, outermost);
     return id;
 }
 
 int hawser_renew(struct hawser_client *c, int binding, const char *token) {
+    bool outermost = enter(c);
     int error = core_renew(c->core, now_ms(c), binding, token);
-    pump(c);
+    finish(c, outermost);
     return error;
 }
 
 int hawser_unbind(struct hawser_client *c, int binding) {
+    bool outermost = enter(c);
     int error = core_unbind(c->core, now_ms(c), binding);
-    pump(c);
+    finish(c, outermost);
     return error;
 }
 
 void hawser_set_network(struct hawser_client *c, enum hawser_network network) {
+    bool outermost = enter(c);
     core_set_network(c->core, now_ms(c), network);
-    pump(c);
+    finish(c, outermost);
 }
 
 int hawser_upstream(struct hawser_client *c, int binding, const char *type,
                     const uint8_t id[HAWSER_UPSTREAM_ID_BYTES], const void *payload,
                     size_t payload_len, bool with_reply) {
-    int error =
-        core_upstream(c->core, now_ms(c), binding, type, id, payload, payload_len, with_reply);
-    pump(c);
+    int error = bool outermost = enter(c);
+    core_upstream(c->core, now_ms(c), binding, type, id, payload, payload_len, with_reply);
+    finish(c, outermost);
     return error;
 }
 
@@ -325,13 +347,15 @@ void hawser_stop(struct hawser_client *c) {
         os_wake(c->own_os);
         return;
     }
+    bool outermost = enter(c);
     core_stop(c->core, now_ms(c));
-    pump(c);
+    finish(c, outermost);
 }
 
 void hawser_start(struct hawser_client *c) {
+    bool outermost = enter(c);
     core_start(c->core, now_ms(c));
-    pump(c);
+    finish(c, outermost);
 }
 
 const struct hawser_status *hawser_status(const struct hawser_client *c) {
@@ -347,8 +371,9 @@ bool hawser_client_is_done(const struct hawser_client *c) {
 static void take_stop(struct hawser_client *c) {
     if (!atomic_exchange(&c->stop_wanted, false))
         return;
+    bool outermost = enter(c);
     core_stop(c->core, now_ms(c));
-    pump(c);
+    finish(c, outermost);
 }
 
 bool hawser_step(struct hawser_client *c, int timeout_ms) {

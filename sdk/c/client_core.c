@@ -475,13 +475,18 @@ void core_set_network(struct client_core *c, uint64_t now_ms, enum hawser_networ
     core_leave(c);
 }
 
+static void stop(struct client_core *c) {
+    c->stop_wanted = false;
+    if (c->phase == PHASE_STOPPED)
+        return;
+    say_bye(c);
+    streams_flush(c);
+    core_stopped(c, 0, "stopped", 0);
+}
+
 void core_stop(struct client_core *c, uint64_t now_ms) {
     core_enter(c, now_ms);
-    if (c->phase != PHASE_STOPPED) {
-        say_bye(c);
-        core_stopped(c, 0, "stopped", 0);
-        streams_flush(c);
-    }
+    c->stop_wanted = true;
     core_leave(c);
 }
 
@@ -490,6 +495,7 @@ void core_start(struct client_core *c, uint64_t now_ms) {
     if (c->phase == PHASE_STOPPED) {
         c->attempts = c->protocol_errors = c->token_refusals = 0;
         core_set_phase(c, PHASE_IDLE);
+        core_report(c, HAWSER_OFFLINE, 0, "", 0);
     }
     core_leave(c);
 }
@@ -508,6 +514,8 @@ void core_leave(struct client_core *c) {
         c->depth--;
         return;
     }
+    if (c->stop_wanted)
+        stop(c);
     binding_reclaim(c);
     if (c->phase == PHASE_IDLE && login_has_work(c))
         route_go(c);

@@ -4,9 +4,8 @@
 // send, "close", "connect", and the time of the next wake-up.
 //
 // Calls take now_ms of one monotonic clock. Callbacks of hawser.h run inside them, and may call
-// core_bind, core_renew, core_unbind, core_set_network, core_upstream and core_start again; all
-// else only from outside. Memory is fixed per binding (16 KiB, most of it the recent ids) plus the
-// output of one call.
+// all calls under "what the user wants" again; all else only from outside. Memory is fixed per
+// binding (16 KiB, most of it the recent ids) plus the output of one call.
 #ifndef HAWSER_CLIENT_CORE_H
 #define HAWSER_CLIENT_CORE_H
 

@@ -145,6 +145,7 @@ struct client_core {
     uint32_t attempts;        // that failed in a row
     uint32_t protocol_errors; // Close 43xx in a row
     uint32_t token_refusals;  // Close 4005 in a row
+    bool stop_wanted;         // by core_stop, perhaps from within a callback
     bool stay;                // go back to peer first: it may have kept the session
 
     uint8_t resume[RESUME_MAX];
