@@ -32,6 +32,9 @@ struct arguments {
 struct sub {
     const struct arguments *arguments;
     uint64_t seen;
+    size_t bindings; // that have not ended
+    uint32_t code;   // why the last one did
+    char reason[HAWSER_ERROR_BYTES];
     bool enough, output_broken;
 };
 
@@ -333,6 +336,11 @@ static void on_binding(void *arg, const struct hawser_binding_event *e) {
     if (e->reason[0])
         json_object_set_new(o, "reason", json_string(e->reason));
     event(s, e->bound ? "bound" : "unbound", o);
+    if (e->bound || --s->bindings > 0)
+        return;
+    s->code = e->code;
+    snprintf(s->reason, sizeof(s->reason), "%s", e->reason);
+    hawser_stop(client);
 }
 
 static void on_notice(void *arg, const char *text) {
@@ -357,9 +365,11 @@ static void catch_signals(void) {
     sigaction(SIGPIPE, &ignore, NULL); // a closed stdout is seen when writing
 }
 
-static int bind_all(const struct arguments *a) {
+static int bind_all(const struct arguments *a, struct sub *s) {
     for (size_t i = 0; i < a->token_count; i++) {
         int id = hawser_bind(client, a->tokens[i], (const char *const *)a->tags, a->tag_count);
+        // Two tokens of one product and user are one binding.
+        s->bindings = (size_t)id > s->bindings && id > 0 ? (size_t)id : s->bindings;
         if (id > 0)
             continue;
         fprintf(stderr, "hawser-sub: a token or tags cannot be used: %s\n", strerror(-id));
@@ -370,13 +380,13 @@ static int bind_all(const struct arguments *a) {
 
 static int run(const struct arguments *a, struct sub *s) {
     catch_signals();
-    int failed = bind_all(a);
+    int failed = bind_all(a, s);
     if (failed != 0)
         return failed;
     uint32_t code = hawser_run(client);
-    if (code != 0) {
-        fprintf(stderr, "hawser-sub: stopped by the cluster: %" PRIu32 " %s\n", code,
-                hawser_status(client)->reason);
+    if (code != 0 || s->code != 0) {
+        fprintf(stderr, "hawser-sub: stopped by the cluster: %" PRIu32 " %s\n",
+                code != 0 ? code : s->code, code != 0 ? hawser_status(client)->reason : s->reason);
         return EXIT_STOPPED;
     }
     if (s->output_broken)

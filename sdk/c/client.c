@@ -333,8 +333,9 @@ void hawser_set_network(struct hawser_client *c, enum hawser_network network) {
 int hawser_upstream(struct hawser_client *c, int binding, const char *type,
                     const uint8_t id[HAWSER_UPSTREAM_ID_BYTES], const void *payload,
                     size_t payload_len, bool with_reply) {
-    int error = bool outermost = enter(c);
-    core_upstream(c->core, now_ms(c), binding, type, id, payload, payload_len, with_reply);
+    bool outermost = enter(c);
+    int error =
+        core_upstream(c->core, now_ms(c), binding, type, id, payload, payload_len, with_reply);
     finish(c, outermost);
     return error;
 }

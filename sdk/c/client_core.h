@@ -3,9 +3,9 @@
 // gives it the time, bytes and events, and takes from it, after every call, in this order: bytes to
 // send, "close", "connect", and the time of the next wake-up.
 //
-// Calls take now_ms of one monotonic clock. Callbacks of hawser.h run inside them, and may call
-// all calls under "what the user wants" again; all else only from outside. Memory is fixed per
-// binding (16 KiB, most of it the recent ids) plus the output of one call.
+// Calls take now_ms of one monotonic clock. Callbacks of hawser.h run inside them, and may make the
+// calls under "what the user wants"; all others come only from outside. Memory is fixed per binding
+// (9 KiB, most of it the recent ids) plus the output of one call.
 #ifndef HAWSER_CLIENT_CORE_H
 #define HAWSER_CLIENT_CORE_H
 
