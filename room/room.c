@@ -81,6 +81,12 @@ static void on_index_lost(void *self) {
     upkeep_confirm_all(self);
 }
 
+static void on_member(void *self, const Hawser__Internal__Member *m) {
+    struct room *r = self;
+    if (r->cluster && strcmp(m->role, "saver") == 0)
+        (void)cluster_peer(r->cluster, m->incarnation); // open before the first login needs it
+}
+
 static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
     if (strcmp(m->role, "center") == 0 && !clean)
         upkeep_heads_all(self);
@@ -107,6 +113,7 @@ static int join(struct room *r, const struct host_port *clients, struct buf *ret
                              .advertise = config_text(r->env->config, "room.rpc_advertise"),
                              .events = {.on_lease = on_lease,
                                         .on_index_lost = on_index_lost,
+                                        .on_member = on_member,
                                         .on_member_gone = on_member_gone,
                                         .on_product = on_product},
                              .self = r,
