@@ -1,5 +1,5 @@
-// The whole client over real sockets: the public functions against a tiny room in a loop of its own
-// thread's making. Log in, receive, acknowledge, lose the connection, come back, say good-bye.
+// The whole client over real sockets: the public functions against a tiny room with a loop of the
+// test's. Log in, receive, acknowledge, lose the connection, come back, say good-bye.
 #include "suite.h"
 
 #include <errno.h>
