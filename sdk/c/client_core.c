@@ -465,10 +465,10 @@ void core_set_network(struct client_core *c, uint64_t now_ms, enum hawser_networ
         core_put(c, FRAME_PING, &ping);
         if (c->pong_by_ms == NEVER)
             c->pong_by_ms = c->now_ms + PONG_MS;
-    } else if (c->phase == PHASE_WAITING && c->attempts > 0 && c->status.code == 0) {
-        c->attempts = 1; // another network: what failed on the old one says little
-        uint64_t window = route_backoff_window(c, 1);
-        uint64_t at = c->now_ms + rng_below(c->rng, window + 1);
+    } else if (c->phase == PHASE_WAITING) {
+        // What failed on the old network says little of this one.
+        uint64_t from = c->wait_least_ms > c->now_ms ? c->wait_least_ms : c->now_ms;
+        uint64_t at = from + rng_below(c->rng, route_backoff_window(c, 1) + 1);
         if (at < c->wait_until_ms)
             c->wait_until_ms = at;
     }

@@ -140,7 +140,7 @@ struct client_core {
     struct endpoint_list dispatchers, fixed, rooms; // rooms: the last Located or GoAway
     struct endpoint failed[FAILED_MAX];
     size_t dispatcher_next, dispatcher_failures;
-    uint64_t wait_until_ms;
+    uint64_t wait_until_ms, wait_least_ms; // the second is what others asked for
     uint32_t backoff_base_ms, backoff_cap_ms;
     uint32_t attempts;        // that failed in a row
     uint32_t protocol_errors; // Close 43xx in a row

@@ -490,7 +490,7 @@ static void bound_unwanted(struct client_core *c, const Hawser__V1__Bound *m) {
 void login_on_bound(struct client_core *c, const Hawser__V1__Bound *m) {
     // An error with a number is the end of a binding that stood; every other is an answer.
     struct binding *b = m->error != 0 && m->product != 0 ? binding_by_number(c, m->product) : NULL;
-    if (!b)
+    if (!b || !names_match(b, m))
         b = find_asked(c, m);
     if (!b)
         bound_unwanted(c, m);

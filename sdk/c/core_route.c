@@ -124,6 +124,7 @@ uint64_t route_backoff_window(const struct client_core *c, uint32_t attempts) {
 void route_wait(struct client_core *c, uint64_t least_ms, uint64_t window_ms) {
     uint64_t wait = least_ms + rng_below(c->rng, window_ms + 1);
     c->wait_until_ms = c->now_ms + wait;
+    c->wait_least_ms = c->now_ms + least_ms;
     core_set_phase(c, PHASE_WAITING);
 }
 
