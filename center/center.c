@@ -55,8 +55,9 @@ static void fill(void *self, Hawser__Internal__Member *m) {
 
 static void stop(void *self) {
     struct center *c = self;
-    loop_disarm(c->loop, &c->clock);
+    c->is_stopping = true;
     part_free(c->part); // its calls are cancelled, and answered
+    sends_end(c);
     loop_disarm(c->loop, &c->clock);
     request_gone_all(c);
     http_server_free(c->http);

@@ -161,27 +161,28 @@ static void count_all(struct room *r) {
     metrics_counter(m, "slow_total", "connections ended because they do not read", &r->count.slow);
 }
 
+// Sessions that wait for the register's answer do not get it any more.
+static void end_connections(struct room *r) {
+    for (uint32_t i = 0; i < r->conns.high_water; i++) {
+        struct conn *c = slab_at(&r->conns, i);
+        if (!c)
+            continue;
+        conn_end(c);
+        if (!slab_at(&r->conns, i))
+            continue;
+        while (c->sessions)
+            session_free(c->sessions);
+        conn_end(c);
+    }
+}
+
 static void stop(void *self) {
     struct room *r = self;
     struct room_product *p, *next;
     listener_free(r->listener);
     r->is_draining = true;
-    for (uint32_t i = 0; i < r->conns.high_water; i++) {
-        struct conn *c = slab_at(&r->conns, i);
-        if (c)
-            conn_end(c);
-    }
+    end_connections(r);
     part_free(r->part);
-    for (uint32_t i = 0; i < r->sessions.high_water; i++) { // those that waited for the register
-        struct session *s = slab_at(&r->sessions, i);
-        struct conn *c = s ? s->conn : NULL;
-        if (!c)
-            continue;
-        r->cluster = NULL;
-        session_free(s);
-        if (!c->sessions)
-            conn_end(c);
-    }
     HASH_ITER(hh, r->products, p, next)
     product_free_here(p);
     acks_deinit(r);

@@ -41,5 +41,7 @@ struct saver_store {
 
 struct loop;
 struct saver_store *saver_store_memory(struct loop *l);
+// For the simulation: from now on it is another run, as after a fail-over.
+void saver_store_memory_next_run(struct saver_store *s);
 
 #endif

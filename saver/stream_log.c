@@ -23,6 +23,13 @@ void log_stream_deinit(struct log_stream *l) {
     free(l->ranges);
 }
 
+void log_run(struct log_stream *l, uint64_t run, uint64_t now_ms) {
+    uint64_t least = (now_ms / 1000) << 20;
+    if (l->run != run && l->run != 0 && l->head < least)
+        l->head = least;
+    l->run = run;
+}
+
 struct log_entry *log_append(struct log_stream *l, const Hawser__Internal__StoredMessage *m,
                              uint64_t expires_ms) {
     struct log_entry *e = hw_calloc(1, sizeof(*e));
