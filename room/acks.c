@@ -144,7 +144,7 @@ static void on_late(void *arg, int error, const uint8_t *body, size_t len) {
     struct room *r = a->room;
     (void)body;
     (void)len;
-    if (error == 0 || error == -HW_ECANCELLED || ++a->tries == LATE_TRIES) {
+    if (error == 0 || r->is_stopping || ++a->tries == LATE_TRIES) {
         late_free(a); // given up: the client brings its positions, or gets repeats
         return;
     }

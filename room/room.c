@@ -180,7 +180,7 @@ static void stop(void *self) {
     struct room *r = self;
     struct room_product *p, *next;
     listener_free(r->listener);
-    r->is_draining = true;
+    r->is_draining = r->is_stopping = true;
     end_connections(r);
     part_free(r->part);
     HASH_ITER(hh, r->products, p, next)

@@ -229,7 +229,7 @@ struct room {
     uint32_t fast_confirm_left, fast_heads_left; // slots still to be visited in a hurry
     uint64_t fast_heads_ms;
     uint32_t round, round_required; // rows confirmed before the latter may be void: nothing is sent
-    bool lease_held, is_draining, fast_heads_wanted;
+    bool lease_held, is_draining, is_stopping, fast_heads_wanted;
     Hawser__Internal__MemberEndpoint endpoints[8], *endpoint_list[8];
     char endpoint_hosts[8][264];
     char endpoint_idcs[8][64];

@@ -103,7 +103,6 @@ static void append_broadcast(struct memory_store *m, const Hawser__Internal__App
                              Hawser__Internal__AppendReply *reply) {
     struct product_logs *p = product_logs_get(m, a->product);
     struct broadcast *b = &p->stream[a->stream];
-    log_run(&b->log, m->run, saver_memory_now_ms(m));
     log_append(&b->log, a->message, reply->expires_ms);
     while (b->log.count > BROADCAST_MESSAGES_MAX || b->log.bytes > BROADCAST_BYTES_MAX)
         log_remove(&b->log, b->log.first, HAWSER__V1__GAP_REASON__GAP_OVERFLOWED);
@@ -116,7 +115,6 @@ static void append_broadcast(struct memory_store *m, const Hawser__Internal__App
 
 static void append_inbox(struct inbox *b, const Hawser__Internal__AppendRequest *a,
                          Hawser__Internal__AppendReply *reply) {
-    log_run(&b->log, b->store->run, saver_memory_now_ms(b->store));
     log_append(&b->log, a->message, reply->expires_ms);
     b->product->accepted++;
     b->product->pending++;

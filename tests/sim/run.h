@@ -112,6 +112,10 @@ void workload_start(struct run *r);
 bool workload_is_over(struct run *r);
 bool everything_arrived(struct run *r, bool say);
 
+// inspect.c
+void inspect_client(struct run *r, const char *device); // into the trace
+void inspect_rooms(struct run *r);
+
 // faults.c
 void faults_start(struct run *r);
 

@@ -118,8 +118,10 @@ static void scenario(struct run *r) {
         for (int i = 0; i < CLIENTS; i++)
             for (int k = 0; k < r->clients[i].binding_count; k++)
                 if (!r->clients[i].sdk ||
-                    !r->clients[i].is_synced[r->clients[i].bindings[k].product])
+                    !r->clients[i].is_synced[r->clients[i].bindings[k].product]) {
                     violation(r, "client%d is not synced at the end", i);
+                    inspect_client(r, r->clients[i].device);
+                }
         if (!daemons_are_ready(r))
             violation(r, "a daemon is not ready at the end");
         if (!workload_is_over(r))
@@ -127,6 +129,7 @@ static void scenario(struct run *r) {
     }
     wait_for(r, QUIET_US, acks_are_in);
     check_sums(r);
+    inspect_rooms(r);
     if (r->delivered < (uint64_t)r->wanted_messages)
         violation(r, "an idle run: %llu deliveries", (unsigned long long)r->delivered);
 }
