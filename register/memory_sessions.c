@@ -119,6 +119,10 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
     uint64_t now = register_memory_now_ms(m);
     struct row *r = row_get(user_get(m, l->product, l->user), l->device, now);
     hawser__internal__login_reply__init(reply);
+    if (l->not_after_ms != 0 && now > l->not_after_ms) {
+        reply->refused = 4101;
+        return &reply->base;
+    }
     bool replaces = row_is_live(m, r);
     if (replaces && !takeover_allowed(r, now)) {
         reply->refused = 4103;
@@ -164,7 +168,8 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
         reply->generation = r->generation;
         return &reply->base;
     }
-    bool held = r->online && r->generation == c->generation && r->incarnation == c->incarnation;
+    // Offline under the same generation: its room dropped it, and this question was held up.
+    bool held = r->generation == c->generation && r->incarnation == c->incarnation;
     r->last_seen_ms = now;
     reply->generation = c->generation;
     if (held)

@@ -89,6 +89,7 @@ static void attach(struct session *s) {
 static const char *refusal_text(uint32_t code) {
     return code == 4103   ? "too many logins of this device"
            : code == 4003 ? "kicked"
+           : code == 4101 ? "the register was reached too late"
                           : "refused by the register";
 }
 
@@ -154,6 +155,9 @@ static void enter_register(struct session *s) {
     request.incarnation = r->env->incarnation;
     request.slot = s->slot;
     request.address = address;
+    request.not_after_ms = cluster_store_ms(r->cluster);
+    if (request.not_after_ms) // when it is over, we have given up and the client may log in again
+        request.not_after_ms += CALL_MS;
     s->state = SESSION_REGISTERING;
     s->since_ms = loop_wall_ms(r->loop);
     session_call(s, cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN,
