@@ -101,11 +101,11 @@ static void took_nothing(void *arg, int error, const ProtobufCMessage *reply) {
     (void)reply;
 }
 
+// A log that is read for the first time is made then: a replay must meet it in the same order.
 static bool changes(int method) {
-    return method == HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND ||
-           method == HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH ||
-           method == HAWSER__INTERNAL__SAVER_METHOD__SAVER_ACK ||
-           method == HAWSER__INTERNAL__SAVER_METHOD__SAVER_SUMS;
+    return method != HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS &&
+           method != HAWSER__INTERNAL__SAVER_METHOD__SAVER_USER &&
+           method != HAWSER__INTERNAL__SAVER_METHOD__SAVER_CLOCK;
 }
 
 static void journal_add(struct stores *s, const struct proxy_call *c) {

@@ -136,6 +136,7 @@ static void drop_deferred(struct os *os) {
 
 int node_halt(struct world *w, int node, bool kill) {
     struct node *n = &w->nodes[node];
+    drop_deferred(&n->os);
     loop_step(n->loop, 0); // what was ended is finished
     net_close_all(&n->os, kill);
     drop_deferred(&n->os);
