@@ -152,8 +152,10 @@ static void take_heads(struct room_product *p, const Hawser__Internal__ProductHe
     if (reply->news->epoch != p->epoch) {
         bool had_one = p->epoch != 0;
         news_epoch_set(p, reply->news->epoch, reply->news->head);
-        if (had_one)
+        if (had_one) { // the store lost its logs: the inboxes too
             news_walk(p);
+            upkeep_heads_all(p->room);
+        }
     } else if (reply->news->head > p->heard) {
         p->heard = reply->news->head;
         hole_wait(p);

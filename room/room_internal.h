@@ -114,7 +114,7 @@ struct session {
     uint32_t error;           // Close code of a login that failed
     uint8_t state, have_count;
     bool is_loading, is_synced, has_news_target, is_dirty, ack_in_flight, waits_for_block,
-        reset_inbox, reset_news, has_failed, is_resumed, in_retry;
+        reset_inbox, reset_news, has_failed, is_resumed, in_retry, attach_again;
 };
 
 enum conn_state { CONN_PREFACE, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
@@ -343,8 +343,9 @@ void news_log_free(struct room_product *p);
 
 // acks.c
 void ack_received(struct conn *c, const Hawser__V1__Ack *ack);
-void acks_note(struct session *s);      // saves what is not saved yet
-void acks_save_last(struct session *s); // positions of a session that is ending or lingering
+void acks_attach_again(struct session *s); // the store does not know this device any more
+void acks_note(struct session *s);         // saves what is not saved yet
+void acks_save_last(struct session *s);    // positions of a session that is ending or lingering
 void acks_deinit(struct room *r);
 
 // upkeep.c

@@ -122,7 +122,7 @@ static void lose(struct run *r) {
     if (r->store_lost || !world_chance(&r->world, 300))
         return;
     r->store_lost = true;
-    r->lost_us = r->world.now_us + 5000000; // what was answered around it may be gone as well
+    r->lost_us = r->world.now_us + 15000000; // until the rooms have told it of every device again
     r->lost_since_us = r->world.now_us;
     if (world_chance(&r->world, 300))
         stores_empty_logs(r->stores);

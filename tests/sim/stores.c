@@ -279,6 +279,7 @@ void stores_lose_tail(struct stores *s, uint64_t since_us) {
     s->journal_end = at;
     s->world->now_us = now_us;
     loop_step(s->loop, 0);
+    rng_init(loop_rng(s->loop), rng_u64(&s->world->rng)); // what is made anew is another log
     s->logs_run++;
     for (uint64_t i = 0; i < s->logs_run; i++)
         saver_store_memory_next_run(s->logs);
