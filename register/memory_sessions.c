@@ -163,7 +163,7 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     uint64_t now = register_memory_now_ms(m);
     struct row *r = row_get(user_get(m, c->product, c->user), c->device, now);
     hawser__internal__confirm_reply__init(reply);
-    if (r->generation > c->generation) {
+    if (r->generation > c->generation && row_is_live(m, r)) {
         reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED;
         reply->generation = r->generation;
         return &reply->base;
@@ -174,11 +174,13 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     reply->generation = c->generation;
     if (held)
         return &reply->base;
+    if (r->generation >= c->generation)
+        reply->generation = r->generation + 1;
     set_text(&r->room, c->room);
     set_text(&r->address, c->address);
     r->incarnation = c->incarnation;
     r->slot = c->slot;
-    r->generation = c->generation;
+    r->generation = reply->generation;
     r->since_ms = c->since_ms;
     r->online = true;
     reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;

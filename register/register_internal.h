@@ -6,7 +6,6 @@
 #include "register.h"
 
 struct watcher;
-struct notice;
 
 struct registry {
     struct daemon_env *env;
@@ -18,17 +17,12 @@ struct registry {
     struct timer poll;
     Hawser__Internal__WatchRequest seen; // versions that were last seen changed
     bool polling, poll_again;
-    struct notice *notices; // notices.c
     struct {
         uint64_t logins, takeovers, refused, finds, store_errors, watches;
     } count;
 };
 
 extern const struct rpc_method register_methods[];
-
-// Tells the room of a replaced session that it is over.
-void notice_send(struct registry *r, const Hawser__Internal__LoginReply *login);
-void notices_free(struct registry *r); // after the part is gone, whose calls were cancelled
 
 void watchers_add(struct registry *r, struct rpc_call *call, const uint8_t *body, size_t len);
 void watchers_poll(struct registry *r); // now: something changed

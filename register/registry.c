@@ -2,17 +2,10 @@
 #include "buf.h"
 #include "register_internal.h"
 
-static void on_member(void *self, const Hawser__Internal__Member *m) {
-    struct registry *r = self;
-    if (r->part && strcmp(m->role, "room") == 0)
-        (void)cluster_peer(part_cluster(r->part), m->incarnation); // open before a notice needs it
-}
-
 static void stop(void *self) {
     struct registry *r = self;
     if (r->part)
         part_free(r->part); // its server first: nobody asks any more
-    notices_free(r);
     r->store->ops->free(r->store);
     watchers_free(r);
     free(r);
@@ -42,7 +35,6 @@ int register_start_on(struct daemon_env *env, struct register_store *store, stru
                              .listen = config_text(env->config, "register.listen"),
                              .advertise = config_text(env->config, "register.advertise"),
                              .is_register = true,
-                             .events = {.on_member = on_member},
                              .self = r};
     int rc = part_new(&o, ret_error, &r->part);
     if (rc != 0) {

@@ -14,8 +14,7 @@ static void after_login(struct registry *r, const ProtobufCMessage *reply) {
     const Hawser__Internal__LoginReply *login = (const Hawser__Internal__LoginReply *)reply;
     r->count.logins++;
     r->count.refused += login->refused != 0;
-    if (login->replaced && login->generation != 0)
-        notice_send(r, login);
+    r->count.takeovers += login->replaced != NULL;
 }
 
 static void after_change(struct registry *r, const ProtobufCMessage *reply) {

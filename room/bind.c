@@ -93,9 +93,14 @@ static const char *refusal_text(uint32_t code) {
                           : "refused by the register";
 }
 
-static void end_replaced(struct room *r, const Hawser__Internal__SessionRow *row) {
-    if (!row || row->incarnation != r->env->incarnation)
+static void end_replaced(struct room *r, const Hawser__Internal__SessionRow *row,
+                         uint64_t by_generation) {
+    if (!row)
         return;
+    if (row->incarnation != r->env->incarnation) {
+        notice_send(r, row, by_generation);
+        return;
+    }
     struct session *old = session_by_row(r, row->slot, row->generation);
     if (old && old->state == SESSION_LIVE) {
         r->count.takeovers++;
@@ -132,7 +137,7 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         s->generation = reply->generation;
         s->confirmed_round = r->round;
         s->news_round = s->product->heads_round + 1;
-        end_replaced(r, reply->replaced);
+        end_replaced(r, reply->replaced, reply->generation);
         attach(s);
         news_heads_ask(s->product);
     }

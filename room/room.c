@@ -83,7 +83,7 @@ static void on_index_lost(void *self) {
 
 static void on_member(void *self, const Hawser__Internal__Member *m) {
     struct room *r = self;
-    if (r->cluster && strcmp(m->role, "saver") == 0)
+    if (r->cluster && (strcmp(m->role, "saver") == 0 || strcmp(m->role, "room") == 0))
         (void)cluster_peer(r->cluster, m->incarnation); // open before the first login needs it
 }
 
@@ -186,6 +186,7 @@ static void stop(void *self) {
     HASH_ITER(hh, r->products, p, next)
     product_free_here(p);
     acks_deinit(r);
+    notices_deinit(r);
     loop_disarm(r->loop, &r->tick);
     loop_disarm(r->loop, &r->retry);
     loop_disarm(r->loop, &r->drain_timer);

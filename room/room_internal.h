@@ -8,6 +8,7 @@
 //   news.c     the arena of a product's latest broadcasts and the walk over its sessions
 //   news_log.c heads of the product's logs, holes, and blocks before the arena
 //   acks.c     what clients have handled, on its way to the saver
+//   notices.c  what is told to rooms whose sessions were replaced by ones here
 //   upkeep.c   the passes over all sessions: confirm, heads; the lease
 //   service.c  what other daemons call
 //   room.c     life: start, announce, drain, stop
@@ -197,6 +198,7 @@ struct room_product {
 };
 
 struct late_ack;
+struct notice;
 
 struct room {
     struct daemon_env *env;
@@ -222,6 +224,7 @@ struct room {
     struct late_ack *late_acks;
     struct timer late_timer;
     size_t late_count;
+    struct notice *notices;
     // passes
     struct timer tick;
     struct timer drain_timer;
@@ -347,6 +350,12 @@ void acks_attach_again(struct session *s); // the store does not know this devic
 void acks_note(struct session *s);         // saves what is not saved yet
 void acks_save_last(struct session *s);    // positions of a session that is ending or lingering
 void acks_deinit(struct room *r);
+
+// notices.c
+// Tells the other room; by_generation: the session that is here now.
+void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
+                 uint64_t by_generation);
+void notices_deinit(struct room *r); // after the part is gone
 
 // upkeep.c
 void upkeep_tick(struct timer *t);

@@ -52,6 +52,11 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
             s->confirmed_round = r->round;
         if (was_void || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN)
             ask_head(s);
+        if (reply->generation >
+            s->generation) { // the saver must know the new one before acks count
+            s->generation = reply->generation;
+            acks_attach_again(s);
+        }
         session_try(s);
     }
     if (reply)
