@@ -163,8 +163,16 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     uint64_t now = register_memory_now_ms(m);
     struct row *r = row_get(user_get(m, c->product, c->user), c->device, now);
     hawser__internal__confirm_reply__init(reply);
-    if (r->generation > c->generation && row_is_live(m, r)) {
-        reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED;
+    bool is_own = r->incarnation == c->incarnation && r->slot == c->slot;
+    if (r->generation > c->generation && r->online && !is_own &&
+        !register_memory_is_gone_for_good(m, r->incarnation)) {
+        reply->outcome = row_is_live(m, r) ? HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED
+                                           : HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
+        reply->generation = r->generation;
+        return &reply->base;
+    }
+    if (r->generation > c->generation && r->online && is_own) { // its answer was lost
+        reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
         reply->generation = r->generation;
         return &reply->base;
     }

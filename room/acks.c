@@ -19,7 +19,7 @@ static void on_acked(struct room *r, struct session *s, int error, const uint8_t
         hawser__internal__ack_reply__free_unpacked(reply, NULL);
     if (stale) {
         r->count.takeovers++;
-        conn_session_over(s->conn, s, 4001, "replaced by a newer login");
+        conn_session_over(s->conn, s, 4001, "the store knows a newer login");
     } else if (error != 0) {
         session_retry_later(s);
     } else if (unknown) {
@@ -67,7 +67,7 @@ static void on_attached_again(struct room *r, struct session *s, int error, cons
         session_retry_later(s);
     } else if (stale) {
         r->count.takeovers++;
-        conn_session_over(s->conn, s, 4001, "replaced by a newer login");
+        conn_session_over(s->conn, s, 4001, "the store knows a newer login");
     } else {
         s->attach_again = false;
         s->inbox_saved = s->inbox_saving;

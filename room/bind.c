@@ -50,7 +50,7 @@ static void on_attached(struct room *r, struct session *s, int error, const uint
     } else if (!reply) {
         fail_and_tell(s, 4101, "the store cannot be asked", BUSY_RETRY_MS);
     } else if (reply->stale) {
-        fail_and_tell(s, 4001, "replaced by a newer login", 0);
+        fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
     } else {
         take_positions(s, reply);
         s->state = SESSION_ATTACHED;
@@ -122,6 +122,8 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
                           size_t len) {
     Hawser__Internal__LoginReply *reply =
         error == 0 ? hawser__internal__login_reply__unpack(NULL, len, body) : NULL;
+    if (!reply)
+        orphan_expect(s);
     if (s->state == SESSION_LEAVING) {
         leave(s, reply ? reply->generation : 0);
     } else if (!reply) {
@@ -132,7 +134,7 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         fail_and_tell(s, reply->refused, refusal_text(reply->refused), reply->retry_after_ms);
     } else if (reply->generation == s->replaced_generation) {
         s->state = SESSION_ASKING; // its row is another's already
-        fail_and_tell(s, 4001, "replaced by a newer login", 0);
+        fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
     } else {
         s->generation = reply->generation;
         s->confirmed_round = r->round;

@@ -187,6 +187,7 @@ static void stop(void *self) {
     product_free_here(p);
     acks_deinit(r);
     notices_deinit(r);
+    orphans_deinit(r);
     loop_disarm(r->loop, &r->tick);
     loop_disarm(r->loop, &r->retry);
     loop_disarm(r->loop, &r->drain_timer);

@@ -9,6 +9,7 @@
 //   news_log.c heads of the product's logs, holes, and blocks before the arena
 //   acks.c     what clients have handled, on its way to the saver
 //   notices.c  what is told to rooms whose sessions were replaced by ones here
+//   orphans.c  rows that unanswered logins left behind
 //   upkeep.c   the passes over all sessions: confirm, heads; the lease
 //   service.c  what other daemons call
 //   room.c     life: start, announce, drain, stop
@@ -99,9 +100,11 @@ struct session {
     char *tags;  // owned: tags with a NUL after each, a second one at the end; NULL = none
     char *token; // owned: until the token is checked
     struct cursor inbox, news;
-    uint64_t bulk_epoch, bulk_seq;      // nothing is delivered yet: the start is kept
-    uint64_t generation;                // of the register; 0 before
-    uint64_t replaced_generation;       // a notice that came before the register's answer names it
+    uint64_t bulk_epoch, bulk_seq; // nothing is delivered yet: the start is kept
+    uint64_t generation;           // of the register; 0 before
+    uint64_t replaced_generation;  // a notice that came before the register's answer names it
+    uint64_t superseded_ms;
+    uint64_t superseded_by;             // a confirmation said so once
     uint64_t since_ms, expires_ms;      // Unix ms
     uint64_t inbox_saving, inbox_saved; // at the saver: asked to save, saved
     uint64_t news_saved;
@@ -199,6 +202,7 @@ struct room_product {
 
 struct late_ack;
 struct notice;
+struct orphan;
 
 struct room {
     struct daemon_env *env;
@@ -225,6 +229,7 @@ struct room {
     struct timer late_timer;
     size_t late_count;
     struct notice *notices;
+    struct orphan *orphans;
     // passes
     struct timer tick;
     struct timer drain_timer;
@@ -232,7 +237,7 @@ struct room {
     uint32_t fast_confirm_left, fast_heads_left; // slots still to be visited in a hurry
     uint64_t fast_heads_ms;
     uint32_t round, round_required; // rows confirmed before the latter may be void: nothing is sent
-    bool lease_held, is_draining, is_stopping, fast_heads_wanted;
+    bool lease_held, confirm_again, is_draining, is_stopping, fast_heads_wanted;
     Hawser__Internal__MemberEndpoint endpoints[8], *endpoint_list[8];
     char endpoint_hosts[8][264];
     char endpoint_idcs[8][64];
@@ -356,6 +361,11 @@ void acks_deinit(struct room *r);
 void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
                  uint64_t by_generation);
 void notices_deinit(struct room *r); // after the part is gone
+
+// orphans.c
+void orphan_expect(
+    const struct session *s);        // its login step may be done later than its answer counts
+void orphans_deinit(struct room *r); // after the part is gone
 
 // upkeep.c
 void upkeep_tick(struct timer *t);

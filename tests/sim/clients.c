@@ -133,8 +133,11 @@ static void on_state(void *arg, const struct hawser_status *status) {
         memset(c->is_synced, 0, sizeof(c->is_synced));
     world_note(&c->run->world, node_name(c), "is %s (%u %s)", hawser_state_name(status->state),
                status->code, status->reason);
-    if (status->state == HAWSER_STOPPED && status->code != 0 && status->code != HAWSER_REPLACED)
+    if (status->state == HAWSER_STOPPED && status->code != 0) // nobody else has this device
+    {
         violation(c->run, "%s was stopped by %u: %s", node_name(c), status->code, status->reason);
+        inspect_client(c->run, c->device);
+    }
 }
 
 static void on_notice(void *arg, const char *text) {

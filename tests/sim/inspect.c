@@ -32,7 +32,28 @@ static void describe(struct run *r, const struct daemon_slot *d, const struct se
         s->conn->stream ? stream_held(s->conn->stream) : 0, s->is_synced);
 }
 
+static void describe_rows(struct run *r, const char *device) {
+    Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
+    char user[16] = "";
+    for (int i = 0; i < CLIENTS; i++)
+        if (strcmp(r->clients[i].device, device) == 0)
+            snprintf(user, sizeof(user), "user%d", r->clients[i].user);
+    find.user = user;
+    for (find.product = 1; find.product <= PRODUCTS; find.product++) {
+        Hawser__Internal__FindReply *rows = (Hawser__Internal__FindReply *)stores_ask_register(
+            r->stores, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
+        for (size_t i = 0; i < rows->n_row; i++)
+            world_note(&r->world, "register",
+                       "row of product %u, %s: %s slot %u generation %llu %s", find.product,
+                       rows->row[i]->device, rows->row[i]->room, rows->row[i]->slot,
+                       (unsigned long long)rows->row[i]->generation,
+                       rows->row[i]->online ? "online" : "offline");
+        hawser__internal__find_reply__free_unpacked(rows, NULL);
+    }
+}
+
 void inspect_client(struct run *r, const char *device) {
+    describe_rows(r, device);
     for (int i = 0; i < DAEMONS; i++) {
         const struct daemon_slot *d = &r->daemons[i];
         uint32_t at = 0;

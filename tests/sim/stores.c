@@ -117,6 +117,32 @@ static void journal_add(struct stores *s, const struct proxy_call *c) {
     s->journal_end = &j->next;
 }
 
+// The steps that decide who holds a session, in the trace.
+static void note_step(const struct proxy_call *c) {
+    struct world *w = c->stores->world;
+    const char *who = w->nodes[c->node].name;
+    if (c->is_logs || !c->reply)
+        return;
+    if (c->method == HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN) {
+        const Hawser__Internal__LoginRequest *q = (Hawser__Internal__LoginRequest *)c->request;
+        const Hawser__Internal__LoginReply *a = (Hawser__Internal__LoginReply *)c->reply;
+        world_note(w, who, "login of %s at %s slot %u: generation %llu refused %u", q->device,
+                   q->room, q->slot, (unsigned long long)a->generation, a->refused);
+    } else if (c->method == HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM) {
+        const Hawser__Internal__ConfirmRequest *q = (Hawser__Internal__ConfirmRequest *)c->request;
+        const Hawser__Internal__ConfirmReply *a = (Hawser__Internal__ConfirmReply *)c->reply;
+        if (a->outcome != HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD)
+            world_note(w, who, "confirmation of %s at %s, generation %llu: outcome %d, %llu",
+                       q->device, q->room, (unsigned long long)q->generation, (int)a->outcome,
+                       (unsigned long long)a->generation);
+    } else if (c->method == HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP) {
+        const Hawser__Internal__DropRequest *q = (Hawser__Internal__DropRequest *)c->request;
+        const Hawser__Internal__DropReply *a = (Hawser__Internal__DropReply *)c->reply;
+        world_note(w, who, "drop of %s, generation %llu: %s", q->device,
+                   (unsigned long long)q->generation, a->dropped ? "done" : "not its row");
+    }
+}
+
 static void step(struct proxy_call *c) {
     struct stores *s = c->stores;
     loop_step(c->is_logs ? s->loop : s->index_loop, 0); // what time has ended
@@ -128,6 +154,7 @@ static void step(struct proxy_call *c) {
         s->index->ops->call(s->index, c->method, c->request, took_reply, c);
     }
     loop_step(c->is_logs ? s->loop : s->index_loop, 0);
+    note_step(c);
 }
 
 // While it is stalled nobody hears; half of what was sent is done all the same.
@@ -324,5 +351,14 @@ ProtobufCMessage *stores_ask_saver(struct stores *s, int method, const ProtobufC
     s->answer = NULL;
     s->logs->ops->call(s->logs, method, request, keep_answer, s);
     loop_step(s->loop, 0);
+    return s->answer;
+}
+
+ProtobufCMessage *stores_ask_register(struct stores *s, int method,
+                                      const ProtobufCMessage *request) {
+    loop_step(s->index_loop, 0);
+    s->answer = NULL;
+    s->index->ops->call(s->index, method, request, keep_answer, s);
+    loop_step(s->index_loop, 0);
     return s->answer;
 }

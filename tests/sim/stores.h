@@ -22,5 +22,7 @@ void stores_lose_tail(struct stores *s, uint64_t since_us); // a fail-over: it n
 // Direct questions, for the checks.
 // The caller frees the answer.
 ProtobufCMessage *stores_ask_saver(struct stores *s, int method, const ProtobufCMessage *request);
+ProtobufCMessage *stores_ask_register(struct stores *s, int method,
+                                      const ProtobufCMessage *request);
 
 #endif
