@@ -36,6 +36,9 @@ struct register_store {
 };
 
 struct loop;
+struct redis_options;
 struct register_store *register_store_memory(struct loop *l);
+// on_state and arg of the options are the store's own.
+struct register_store *register_store_redis(const struct redis_options *o);
 
 #endif
