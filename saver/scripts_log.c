@@ -1,4 +1,4 @@
-// The part of every script that knows how a log is kept in Redis; see redis_internal.h.
+// The part of every script that knows how a log is kept in Redis; see redis_scripts.h.
 #include "redis_scripts.h"
 
 const char saver_lua_log[] =

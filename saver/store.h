@@ -41,5 +41,8 @@ struct saver_store {
 
 struct loop;
 struct saver_store *saver_store_memory(struct loop *l);
+struct redis_options;
+// Sweeps what is due by itself. on_state and arg of the options are its own.
+struct saver_store *saver_store_redis(const struct redis_options *o);
 
 #endif
