@@ -53,7 +53,7 @@ struct step {
     } heads[STREAMS]; // of news and bulk
     int open, error;  // figures: commands in flight, and the first error
     uint32_t product;
-    uint16_t bucket;
+    int bucket; // -1: the product's own
 };
 
 struct step *saver_step_new(struct redis_store *s, saver_done_fn *done, void *arg);
@@ -84,8 +84,9 @@ uint64_t saver_reply_u64(const redisReply *r, size_t i);
 const redisReply *saver_reply_at(const redisReply *r, size_t i); // NULL when there is none
 void saver_redis_refused(struct redis_store *s, const char *what, const redisReply *reply);
 
-// A product's news and bulk heads, then done with p; p->heads are filled when there was no error.
+// A product's news and bulk heads: asked with p as the argument of done, which takes them.
 void saver_redis_ask_heads(struct step *p, uint32_t product, redis_done_fn *done);
+void saver_redis_take_heads(struct step *p, const redisReply *r);
 void saver_redis_append(struct step *p, const ProtobufCMessage *request);
 void saver_redis_load(struct step *p, const ProtobufCMessage *request);
 void saver_redis_head(struct step *p, const ProtobufCMessage *request);
