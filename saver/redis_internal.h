@@ -24,7 +24,6 @@ struct known_buckets;
 struct sweep { // one store's part in finding what is due
     struct timer timer;
     bool busy;
-    uint32_t asked, found;   // products whose buckets are being read
     char (*bases)[BASE_MAX]; // owned; still to be swept
     size_t count;
     int open; // commands in flight
