@@ -174,7 +174,8 @@ static inline void case_broadcasts(struct bed *b) {
         snprintf(id, sizeof(id), "big %u", i);
         STORE(b, .stream = STREAM_NEWS, .id = id, .bytes = 1024 * 1024 - 100);
     }
-    ck_assert_str_eq(LOAD(b, .stream = STREAM_NEWS, .messages_max = 2, .bytes_max = 3 << 20), "gap 1-3 (2) 4 5");
+    ck_assert_str_eq(LOAD(b, .stream = STREAM_NEWS, .messages_max = 2, .bytes_max = 3 << 20),
+                     "gap 1-3 (2) 4 5");
     ck_assert_str_eq(LOAD(b, .stream = STREAM_BULK), "1");
     ck_assert_str_eq(bed_stats(b), "0/1/0/0");
 }

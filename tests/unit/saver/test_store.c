@@ -2,9 +2,11 @@
 #include "contract_append.h"
 #include "contract_devices.h"
 #include "contract_random.h"
+#include "redis_server.h"
 
 static const struct store_factory factories[] = {
     {"memory", saver_store_memory, NULL},
+    {"redis", redis_open, redis_close},
 };
 enum { FACTORIES = sizeof(factories) / sizeof(factories[0]) };
 
