@@ -60,6 +60,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
         buf_free(&reason);
         return -HW_ECONFIG;
     }
+    buf_free(&reason);
     struct redis_options o = {.url = url,
                               .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
                               .allow_volatile = config_bool(env->config, "redis.allow_volatile"),

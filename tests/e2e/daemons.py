@@ -140,6 +140,8 @@ class Cluster:
         except BaseException:
             self.kill_all()
             raise
+        self.info["rooms"] = [d.ports["room"] for d in self.daemons["room"]]
+        self.info["dispatcher"] = self.dispatcher.ports["dispatcher"]
 
     def _start_role(self, role, count):
         for number in range(count):
