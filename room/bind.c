@@ -162,9 +162,8 @@ static void enter_register(struct session *s) {
     request.incarnation = r->env->incarnation;
     request.slot = s->slot;
     request.address = address;
-    request.not_after_ms = cluster_store_ms(r->cluster);
-    if (request.not_after_ms) // when it is over, we have given up and the client may log in again
-        request.not_after_ms += CALL_MS;
+    // When that is over, we have given up, and the client may log in again.
+    request.not_after_ms = cluster_store_ms(r->cluster) + CALL_MS;
     s->state = SESSION_REGISTERING;
     s->since_ms = loop_wall_ms(r->loop);
     session_call(s, cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN,
@@ -236,7 +235,10 @@ static void go_on(struct session *s, const struct product *p, struct token_claim
         if (old)
             session_end(old);
         s->product = product_get(c->room, p);
-        enter_register(s);
+        if (cluster_store_ms(c->room->cluster) != 0)
+            enter_register(s);
+        else
+            fail_and_tell(s, 4101, "no register has answered yet", BUSY_RETRY_MS);
     }
 }
 
