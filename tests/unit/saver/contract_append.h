@@ -202,6 +202,27 @@ static inline void case_many_ranges(struct bed *b) {
     ck_assert_ptr_nonnull(strstr(b->text, " 298 gap 299-299 (1) 300"));
 }
 
+// The same exactly: 70 ranges with an entry between each two; the oldest six lose their reason.
+static inline void case_range_bound(struct bed *b) {
+    char id[16];
+    ATTACH(b, .user = "u", .device = "a", .generation = 1);
+    ATTACH(b, .user = "u", .device = "b", .generation = 1);
+    for (unsigned i = 1; i <= 140; i++) {
+        snprintf(id, sizeof(id), "%u", i);
+        STORE(b, .user = "u", .id = id, .device = {i % 2 ? "a" : NULL});
+    }
+    ACK(b, .user = "u", .device = "a", .generation = 1, .seq = 140);
+    LOAD(b, .user = "u");
+    ck_assert_ptr_nonnull(strstr(b->text, "gap 11-11 (0) 12 gap 13-13 (6) 14 "));
+    ck_assert_ptr_nonnull(strstr(b->text, "gap 139-139 (6) 140"));
+    // Without entries between them the oldest two become one, of unknown reason.
+    ACK(b, .user = "u", .device = "b", .generation = 1, .seq = 16);
+    STORE(b, .user = "u", .id = "141", .device = {"a"});
+    ACK(b, .user = "u", .device = "a", .generation = 1, .seq = 141);
+    ck_assert_str_eq(LOAD(b, .user = "u", .messages_max = 1),
+                     "gap 1-16 (0) gap 17-17 (6) 18 gap 19-19 (6)");
+}
+
 // A position of another epoch or above the head gets a restart: the device's own place where that
 // is known, else before the first that nobody has handled; the end for broadcasts.
 static inline void case_reset(struct bed *b) {

@@ -19,12 +19,15 @@ static void raw(const char *command) {
     char *copy = hw_strdup(command);
     const char *argv[16];
     int argc = 0;
+    size_t len = strlen(copy);
     for (char *at = copy; *at && argc < 16; argc++) {
         argv[argc] = at;
         at += strcspn(at, " ");
         if (*at)
             *at++ = '\0';
     }
+    for (size_t i = 0; i < len; i++) // a space inside an argument
+        copy[i] = copy[i] == '~' ? ' ' : copy[i];
     redisReply *r = redisCommandArgv(c, argc, argv, NULL);
     ck_assert(r && r->type != REDIS_REPLY_ERROR);
     raw_integer = r->integer;
@@ -237,5 +240,28 @@ START_TEST(test_full_server) {
 }
 END_TEST
 
+// A device that was not seen for 30 days is forgotten when another comes new.
+START_TEST(test_forgotten) {
+    struct bed b;
+    char command[320];
+    bed_open(&b, &factory);
+    ATTACH(&b, .user = "u", .device = "a", .generation = 1);
+    ATTACH(&b, .user = "u", .device = "b", .generation = 1);
+    store_many(&b, STREAM_INBOX, "u", 1, 2);
+    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 2);
+    uint64_t month = UINT64_C(30) * 24 * 3600 * 1000, now = bed_clock(&b);
+    for (int i = 0; i < 2; i++) {
+        snprintf(command, sizeof(command), "HSET hw:{1:%u}:v:u b 1~%" PRIu64 "~0~0~0~0~0~0",
+                 bucket_of_user("u", 1), i == 0 ? now - month + 100000 : now - month - 1);
+        raw(command);
+        ATTACH(&b, .user = "u", .device = i == 0 ? "c" : "d", .generation = 1);
+        bed_user(&b, "u");
+        ck_assert_int_eq(strstr(b.text, "b=") != NULL, i == 0);
+    }
+    ck_assert_str_eq(LOAD(&b, .user = "u"), "gap 1-2 (0)"); // nobody is left who lacks them
+    bed_close(&b);
+}
+END_TEST
+
 RUN_TESTS("store_redis", test_restart, test_gone_back, test_flushed, test_sweep,
-          test_every_call_completes, test_full_server)
+          test_every_call_completes, test_full_server, test_forgotten)
