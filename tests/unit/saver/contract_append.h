@@ -116,6 +116,11 @@ static inline void case_reject_new(struct bed *b) {
     bed_store(b, &p); // b has not handled the first, which goes for this one
     ck_assert_str_eq(LOAD(b, .user = "u"), "gap 1-1 (2) 2 3");
     ck_assert_str_eq(bed_stats(b), "1/2/0/0");
+    ck_assert_int_eq(
+        APPEND(b, .user = "v", .id = "v", .bytes = 101, .limit_bytes = 100, .reject_new = true)
+            .outcome,
+        OUTCOME(FULL));
+    STORE(b, .user = "v", .id = "v", .bytes = 100, .limit_bytes = 100, .reject_new = true);
 }
 
 // The oldest that some device has handled goes first, then the oldest; the last one stays whatever
