@@ -3,7 +3,7 @@
 #include "contract_devices.h"
 #include "redis_server.h"
 
-enum { STEPS = 3000, USERS = 4, DEVICES = 5 };
+enum { STEPS = 2400, USERS = 4, DEVICES = 5 };
 
 static const struct store_factory memory = {"memory", saver_store_memory, NULL};
 static const struct store_factory redis = {"redis", redis_open, redis_close};
@@ -122,7 +122,7 @@ static void run(bool is_narrow) {
     printf("seed %" PRIu64 "\n", seed); // of a failure
     fflush(stdout);
     rng_init(&t.rng, seed);
-    for (int i = 0; i < STEPS; i++)
+    for (int i = 0; i < STEPS / (is_narrow ? 3 : 1); i++)
         do_step(&t);
     bed_close(&t.bed[1]);
     bed_close(&t.bed[0]);
