@@ -38,6 +38,7 @@ struct redis_store {
     struct known_buckets *known; // by product: those that were written to the sets
     struct sweep sweep;
     uint64_t next_log_ms;
+    char reason[200];
 };
 
 // A step that is on its way. Completed, it is gone.

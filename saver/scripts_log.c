@@ -145,3 +145,7 @@ const char saver_lua_entries[] =
     " for _, key in ipairs(ids) do forget_id(key) end\n"
     " return #due + #ids\n"
     "end\n";
+
+// A full server refuses only a script's first growing command: behind a command that does not grow
+// it, what lets memory go (acks, the sweep) and what is small (logins) go on.
+const char saver_lua_when_full[] = "call('DEL', base .. 'nothing')\n";

@@ -11,13 +11,16 @@ static const struct {
     const char *parts[5];
 } sources[SCRIPTS] = {
     [SCRIPT_APPEND] = {"append", {saver_lua_append}},
-    [SCRIPT_LOAD] = {"load", {saver_lua_places, saver_lua_load}},
-    [SCRIPT_HEADS] = {"heads", {saver_lua_heads}},
-    [SCRIPT_ATTACH] = {"attach", {saver_lua_places, saver_lua_devices, saver_lua_attach}},
-    [SCRIPT_ACK] = {"ack", {saver_lua_places, saver_lua_devices, saver_lua_ack}},
-    [SCRIPT_USER] = {"user", {saver_lua_user}},
-    [SCRIPT_SUMS] = {"sums", {saver_lua_sums}},
-    [SCRIPT_SWEEP] = {"sweep", {saver_lua_sweep}},
+    [SCRIPT_LOAD] = {"load", {saver_lua_when_full, saver_lua_places, saver_lua_load}},
+    [SCRIPT_HEADS] = {"heads", {saver_lua_when_full, saver_lua_heads}},
+    [SCRIPT_ATTACH] = {"attach",
+                       {saver_lua_when_full, saver_lua_places, saver_lua_devices,
+                        saver_lua_attach}},
+    [SCRIPT_ACK] = {"ack",
+                    {saver_lua_when_full, saver_lua_places, saver_lua_devices, saver_lua_ack}},
+    [SCRIPT_USER] = {"user", {saver_lua_when_full, saver_lua_user}},
+    [SCRIPT_SUMS] = {"sums", {saver_lua_when_full, saver_lua_sums}},
+    [SCRIPT_SWEEP] = {"sweep", {saver_lua_when_full, saver_lua_sweep}},
 };
 
 static const struct {
@@ -137,7 +140,10 @@ static void call(struct saver_store *store, int method, const ProtobufCMessage *
 
 static const char *down_reason(struct saver_store *store) {
     struct redis_store *s = (struct redis_store *)store;
-    return redis_conn_is_up(s->conn) ? NULL : redis_conn_down_reason(s->conn);
+    if (redis_conn_is_up(s->conn))
+        return NULL;
+    snprintf(s->reason, sizeof(s->reason), "redis: %s", redis_conn_down_reason(s->conn));
+    return s->reason;
 }
 
 static void redis_free(struct saver_store *store) {

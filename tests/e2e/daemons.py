@@ -11,6 +11,7 @@ import time
 
 import requests
 
+import openapi_check
 from cluster import BIN, WAIT_S, Product
 
 ROLES = ("register", "saver", "room", "center", "coordinator", "dispatcher")
@@ -168,7 +169,9 @@ class Cluster:
         head = {"Authorization": f"Bearer {key or ADMIN_KEY}", **(headers or {})}
         data = body if isinstance(body, (bytes, str)) or body is None else json.dumps(body)
         base = f"http://127.0.0.1:{self.daemons['center'][center].ports['center']}"
-        return self.http.request(method, base + path, data=data, headers=head, timeout=30)
+        answer = self.http.request(method, base + path, data=data, headers=head, timeout=30)
+        openapi_check.check(method, path, answer)
+        return answer
 
     def product(self):
         return Product(self)

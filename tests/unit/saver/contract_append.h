@@ -116,6 +116,11 @@ static inline void case_reject_new(struct bed *b) {
     bed_store(b, &p); // b has not handled the first, which goes for this one
     ck_assert_str_eq(LOAD(b, .user = "u"), "gap 1-1 (2) 2 3");
     ck_assert_str_eq(bed_stats(b), "1/2/0/0");
+    ck_assert_int_eq(
+        APPEND(b, .user = "v", .id = "v", .bytes = 101, .limit_bytes = 100, .reject_new = true)
+            .outcome,
+        OUTCOME(FULL));
+    STORE(b, .user = "v", .id = "v", .bytes = 100, .limit_bytes = 100, .reject_new = true);
 }
 
 // The oldest that some device has handled goes first, then the oldest; the last one stays whatever
@@ -200,6 +205,27 @@ static inline void case_many_ranges(struct bed *b) {
     LOAD(b, .user = "u");
     ck_assert_ptr_nonnull(strstr(b->text, "gap 1-1 (0) 2 gap 3-3 (0) 4 "));
     ck_assert_ptr_nonnull(strstr(b->text, " 298 gap 299-299 (1) 300"));
+}
+
+// The same exactly: 70 ranges with an entry between each two; the oldest six lose their reason.
+static inline void case_range_bound(struct bed *b) {
+    char id[16];
+    ATTACH(b, .user = "u", .device = "a", .generation = 1);
+    ATTACH(b, .user = "u", .device = "b", .generation = 1);
+    for (unsigned i = 1; i <= 140; i++) {
+        snprintf(id, sizeof(id), "%u", i);
+        STORE(b, .user = "u", .id = id, .device = {i % 2 ? "a" : NULL});
+    }
+    ACK(b, .user = "u", .device = "a", .generation = 1, .seq = 140);
+    LOAD(b, .user = "u");
+    ck_assert_ptr_nonnull(strstr(b->text, "gap 11-11 (0) 12 gap 13-13 (6) 14 "));
+    ck_assert_ptr_nonnull(strstr(b->text, "gap 139-139 (6) 140"));
+    // Without entries between them the oldest two become one, of unknown reason.
+    ACK(b, .user = "u", .device = "b", .generation = 1, .seq = 16);
+    STORE(b, .user = "u", .id = "141", .device = {"a"});
+    ACK(b, .user = "u", .device = "a", .generation = 1, .seq = 141);
+    ck_assert_str_eq(LOAD(b, .user = "u", .messages_max = 1),
+                     "gap 1-16 (0) gap 17-17 (6) 18 gap 19-19 (6)");
 }
 
 // A position of another epoch or above the head gets a restart: the device's own place where that

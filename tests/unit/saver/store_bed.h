@@ -26,7 +26,7 @@ struct bed {
     bool answered;
     int error;
     ProtobufCMessage *reply; // owned
-    char text[4096];
+    char text[1 << 16];
 };
 
 static inline void bed_open(struct bed *b, const struct store_factory *f) {

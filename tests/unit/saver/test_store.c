@@ -22,6 +22,7 @@ static const struct {
     {"expiry", case_expiry},
     {"load limits", case_load_limits},
     {"many ranges", case_many_ranges},
+    {"range bound", case_range_bound},
     {"reset", case_reset},
     {"attach", case_attach},
     {"attach reset", case_attach_reset},

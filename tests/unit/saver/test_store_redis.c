@@ -19,12 +19,15 @@ static void raw(const char *command) {
     char *copy = hw_strdup(command);
     const char *argv[16];
     int argc = 0;
+    size_t len = strlen(copy);
     for (char *at = copy; *at && argc < 16; argc++) {
         argv[argc] = at;
         at += strcspn(at, " ");
         if (*at)
             *at++ = '\0';
     }
+    for (size_t i = 0; i < len; i++) // a space inside an argument
+        copy[i] = copy[i] == '~' ? ' ' : copy[i];
     redisReply *r = redisCommandArgv(c, argc, argv, NULL);
     ck_assert(r && r->type != REDIS_REPLY_ERROR);
     raw_integer = r->integer;
@@ -214,7 +217,8 @@ START_TEST(test_every_call_completes) {
 }
 END_TEST
 
-// A Redis that is full refuses appends and changes nothing; it goes on when there is room.
+// A Redis that is full refuses appends and changes nothing, but logins, loads and acks go on: they
+// make room.
 START_TEST(test_full_server) {
     struct bed b;
     bed_open(&b, &factory);
@@ -229,13 +233,38 @@ START_TEST(test_full_server) {
     ck_assert_ptr_null(bed_try(&b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base));
     ck_assert_int_eq(b.error, -HW_ESTORE);
     ck_assert_str_eq(LOAD(&b, .user = "u"), "1 2");
+    ck_assert_str_eq(ATTACH(&b, .user = "u", .device = "a", .generation = 1), "0:0 1:0 2:0");
+    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 1);
+    ck_assert_str_eq(bed_stats(&b), "1/1/0/0");
     raw("CONFIG SET maxmemory 0");
-    ck_assert_str_eq(bed_stats(&b), "0/2/0/0");
     store_many(&b, STREAM_INBOX, "u", 3, 3);
-    ck_assert_str_eq(LOAD(&b, .user = "u"), "1 2 3");
+    ck_assert_str_eq(LOAD(&b, .user = "u"), "gap 1-1 (0) 2 3");
+    bed_close(&b);
+}
+END_TEST
+
+// A device that was not seen for 30 days is forgotten when another comes new.
+START_TEST(test_forgotten) {
+    struct bed b;
+    char command[320];
+    bed_open(&b, &factory);
+    ATTACH(&b, .user = "u", .device = "a", .generation = 1);
+    ATTACH(&b, .user = "u", .device = "b", .generation = 1);
+    store_many(&b, STREAM_INBOX, "u", 1, 2);
+    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 2);
+    uint64_t month = UINT64_C(30) * 24 * 3600 * 1000, now = bed_clock(&b);
+    for (int i = 0; i < 2; i++) {
+        snprintf(command, sizeof(command), "HSET hw:{1:%u}:v:u b 1~%" PRIu64 "~0~0~0~0~0~0",
+                 bucket_of_user("u", 1), i == 0 ? now - month + 100000 : now - month - 1);
+        raw(command);
+        ATTACH(&b, .user = "u", .device = i == 0 ? "c" : "d", .generation = 1);
+        bed_user(&b, "u");
+        ck_assert_int_eq(strstr(b.text, "b=") != NULL, i == 0);
+    }
+    ck_assert_str_eq(LOAD(&b, .user = "u"), "gap 1-2 (0)"); // nobody is left who lacks them
     bed_close(&b);
 }
 END_TEST
 
 RUN_TESTS("store_redis", test_restart, test_gone_back, test_flushed, test_sweep,
-          test_every_call_completes, test_full_server)
+          test_every_call_completes, test_full_server, test_forgotten)
