@@ -83,7 +83,8 @@ static void on_index_lost(void *self) {
 
 static void on_member(void *self, const Hawser__Internal__Member *m) {
     struct room *r = self;
-    if (r->cluster && (strcmp(m->role, "saver") == 0 || strcmp(m->role, "room") == 0))
+    bool is_own = m->incarnation == r->env->incarnation;
+    if (r->cluster && !is_own && (strcmp(m->role, "saver") == 0 || strcmp(m->role, "room") == 0))
         (void)cluster_peer(r->cluster, m->incarnation); // open before the first login needs it
 }
 

@@ -77,7 +77,8 @@ void inspect_rooms(struct run *r) {
             if (d->role != &room_role || !d->self)
                 continue;
             while ((s = next_session(d->self, &at)) != NULL)
-                if (s->state == SESSION_LIVE && strcmp(s->conn->device, r->clients[k].device) == 0)
+                if (s->state == SESSION_LIVE && s->conn->state == CONN_OPEN &&
+                    strcmp(s->conn->device, r->clients[k].device) == 0)
                     live[s->product->name[strlen("product")] - '0']++;
         }
         for (int p = 0; p < PRODUCTS; p++)
