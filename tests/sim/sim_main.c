@@ -1,4 +1,4 @@
-// The simulation: ./dev sim [--seed N] [--seeds N [--from S]] [--for 1h] [--trace]
+// The simulation: ./dev sim [--seed N] [--seeds N [--from S]] [--for 1h] [--trace] [--stop]
 #include <getopt.h>
 #include <stdarg.h>
 #include <time.h>
@@ -173,13 +173,16 @@ static double duration(const char *text) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'n'},
-        {"from", required_argument, NULL, 'f'}, {"for", required_argument, NULL, 't'},
-        {"trace", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'n'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"for", required_argument, NULL, 't'},
+                                            {"trace", no_argument, NULL, 'v'},
+                                            {"stop", no_argument, NULL, 'x'},
+                                            {NULL, 0, NULL, 0}};
     uint64_t from = 1, count = 1, hash = 0, virtual_ms = 0, bad = 0, done = 0;
     double limit = 0, start = seconds();
-    bool trace = false;
+    bool trace = false, stop = false;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 's')
@@ -192,6 +195,8 @@ int main(int argc, char **argv) {
             limit = duration(optarg);
         else if (c == 'v')
             trace = true;
+        else if (c == 'x')
+            stop = true;
         else
             return 2;
     }
@@ -200,6 +205,10 @@ int main(int argc, char **argv) {
         bad += run_seed(from + done, trace, &one, &ms) != 0;
         hash = (hash << 7 | hash >> 57) ^ one;
         virtual_ms += ms;
+        if (stop && bad) {
+            done++;
+            break;
+        }
     }
     double took = seconds() - start;
     fprintf(stderr, "%.0f times real time\n", (double)virtual_ms / 1000 / took);
