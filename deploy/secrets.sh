@@ -3,7 +3,7 @@
 #
 #   deploy/secrets.sh [FOLDER]
 #
-# To rotate one: put the new value before the old in its file, "new,old", and `docker-compose kill -s HUP`; once every daemon
+# To rotate one: write the new value before the old into its file (the same file, it is mounted), "new,old", and `docker-compose kill -s HUP`; once every daemon
 # has it, take the old one away and do so again.
 set -euo pipefail
 folder=${1:-$(dirname "$(readlink -f "$0")")/secrets}
