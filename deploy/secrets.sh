@@ -3,8 +3,8 @@
 #
 #   deploy/secrets.sh [FOLDER]
 #
-# To rotate one: write the new value before the old into its file (the same file, it is mounted), "new,old", and `docker-compose kill -s HUP`; once every daemon
-# has it, take the old one away and do so again.
+# To rotate one: write "new,old" into its file (into it: the file itself is mounted) and `docker-compose kill -s HUP`; once
+# every daemon has it, write "new" and do so again.
 set -euo pipefail
 folder=${1:-$(dirname "$(readlink -f "$0")")/secrets}
 
