@@ -35,6 +35,7 @@ base() {
     root=$(mktemp -d "$folder/root.XXXXXX")
     chmod 755 "$root"
     debootstrap --variant=minbase --cache-dir="$folder/debs" "$suite" "$root" "$mirror" >"$folder/debootstrap.log"
+    rm -f "$root"/var/cache/apt/archives/*.deb "$root/etc/hosts" "$root/etc/resolv.conf"
     printf 'deb %s %s main\n' "$mirror" "$suite" >"$root/etc/apt/sources.list"
     keep base
     unmount
@@ -51,11 +52,12 @@ derive() {
     cp "$setup" "$root/setup.sh"
     mount --bind "$folder/archives" "$root/var/cache/apt/archives"
     mount -t proc proc "$root/proc"
-    rm -f "$root/etc/apt/apt.conf.d/docker-clean"
+    printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" # no package starts a service
+    chmod 755 "$root/usr/sbin/policy-rc.d"
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
         chroot "$root" "$@" >"$folder/$name.log" 2>&1 || { tail -20 "$folder/$name.log" >&2; exit 1; }
     umount "$root/proc" "$root/var/cache/apt/archives"
-    rm -rf "$root/setup.sh" "$root/etc/hosts" "$root/etc/resolv.conf" "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
+    rm -rf "$root/setup.sh" "$root/usr/sbin/policy-rc.d" "$root/etc/hosts" "$root/etc/resolv.conf" "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
     [ "$name" != redis ] || redis_entrypoint
     keep "$name"
     unmount
