@@ -87,7 +87,7 @@ build_image() {
         docker import "${how[@]}" "$images/$name.tar" "$tag" >/dev/null
     done
     # The tree's files without what Dockerfile.dockerignore leaves out, which this builder does not read.
-    git -C "$repo" ls-files -z --cached --others --exclude-standard -- . ':!tests' ':!docs' |
+    git -C "$repo" ls-files -z --cached --others --exclude-standard -- . ':!tests' |
         tar -C "$repo" --null -T - --ignore-failed-read -c |
         docker build --network host -q -f deploy/Dockerfile --build-arg BUILD_BASE="$HAWSER_BUILD_BASE" \
             -t "$HAWSER_IMAGE" - >"$work/build.log" 2>&1 || { tail -40 "$work/build.log"; return 1; }
@@ -111,7 +111,7 @@ end() {
     local code=$?
     trap - EXIT INT TERM
     set +e
-    if [ $code -ne 0 ] && [ -n "$dockerd_pid" ]; then
+    if [ $code -ne 0 ] && [ -f "$work/up.log" ]; then
         compose ps
         compose logs --tail=25 --no-color
         tail -5 "$work/dockerd.log" "$work/subscriber.log" 2>/dev/null
