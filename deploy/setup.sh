@@ -1,23 +1,30 @@
 #!/usr/bin/env bash
 # Installs what Hawser needs to be built, tested and run on Debian 12: packages by name, nothing else.
-# Does nothing when all are there. `deploy/setup.sh run` installs only what the finished daemons need.
+# Does nothing when all are there. `deploy/setup.sh run` installs only what the finished daemons need,
+# `deploy/setup.sh compile` that and what their executables are made with.
 set -euo pipefail
 
 run_packages=(
     libhiredis0.14 libprotobuf-c1 libyaml-0-2 libmicrohttpd12 libjansson4 libjwt0 libssl3
     libcurl4 libjemalloc2 ca-certificates curl
 )
-build_packages=(
-    build-essential cmake ninja-build pkg-config clang clang-format libclang-rt-14-dev
-    libhiredis-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libyaml-dev
-    libmicrohttpd-dev libjansson-dev libjwt-dev libssl-dev libcurl4-openssl-dev uthash-dev
-    libjemalloc-dev check redis-server jq
+compile_packages=(
+    build-essential cmake ninja-build pkg-config libhiredis-dev libprotobuf-c-dev protobuf-c-compiler
+    libyaml-dev libmicrohttpd-dev libjansson-dev libjwt-dev libssl-dev libcurl4-openssl-dev
+    uthash-dev libjemalloc-dev check
+)
+test_packages=(
+    clang clang-format libclang-rt-14-dev protobuf-compiler redis-server jq
     python3 python3-pytest python3-protobuf python3-redis python3-jwt python3-yaml
     python3-requests python3-jsonschema python3-hypothesis python3-websockets
     docker.io docker-compose debootstrap iproute2
 )
-packages=("${run_packages[@]}")
-[ "${1:-}" = run ] || packages+=("${build_packages[@]}")
+case "${1:-all}" in
+run) packages=("${run_packages[@]}") ;;
+compile) packages=("${run_packages[@]}" "${compile_packages[@]}") ;;
+all) packages=("${run_packages[@]}" "${compile_packages[@]}" "${test_packages[@]}") ;;
+*) echo "setup: '$1' is neither run nor compile" >&2; exit 2 ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Makes the base images that the Dockerfile and docker-compose.yml name, as file systems, where no registry can be reached:
+# Debian's own packages by debootstrap, and on it what deploy/setup.sh installs. `images.sh FOLDER` leaves run.tar, compile.tar
+# and redis.tar there; made again only when this script or setup.sh has changed.
+set -euo pipefail
+folder=$1
+here=$(dirname "$(readlink -f "$0")")
+setup=$here/../../deploy/setup.sh
+suite=bookworm
+mirror=${HAWSER_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+made_of=$(cat "$setup" "$0" | sha256sum | cut -d' ' -f1)
+
+mkdir -p "$folder/debs" "$folder/archives"
+folder=$(readlink -f "$folder")
+root=
+unmount() {
+    [ -z "$root" ] || ! mountpoint -q "$root/var/cache/apt/archives" || umount "$root/var/cache/apt/archives"
+    [ -z "$root" ] || ! mountpoint -q "$root/proc" || umount "$root/proc"
+    [ -z "$root" ] || rm -rf --one-file-system "$root"
+    root=
+}
+trap unmount EXIT
+
+is_made() {
+    [ -f "$folder/$1.tar" ] && [ "$(cat "$folder/$1.made-of" 2>/dev/null)" = "$made_of" ]
+}
+
+keep() {
+    tar -C "$root" --numeric-owner --one-file-system -cf "$folder/$1.tar.new" .
+    mv "$folder/$1.tar.new" "$folder/$1.tar"
+    echo "$made_of" >"$folder/$1.made-of"
+}
+
+base() {
+    root=$(mktemp -d "$folder/root.XXXXXX")
+    chmod 755 "$root"
+    debootstrap --variant=minbase --cache-dir="$folder/debs" "$suite" "$root" "$mirror" >"$folder/debootstrap.log"
+    rm -f "$root"/var/cache/apt/archives/*.deb "$root/etc/hosts" "$root/etc/resolv.conf"
+    printf 'deb %s %s main\n' "$mirror" "$suite" >"$root/etc/apt/sources.list"
+    keep base
+    unmount
+}
+
+# derive NAME COMMAND...: the base and what the command, run inside it, has added; packages are kept in the cache, not in it.
+derive() {
+    local name=$1
+    shift
+    root=$(mktemp -d "$folder/root.XXXXXX")
+    chmod 755 "$root"
+    tar -C "$root" -xf "$folder/base.tar"
+    cp /etc/resolv.conf /etc/hosts "$root/etc/"
+    cp "$setup" "$root/setup.sh"
+    mount --bind "$folder/archives" "$root/var/cache/apt/archives"
+    mount -t proc proc "$root/proc"
+    printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" # no package starts a service
+    chmod 755 "$root/usr/sbin/policy-rc.d"
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
+        chroot "$root" "$@" >"$folder/$name.log" 2>&1 || { tail -20 "$folder/$name.log" >&2; exit 1; }
+    umount "$root/proc" "$root/var/cache/apt/archives"
+    rm -rf "$root/setup.sh" "$root/usr/sbin/policy-rc.d" "$root/etc/hosts" "$root/etc/resolv.conf" "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
+    [ "$name" != redis ] || redis_entrypoint
+    keep "$name"
+    unmount
+}
+
+# As the official image does: started as root, it gives the folder of the data to redis and goes on as redis.
+redis_entrypoint() {
+    mkdir -p "$root/data"
+    cat >"$root/usr/local/bin/docker-entrypoint.sh" <<'END'
+#!/bin/sh
+set -e
+if [ "$1" = redis-server ] && [ "$(id -u)" = 0 ]; then
+    find . \! -user redis -exec chown redis '{}' +
+    exec setpriv --reuid redis --regid redis --clear-groups "$@"
+fi
+exec "$@"
+END
+    chmod 755 "$root/usr/local/bin/docker-entrypoint.sh"
+}
+
+is_made base || base
+is_made run || derive run bash /setup.sh run
+is_made compile || derive compile bash /setup.sh compile
+is_made redis || derive redis sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server'
