@@ -117,12 +117,12 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
     const Hawser__Internal__LoginRequest *l = (const Hawser__Internal__LoginRequest *)request;
     Hawser__Internal__LoginReply *reply = hw_malloc(sizeof(*reply));
     uint64_t now = register_memory_now_ms(m);
-    struct row *r = row_get(user_get(m, l->product, l->user), l->device, now);
     hawser__internal__login_reply__init(reply);
     if (l->not_after_ms != 0 && now > l->not_after_ms) {
         reply->refused = 4101;
         return &reply->base;
     }
+    struct row *r = row_get(user_get(m, l->product, l->user), l->device, now);
     bool replaces = row_is_live(m, r);
     if (replaces && !takeover_allowed(r, now)) {
         reply->refused = 4103;

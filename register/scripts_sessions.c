@@ -62,7 +62,7 @@ const char register_script_confirm[] =
               "if r.gen > gen and r.on == '1' and not own and has(ARGV[9], r.inc) then\n"
               "  return {has(ARGV[8], r.inc) and 2 or 3, s(r.gen), '0'}\n"
               "end\n"
-              "if r.gen > gen and r.on == '1' and own then return {1, s(r.gen), '0'} end\n"
+              "if r.gen > gen and r.on == '1' and own then return {1, s(r.gen), r.inc} end\n"
               "if r.gen == gen and r.inc == ARGV[3] then\n"
               "  if r.on == '1' then r.seen = now; put(ARGV[1], r) end\n"
               "  return {0, s(gen), '0'}\n"

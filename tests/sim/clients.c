@@ -118,17 +118,32 @@ static void on_reset(void *arg, const struct hawser_reset *x) {
     told(c, b, (int)x->stream, "reset");
 }
 
+// Everything that was accepted before this login began has been handed on.
+static void check_synced(struct client *c, const struct binding *b) {
+    struct run *r = c->run;
+    for (int n = 0; n < r->message_count && !r->store_lost; n++) {
+        const struct message *m = &r->messages[n];
+        bool is_for = m->product == b->product && (m->user < 0 || m->user == b->user);
+        if (is_for && m->accepted_us != 0 && m->accepted_us < c->login_us &&
+            !(b->now.handled[n / 8] & 1u << n % 8))
+            violation(r, "%s is synced without m%d", node_name(c), n);
+    }
+}
+
 static void on_synced(void *arg, int binding, const char *product, const char *user) {
     struct client *c = arg;
     struct binding *b = binding_of(c, product);
     (void)binding;
     (void)user;
     c->is_synced[b->product] = true;
+    check_synced(c, b);
     world_note(&c->run->world, node_name(c), "is synced for %s", product);
 }
 
 static void on_state(void *arg, const struct hawser_status *status) {
     struct client *c = arg;
+    if (status->state == HAWSER_CONNECTING)
+        c->connecting_us = c->run->world.now_us;
     if (status->state != HAWSER_ONLINE)
         memset(c->is_synced, 0, sizeof(c->is_synced));
     world_note(&c->run->world, node_name(c), "is %s (%u %s)", hawser_state_name(status->state),
@@ -138,6 +153,12 @@ static void on_state(void *arg, const struct hawser_status *status) {
         violation(c->run, "%s was stopped by %u: %s", node_name(c), status->code, status->reason);
         inspect_client(c->run, c->device);
     }
+}
+
+static void on_binding(void *arg, const struct hawser_binding_event *event) {
+    struct client *c = arg;
+    if (event->bound && !event->resumed)
+        c->login_us = c->connecting_us;
 }
 
 static void on_notice(void *arg, const char *text) {
@@ -177,6 +198,7 @@ void client_boot(struct client *c) {
                                                    .on_reset = on_reset,
                                                    .on_synced = on_synced,
                                                    .on_state = on_state,
+                                                   .on_binding = on_binding,
                                                    .on_notice = on_notice},
                                      .arg = c};
     char error[HAWSER_ERROR_BYTES] = "";

@@ -57,7 +57,8 @@ struct client {
     int binding_count;
     char *tokens[PRODUCTS]; // owned
     bool is_synced[PRODUCTS], was_synced;
-    uint64_t restart_us;
+    uint64_t connecting_us, login_us; // when the last try began, when the last login that was none
+                                      // of a session that went on did
 };
 
 struct daemon_slot {
