@@ -25,6 +25,7 @@ dockerd_pid='' subscriber_pid='' passed=0
 
 # --- what it stands on
 
+# In the background nsenter is called by itself: $! is then the program's own id.
 on_machine() {
     nsenter --net="/run/netns/$machine" "$@"
 }
@@ -66,7 +67,7 @@ make_networks() {
 # Without a bridge or rules: every container is on the machine's network, and so are the steps of the build.
 start_engine() {
     mkdir -p "$work/client"
-    on_machine dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" \
+    nsenter --net="/run/netns/$machine" dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" \
         --pidfile "$work/dockerd.pid" --bridge none --iptables=false --ip6tables=false --ip-masq=false --ip-forward=false \
         --cgroup-parent "/$project" >"$work/dockerd.log" 2>&1 &
     dockerd_pid=$!
@@ -174,7 +175,7 @@ start_subscriber() {
     local token
     token=$(api POST /v1/products/compose/tokens '{"user": "ann"}' | sed -n 's/.*"token": *"\([^"]*\)".*/\1/p')
     [ -n "$token" ] || return 1
-    on_away /usr/bin/python3 -B "$here/subscriber.py" "$address" compose \
+    nsenter --net="/run/netns/$away" /usr/bin/python3 -B "$here/subscriber.py" "$address" compose \
         <<<"$token" >"$work/received" 2>"$work/subscriber.log" &
     subscriber_pid=$!
     eventually 30 grep -q '^synced' "$work/received"
