@@ -143,10 +143,6 @@ static void tell_waiters(struct room_product *p) {
 }
 
 static void take_heads(struct room_product *p, const Hawser__Internal__ProductHeadsReply *reply) {
-    if (reply->bulk) {
-        p->bulk_epoch = reply->bulk->epoch;
-        p->bulk_head = reply->bulk->head;
-    }
     if (!reply->news)
         return;
     if (reply->news->epoch != p->epoch) {

@@ -183,7 +183,6 @@ struct room_product {
     int live_count;
     // the log, as far as it is known
     uint64_t epoch, base, head, heard, change; // the arena goes on from base to head; heard >= head
-    uint64_t bulk_epoch, bulk_head;
     struct buf arena;
     struct news_entry *entries; // of the arena: owned, ARENA_ENTRIES
     size_t entry_first, entry_count;
@@ -259,7 +258,6 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
 void conn_rearm(struct conn *c); // its timer, after a change of state or expiry
 void conn_end(struct conn *c);   // frees it and its sessions; its stream, if any, ends
 void conn_session_over(struct conn *c, struct session *s, uint32_t code, const char *reason);
-const char *conn_state_name(uint8_t state);
 void conn_take_stream(struct conn *c, struct stream *s);
 void conn_lose_stream(struct conn *c); // ends it silently
 void conn_pause(struct conn *c, bool pause);

@@ -1,0 +1,261 @@
+"""The HTTP API, call by call; every answer is held to docs/openapi.yaml on the way."""
+
+import json
+import socket
+import time
+
+import pytest
+import requests
+
+from client import Client, eventually, pb
+
+
+def port_of(cluster):
+    return cluster.info.get("center") or cluster.center.ports["center"]
+
+
+def raw(cluster, request):
+    """What the center answers to these very bytes."""
+    with socket.create_connection(("127.0.0.1", port_of(cluster)), timeout=20) as s:
+        s.sendall(request)
+        answer = b""
+        while chunk := s.recv(65536):
+            answer += chunk
+            head, _, body = answer.partition(b"\r\n\r\n")
+            length = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
+            if length and len(body) >= length[0]:
+                break
+    return int(answer.split(b" ", 2)[1]), answer
+
+
+def test_product_life(cluster):
+    """Create, replace, merge, If-Match, delete: and a deleted product made again is another one."""
+    path = f"/v1/products/{cluster.product().name}-x"
+    created = cluster.call("PUT", path, {"limits": {"payload_bytes": 100}})
+    assert created.status_code == 201 and {k["kind"] for k in created.json()["keys"]} == {"token", "api", "webhook"}
+    assert created.json()["limits"]["payload_bytes"] == 100 and created.json()["limits"]["inbox_messages"] == 1000
+    assert "keys" not in cluster.call("GET", path).json()
+    merged = cluster.call("PATCH", path, {"limits": {"inbox_messages": 20}, "callbacks": {"url": "https://example.org/h", "events": ["status"]}})
+    assert merged.json()["limits"]["payload_bytes"] == 100 and merged.json()["limits"]["inbox_messages"] == 20
+    assert merged.json()["callbacks"]["url"] == "https://example.org/h"
+    assert cluster.call("PATCH", path, {"limits": {"payload_bytes": None}}).json()["limits"]["payload_bytes"] == 4096
+    replaced = cluster.call("PUT", path, {})
+    assert replaced.status_code == 200 and replaced.json()["limits"]["inbox_messages"] == 1000 and replaced.json()["callbacks"] is None
+    tag = replaced.headers["ETag"]
+    assert cluster.call("PATCH", path, {}, headers={"If-Match": '"0"'}).json()["code"] == "state_conflict"
+    assert cluster.call("PATCH", path, {}, headers={"If-Match": tag}).status_code == 200
+    assert path.rsplit("/", 1)[1] in [p["name"] for p in cluster.call("GET", "/v1/products?limit=1000").json()["items"]]
+    assert cluster.call("DELETE", path).status_code == 204
+    assert cluster.call("GET", path).status_code == 404
+    assert cluster.call("PUT", path, {}).status_code == 201
+
+
+@pytest.mark.parametrize("body, code, field", [
+    ({"limits": {"payload_bytes": 0}}, "invalid_value", "limits.payload_bytes"),
+    ({"limits": {"payload_bytes": 61441}}, "invalid_value", "limits.payload_bytes"),
+    ({"limits": {"payload_bytes": "1"}}, "invalid_value", "limits.payload_bytes"),
+    ({"limits": {"nope": 1}}, "unknown_field", "limits.nope"),
+    ({"limits": []}, "invalid_value", "limits"),
+    ({"callbacks": {"url": "ftp://x"}}, "invalid_value", "callbacks.url"),
+    ({"callbacks": {"url": "http://x", "events": ["nope"]}}, "invalid_value", "callbacks.events"),
+    ({"callbacks": {"events": []}}, "missing_field", "callbacks.url"),
+])
+def test_bad_products(cluster, body, code, field):
+    answer = cluster.call("PUT", f"/v1/products/{cluster.product().name}", body)
+    assert answer.status_code == 422 and (answer.json()["code"], answer.json()["field"]) == (code, field)
+
+
+def test_keys(cluster):
+    """A secret of one's own signs tokens that rooms take; a deleted key refuses new logins; API keys have their scope."""
+    product, other = cluster.product(), cluster.product()
+    path = f"/v1/products/{product.name}/keys"
+    secret = "s" * 40
+    made = cluster.call("POST", path, {"kind": "token", "secret": secret})
+    assert made.status_code == 201 and made.json()["secret"] == secret
+    product.keys["token"] = made.json()
+    token = product.token("ann")
+    with Client(cluster.info["rooms"][0]) as client:
+        client.login("d1", token)
+    assert all("secret" not in k for k in cluster.call("GET", path).json()["items"])
+    assert cluster.call("DELETE", f"{path}/{made.json()['kid']}").status_code == 204
+
+    def refused():
+        with Client(cluster.info["rooms"][0]) as client:
+            client.hello("d2", pb.Bind(token=token))
+            name, message = client.receive()
+            return name == "Close" and message.code == 4002
+    eventually(refused)
+    assert cluster.call("DELETE", f"{path}/{made.json()['kid']}").status_code == 404
+    for bad in ({"kind": "nope"}, {}, {"kind": "token", "secret": "short"}, {"kind": "api", "secret": "s" * 40}):
+        assert cluster.call("POST", path, bad).status_code == 422
+    api = product.keys["api"]["secret"]
+    assert cluster.call("GET", f"/v1/products/{product.name}", key=api).status_code == 200
+    assert cluster.call("GET", f"/v1/products/{product.name}/stats", key=api).status_code == 200
+    for method, where in (("DELETE", f"/v1/products/{product.name}"), ("GET", path), ("GET", f"/v1/products/{other.name}"),
+                          ("GET", "/v1/products"), ("GET", "/v1/cluster")):
+        assert cluster.call(method, where, key=api).json()["code"] == "forbidden", where
+    for wrong in ("hwk_nope_nope", "x", api[:-1]):
+        answer = cluster.call("GET", f"/v1/products/{product.name}", key=wrong)
+        assert answer.status_code == 401 and answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_tokens(cluster):
+    product = cluster.product()
+    path = f"/v1/products/{product.name}/tokens"
+    answer = cluster.call("POST", path, {"user": "ann", "device": "d1", "tags": ["a"], "ttl_s": 60}, key=product.keys["api"]["secret"])
+    with Client(cluster.info["rooms"][0]) as client:
+        client.login("d1", answer.json()["token"], tags=["a"])
+    with Client(cluster.info["rooms"][0]) as client:
+        client.hello("d1", pb.Bind(token=answer.json()["token"], tags=["b"]))
+        assert client.expect("Close").code == 4002
+    for bad, field in (({}, "user"), ({"user": ""}, "user"), ({"user": "u", "ttl_s": 0}, "ttl_s"), ({"user": "u", "tags": [""]}, "tags[0]"),
+                       ({"user": "u", "ttl_s": 86401}, "ttl_s"), ({"user": "u", "nope": 1}, "nope")):
+        answer = cluster.call("POST", path, bad)
+        assert answer.status_code == 422 and answer.json()["field"] == field
+
+
+def test_targets(cluster):
+    """Users (duplicates once), devices, tags and everyone: who is meant gets it, and nobody else."""
+    product = cluster.product()
+    rooms = cluster.info["rooms"]
+    with Client(rooms[0]) as ann, Client(rooms[-1]) as bob, Client(rooms[0]) as bob2:
+        ann.login("d1", product.token("ann"), tags=["red", "big"])
+        bob.login("d1", product.token("bob"), tags=["red"])
+        bob2.login("d2", product.token("bob"))
+        answer = product.push({"users": ["ann", "bob", "ann"]}, payload="many")
+        assert answer["targets"] == 2
+        for client in (ann, bob, bob2):
+            push = client.expect("Push")
+            assert (push.payload, push.id) == (b"many", answer["id"])
+            client.ack_push(push)
+        product.push({"devices": [{"user": "bob", "device": "d2"}]}, payload="one device")
+        assert bob2.expect("Push").payload == b"one device"
+        gap = bob.expect("Gap")
+        assert (gap.first, gap.last, gap.reason) == (2, 2, pb.GAP_OTHER_DEVICE)
+        product.push({"tags": {"any": ["red"], "none": ["big"]}}, payload="small and red")
+        product.push({"all": True}, payload="everyone")
+        assert [c.expect("Push").payload for c in (bob, bob)] == [b"small and red", b"everyone"]
+        assert [c.expect("Push").payload for c in (ann, bob2)] == [b"everyone", b"everyone"]
+
+
+def test_live(cluster):
+    """A live message reaches who is connected now, unnumbered, and waits for nobody."""
+    product = cluster.product()
+    with Client(cluster.info["rooms"][0]) as client:
+        client.login("d1", product.token("ann"))
+        answer = product.push({"user": "ann"}, payload="now", **{"class": "live"})
+        assert answer["class"] == "live" and answer["online"] == 1
+        push = client.expect("Push")
+        assert (push.payload, push.seq) == (b"now", 0)
+        product.push({"all": True}, payload="now all", ttl_s=0)
+        push = client.expect("Push")
+        assert (push.payload, push.seq) == (b"now all", 0)
+        client.nothing_comes()
+    assert product.push({"user": "nobody"}, payload="now", **{"class": "live"})["online"] == 0
+    with Client(cluster.info["rooms"][0]) as client:
+        _, before = client.login("d1", product.token("nobody"))
+        assert before == []
+
+
+def test_expiry(cluster):
+    """What expired while a known device was away is announced as a gap and never comes."""
+    product = cluster.product()
+    with Client(cluster.info["rooms"][0]) as client:
+        client.login("d1", product.token("ann"))
+        client.send("Bye")
+        client.expect_end()
+    product.push_user("ann", "short", ttl_s=1)
+    product.push_user("ann", "long")
+    time.sleep(1.2)  # the message's own life time
+    with Client(cluster.info["rooms"][0]) as client:
+        client.hello("d1", pb.Bind(token=product.token("ann")))
+        client.welcome = client.expect("Welcome")
+        gap = client.expect("Gap")
+        assert (gap.first, gap.last, gap.reason) == (1, 1, pb.GAP_EXPIRED)
+        assert client.expect("Push").payload == b"long"
+
+
+def test_batch(cluster):
+    """One result for each message, in order; a bad one does not hold up the others."""
+    product = cluster.product()
+    messages = [{"to": {"user": "ann"}, "payload": "1"}, {"to": {"user": "ann"}}, {"to": {"user": "ann"}, "payload": "2", "idempotency_key": "k"},
+                {"to": {"user": "ann"}, "payload": "2", "idempotency_key": "k"}, {"to": {"user": "ann"}, "payload": "3", "class": "durable"}]
+    path = f"/v1/products/{product.name}/messages/batch"
+    results = cluster.call("POST", path, {"messages": messages}).json()["results"]
+    assert [r["status"] for r in results] == [202, 422, 202, 202, 503]
+    assert results[1]["code"] == "missing_field" and results[4]["code"] == "class_unavailable"
+    assert results[2]["id"] == results[3]["id"]
+    for bad in ({}, {"messages": []}, {"messages": [{}] * 1001}, {"messages": [{"to": {"users": ["u"]}}], "nope": 1}):
+        assert cluster.call("POST", path, bad).status_code == 422
+    with Client(cluster.info["rooms"][0]) as client:
+        _, before = client.login("d1", product.token("ann"))
+        assert [m.payload for _, m in before] == [b"1", b"2"]
+
+
+def test_limits_of_a_product(cluster):
+    """push_per_s refuses with Retry-After; reject_new refuses with 507 and stores nothing."""
+    product = cluster.product()
+    path = f"/v1/products/{product.name}"
+    assert cluster.call("PATCH", path, {"limits": {"push_per_s": 1}}).status_code == 200
+    answers = [cluster.call("POST", path + "/messages", {"to": {"user": "ann"}, "payload": "x"}) for _ in range(5)]
+    refused = [a for a in answers if a.status_code == 429]
+    assert refused and all(a.json()["code"] == "rate_limited" and int(a.headers["Retry-After"]) >= 1 for a in refused)
+    cluster.call("PATCH", path, {"limits": {"push_per_s": 0, "inbox_messages": 10, "reject_new": True}})
+    eventually(lambda: cluster.call("POST", path + "/messages", {"to": {"user": "bob"}, "payload": "x"}).status_code == 507)
+    assert cluster.call("GET", path + "/users/bob").json()["pending"] == 10
+
+
+def test_users_and_sums(cluster):
+    """Sessions, positions, who is online; and the sum holds."""
+    product = cluster.product()
+    path = f"/v1/products/{product.name}"
+    assert cluster.call("GET", path + "/users/nobody").json()["sessions"] == []
+    with Client(cluster.info["rooms"][0]) as client:
+        client.login("d1", product.token("ann b/c%"))
+        product.push_user("ann b/c%", "x")
+        client.ack_push(client.expect("Push"))
+        user = path + "/users/ann%20b%2Fc%25"
+        eventually(lambda: cluster.call("GET", user).json()["pending"] == 0)
+        shown = cluster.call("GET", user).json()
+        assert [s["device"] for s in shown["sessions"]] == ["d1"] and shown["user"] == "ann b/c%"
+        assert shown["positions"][0]["streams"]["inbox"]["seq"] >= 1
+        asked = cluster.call("POST", path + "/users/query", {"users": ["ann b/c%", "nobody"]}).json()["items"]
+        assert [u["online"] for u in asked] == [True, False]
+        product.push_user("nobody", "waits")
+        stats = cluster.call("GET", path + "/stats").json()
+        assert stats["online"] == 1 and stats["accepted"] == 2 and stats["acked"] == 1 and stats["pending"] == 1
+        assert stats["accepted"] == sum(stats[k] for k in ("acked", "pending", "expired", "overflowed", "collapsed", "recalled", "parked"))
+    assert cluster.call("GET", "/v1/stats").json()["accepted"] >= 2
+
+
+@pytest.mark.parametrize("method, path, status, code", [
+    ("GET", "/v1/nope", 404, "not_found"), ("GET", "/v1/products/p%00", 400, "malformed"),
+    ("PUT", "/v1/products/UPPER", 422, "invalid_value"), ("DELETE", "/v1/cluster", 405, "method_not_allowed"),
+    ("GET", "/v1/products/nope-nope", 404, "not_found"), ("POST", "/v1/rooms/nope/drain", 404, "not_found"),
+])
+def test_paths(cluster, method, path, status, code):
+    answer = requests.request(method, f"http://127.0.0.1:{port_of(cluster)}{path}", data="{}", timeout=20,
+                              headers={"Authorization": f"Bearer {cluster.info['admin_key']}"})
+    assert answer.status_code == status and answer.json()["code"] == code
+    assert status != 405 or answer.headers["Allow"] == "GET"
+
+
+def test_bodies(cluster):
+    """Too large is 413 before it is read; two lengths, or a length with chunks, is 400."""
+    head = f"POST /v1/products/x/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {cluster.info['admin_key']}\r\n".encode()
+    status, answer = raw(cluster, head + b"Content-Length: 8388609\r\n\r\n")
+    assert status == 413 and b"body_too_large" in answer
+    assert raw(cluster, head + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}")[0] == 400
+    assert raw(cluster, head + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")[0] == 400
+    assert raw(cluster, b"GET /v1/products/p%zz HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 400
+    product = cluster.product()
+    payload = "x" * 4000
+    many = {"messages": [{"to": {"user": f"u{i}"}, "payload": payload} for i in range(1000)]}
+    assert len(json.dumps(many)) > 4_000_000
+    assert cluster.call("POST", f"/v1/products/{product.name}/messages/batch", many).status_code == 200
+
+
+def test_openapi_is_served(cluster):
+    text = requests.get(f"http://127.0.0.1:{port_of(cluster)}/v1/openapi.yaml", timeout=20).text
+    assert text.startswith("openapi: 3.1.0")
+    assert requests.get(f"http://127.0.0.1:{port_of(cluster)}/readyz", timeout=20).json() == {"status": "ready"}
