@@ -167,6 +167,11 @@ static const char *unready(void *self) {
     return c->clock_known ? NULL : "no saver answers";
 }
 
+static const char *hopeless(void *self) {
+    struct center *c = self;
+    return cluster_hopeless(c->cluster);
+}
+
 static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
     struct center *c = self;
     out[0] = (struct daemon_port){"center", c->http ? http_server_port(c->http) : 0};
@@ -180,4 +185,5 @@ const struct daemon_role center_role = {.name = "center",
                                         .is_drained = is_drained,
                                         .reload = reload,
                                         .unready = unready,
+                                        .hopeless = hopeless,
                                         .ports = ports};

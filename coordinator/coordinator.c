@@ -55,6 +55,11 @@ static const char *unready(void *self) {
     return cluster_unready_reason(part_cluster(c->part));
 }
 
+static const char *hopeless(void *self) {
+    struct coordinator *c = self;
+    return cluster_hopeless(part_cluster(c->part));
+}
+
 static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
     struct coordinator *c = self;
     out[0] = (struct daemon_port){"coordinator", part_rpc_port(c->part)};
@@ -68,4 +73,5 @@ const struct daemon_role coordinator_role = {.name = "coordinator",
                                              .is_drained = is_drained,
                                              .reload = reload,
                                              .unready = unready,
+                                             .hopeless = hopeless,
                                              .ports = ports};

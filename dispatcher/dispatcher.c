@@ -134,6 +134,11 @@ static const char *unready(void *self) {
     return cluster_unready_reason(part_cluster(d->part));
 }
 
+static const char *hopeless(void *self) {
+    struct dispatcher *d = self;
+    return cluster_hopeless(part_cluster(d->part));
+}
+
 static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
     struct dispatcher *d = self;
     out[0] = (struct daemon_port){"dispatcher", listener_port(d->listener)};
@@ -148,4 +153,5 @@ const struct daemon_role dispatcher_role = {.name = "dispatcher",
                                             .is_drained = is_drained,
                                             .reload = reload,
                                             .unready = unready,
+                                            .hopeless = hopeless,
                                             .ports = ports};

@@ -5,6 +5,8 @@
 #include "part.h"
 #include "register.h"
 
+enum { STORE_WAIT_MS = 5000 }; // at the start, for a store that does not answer
+
 struct watcher;
 
 struct registry {
@@ -17,6 +19,7 @@ struct registry {
     struct timer poll;
     Hawser__Internal__WatchRequest seen; // versions that were last seen changed
     bool polling, poll_again;
+    char hopeless[256];
     struct {
         uint64_t logins, takeovers, refused, finds, store_errors, watches;
     } count;

@@ -90,6 +90,17 @@ static const char *unready(void *self) {
     return reason ? reason : cluster_unready_reason(part_cluster(r->part));
 }
 
+// A store that was never there is a wrong redis.url sooner than an accident.
+static const char *hopeless(void *self) {
+    struct registry *r = self;
+    const char *reason = r->store->ops->down_reason(r->store);
+    if (!reason || loop_wall_ms(r->loop) < r->env->started_ms + STORE_WAIT_MS)
+        return cluster_hopeless(part_cluster(r->part));
+    snprintf(r->hopeless, sizeof(r->hopeless), "redis.url: %s: %s",
+             config_text(r->env->config, "redis.url"), reason);
+    return r->hopeless;
+}
+
 static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
     struct registry *r = self;
     out[0] = (struct daemon_port){"register", part_rpc_port(r->part)};
@@ -103,4 +114,5 @@ const struct daemon_role register_role = {.name = "register",
                                           .is_drained = is_drained,
                                           .reload = reload,
                                           .unready = unready,
+                                          .hopeless = hopeless,
                                           .ports = ports};

@@ -288,6 +288,11 @@ static void reload(void *self) {
     part_reload(r->part);
 }
 
+static const char *hopeless(void *self) {
+    struct room *r = self;
+    return cluster_hopeless(r->cluster);
+}
+
 static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
     struct room *r = self;
     out[0] = (struct daemon_port){"room", r->listener ? listener_port(r->listener) : 0};
@@ -302,4 +307,5 @@ const struct daemon_role room_role = {.name = "room",
                                       .is_drained = is_drained,
                                       .reload = reload,
                                       .unready = unready,
+                                      .hopeless = hopeless,
                                       .ports = ports};

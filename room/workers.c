@@ -127,7 +127,9 @@ static void reap(struct workers *w) {
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        // One that was only just started had no handler for the SIGTERM yet.
+        bool told = w->ending && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
+        bool clean = told || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
         for (int i = 0; i < w->count; i++)
             if (w->pids[i] == pid)
                 w->pids[i] = 0;

@@ -113,6 +113,17 @@ static const char *unready(void *self) {
     return reason ? reason : cluster_unready_reason(part_cluster(s->part));
 }
 
+// A store that was never there is a wrong redis.url sooner than an accident.
+static const char *hopeless(void *self) {
+    struct saver *s = self;
+    const char *reason = s->store->ops->down_reason(s->store);
+    if (!reason || loop_wall_ms(s->loop) < s->env->started_ms + STORE_WAIT_MS)
+        return cluster_hopeless(part_cluster(s->part));
+    snprintf(s->hopeless, sizeof(s->hopeless), "redis.url: %s: %s",
+             config_text(s->env->config, "redis.url"), reason);
+    return s->hopeless;
+}
+
 static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
     struct saver *s = self;
     out[0] = (struct daemon_port){"saver", part_rpc_port(s->part)};
@@ -126,4 +137,5 @@ const struct daemon_role saver_role = {.name = "saver",
                                        .is_drained = is_drained,
                                        .reload = reload,
                                        .unready = unready,
+                                       .hopeless = hopeless,
                                        .ports = ports};

@@ -183,6 +183,13 @@ const char *cluster_unready_reason(const struct cluster *c) {
     return c->self && !c->lease_held ? "the lease is not held" : NULL;
 }
 
+const char *cluster_hopeless(const struct cluster *c) {
+    for (int i = 0; i < c->register_count; i++)
+        if (strcmp(rpc_link_last_error(c->registers[i]), hw_strerror(-HW_EAUTH)) != 0)
+            return NULL;
+    return "cluster.secrets: the registers have another secret";
+}
+
 // --- calls without a link
 
 static void complete_nowhere(struct hook *h) {

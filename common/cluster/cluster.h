@@ -42,6 +42,9 @@ bool cluster_is_ready(const struct cluster *c);
 const char *cluster_unready_reason(
     const struct cluster *c); // for readyz: "no register answers (...)"; NULL when all is well
 
+// No register takes our proof: the secret is another one. NULL = not so.
+const char *cluster_hopeless(const struct cluster *c);
+
 // Sets what is announced (deep-copied; incarnation and build are filled in) and renews every 3 s
 // and at once on a real change.
 void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m);

@@ -162,6 +162,10 @@ const char *daemon_unready(struct daemon *d) {
     return d->draining ? "draining" : d->role->unready ? d->role->unready(d->self) : NULL;
 }
 
+const char *daemon_hopeless(struct daemon *d) {
+    return d->role->hopeless ? d->role->hopeless(d->self) : NULL;
+}
+
 int daemon_ports(struct daemon *d, struct daemon_port out[DAEMON_PORTS_MAX]) {
     return d->role->ports(d->self, out);
 }

@@ -37,6 +37,9 @@ struct daemon_role {
     bool (*is_drained)(void *self);     // NULL = at once
     void (*reload)(void *self);         // env->config is the new one; NULL = nothing to do
     const char *(*unready)(void *self); // the reason, valid until the next call; NULL = ready
+    // Why waiting for the first time of being ready is hopeless, so that a wrong configuration ends
+    // the start; afterwards everything heals by itself. NULL = it is not.
+    const char *(*hopeless)(void *self);
     int (*ports)(void *self, struct daemon_port out[DAEMON_PORTS_MAX]); // how many; the first is
                                                                         // the daemon's own
 };
@@ -52,7 +55,8 @@ void daemon_free(struct daemon *d); // NULL is harmless
 void daemon_drain(struct daemon *d);
 bool daemon_is_drained(struct daemon *d);
 void daemon_reload(struct daemon *d, const struct config *config);
-const char *daemon_unready(struct daemon *d); // NULL = ready
+const char *daemon_unready(struct daemon *d);  // NULL = ready
+const char *daemon_hopeless(struct daemon *d); // NULL = not
 int daemon_ports(struct daemon *d, struct daemon_port out[DAEMON_PORTS_MAX]);
 uint16_t daemon_ops_port(const struct daemon *d);
 

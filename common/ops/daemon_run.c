@@ -18,7 +18,7 @@ struct runner {
     struct loop *loop;
     struct timer poll;
     uint64_t drain_end_ms; // 0: not draining
-    bool ports_written;
+    bool was_ready;
     int exit_code;
 };
 
@@ -116,7 +116,6 @@ static void write_ports(struct runner *r) {
     for (int i = 0; i < count; i++)
         buf_printf(&text, "\"%s\": %u, ", ports[i].name, ports[i].port);
     buf_printf(&text, "\"ops\": %u}\n", daemon_ops_port(r->daemon));
-    r->ports_written = true;
     if (!write_whole(r->ports_path, &text)) {
         fprintf(stderr, "hawser-%s: --ports-file %s: %s\n", r->role->name, r->ports_path,
                 hw_strerror(-errno));
@@ -128,15 +127,28 @@ static void write_ports(struct runner *r) {
 
 // --- running
 
+static void look_at_start(struct runner *r) {
+    const char *reason = daemon_hopeless(r->daemon);
+    if (!daemon_unready(r->daemon)) {
+        r->was_ready = true;
+        if (r->ports_path)
+            write_ports(r);
+    } else if (reason) {
+        fprintf(stderr, "hawser-%s: %s\n", r->role->name, reason);
+        r->exit_code = EXIT_FAULT;
+        loop_stop(r->loop);
+    }
+}
+
 static void on_poll(struct timer *t) {
     struct runner *r = container_of(t, struct runner, poll);
-    if (!r->ports_written && r->ports_path && !daemon_unready(r->daemon))
-        write_ports(r);
+    if (!r->was_ready && !r->drain_end_ms)
+        look_at_start(r);
     bool over = r->drain_end_ms &&
                 (daemon_is_drained(r->daemon) || loop_now_ms(r->loop) >= r->drain_end_ms);
     if (over)
         loop_stop(r->loop);
-    else if (r->drain_end_ms || (r->ports_path && !r->ports_written))
+    else if (r->drain_end_ms || !r->was_ready)
         loop_arm(r->loop, &r->poll, POLL_MS, on_poll);
 }
 
