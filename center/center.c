@@ -35,6 +35,13 @@ static void ask_clock(struct timer *t) {
 
 // --- life
 
+// Links are open before the first message needs them.
+static void on_member(void *self, const Hawser__Internal__Member *m) {
+    struct center *c = self;
+    if (c->cluster && (strcmp(m->role, "room") == 0 || strcmp(m->role, "saver") == 0))
+        (void)cluster_peer(c->cluster, m->incarnation);
+}
+
 static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
     (void)clean;
     hints_member_gone(self, m->incarnation);
@@ -48,8 +55,9 @@ static void fill(void *self, Hawser__Internal__Member *m) {
 
 static void stop(void *self) {
     struct center *c = self;
-    loop_disarm(c->loop, &c->clock);
+    c->is_stopping = true;
     part_free(c->part); // its calls are cancelled, and answered
+    sends_end(c);
     loop_disarm(c->loop, &c->clock);
     request_gone_all(c);
     http_server_free(c->http);
@@ -106,7 +114,7 @@ int center_start(struct daemon_env *env, bool with_http, struct buf *ret_error, 
     struct part_options o = {.env = env,
                              .listen = "",
                              .advertise = "",
-                             .events = {.on_member_gone = on_member_gone},
+                             .events = {.on_member = on_member, .on_member_gone = on_member_gone},
                              .self = c,
                              .fill = fill};
     int rc = with_http ? serve(c, ret_error) : 0;

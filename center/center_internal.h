@@ -78,6 +78,7 @@ int problem_status(enum problem_code code);
 json_t *problem_json(const struct problem *p, const char *request_id); // a new reference
 
 struct hint_room;
+struct leg;
 struct rate;
 
 struct center {
@@ -87,10 +88,11 @@ struct center {
     struct cluster *cluster;
     struct http_server *http;
     struct request *requests; // open ones
+    struct leg *legs;         // appends and deliveries that a push waits for
     struct hint_room *hints;
     struct rate *rates;
     struct timer clock, hint_timer;
-    bool clock_known, is_draining;
+    bool clock_known, is_draining, is_stopping;
     uint64_t clock_read_ms;
     char advertised[HOST_MAX + 8];
     int64_t clock_offset_ms; // the store's clock less loop_now_ms, never more than it is
@@ -184,6 +186,8 @@ struct sent {
 typedef void sent_fn(void *arg, const struct sent *result);
 void send_push(struct center *c, const struct product *product, struct push *push /* taken */,
                sent_fn *done, void *arg);
+// At the end, after the calls were cancelled: what waits for another try is given up.
+void sends_end(struct center *c);
 bool rate_take(struct center *c, const struct product *product, uint64_t targets,
                struct problem *p);
 void rates_free(struct center *c);

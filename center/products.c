@@ -291,6 +291,10 @@ static bool etag_holds(struct request *q, const struct product *product) {
     char etag[32];
     const char *wanted = q->http->if_match;
     snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)(product ? product->version : 0));
+    if (product && strcmp(q->http->if_none_match, "*") == 0) {
+        reply_fault(q, PROBLEM_state_conflict, NULL, "If-None-Match: the product exists");
+        return false;
+    }
     if (!*wanted || (product && (strcmp(wanted, "*") == 0 || strcmp(wanted, etag) == 0)))
         return true;
     reply_fault(q, PROBLEM_state_conflict, NULL, "If-Match: the product is another version now");

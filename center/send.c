@@ -25,10 +25,11 @@ struct sending { // one push
     size_t leg_count, started, ended, refused, replays;
     sent_fn *done;
     void *arg;
-    struct timer end; // completes a push that could not begin
+    struct hook end; // completes a push that could not begin
 };
 
-struct leg { // one inbox of it, or the broadcast log
+struct leg {                 // one inbox of it, or the broadcast log
+    struct leg *next, *prev; // in center.legs
     struct sending *sending;
     const struct target *target; // NULL: the broadcast log
     struct timer retry;
@@ -263,7 +264,6 @@ static void start_legs(struct sending *s);
 
 static void complete(struct sending *s) {
     struct sent *result = &s->result;
-    loop_disarm(s->center->loop, &s->end);
     result->replayed = s->replays > 0 && s->replays == s->leg_count;
     if (s->refused == s->leg_count && s->leg_count > 1) // FULL is told only when nobody got it
         problem_set(&result->problem, PROBLEM_inbox_full, NULL, "every inbox is full");
@@ -274,9 +274,15 @@ static void complete(struct sending *s) {
 
 static void leg_ended(struct leg *leg) {
     struct sending *s = leg->sending;
-    loop_disarm(s->center->loop, &leg->retry);
+    struct center *c = s->center;
+    loop_disarm(c->loop, &leg->retry);
+    *(leg->prev ? &leg->prev->next : &c->legs) = leg->next;
+    if (leg->next)
+        leg->next->prev = leg->prev;
     free(leg);
     s->ended++;
+    if (c->is_stopping)
+        s->leg_count = s->started; // no more of them
     if (s->ended == s->leg_count)
         complete(s);
     else
@@ -293,7 +299,7 @@ static void missed_answer(struct leg *leg, int error) {
     uint64_t wait_ms = (uint64_t)RETRY_FIRST_MS << (leg->tries < 6 ? leg->tries : 6);
     if (error != -HW_EBUSY && error != -HW_ESTORE && error != -HW_EDRAINING)
         leg->may_be_done = true;
-    if (error != -HW_ECANCELLED && loop_now_ms(c->loop) + wait_ms < s->give_up_ms) {
+    if (!c->is_stopping && loop_now_ms(c->loop) + wait_ms < s->give_up_ms) {
         c->count.append_retries++;
         loop_arm(c->loop, &leg->retry, wait_ms, append_again);
         return;
@@ -397,8 +403,13 @@ static void append(struct leg *leg) {
 
 static void start_leg(struct sending *s, const struct target *t) {
     struct leg *leg = hw_calloc(1, sizeof(*leg));
+    struct center *c = s->center;
     leg->sending = s;
     leg->target = t;
+    leg->next = c->legs;
+    if (leg->next)
+        leg->next->prev = leg;
+    c->legs = leg;
     if (!s->push.is_live)
         append(leg);
     else if (t)
@@ -419,8 +430,13 @@ static void start_legs(struct sending *s) {
     }
 }
 
-static void refused(struct timer *t) {
-    complete(container_of(t, struct sending, end));
+void sends_end(struct center *c) {
+    while (c->legs)
+        missed_answer(c->legs, -HW_ECANCELLED);
+}
+
+static void refused(struct hook *h) {
+    complete(container_of(h, struct sending, end));
 }
 
 static void take_limits(struct sending *s, const struct product *product) {
@@ -460,7 +476,7 @@ void send_push(struct center *c, const struct product *product, struct push *pus
     else
         rate_take(c, product, s->leg_count, &s->result.problem);
     if (s->result.problem.code != PROBLEM_NONE)
-        loop_arm(c->loop, &s->end, 0, refused);
+        hook_schedule(c->loop, &s->end, refused);
     else
         start_legs(s); // calls complete later, but for a live broadcast without rooms
 }

@@ -34,6 +34,16 @@ bool register_memory_is_live(const struct memory_store *m, uint64_t incarnation)
     return e && !e->is_gone && e->lease_end_ms > register_memory_now_ms(m);
 }
 
+bool register_memory_is_gone_for_good(const struct memory_store *m, uint64_t incarnation) {
+    uint64_t now = register_memory_now_ms(m);
+    struct member *e = NULL;
+    HASH_FIND(hh, m->members, &incarnation, sizeof(incarnation), e);
+    if (!e)
+        return true;
+    uint64_t ended_ms = e->is_gone ? e->gone_ms : e->lease_end_ms;
+    return (e->is_gone && e->was_clean) || ended_ms + GONE_FOR_GOOD_MS <= now;
+}
+
 static bool member_changed(const Hawser__Internal__Member *was,
                            const Hawser__Internal__Member *is) {
     Hawser__Internal__Member a = *was, b = *is;

@@ -72,6 +72,7 @@ ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMe
 ProtobufCMessage *register_memory_confirm(struct memory_store *m, const ProtobufCMessage *request);
 ProtobufCMessage *register_memory_find(struct memory_store *m, const ProtobufCMessage *request);
 ProtobufCMessage *register_memory_online(struct memory_store *m, const ProtobufCMessage *request);
+bool register_memory_is_gone_for_good(const struct memory_store *m, uint64_t incarnation);
 bool register_memory_is_live(const struct memory_store *m, uint64_t incarnation);
 void register_memory_directory_free(struct memory_store *m);
 void register_memory_sessions_free(struct memory_store *m);

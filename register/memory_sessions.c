@@ -117,8 +117,12 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
     const Hawser__Internal__LoginRequest *l = (const Hawser__Internal__LoginRequest *)request;
     Hawser__Internal__LoginReply *reply = hw_malloc(sizeof(*reply));
     uint64_t now = register_memory_now_ms(m);
-    struct row *r = row_get(user_get(m, l->product, l->user), l->device, now);
     hawser__internal__login_reply__init(reply);
+    if (l->not_after_ms != 0 && now > l->not_after_ms) {
+        reply->refused = 4101;
+        return &reply->base;
+    }
+    struct row *r = row_get(user_get(m, l->product, l->user), l->device, now);
     bool replaces = row_is_live(m, r);
     if (replaces && !takeover_allowed(r, now)) {
         reply->refused = 4103;
@@ -159,21 +163,32 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     uint64_t now = register_memory_now_ms(m);
     struct row *r = row_get(user_get(m, c->product, c->user), c->device, now);
     hawser__internal__confirm_reply__init(reply);
-    if (r->generation > c->generation) {
-        reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED;
+    bool is_own = r->incarnation == c->incarnation && r->slot == c->slot;
+    if (r->generation > c->generation && r->online && !is_own &&
+        !register_memory_is_gone_for_good(m, r->incarnation)) {
+        reply->outcome = row_is_live(m, r) ? HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED
+                                           : HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
         reply->generation = r->generation;
         return &reply->base;
     }
-    bool held = r->online && r->generation == c->generation && r->incarnation == c->incarnation;
+    if (r->generation > c->generation && r->online && is_own) { // its answer was lost
+        reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
+        reply->generation = r->generation;
+        return &reply->base;
+    }
+    // Offline under the same generation: its room dropped it, and this question was held up.
+    bool held = r->generation == c->generation && r->incarnation == c->incarnation;
     r->last_seen_ms = now;
     reply->generation = c->generation;
     if (held)
         return &reply->base;
+    if (r->generation >= c->generation)
+        reply->generation = r->generation + 1;
     set_text(&r->room, c->room);
     set_text(&r->address, c->address);
     r->incarnation = c->incarnation;
     r->slot = c->slot;
-    r->generation = c->generation;
+    r->generation = reply->generation;
     r->since_ms = c->since_ms;
     r->online = true;
     reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;

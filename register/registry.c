@@ -1,5 +1,6 @@
 // A register's life: its store, its RPC server, and its own place in the directory it serves.
 #include "buf.h"
+#include "redis_conn.h"
 #include "register_internal.h"
 
 static void stop(void *self) {
@@ -51,11 +52,21 @@ int register_start_on(struct daemon_env *env, struct register_store *store, stru
 
 static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     const char *url = config_text(env->config, "redis.url");
-    if (strcmp(url, "memory:") != 0) {
-        buf_printf(ret_error, "redis.url: '%s': this register knows memory: only", url);
+    struct buf reason = BUF_EMPTY;
+    if (strcmp(url, "memory:") == 0)
+        return register_start_on(env, register_store_memory(env->loop), ret_error, ret_self);
+    if (redis_url_check(url, &reason) != 0) {
+        buf_printf(ret_error, "redis.url: %s", buf_cstr(&reason));
+        buf_free(&reason);
         return -HW_ECONFIG;
     }
-    return register_start_on(env, register_store_memory(env->loop), ret_error, ret_self);
+    buf_free(&reason);
+    struct redis_options o = {.url = url,
+                              .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
+                              .allow_volatile = config_bool(env->config, "redis.allow_volatile"),
+                              .loop = env->loop,
+                              .log = env->log};
+    return register_start_on(env, register_store_redis(&o), ret_error, ret_self);
 }
 
 static void drain(void *self) {

@@ -1,9 +1,6 @@
 // What other daemons call at a register: each method is one step of the store.
 #include "buf.h"
 #include "register_internal.h"
-#include "room.pb-c.h"
-
-enum { REPLACED_MS = 3000 };
 
 struct service_call {
     struct registry *registry;
@@ -13,33 +10,11 @@ struct service_call {
 
 // --- what follows a step
 
-static void on_told(void *arg, int error, const uint8_t *body, size_t len) {
-    (void)arg; // a room that misses it hears of it at its next confirmation
-    (void)error;
-    (void)body;
-    (void)len;
-}
-
-static void tell_replaced(struct registry *r, const Hawser__Internal__LoginReply *login) {
-    const Hawser__Internal__SessionRow *old = login->replaced;
-    Hawser__Internal__ReplacedRequest request = HAWSER__INTERNAL__REPLACED_REQUEST__INIT;
-    request.incarnation = old->incarnation;
-    request.slot = old->slot;
-    request.generation = old->generation;
-    request.by_generation = login->generation;
-    request.code = 4001;
-    r->count.takeovers++;
-    cluster_call(part_cluster(r->part), cluster_peer(part_cluster(r->part), old->incarnation),
-                 HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED, &request.base, REPLACED_MS, on_told,
-                 r);
-}
-
 static void after_login(struct registry *r, const ProtobufCMessage *reply) {
     const Hawser__Internal__LoginReply *login = (const Hawser__Internal__LoginReply *)reply;
     r->count.logins++;
     r->count.refused += login->refused != 0;
-    if (login->replaced && login->generation != 0)
-        tell_replaced(r, login);
+    r->count.takeovers += login->replaced != NULL;
 }
 
 static void after_change(struct registry *r, const ProtobufCMessage *reply) {

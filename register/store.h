@@ -15,6 +15,7 @@
 
 enum {
     TOMBSTONE_MS = 5 * 60 * 1000, // how long a watcher may stay away and still hear of each end
+    GONE_FOR_GOOD_MS = 15 * 1000, // after the end of a lease: its sessions' rows may be taken over
     TAKEOVERS_PER_MINUTE = 5,
     TAKEOVER_WINDOW_MS = 60 * 1000,
     WATCH_BYTES_MAX = 512 * 1024,
@@ -35,6 +36,9 @@ struct register_store {
 };
 
 struct loop;
+struct redis_options;
 struct register_store *register_store_memory(struct loop *l);
+// on_state and arg of the options are the store's own.
+struct register_store *register_store_redis(const struct redis_options *o);
 
 #endif

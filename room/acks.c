@@ -13,14 +13,17 @@ static void on_acked(struct room *r, struct session *s, int error, const uint8_t
     Hawser__Internal__AckReply *reply =
         error == 0 ? hawser__internal__ack_reply__unpack(NULL, len, body) : NULL;
     bool stale = reply && reply->stale;
+    bool unknown = reply && reply->unknown;
     s->ack_in_flight = false;
     if (reply)
         hawser__internal__ack_reply__free_unpacked(reply, NULL);
     if (stale) {
         r->count.takeovers++;
-        conn_session_over(s->conn, s, 4001, "replaced by a newer login");
+        conn_session_over(s->conn, s, 4001, "the store knows a newer login");
     } else if (error != 0) {
         session_retry_later(s);
+    } else if (unknown) {
+        acks_attach_again(s);
     } else {
         if (s->inbox_saved < s->inbox_saving)
             s->inbox_saved = s->inbox_saving;
@@ -50,25 +53,77 @@ static void send_ack(struct session *s) {
                  on_acked);
 }
 
+// A store that lost the device must know it again, or what others handled leaves the log before
+// this one had it.
+static void on_attached_again(struct room *r, struct session *s, int error, const uint8_t *body,
+                              size_t len) {
+    Hawser__Internal__AttachReply *reply =
+        error == 0 ? hawser__internal__attach_reply__unpack(NULL, len, body) : NULL;
+    bool stale = reply && reply->stale;
+    s->ack_in_flight = false;
+    if (reply)
+        hawser__internal__attach_reply__free_unpacked(reply, NULL);
+    if (error != 0) {
+        session_retry_later(s);
+    } else if (stale) {
+        r->count.takeovers++;
+        conn_session_over(s->conn, s, 4001, "the store knows a newer login");
+    } else {
+        s->attach_again = false;
+        s->inbox_saved = s->inbox_saving;
+        acks_note(s);
+    }
+}
+
+static void send_attach(struct session *s) {
+    Hawser__Internal__AttachRequest request = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
+    Hawser__Internal__StreamPosition at[2], *list[2] = {&at[0], &at[1]};
+    const struct cursor *cursors[2] = {&s->inbox, &s->news};
+    for (uint32_t i = 0; i < 2; i++) {
+        hawser__internal__stream_position__init(&at[i]);
+        at[i].stream = i;
+        at[i].epoch = cursors[i]->epoch;
+        at[i].seq = cursors[i]->acked;
+    }
+    request.product = s->product->number;
+    request.user = s->user;
+    request.device = s->conn->device;
+    request.generation = s->generation;
+    request.n_have = 2;
+    request.have = list;
+    s->inbox_saving = s->inbox.acked;
+    s->ack_in_flight = true;
+    session_call(s, session_saver(s), HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH, &request.base,
+                 on_attached_again);
+}
+
 static void flush(struct hook *h) {
     struct room *r = container_of(h, struct room, flush_acks);
     while (r->dirty) {
         struct session *s = r->dirty;
         r->dirty = s->next_dirty;
         s->is_dirty = false;
-        send_ack(s);
+        if (s->attach_again)
+            send_attach(s);
+        else
+            send_ack(s);
     }
 }
 
 void acks_note(struct session *s) {
     struct room *r = s->conn->room;
     if (s->is_dirty || s->ack_in_flight || s->in_retry || s->state != SESSION_LIVE ||
-        s->inbox.acked <= s->inbox_saved)
+        (s->inbox.acked <= s->inbox_saved && !s->attach_again))
         return;
     s->is_dirty = true;
     s->next_dirty = r->dirty;
     r->dirty = s;
     hook_schedule(r->loop, &r->flush_acks, flush);
+}
+
+void acks_attach_again(struct session *s) {
+    s->attach_again = true;
+    acks_note(s);
 }
 
 // --- from clients
@@ -144,7 +199,7 @@ static void on_late(void *arg, int error, const uint8_t *body, size_t len) {
     struct room *r = a->room;
     (void)body;
     (void)len;
-    if (error == 0 || error == -HW_ECANCELLED || ++a->tries == LATE_TRIES) {
+    if (error == 0 || r->is_stopping || ++a->tries == LATE_TRIES) {
         late_free(a); // given up: the client brings its positions, or gets repeats
         return;
     }

@@ -50,7 +50,7 @@ static void on_attached(struct room *r, struct session *s, int error, const uint
     } else if (!reply) {
         fail_and_tell(s, 4101, "the store cannot be asked", BUSY_RETRY_MS);
     } else if (reply->stale) {
-        fail_and_tell(s, 4001, "replaced by a newer login", 0);
+        fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
     } else {
         take_positions(s, reply);
         s->state = SESSION_ATTACHED;
@@ -89,12 +89,18 @@ static void attach(struct session *s) {
 static const char *refusal_text(uint32_t code) {
     return code == 4103   ? "too many logins of this device"
            : code == 4003 ? "kicked"
+           : code == 4101 ? "the register was reached too late"
                           : "refused by the register";
 }
 
-static void end_replaced(struct room *r, const Hawser__Internal__SessionRow *row) {
-    if (!row || row->incarnation != r->env->incarnation)
+static void end_replaced(struct room *r, const Hawser__Internal__SessionRow *row,
+                         uint64_t by_generation) {
+    if (!row)
         return;
+    if (row->incarnation != r->env->incarnation) {
+        notice_send(r, row, by_generation);
+        return;
+    }
     struct session *old = session_by_row(r, row->slot, row->generation);
     if (old && old->state == SESSION_LIVE) {
         r->count.takeovers++;
@@ -116,6 +122,8 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
                           size_t len) {
     Hawser__Internal__LoginReply *reply =
         error == 0 ? hawser__internal__login_reply__unpack(NULL, len, body) : NULL;
+    if (!reply)
+        orphan_expect(s);
     if (s->state == SESSION_LEAVING) {
         leave(s, reply ? reply->generation : 0);
     } else if (!reply) {
@@ -126,12 +134,12 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         fail_and_tell(s, reply->refused, refusal_text(reply->refused), reply->retry_after_ms);
     } else if (reply->generation == s->replaced_generation) {
         s->state = SESSION_ASKING; // its row is another's already
-        fail_and_tell(s, 4001, "replaced by a newer login", 0);
+        fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
     } else {
         s->generation = reply->generation;
         s->confirmed_round = r->round;
         s->news_round = s->product->heads_round + 1;
-        end_replaced(r, reply->replaced);
+        end_replaced(r, reply->replaced, reply->generation);
         attach(s);
         news_heads_ask(s->product);
     }
@@ -154,6 +162,8 @@ static void enter_register(struct session *s) {
     request.incarnation = r->env->incarnation;
     request.slot = s->slot;
     request.address = address;
+    // When that is over, we have given up, and the client may log in again.
+    request.not_after_ms = cluster_store_ms(r->cluster) + CALL_MS;
     s->state = SESSION_REGISTERING;
     s->since_ms = loop_wall_ms(r->loop);
     session_call(s, cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN,
@@ -225,7 +235,10 @@ static void go_on(struct session *s, const struct product *p, struct token_claim
         if (old)
             session_end(old);
         s->product = product_get(c->room, p);
-        enter_register(s);
+        if (cluster_store_ms(c->room->cluster) != 0)
+            enter_register(s);
+        else
+            fail_and_tell(s, 4101, "no register has answered yet", BUSY_RETRY_MS);
     }
 }
 

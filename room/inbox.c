@@ -70,6 +70,7 @@ static void start_again(struct session *s, const Hawser__Internal__LoadReply *re
     s->inbox_target = s->is_synced ? 0 : s->inbox.heard;
     session_send_reset(s, HAWSER__V1__STREAM__INBOX, reply->epoch, reply->reset_after,
                        "the log is not the one that it was");
+    acks_attach_again(s);
 }
 
 static void take_entries(struct session *s, const Hawser__Internal__LoadReply *reply) {

@@ -23,10 +23,11 @@ static struct product_call *call_new(struct room_product *p, uint64_t after) {
     return call;
 }
 
-// The product of an answer, unless it is gone; frees the call.
-static struct room_product *call_over(struct product_call *call, int error) {
+// The product of an answer, unless it is gone or the room is ending; frees the call. A call that is
+// cancelled for another reason (its saver left the directory) is an answer like any other.
+static struct room_product *call_over(struct product_call *call) {
     struct room_product *p =
-        error == -HW_ECANCELLED ? NULL : product_find_here(call->room, call->product);
+        call->room->is_stopping ? NULL : product_find_here(call->room, call->product);
     free(call);
     return p;
 }
@@ -59,7 +60,7 @@ static void hole_wait(struct room_product *p) {
 }
 
 static void on_hole(void *arg, int error, const uint8_t *body, size_t len) {
-    struct room_product *p = call_over(arg, error);
+    struct room_product *p = call_over(arg);
     if (!p)
         return;
     Hawser__Internal__LoadReply *reply =
@@ -151,8 +152,10 @@ static void take_heads(struct room_product *p, const Hawser__Internal__ProductHe
     if (reply->news->epoch != p->epoch) {
         bool had_one = p->epoch != 0;
         news_epoch_set(p, reply->news->epoch, reply->news->head);
-        if (had_one)
+        if (had_one) { // the store lost its logs: the inboxes too
             news_walk(p);
+            upkeep_heads_all(p->room);
+        }
     } else if (reply->news->head > p->heard) {
         p->heard = reply->news->head;
         hole_wait(p);
@@ -160,7 +163,7 @@ static void take_heads(struct room_product *p, const Hawser__Internal__ProductHe
 }
 
 static void on_heads(void *arg, int error, const uint8_t *body, size_t len) {
-    struct room_product *p = call_over(arg, error);
+    struct room_product *p = call_over(arg);
     if (!p)
         return;
     Hawser__Internal__ProductHeadsReply *reply =
@@ -242,7 +245,7 @@ static void block_tell(struct room_product *p, struct news_block *b, bool loaded
 
 static void on_block(void *arg, int error, const uint8_t *body, size_t len) {
     uint64_t after = ((struct product_call *)arg)->after;
-    struct room_product *p = call_over(arg, error);
+    struct room_product *p = call_over(arg);
     struct news_block *b = p ? block_find(p, after) : NULL;
     if (!b)
         return;
@@ -304,7 +307,7 @@ static void blocks_drop(struct room_product *p, bool all) {
 // --- every second
 
 static void on_sums(void *arg, int error, const uint8_t *body, size_t len) {
-    struct room_product *p = call_over(arg, error);
+    struct room_product *p = call_over(arg);
     (void)body;
     (void)len;
     if (!p)

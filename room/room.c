@@ -81,6 +81,13 @@ static void on_index_lost(void *self) {
     upkeep_confirm_all(self);
 }
 
+static void on_member(void *self, const Hawser__Internal__Member *m) {
+    struct room *r = self;
+    bool is_own = m->incarnation == r->env->incarnation;
+    if (r->cluster && !is_own && (strcmp(m->role, "saver") == 0 || strcmp(m->role, "room") == 0))
+        (void)cluster_peer(r->cluster, m->incarnation); // open before the first login needs it
+}
+
 static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
     if (strcmp(m->role, "center") == 0 && !clean)
         upkeep_heads_all(self);
@@ -107,6 +114,7 @@ static int join(struct room *r, const struct host_port *clients, struct buf *ret
                              .advertise = config_text(r->env->config, "room.rpc_advertise"),
                              .events = {.on_lease = on_lease,
                                         .on_index_lost = on_index_lost,
+                                        .on_member = on_member,
                                         .on_member_gone = on_member_gone,
                                         .on_product = on_product},
                              .self = r,
@@ -154,30 +162,33 @@ static void count_all(struct room *r) {
     metrics_counter(m, "slow_total", "connections ended because they do not read", &r->count.slow);
 }
 
+// Sessions that wait for the register's answer do not get it any more.
+static void end_connections(struct room *r) {
+    for (uint32_t i = 0; i < r->conns.high_water; i++) {
+        struct conn *c = slab_at(&r->conns, i);
+        if (!c)
+            continue;
+        conn_end(c);
+        if (!slab_at(&r->conns, i))
+            continue;
+        while (c->sessions)
+            session_free(c->sessions);
+        conn_end(c);
+    }
+}
+
 static void stop(void *self) {
     struct room *r = self;
     struct room_product *p, *next;
     listener_free(r->listener);
-    r->is_draining = true;
-    for (uint32_t i = 0; i < r->conns.high_water; i++) {
-        struct conn *c = slab_at(&r->conns, i);
-        if (c)
-            conn_end(c);
-    }
+    r->is_draining = r->is_stopping = true;
+    end_connections(r);
     part_free(r->part);
-    for (uint32_t i = 0; i < r->sessions.high_water; i++) { // those that waited for the register
-        struct session *s = slab_at(&r->sessions, i);
-        struct conn *c = s ? s->conn : NULL;
-        if (!c)
-            continue;
-        r->cluster = NULL;
-        session_free(s);
-        if (!c->sessions)
-            conn_end(c);
-    }
     HASH_ITER(hh, r->products, p, next)
     product_free_here(p);
     acks_deinit(r);
+    notices_deinit(r);
+    orphans_deinit(r);
     loop_disarm(r->loop, &r->tick);
     loop_disarm(r->loop, &r->retry);
     loop_disarm(r->loop, &r->drain_timer);

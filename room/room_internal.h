@@ -8,6 +8,8 @@
 //   news.c     the arena of a product's latest broadcasts and the walk over its sessions
 //   news_log.c heads of the product's logs, holes, and blocks before the arena
 //   acks.c     what clients have handled, on its way to the saver
+//   notices.c  what is told to rooms whose sessions were replaced by ones here
+//   orphans.c  rows that unanswered logins left behind
 //   upkeep.c   the passes over all sessions: confirm, heads; the lease
 //   service.c  what other daemons call
 //   room.c     life: start, announce, drain, stop
@@ -98,9 +100,11 @@ struct session {
     char *tags;  // owned: tags with a NUL after each, a second one at the end; NULL = none
     char *token; // owned: until the token is checked
     struct cursor inbox, news;
-    uint64_t bulk_epoch, bulk_seq;      // nothing is delivered yet: the start is kept
-    uint64_t generation;                // of the register; 0 before
-    uint64_t replaced_generation;       // a notice that came before the register's answer names it
+    uint64_t bulk_epoch, bulk_seq; // nothing is delivered yet: the start is kept
+    uint64_t generation;           // of the register; 0 before
+    uint64_t replaced_generation;  // a notice that came before the register's answer names it
+    uint64_t superseded_ms;
+    uint64_t superseded_by;             // a confirmation said so once
     uint64_t since_ms, expires_ms;      // Unix ms
     uint64_t inbox_saving, inbox_saved; // at the saver: asked to save, saved
     uint64_t news_saved;
@@ -114,7 +118,7 @@ struct session {
     uint32_t error;           // Close code of a login that failed
     uint8_t state, have_count;
     bool is_loading, is_synced, has_news_target, is_dirty, ack_in_flight, waits_for_block,
-        reset_inbox, reset_news, has_failed, is_resumed, in_retry;
+        reset_inbox, reset_news, has_failed, is_resumed, in_retry, attach_again;
 };
 
 enum conn_state { CONN_PREFACE, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
@@ -197,6 +201,8 @@ struct room_product {
 };
 
 struct late_ack;
+struct notice;
+struct orphan;
 
 struct room {
     struct daemon_env *env;
@@ -222,6 +228,8 @@ struct room {
     struct late_ack *late_acks;
     struct timer late_timer;
     size_t late_count;
+    struct notice *notices;
+    struct orphan *orphans;
     // passes
     struct timer tick;
     struct timer drain_timer;
@@ -229,7 +237,7 @@ struct room {
     uint32_t fast_confirm_left, fast_heads_left; // slots still to be visited in a hurry
     uint64_t fast_heads_ms;
     uint32_t round, round_required; // rows confirmed before the latter may be void: nothing is sent
-    bool lease_held, is_draining, fast_heads_wanted;
+    bool lease_held, confirm_again, is_draining, is_stopping, fast_heads_wanted;
     Hawser__Internal__MemberEndpoint endpoints[8], *endpoint_list[8];
     char endpoint_hosts[8][264];
     char endpoint_idcs[8][64];
@@ -343,9 +351,21 @@ void news_log_free(struct room_product *p);
 
 // acks.c
 void ack_received(struct conn *c, const Hawser__V1__Ack *ack);
-void acks_note(struct session *s);      // saves what is not saved yet
-void acks_save_last(struct session *s); // positions of a session that is ending or lingering
+void acks_attach_again(struct session *s); // the store does not know this device any more
+void acks_note(struct session *s);         // saves what is not saved yet
+void acks_save_last(struct session *s);    // positions of a session that is ending or lingering
 void acks_deinit(struct room *r);
+
+// notices.c
+// Tells the other room; by_generation: the session that is here now.
+void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
+                 uint64_t by_generation);
+void notices_deinit(struct room *r); // after the part is gone
+
+// orphans.c
+void orphan_expect(
+    const struct session *s);        // its login step may be done later than its answer counts
+void orphans_deinit(struct room *r); // after the part is gone
 
 // upkeep.c
 void upkeep_tick(struct timer *t);

@@ -99,7 +99,7 @@ struct session_call {
 static void on_reply(void *arg, int error, const uint8_t *body, size_t len) {
     struct session_call *call = arg;
     struct session *s = slab_find(&call->room->sessions, call->slot, call->generation);
-    if (s && error != -HW_ECANCELLED)
+    if (s && !call->room->is_stopping)
         call->fn(call->room, s, error, body, len);
     free(call);
 }

@@ -7,10 +7,12 @@ enum {
     TICK_MS = 100,
     TICKS_A_SECOND = 1000 / TICK_MS,
     CONFIRM_TICKS = 60 * TICKS_A_SECOND,
+    CONFIRM_AGAIN_TICKS = 2 * TICKS_A_SECOND,
     HEADS_TICKS = 30 * TICKS_A_SECOND,
     SAVE_TICKS = 300 * TICKS_A_SECOND,
     FAST_PER_TICK = 2000,
     FAST_HEADS_APART_MS = 10000,
+    SUPERSEDED_MS = 12000, // more than a lease
 };
 
 // --- one session
@@ -36,22 +38,43 @@ static void ask_head(struct session *s) {
                  on_head);
 }
 
+// A higher row may be the late work of a login whose room is gone: its lease is over before this
+// is.
+static bool superseded_lately(struct session *s, uint64_t generation) {
+    uint64_t now = loop_now_ms(s->conn->room->loop);
+    if (s->superseded_by != generation)
+        s->superseded_ms = now;
+    s->superseded_by = generation;
+    return now - s->superseded_ms < SUPERSEDED_MS;
+}
+
 static void on_confirmed(struct room *r, struct session *s, int error, const uint8_t *body,
                          size_t len) {
     Hawser__Internal__ConfirmReply *reply =
         error == 0 ? hawser__internal__confirm_reply__unpack(NULL, len, body) : NULL;
     if (!reply || s->state != SESSION_LIVE) {
         if (!reply && s->confirmed_round != r->round)
-            r->fast_confirm_left = r->sessions.high_water; // once more
+            r->confirm_again = true;
+    } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED) {
+        r->confirm_again = r->confirm_again || s->confirmed_round != r->round;
+    } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED &&
+               superseded_lately(s, reply->generation)) {
+        // The other room tells of a takeover itself.
+        r->confirm_again = r->confirm_again || s->confirmed_round != r->round;
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED) {
         r->count.takeovers++;
-        conn_session_over(s->conn, s, 4001, "replaced by a newer login");
+        conn_session_over(s->conn, s, 4001, "the register knows a newer login");
     } else {
         bool was_void = s->confirmed_round < r->round_required;
         if (r->lease_held)
             s->confirmed_round = r->round;
         if (was_void || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN)
             ask_head(s);
+        if (reply->generation >
+            s->generation) { // the saver must know the new one before acks count
+            s->generation = reply->generation;
+            acks_attach_again(s);
+        }
         session_try(s);
     }
     if (reply)
@@ -118,6 +141,10 @@ void upkeep_tick(struct timer *t) {
         r->fast_heads_left = r->sessions.high_water;
     }
     visit_fast(r, &r->fast_heads_at, &r->fast_heads_left, ask_head);
+    if (r->confirm_again && r->tick_count % CONFIRM_AGAIN_TICKS == 0) {
+        r->confirm_again = false;
+        r->fast_confirm_left = r->sessions.high_water;
+    }
     if (r->lease_held)
         visit_fast(r, &r->fast_confirm_at, &r->fast_confirm_left, confirm_if_old);
     if (r->tick_count % TICKS_A_SECOND == 0)

@@ -72,7 +72,7 @@ struct memory_store {
     struct loop *loop;
     struct hook complete;
     struct completion *completions, **completions_end;
-    uint64_t clock_offset_ms;
+    uint64_t clock_offset_ms, run;
     uint8_t hash_key[16]; // users choose their names
     struct inbox *inboxes;
     struct product_logs *products;

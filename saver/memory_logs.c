@@ -39,13 +39,15 @@ void broadcast_expires(struct broadcast *b, uint64_t at_ms) {
 struct product_logs *product_logs_get(struct memory_store *m, uint32_t number) {
     struct product_logs *p = NULL;
     HASH_FIND(hh, m->products, &number, sizeof(number), p);
+    for (int i = STREAM_NEWS; p && i < STREAMS; i++)
+        log_run(&p->stream[i].log, m->run, saver_memory_now_ms(m));
     if (p)
         return p;
     p = hw_calloc(1, sizeof(*p));
     p->store = m;
     p->number = number;
     for (int i = STREAM_NEWS; i < STREAMS; i++) {
-        log_stream_init(&p->stream[i].log, rng_epoch(loop_rng(m->loop)));
+        log_stream_init(&p->stream[i].log, rng_epoch(loop_rng(m->loop)), m->run);
         p->stream[i].product = p;
     }
     HASH_ADD(hh, m->products, number, sizeof(p->number), p);
@@ -69,6 +71,8 @@ struct inbox *inbox_find(struct memory_store *m, uint32_t product, const char *u
     struct inbox *b = NULL;
     unsigned hash = make_key(m, product, user, key, &len);
     HASH_FIND_BYHASHVALUE(hh, m->inboxes, key, len, hash, b);
+    if (b)
+        log_run(&b->log, m->run, saver_memory_now_ms(m));
     return b;
 }
 
@@ -84,7 +88,7 @@ struct inbox *inbox_get(struct memory_store *m, uint32_t product, const char *us
     b->product = product_logs_get(m, product);
     b->key_len = len;
     memcpy(b->key, key, len);
-    log_stream_init(&b->log, rng_epoch(loop_rng(m->loop)));
+    log_stream_init(&b->log, rng_epoch(loop_rng(m->loop)), m->run);
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->inboxes, b->key, b->key_len, hash, b);
     return b;
 }

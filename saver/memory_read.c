@@ -184,8 +184,9 @@ ProtobufCMessage *saver_memory_ack(struct memory_store *m, const ProtobufCMessag
     struct inbox *b = inbox_get(m, a->product, a->user);
     struct device *d = device_find(b, a->device);
     hawser__internal__ack_reply__init(reply);
-    if (!d || d->generation != a->generation) { // a forgotten device attaches again first
+    if (!d || d->generation != a->generation) {
         reply->stale = d && d->generation > a->generation;
+        reply->unknown = !reply->stale;
         return &reply->base;
     }
     d->seen_ms = saver_memory_now_ms(m);

@@ -2,6 +2,7 @@
 #include "saver.h"
 
 #include "buf.h"
+#include "redis_conn.h"
 #include "saver_internal.h"
 
 static void stop(void *self) {
@@ -9,6 +10,11 @@ static void stop(void *self) {
     part_free(s->part); // its server first: nobody asks any more
     s->store->ops->free(s->store);
     free(s);
+}
+
+static uint64_t store_up(void *arg) {
+    struct saver *s = arg;
+    return s->store->ops->down_reason(s->store) ? 0 : 1;
 }
 
 static void count_all(struct saver *s) {
@@ -28,6 +34,9 @@ static void count_all(struct saver *s) {
                     &s->count.refused);
     metrics_counter(m, "store_errors_total", "steps that the store did not answer",
                     &s->count.store_errors);
+    metrics_counter(m, "outcome_unknown_total", "of these, steps that may have been done",
+                    &s->count.outcome_unknown);
+    metrics_gauge_read(m, "store_up", "whether the store answers", store_up, s);
 }
 
 int saver_start_on(struct daemon_env *env, struct saver_store *store, struct buf *ret_error,
@@ -53,13 +62,34 @@ int saver_start_on(struct daemon_env *env, struct saver_store *store, struct buf
     return 0;
 }
 
-static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+// The configuration's words for a store are checked here, so that a wrong one ends the start.
+static int store_new(struct daemon_env *env, struct buf *ret_error,
+                     struct saver_store **ret_store) {
     const char *url = config_text(env->config, "redis.url");
-    if (strcmp(url, "memory:") != 0) {
-        buf_printf(ret_error, "redis.url: '%s': this saver knows memory: only", url);
+    if (strcmp(url, "memory:") == 0) {
+        *ret_store = saver_store_memory(env->loop);
+        return 0;
+    }
+    struct buf why = BUF_EMPTY;
+    if (redis_url_check(url, &why) != 0) {
+        buf_printf(ret_error, "redis.url: %s", buf_cstr(&why));
+        buf_free(&why);
         return -HW_ECONFIG;
     }
-    return saver_start_on(env, saver_store_memory(env->loop), ret_error, ret_self);
+    buf_free(&why);
+    *ret_store = saver_store_redis(
+        &(struct redis_options){.url = url,
+                                .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
+                                .allow_volatile = config_bool(env->config, "redis.allow_volatile"),
+                                .loop = env->loop,
+                                .log = env->log});
+    return 0;
+}
+
+static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+    struct saver_store *store;
+    int rc = store_new(env, ret_error, &store);
+    return rc != 0 ? rc : saver_start_on(env, store, ret_error, ret_self);
 }
 
 static void drain(void *self) {

@@ -13,7 +13,7 @@ struct saver {
     struct part *part;
     struct saver_store *store; // owned
     struct {
-        uint64_t calls[SAVER_METHODS], store_errors, refused;
+        uint64_t calls[SAVER_METHODS], store_errors, outcome_unknown, refused;
     } count;
 };
 

@@ -23,6 +23,7 @@ static void on_step(void *arg, int error, const ProtobufCMessage *reply) {
     struct service_call *c = arg;
     if (error != 0) {
         c->saver->count.store_errors++;
+        c->saver->count.outcome_unknown += error == -HW_EOUTCOME ? 1 : 0;
         rpc_fail(c->call, error);
     } else {
         rpc_reply(c->call, reply);

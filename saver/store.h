@@ -41,5 +41,10 @@ struct saver_store {
 
 struct loop;
 struct saver_store *saver_store_memory(struct loop *l);
+// For the simulation: from now on it is another run, as after a fail-over.
+void saver_store_memory_next_run(struct saver_store *s);
+struct redis_options;
+// Sweeps what is due by itself. on_state and arg of the options are its own.
+struct saver_store *saver_store_redis(const struct redis_options *o);
 
 #endif

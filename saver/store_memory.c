@@ -77,10 +77,15 @@ static void memory_free(struct saver_store *s) {
 static const struct saver_store_ops ops = {
     .call = call, .down_reason = down_reason, .free = memory_free};
 
+void saver_store_memory_next_run(struct saver_store *s) {
+    ((struct memory_store *)s)->run++;
+}
+
 struct saver_store *saver_store_memory(struct loop *l) {
     struct memory_store *m = hw_calloc(1, sizeof(*m));
     m->store.ops = &ops;
     m->loop = l;
+    m->run = 1;
     m->completions_end = &m->completions;
     m->clock_offset_ms = loop_wall_ms(l) - loop_now_ms(l);
     for (size_t i = 0; i < sizeof(m->hash_key); i++)

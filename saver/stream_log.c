@@ -5,8 +5,8 @@
 #include "message.h"
 #include "store.h"
 
-void log_stream_init(struct log_stream *l, uint64_t epoch) {
-    *l = (struct log_stream){.epoch = epoch};
+void log_stream_init(struct log_stream *l, uint64_t epoch, uint64_t run) {
+    *l = (struct log_stream){.epoch = epoch, .run = run};
 }
 
 static void entry_free(struct log_entry *e) {
@@ -21,6 +21,13 @@ void log_stream_deinit(struct log_stream *l) {
         entry_free(e);
     }
     free(l->ranges);
+}
+
+void log_run(struct log_stream *l, uint64_t run, uint64_t now_ms) {
+    uint64_t least = (now_ms / 1000) << 20;
+    if (l->run != run && l->head < least)
+        l->head = least;
+    l->run = run;
 }
 
 struct log_entry *log_append(struct log_stream *l, const Hawser__Internal__StoredMessage *m,

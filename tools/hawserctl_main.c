@@ -162,6 +162,8 @@ static int call(struct options *o, const char *method, struct buf *path, json_t 
         buf_printf(&header, "Idempotency-Key: %s", o->idempotency_key);
         headers = curl_slist_append(headers, buf_cstr(&header));
     }
+    if (strcmp(method, "PUT") == 0) // create: never in the place of one that is there
+        headers = curl_slist_append(headers, "If-None-Match: *");
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     CURL *curl = curl_easy_init();
     curl_easy_setopt(curl, CURLOPT_URL, buf_cstr(&url));

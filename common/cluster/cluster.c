@@ -101,6 +101,10 @@ static void on_announced(void *arg, int error, const uint8_t *body, size_t len) 
         set_lease(c, true);
         index_seen(c, reply->index_epoch);
     }
+    if (reply) {
+        c->store_ms = reply->store_ms;
+        c->store_read_ms = now;
+    }
     loop_arm(c->options.loop, &c->renew,
              c->announce_again ? 0
              : reply           ? RENEW_MS
@@ -161,6 +165,10 @@ void cluster_withdraw(struct cluster *c, void (*done)(void *arg), void *arg) {
 
 bool cluster_lease_is_held(const struct cluster *c) {
     return c->lease_held;
+}
+
+uint64_t cluster_store_ms(const struct cluster *c) {
+    return c->store_ms ? c->store_ms + (loop_now_ms(c->options.loop) - c->store_read_ms) : 0;
 }
 
 bool cluster_is_ready(const struct cluster *c) {

@@ -48,6 +48,8 @@ void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m);
 void cluster_withdraw(struct cluster *c, void (*done)(void *arg),
                       void *arg); // a good-bye; done within 1 s, whatever happens
 bool cluster_lease_is_held(const struct cluster *c);
+// The store's clock, never later than it is; 0 before a register has told it. For last moments.
+uint64_t cluster_store_ms(const struct cluster *c);
 
 // The directory. Pointers are valid until the next loop iteration.
 const Hawser__Internal__Member *cluster_member_find(const struct cluster *c, uint64_t incarnation);

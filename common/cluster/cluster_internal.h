@@ -45,6 +45,7 @@ struct cluster {
     struct timer renew, lease_end, watch_retry;
     struct hook announce_hook;
     uint64_t announce_sent_ms;
+    uint64_t store_ms, store_read_ms; // the store's clock, and ours when it was told
     bool announcing, announce_again, lease_held;
     void (*withdrawn)(void *arg); // the good-bye is said, or cannot be
     void *withdrawn_arg;

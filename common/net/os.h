@@ -45,6 +45,10 @@ int os_wait(struct os *os, struct os_event *events, int max, int timeout_ms);
 void os_wake(
     struct os *os); // makes a waiting os_wait return; the one call that another thread may make
 
+// One descriptor that is readable when os_wait has something to report: for hosts with a loop of
+// their own. -1 when there is none.
+int os_fd(struct os *os);
+
 int os_watch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) HW_MUST_CHECK; // adds
 int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events,
                bool edge) HW_MUST_CHECK; // changes

@@ -104,6 +104,10 @@ uint64_t os_random(struct os *os) {
     return seed;
 }
 
+int os_fd(struct os *os) {
+    return os->epoll_fd;
+}
+
 void os_wake(struct os *os) {
     uint64_t one = 1;
     // A full counter wakes as well.

@@ -24,6 +24,7 @@ enum {
     PAUSED = 16,
     MISSED = 32, // readable while paused
     QUEUED = 64, // in loop->readable
+    AGAIN = 128, // what is kept is to be presented though nothing came behind it
 };
 
 struct stream {
@@ -300,6 +301,12 @@ void stream_read_more(struct stream *s) {
             return;
         }
         size_t got = 0;
+        if (s->flags & AGAIN) {
+            s->flags &= (uint8_t)~AGAIN;
+            if (s->in)
+                present(s, s->in->data, s->in->len);
+            continue;
+        }
         if (!read_once(s, &got))
             return;
         if (got >= budget) {
@@ -354,7 +361,9 @@ void stream_resume(struct stream *s) {
     if (!(s->flags & PAUSED))
         return;
     s->flags &= (uint8_t)~PAUSED;
-    if (s->flags & MISSED)
+    if (s->in)
+        s->flags |= AGAIN;
+    if (s->flags & (MISSED | AGAIN))
         queue_read(s);
     s->flags &= (uint8_t)~MISSED;
 }

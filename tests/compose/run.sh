@@ -11,7 +11,7 @@ set -euo pipefail
 repo=$(readlink -f "$(dirname "$0")/../..")
 here=$repo/tests/compose
 images=$repo/build/compose/images
-export HAWSER_REDIS__URL=${HAWSER_REDIS__URL:-memory:}
+export HAWSER_REDIS__URL=${HAWSER_REDIS__URL:-redis://127.0.0.1:6379}
 export HAWSER_NOFILE=${HAWSER_NOFILE:-4096}
 machine=hawser-machine-$$ away=hawser-away-$$
 address=192.0.2.1 away_address=192.0.2.2

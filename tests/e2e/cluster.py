@@ -12,6 +12,8 @@ import uuid
 import jwt
 import requests
 
+import openapi_check
+
 BIN = pathlib.Path(os.environ.get("HAWSER_BIN", pathlib.Path(__file__).parents[2] / "build/release/bin"))
 WAIT_S = 60
 
@@ -54,7 +56,9 @@ class TrialCluster:
         """One API call with the admin key unless another is given; returns the response."""
         head = {"Authorization": f"Bearer {key or self.info['admin_key']}", **(headers or {})}
         data = body if isinstance(body, (bytes, str)) or body is None else json.dumps(body)
-        return self.http.request(method, self.base + path, data=data, headers=head, timeout=30)
+        answer = self.http.request(method, self.base + path, data=data, headers=head, timeout=30)
+        openapi_check.check(method, path, answer)
+        return answer
 
     def product(self):
         """A new product of its own for a test."""

@@ -3,14 +3,24 @@
 import pytest
 
 from cluster import TrialCluster
+from daemons import Cluster, Redis
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """All six daemons in one process; its log is printed when a test fails, and it must exit 0."""
-    running = TrialCluster(tmp_path_factory.mktemp("hawser"))
-    yield running
-    running.stop()
+@pytest.fixture(scope="module", params=["memory", "redis"])
+def cluster(request, tmp_path_factory):
+    """All six daemons in one process on memory stores, and two of each on a private Redis; their logs are printed when a test fails,
+    and each must exit 0."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "memory":
+        running = TrialCluster(folder)
+        yield running
+        running.stop()
+    else:
+        redis = Redis(folder / "redis")
+        running = Cluster(folder, redis=redis, register=2, saver=2, room=2, center=2, dispatcher=2)
+        yield running
+        running.stop()
+        redis.stop()
 
 
 @pytest.hookimpl(hookwrapper=True)

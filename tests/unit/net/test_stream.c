@@ -145,6 +145,25 @@ START_TEST(test_held_bytes_go_out_in_order) {
 }
 END_TEST
 
+// What was left when the stream was paused is presented again at resume, though nothing came since.
+START_TEST(test_resume_presents_the_rest) {
+    struct stream *client = setup();
+    wait_for = 100;
+    stream_send(client, "the rest", 8);
+    for (int i = 0; i < 10; i++)
+        loop_step(loop, 1);
+    ck_assert_uint_eq(received.len, 0);
+    stream_pause(served);
+    wait_for = 1;
+    stream_resume(served);
+    for (int i = 0; i < 10 && received.len < 8; i++)
+        loop_step(loop, 1);
+    ck_assert_uint_eq(received.len, 8);
+    ck_assert_mem_eq(received.data, "the rest", 8);
+    teardown();
+}
+END_TEST
+
 // What the owner leaves unconsumed is bounded by keep_max.
 START_TEST(test_keep_max) {
     struct stream *client = setup();
@@ -225,5 +244,6 @@ START_TEST(test_resolve) {
 }
 END_TEST
 
-RUN_TESTS("stream", test_byte_by_byte, test_held_bytes_go_out_in_order, test_keep_max,
-          test_end_after_flush, test_connect_refused, test_resolve)
+RUN_TESTS("stream", test_byte_by_byte, test_held_bytes_go_out_in_order,
+          test_resume_presents_the_rest, test_keep_max, test_end_after_flush, test_connect_refused,
+          test_resolve)

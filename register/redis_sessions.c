@@ -1,0 +1,231 @@
+// Sessions in Redis: the steps' arguments and answers.
+#include "redis_internal.h"
+
+// --- live sessions of a product, by run: counted beside the rows, and only told of runs that live
+
+static void on_counted(void *arg, int error, const redisReply *reply) {
+    (void)arg; // a count that is lost is off by one until the run ends
+    (void)error;
+    (void)reply;
+}
+
+static void count(struct redis_store *s, uint32_t product, uint64_t incarnation, int by) {
+    char key[48], field[24], change[8];
+    const char *argv[] = {"HINCRBY", key, field, change};
+    size_t len[4];
+    if (incarnation == 0)
+        return;
+    snprintf(key, sizeof(key), "hw:{%u}:on", product);
+    snprintf(field, sizeof(field), "%llu", (unsigned long long)incarnation);
+    snprintf(change, sizeof(change), "%d", by);
+    for (int i = 0; i < 4; i++)
+        len[i] = strlen(argv[i]);
+    redis_command(s->conn, 4, argv, len, on_counted, s);
+}
+
+// --- rows
+
+static char *text_at(const redisReply *r, size_t i) {
+    const redisReply *e = register_reply_at(r, i);
+    return hw_strdup(e && e->str ? e->str : "");
+}
+
+// --- login
+
+static Hawser__Internal__SessionRow *replaced_row(const redisReply *r, const char *device) {
+    Hawser__Internal__SessionRow *row = hw_malloc(sizeof(*row));
+    hawser__internal__session_row__init(row);
+    row->device = hw_strdup(device);
+    row->online = true;
+    row->incarnation = register_reply_u64(r, 5);
+    row->slot = (uint32_t)register_reply_u64(r, 6);
+    row->generation = register_reply_u64(r, 7);
+    row->room = text_at(r, 8);
+    row->address = text_at(r, 9);
+    row->since_ms = register_reply_u64(r, 10);
+    return row;
+}
+
+static void on_login(void *arg, int error, const redisReply *r) {
+    struct step *p = arg;
+    const Hawser__Internal__LoginRequest *q = (const Hawser__Internal__LoginRequest *)p->request;
+    if (error != 0) {
+        register_step_complete(p, error, NULL);
+        return;
+    }
+    Hawser__Internal__LoginReply *reply = hw_malloc(sizeof(*reply));
+    hawser__internal__login_reply__init(reply);
+    reply->refused = (uint32_t)register_reply_u64(r, 0);
+    reply->retry_after_ms = (uint32_t)register_reply_u64(r, 1);
+    if (reply->refused == 0) {
+        reply->generation = register_reply_u64(r, 2);
+        if (register_reply_u64(r, 3) == 1)
+            count(p->store, q->product, register_reply_u64(r, 5), -1);
+        count(p->store, q->product, q->incarnation, 1);
+        if (register_reply_u64(r, 4) == 1)
+            reply->replaced = replaced_row(r, q->device);
+    }
+    register_step_complete(p, 0, &reply->base);
+}
+
+void register_redis_login(struct step *p) {
+    const Hawser__Internal__LoginRequest *q = (const Hawser__Internal__LoginRequest *)p->request;
+    struct redis_args a;
+    register_args_user(&a, q->product, q->user);
+    register_arg_text(&a, q->device);
+    register_arg_text(&a, q->room);
+    register_arg_u64(&a, q->incarnation);
+    register_arg_u64(&a, q->slot);
+    register_arg_text(&a, q->address);
+    register_arg_u64(&a, q->not_after_ms);
+    register_arg_bytes(&a, p->store->live.data, p->store->live.len);
+    register_script_send(p->store, SCRIPT_LOGIN, &a, on_login, p);
+}
+
+// --- by incarnation and generation
+
+static void on_drop(void *arg, int error, const redisReply *r) {
+    struct step *p = arg;
+    const Hawser__Internal__DropRequest *q = (const Hawser__Internal__DropRequest *)p->request;
+    if (error != 0) {
+        register_step_complete(p, error, NULL);
+        return;
+    }
+    Hawser__Internal__DropReply *reply = hw_malloc(sizeof(*reply));
+    hawser__internal__drop_reply__init(reply);
+    reply->dropped = r->integer == 1;
+    if (reply->dropped)
+        count(p->store, q->product, q->incarnation, -1);
+    register_step_complete(p, 0, &reply->base);
+}
+
+void register_redis_drop(struct step *p) {
+    const Hawser__Internal__DropRequest *q = (const Hawser__Internal__DropRequest *)p->request;
+    struct redis_args a;
+    register_args_user(&a, q->product, q->user);
+    register_arg_text(&a, q->device);
+    register_arg_u64(&a, q->incarnation);
+    register_arg_u64(&a, q->generation);
+    register_script_send(p->store, SCRIPT_DROP, &a, on_drop, p);
+}
+
+static void on_confirm(void *arg, int error, const redisReply *r) {
+    struct step *p = arg;
+    const Hawser__Internal__ConfirmRequest *q =
+        (const Hawser__Internal__ConfirmRequest *)p->request;
+    if (error != 0) {
+        register_step_complete(p, error, NULL);
+        return;
+    }
+    Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
+    hawser__internal__confirm_reply__init(reply);
+    reply->outcome = (Hawser__Internal__Confirmed)register_reply_u64(r, 0);
+    reply->generation = register_reply_u64(r, 1);
+    uint64_t before = register_reply_u64(r, 2);
+    if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN &&
+        before != q->incarnation) {
+        count(p->store, q->product, before, -1);
+        count(p->store, q->product, q->incarnation, 1);
+    }
+    register_step_complete(p, 0, &reply->base);
+}
+
+void register_redis_confirm(struct step *p) {
+    const Hawser__Internal__ConfirmRequest *q =
+        (const Hawser__Internal__ConfirmRequest *)p->request;
+    struct redis_args a;
+    register_args_user(&a, q->product, q->user);
+    register_arg_text(&a, q->device);
+    register_arg_text(&a, q->room);
+    register_arg_u64(&a, q->incarnation);
+    register_arg_u64(&a, q->slot);
+    register_arg_u64(&a, q->generation);
+    register_arg_u64(&a, q->since_ms);
+    register_arg_text(&a, q->address);
+    register_arg_bytes(&a, p->store->live.data, p->store->live.len);
+    register_arg_bytes(&a, p->store->undead.data, p->store->undead.len);
+    register_script_send(p->store, SCRIPT_CONFIRM, &a, on_confirm, p);
+}
+
+// --- questions
+
+// "generation incarnation slot online since seen window_start takeovers room address"
+static Hawser__Internal__SessionRow *row_parse(const struct redis_store *s,
+                                               const redisReply *device, const redisReply *value) {
+    unsigned long long gen, inc, since, seen, window, takeovers;
+    unsigned slot, online;
+    char room[128] = "", address[128] = "";
+    if (sscanf(value->str, "%llu %llu %u %u %llu %llu %llu %llu %127s %127s", &gen, &inc, &slot,
+               &online, &since, &seen, &window, &takeovers, room, address) < 8)
+        return NULL;
+    Hawser__Internal__SessionRow *row = hw_malloc(sizeof(*row));
+    hawser__internal__session_row__init(row);
+    row->device = hw_strdup(device->str);
+    row->room = hw_strdup(room);
+    row->address = hw_strdup(address);
+    row->incarnation = inc;
+    row->slot = slot;
+    row->generation = gen;
+    row->since_ms = since;
+    row->last_seen_ms = seen;
+    row->online = online == 1 && register_view_has(&s->live, inc);
+    return row;
+}
+
+static int live_first(const void *a, const void *b) {
+    const Hawser__Internal__SessionRow *const *ra = a, *const *rb = b;
+    return (int)(*rb)->online - (int)(*ra)->online;
+}
+
+static void on_find(void *arg, int error, const redisReply *r) {
+    struct step *p = arg;
+    if (error != 0 || r->type != REDIS_REPLY_ARRAY) {
+        register_step_complete(p, error ? error : -HW_ESTORE, NULL);
+        return;
+    }
+    Hawser__Internal__FindReply *reply = hw_malloc(sizeof(*reply));
+    hawser__internal__find_reply__init(reply);
+    reply->row = hw_calloc(r->elements / 2 + 1, sizeof(reply->row[0]));
+    for (size_t i = 0; i + 1 < r->elements; i += 2) {
+        Hawser__Internal__SessionRow *row = row_parse(p->store, r->element[i], r->element[i + 1]);
+        if (row)
+            reply->row[reply->n_row++] = row;
+    }
+    if (reply->n_row > 0)
+        qsort(reply->row, reply->n_row, sizeof(reply->row[0]), live_first);
+    register_step_complete(p, 0, &reply->base);
+}
+
+void register_redis_find(struct step *p) {
+    const Hawser__Internal__FindRequest *q = (const Hawser__Internal__FindRequest *)p->request;
+    struct redis_args a;
+    register_args_user(&a, q->product, q->user);
+    const char *argv[] = {"HGETALL", a.key};
+    const size_t len[] = {7, strlen(a.key)};
+    redis_command(p->store->conn, 2, argv, len, on_find, p);
+}
+
+static void on_online(void *arg, int error, const redisReply *r) {
+    struct step *p = arg;
+    if (error != 0 || r->type != REDIS_REPLY_ARRAY) {
+        register_step_complete(p, error ? error : -HW_ESTORE, NULL);
+        return;
+    }
+    Hawser__Internal__OnlineReply *reply = hw_malloc(sizeof(*reply));
+    hawser__internal__online_reply__init(reply);
+    for (size_t i = 0; i + 1 < r->elements; i += 2) {
+        long long n = strtoll(r->element[i + 1]->str, NULL, 10);
+        if (n > 0 && register_view_has(&p->store->live, strtoull(r->element[i]->str, NULL, 10)))
+            reply->sessions += (uint64_t)n;
+    }
+    register_step_complete(p, 0, &reply->base);
+}
+
+void register_redis_online(struct step *p) {
+    const Hawser__Internal__OnlineRequest *q = (const Hawser__Internal__OnlineRequest *)p->request;
+    char key[48];
+    snprintf(key, sizeof(key), "hw:{%u}:on", q->product);
+    const char *argv[] = {"HGETALL", key};
+    const size_t len[] = {7, strlen(key)};
+    redis_command(p->store->conn, 2, argv, len, on_online, p);
+}

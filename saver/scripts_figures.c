@@ -1,0 +1,16 @@
+// Figures, and the sweep over what is due.
+#include "redis_scripts.h"
+
+const char saver_lua_sums[] =
+    "if call('ZADD', base .. 'sid', 'NX', F(now), ARGV[2]) == 0 then return 0 end\n"
+    "if call('ZCARD', base .. 'sid') > 10000 then call('ZREMRANGEBYRANK', base .. 'sid', 0, 0) "
+    "end\n"
+    "for i = 3, #ARGV, 3 do\n"
+    " count('sent' .. ARGV[i], ARGV[i + 1])\n"
+    " count('acked' .. ARGV[i], ARGV[i + 2])\n"
+    "end\n"
+    "return 1\n";
+
+const char saver_lua_sweep[] = "local done = purge(tonumber(ARGV[2]))\n"
+                               "finish()\n"
+                               "return done\n";

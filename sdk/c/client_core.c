@@ -1,0 +1,587 @@
+// The core's frame: phases, time, the table of frames, and what follows from how a connection ends.
+#include "client_core.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+
+#include "bytes.h"
+#include "core_internal.h"
+
+enum { CODE_CLASS = 100 };
+
+// --- life
+
+static bool options_are_valid(const struct hawser_options *o, char *error, size_t error_len) {
+    const char *wrong = NULL;
+    if (!o->device || !id_is_valid(o->device, strlen(o->device), HAWSER_DEVICE_MAX))
+        wrong = "device must be 1..64 bytes of UTF-8 without control characters";
+    else if (!o->callbacks.on_message)
+        wrong = "on_message is missing";
+    else if (o->ack_delay_ms > ACK_DELAY_MAX_MS)
+        wrong = "ack_delay_ms is over 10,000";
+    if (wrong)
+        snprintf(error, error_len, "%s", wrong);
+    return !wrong;
+}
+
+struct client_core *core_new(const struct hawser_options *options, struct position_store *store,
+                             struct rng *rng, uint64_t now_ms, char *error, size_t error_len) {
+    if (!options_are_valid(options, error, error_len))
+        return NULL;
+    struct client_core *c = hw_calloc(1, sizeof(*c));
+    c->callbacks = options->callbacks;
+    c->arg = options->arg;
+    c->store = store;
+    c->rng = rng;
+    c->now_ms = now_ms;
+    c->device = hw_strdup(options->device);
+    c->network = options->network;
+    c->heartbeat_wish_s = options->heartbeat_s;
+    c->ack_delay_ms = options->ack_delay_ms > 0 ? options->ack_delay_ms : ACK_DELAY_MS;
+    c->heartbeat_ms = HEARTBEAT_DEFAULT_S * 1000;
+    c->flush_at_ms = c->leave_at_ms = c->pong_by_ms = NEVER;
+    c->status = (struct hawser_status){.reason = c->status_reason, .retry_ms = NEVER};
+    arena_init(&c->arena);
+    if (route_init(c, options, error, error_len) == 0)
+        return c;
+    core_free(c);
+    return NULL;
+}
+
+void core_free(struct client_core *c) {
+    if (!c)
+        return;
+    assert(c->depth == 0);
+    c->phase = PHASE_STOPPED; // nothing is sent any more
+    streams_flush(c);
+    for (size_t i = 0; i < BINDING_SLOTS; i++)
+        binding_free(&c->bindings[i]);
+    arena_deinit(&c->arena);
+    buf_free(&c->out);
+    free(c->device);
+    free(c);
+}
+
+// --- telling the user
+
+void core_notice(struct client_core *c, const char *format, ...) {
+    if (!c->callbacks.on_notice)
+        return;
+    char text[2 * REASON_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    c->callbacks.on_notice(c->arg, text);
+}
+
+void core_report(struct client_core *c, enum hawser_state state, uint32_t code, const char *reason,
+                 uint32_t retry_after_ms) {
+    if (reason != c->status_reason)
+        snprintf(c->status_reason, sizeof(c->status_reason), "%s", reason);
+    // Cut within a character: not that character.
+    size_t len = strlen(c->status_reason);
+    while (len > 0 && !utf8_is_valid((const uint8_t *)c->status_reason, len, NULL))
+        c->status_reason[--len] = '\0';
+    c->status = (struct hawser_status){
+        .state = state,
+        .code = code,
+        .reason = c->status_reason,
+        .retry_ms = c->phase == PHASE_WAITING ? c->wait_until_ms - c->now_ms : NEVER,
+        .retry_after_ms = retry_after_ms,
+    };
+    if (c->callbacks.on_state)
+        c->callbacks.on_state(c->arg, &c->status);
+}
+
+// --- phases
+
+static const char *phase_name(enum core_phase phase) {
+    static const char *const names[] = {
+#define CORE_PHASE_NAME(name, text) #name,
+        CORE_PHASES(CORE_PHASE_NAME)
+#undef CORE_PHASE_NAME
+    };
+    return names[phase];
+}
+
+#define TO(name) (1u << PHASE_##name)
+
+// From where each phase may be entered.
+static const unsigned phase_from[] = {
+    [PHASE_IDLE] = TO(IDLE) | TO(WAITING) | TO(LOCATING) | TO(LOGIN) | TO(ONLINE) | TO(STOPPED),
+    [PHASE_WAITING] = TO(IDLE) | TO(LOCATING) | TO(LOGIN) | TO(ONLINE),
+    [PHASE_LOCATING] = TO(IDLE) | TO(WAITING) | TO(ONLINE),
+    [PHASE_LOGIN] = TO(IDLE) | TO(WAITING) | TO(ONLINE),
+    [PHASE_ONLINE] = TO(LOGIN),
+    [PHASE_STOPPED] = TO(IDLE) | TO(WAITING) | TO(LOCATING) | TO(LOGIN) | TO(ONLINE),
+};
+
+void core_set_phase(struct client_core *c, enum core_phase phase) {
+    if (!(phase_from[phase] & 1u << c->phase)) {
+        fprintf(stderr, "hawser: %s after %s\n", phase_name(phase), phase_name(c->phase));
+        abort();
+    }
+    c->phase = phase;
+    c->pong_by_ms = NEVER;
+}
+
+void core_drop(struct client_core *c) {
+    if (c->serial % 2 == 0)
+        return;
+    c->serial++;
+    // One that was never asked of the shell needs no end.
+    if (!c->connect_wanted)
+        c->close_wanted = true;
+    c->connect_wanted = c->connected = false;
+    c->leave_at_ms = NEVER;
+    login_connection_lost(c);
+}
+
+static void go_idle(struct client_core *c, uint32_t code, const char *reason) {
+    core_set_phase(c, PHASE_IDLE);
+    core_report(c, HAWSER_OFFLINE, code, reason, 0);
+}
+
+// A connection that held for a while forgets the failures before it.
+static bool leave_online(struct client_core *c) {
+    bool was_online = c->phase == PHASE_ONLINE;
+    if (was_online && c->now_ms - c->online_since_ms >= STABLE_MS)
+        c->attempts = 0;
+    return was_online;
+}
+
+// What comes when a connection is gone and nothing says to stop.
+static void come_again(struct client_core *c, bool was_online, uint32_t code, const char *reason,
+                       uint32_t retry_after_ms) {
+    uint64_t window = c->attempts > 0 ? route_backoff_window(c, c->attempts) : 0;
+    if (!was_online && window == 0)
+        window = route_backoff_window(c, 1);
+    if (was_online && c->spread_ms > window)
+        window = c->spread_ms;
+    c->attempts++;
+    route_wait(c, retry_after_ms, window);
+    core_report(c, HAWSER_OFFLINE, code, reason, 0);
+}
+
+static void connection_gone(struct client_core *c, const char *reason) {
+    bool was_online = leave_online(c);
+    bool leaving = c->leave_at_ms != NEVER;
+    if (!was_online || leaving)
+        route_peer_failed(c);
+    streams_flush(c);
+    core_drop(c);
+    come_again(c, was_online, 0, reason, 0);
+}
+
+void core_stopped(struct client_core *c, uint32_t code, const char *reason,
+                  uint32_t retry_after_ms) {
+    core_drop(c);
+    core_set_phase(c, PHASE_STOPPED);
+    core_report(c, HAWSER_STOPPED, code, reason, retry_after_ms);
+}
+
+void core_violation(struct client_core *c, const char *what) {
+    core_notice(c, "%s:%u broke the protocol: %s", c->peer.host, c->peer.port, what);
+    // The room's idea of this session is not to be trusted: log in from our own positions.
+    c->resume_len = 0;
+    connection_gone(c, what);
+}
+
+// --- Close, by class
+
+static void close_for_token(struct client_core *c, const char *reason) {
+    if (!c->callbacks.on_token_needed) {
+        core_stopped(c, HAWSER_TOKEN_EXPIRED, reason, 0);
+        return;
+    }
+    core_drop(c);
+    go_idle(c, HAWSER_TOKEN_EXPIRED, reason);
+    login_ask_tokens(c, true);
+    // At once, but a token that is refused again and again must not become a storm.
+    if (c->phase == PHASE_IDLE && login_has_work(c) && c->token_refusals++ > 0)
+        route_wait(c, 0, route_backoff_window(c, c->token_refusals));
+}
+
+static void close_for_error(struct client_core *c, uint32_t code, const char *reason,
+                            uint32_t retry_after_ms, bool was_online) {
+    c->resume_len = 0;
+    if (++c->protocol_errors >= PROTOCOL_ERRORS_MAX) {
+        core_stopped(c, code, reason, retry_after_ms);
+        return;
+    }
+    core_drop(c);
+    if (c->attempts == 0)
+        c->attempts = 1;
+    come_again(c, was_online, code, reason, retry_after_ms);
+}
+
+void core_closed(struct client_core *c, uint32_t code, const char *reason,
+                 uint32_t retry_after_ms) {
+    bool was_online = leave_online(c);
+    streams_flush(c);
+    switch (code / CODE_CLASS) {
+    case 40:
+        if (code == HAWSER_TOKEN_EXPIRED)
+            close_for_token(c, reason);
+        else
+            core_stopped(c, code, reason, retry_after_ms);
+        return;
+    case 43:
+        close_for_error(c, code, reason, retry_after_ms, was_online);
+        return;
+    case 41:
+        if (c->attempts == 0)
+            c->attempts = 1; // back off, also when it was online for long
+        break;
+    default: // 42 and classes of later versions: reconnect
+        break;
+    }
+    // A room that answers NO_ANSWER or TOO_SLOW is well; others are not to be met again at once.
+    bool same_room = was_online && (code == HAWSER_NO_ANSWER || code == HAWSER_TOO_SLOW);
+    if (!same_room || c->leave_at_ms != NEVER)
+        route_peer_failed(c);
+    core_drop(c);
+    come_again(c, was_online && code / CODE_CLASS != 41, code, reason, retry_after_ms);
+}
+
+// --- frames
+
+void core_put(struct client_core *c, enum frame_type type, const void *message) {
+    frame_put(&c->out, type, message);
+    c->last_sent_ms = c->now_ms;
+}
+
+static void on_ping(struct client_core *c, const void *message) {
+    (void)message;
+    core_put(c, FRAME_PONG, NULL);
+}
+
+static void on_pong(struct client_core *c, const void *message) {
+    const Hawser__V1__Pong *m = message;
+    if (m->heartbeat_s > 0)
+        c->heartbeat_ms = (uint64_t)m->heartbeat_s * 1000;
+}
+
+static void on_welcome(struct client_core *c, const void *message) {
+    login_on_welcome(c, message);
+}
+
+static void on_bound(struct client_core *c, const void *message) {
+    login_on_bound(c, message);
+}
+
+static void on_push(struct client_core *c, const void *message) {
+    streams_on_push(c, message);
+}
+
+static void on_gap(struct client_core *c, const void *message) {
+    streams_on_gap(c, message);
+}
+
+static void on_reset(struct client_core *c, const void *message) {
+    streams_on_reset(c, message);
+}
+
+static void on_synced(struct client_core *c, const void *message) {
+    streams_on_synced(c, message);
+}
+
+static void on_go_away(struct client_core *c, const void *message) {
+    route_on_go_away(c, message);
+}
+
+static void on_located(struct client_core *c, const void *message) {
+    route_on_located(c, message);
+}
+
+static void on_close(struct client_core *c, const void *message) {
+    const Hawser__V1__Close *m = message;
+    core_closed(c, m->code, m->reason, m->retry_after_ms);
+}
+
+static void on_reply(struct client_core *c, const void *message) {
+    const Hawser__V1__UpstreamReply *m = message;
+    if (!c->callbacks.on_reply || m->id.len != HAWSER_UPSTREAM_ID_BYTES)
+        return;
+    struct hawser_reply reply = {
+        .id = m->id.data,
+        .status = m->status,
+        .payload = m->payload.data ? m->payload.data : (const uint8_t *)"",
+        .payload_len = m->payload.len,
+        .reason = m->reason,
+    };
+    c->callbacks.on_reply(c->arg, &reply);
+}
+
+struct frame_rule {
+    unsigned phases; // that allow it
+    void (*handle)(struct client_core *c, const void *message);
+};
+
+static const struct frame_rule frame_rules[UINT8_MAX + 1] = {
+    [FRAME_WELCOME] = {TO(LOGIN), on_welcome},
+    [FRAME_LOCATED] = {TO(LOCATING), on_located},
+    [FRAME_CLOSE] = {TO(LOCATING) | TO(LOGIN) | TO(ONLINE), on_close},
+    [FRAME_PING] = {TO(ONLINE), on_ping},
+    [FRAME_PONG] = {TO(ONLINE), on_pong},
+    [FRAME_BOUND] = {TO(ONLINE), on_bound},
+    [FRAME_PUSH] = {TO(ONLINE), on_push},
+    [FRAME_GAP] = {TO(ONLINE), on_gap},
+    [FRAME_RESET] = {TO(ONLINE), on_reset},
+    [FRAME_SYNCED] = {TO(ONLINE), on_synced},
+    [FRAME_GO_AWAY] = {TO(ONLINE), on_go_away},
+    [FRAME_UPSTREAM_REPLY] = {TO(ONLINE), on_reply},
+};
+
+static void on_frame(struct client_core *c, const struct frame *f) {
+    const struct frame_rule *rule = &frame_rules[f->type];
+    c->pong_by_ms = NEVER; // any frame counts as life
+    if (!frame_type_name(f->type) && c->phase == PHASE_ONLINE)
+        return; // of a later version
+    if (!(rule->phases & 1u << c->phase)) {
+        core_violation(c, "a frame that has no place here");
+        return;
+    }
+    const void *message = frame_decode(f, &c->arena.allocator);
+    if (message)
+        rule->handle(c, message);
+    else
+        core_violation(c, "a frame that does not decode");
+    arena_reset(&c->arena);
+}
+
+size_t core_received(struct client_core *c, uint64_t now_ms, const uint8_t *data, size_t len) {
+    core_enter(c, now_ms);
+    uint64_t serial = c->serial;
+    size_t used = 0;
+    while (c->serial == serial && c->connected) {
+        struct frame f = {0};
+        size_t frame_len = 0;
+        // The limit is the one after Welcome throughout: a Welcome for 16 products may be larger
+        // than what a client may send before it.
+        enum frame_parsed parsed =
+            frame_parse(data + used, len - used, FRAME_BODY_MAX, &f, &frame_len);
+        if (parsed == FRAME_MORE)
+            break;
+        used += frame_len;
+        if (parsed == FRAME_OK)
+            on_frame(c, &f);
+        else
+            core_violation(c, "a frame over its limit");
+    }
+    bool stands = c->serial == serial && c->connected;
+    core_leave(c);
+    return stands ? used : len;
+}
+
+// --- events of the shell
+
+void core_connected(struct client_core *c, uint64_t now_ms) {
+    core_enter(c, now_ms);
+    if (c->serial % 2 == 1 && !c->connected) {
+        c->connected = true;
+        c->deadline_ms = c->now_ms + ANSWER_MS;
+        buf_reset(&c->out);
+        buf_append(&c->out, FRAME_PREFACE, FRAME_PREFACE_BYTES);
+        if (c->phase == PHASE_LOCATING)
+            route_put_locate(c);
+        else
+            login_put_hello(c);
+        arena_reset(&c->arena);
+    }
+    core_leave(c);
+}
+
+void core_lost(struct client_core *c, uint64_t now_ms, const char *reason) {
+    core_enter(c, now_ms);
+    if (c->serial % 2 == 1) {
+        connection_gone(c, reason);
+        c->close_wanted = false; // it is gone already
+    }
+    core_leave(c);
+}
+
+static void say_bye(struct client_core *c) {
+    if (c->phase != PHASE_ONLINE)
+        return;
+    streams_flush(c);
+    core_put(c, FRAME_BYE, NULL);
+    c->resume_len = 0; // the session has ended: there is nothing to go on with
+    c->stay = false;
+}
+
+static void tick_online(struct client_core *c) {
+    if (c->pong_by_ms <= c->now_ms) {
+        connection_gone(c, "no answer to a ping");
+        return;
+    }
+    if (c->leave_at_ms <= c->now_ms) {
+        say_bye(c);
+        core_drop(c);
+        route_go(c);
+        return;
+    }
+    login_ask_tokens(c, false);
+    if (c->pong_by_ms == NEVER && c->now_ms - c->last_sent_ms >= c->heartbeat_ms) {
+        Hawser__V1__Ping ping = HAWSER__V1__PING__INIT;
+        ping.network = (Hawser__V1__Network)c->network;
+        ping.heartbeat_s = c->heartbeat_wish_s;
+        core_put(c, FRAME_PING, &ping);
+        c->pong_by_ms = c->now_ms + PONG_MS;
+    }
+}
+
+void core_tick(struct client_core *c, uint64_t now_ms) {
+    core_enter(c, now_ms);
+    switch (c->phase) {
+    case PHASE_WAITING:
+        if (c->wait_until_ms <= c->now_ms)
+            route_go(c);
+        break;
+    case PHASE_LOCATING:
+    case PHASE_LOGIN:
+        if (c->deadline_ms <= c->now_ms)
+            connection_gone(c, c->connected ? "no answer in time" : "no connection in time");
+        break;
+    case PHASE_ONLINE:
+        tick_online(c);
+        break;
+    case PHASE_IDLE:
+    case PHASE_STOPPED:
+        break;
+    }
+    core_leave(c);
+}
+
+void core_set_network(struct client_core *c, uint64_t now_ms, enum hawser_network network) {
+    core_enter(c, now_ms);
+    c->network = network;
+    if (c->phase == PHASE_ONLINE) {
+        Hawser__V1__Ping ping = HAWSER__V1__PING__INIT;
+        ping.network = (Hawser__V1__Network)network;
+        ping.heartbeat_s = c->heartbeat_wish_s;
+        core_put(c, FRAME_PING, &ping);
+        if (c->pong_by_ms == NEVER)
+            c->pong_by_ms = c->now_ms + PONG_MS;
+    } else if (c->phase == PHASE_WAITING) {
+        // What failed on the old network says little of this one.
+        uint64_t from = c->wait_least_ms > c->now_ms ? c->wait_least_ms : c->now_ms;
+        uint64_t at = from + rng_below(c->rng, route_backoff_window(c, 1) + 1);
+        if (at < c->wait_until_ms)
+            c->wait_until_ms = at;
+    }
+    core_leave(c);
+}
+
+static void stop(struct client_core *c) {
+    c->stop_wanted = false;
+    if (c->phase == PHASE_STOPPED)
+        return;
+    say_bye(c);
+    streams_flush(c);
+    core_stopped(c, 0, "stopped", 0);
+}
+
+void core_stop(struct client_core *c, uint64_t now_ms) {
+    core_enter(c, now_ms);
+    c->stop_wanted = true;
+    core_leave(c);
+}
+
+void core_start(struct client_core *c, uint64_t now_ms) {
+    core_enter(c, now_ms);
+    if (c->phase == PHASE_STOPPED) {
+        c->attempts = c->protocol_errors = c->token_refusals = 0;
+        core_set_phase(c, PHASE_IDLE);
+        core_report(c, HAWSER_OFFLINE, 0, "", 0);
+    }
+    core_leave(c);
+}
+
+// --- every call
+
+void core_enter(struct client_core *c, uint64_t now_ms) {
+    if (c->depth++ == 0 && now_ms > c->now_ms)
+        c->now_ms = now_ms;
+}
+
+// What calls from callbacks left to be done is done here, outside of every loop over frames and
+// bindings.
+void core_leave(struct client_core *c) {
+    if (c->depth > 1) {
+        c->depth--;
+        return;
+    }
+    if (c->stop_wanted)
+        stop(c);
+    binding_reclaim(c);
+    if (c->phase == PHASE_IDLE && login_has_work(c))
+        route_go(c);
+    if (c->phase == PHASE_ONLINE)
+        login_put_binds(c);
+    bool bound = login_has_work(c);
+    if (!bound && c->phase == PHASE_ONLINE) {
+        // Also when all that is left waits for a token.
+        say_bye(c);
+        core_drop(c);
+        go_idle(c, 0, "nothing is bound");
+    } else if (!bound && c->serial % 2 == 1 && c->phase != PHASE_ONLINE) {
+        core_drop(c);
+        go_idle(c, 0, "nothing is bound");
+    }
+    if (c->flush_at_ms <= c->now_ms)
+        streams_flush(c);
+    arena_reset(&c->arena);
+    binding_reclaim(c);
+    c->depth--;
+}
+
+struct buf *core_output(struct client_core *c) {
+    return &c->out;
+}
+
+bool core_take_close(struct client_core *c) {
+    bool wanted = c->close_wanted;
+    c->close_wanted = false;
+    return wanted;
+}
+
+bool core_take_connect(struct client_core *c, struct host_port *ret_to) {
+    if (!c->connect_wanted)
+        return false;
+    c->connect_wanted = false;
+    *ret_to = (struct host_port){.port = c->peer.port, .port_last = c->peer.port};
+    snprintf(ret_to->host, sizeof(ret_to->host), "%s", c->peer.host);
+    return true;
+}
+
+const struct hawser_status *core_status(const struct client_core *c) {
+    return &c->status;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+uint64_t core_next_wakeup_ms(const struct client_core *c) {
+    uint64_t next = c->flush_at_ms;
+    switch (c->phase) {
+    case PHASE_WAITING:
+        return earlier(next, c->wait_until_ms);
+    case PHASE_LOCATING:
+    case PHASE_LOGIN:
+        return earlier(next, c->deadline_ms);
+    case PHASE_ONLINE:
+        next = earlier(next, earlier(c->leave_at_ms, login_next_ms(c)));
+        // While a Ping is unanswered another one tells nothing.
+        if (c->pong_by_ms != NEVER)
+            return earlier(next, c->pong_by_ms);
+        return earlier(next, c->last_sent_ms + c->heartbeat_ms);
+    case PHASE_IDLE:
+    case PHASE_STOPPED:
+        break;
+    }
+    return next;
+}

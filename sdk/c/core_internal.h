@@ -1,0 +1,216 @@
+// What the files of the core share: client_core.c (phases, time, closing), core_route.c (where to
+// and when), core_login.c (Hello, bindings), core_streams.c (delivery and acknowledging).
+#ifndef HAWSER_CORE_INTERNAL_H
+#define HAWSER_CORE_INTERNAL_H
+
+#include "arena.h"
+#include "client_core.h"
+#include "frame.h"
+
+enum {
+    // Twice what can be bound: while the room has not answered a change of user, the old user's
+    // binding is still there.
+    BINDING_SLOTS = 2 * HAWSER_BINDINGS_MAX,
+    FAILED_MAX = 8,
+    ROOM_NAME_MAX = 64,
+    REASON_MAX = 256,
+    RESUME_MAX = 64,
+    CONNECT_MS = 5000,
+    ANSWER_MS = 5000,      // from connected to Welcome or Located
+    PONG_MS = 8000,        // from Ping to any frame
+    ACK_MESSAGES = 16,     // handled and not acknowledged, at most
+    ACK_BYTES = 64 * 1024, // likewise: a quarter of the room's window
+    ACK_DELAY_MS = 200,
+    ACK_DELAY_MAX_MS = 10000,
+    SAVE_RETRY_MS = 1000,
+    STABLE_MS = 30000,  // online this long: the next loss is the first again
+    FAILED_MS = 300000, // how long a dispatcher hears of an endpoint that failed
+    TOKEN_LEAD_MS = 60000,
+    HEARTBEAT_DEFAULT_S = 60,
+    BACKOFF_BASE_MS = 1000, // until a dispatcher says otherwise
+    BACKOFF_CAP_MS = 60000,
+    PROTOCOL_ERRORS_MAX = 5, // in a row, then the client stops
+};
+
+#define NEVER UINT64_MAX
+
+//              bind                  due                 Located
+//      IDLE ----------> WAITING <----------> LOCATING ----------> WAITING
+//       ^                 ^  |  due                 lost, Close
+//       |                 |  +---------> LOGIN --Welcome--> ONLINE
+//       | no binding      |  lost, Close   |                   |
+//       +-----------------+----------------+-------------------+
+//
+//      every phase -- core_stop, Close 40xx --> STOPPED -- core_start --> IDLE
+#define CORE_PHASES(X)                                                                             \
+    X(IDLE, "nothing is bound, or a token is awaited")                                             \
+    X(WAITING, "until wait_until_ms")                                                              \
+    X(LOCATING, "connecting to, or asking, a dispatcher")                                          \
+    X(LOGIN, "connecting to, or logging in at, a room")                                            \
+    X(ONLINE, "logged in")                                                                         \
+    X(STOPPED, "by the user or the cluster")
+
+enum core_phase {
+#define CORE_PHASE_ENUM(name, text) PHASE_##name,
+    CORE_PHASES(CORE_PHASE_ENUM)
+#undef CORE_PHASE_ENUM
+};
+
+enum binding_state {
+    BINDING_FREE,  // the slot is empty
+    BINDING_NEW,   // its Bind is still to be sent, not before retry_at_ms
+    BINDING_SENT,  // its Bind awaits Bound
+    BINDING_BOUND, //
+    BINDING_TOKEN, // its token has expired; waits for core_renew
+    BINDING_ENDED, // its slot is freed once no call can hold it any more
+};
+
+struct core_stream {
+    uint32_t unacked;     // handled since the last Ack
+    bool ack_due;         //
+    bool had;             // the Bind on its way named our position
+    uint64_t refused_seq; // the application said "not now" to this one; 0 = none
+};
+
+struct binding {
+    struct core_stream stream[POSITION_STREAMS];
+    struct position_record *record; // owned
+    char *token;                    // owned
+    char **tags;                    // owned, and each
+    char *product, *user;           // owned; NULL while unknown
+    size_t tag_count;
+    uint64_t generation;  // the highest seen
+    uint64_t expires_ms;  // Unix time; 0 = unknown
+    uint64_t ask_at_ms;   // for a new token; NEVER
+    uint64_t retry_at_ms; // NEW: not before
+    uint64_t sent_serial; // answers come in the order of Binds
+    uint32_t failures;    // Binds in a row refused with "later"
+    uint32_t number;      // stands for the product on this connection; 0 = none
+    int id;               // the user's name for it
+    enum binding_state state;
+    bool renew_due, renew_sent; // BOUND: a new token is to be sent, awaits its Bound
+    bool leaving;               // another user takes its place
+    bool dirty;                 // record is not stored yet
+};
+
+struct endpoint {
+    char host[HOST_MAX + 1];
+    char room[ROOM_NAME_MAX + 1], idc[ROOM_NAME_MAX + 1]; // "" when unknown
+    uint64_t failed_until_ms;                             // in client_core.failed
+    uint16_t port;
+    bool tried; // since the list was made
+};
+
+struct endpoint_list {
+    struct endpoint at[HAWSER_ENDPOINTS_MAX];
+    size_t count;
+    uint64_t fresh_until_ms;
+};
+
+struct client_core {
+    struct hawser_callbacks callbacks;
+    void *arg;
+    struct position_store *store; // borrowed
+    struct rng *rng;              // borrowed
+    struct arena arena;           // lives as long as one frame
+    struct buf out;
+    uint64_t now_ms;
+    int depth; // of calls into the core
+    enum core_phase phase;
+    struct hawser_status status;
+    char status_reason[REASON_MAX];
+
+    char *device; // owned
+    enum hawser_network network;
+    uint32_t heartbeat_wish_s, ack_delay_ms;
+
+    // The connection: made, or being made, while serial is odd.
+    uint64_t serial;
+    bool connected, close_wanted, connect_wanted;
+    struct endpoint peer; // of the connection, or the last one
+    uint64_t deadline_ms; // LOCATING, LOGIN
+
+    // ONLINE
+    uint64_t online_since_ms, last_sent_ms, pong_by_ms, leave_at_ms; // NEVER when not
+    uint64_t heartbeat_ms;
+    int64_t server_ahead_ms; // Unix time less now_ms
+    uint32_t spread_ms, max_frame;
+
+    // Where to, and when
+    struct endpoint_list dispatchers, fixed, rooms; // rooms: the last Located or GoAway
+    struct endpoint failed[FAILED_MAX];
+    size_t dispatcher_next, dispatcher_failures;
+    uint64_t wait_until_ms, wait_least_ms; // the second is what others asked for
+    uint32_t backoff_base_ms, backoff_cap_ms;
+    uint32_t attempts;        // that failed in a row
+    uint32_t protocol_errors; // Close 43xx in a row
+    uint32_t token_refusals;  // Close 4005 in a row
+    bool stop_wanted;         // by core_stop, perhaps from within a callback
+    bool stay;                // go back to peer first: it may have kept the session
+
+    uint8_t resume[RESUME_MAX];
+    size_t resume_len;
+
+    struct binding bindings[BINDING_SLOTS];
+    int last_binding_id;
+    uint64_t bind_serial;
+    uint64_t flush_at_ms; // store, then Ack; NEVER
+    size_t unacked_bytes;
+};
+
+// --- client_core.c
+void core_enter(struct client_core *c, uint64_t now_ms); // begins every call from outside
+void core_leave(struct client_core *c);                  // ends it: what became due is done
+void core_set_phase(struct client_core *c, enum core_phase phase);
+void core_report(struct client_core *c, enum hawser_state state, uint32_t code, const char *reason,
+                 uint32_t retry_after_ms);
+void core_put(struct client_core *c, enum frame_type type, const void *message);
+void core_drop(struct client_core *c); // the connection: closes it and forgets it
+// The room broke the protocol: a new login without the old state, after a wait.
+void core_violation(struct client_core *c, const char *what);
+void core_stopped(struct client_core *c, uint32_t code, const char *reason,
+                  uint32_t retry_after_ms);
+// A Close code, from Close or Located: drops the connection and decides what is next.
+void core_closed(struct client_core *c, uint32_t code, const char *reason, uint32_t retry_after_ms);
+void core_notice(struct client_core *c, const char *format, ...) HW_PRINTF(2, 3);
+
+// --- core_route.c
+int route_init(struct client_core *c, const struct hawser_options *o, char *error,
+               size_t error_len);
+void route_go(struct client_core *c); // begins the next try now
+// WAITING: at least least_ms, plus a random part of window_ms.
+void route_wait(struct client_core *c, uint64_t least_ms, uint64_t window_ms);
+uint64_t route_backoff_window(const struct client_core *c, uint32_t attempts);
+void route_peer_failed(struct client_core *c); // not there again for now
+void route_peer_good(struct client_core *c);
+void route_put_locate(struct client_core *c);
+void route_on_located(struct client_core *c, const Hawser__V1__Located *m);
+void route_on_go_away(struct client_core *c, const Hawser__V1__GoAway *m);
+
+// --- core_login.c
+void login_put_hello(struct client_core *c);
+void login_put_binds(struct client_core *c); // ONLINE: what is to be bound or renewed
+void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m);
+void login_on_bound(struct client_core *c, const Hawser__V1__Bound *m);
+void login_connection_lost(struct client_core *c);              // bindings go back to NEW
+void login_ask_tokens(struct client_core *c, bool all_expired); // due ones, or all as expired
+bool login_has_work(const struct client_core *c);               // a binding that could be bound
+uint64_t login_next_ms(const struct client_core *c);
+void login_retire_leaving(struct client_core *c);
+void binding_end(struct client_core *c, struct binding *b, uint32_t code, const char *reason);
+void binding_reclaim(struct client_core *c);                               // frees the ended ones
+struct binding *binding_by_number(struct client_core *c, uint32_t number); // BOUND, or NULL
+void binding_free(struct binding *b);
+
+// --- core_streams.c
+void streams_on_push(struct client_core *c, const Hawser__V1__Push *m);
+void streams_on_gap(struct client_core *c, const Hawser__V1__Gap *m);
+void streams_on_reset(struct client_core *c, const Hawser__V1__Reset *m);
+void streams_on_synced(struct client_core *c, const Hawser__V1__Synced *m);
+// Bound: delivery continues after these.
+void streams_begin(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m);
+void streams_flush(struct client_core *c); // store, then Ack
+const char *binding_product(const struct binding *b);
+const char *binding_user(const struct binding *b);
+
+#endif

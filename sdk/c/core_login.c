@@ -1,0 +1,540 @@
+// Logging in: Hello and its Binds, what the room answers to them, and the life of a binding.
+#include <errno.h>
+
+#include "bytes.h"
+#include "core_internal.h"
+#include "token.h"
+
+#define SDK_NAME "hawser-c/" HAWSER_VERSION
+
+enum { TAG_MAX = 64, TAGS_BYTES_MAX = 1024, TYPE_MAX = 64, CODE_CLASS = 100 };
+
+// --- bindings
+
+static bool binding_is_wanted(const struct binding *b) {
+    return b->state != BINDING_FREE && b->state != BINDING_ENDED && !b->leaving;
+}
+
+struct binding *binding_by_number(struct client_core *c, uint32_t number) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++)
+        if (c->bindings[i].state == BINDING_BOUND && c->bindings[i].number == number)
+            return &c->bindings[i];
+    return NULL;
+}
+
+static struct binding *binding_by_id(struct client_core *c, int id) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++)
+        if (binding_is_wanted(&c->bindings[i]) && c->bindings[i].id == id)
+            return &c->bindings[i];
+    return NULL;
+}
+
+static struct binding *binding_by_product(struct client_core *c, const char *product) {
+    for (size_t i = 0; product && i < BINDING_SLOTS; i++)
+        if (binding_is_wanted(&c->bindings[i]) && c->bindings[i].product &&
+            strcmp(c->bindings[i].product, product) == 0)
+            return &c->bindings[i];
+    return NULL;
+}
+
+static void free_tags(struct binding *b) {
+    for (size_t i = 0; i < b->tag_count; i++)
+        free(b->tags[i]);
+    free(b->tags);
+    b->tags = NULL;
+    b->tag_count = 0;
+}
+
+void binding_free(struct binding *b) {
+    free_tags(b);
+    free(b->record);
+    free(b->token);
+    free(b->product);
+    free(b->user);
+    *b = (struct binding){0};
+}
+
+void binding_reclaim(struct client_core *c) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        if (c->bindings[i].state != BINDING_ENDED)
+            continue;
+        if (c->bindings[i].dirty)
+            streams_flush(c);
+        binding_free(&c->bindings[i]);
+    }
+}
+
+static void tell_binding(struct client_core *c, const struct binding *b, bool bound, bool resumed,
+                         uint32_t code, const char *reason) {
+    struct hawser_binding_event event = {
+        .binding = b->id,
+        .bound = bound,
+        .resumed = resumed,
+        .product = binding_product(b),
+        .user = binding_user(b),
+        .code = code,
+        .reason = reason,
+        .expires_ms = b->expires_ms,
+    };
+    if (c->callbacks.on_binding)
+        c->callbacks.on_binding(c->arg, &event);
+}
+
+void binding_end(struct client_core *c, struct binding *b, uint32_t code, const char *reason) {
+    if (b->state == BINDING_ENDED)
+        return;
+    b->state = BINDING_ENDED;
+    b->number = 0;
+    tell_binding(c, b, false, false, code, reason);
+}
+
+void login_retire_leaving(struct client_core *c) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++)
+        if (c->bindings[i].leaving)
+            binding_end(c, &c->bindings[i], 0, "another user took its place");
+}
+
+bool login_has_work(const struct client_core *c) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++)
+        if (binding_is_wanted(&c->bindings[i]) && c->bindings[i].state != BINDING_TOKEN)
+            return true;
+    return false;
+}
+
+// --- what the user wants
+
+static bool tags_are_valid(const char *const *tags, size_t count) {
+    size_t bytes = 0;
+    if (count > HAWSER_TAGS_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = tags[i] ? strlen(tags[i]) : 0;
+        bytes += len;
+        if (!tags[i] || !id_is_valid(tags[i], len, TAG_MAX))
+            return false;
+    }
+    return bytes <= TAGS_BYTES_MAX;
+}
+
+static bool token_is_valid(const char *token) {
+    size_t len = token ? strlen(token) : 0;
+    return len > 0 && id_is_valid(token, len, HAWSER_TOKEN_MAX);
+}
+
+static void set_token(struct binding *b, const char *token) {
+    free(b->token);
+    b->token = hw_strdup(token);
+    b->ask_at_ms = NEVER;
+    if (b->state == BINDING_TOKEN) {
+        b->state = BINDING_NEW;
+        b->retry_at_ms = 0;
+    }
+    b->renew_due = b->state == BINDING_BOUND || b->state == BINDING_SENT;
+}
+
+static void set_tags(struct binding *b, const char *const *tags, size_t count) {
+    free_tags(b);
+    b->tags = hw_calloc(count + 1, sizeof(b->tags[0]));
+    for (size_t i = 0; i < count; i++)
+        b->tags[i] = hw_strdup(tags[i]);
+    b->tag_count = count;
+}
+
+static struct binding *binding_new(struct client_core *c) {
+    size_t wanted = 0;
+    struct binding *free_slot = NULL;
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        wanted += binding_is_wanted(&c->bindings[i]);
+        if (!free_slot && c->bindings[i].state == BINDING_FREE)
+            free_slot = &c->bindings[i];
+    }
+    if (!free_slot || wanted >= HAWSER_BINDINGS_MAX)
+        return NULL;
+    *free_slot = (struct binding){.state = BINDING_NEW, .ask_at_ms = NEVER};
+    free_slot->id = ++c->last_binding_id;
+    free_slot->record = hw_calloc(1, sizeof(*free_slot->record));
+    return free_slot;
+}
+
+static void load_record(struct client_core *c, struct binding *b) {
+    struct position_key key = {b->product, b->user, c->device};
+    if (b->product)
+        (void)c->store->load(c->store, &key, b->record);
+}
+
+static int bind_new(struct client_core *c, const char *token, const char *const *tags,
+                    size_t tag_count, struct token_claims *claims) {
+    struct binding *old = binding_by_product(c, claims->product);
+    if (old)
+        old->leaving = true; // no longer counts against the limit
+    struct binding *b = binding_new(c);
+    if (!b) {
+        if (old)
+            old->leaving = false;
+        return -E2BIG;
+    }
+    b->product = claims->product;
+    b->user = claims->user;
+    *claims = (struct token_claims){0};
+    set_token(b, token);
+    set_tags(b, tags, tag_count);
+    load_record(c, b);
+    // Until the room has answered, what arrives for the product is the old user's.
+    if (old && (old->state == BINDING_NEW || old->state == BINDING_TOKEN))
+        binding_end(c, old, 0, "another user took its place");
+    return b->id;
+}
+
+int core_bind(struct client_core *c, uint64_t now_ms, const char *token, const char *const *tags,
+              size_t tag_count) {
+    if (!token_is_valid(token) || !tags_are_valid(tags, tag_count))
+        return -EINVAL;
+    core_enter(c, now_ms);
+    struct token_claims claims;
+    token_claims_read(token, &claims);
+    struct binding *same = binding_by_product(c, claims.product);
+    int id;
+    if (same && strcmp(same->user, claims.user) == 0) {
+        set_tags(same, tags, tag_count);
+        set_token(same, token);
+        id = same->id;
+    } else {
+        id = bind_new(c, token, tags, tag_count, &claims);
+    }
+    token_claims_free(&claims);
+    core_leave(c);
+    return id;
+}
+
+int core_renew(struct client_core *c, uint64_t now_ms, int binding, const char *token) {
+    struct binding *b = binding_by_id(c, binding);
+    if (!b)
+        return -ENOENT;
+    if (!token_is_valid(token))
+        return -EINVAL;
+    struct token_claims claims;
+    token_claims_read(token, &claims);
+    bool same = !b->product || !claims.product ||
+                (strcmp(b->product, claims.product) == 0 && strcmp(b->user, claims.user) == 0);
+    token_claims_free(&claims);
+    if (!same)
+        return -EINVAL;
+    core_enter(c, now_ms);
+    set_token(b, token);
+    core_leave(c);
+    return 0;
+}
+
+static void put_unbind(struct client_core *c, uint32_t number) {
+    Hawser__V1__Unbind unbind = HAWSER__V1__UNBIND__INIT;
+    unbind.product = number;
+    core_put(c, FRAME_UNBIND, &unbind);
+}
+
+int core_unbind(struct client_core *c, uint64_t now_ms, int binding) {
+    struct binding *b = binding_by_id(c, binding);
+    if (!b)
+        return -ENOENT;
+    core_enter(c, now_ms);
+    streams_flush(c);
+    if (b->state == BINDING_BOUND && c->phase == PHASE_ONLINE)
+        put_unbind(c, b->number);
+    binding_end(c, b, 0, "unbound");
+    core_leave(c);
+    return 0;
+}
+
+int core_upstream(struct client_core *c, uint64_t now_ms, int binding, const char *type,
+                  const uint8_t id[HAWSER_UPSTREAM_ID_BYTES], const void *payload,
+                  size_t payload_len, bool with_reply) {
+    const struct binding *b = binding_by_id(c, binding);
+    if (!b)
+        return -ENOENT;
+    if (!type || !id_is_valid(type, strlen(type), TYPE_MAX))
+        return -EINVAL;
+    if (c->phase != PHASE_ONLINE || b->state != BINDING_BOUND)
+        return -ENOTCONN;
+    Hawser__V1__Upstream m = HAWSER__V1__UPSTREAM__INIT;
+    m.product = b->number;
+    m.type = (char *)(uintptr_t)type;
+    m.id = (ProtobufCBinaryData){HAWSER_UPSTREAM_ID_BYTES, (uint8_t *)(uintptr_t)id};
+    m.payload = (ProtobufCBinaryData){payload_len, (uint8_t *)(uintptr_t)payload};
+    m.reply = with_reply;
+    if (hawser__v1__upstream__get_packed_size(&m) > c->max_frame)
+        return -EMSGSIZE;
+    core_enter(c, now_ms);
+    core_put(c, FRAME_UPSTREAM, &m);
+    core_leave(c);
+    return 0;
+}
+
+// --- Hello and Bind
+
+static void fill_have(struct client_core *c, struct binding *b, Hawser__V1__Bind *m) {
+    m->have = arena_calloc(&c->arena, POSITION_STREAMS, sizeof(m->have[0]));
+    for (size_t i = 0; i < POSITION_STREAMS; i++) {
+        const struct position *p = &b->record->stream[i];
+        b->stream[i].had = p->epoch != 0;
+        if (p->epoch == 0)
+            continue;
+        Hawser__V1__Position *have = arena_alloc(&c->arena, sizeof(*have));
+        *have = (Hawser__V1__Position)HAWSER__V1__POSITION__INIT;
+        have->stream = (Hawser__V1__Stream)i;
+        have->epoch = p->epoch;
+        have->seq = p->seq;
+        m->have[m->n_have++] = have;
+    }
+}
+
+static Hawser__V1__Bind *make_bind(struct client_core *c, struct binding *b) {
+    Hawser__V1__Bind *m = arena_alloc(&c->arena, sizeof(*m));
+    *m = (Hawser__V1__Bind)HAWSER__V1__BIND__INIT;
+    m->token = b->token;
+    m->tags = b->tags;
+    m->n_tags = b->tag_count;
+    if (b->state != BINDING_BOUND) // a renewal keeps its positions
+        fill_have(c, b, m);
+    return m;
+}
+
+static void bind_sent(struct client_core *c, struct binding *b) {
+    b->sent_serial = ++c->bind_serial;
+    b->renew_due = false;
+    if (b->state == BINDING_BOUND)
+        b->renew_sent = true;
+    else
+        b->state = BINDING_SENT;
+}
+
+static bool bind_is_due(const struct client_core *c, const struct binding *b) {
+    if (b->leaving)
+        return false;
+    return (b->state == BINDING_NEW && b->retry_at_ms <= c->now_ms) ||
+           (b->state == BINDING_BOUND && b->renew_due && !b->renew_sent);
+}
+
+void login_put_hello(struct client_core *c) {
+    Hawser__V1__Bind *binds[HAWSER_BINDINGS_MAX];
+    Hawser__V1__Hello hello = HAWSER__V1__HELLO__INIT;
+    hello.device = c->device;
+    hello.network = (Hawser__V1__Network)c->network;
+    hello.sdk = (char *)(uintptr_t)SDK_NAME;
+    hello.resume = (ProtobufCBinaryData){c->resume_len, c->resume};
+    hello.heartbeat_s = c->heartbeat_wish_s;
+    hello.bind = binds;
+    for (size_t i = 0; i < BINDING_SLOTS && hello.n_bind < HAWSER_BINDINGS_MAX; i++) {
+        struct binding *b = &c->bindings[i];
+        // At least one: to be refused again tells more than a Hello of nothing.
+        bool early = b->retry_at_ms > c->now_ms && hello.n_bind > 0;
+        if (b->state != BINDING_NEW || b->leaving || early)
+            continue;
+        binds[hello.n_bind++] = make_bind(c, b);
+        if (hawser__v1__hello__get_packed_size(&hello) > FRAME_BODY_BEFORE_WELCOME_MAX)
+            hello.n_bind--; // follows after Welcome
+        else
+            bind_sent(c, b);
+    }
+    core_put(c, FRAME_HELLO, &hello);
+}
+
+void login_put_binds(struct client_core *c) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        struct binding *b = &c->bindings[i];
+        if (!bind_is_due(c, b))
+            continue;
+        core_put(c, FRAME_BIND, make_bind(c, b));
+        bind_sent(c, b);
+    }
+}
+
+void login_connection_lost(struct client_core *c) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        struct binding *b = &c->bindings[i];
+        if (b->state == BINDING_SENT || b->state == BINDING_BOUND)
+            b->state = BINDING_NEW;
+        b->number = 0;
+        b->renew_due = b->renew_sent = false;
+        b->ask_at_ms = NEVER;
+        for (size_t s = 0; s < POSITION_STREAMS; s++)
+            b->stream[s] = (struct core_stream){0};
+    }
+    login_retire_leaving(c);
+}
+
+// --- tokens
+
+void login_ask_tokens(struct client_core *c, bool all_expired) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        struct binding *b = &c->bindings[i];
+        if (!binding_is_wanted(b) || (!all_expired && b->ask_at_ms > c->now_ms))
+            continue;
+        b->ask_at_ms = NEVER;
+        if (all_expired)
+            b->state = BINDING_TOKEN;
+        if (c->callbacks.on_token_needed)
+            c->callbacks.on_token_needed(c->arg, b->id, binding_product(b), all_expired);
+    }
+}
+
+static void plan_token(struct client_core *c, struct binding *b, uint64_t expires_ms) {
+    b->expires_ms = expires_ms;
+    b->ask_at_ms = NEVER;
+    int64_t left = (int64_t)expires_ms - c->server_ahead_ms - (int64_t)c->now_ms;
+    if (expires_ms == 0 || expires_ms > INT64_MAX || c->server_ahead_ms == 0)
+        return;
+    int64_t lead = left / 2 < TOKEN_LEAD_MS ? left / 2 : TOKEN_LEAD_MS;
+    b->ask_at_ms = left > 0 ? c->now_ms + (uint64_t)(left - lead) : c->now_ms;
+}
+
+// --- what the room answers
+
+static bool names_match(const struct binding *b, const Hawser__V1__Bound *m) {
+    return !b->product || !m->name[0] ||
+           (strcmp(b->product, m->name) == 0 && (!m->user[0] || strcmp(b->user, m->user) == 0));
+}
+
+// The oldest Bind on its way that this can be the answer to.
+static struct binding *find_asked(struct client_core *c, const Hawser__V1__Bound *m) {
+    struct binding *found = NULL;
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        struct binding *b = &c->bindings[i];
+        if ((b->state == BINDING_SENT || b->renew_sent) && b->state != BINDING_ENDED &&
+            names_match(b, m) && (!found || b->sent_serial < found->sent_serial))
+            found = b;
+    }
+    return found;
+}
+
+static void take_names(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m) {
+    if (b->product || !m->name[0] || !m->user[0])
+        return;
+    b->product = hw_strdup(m->name);
+    b->user = hw_strdup(m->user);
+    load_record(c, b);
+}
+
+// What else stands for that product on this connection has ended with this answer; a later bind of
+// it is still on its way.
+static void end_others(struct client_core *c, const struct binding *b) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        struct binding *other = &c->bindings[i];
+        if (other == b || other->state == BINDING_FREE || other->state == BINDING_ENDED)
+            continue;
+        bool older = other->id < b->id && b->product && other->product &&
+                     strcmp(b->product, other->product) == 0;
+        if (older || (b->number != 0 && other->number == b->number))
+            binding_end(c, other, 0, "another bind of the product took its place");
+    }
+}
+
+static void bound(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m) {
+    if (m->generation < b->generation) {
+        core_violation(c, "a generation older than the one seen");
+        return;
+    }
+    bool renewed = b->state == BINDING_BOUND;
+    b->generation = m->generation;
+    b->state = BINDING_BOUND;
+    b->renew_sent = false;
+    b->number = m->product;
+    b->failures = 0;
+    take_names(c, b, m);
+    end_others(c, b);
+    plan_token(c, b, m->expires_ms);
+    if (!renewed)
+        streams_begin(c, b, m);
+    tell_binding(c, b, true, m->resumed, 0, "");
+}
+
+static void bind_later(struct client_core *c, struct binding *b) {
+    uint64_t window = route_backoff_window(c, ++b->failures);
+    b->state = BINDING_NEW;
+    b->number = 0;
+    b->renew_sent = b->renew_due = false;
+    b->retry_at_ms = c->now_ms + 1 + rng_below(c->rng, window);
+}
+
+static void unbound(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m) {
+    take_names(c, b, m);
+    // A refused renewal may have left the old binding standing; otherwise this one is ignored.
+    if (m->product != 0)
+        put_unbind(c, m->product);
+    if (b->state == BINDING_SENT)
+        end_others(c, b); // a change of user ends the old binding also when it fails
+    uint32_t class = m->error / CODE_CLASS;
+    bool again = (class == 41 || class == 42 || class == 43) &&
+                 (class != 43 || b->failures < PROTOCOL_ERRORS_MAX);
+    if (again && !b->leaving) {
+        bind_later(c, b);
+    } else if (m->error == HAWSER_TOKEN_EXPIRED && c->callbacks.on_token_needed && !b->leaving) {
+        b->state = BINDING_TOKEN;
+        b->number = 0;
+        b->renew_sent = b->renew_due = false;
+        b->ask_at_ms = NEVER;
+        c->callbacks.on_token_needed(c->arg, b->id, binding_product(b), true);
+    } else {
+        binding_end(c, b, m->error, m->reason);
+    }
+}
+
+// An answer to a Bind that we have given up meanwhile: the room holds a binding that nobody wants.
+static void bound_unwanted(struct client_core *c, const Hawser__V1__Bound *m) {
+    struct binding *b = binding_by_number(c, m->product);
+    if (m->error != 0 || m->product == 0 || (b && names_match(b, m)))
+        return;
+    if (b)
+        binding_end(c, b, 0, "another bind of the product took its place");
+    put_unbind(c, m->product);
+}
+
+void login_on_bound(struct client_core *c, const Hawser__V1__Bound *m) {
+    // An error with a number is the end of a binding that stood; every other is an answer.
+    struct binding *b = m->error != 0 && m->product != 0 ? binding_by_number(c, m->product) : NULL;
+    if (!b || !names_match(b, m))
+        b = find_asked(c, m);
+    if (!b)
+        bound_unwanted(c, m);
+    else if (m->error != 0)
+        unbound(c, b, m);
+    else if (m->product == 0)
+        core_violation(c, "a binding without a number");
+    else
+        bound(c, b, m);
+}
+
+void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m) {
+    if (m->resume.len > RESUME_MAX) {
+        core_violation(c, "resume bytes over their limit");
+        return;
+    }
+    c->resume_len = m->resume.len;
+    if (m->resume.len > 0)
+        memcpy(c->resume, m->resume.data, m->resume.len);
+    if (m->heartbeat_s > 0)
+        c->heartbeat_ms = (uint64_t)m->heartbeat_s * 1000;
+    c->server_ahead_ms = m->server_ms > 0 ? (int64_t)(m->server_ms - c->now_ms) : 0;
+    c->spread_ms = m->spread_ms;
+    c->max_frame =
+        m->max_frame > 0 && m->max_frame < FRAME_BODY_MAX ? m->max_frame : FRAME_BODY_MAX;
+    c->online_since_ms = c->now_ms;
+    c->protocol_errors = c->token_refusals = 0;
+    route_peer_good(c);
+    core_set_phase(c, PHASE_ONLINE);
+    core_report(c, HAWSER_ONLINE, 0, "", 0);
+    for (size_t i = 0; i < m->n_bound && c->phase == PHASE_ONLINE; i++)
+        login_on_bound(c, m->bound[i]);
+}
+
+uint64_t login_next_ms(const struct client_core *c) {
+    uint64_t next = NEVER;
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        const struct binding *b = &c->bindings[i];
+        if (!binding_is_wanted(b))
+            continue;
+        if (b->ask_at_ms < next)
+            next = b->ask_at_ms;
+        if (b->state == BINDING_NEW && b->retry_at_ms < next)
+            next = b->retry_at_ms;
+    }
+    return next;
+}

@@ -1,0 +1,287 @@
+// Delivery: what a client owes the streams. Every message, gap, reset and end of backlog moves the
+// position in order and makes an Ack due; the Ack leaves once the position is stored.
+#include <inttypes.h>
+
+#include "core_internal.h"
+
+const char *binding_product(const struct binding *b) {
+    return b->product ? b->product : "";
+}
+
+const char *binding_user(const struct binding *b) {
+    return b->user ? b->user : "";
+}
+
+// --- positions and acks
+
+static void ack_soon(struct client_core *c, struct core_stream *s) {
+    s->ack_due = true;
+    uint64_t at = c->now_ms + c->ack_delay_ms;
+    if (at < c->flush_at_ms)
+        c->flush_at_ms = at;
+}
+
+static void position_set(struct client_core *c, struct binding *b, size_t stream, uint64_t seq) {
+    b->record->stream[stream].seq = seq;
+    b->dirty = true;
+    struct core_stream *s = &b->stream[stream];
+    if (s->refused_seq <= seq)
+        s->refused_seq = 0;
+    ack_soon(c, s);
+    // The room's window is twice this.
+    if (++s->unacked >= ACK_MESSAGES || c->unacked_bytes >= ACK_BYTES)
+        streams_flush(c);
+}
+
+static int save_dirty(struct client_core *c) {
+    struct position_change changes[BINDING_SLOTS];
+    size_t count = 0;
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        const struct binding *b = &c->bindings[i];
+        if (!b->dirty || !b->product)
+            continue;
+        changes[count++] =
+            (struct position_change){.key = {b->product, b->user, c->device}, .record = b->record};
+    }
+    int error = count > 0 ? c->store->save(c->store, changes, count) : 0;
+    for (size_t i = 0; i < BINDING_SLOTS && error == 0; i++)
+        c->bindings[i].dirty = false;
+    return error;
+}
+
+static void put_ack(struct client_core *c, struct binding *b) {
+    Hawser__V1__Position positions[POSITION_STREAMS], *upto[POSITION_STREAMS];
+    Hawser__V1__Ack ack = HAWSER__V1__ACK__INIT;
+    ack.product = b->number;
+    ack.upto = upto;
+    for (size_t i = 0; i < POSITION_STREAMS; i++) {
+        struct core_stream *s = &b->stream[i];
+        if (!s->ack_due)
+            continue;
+        s->ack_due = false;
+        s->unacked = 0;
+        Hawser__V1__Position *p = &positions[ack.n_upto];
+        *p = (Hawser__V1__Position)HAWSER__V1__POSITION__INIT;
+        p->stream = (Hawser__V1__Stream)i;
+        p->epoch = b->record->stream[i].epoch;
+        p->seq = b->record->stream[i].seq;
+        upto[ack.n_upto++] = p;
+    }
+    if (ack.n_upto > 0)
+        core_put(c, FRAME_ACK, &ack);
+}
+
+void streams_flush(struct client_core *c) {
+    c->flush_at_ms = NEVER;
+    int error = save_dirty(c);
+    if (error != 0) {
+        // Unstored is not acknowledged: the room's window bounds how far this can go.
+        c->flush_at_ms = c->now_ms + SAVE_RETRY_MS;
+        core_notice(c, "positions could not be stored, trying again: %s", hw_strerror(error));
+        return;
+    }
+    c->unacked_bytes = 0;
+    if (c->phase != PHASE_ONLINE)
+        return;
+    for (size_t i = 0; i < BINDING_SLOTS; i++)
+        if (c->bindings[i].state == BINDING_BOUND)
+            put_ack(c, &c->bindings[i]);
+}
+
+// --- where a stream begins
+
+static void tell_reset(struct client_core *c, struct binding *b, size_t stream,
+                       const char *reason) {
+    struct hawser_reset reset = {
+        .binding = b->id,
+        .product = binding_product(b),
+        .user = binding_user(b),
+        .stream = (enum hawser_stream)stream,
+        .epoch = b->record->stream[stream].epoch,
+        .seq = b->record->stream[stream].seq,
+        .reason = reason,
+    };
+    if (c->callbacks.on_reset)
+        c->callbacks.on_reset(c->arg, &reset);
+}
+
+// Where the Bind named our position that one counts: what the room sends below it are repeats. A
+// position in another epoch says nothing about the one that Pushes will be in.
+static void begin_after(struct client_core *c, struct binding *b, const Hawser__V1__Position *p) {
+    size_t stream = (size_t)p->stream;
+    if (stream >= POSITION_STREAMS || p->epoch == 0)
+        return;
+    struct position *ours = &b->record->stream[stream];
+    bool other_epoch = ours->epoch != p->epoch;
+    bool had = b->stream[stream].had;
+    if (!other_epoch && (had || p->seq <= ours->seq))
+        return;
+    *ours = (struct position){.epoch = p->epoch, .seq = p->seq};
+    b->dirty = true;
+    if (c->flush_at_ms == NEVER)
+        c->flush_at_ms = c->now_ms + c->ack_delay_ms;
+    if (had && other_epoch)
+        tell_reset(c, b, stream, "the room continues in another epoch");
+}
+
+void streams_begin(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m) {
+    for (size_t i = 0; i < POSITION_STREAMS; i++) {
+        struct core_stream *s = &b->stream[i];
+        *s = (struct core_stream){.had = s->had};
+    }
+    for (size_t i = 0; i < m->n_after; i++)
+        begin_after(c, b, m->after[i]);
+}
+
+// --- frames
+
+static void violation_at(struct client_core *c, size_t stream, const char *what, uint64_t seq,
+                         uint64_t position) {
+    char text[REASON_MAX];
+    snprintf(text, sizeof(text), "%s: %s %" PRIu64 " after %" PRIu64, what,
+             hawser_stream_name((enum hawser_stream)stream), seq, position);
+    core_violation(c, text);
+}
+
+// Is [first..last] next in its stream? False: it is a repeat, waits behind a refused one, or broke
+// the protocol, and has been dealt with.
+static bool is_next(struct client_core *c, struct binding *b, size_t stream, uint64_t first,
+                    uint64_t last) {
+    const struct position *p = &b->record->stream[stream];
+    struct core_stream *s = &b->stream[stream];
+    if (p->epoch == 0) {
+        violation_at(c, stream, "no position for this stream", first, 0);
+        return false;
+    }
+    if (last <= p->seq) {
+        ack_soon(c, s);
+        return false;
+    }
+    if (s->refused_seq != 0 && first > s->refused_seq)
+        return false; // comes again, behind the refused one
+    if (stream == HAWSER_INBOX && first > p->seq + 1) {
+        violation_at(c, stream, "a hole", first, p->seq);
+        return false;
+    }
+    return true;
+}
+
+static int hand_on(struct client_core *c, const struct binding *b, const Hawser__V1__Push *m) {
+    struct hawser_message message = {
+        .binding = b->id,
+        .product = binding_product(b),
+        .user = binding_user(b),
+        .stream = (enum hawser_stream)m->stream,
+        .seq = m->seq,
+        .id = m->id,
+        .payload = m->payload.data ? m->payload.data : (const uint8_t *)"",
+        .payload_len = m->payload.len,
+        .sent_ms = m->sent_ms,
+        .expires_ms = m->expires_ms,
+        .collapse_key = m->collapse_key,
+        .content_type = m->content_type,
+    };
+    return c->callbacks.on_message(c->arg, &message);
+}
+
+// live: outside the streams, at most once, never acknowledged.
+static void push_live(struct client_core *c, struct binding *b, const Hawser__V1__Push *m) {
+    if (recent_ids_has(&b->record->recent, m->id))
+        return;
+    recent_ids_add(&b->record->recent, m->id);
+    b->dirty = true;
+    if (c->flush_at_ms == NEVER)
+        c->flush_at_ms = c->now_ms + c->ack_delay_ms;
+    (void)hand_on(c, b, m);
+}
+
+void streams_on_push(struct client_core *c, const Hawser__V1__Push *m) {
+    struct binding *b = binding_by_number(c, m->product);
+    size_t stream = (size_t)m->stream;
+    if (!b || stream >= POSITION_STREAMS)
+        return; // unbound by us while it was on its way, or a stream of a later version
+    if (m->seq == 0) {
+        push_live(c, b, m);
+        return;
+    }
+    if (!is_next(c, b, stream, m->seq, m->seq))
+        return;
+    if (!recent_ids_has(&b->record->recent, m->id)) {
+        if (hand_on(c, b, m) != 0) {
+            b->stream[stream].refused_seq = m->seq;
+            return;
+        }
+        recent_ids_add(&b->record->recent, m->id);
+    }
+    c->unacked_bytes += m->payload.len;
+    position_set(c, b, stream, m->seq);
+}
+
+void streams_on_gap(struct client_core *c, const Hawser__V1__Gap *m) {
+    struct binding *b = binding_by_number(c, m->product);
+    size_t stream = (size_t)m->stream;
+    if (!b || stream >= POSITION_STREAMS)
+        return;
+    if (m->first == 0 || m->last < m->first) {
+        core_violation(c, "a gap without a range");
+        return;
+    }
+    if (!is_next(c, b, stream, m->first, m->last))
+        return;
+    uint64_t handled = b->record->stream[stream].seq;
+    struct hawser_gap gap = {
+        .binding = b->id,
+        .product = binding_product(b),
+        .user = binding_user(b),
+        .stream = (enum hawser_stream)stream,
+        .first = m->first > handled ? m->first : handled + 1,
+        .last = m->last,
+        .reason = (enum hawser_gap_reason)m->reason,
+    };
+    if (c->callbacks.on_gap && m->reason != HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE)
+        c->callbacks.on_gap(c->arg, &gap);
+    position_set(c, b, stream, m->last);
+}
+
+// Taken at its word, also when it goes back in the same epoch: a store may have lost its newest
+// entries. The recent ids keep repeats away.
+void streams_on_reset(struct client_core *c, const Hawser__V1__Reset *m) {
+    struct binding *b = binding_by_number(c, m->product);
+    if (!b)
+        return;
+    if (!m->position || m->position->epoch == 0) {
+        core_violation(c, "a reset without a position");
+        return;
+    }
+    size_t stream = (size_t)m->position->stream;
+    if (stream >= POSITION_STREAMS)
+        return;
+    b->record->stream[stream] =
+        (struct position){.epoch = m->position->epoch, .seq = m->position->seq};
+    b->stream[stream].refused_seq = 0;
+    tell_reset(c, b, stream, m->reason);
+    position_set(c, b, stream, m->position->seq);
+}
+
+static void sync_stream(struct client_core *c, struct binding *b, const Hawser__V1__Position *at) {
+    size_t stream = (size_t)at->stream;
+    if (stream >= POSITION_STREAMS)
+        return;
+    const struct position *p = &b->record->stream[stream];
+    if (p->epoch == at->epoch && p->epoch != 0 && at->seq > p->seq)
+        position_set(c, b, stream, at->seq);
+}
+
+void streams_on_synced(struct client_core *c, const Hawser__V1__Synced *m) {
+    struct binding *b = binding_by_number(c, m->product);
+    if (!b)
+        return;
+    // Not all before it is handled while a message is refused; the next login syncs again.
+    for (size_t i = 0; i < POSITION_STREAMS; i++)
+        if (b->stream[i].refused_seq != 0)
+            return;
+    for (size_t i = 0; i < m->n_at; i++)
+        sync_stream(c, b, m->at[i]);
+    if (c->callbacks.on_synced)
+        c->callbacks.on_synced(c->arg, b->id, binding_product(b), binding_user(b));
+}

@@ -1,0 +1,191 @@
+"""Separate daemons as a user runs them: one process each, a configuration file, ports chosen by the kernel and kept over restarts."""
+
+import json
+import os
+import pathlib
+import select
+import signal
+import socket
+import subprocess
+import time
+
+import requests
+
+import openapi_check
+from cluster import BIN, WAIT_S, Product
+
+ROLES = ("register", "saver", "room", "center", "coordinator", "dispatcher")
+SECRET = "test-cluster-secret-0123456789abcdef"
+ADMIN_KEY = "test-admin-key-0123456789abcdef"
+
+
+def wait_until(what, why, process=None, log=None):
+    """Polls a condition of the outside world; the daemon's log is in the failure."""
+    deadline = time.monotonic() + WAIT_S
+    while not (result := what()):
+        ended = process is not None and process.poll() is not None
+        if ended or time.monotonic() > deadline:
+            text = log.read_text(errors="replace")[-4000:] if log else ""
+            raise AssertionError(f"{why}{' (it ended)' if ended else ''}\n{text}")
+        select.select([], [], [], 0.02)
+    return result
+
+
+class Redis:
+    """A private redis-server on a UNIX socket, with AOF; it can be killed and started again on the same folder."""
+
+    def __init__(self, folder, appendfsync="everysec"):
+        self.dir = pathlib.Path(folder)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.path = self.dir / "redis.sock"
+        self.url = f"unix://{self.path}"
+        self.fsync = appendfsync
+        self.start()
+
+    def start(self):
+        self.path.unlink(missing_ok=True)
+        with open(self.dir / "redis.log", "ab") as log:
+            self.process = subprocess.Popen(
+                ["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", self.dir, "--save", "", "--appendonly", "yes",
+                 "--appendfsync", self.fsync, "--maxmemory-policy", "noeviction"], stdout=log, stderr=log)
+        wait_until(self._answers, "redis-server did not come up", self.process, self.dir / "redis.log")
+
+    def _answers(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.connect(str(self.path))
+                s.sendall(b"PING\r\n")
+                return s.recv(100).startswith(b"+PONG")
+            except OSError:
+                return False
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(WAIT_S)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(WAIT_S)
+
+
+class Daemon:
+    """One daemon's process; `start` again after `kill` takes the same ports."""
+
+    def __init__(self, cluster, role, number):
+        self.cluster, self.role = cluster, role
+        self.name = f"{role}{number}"
+        self.ports_path = cluster.dir / f"{self.name}.json"
+        self.log_path = cluster.dir / f"{self.name}.log"
+        self.ports = None
+        self.start(wait=False)
+
+    def _environment(self):
+        own = {f"HAWSER_{self.role.upper()}__LISTEN": self._listen(self.role),
+               f"HAWSER_{self.role.upper()}__OPS_LISTEN": self._listen("ops")}
+        if self.role == "dispatcher":
+            own["HAWSER_DISPATCHER__HTTP_LISTEN"] = self._listen("dispatcher_http")
+        if self.role == "room":
+            own["HAWSER_ROOM__RPC_LISTEN"] = self._listen("room_rpc")
+        return {**os.environ, **self.cluster.environment(), **own}
+
+    def _listen(self, name):
+        return f"127.0.0.1:{self.ports[name] if self.ports else 0}"
+
+    def start(self, wait=True):
+        self.ports_path.unlink(missing_ok=True)
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([BIN / f"hawser-{self.role}", "--config", self.cluster.config,
+                                             "--ports-file", self.ports_path],
+                                            stdout=log, stderr=log, env=self._environment())
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        wait_until(self.ports_path.exists, f"{self.name} did not come up", self.process, self.log_path)
+        self.ports = json.loads(self.ports_path.read_text())
+        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(WAIT_S)
+
+    def stop(self):
+        """SIGTERM: it must drain and end with 0."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"{self.name} did not end\n{self.log_path.read_text(errors='replace')[-4000:]}") from None
+        assert code == 0, f"{self.name}: exit {code}\n{self.log_path.read_text(errors='replace')[-4000:]}"
+
+
+class Cluster:
+    """Separate daemons; counts of each role, on memory stores or on Redis."""
+
+    def __init__(self, folder, redis=None, settings=None, **counts):
+        self.dir = pathlib.Path(folder)
+        self.redis = redis
+        self.config = self.dir / "hawser.yaml"
+        self.config.write_text(f"cluster:\n  secrets: [{SECRET}]\n  admin_keys: [{ADMIN_KEY}]\n")
+        self.settings = {"HAWSER_ROOM__DRAIN_WITHIN": "2s", **(settings or {})}
+        self.registers = ""
+        self.info = {"admin_key": ADMIN_KEY}
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.daemons = {role: [] for role in ROLES}
+        try:
+            for role in ROLES:
+                self._start_role(role, counts.get(role, 1))
+        except BaseException:
+            self.kill_all()
+            raise
+        self.info["rooms"] = [d.ports["room"] for d in self.daemons["room"]]
+        self.info["dispatcher"] = self.dispatcher.ports["dispatcher"]
+
+    def _start_role(self, role, count):
+        for number in range(count):
+            self.daemons[role].append(Daemon(self, role, number))
+            if role == "register":  # the others must know where it is
+                self.daemons[role][-1].wait_ready()
+                self.registers = ",".join(f"127.0.0.1:{d.ports['register']}" for d in self.daemons["register"])
+        for daemon in self.daemons[role]:
+            daemon.wait_ready()
+
+    def environment(self):
+        url = self.redis.url if self.redis else "memory:"
+        return {"HAWSER_REDIS__URL": url, "HAWSER_CLUSTER__REGISTERS": self.registers or "127.0.0.1:1", **self.settings}
+
+    def __getattr__(self, name):
+        if name in ("room", "center", "register", "saver", "dispatcher", "coordinator"):
+            return self.daemons[name][0]
+        raise AttributeError(name)
+
+    def all(self):
+        return [d for role in ROLES for d in self.daemons[role]]
+
+    def call(self, method, path, body=None, key=None, headers=None, center=0):
+        head = {"Authorization": f"Bearer {key or ADMIN_KEY}", **(headers or {})}
+        data = body if isinstance(body, (bytes, str)) or body is None else json.dumps(body)
+        base = f"http://127.0.0.1:{self.daemons['center'][center].ports['center']}"
+        answer = self.http.request(method, base + path, data=data, headers=head, timeout=30)
+        openapi_check.check(method, path, answer)
+        return answer
+
+    def product(self):
+        return Product(self)
+
+    def log_tail(self):
+        return "\n".join(f"== {d.name}\n{d.log_path.read_text(errors='replace')[-3000:]}" for d in self.all())
+
+    def stop(self):
+        """All at once, as `docker compose down` does; each must end with 0."""
+        for role in reversed(ROLES):
+            for daemon in self.daemons[role]:
+                daemon.stop()
+
+    def kill_all(self):
+        for daemon in self.all():
+            if daemon.process.poll() is None:
+                daemon.kill()

@@ -1,0 +1,63 @@
+"""hawserctl as an operator calls it, and the README's program."""
+
+import json
+import pathlib
+import re
+import subprocess
+
+from cluster import BIN
+from client import Client, eventually
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def ctl(cluster, *arguments, expect=0):
+    ended = subprocess.run([BIN / "hawserctl", "--center", f"127.0.0.1:{center_port(cluster)}", "--key", cluster.info["admin_key"], *arguments],
+                           capture_output=True, text=True, timeout=60)
+    assert ended.returncode == expect, ended
+    return json.loads(ended.stdout) if ended.stdout else None
+
+
+def center_port(cluster):
+    return cluster.info.get("center") or cluster.center.ports["center"]
+
+
+def test_operator(cluster):
+    """Every command does what its help says; a product that is there is not created over."""
+    name = "ctl" + cluster.product().name
+    created = ctl(cluster, "product", "create", name)
+    assert {k["kind"] for k in created["keys"]} == {"token", "api", "webhook"}
+    ctl(cluster, "product", "create", name, expect=1)
+    assert ctl(cluster, "product", "show", name)["name"] == name
+    assert name in [p["name"] for p in ctl(cluster, "product", "list")["items"]]
+    token = ctl(cluster, "token", name, "ann", "--device", "d1")["token"]
+    with Client(cluster.info["rooms"][0]) as client:
+        client.login("d1", token)
+        ctl(cluster, "push", name, "ann", "hello")
+        assert client.expect("Push").payload == b"hello"
+        ctl(cluster, "push", "--all", name, "hello all")
+        assert client.expect("Push").payload == b"hello all"
+        assert [s["device"] for s in ctl(cluster, "user", name, "ann")["sessions"]] == ["d1"]
+    assert {d["role"] for d in ctl(cluster, "cluster")["items"]} >= {"room", "center", "saver", "register", "dispatcher", "coordinator"}
+
+
+def test_readme_program(cluster, tmp_path):
+    """The client of the README compiles as it stands, receives a push, and keeps its position."""
+    source = re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    dispatcher = cluster.info["dispatcher"]
+    (tmp_path / "main.c").write_text(source.replace("127.0.0.1:7100", f"127.0.0.1:{dispatcher}"))
+    build = BIN.parent
+    asan = ["-fsanitize=address,undefined"] if "asan" in build.name else []
+    subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", *asan, f"-I{ROOT}/sdk/c", "main.c", "-o", "main", build / "lib/libhawser.a",
+                    "-lprotobuf-c", "-lcrypto", "-ljansson", "-lpthread"], cwd=tmp_path, check=True)
+    product = cluster.product()
+    out = tmp_path / "out"
+    process = subprocess.Popen(["stdbuf", "-oL", tmp_path / "main", product.token("zoe")], cwd=tmp_path, stdout=open(out, "wb"))
+    try:
+        pushed = product.push_user("zoe", "hello, program")
+        eventually(lambda: out.read_text() == f"{pushed['id']} hello, program\n")
+        positions = tmp_path / "positions.txt"
+        eventually(lambda: positions.exists() and positions.stat().st_size > 0)
+    finally:
+        process.kill()
+        process.wait(30)

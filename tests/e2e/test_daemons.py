@@ -1,0 +1,215 @@
+"""Daemons as separate processes: how they come up, what they refuse, how they end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+import requests
+
+from client import Client, eventually
+from cluster import BIN
+from daemons import ROLES, SECRET, Cluster
+
+GOOD = f"cluster:\n  secrets: [{SECRET}]\n  admin_keys: [admin-key-0123456789abcdef]\n"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    running = Cluster(tmp_path_factory.mktemp("daemons"), room=2, center=2)
+    yield running
+    running.stop()
+
+
+def run(role, folder, text, *arguments, environment=None):
+    """A daemon that is expected to end by itself."""
+    path = folder / "hawser.yaml"
+    path.write_text(text)
+    return subprocess.run([BIN / f"hawser-{role}", "--config", path, *arguments], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **(environment or {})})
+
+
+def test_push_through_separate_daemons(cluster):
+    """A message pushed at one center reaches a client at the other room; both rooms serve both products' users."""
+    product = cluster.product()
+    with Client(cluster.daemons["room"][1].ports["room"]) as client:
+        client.login("d1", product.token("ann"))
+        for center in (0, 1):
+            body = {"to": {"user": "ann"}, "payload": f"by center {center}"}
+            eventually(lambda: cluster.call("POST", f"/v1/products/{product.name}/messages", body, center=center).status_code == 202)
+            push = client.expect("Push")
+            assert push.payload.decode() == f"by center {center}"
+            client.ack_push(push)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_ops_port(cluster, role):
+    """Every daemon answers health, readiness, metrics and configuration, and shows no secret."""
+    base = f"http://127.0.0.1:{cluster.daemons[role][0].ports['ops']}"
+    assert requests.get(base + "/healthz", timeout=10).status_code == 200
+    assert requests.get(base + "/readyz", timeout=10).text == "ready\n"
+    metrics = requests.get(base + "/metrics", timeout=10)
+    assert f"hawser_{role}_resident_bytes" in metrics.text and metrics.headers["Content-Type"].startswith("text/plain")
+    config = requests.get(base + "/config", timeout=10).text
+    assert "listen" in config and SECRET not in config
+    assert requests.get(base + "/nope", timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_arguments(tmp_path, role):
+    """--version, --check-config and --print-config do what they say, and the last shows no secret."""
+    assert run(role, tmp_path, GOOD, "--version").stdout.startswith(f"hawser-{role} ")
+    checked = run(role, tmp_path, GOOD, "--check-config")
+    assert checked.returncode == 0, checked.stderr
+    printed = run(role, tmp_path, GOOD, "--print-config").stdout
+    assert "drain_within" in printed and SECRET not in printed
+    assert run(role, tmp_path, GOOD, "--nope").returncode == 2
+
+
+@pytest.mark.parametrize("text, says", [
+    (GOOD + "room:\n  lingr: 5s\n", "hawser.yaml:5: room.lingr"),
+    (GOOD + "room:\n  linger: 5\n", "hawser.yaml:5: room.linger"),
+    (GOOD + "room:\n  linger: 9h\n", "hawser.yaml:5: room.linger"),
+    (GOOD + "room:\n  linger: 5s\n  linger: 6s\n", "hawser.yaml:6: room.linger"),
+    ("cluster:\n  secrets: [changeme]\n  admin_keys: [admin-key-0123456789abcdef]\n", "cluster.secrets"),
+    ("cluster:\n  name: x\n", "cluster.secrets"),
+    ("cluster: [", "hawser.yaml:"),
+])
+def test_bad_configuration(tmp_path, text, says):
+    """A wrong configuration is one line that names the file, the line and the key; exit 2."""
+    ended = run("room", tmp_path, text)
+    assert ended.returncode == 2
+    assert says in ended.stderr and ended.stderr.count("\n") == 1, ended.stderr
+
+
+@pytest.mark.parametrize("role, environment", [
+    ("room", "HAWSER_ROOM__LISTEN"), ("register", "HAWSER_REGISTER__LISTEN"), ("saver", "HAWSER_SAVER__LISTEN"),
+    ("center", "HAWSER_CENTER__LISTEN"), ("coordinator", "HAWSER_COORDINATOR__LISTEN"), ("dispatcher", "HAWSER_DISPATCHER__LISTEN"),
+])
+def test_port_in_use(tmp_path, role, environment):
+    """A port that is taken is one line that says which and why; exit not 0."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        at = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = run(role, tmp_path, GOOD, environment={environment: at})
+    assert ended.returncode == 1
+    line = next(line for line in ended.stderr.splitlines() if not line.startswith("ts="))
+    assert at in line and "in use" in line, ended.stderr
+
+
+def test_unwritable_ports_file(tmp_path, cluster):
+    """A ports file that cannot be written ends the daemon with one line that names it."""
+    ended = run("coordinator", tmp_path, GOOD, "--ports-file", tmp_path / "no" / "ports.json",
+                environment={**cluster.environment(), "HAWSER_COORDINATOR__LISTEN": "127.0.0.1:0",
+                             "HAWSER_COORDINATOR__OPS_LISTEN": "127.0.0.1:0"})
+    assert ended.returncode == 1 and "no/ports.json" in ended.stderr
+
+
+def test_redis_absent(tmp_path):
+    """With its Redis out of reach a saver stays up, is not ready, and says why."""
+    ports = tmp_path / "ports.json"
+    ended = run("saver", tmp_path, GOOD, environment={"HAWSER_REDIS__URL": "redis-sentinel://127.0.0.1:1"})
+    assert ended.returncode != 0 and "redis.url" in ended.stderr
+    assert not ports.exists()
+
+
+def test_wrong_secret(tmp_path, cluster):
+    """A daemon with another secret never gets in, and its log says why."""
+    config = tmp_path / "hawser.yaml"
+    config.write_text(GOOD.replace(SECRET, "another-secret-0123456789abcdef"))
+    log = tmp_path / "log"
+    with open(log, "wb") as out:
+        process = subprocess.Popen([BIN / "hawser-coordinator", "--config", config], stdout=out, stderr=out,
+                                   env={**os.environ, **cluster.environment(), "HAWSER_COORDINATOR__LISTEN": "127.0.0.1:0",
+                                        "HAWSER_COORDINATOR__OPS_LISTEN": "127.0.0.1:0"})
+    try:
+        eventually(lambda: "could not prove the cluster secret" in log.read_text())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+def test_reload(cluster):
+    """SIGHUP takes a new configuration whole; a bad one changes nothing and says so."""
+    room = cluster.daemons["room"][0]
+    before = cluster.config.read_text()
+    base = f"http://127.0.0.1:{room.ports['ops']}/config"
+    try:
+        cluster.config.write_text(before + "room:\n  heartbeat: 77s\n")
+        room.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "heartbeat: 77s" in requests.get(base, timeout=10).text)
+        cluster.config.write_text(before + "room:\n  heartbeat: 1ms\n")
+        room.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "stays as it was" in room.log_path.read_text())
+        assert "heartbeat: 77s" in requests.get(base, timeout=10).text
+    finally:
+        cluster.config.write_text(before)
+
+
+def test_drain_sends_clients_elsewhere(tmp_path):
+    """SIGTERM at a room: its clients get GoAway, new ones are not sent there, and it ends with 0."""
+    running = Cluster(tmp_path, room=2)
+    try:
+        product = running.product()
+        first, second = running.daemons["room"]
+        with Client(first.ports["room"]) as client:
+            client.login("d1", product.token("ann"))
+            first.process.send_signal(signal.SIGTERM)
+            client.expect("GoAway")
+            client.send("Bye")
+        assert first.process.wait(60) == 0
+        url = f"http://127.0.0.1:{running.dispatcher.ports['dispatcher_http']}/v1/locate?device=d1"
+        eventually(lambda: [e["port"] for e in requests.get(url, timeout=10).json()["endpoint"]] == [second.ports["room"]])
+    finally:
+        running.stop()
+
+
+def test_workers(tmp_path):
+    """--workers 2 starts two rooms with ports of their own, restarts one that is killed, and ends with 0."""
+    (tmp_path / "cluster").mkdir()
+    cluster = Cluster(tmp_path / "cluster")
+    ports = tmp_path / "rooms.json"
+    config = tmp_path / "hawser.yaml"
+    config.write_text(GOOD)
+    process = subprocess.Popen([BIN / "hawser-room", "--workers", "2", "--config", config, "--ports-file", ports],
+                               stderr=open(tmp_path / "log", "wb"),
+                               env={**os.environ, **cluster.environment(), "HAWSER_ROOM__LISTEN": "127.0.0.1:0",
+                                    "HAWSER_ROOM__OPS_LISTEN": "127.0.0.1:0"})
+    try:
+        eventually(ports.exists)
+        rooms = json.loads(ports.read_text())["rooms"]
+        assert len(set(rooms)) == 2
+        product = cluster.product()
+        for port in rooms:
+            with Client(port) as client:
+                client.login(f"d{port}", product.token("ann"))
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout.split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        listed = lambda: subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout.split()
+        eventually(lambda: len(listed()) == 2 and children[0] not in listed())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, (tmp_path / "log").read_text()
+        cluster.stop()
+
+
+def test_dispatcher_framed_and_http(cluster):
+    """Locate gives the same rooms framed and over HTTP, and the same device the same order."""
+    port = cluster.dispatcher.ports["dispatcher"]
+    answers = []
+    for _ in range(2):
+        with Client(port) as client:
+            client.send("Locate", device="device-1")
+            located = client.expect("Located")
+            assert located.error == 0 and located.ttl_s > 0
+            answers.append([(e.host, e.port) for e in located.endpoint])
+    assert answers[0] == answers[1] and len(answers[0]) == 2
+    url = f"http://127.0.0.1:{cluster.dispatcher.ports['dispatcher_http']}/v1/locate"
+    answer = requests.get(url, params={"device": "device-1"}, timeout=10)
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert [(e["host"], e["port"]) for e in answer.json()["endpoint"]] == answers[0]
+    failed = f"{answers[0][0][0]}:{answers[0][0][1]}"
+    rest = requests.get(url, params={"device": "device-1", "failed": failed}, timeout=10).json()["endpoint"]
+    assert rest[0]["port"] == answers[0][1][1]
+    assert requests.get(url, params={"want": "99"}, timeout=10).status_code == 422

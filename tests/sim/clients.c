@@ -1,0 +1,249 @@
+// The clients of a run: the production SDK on simulated nodes, an application that remembers what
+// it handled, and the checks at each thing that it is told.
+#include "buf.h"
+#include "run.h"
+
+// --- positions: what is saved with them is what the application keeps over a crash
+
+struct wrapped_store {
+    struct position_store store; // first
+    struct client *client;
+    bool is_dead;
+};
+
+static bool load(struct position_store *s, const struct position_key *key,
+                 struct position_record *ret_record) {
+    struct position_store *inner = ((struct wrapped_store *)s)->client->positions;
+    return inner->load(inner, key, ret_record);
+}
+
+static int save(struct position_store *s, const struct position_change *changes, size_t count) {
+    struct client *c = ((struct wrapped_store *)s)->client;
+    if (((struct wrapped_store *)s)->is_dead)
+        return 0; // a killed process writes nothing
+    for (size_t i = 0; i < count; i++)
+        for (int k = 0; k < c->binding_count; k++) {
+            char name[16];
+            snprintf(name, sizeof(name), "product%d", c->bindings[k].product);
+            if (strcmp(name, changes[i].key.product) == 0)
+                c->bindings[k].durable = c->bindings[k].now;
+        }
+    return c->positions->save(c->positions, changes, count);
+}
+
+static void close_store(struct position_store *s) {
+    free(s);
+}
+
+// --- what the application is told
+
+static struct binding *binding_of(struct client *c, const char *product) {
+    for (int i = 0; i < c->binding_count; i++)
+        if (c->bindings[i].product == product[strlen("product")] - '0')
+            return &c->bindings[i];
+    violation(c->run, "%s was told of product '%s'", c->device, product);
+    return &c->bindings[0];
+}
+
+static const char *node_name(const struct client *c) {
+    return c->run->world.nodes[c->node].name;
+}
+
+static void check_order(struct client *c, struct binding *b, int stream, uint64_t first,
+                        uint64_t last, const char *what) {
+    struct seen *seen = &b->now;
+    // After a loss a message may come again under another seq, and the SDK keeps that to itself.
+    bool contiguous = stream == HAWSER_INBOX && seen->started[stream] && !c->run->store_lost;
+    if (seen->started[stream] && first <= seen->at[stream] && last <= seen->at[stream])
+        violation(c->run, "%s: %s %llu of stream %d after %llu", node_name(c), what,
+                  (unsigned long long)last, stream, (unsigned long long)seen->at[stream]);
+    if (contiguous && first > seen->at[stream] + 1)
+        violation(c->run, "%s: %s %llu of the inbox skips %llu", node_name(c), what,
+                  (unsigned long long)first, (unsigned long long)seen->at[stream] + 1);
+    seen->at[stream] = last;
+    seen->started[stream] = true;
+}
+
+static int on_message(void *arg, const struct hawser_message *m) {
+    struct client *c = arg;
+    struct run *r = c->run;
+    struct binding *b = binding_of(c, m->product);
+    char text[24] = "";
+    if (m->payload_len < sizeof(text))
+        memcpy(text, m->payload, m->payload_len);
+    unsigned index = MESSAGES_MAX;
+    if (sscanf(text, "m%u", &index) != 1 || index >= (unsigned)r->message_count) {
+        violation(r, "%s handled what nobody sent", node_name(c));
+        return 0;
+    }
+    const struct message *sent = &r->messages[index];
+    if (sent->product != b->product || (sent->user >= 0 && sent->user != b->user))
+        violation(r, "%s handled m%u, which is not for it", node_name(c), index);
+    if (sent->refused && !sent->unknown && !sent->is_under_way && sent->accepted_us == 0)
+        violation(r, "%s handled m%u, which was refused", node_name(c), index);
+    if (b->now.handled[index / 8] & 1u << index % 8)
+        violation(r, "%s handled m%u twice", node_name(c), index);
+    b->now.handled[index / 8] |= (uint8_t)(1u << index % 8);
+    check_order(c, b, (int)m->stream, m->seq, m->seq, "message");
+    r->delivered++;
+    world_note(&r->world, node_name(c), "handles %s (%s %llu)", text, hawser_stream_name(m->stream),
+               (unsigned long long)m->seq);
+    return 0;
+}
+
+static void told(struct client *c, struct binding *b, int stream, const char *what) {
+    struct run *r = c->run;
+    b->told_us[stream] = r->world.now_us;
+    if (!r->store_lost)
+        violation(r, "%s was told of a %s though no store lost anything", node_name(c), what);
+}
+
+static void on_gap(void *arg, const struct hawser_gap *g) {
+    struct client *c = arg;
+    struct binding *b = binding_of(c, g->product);
+    world_note(&c->run->world, node_name(c), "is told of a gap %s %llu..%llu, reason %d",
+               hawser_stream_name(g->stream), (unsigned long long)g->first,
+               (unsigned long long)g->last, (int)g->reason);
+    check_order(c, b, (int)g->stream, g->first, g->last, "gap");
+    told(c, b, (int)g->stream, "gap");
+}
+
+static void on_reset(void *arg, const struct hawser_reset *x) {
+    struct client *c = arg;
+    struct binding *b = binding_of(c, x->product);
+    world_note(&c->run->world, node_name(c), "is told of a reset of %s to %llu: %s",
+               hawser_stream_name(x->stream), (unsigned long long)x->seq, x->reason);
+    b->now.at[x->stream] = x->seq;
+    b->now.started[x->stream] = true;
+    told(c, b, (int)x->stream, "reset");
+}
+
+// Everything that was accepted before this login began has been handed on.
+static void check_synced(struct client *c, const struct binding *b) {
+    struct run *r = c->run;
+    for (int n = 0; n < r->message_count && !r->store_lost; n++) {
+        const struct message *m = &r->messages[n];
+        bool is_for = m->product == b->product && (m->user < 0 || m->user == b->user);
+        if (is_for && m->accepted_us != 0 && m->accepted_us < c->login_us &&
+            !(b->now.handled[n / 8] & 1u << n % 8))
+            violation(r, "%s is synced without m%d", node_name(c), n);
+    }
+}
+
+static void on_synced(void *arg, int binding, const char *product, const char *user) {
+    struct client *c = arg;
+    struct binding *b = binding_of(c, product);
+    (void)binding;
+    (void)user;
+    c->is_synced[b->product] = true;
+    check_synced(c, b);
+    world_note(&c->run->world, node_name(c), "is synced for %s", product);
+}
+
+static void on_state(void *arg, const struct hawser_status *status) {
+    struct client *c = arg;
+    if (status->state == HAWSER_CONNECTING)
+        c->connecting_us = c->run->world.now_us;
+    if (status->state != HAWSER_ONLINE)
+        memset(c->is_synced, 0, sizeof(c->is_synced));
+    world_note(&c->run->world, node_name(c), "is %s (%u %s)", hawser_state_name(status->state),
+               status->code, status->reason);
+    if (status->state == HAWSER_STOPPED && status->code != 0) // nobody else has this device
+    {
+        violation(c->run, "%s was stopped by %u: %s", node_name(c), status->code, status->reason);
+        inspect_client(c->run, c->device);
+    }
+}
+
+static void on_binding(void *arg, const struct hawser_binding_event *event) {
+    struct client *c = arg;
+    if (event->bound && !event->resumed)
+        c->login_us = c->connecting_us;
+}
+
+static void on_notice(void *arg, const char *text) {
+    struct client *c = arg;
+    world_note(&c->run->world, node_name(c), "notes: %s", text);
+}
+
+// --- life
+
+void clients_add(struct run *r) {
+    for (int i = 0; i < CLIENTS; i++) {
+        struct client *c = &r->clients[i];
+        char name[24];
+        snprintf(name, sizeof(name), "client%d", i);
+        c->run = r;
+        c->user = i % USERS;
+        snprintf(c->device, sizeof(c->device), "device%d", i);
+        c->node = node_add(&r->world, name);
+        c->positions = positions_memory_new();
+        c->binding_count = i % 5 == 0 ? 2 : 1;
+        for (int k = 0; k < c->binding_count; k++) {
+            c->bindings[k].product = (i + k) % PRODUCTS;
+            c->bindings[k].user = c->user;
+        }
+    }
+}
+
+void client_boot(struct client *c) {
+    struct run *r = c->run;
+    static const char *const dispatchers[] = {"10.0.0.10:7100", "10.0.0.11:7100"};
+    struct hawser_options options = {.dispatchers = dispatchers,
+                                     .dispatcher_count = 2,
+                                     .device = c->device,
+                                     .heartbeat_s = 10,
+                                     .callbacks = {.on_message = on_message,
+                                                   .on_gap = on_gap,
+                                                   .on_reset = on_reset,
+                                                   .on_synced = on_synced,
+                                                   .on_state = on_state,
+                                                   .on_binding = on_binding,
+                                                   .on_notice = on_notice},
+                                     .arg = c};
+    char error[HAWSER_ERROR_BYTES] = "";
+    struct wrapped_store *store = hw_calloc(1, sizeof(*store));
+    store->store = (struct position_store){.load = load, .save = save, .close = close_store};
+    store->client = c;
+    c->wrapped = &store->store;
+    c->sdk = hawser_client_new_on(node_boot(&r->world, c->node), &options, c->wrapped, error,
+                                  sizeof(error));
+    if (!c->sdk) {
+        violation(r, "%s does not start: %s", node_name(c), error);
+        return;
+    }
+    for (int k = 0; k < c->binding_count; k++)
+        if (hawser_bind(c->sdk, c->tokens[c->bindings[k].product], NULL, 0) < 0)
+            violation(r, "%s cannot bind", node_name(c));
+    node_wake(&r->world, c->node);
+}
+
+void client_halt(struct client *c, bool kill) {
+    struct world *w = &c->run->world;
+    struct binding kept[PRODUCTS];
+    memcpy(kept, c->bindings, sizeof(kept)); // a clean end stores; a kill does not
+    w->nodes[c->node].is_frozen = false;
+    w->nodes[c->node].os.is_dead = kill;
+    ((struct wrapped_store *)c->wrapped)->is_dead = kill;
+    hawser_free(c->sdk);
+    c->sdk = NULL;
+    c->wrapped->close(c->wrapped);
+    c->wrapped = NULL;
+    if (node_halt(w, c->node, kill) != 0)
+        violation(c->run, "%s left something in its loop", w->nodes[c->node].name);
+    for (int k = 0; k < c->binding_count && kill; k++) {
+        c->bindings[k] = kept[k];
+        c->bindings[k].now = kept[k].durable;
+    }
+    memset(c->is_synced, 0, sizeof(c->is_synced));
+}
+
+bool clients_are_synced(struct run *r) {
+    for (int i = 0; i < CLIENTS; i++) {
+        struct client *c = &r->clients[i];
+        for (int k = 0; k < c->binding_count; k++)
+            if (!c->sdk || !c->is_synced[c->bindings[k].product])
+                return false;
+    }
+    return true;
+}

@@ -1,0 +1,203 @@
+// The daemons of a run: production roles on simulated nodes, without their HTTP shells.
+#include "buf.h"
+#include "center.h"
+#include "coordinator.h"
+#include "dispatcher.h"
+#include "register.h"
+#include "room.h"
+#include "run.h"
+#include "saver.h"
+
+#define ADMIN_KEY "simulated-admin-key-0123456789"
+
+static void set(struct config *c, const char *key, const char *text) {
+    struct buf error = BUF_EMPTY;
+    if (config_set(c, key, text, &error) != 0) {
+        fprintf(stderr, "sim: %s\n", buf_cstr(&error));
+        abort();
+    }
+    buf_free(&error);
+}
+
+static void configure(struct run *r, struct daemon_slot *d) {
+    char host[32], text[64];
+    d->config = config_default();
+    node_address(&r->world, d->node, host, sizeof(host));
+    set(d->config, "cluster.secrets", "simulated-cluster-secret-0123456789");
+    set(d->config, "cluster.admin_keys", ADMIN_KEY);
+    set(d->config, "cluster.registers", "10.0.0.1:7400,10.0.0.2:7400");
+    set(d->config, "cluster.log_level", r->world.trace ? "info" : "error");
+    set(d->config, "room.connections_max", "1000");
+    snprintf(text, sizeof(text), "%s:7400", host);
+    set(d->config, "register.listen", text);
+    snprintf(text, sizeof(text), "%s:7500", host);
+    set(d->config, "saver.listen", text);
+    snprintf(text, sizeof(text), "%s:7200", host);
+    set(d->config, "room.listen", text);
+    snprintf(text, sizeof(text), "%s:7100", host);
+    set(d->config, "dispatcher.listen", text);
+    snprintf(text, sizeof(text), "%s:7600", host);
+    set(d->config, "coordinator.listen", text);
+    if (world_chance(&r->world, 300))
+        set(d->config, "room.linger", world_chance(&r->world, 500) ? "0s" : "3s");
+}
+
+void daemons_add(struct run *r) {
+    static const struct {
+        const struct daemon_role *role;
+        int count;
+    } roles[] = {{&register_role, REGISTERS},
+                 {&saver_role, SAVERS},
+                 {&room_role, ROOMS},
+                 {&center_role, CENTERS},
+                 {&dispatcher_role, DISPATCHERS},
+                 {&coordinator_role, COORDINATORS}};
+    int n = 0;
+    for (size_t k = 0; k < sizeof(roles) / sizeof(roles[0]); k++)
+        for (int i = 0; i < roles[k].count; i++) {
+            struct daemon_slot *d = &r->daemons[n++];
+            char name[24];
+            snprintf(name, sizeof(name), "%s%d", roles[k].role->name, i);
+            d->run = r;
+            d->role = roles[k].role;
+            d->number = i;
+            d->node = node_add(&r->world, name);
+            configure(r, d);
+        }
+}
+
+static void trace_line(void *arg, const char *line, size_t len) {
+    struct daemon_slot *d = arg;
+    const char *event = strstr(line, "event=");
+    if (d->run->world.trace)
+        printf("          %s %.*s", d->run->world.nodes[d->node].name,
+               (int)(len - (size_t)((event ? event : line) - line)), event ? event : line);
+}
+
+static int start_role(struct daemon_slot *d, struct buf *error) {
+    struct stores *stores = d->run->stores;
+    if (d->role == &register_role)
+        return register_start_on(&d->env, stores_register(stores, d->node), error, &d->self);
+    if (d->role == &saver_role)
+        return saver_start_on(&d->env, stores_saver(stores, d->node), error, &d->self);
+    if (d->role == &center_role)
+        return center_start(&d->env, false, error, &d->self);
+    if (d->role == &dispatcher_role)
+        return dispatcher_start(&d->env, false, error, &d->self);
+    return d->role->start(&d->env, error, &d->self);
+}
+
+void daemon_boot(struct daemon_slot *d) {
+    struct world *w = &d->run->world;
+    struct buf error = BUF_EMPTY;
+    struct loop *l = node_boot(w, d->node);
+    d->is_restarting = false;
+    log_init(&d->log, d->role->name, w->trace ? LOG_INFO : LOG_ERROR);
+    d->log.sink = trace_line;
+    d->log.sink_arg = d;
+    d->env = (struct daemon_env){.role = d->role->name,
+                                 .loop = l,
+                                 .log = &d->log,
+                                 .config = d->config,
+                                 .metrics = metrics_new(d->role->name),
+                                 .incarnation = rng_epoch(loop_rng(l)),
+                                 .started_ms = loop_wall_ms(l)};
+    if (start_role(d, &error) != 0)
+        violation(d->run, "%s does not start: %s", w->nodes[d->node].name, buf_cstr(&error));
+    buf_free(&error);
+}
+
+int daemon_halt(struct daemon_slot *d, bool kill) {
+    struct world *w = &d->run->world;
+    w->nodes[d->node].is_frozen = false;
+    w->nodes[d->node].os.is_dead = kill;
+    if (d->self)
+        d->role->stop(d->self);
+    d->self = NULL;
+    metrics_free(d->env.metrics);
+    return node_halt(w, d->node, kill);
+}
+
+struct daemon_slot *daemon_any(struct run *r, const struct daemon_role *role) {
+    int first = (int)rng_below(&r->world.rng, DAEMONS);
+    for (int k = 0; k < DAEMONS; k++) {
+        struct daemon_slot *d = &r->daemons[(first + k) % DAEMONS];
+        if (d->role == role && d->self && !r->world.nodes[d->node].is_frozen)
+            return d;
+    }
+    return NULL;
+}
+
+bool daemons_are_ready(struct run *r) {
+    for (int i = 0; i < DAEMONS; i++) {
+        struct daemon_slot *d = &r->daemons[i];
+        if (!d->self || (d->role->unready && d->role->unready(d->self)))
+            return false;
+    }
+    return true;
+}
+
+// --- the API, as a web server in front of it would call it
+
+struct api_request {
+    struct http_request http; // first
+    api_done_fn *done;
+    void *arg;
+    char *path, *body, *key;
+};
+
+static void respond(struct http_request *r, const struct http_response *response) {
+    struct api_request *q = (struct api_request *)r;
+    q->done(q->arg, response->status, response->body ? response->body : "", response->body_len);
+    free(q->path);
+    free(q->body);
+    free(q->key);
+    free(q);
+}
+
+struct api_start {
+    struct api_request *request;
+    struct daemon_slot *center;
+};
+
+static void start_call(void *arg) {
+    struct api_start *s = arg;
+    center_request(s->center->self, &s->request->http);
+    free(s);
+}
+
+static void drop_call(void *arg) {
+    struct api_start *s = arg;
+    static const struct http_response gone = {.status = 0};
+    respond(&s->request->http, &gone);
+    free(s);
+}
+
+bool api_call(struct run *r, const char *method, const char *path, const char *key,
+              const char *body, api_done_fn *done, void *arg) {
+    struct daemon_slot *center = daemon_any(r, &center_role);
+    if (!center)
+        return false;
+    struct api_request *q = hw_calloc(1, sizeof(*q));
+    struct api_start *s = hw_malloc(sizeof(*s));
+    q->done = done;
+    q->arg = arg;
+    q->path = hw_strdup(path);
+    q->body = hw_strdup(body);
+    q->key = hw_strdup(key ? key : "");
+    q->http = (struct http_request){.method = method,
+                                    .path = q->path,
+                                    .query = "",
+                                    .authorization = "Bearer " ADMIN_KEY,
+                                    .idempotency_key = q->key,
+                                    .has_idempotency_key = key != NULL,
+                                    .if_match = "",
+                                    .if_none_match = "",
+                                    .body = (const uint8_t *)q->body,
+                                    .body_len = strlen(q->body),
+                                    .id = "simulated",
+                                    .respond = respond};
+    *s = (struct api_start){q, center};
+    node_defer(&r->world, center->node, start_call, drop_call, s);
+    return true;
+}

@@ -1,0 +1,219 @@
+// The simulation: ./dev sim [--seed N] [--seeds N [--from S]] [--for 1h] [--trace] [--stop]
+#include <getopt.h>
+#include <stdarg.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "run.h"
+#include "saver.pb-c.h"
+
+enum { READY_US = 30 * 1000000, SYNC_US = 60 * 1000000, QUIET_US = 60 * 1000000, TICK_US = 500000 };
+
+void violation(struct run *r, const char *format, ...) {
+    va_list args;
+    char text[160];
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    world_note(&r->world, "VIOLATION", "%s", text);
+    if (r->violations < VIOLATIONS_MAX)
+        memcpy(r->what[r->violations], text, sizeof(text));
+    r->violations++;
+}
+
+static bool wait_for(struct run *r, uint64_t limit_us, bool (*what)(struct run *r)) {
+    uint64_t end = r->world.now_us + limit_us;
+    while (!what(r) && r->world.now_us < end)
+        world_run(&r->world, r->world.now_us + TICK_US);
+    return what(r);
+}
+
+static bool has_tokens(struct run *r) {
+    return r->tokens_left == 0;
+}
+
+static bool is_healed(struct run *r) {
+    return workload_is_over(r) && daemons_are_ready(r) && clients_are_synced(r) &&
+           everything_arrived(r, false);
+}
+
+// accepted = acked + pending + expired + overflowed + ..., and with every inbox handled nothing is
+// pending.
+static void check_sums(struct run *r) {
+    for (uint32_t number = 1; number <= PRODUCTS; number++) {
+        Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
+        q.product = number;
+        Hawser__Internal__StatsReply *s = (Hawser__Internal__StatsReply *)stores_ask_saver(
+            r->stores, HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &q.base);
+        if (s->accepted != s->acked + s->pending + s->expired + s->overflowed + s->collapsed +
+                               s->recalled + s->parked)
+            violation(r, "the sum of product %u is wrong", number);
+        if (s->pending != 0 && !r->store_lost)
+            violation(r, "%llu messages of product %u are pending at the end",
+                      (unsigned long long)s->pending, number);
+        hawser__internal__stats_reply__free_unpacked(s, NULL);
+    }
+}
+
+static bool acks_are_in(struct run *r) {
+    for (uint32_t number = 1; number <= PRODUCTS && !r->store_lost; number++) {
+        Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
+        q.product = number;
+        Hawser__Internal__StatsReply *s = (Hawser__Internal__StatsReply *)stores_ask_saver(
+            r->stores, HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &q.base);
+        uint64_t pending = s->pending;
+        hawser__internal__stats_reply__free_unpacked(s, NULL);
+        if (pending != 0)
+            return false;
+    }
+    return true;
+}
+
+static void heal(struct run *r) {
+    memset(r->world.cut_until_us, 0, sizeof(r->world.cut_until_us));
+    r->world.slow_permille = 0;
+}
+
+static void finish(struct run *r) {
+    for (int i = 0; i < CLIENTS; i++) {
+        struct client *c = &r->clients[i];
+        if (c->sdk)
+            client_halt(c, false);
+        c->positions->close(c->positions);
+        for (int k = 0; k < PRODUCTS; k++)
+            free(c->tokens[k]);
+    }
+    for (int i = DAEMONS - 1; i >= 0; i--) {
+        struct daemon_slot *d = &r->daemons[i];
+        if (d->self && daemon_halt(d, false) != 0)
+            violation(r, "%s left something in its loop", r->world.nodes[d->node].name);
+        config_free(d->config);
+    }
+    world_run(&r->world, r->world.now_us + 100 * 1000000); // what is under way arrives nowhere
+    stores_free(r->stores);
+}
+
+static void scenario(struct run *r) {
+    for (int i = 0; i < DAEMONS; i++)
+        daemon_boot(&r->daemons[i]);
+    workload_prepare(r);
+    if (!wait_for(r, READY_US, daemons_are_ready) || !wait_for(r, READY_US, has_tokens)) {
+        violation(r, "the cluster does not come up");
+        return;
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        client_boot(&r->clients[i]);
+    if (!wait_for(r, SYNC_US, clients_are_synced)) {
+        violation(r, "the clients do not get in");
+        return;
+    }
+    r->fire_ends_us = r->world.now_us + world_between(&r->world, 30, 45) * 1000000;
+    workload_start(r);
+    faults_start(r);
+    world_run(&r->world, r->fire_ends_us + 25 * 1000000); // the longest revival and thaw are over
+    heal(r);
+    if (!wait_for(r, QUIET_US, is_healed)) {
+        everything_arrived(r, true);
+        for (int i = 0; i < CLIENTS; i++)
+            for (int k = 0; k < r->clients[i].binding_count; k++)
+                if (!r->clients[i].sdk ||
+                    !r->clients[i].is_synced[r->clients[i].bindings[k].product]) {
+                    violation(r, "client%d is not synced at the end", i);
+                    inspect_client(r, r->clients[i].device);
+                }
+        if (!daemons_are_ready(r))
+            violation(r, "a daemon is not ready at the end");
+        if (!workload_is_over(r))
+            violation(r, "a push is not answered at the end");
+    }
+    wait_for(r, QUIET_US, acks_are_in);
+    check_sums(r);
+    inspect_rooms(r);
+    if (r->delivered < (uint64_t)r->wanted_messages)
+        violation(r, "an idle run: %llu deliveries", (unsigned long long)r->delivered);
+}
+
+static int run_seed(uint64_t seed, bool trace, uint64_t *ret_hash, uint64_t *ret_virtual_ms) {
+    struct run *r = hw_calloc(1, sizeof(*r));
+    world_init(&r->world, seed);
+    r->world.trace = trace;
+    r->stores = stores_new(&r->world);
+    daemons_add(r);
+    clients_add(r);
+    scenario(r);
+    *ret_virtual_ms = world_ms(&r->world) - START_MS;
+    finish(r);
+    for (int i = 0; i < r->violations && i < VIOLATIONS_MAX; i++)
+        printf("seed %llu: %s\n", (unsigned long long)seed, r->what[i]);
+    if (r->violations > VIOLATIONS_MAX)
+        printf("seed %llu: and %d more\n", (unsigned long long)seed,
+               r->violations - VIOLATIONS_MAX);
+    if (trace)
+        printf("seed %llu: %d messages, %llu deliveries, %d faults, %llu steps, hash %016llx\n",
+               (unsigned long long)seed, r->message_count, (unsigned long long)r->delivered,
+               r->faults, (unsigned long long)r->world.steps, (unsigned long long)r->world.hash);
+    *ret_hash = r->world.hash;
+    int violations = r->violations;
+    world_deinit(&r->world);
+    free(r);
+    return violations;
+}
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double duration(const char *text) {
+    char *end;
+    double value = strtod(text, &end);
+    return value * (*end == 'h' ? 3600 : *end == 'm' ? 60 : 1);
+}
+
+int main(int argc, char **argv) {
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'n'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"for", required_argument, NULL, 't'},
+                                            {"trace", no_argument, NULL, 'v'},
+                                            {"stop", no_argument, NULL, 'x'},
+                                            {NULL, 0, NULL, 0}};
+    uint64_t from = 1, count = 1, hash = 0, virtual_ms = 0, bad = 0, done = 0;
+    double limit = 0, start = seconds();
+    bool trace = false, stop = false;
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == 's')
+            from = strtoull(optarg, NULL, 10);
+        else if (c == 'n')
+            count = strtoull(optarg, NULL, 10);
+        else if (c == 'f')
+            from = strtoull(optarg, NULL, 10);
+        else if (c == 't')
+            limit = duration(optarg);
+        else if (c == 'v')
+            trace = true;
+        else if (c == 'x')
+            stop = true;
+        else
+            return 2;
+    }
+    for (; limit > 0 ? seconds() - start < limit : done < count; done++) {
+        uint64_t one = 0, ms = 0;
+        bad += run_seed(from + done, trace, &one, &ms) != 0;
+        hash = (hash << 7 | hash >> 57) ^ one;
+        virtual_ms += ms;
+        if (stop && bad) {
+            done++;
+            break;
+        }
+    }
+    double took = seconds() - start;
+    fprintf(stderr, "%.0f times real time\n", (double)virtual_ms / 1000 / took);
+    printf("%llu seeds, %llu violations, %016llx trace hash, %.0f seeds/min\n",
+           (unsigned long long)done, (unsigned long long)bad, (unsigned long long)hash,
+           (double)done / took * 60);
+    return bad == 0 ? 0 : 1;
+}

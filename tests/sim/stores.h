@@ -1,0 +1,28 @@
+// The stores that all registers, and all savers, of the simulated cluster share: one memory store
+// each behind a network of its own, which is slow, fails before or after the step was done, stands
+// still, and goes back in time or is emptied.
+#ifndef HW_SIM_STORES_H
+#define HW_SIM_STORES_H
+
+#include "../../register/store.h"
+#include "../../saver/store.h"
+#include "world.h"
+
+struct stores;
+struct stores *stores_new(struct world *w);
+void stores_free(struct stores *s);
+
+struct register_store *stores_register(struct stores *s, int node); // for one run of a register
+struct saver_store *stores_saver(struct stores *s, int node);
+
+// Faults, until that time. Stalled: no answers, and steps may or may not be done.
+void stores_stall(struct stores *s, uint64_t until_us);
+void stores_empty_logs(struct stores *s);                   // the savers' store is lost
+void stores_lose_tail(struct stores *s, uint64_t since_us); // a fail-over: it never happened
+// Direct questions, for the checks.
+// The caller frees the answer.
+ProtobufCMessage *stores_ask_saver(struct stores *s, int method, const ProtobufCMessage *request);
+ProtobufCMessage *stores_ask_register(struct stores *s, int method,
+                                      const ProtobufCMessage *request);
+
+#endif

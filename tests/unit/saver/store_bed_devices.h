@@ -1,0 +1,109 @@
+// Devices and figures of a store under test.
+#ifndef HW_STORE_BED_DEVICES_H
+#define HW_STORE_BED_DEVICES_H
+
+#include "store_bed.h"
+
+struct login {
+    const char *user, *device;
+    uint64_t generation;
+    bool have; // of one stream
+    uint32_t stream;
+    uint64_t epoch, seq;
+    uint32_t devices_max; // 0 = 16
+};
+
+// "0:4 1:0 2:0", a stream that was reset with a "!" behind, or "stale".
+static inline const char *bed_attach(struct bed *b, const struct login *l) {
+    Hawser__Internal__AttachRequest q = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
+    Hawser__Internal__StreamPosition have = HAWSER__INTERNAL__STREAM_POSITION__INIT;
+    Hawser__Internal__StreamPosition *haves[] = {&have};
+    q.product = 1;
+    q.user = (char *)(uintptr_t)l->user;
+    q.device = (char *)(uintptr_t)l->device;
+    q.generation = l->generation;
+    q.devices_max = l->devices_max ? l->devices_max : 16;
+    have.stream = l->stream;
+    have.epoch = l->epoch;
+    have.seq = l->seq;
+    q.have = haves;
+    q.n_have = l->have ? 1 : 0;
+    const Hawser__Internal__AttachReply *reply = ASK(b, ATTACH, &q.base);
+    b->text[0] = '\0';
+    if (reply->stale)
+        bed_printf(b, "stale");
+    ck_assert_uint_eq(reply->n_stream, reply->stale ? 0 : STREAMS);
+    for (size_t i = 0; i < reply->n_stream; i++) {
+        const Hawser__Internal__AttachedStream *s = reply->stream[i];
+        ck_assert_uint_eq(s->stream, i);
+        ck_assert(s->epoch != 0 && s->after <= s->head);
+        ck_assert_int_eq(s->reset, s->reset_reason && *s->reset_reason);
+        bed_printf(b, "%s%zu:%" PRIu64 "%s", i > 0 ? " " : "", i, s->after, s->reset ? "!" : "");
+    }
+    return b->text;
+}
+#define ATTACH(b, ...) bed_attach(b, &(const struct login){__VA_ARGS__})
+
+// Whether it was stale.
+static inline bool bed_ack(struct bed *b, const struct login *l) {
+    Hawser__Internal__AckRequest q = HAWSER__INTERNAL__ACK_REQUEST__INIT;
+    Hawser__Internal__StreamPosition upto = HAWSER__INTERNAL__STREAM_POSITION__INIT;
+    Hawser__Internal__StreamPosition *uptos[] = {&upto};
+    upto.stream = l->stream;
+    upto.epoch = l->epoch ? l->epoch : bed_head(b, l->stream, l->user).epoch;
+    upto.seq = l->seq;
+    q.product = 1;
+    q.user = (char *)(uintptr_t)l->user;
+    q.device = (char *)(uintptr_t)l->device;
+    q.generation = l->generation;
+    q.upto = uptos;
+    q.n_upto = 1;
+    return ((const Hawser__Internal__AckReply *)ASK(b, ACK, &q.base))->stale;
+}
+#define ACK(b, ...) bed_ack(b, &(const struct login){__VA_ARGS__})
+
+// "pending 2: a=4/0/0 b=1/0/0", devices in the order of their names.
+static inline const char *bed_user(struct bed *b, const char *user) {
+    Hawser__Internal__UserRequest q = HAWSER__INTERNAL__USER_REQUEST__INIT;
+    q.product = 1;
+    q.user = (char *)(uintptr_t)user;
+    const Hawser__Internal__UserReply *reply = ASK(b, USER, &q.base);
+    snprintf(b->text, sizeof(b->text), "pending %" PRIu64 ":", reply->pending);
+    const char *last = "";
+    for (size_t n = 0; n < reply->n_device; n++) {
+        const Hawser__Internal__UserDevice *next = NULL;
+        for (size_t i = 0; i < reply->n_device; i++)
+            if (strcmp(reply->device[i]->device, last) > 0 &&
+                (!next || strcmp(reply->device[i]->device, next->device) < 0))
+                next = reply->device[i];
+        ck_assert_ptr_nonnull(next);
+        ck_assert(next->seen_ms > 0 && next->n_position == STREAMS);
+        last = next->device;
+        bed_printf(b, " %s=%" PRIu64 "/%" PRIu64 "/%" PRIu64, last, next->position[0]->seq,
+                   next->position[1]->seq, next->position[2]->seq);
+    }
+    return b->text;
+}
+
+static inline Hawser__Internal__StatsReply bed_figures(struct bed *b) {
+    Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
+    q.product = 1;
+    return *(const Hawser__Internal__StatsReply *)ASK(b, STATS, &q.base);
+}
+
+// "acked/pending/expired/overflowed", and that their sum is what was accepted.
+static inline const char *bed_stats(struct bed *b) {
+    Hawser__Internal__StatsReply s = bed_figures(b);
+    ck_assert_uint_eq(s.accepted, s.acked + s.pending + s.expired + s.overflowed + s.collapsed +
+                                      s.recalled + s.parked);
+    snprintf(b->text, sizeof(b->text), "%" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%" PRIu64, s.acked,
+             s.pending, s.expired, s.overflowed);
+    return b->text;
+}
+
+static inline uint64_t bed_clock(struct bed *b) {
+    Hawser__Internal__ClockRequest q = HAWSER__INTERNAL__CLOCK_REQUEST__INIT;
+    return ((const Hawser__Internal__ClockReply *)ASK(b, CLOCK, &q.base))->store_ms;
+}
+
+#endif

@@ -1,0 +1,61 @@
+// The contract of the stores: each case runs against each of them, on an empty one.
+#include "contract_append.h"
+#include "contract_devices.h"
+#include "contract_random.h"
+#include "redis_server.h"
+
+static const struct store_factory factories[] = {
+    {"memory", saver_store_memory, NULL},
+    {"redis", redis_open, redis_close},
+};
+enum { FACTORIES = sizeof(factories) / sizeof(factories[0]) };
+
+static const struct {
+    const char *name;
+    void (*run)(struct bed *b);
+} cases[] = {
+    {"seqs", case_seqs},
+    {"bytes", case_bytes},
+    {"order of checks", case_order_of_checks},
+    {"reject new", case_reject_new},
+    {"overflow", case_overflow},
+    {"expiry", case_expiry},
+    {"load limits", case_load_limits},
+    {"many ranges", case_many_ranges},
+    {"range bound", case_range_bound},
+    {"reset", case_reset},
+    {"attach", case_attach},
+    {"attach reset", case_attach_reset},
+    {"displaced", case_displaced},
+    {"acks", case_acks},
+    {"leaves", case_leaves},
+    {"named", case_named},
+    {"broadcasts", case_broadcasts},
+    {"figures", case_figures},
+    {"random", case_random},
+};
+enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+
+START_TEST(test_contract) {
+    const struct store_factory *factory = &factories[_i / CASES];
+    struct bed b;
+    printf("%s: %s\n", factory->name, cases[_i % CASES].name);
+    fflush(stdout);
+    bed_open(&b, factory);
+    cases[_i % CASES].run(&b);
+    bed_close(&b);
+}
+END_TEST
+
+int main(void) {
+    TCase *contract = tcase_create("contract");
+    tcase_set_timeout(contract, 120); // ends a hang; no test is judged by its time
+    tcase_add_loop_test(contract, test_contract, 0, FACTORIES * CASES);
+    Suite *suite = suite_create("store");
+    suite_add_tcase(suite, contract);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,270 @@
+// What only the Redis store owes: nothing that was answered is lost with a killed server, another
+// server's seqs lie above all that was given, a log that is gone comes back in a new epoch, and
+// every call completes once whatever the server does.
+#include <hiredis/hiredis.h>
+
+#include "contract_devices.h"
+#include "crypto.h"
+#include "redis_server.h"
+
+static const struct store_factory factory = {"redis", redis_open, redis_close};
+#define SERVER_EPOCH_SEQ (bed_clock(&b) / 1000 << 20)
+
+static long long raw_integer;
+static void raw(const char *command) {
+    char path[128];
+    snprintf(path, sizeof(path), "%s/s", redis_dir);
+    redisContext *c = redisConnectUnix(path);
+    ck_assert(c && !c->err);
+    char *copy = hw_strdup(command);
+    const char *argv[16];
+    int argc = 0;
+    size_t len = strlen(copy);
+    for (char *at = copy; *at && argc < 16; argc++) {
+        argv[argc] = at;
+        at += strcspn(at, " ");
+        if (*at)
+            *at++ = '\0';
+    }
+    for (size_t i = 0; i < len; i++) // a space inside an argument
+        copy[i] = copy[i] == '~' ? ' ' : copy[i];
+    redisReply *r = redisCommandArgv(c, argc, argv, NULL);
+    ck_assert(r && r->type != REDIS_REPLY_ERROR);
+    raw_integer = r->integer;
+    freeReplyObject(r);
+    redisFree(c);
+    free(copy);
+}
+
+static void restart(struct bed *b) {
+    redis_kill();
+    while (!b->store->ops->down_reason(b->store))
+        loop_step(b->loop, -1);
+    redis_start();
+    until_up(b->store, b->loop);
+}
+
+// A killed server comes back with all that was answered; the next seq lies above every older one,
+// and the jump is a gap of unknown reason. Positions stay good.
+START_TEST(test_restart) {
+    struct bed b;
+    bed_open(&b, &factory);
+    ATTACH(&b, .user = "u", .device = "a", .generation = 1);
+    store_many(&b, STREAM_INBOX, "u", 1, 3);
+    store_many(&b, STREAM_NEWS, NULL, 1, 2);
+    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 1);
+    uint64_t epoch = bed_head(&b, STREAM_INBOX, "u").epoch, least = SERVER_EPOCH_SEQ;
+    restart(&b);
+    ck_assert_str_eq(bed_stats(&b), "1/2/0/0");
+    ck_assert_int_eq(APPEND(&b, .user = "u", .id = "3").outcome, OUTCOME(REPLAYED));
+    Hawser__Internal__AppendReply reply = APPEND(&b, .user = "u", .id = "4");
+    ck_assert(reply.epoch == epoch && reply.seq >= least && reply.seq <= SERVER_EPOCH_SEQ);
+    ck_assert_uint_eq(STORE(&b, .user = "u", .id = "5"), reply.seq + 1);
+    char want[160];
+    snprintf(want, sizeof(want), "2 3 gap 4-%" PRIu64 " (0) %" PRIu64 " %" PRIu64, reply.seq - 1,
+             reply.seq, reply.seq + 1);
+    ck_assert_str_eq(LOAD(&b, .user = "u", .after = 1), want);
+    uint64_t news = bed_head(&b, STREAM_NEWS, NULL).head;
+    ck_assert(news >= least - 1);
+    snprintf(want, sizeof(want), "1 2 gap 3-%" PRIu64 " (0)", news);
+    ck_assert_str_eq(LOAD(&b, .stream = STREAM_NEWS), want);
+    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = reply.seq);
+    ck_assert_str_eq(bed_stats(&b), "4/1/0/0");
+    bed_close(&b);
+}
+END_TEST
+
+// A server that went back (it had not written the last two): a client that has them goes on behind
+// them with a gap, and is not reset; what it acked is not lost either.
+START_TEST(test_gone_back) {
+    struct bed b;
+    char want[80];
+    bed_open(&b, &factory);
+    const char *keys[] = {"u:u", "q:u", "n:u"};
+    char base[40], command[320];
+    snprintf(base, sizeof(base), "hw:{1:%u}:", bucket_of_user("u", 1));
+    ATTACH(&b, .user = "u", .device = "a", .generation = 1);
+    store_many(&b, STREAM_INBOX, "u", 1, 1);
+    for (int i = 0; i < 3; i++) {
+        snprintf(command, sizeof(command), "COPY %s%s saved%d", base, keys[i], i);
+        raw(command);
+    }
+    store_many(&b, STREAM_INBOX, "u", 2, 3);
+    uint64_t epoch = bed_head(&b, STREAM_INBOX, "u").epoch;
+    for (int i = 0; i < 3; i++) {
+        snprintf(command, sizeof(command), "COPY saved%d %s%s REPLACE", i, base, keys[i]);
+        raw(command);
+    }
+    restart(&b);
+    ck_assert_str_eq(ATTACH(&b, .user = "u", .device = "a", .generation = 2, .have = true,
+                            .epoch = epoch, .seq = 3),
+                     "0:3 1:0 2:0");
+    uint64_t seq = STORE(&b, .user = "u", .id = "new");
+    ck_assert_uint_gt(seq, 3);
+    snprintf(want, sizeof(want), "gap 4-%" PRIu64 " (0) %" PRIu64, seq - 1, seq);
+    ck_assert_str_eq(LOAD(&b, .user = "u", .after = 3), want);
+    bed_close(&b);
+}
+END_TEST
+
+// Everything gone: new epochs, resets for whoever was here, counters from nothing, and the buckets
+// are found again.
+START_TEST(test_flushed) {
+    struct bed b;
+    bed_open(&b, &factory);
+    ATTACH(&b, .user = "u", .device = "a", .generation = 1);
+    store_many(&b, STREAM_INBOX, "u", 1, 3);
+    store_many(&b, STREAM_NEWS, NULL, 1, 2);
+    uint64_t epoch = bed_head(&b, STREAM_INBOX, "u").epoch;
+    uint64_t news = bed_head(&b, STREAM_NEWS, NULL).epoch;
+    raw("FLUSHALL");
+    ck_assert_str_eq(LOAD(&b, .user = "u", .epoch = epoch, .after = 3), "reset 0");
+    ck_assert(bed_head(&b, STREAM_INBOX, "u").epoch != epoch);
+    ck_assert(bed_head(&b, STREAM_NEWS, NULL).epoch != news);
+    ck_assert(!ACK(&b, .user = "u", .device = "a", .generation = 1, .epoch = epoch, .seq = 3));
+    ck_assert_str_eq(ATTACH(&b, .user = "u", .device = "a", .generation = 2, .have = true,
+                            .epoch = epoch, .seq = 3),
+                     "0:0! 1:0 2:0");
+    ck_assert_uint_eq(STORE(&b, .user = "u", .id = "1"), 1);
+    ck_assert_str_eq(bed_stats(&b), "0/1/0/0");
+    ck_assert_str_eq(LOAD(&b, .user = "u"), "1");
+    bed_close(&b);
+}
+END_TEST
+
+// What is over leaves by the sweep of a saver that was asked nothing; nothing is left behind of it
+// but the gap. Ids are forgotten too.
+START_TEST(test_sweep) {
+    struct bed b;
+    bed_open(&b, &factory);
+    STORE(&b, .user = "u", .id = "1", .expires_ms = 1, .hash = "0123456789abcdef");
+    STORE(&b, .stream = STREAM_BULK, .id = "1", .expires_ms = 1);
+    char base[40], command[320];
+    snprintf(base, sizeof(base), "hw:{1:%u}:", bucket_of_user("u", 1));
+    snprintf(command, sizeof(command), "ZADD %sidx 1 0/1/u", base); // remembered until now
+    raw(command);
+    snprintf(command, sizeof(command), "EXISTS %sexp %sids %sidx %sq:u hw:{1}:exp hw:{1}:q:2", base,
+             base, base, base);
+    do {
+        loop_step(b.loop, 20);
+        raw(command);
+    } while (raw_integer > 0);
+    ck_assert_str_eq(bed_stats(&b), "0/0/1/0");
+    ck_assert_str_eq(LOAD(&b, .user = "u"), "gap 1-1 (1)");
+    ck_assert_str_eq(LOAD(&b, .stream = STREAM_BULK), "gap 1-1 (1)");
+    ck_assert_int_eq( // its number was given back as well
+        APPEND(&b, .user = "u", .id = "1", .hash = "0123456789abcdef", .ids_max = 1).outcome,
+        OUTCOME(STORED));
+    bed_close(&b);
+}
+END_TEST
+
+static int completions, last_error;
+static void on_open(void *arg, int error, const ProtobufCMessage *reply) {
+    (void)arg;
+    ck_assert_int_eq(error != 0, reply == NULL);
+    completions++;
+    last_error = error;
+}
+
+// Every method, while the server is frozen, killed, and away, and at the end: completed once, with
+// an error, and nothing is left.
+START_TEST(test_every_call_completes) {
+    struct bed b;
+    bed_open(&b, &factory);
+    Hawser__Internal__AppendRequest append = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
+    Hawser__Internal__StoredMessage message = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    Hawser__Internal__LoadRequest load = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
+    Hawser__Internal__HeadRequest head = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
+    Hawser__Internal__ProductHeadsRequest heads = HAWSER__INTERNAL__PRODUCT_HEADS_REQUEST__INIT;
+    Hawser__Internal__AttachRequest attach = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
+    Hawser__Internal__AckRequest ack = HAWSER__INTERNAL__ACK_REQUEST__INIT;
+    Hawser__Internal__StreamPosition upto = HAWSER__INTERNAL__STREAM_POSITION__INIT;
+    Hawser__Internal__StreamPosition *uptos[] = {&upto};
+    Hawser__Internal__SumsRequest sums = HAWSER__INTERNAL__SUMS_REQUEST__INIT;
+    Hawser__Internal__StatsRequest stats = HAWSER__INTERNAL__STATS_REQUEST__INIT;
+    Hawser__Internal__UserRequest user = HAWSER__INTERNAL__USER_REQUEST__INIT;
+    Hawser__Internal__ClockRequest clock = HAWSER__INTERNAL__CLOCK_REQUEST__INIT;
+    const ProtobufCMessage *requests[] = {NULL,        &append.base, &load.base, &head.base,
+                                          &heads.base, &attach.base, &ack.base,  &sums.base,
+                                          &stats.base, &user.base,   &clock.base};
+    append.message = &message;
+    append.user = load.user = head.user = attach.user = ack.user = user.user = (char[]){"u"};
+    upto.stream = STREAM_NEWS;
+    ack.upto = uptos;
+    ack.n_upto = 1;
+    for (int round = 0; round < 3; round++) {
+        completions = 0;
+        if (round != 1) // the second finds no server
+            kill(redis_pid, SIGSTOP);
+        for (int method = 1; method <= 10; method++)
+            b.store->ops->call(b.store, method, requests[method], on_open, NULL);
+        ck_assert_int_eq(completions, 0);
+        loop_step(b.loop, 0);
+        if (round == 0)
+            redis_kill();
+        while (round < 2 && completions < 10)
+            loop_step(b.loop, -1);
+        ck_assert(round == 2 || last_error != 0);
+        if (round == 1) {
+            redis_start();
+            until_up(b.store, b.loop);
+        }
+    }
+    bed_close(&b);
+    ck_assert_int_eq(completions, 10);
+    ck_assert_int_eq(last_error, -HW_ECANCELLED);
+}
+END_TEST
+
+// A Redis that is full refuses appends and changes nothing, but logins, loads and acks go on: they
+// make room.
+START_TEST(test_full_server) {
+    struct bed b;
+    bed_open(&b, &factory);
+    store_many(&b, STREAM_INBOX, "u", 1, 2);
+    raw("CONFIG SET maxmemory 1");
+    Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
+    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    q.product = 1;
+    q.user = (char[]){"u"};
+    q.message = &m;
+    m.id = (char[]){"3"};
+    ck_assert_ptr_null(bed_try(&b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base));
+    ck_assert_int_eq(b.error, -HW_ESTORE);
+    ck_assert_str_eq(LOAD(&b, .user = "u"), "1 2");
+    ck_assert_str_eq(ATTACH(&b, .user = "u", .device = "a", .generation = 1), "0:0 1:0 2:0");
+    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 1);
+    ck_assert_str_eq(bed_stats(&b), "1/1/0/0");
+    raw("CONFIG SET maxmemory 0");
+    store_many(&b, STREAM_INBOX, "u", 3, 3);
+    ck_assert_str_eq(LOAD(&b, .user = "u"), "gap 1-1 (0) 2 3");
+    bed_close(&b);
+}
+END_TEST
+
+// A device that was not seen for 30 days is forgotten when another comes new.
+START_TEST(test_forgotten) {
+    struct bed b;
+    char command[320];
+    bed_open(&b, &factory);
+    ATTACH(&b, .user = "u", .device = "a", .generation = 1);
+    ATTACH(&b, .user = "u", .device = "b", .generation = 1);
+    store_many(&b, STREAM_INBOX, "u", 1, 2);
+    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 2);
+    uint64_t month = UINT64_C(30) * 24 * 3600 * 1000, now = bed_clock(&b);
+    for (int i = 0; i < 2; i++) {
+        snprintf(command, sizeof(command), "HSET hw:{1:%u}:v:u b 1~%" PRIu64 "~0~0~0~0~0~0",
+                 bucket_of_user("u", 1), i == 0 ? now - month + 100000 : now - month - 1);
+        raw(command);
+        ATTACH(&b, .user = "u", .device = i == 0 ? "c" : "d", .generation = 1);
+        bed_user(&b, "u");
+        ck_assert_int_eq(strstr(b.text, "b=") != NULL, i == 0);
+    }
+    ck_assert_str_eq(LOAD(&b, .user = "u"), "gap 1-2 (0)"); // nobody is left who lacks them
+    bed_close(&b);
+}
+END_TEST
+
+RUN_TESTS("store_redis", test_restart, test_gone_back, test_flushed, test_sweep,
+          test_every_call_completes, test_full_server, test_forgotten)

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# A trial cluster to look at: starts it, makes the product `demo`, connects a client, pushes to it and to everyone, shows both arrive,
+# prints how to go on by hand, and stays until Ctrl-C. Called by `./dev up [--redis]`.
+#   default   one `hawser` process on the memory stores
+#   --redis   six daemons and a private redis-server with AOF
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=$PWD/build/release/bin
+dir=$(mktemp -d "${TMPDIR:-/tmp}/hawser-up.XXXXXX")
+mode=${1:-}
+[ -z "$mode" ] || [ "$mode" = --redis ] || { echo "usage: ./dev up [--redis]" >&2; exit 2; }
+pids=()
+
+finish() {
+    trap - EXIT INT TERM
+    local i
+    for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+        kill -TERM "${pids[$i]}" 2>/dev/null || true
+        wait "${pids[$i]}" 2>/dev/null || true
+    done
+    rm -rf "$dir"
+    echo
+    echo "hawser: ended"
+}
+trap finish EXIT
+trap 'exit 0' INT TERM
+
+wait_for() { # file, pid, what
+    for _ in $(seq 600); do
+        [ ! -s "$1" ] || return 0
+        kill -0 "$2" 2>/dev/null || break
+        sleep 0.05
+    done
+    echo "up: $3 did not come up; its log:" >&2
+    tail -n 20 "$dir"/*.log >&2
+    exit 1
+}
+
+port_of() { jq -r "$2" "$1"; }
+
+start_one_process() {
+    "$bin/hawser" --dir "$dir/cluster" 2>"$dir/hawser.log" &
+    pids+=($!)
+    wait_for "$dir/cluster/cluster.json" $! hawser
+    center=$(port_of "$dir/cluster/cluster.json" .center)
+    dispatcher=$(port_of "$dir/cluster/cluster.json" .dispatcher)
+    key=$(port_of "$dir/cluster/cluster.json" .admin_key)
+}
+
+start_daemon() { # role, listen override
+    local role=$1
+    env "HAWSER_${role^^}__LISTEN=127.0.0.1:0" "HAWSER_${role^^}__OPS_LISTEN=127.0.0.1:0" HAWSER_DISPATCHER__HTTP_LISTEN=127.0.0.1:0 \
+        ${2:+"$2"} "$bin/hawser-$role" --config "$dir/hawser.yaml" --ports-file "$dir/$role.json" 2>"$dir/$role.log" &
+    pids+=($!)
+    wait_for "$dir/$role.json" $! "hawser-$role"
+}
+
+start_six_daemons() {
+    redis-server --port 0 --unixsocket "$dir/redis.sock" --dir "$dir" --save '' --appendonly yes --appendfsync everysec \
+        --maxmemory-policy noeviction >"$dir/redis.log" 2>&1 &
+    pids+=($!)
+    for _ in $(seq 200); do [ -S "$dir/redis.sock" ] && break; sleep 0.05; done
+    "$bin/hawserctl" init "$dir/hawser.yaml" >/dev/null
+    export HAWSER_REDIS__URL="unix://$dir/redis.sock"
+    start_daemon register
+    export HAWSER_CLUSTER__REGISTERS="127.0.0.1:$(port_of "$dir/register.json" .register)"
+    local role
+    for role in saver room dispatcher center coordinator; do
+        start_daemon "$role"
+    done
+    center=$(port_of "$dir/center.json" .center)
+    dispatcher=$(port_of "$dir/dispatcher.json" .dispatcher)
+    key=$(sed -n 's/.*admin_keys: \[\(.*\)\]/\1/p' "$dir/hawser.yaml")
+}
+
+ctl() { "$bin/hawserctl" --center "127.0.0.1:$center" --key "$key" "$@"; }
+
+if [ "$mode" = --redis ]; then start_six_daemons; else start_one_process; fi
+ctl product create demo >/dev/null
+token=$(ctl token demo alice | jq -r .token)
+"$bin/hawser-sub" --dispatcher "127.0.0.1:$dispatcher" --device laptop --token "$token" --positions "$dir/laptop.positions" >"$dir/alice.out" 2>"$dir/alice.log" &
+pids+=($!)
+for _ in $(seq 200); do
+    [ "$(ctl user demo alice | jq '.sessions | length')" -gt 0 ] && break
+    sleep 0.05
+done
+echo "alice is connected; pushing to her and to everyone:"
+ctl push demo alice 'Hello, Alice' | jq -c '{id, class, seq}'
+ctl push --all demo 'Hello, everyone' | jq -c '{id, class}'
+for _ in $(seq 200); do
+    grep -q 'Hello, Alice' "$dir/alice.out" && grep -q 'Hello, everyone' "$dir/alice.out" && break
+    sleep 0.05
+done
+echo "what alice's client printed:"
+sed 's/^/  /' "$dir/alice.out"
+grep -q 'Hello, everyone' "$dir/alice.out" || { echo "up: the messages did not arrive" >&2; tail -n 5 "$dir"/*.log >&2; exit 1; }
+bob=$(ctl token demo bob | jq -r .token)
+cat <<EOT
+
+push to alice:
+  curl -H 'Authorization: Bearer $key' -d '{"to": {"user": "alice"}, "payload": "hi"}' http://127.0.0.1:$center/v1/products/demo/messages
+connect another client, bob:
+  build/release/bin/hawser-sub --dispatcher 127.0.0.1:$dispatcher --device phone --token $bob
+
+Ctrl-C ends it all. New messages for alice:
+EOT
+tail -n 0 -F "$dir/alice.out" 2>/dev/null &
+pids+=($!)
+wait "${pids[0]}"
