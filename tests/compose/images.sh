@@ -12,6 +12,8 @@ made_of=$(cat "$setup" "$0" | sha256sum | cut -d' ' -f1)
 
 mkdir -p "$folder/debs" "$folder/archives"
 folder=$(readlink -f "$folder")
+exec 9>"$folder/lock"
+flock 9 # two runs in one tree: the second takes what the first has made
 root=
 unmount() {
     [ -z "$root" ] || ! mountpoint -q "$root/var/cache/apt/archives" || umount "$root/var/cache/apt/archives"

@@ -22,6 +22,8 @@ export DOCKER_BUILDKIT=0 COMPOSE_DOCKER_CLI_BUILD=0 COMPOSE_PROJECT_NAME=$projec
 export HAWSER_IMAGE=$project:test HAWSER_BUILD_BASE=$project:compile
 export HAWSER_ROOM__ADVERTISE=$address HAWSER_ROOM__DRAIN_WITHIN=5s
 dockerd_pid='' subscriber_pid='' passed=0
+key=/etc/docker/key.json # the engine makes one, wherever its own folders are
+[ ! -e "$key" ] || key=''
 
 # --- what it stands on
 
@@ -115,6 +117,9 @@ stop_engine() {
         umount -l "$mount" || true
     done < <(awk -v under="$work/" 'index($2, under) == 1 {print $2}' /proc/mounts | sort -r)
     find /sys/fs/cgroup -depth -type d -path "*/$project*" -exec rmdir {} + 2>/dev/null || true
+    [ -z "$key" ] || rm -f "$key"
+    rmdir /etc/docker /run/docker/plugins /run/docker /run/containerd/s /run/containerd \
+        /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || true # those that are empty
 }
 
 end() {
@@ -237,6 +242,7 @@ is_contained() {
     pid=$(docker inspect -f '{{.State.Pid}}' "$id")
     [ "$(awk '/^Uid:/ {print $2}' "/proc/$pid/status")" -eq 10001 ] &&
         [ "$(awk '/^CapEff:/ {print $2}' "/proc/$pid/status")" = 0000000000000000 ] &&
+        [ "$(awk '/^NoNewPrivs:/ {print $2}' "/proc/$pid/status")" -eq 1 ] &&
         [ "$(awk '/^Max open files/ {print $5}' "/proc/$pid/limits")" -eq "$HAWSER_NOFILE" ]
 }
 
