@@ -48,42 +48,62 @@ bool frame_type_is_from(uint8_t type, enum frame_from from) {
     return type < TYPES_MAX && (types[type].from & (int)from) != 0;
 }
 
-static bool strings_are_utf8(const ProtobufCMessage *message, int depth);
+// --- strings, on the wire: protobuf-c does not look at UTF-8, and ends a text at its first NUL
 
-static bool member_is_utf8(const ProtobufCFieldDescriptor *field, const void *member, int depth) {
-    const void *pointer;
-    memcpy(&pointer, member, sizeof(pointer)); // both kinds are one pointer
-    if (!pointer)
-        return true;
-    if (field->type == PROTOBUF_C_TYPE_MESSAGE)
-        return strings_are_utf8(pointer, depth + 1);
-    return utf8_is_valid(pointer, strlen(pointer), NULL);
+struct wire {
+    const uint8_t *at, *end;
+    bool bad;
+};
+
+static uint64_t wire_varint(struct wire *w) {
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64 && w->at < w->end; shift += 7) {
+        uint8_t byte = *w->at++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80))
+            return value;
+    }
+    w->bad = true;
+    return 0;
 }
 
-static bool field_is_utf8(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
-                          int depth) {
-    const uint8_t *base = (const uint8_t *)message;
-    if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE)
-        return true;
-    if (field->label != PROTOBUF_C_LABEL_REPEATED)
-        return member_is_utf8(field, base + field->offset, depth);
-    size_t count;
-    const uint8_t *list;
-    memcpy(&count, base + field->quantifier_offset, sizeof(count));
-    memcpy(&list, base + field->offset, sizeof(list));
-    for (size_t i = 0; i < count; i++)
-        if (!member_is_utf8(field, list + i * sizeof(void *), depth))
-            return false;
+static void wire_skip(struct wire *w, uint64_t len) {
+    if (len > (uint64_t)(w->end - w->at))
+        w->bad = true;
+    else
+        w->at += len;
+}
+
+static bool strings_are_text(const ProtobufCMessageDescriptor *d, struct wire w, int depth);
+
+static bool field_is_text(const ProtobufCMessageDescriptor *d, unsigned number, const uint8_t *data,
+                          size_t len, int depth) {
+    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(d, number);
+    if (field && field->type == PROTOBUF_C_TYPE_STRING)
+        return (len == 0 || !memchr(data, 0, len)) && utf8_is_valid(data, len, NULL);
+    if (field && field->type == PROTOBUF_C_TYPE_MESSAGE)
+        return strings_are_text(field->descriptor, (struct wire){data, data + len, false},
+                                depth + 1);
     return true;
 }
 
-static bool strings_are_utf8(const ProtobufCMessage *message, int depth) {
-    if (depth > DEPTH_MAX)
-        return false;
-    for (unsigned i = 0; i < message->descriptor->n_fields; i++)
-        if (!field_is_utf8(message, &message->descriptor->fields[i], depth))
-            return false;
-    return true;
+static bool strings_are_text(const ProtobufCMessageDescriptor *d, struct wire w, int depth) {
+    while (w.at < w.end && !w.bad) {
+        uint64_t tag = wire_varint(&w);
+        if ((tag & 7) == 0) {
+            (void)wire_varint(&w);
+        } else if ((tag & 7) == 2) {
+            uint64_t len = wire_varint(&w);
+            const uint8_t *data = w.at;
+            wire_skip(&w, len);
+            if (!w.bad && (depth > DEPTH_MAX ||
+                           !field_is_text(d, (unsigned)(tag >> 3), data, (size_t)len, depth)))
+                return false;
+        } else {
+            wire_skip(&w, (tag & 7) == 1 ? 8 : (tag & 7) == 5 ? 4 : UINT64_MAX);
+        }
+    }
+    return !w.bad;
 }
 
 ProtobufCMessage *frame_decode(const struct frame *f, ProtobufCAllocator *allocator) {
@@ -92,7 +112,8 @@ ProtobufCMessage *frame_decode(const struct frame *f, ProtobufCAllocator *alloca
         return NULL;
     ProtobufCMessage *message =
         protobuf_c_message_unpack(descriptor, allocator, f->body_len, f->body);
-    if (message && !strings_are_utf8(message, 0)) {
+    struct wire whole = {f->body, f->body + f->body_len, false};
+    if (message && !strings_are_text(descriptor, whole, 0)) {
         protobuf_c_message_free_unpacked(message, allocator);
         return NULL;
     }

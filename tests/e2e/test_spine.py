@@ -2,8 +2,10 @@
 
 import base64
 import os
+import re
 
 import pytest
+import requests
 
 from client import Client, eventually, pb
 
@@ -139,3 +141,60 @@ def test_bad_tokens(cluster, claims, code):
     with Client(room(cluster)) as client:
         client.hello("d1", pb.Bind(token=product.token("eve", **claims)))
         assert client.expect("Close").code == code
+
+
+def metric(cluster, role, name):
+    """The sum of a counter over the daemons of a role."""
+    ops = [d.ports["ops"] for d in cluster.daemons[role]] if hasattr(cluster, "daemons") else [cluster.info["ops"][role]]
+    total = 0
+    for port in ops:
+        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+        total += int(re.search(rf"^hawser_{role}_{name} (\d+)$", text, re.M).group(1))
+    return total
+
+
+def test_blink_costs_no_call(cluster):
+    """Who comes back within linger with its resume bytes goes on where it was: same generation, nothing lost, no call to the register."""
+    product = cluster.product()
+    with Client(room(cluster)) as client:
+        welcome, _ = client.login("d1", product.token("fay"))
+        product.push_user("fay", "before")
+        client.ack_push(client.expect("Push"))
+        client.nothing_comes()
+    logins, attaches = metric(cluster, "register", "logins_total"), metric(cluster, "saver", "attaches_total")
+    product.push_user("fay", "meanwhile")
+    with Client(room(cluster)) as client:
+        client.hello("d1", pb.Bind(token=product.token("fay")), resume=welcome.resume)
+        again = client.expect("Welcome")
+        assert again.bound[0].resumed and again.bound[0].generation == welcome.bound[0].generation
+        assert again.resume != welcome.resume
+        assert client.expect("Push").payload == b"meanwhile"
+        client.expect("Synced")
+    assert (metric(cluster, "register", "logins_total"), metric(cluster, "saver", "attaches_total")) == (logins, attaches)
+    with Client(room(cluster)) as client:  # the first bytes have served
+        client.hello("d1", pb.Bind(token=product.token("fay")), resume=welcome.resume)
+        assert not client.expect("Welcome").bound[0].resumed
+
+
+def test_two_of_each_keep_the_order(cluster):
+    """Pushes through different centers, to users of different savers' buckets, at different rooms: each inbox is in the order of its answers."""
+    product = cluster.product()
+    users = [f"user{i}" for i in range(8)]
+    rooms = cluster.info["rooms"]
+    clients = [Client(rooms[i % len(rooms)]) for i in range(len(users))]
+    try:
+        for user, client in zip(users, clients):
+            client.login(f"device-{user}", product.token(user))
+        for n in range(100):
+            for i, user in enumerate(users):
+                other = {"center": n % 2} if hasattr(cluster, "daemons") else {}
+                answer = cluster.call("POST", f"/v1/products/{product.name}/messages", {"to": {"user": user}, "payload": f"{n}"}, **other)
+                assert answer.status_code == 202 and answer.json()["seq"] % (1 << 20) == n + 1
+        for client in clients:
+            for n in range(100):
+                push = client.expect("Push")
+                assert push.payload.decode() == str(n)
+                client.ack_push(push)
+    finally:
+        for client in clients:
+            client.close()

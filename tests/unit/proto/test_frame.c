@@ -112,6 +112,23 @@ START_TEST(test_strings_must_be_utf8) {
 }
 END_TEST
 
+// A text with a NUL in it is not one: what stands behind it would be lost.
+START_TEST(test_strings_must_not_hold_nul) {
+    static const uint8_t hello[] = {0x0a, 3, 'a', 0, 'b'};         // device
+    static const uint8_t bind[] = {0x32, 5, 0x0a, 3, 'a', 0, 'b'}; // bind.token
+    static const uint8_t push[] = {0x2a, 3, 'a', 0, 'b'};          // payload: bytes may hold it
+    const struct frame frames[] = {{FRAME_HELLO, hello, sizeof(hello)},
+                                   {FRAME_HELLO, bind, sizeof(bind)},
+                                   {FRAME_PUSH, push, sizeof(push)}};
+    for (int i = 0; i < 3; i++) {
+        ProtobufCMessage *m = frame_decode(&frames[i], NULL);
+        ck_assert_int_eq(m != NULL, i == 2);
+        if (m)
+            protobuf_c_message_free_unpacked(m, NULL);
+    }
+}
+END_TEST
+
 // tests/vectors/frames.txt: `NAME hex` a line, written by an independent codec. Each decodes and
 // packs to the same bytes again.
 START_TEST(test_golden_vectors) {
@@ -142,4 +159,4 @@ START_TEST(test_golden_vectors) {
 END_TEST
 
 RUN_TESTS("frame", test_every_prefix, test_spoiled, test_limits_and_types,
-          test_strings_must_be_utf8, test_golden_vectors)
+          test_strings_must_be_utf8, test_strings_must_not_hold_nul, test_golden_vectors)
