@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the base images that the Dockerfile and docker-compose.yml name, as file systems, where no registry can be reached:
 # Debian's own packages by debootstrap, and on it what deploy/setup.sh installs. `images.sh FOLDER` leaves run.tar, compile.tar
-# and redis.tar there (HAWSER_DEBIAN_MIRROR: another mirror than debootstrap's own); made again only when this script or setup.sh has changed.
+# and redis.tar there; made again only when this script or setup.sh has changed. HAWSER_DEBIAN_MIRROR: another mirror than
+# debootstrap's own.
 set -euo pipefail
 folder=$1
 here=$(dirname "$(readlink -f "$0")")
