@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Makes the base images that the Dockerfile and docker-compose.yml name, as file systems, where no registry can be reached:
 # Debian's own packages by debootstrap, and on it what deploy/setup.sh installs. `images.sh FOLDER` leaves run.tar, compile.tar
-# and redis.tar there; made again only when this script or setup.sh has changed.
+# and redis.tar there; made again only when this script or setup.sh has changed. HAWSER_DEBIAN_MIRROR: another mirror than
+# debootstrap's own.
 set -euo pipefail
 folder=$1
 here=$(dirname "$(readlink -f "$0")")
 setup=$here/../../deploy/setup.sh
 suite=bookworm
-mirror=${HAWSER_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 made_of=$(cat "$setup" "$0" | sha256sum | cut -d' ' -f1)
 
 mkdir -p "$folder/debs" "$folder/archives"
 folder=$(readlink -f "$folder")
+exec 9>"$folder/lock"
+flock 9 # two runs in one tree: the second takes what the first has made
 root=
 unmount() {
     [ -z "$root" ] || ! mountpoint -q "$root/var/cache/apt/archives" || umount "$root/var/cache/apt/archives"
@@ -34,9 +36,9 @@ keep() {
 base() {
     root=$(mktemp -d "$folder/root.XXXXXX")
     chmod 755 "$root"
-    debootstrap --variant=minbase --cache-dir="$folder/debs" "$suite" "$root" "$mirror" >"$folder/debootstrap.log"
+    debootstrap --variant=minbase --cache-dir="$folder/debs" "$suite" "$root" ${HAWSER_DEBIAN_MIRROR:+"$HAWSER_DEBIAN_MIRROR"} \
+        >"$folder/debootstrap.log"
     rm -f "$root"/var/cache/apt/archives/*.deb "$root/etc/hosts" "$root/etc/resolv.conf"
-    printf 'deb %s %s main\n' "$mirror" "$suite" >"$root/etc/apt/sources.list"
     keep base
     unmount
 }

@@ -6,7 +6,7 @@
 # The machine is a network namespace, the client's machine another, a cable (veth) between them: so no port, bridge or
 # firewall rule of the real machine is used or left behind. The last line is `compose-test: N checks passed`; exit 0 then.
 #
-# HAWSER_REDIS__URL=memory: leaves out the restarts of register and saver, which would forget everything.
+# HAWSER_REDIS__URL=memory: leaves out what forgets everything then: restarts of register and saver, down and up.
 set -euo pipefail
 repo=$(readlink -f "$(dirname "$0")/../..")
 here=$repo/tests/compose
@@ -20,8 +20,10 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/hawser-compose.XXXXXX")
 export DOCKER_HOST=unix://$work/docker.sock DOCKER_CONFIG=$work/client
 export DOCKER_BUILDKIT=0 COMPOSE_DOCKER_CLI_BUILD=0 COMPOSE_PROJECT_NAME=$project COMPOSE_HTTP_TIMEOUT=180
 export HAWSER_IMAGE=$project:test HAWSER_BUILD_BASE=$project:compile
-export HAWSER_SECRETS=$work/secrets HAWSER_ROOM__ADVERTISE=$address HAWSER_ROOM__DRAIN_WITHIN=5s
+export HAWSER_ROOM__ADVERTISE=$address HAWSER_ROOM__DRAIN_WITHIN=5s
 dockerd_pid='' subscriber_pid='' passed=0
+key=/etc/docker/key.json # the engine makes one, wherever its own folders are
+[ ! -e "$key" ] || key=''
 
 # --- what it stands on
 
@@ -35,7 +37,7 @@ on_away() {
 }
 
 compose() {
-    docker-compose -f "$repo/deploy/docker-compose.yml" "$@"
+    docker-compose -f "$work/tree/deploy/docker-compose.yml" "$@"
 }
 
 say() {
@@ -74,24 +76,33 @@ start_engine() {
     eventually 60 docker version
 }
 
-build_image() {
+load_bases() {
     local name tag
     for name in run compile redis; do
+        local how=()
         case $name in
         run) tag=debian:bookworm-slim ;;
         compile) tag=$HAWSER_BUILD_BASE ;;
-        redis) tag=redis:7-bookworm ;;
+        redis)
+            tag=redis:7-bookworm
+            how=(--change 'ENTRYPOINT ["docker-entrypoint.sh"]' --change 'WORKDIR /data' --change 'VOLUME /data')
+            ;;
         esac
-        local how=()
-        [ $name != redis ] || how=(--change 'ENTRYPOINT ["docker-entrypoint.sh"]' --change 'WORKDIR /data'
-                                   --change 'VOLUME /data')
         docker import "${how[@]}" "$images/$name.tar" "$tag" >/dev/null
     done
-    # The tree's files without what Dockerfile.dockerignore leaves out, which this builder does not read.
-    git -C "$repo" ls-files -z --cached --others --exclude-standard -- . ':!tests' |
-        tar -C "$repo" --null -T - --ignore-failed-read -c |
-        docker build --network host -q -f deploy/Dockerfile --build-arg BUILD_BASE="$HAWSER_BUILD_BASE" \
-            -t "$HAWSER_IMAGE" - >"$work/build.log" 2>&1 || { tail -40 "$work/build.log"; return 1; }
+}
+
+# The source tree as a fresh clone has it, uncommitted changes too, and its secrets.
+copy_tree() {
+    mkdir "$work/tree"
+    git -C "$repo" ls-files -z --cached --others --exclude-standard |
+        tar -C "$repo" --null -T - --ignore-failed-read -c | tar -C "$work/tree" -x
+    "$work/tree/deploy/secrets.sh" >/dev/null
+    admin_key=$(cat "$work/tree/deploy/secrets/admin_keys")
+}
+
+bring_up() {
+    compose up -d "$@" >"$work/up.log" 2>&1 || { tail -40 "$work/up.log"; return 1; }
 }
 
 # --- its end, whatever happened
@@ -106,6 +117,9 @@ stop_engine() {
         umount -l "$mount" || true
     done < <(awk -v under="$work/" 'index($2, under) == 1 {print $2}' /proc/mounts | sort -r)
     find /sys/fs/cgroup -depth -type d -path "*/$project*" -exec rmdir {} + 2>/dev/null || true
+    [ -z "$key" ] || rm -f "$key"
+    rmdir /etc/docker /run/docker/plugins /run/docker /run/containerd/s /run/containerd \
+        /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || true # those that are empty
 }
 
 end() {
@@ -143,10 +157,10 @@ check() {
     fi
 }
 
-# api METHOD PATH [BODY]: the center's API, as an app server on the machine calls it.
+# api METHOD PATH [BODY [HEADER]]: the center's API, as an app server on the machine calls it.
 api() {
     on_machine curl -sS --fail-with-body --noproxy '*' --max-time 10 -X "$1" -H "Authorization: Bearer $admin_key" \
-        ${3:+--data "$3"} "http://127.0.0.1:7300$2"
+        ${3:+--data "$3"} ${4:+-H "$4"} "http://127.0.0.1:7300$2"
 }
 
 containers() {
@@ -171,29 +185,48 @@ locates() {
     [ "$(rooms_located)" -eq "$1" ]
 }
 
+makes_product() {
+    api PUT /v1/products/compose '{}' >/dev/null
+}
+
 start_subscriber() {
     local token
     token=$(api POST /v1/products/compose/tokens '{"user": "ann"}' | sed -n 's/.*"token": *"\([^"]*\)".*/\1/p')
     [ -n "$token" ] || return 1
+    : >"$work/received"
     nsenter --net="/run/netns/$away" /usr/bin/python3 -B "$here/subscriber.py" "$address" compose \
         <<<"$token" >"$work/received" 2>"$work/subscriber.log" &
     subscriber_pid=$!
     eventually 30 grep -q '^synced' "$work/received"
 }
 
-# A new push, accepted at the first call, reaches the client.
+stop_subscriber() {
+    kill "$subscriber_pid"
+    wait "$subscriber_pid" 2>/dev/null || true
+    subscriber_pid=''
+}
+
+# push SECONDS TO PAYLOAD: accepted within so long; as an app server does, it repeats the call with the same Idempotency-Key.
+# 0: at the first call.
+push() {
+    eventually "$1" api POST /v1/products/compose/messages "{\"to\": $2, \"payload\": \"$3\"}" "Idempotency-Key: $3"
+}
+
+is_received() {
+    eventually 30 grep -qx "push $1" "$work/received" || { tail -5 "$work/received"; return 1; }
+}
+
+# [SECONDS]: a new push, accepted within so long, reaches the client.
 push_arrives() {
     local text
     text=push-$RANDOM-$RANDOM-$RANDOM
-    api POST /v1/products/compose/messages '{"to": {"user": "ann"}, "payload": "'"$text"'"}' >/dev/null || return 1
-    eventually 30 grep -qx "push $text" "$work/received" || { tail -5 "$work/received"; return 1; }
+    push "${1:-0}" '{"user": "ann"}' "$text" && is_received "$text"
 }
 
 broadcast_arrives() {
     local text
     text=news-$RANDOM-$RANDOM-$RANDOM
-    api POST /v1/products/compose/messages '{"to": {"all": true}, "payload": "'"$text"'"}' >/dev/null || return 1
-    eventually 30 grep -qx "push $text" "$work/received"
+    push 0 '{"all": true}' "$text" && is_received "$text"
 }
 
 unreachable() {
@@ -209,7 +242,20 @@ is_contained() {
     pid=$(docker inspect -f '{{.State.Pid}}' "$id")
     [ "$(awk '/^Uid:/ {print $2}' "/proc/$pid/status")" -eq 10001 ] &&
         [ "$(awk '/^CapEff:/ {print $2}' "/proc/$pid/status")" = 0000000000000000 ] &&
+        [ "$(awk '/^NoNewPrivs:/ {print $2}' "/proc/$pid/status")" -eq 1 ] &&
         [ "$(awk '/^Max open files/ {print $5}' "/proc/$pid/limits")" -eq "$HAWSER_NOFILE" ]
+}
+
+count_of() {
+    containers "$1" | wc -l
+}
+
+# How long pushes may be refused after a service was down: only those that hold or reach the data make a difference.
+refused_for() {
+    case $1 in
+    redis | register | saver) echo 30 ;;
+    *) echo 0 ;;
+    esac
 }
 
 restarts() {
@@ -217,20 +263,38 @@ restarts() {
     for id in $(containers "$service"); do
         docker restart -t 75 "$id" >/dev/null && eventually 90 are_healthy "$(count_of "$service")" "$service" || return 1
     done
-    push_arrives
+    push_arrives "$(refused_for "$service")"
 }
 
-count_of() {
-    containers "$1" | wc -l
+# The container of the room that the client is at.
+room_of_client() {
+    local id port
+    port=$(sed -n 's/^at //p' "$work/received" | tail -1)
+    for id in $(containers room); do
+        ! grep -q "\"room\": $port\>" "/proc/$(docker inspect -f '{{.State.Pid}}' "$id")/root/run/hawser/ports.json" || echo "$id"
+    done
 }
 
 # A process that dies is started again by the engine, and the client finds its way.
 survives_a_crash() {
-    local id before
-    id=$(containers "$1" | head -1)
+    local service=$1 id before
+    if [ "$service" = room ]; then
+        id=$(room_of_client)
+    else
+        id=$(containers "$service")
+    fi
     before=$(docker inspect -f '{{.RestartCount}}' "$id")
     kill -9 "$(docker inspect -f '{{.State.Pid}}' "$id")"
-    eventually 30 test_restarted "$id" "$before" && eventually 90 are_healthy "$(count_of "$1")" "$1" && push_arrives
+    eventually 30 test_restarted "$id" "$before" && eventually 90 are_healthy "$(count_of "$service")" "$service" &&
+        push_arrives "$(refused_for "$service")"
+}
+
+# What was accepted outlives all containers: a client that was away meanwhile gets it.
+survives_down() {
+    stop_subscriber
+    push 0 '{"user": "ann"}' kept || return 1
+    compose down >/dev/null 2>&1
+    bring_up --no-build --scale room=3 && eventually 120 are_healthy 9 && start_subscriber && is_received kept
 }
 
 test_restarted() {
@@ -267,24 +331,21 @@ say "images"
 make_networks
 say "engine"
 start_engine
-say "build"
-build_image
-"$repo/deploy/secrets.sh" "$work/secrets" >/dev/null
-admin_key=$(cat "$work/secrets/admin_keys")
-
-say "up"
-compose up -d --no-build >"$work/up.log" 2>&1 || { cat "$work/up.log"; exit 1; }
+say "build and up"
+load_bases
+copy_tree
+bring_up --build
 check "all services are healthy, two rooms among them" eventually 120 are_healthy 8
-check "scaled to three rooms" compose up -d --no-build --no-recreate --scale room=3 >"$work/up.log" 2>&1
-check "three rooms are healthy" eventually 60 are_healthy 3 room
-check "the daemons' containers have no rights to spare" is_contained "$(containers room | head -1)"
-check "a product is made over HTTP" api PUT /v1/products/compose '{}' >/dev/null
+check "the compose file is scaled to three rooms" bring_up --no-recreate --scale room=3
+check "they are healthy" eventually 60 are_healthy 3 room
+check "a daemon has no rights to spare, and the descriptors asked for" is_contained "$(containers center)"
+check "a product is made over HTTP" makes_product
 check "a client elsewhere is told all three rooms at the advertised address" eventually 30 locates 3
 check "it logs in at one of them" start_subscriber
 check "a push reaches it" push_arrives
 check "a broadcast reaches it" broadcast_arrives
 check "it cannot reach what is not for clients" unreachable 6379 7300 7400 7500 7600 7700 7701 7702
-check "everyone reloads, and a push arrives" reloads
+check "all daemons reload, and a push arrives" reloads
 
 durable=(register saver)
 case $HAWSER_REDIS__URL in memory:*) durable=() ;; esac
@@ -294,6 +355,7 @@ done
 for service in "${durable[@]}" center room; do
     check "$service crashes, and a push arrives" survives_a_crash "$service"
 done
-check "every daemon ends with 0 in its time" ends_well
-check "down leaves no container and no volume" leaves_nothing
+[ ${#durable[@]} -eq 0 ] || check "what was accepted survives down and up" survives_down
+check "all daemons end with 0 in their time" ends_well
+check "down -v leaves no container and no volume" leaves_nothing
 echo "compose-test: $passed checks passed"
