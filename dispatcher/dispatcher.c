@@ -77,7 +77,7 @@ static int serve_http(struct dispatcher *d, struct buf *ret_error) {
         buf_printf(ret_error, "dispatcher.http_listen: cannot listen at %s: %s",
                    config_text(d->env->config, "dispatcher.http_listen"), hw_strerror(rc));
     else
-        part_advertised("", at.host, http_server_port(d->http), d->http_at, sizeof(d->http_at));
+        host_port_format(d->host, http_server_port(d->http), d->http_at, sizeof(d->http_at));
     return rc;
 }
 
