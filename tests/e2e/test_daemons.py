@@ -185,8 +185,9 @@ def test_workers(tmp_path):
         eventually(lambda: len(listed()) == 2 and children[0] not in listed())
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0, (tmp_path / "log").read_text()
+        code = process.wait(60)
         cluster.stop()
+    assert code == 0, (tmp_path / "log").read_text()
 
 
 def test_dispatcher_framed_and_http(cluster):
