@@ -53,6 +53,13 @@ static void send_ack(struct session *s) {
                  on_acked);
 }
 
+static uint64_t inbox_epoch_of(const Hawser__Internal__AttachReply *reply) {
+    for (size_t i = 0; i < reply->n_stream; i++)
+        if (reply->stream[i]->stream == HAWSER__V1__STREAM__INBOX)
+            return reply->stream[i]->epoch;
+    return 0;
+}
+
 // A store that lost the device must know it again, or what others handled leaves the log before
 // this one had it.
 static void on_attached_again(struct room *r, struct session *s, int error, const uint8_t *body,
@@ -60,10 +67,11 @@ static void on_attached_again(struct room *r, struct session *s, int error, cons
     Hawser__Internal__AttachReply *reply =
         error == 0 ? hawser__internal__attach_reply__unpack(NULL, len, body) : NULL;
     bool stale = reply && reply->stale;
+    bool is_same_log = reply && inbox_epoch_of(reply) == s->inbox.epoch;
     s->ack_in_flight = false;
     if (reply)
         hawser__internal__attach_reply__free_unpacked(reply, NULL);
-    if (error != 0) {
+    if (error != 0 || (!stale && !is_same_log)) {
         session_retry_later(s);
     } else if (stale) {
         r->count.takeovers++;

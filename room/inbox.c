@@ -66,7 +66,7 @@ static void send_run(struct session *s, const struct inbox_run *run) {
 static void start_again(struct session *s, const Hawser__Internal__LoadReply *reply) {
     cursor_start(&s->inbox, reply->epoch, reply->reset_after);
     s->inbox.heard = reply->head > reply->reset_after ? reply->head : reply->reset_after;
-    s->inbox_saved = reply->reset_after;
+    s->inbox_saved = s->inbox_saving = reply->reset_after; // what is on its way is of the old log
     s->inbox_target = s->is_synced ? 0 : s->inbox.heard;
     session_send_reset(s, HAWSER__V1__STREAM__INBOX, reply->epoch, reply->reset_after,
                        "the log is not the one that it was");

@@ -343,7 +343,9 @@ static void send_sums(struct room_product *p) {
 void news_tick(struct room_product *p) {
     blocks_drop(p, false);
     send_sums(p);
-    if (p->sessions && !p->heads_asked)
+    if (!p->sessions)
+        p->waiter_count = 0; // those that waited have ended
+    else if (!p->heads_asked)
         news_heads_ask(p);
 }
 

@@ -9,7 +9,7 @@
 //   news_log.c heads of the product's logs, holes, and blocks before the arena
 //   acks.c     what clients have handled, on its way to the saver
 //   notices.c  what is told to rooms whose sessions were replaced by ones here
-//   orphans.c  rows that unanswered logins left behind
+//   orphans.c  rows on their way out: of ended sessions, and those that lost logins left behind
 //   upkeep.c   the passes over all sessions: confirm, heads; the lease
 //   service.c  what other daemons call
 //   room.c     life: start, announce, drain, stop
@@ -236,7 +236,7 @@ struct room {
     uint32_t fast_confirm_left, fast_heads_left; // slots still to be visited in a hurry
     uint64_t fast_heads_ms;
     uint32_t round, round_required; // rows confirmed before the latter may be void: nothing is sent
-    bool lease_held, confirm_again, is_draining, is_stopping, fast_heads_wanted;
+    bool confirm_again, is_draining, is_stopping, fast_heads_wanted;
     Hawser__Internal__MemberEndpoint endpoints[8], *endpoint_list[8];
     char endpoint_hosts[8][264];
     char endpoint_idcs[8][64];
@@ -361,6 +361,7 @@ void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
 void notices_deinit(struct room *r); // after the part is gone
 
 // orphans.c
+void orphan_drop(const struct session *s); // its row, until the register answers
 void orphan_expect(
     const struct session *s);        // its login step may be done later than its answer counts
 void orphans_deinit(struct room *r); // after the part is gone

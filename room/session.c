@@ -190,25 +190,6 @@ void session_free(struct session *s) {
     slab_give(&r->sessions, s->slot);
 }
 
-static void on_dropped(void *arg, int error, const uint8_t *body, size_t len) {
-    (void)arg; // a row that stays is void when this run ends, or the next login replaces it
-    (void)error;
-    (void)body;
-    (void)len;
-}
-
-static void drop_row(struct session *s) {
-    struct room *r = s->conn->room;
-    Hawser__Internal__DropRequest request = HAWSER__INTERNAL__DROP_REQUEST__INIT;
-    request.product = s->product->number;
-    request.user = s->user;
-    request.device = s->conn->device;
-    request.incarnation = r->env->incarnation;
-    request.generation = s->generation;
-    rpc_call(cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP,
-             &request.base, CALL_MS, on_dropped, r);
-}
-
 // While the register has not answered, the row's generation is not known: the session waits for it.
 void session_end(struct session *s) {
     if (s->state == SESSION_REGISTERING) {
@@ -220,7 +201,7 @@ void session_end(struct session *s) {
     if (s->state == SESSION_LIVE)
         acks_save_last(s);
     if (s->generation != 0)
-        drop_row(s);
+        orphan_drop(s);
     session_free(s);
 }
 
@@ -228,8 +209,9 @@ void session_end(struct session *s) {
 
 bool session_can_send(const struct session *s) {
     const struct room *r = s->conn->room;
-    return s->state == SESSION_LIVE && s->conn->state == CONN_OPEN && r->lease_held &&
-           s->confirmed_round >= r->round_required && conn_can_push(s->conn);
+    return s->state == SESSION_LIVE && s->conn->state == CONN_OPEN &&
+           cluster_lease_is_held(r->cluster) && s->confirmed_round >= r->round_required &&
+           conn_can_push(s->conn);
 }
 
 void push_from_message(Hawser__V1__Push *push, uint32_t product, int stream, uint64_t seq,

@@ -66,7 +66,7 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
         conn_session_over(s->conn, s, 4001, "the register knows a newer login");
     } else {
         bool was_void = s->confirmed_round < r->round_required;
-        if (r->lease_held)
+        if (cluster_lease_is_held(r->cluster))
             s->confirmed_round = r->round;
         if (was_void || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN)
             ask_head(s);
@@ -145,7 +145,7 @@ void upkeep_tick(struct timer *t) {
         r->confirm_again = false;
         r->fast_confirm_left = r->sessions.high_water;
     }
-    if (r->lease_held)
+    if (cluster_lease_is_held(r->cluster))
         visit_fast(r, &r->fast_confirm_at, &r->fast_confirm_left, confirm_if_old);
     if (r->tick_count % TICKS_A_SECOND == 0)
         HASH_ITER(hh, r->products, p, next)
@@ -166,9 +166,6 @@ void upkeep_heads_all(struct room *r) {
 // While the lease is void so are our rows: another login would not name ours. Nothing is sent until
 // each is confirmed again.
 void upkeep_on_lease(struct room *r, bool held) {
-    if (r->lease_held == held)
-        return;
-    r->lease_held = held;
     log_event(r->env->log, held ? LOG_INFO : LOG_WARN, held ? "lease held" : "lease lost", "%s",
               "");
     if (!held) {

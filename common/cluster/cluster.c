@@ -73,16 +73,23 @@ static void watch(struct cluster *c) {
 
 // --- announcing
 
-static void set_lease(struct cluster *c, bool held) {
-    if (c->lease_held == held)
-        return;
-    c->lease_held = held;
+static void lease_over(struct cluster *c) {
+    loop_disarm(c->options.loop, &c->lease_end);
+    c->lease_end_ms = 0;
     if (c->options.on_lease)
-        c->options.on_lease(c->options.arg, held);
+        c->options.on_lease(c->options.arg, false);
 }
 
 static void lease_ended(struct timer *t) {
-    set_lease(container_of(t, struct cluster, lease_end), false);
+    lease_over(container_of(t, struct cluster, lease_end));
+}
+
+static void lease_until(struct cluster *c, uint64_t end_ms) {
+    bool began = c->lease_end_ms == 0;
+    c->lease_end_ms = end_ms;
+    loop_arm(c->options.loop, &c->lease_end, end_ms - loop_now_ms(c->options.loop), lease_ended);
+    if (began && c->options.on_lease)
+        c->options.on_lease(c->options.arg, true);
 }
 
 static void renew(struct timer *t) {
@@ -96,9 +103,10 @@ static void on_announced(void *arg, int error, const uint8_t *body, size_t len) 
         error == 0 ? hawser__internal__announce_reply__unpack(NULL, len, body) : NULL;
     uint64_t now = loop_now_ms(c->options.loop), end = c->announce_sent_ms + LEASE_MS;
     c->announcing = false;
+    if (c->lease_end_ms != 0 && !cluster_lease_is_held(c)) // after a thaw this comes before timers
+        lease_over(c);
     if (reply && end > now) { // counted from the sending: the store began to count after that
-        loop_arm(c->options.loop, &c->lease_end, end - now, lease_ended);
-        set_lease(c, true);
+        lease_until(c, end);
         index_seen(c, reply->index_epoch);
     }
     if (reply) {
@@ -164,7 +172,7 @@ void cluster_withdraw(struct cluster *c, void (*done)(void *arg), void *arg) {
 }
 
 bool cluster_lease_is_held(const struct cluster *c) {
-    return c->lease_held;
+    return loop_now_ms(c->options.loop) < c->lease_end_ms;
 }
 
 uint64_t cluster_store_ms(const struct cluster *c) {
@@ -180,7 +188,7 @@ const char *cluster_unready_reason(const struct cluster *c) {
         return "no register answers";
     if (!c->ready)
         return "the directory and the catalog are not here yet";
-    return c->self && !c->lease_held ? "the lease is not held" : NULL;
+    return c->self && !cluster_lease_is_held(c) ? "the lease is not held" : NULL;
 }
 
 const char *cluster_hopeless(const struct cluster *c) {

@@ -46,7 +46,8 @@ struct cluster {
     struct hook announce_hook;
     uint64_t announce_sent_ms;
     uint64_t store_ms, store_read_ms; // the store's clock, and ours when it was told
-    bool announcing, announce_again, lease_held;
+    uint64_t lease_end_ms;            // 0: not held, and whoever wants to know has been told
+    bool announcing, announce_again;
     void (*withdrawn)(void *arg); // the good-bye is said, or cannot be
     void *withdrawn_arg;
     // following
