@@ -75,6 +75,7 @@ static void tell_binding(struct client_core *c, const struct binding *b, bool bo
         .code = code,
         .reason = reason,
         .expires_ms = b->expires_ms,
+        .generation = b->generation,
     };
     if (c->callbacks.on_binding)
         c->callbacks.on_binding(c->arg, &event);

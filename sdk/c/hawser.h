@@ -157,6 +157,7 @@ struct hawser_binding_event {
     uint32_t code;       // ended: the Close code that says why; 0 = by hawser_unbind
     const char *reason;  //
     uint64_t expires_ms; // bound: the token's end, Unix time; 0 = unknown
+    uint64_t generation; // bound: rises with every login of this product, user and device
 };
 
 struct hawser_reply {
