@@ -31,11 +31,29 @@ static int save(struct position_store *s, const struct position_change *changes,
     return c->positions->save(c->positions, changes, count);
 }
 
+// What the rival has stored, as when its files are restored at another place.
+static void positions_copy(struct client *to, const struct client *from) {
+    for (int k = 0; k < from->binding_count; k++) {
+        const struct binding *b = &from->bindings[k];
+        char product[16], user[16];
+        struct position_record record;
+        struct position_change change = {{product, user, from->device}, &record};
+        snprintf(product, sizeof(product), "product%d", b->product);
+        snprintf(user, sizeof(user), "user%d", b->user);
+        if (!from->positions->load(from->positions, &change.key, &record))
+            continue;
+        (void)to->positions->save(to->positions, &change, 1);
+        to->bindings[k].now = to->bindings[k].durable = b->durable;
+    }
+}
+
 static void close_store(struct position_store *s) {
     free(s);
 }
 
 // --- what the application is told
+
+enum { LATE_US = 5000000 }; // a login that was begun may be done so much later
 
 static struct binding *binding_of(struct client *c, const char *product) {
     for (int i = 0; i < c->binding_count; i++)
@@ -43,6 +61,14 @@ static struct binding *binding_of(struct client *c, const char *product) {
             return &c->bindings[i];
     violation(c->run, "%s was told of product '%s'", c->device, product);
     return &c->bindings[0];
+}
+
+static bool has(const struct seen *s, int message) {
+    return s->handled[message / 8] & 1u << message % 8;
+}
+
+bool was_handled(const struct binding *b, int message) {
+    return has(&b->now, message) || (b->ever && has(b->ever, message));
 }
 
 static const char *node_name(const struct client *c) {
@@ -62,6 +88,10 @@ static void check_order(struct client *c, struct binding *b, int stream, uint64_
                   (unsigned long long)first, (unsigned long long)seen->at[stream] + 1);
     seen->at[stream] = last;
     seen->started[stream] = true;
+    if (!b->ever)
+        return;
+    b->ever->at[stream] = b->ever->at[stream] > last ? b->ever->at[stream] : last;
+    b->ever->started[stream] = true;
 }
 
 static int on_message(void *arg, const struct hawser_message *m) {
@@ -69,8 +99,8 @@ static int on_message(void *arg, const struct hawser_message *m) {
     struct run *r = c->run;
     struct binding *b = binding_of(c, m->product);
     char text[24] = "";
-    if (m->payload_len < sizeof(text))
-        memcpy(text, m->payload, m->payload_len);
+    memcpy(text, m->payload, m->payload_len < sizeof(text) ? m->payload_len : sizeof(text) - 1);
+    text[strcspn(text, " ")] = '\0';
     unsigned index = MESSAGES_MAX;
     if (sscanf(text, "m%u", &index) != 1 || index >= (unsigned)r->message_count) {
         violation(r, "%s handled what nobody sent", node_name(c));
@@ -81,9 +111,11 @@ static int on_message(void *arg, const struct hawser_message *m) {
         violation(r, "%s handled m%u, which is not for it", node_name(c), index);
     if (sent->refused && !sent->unknown && !sent->is_under_way && sent->accepted_us == 0)
         violation(r, "%s handled m%u, which was refused", node_name(c), index);
-    if (b->now.handled[index / 8] & 1u << index % 8)
+    if (has(&b->now, (int)index))
         violation(r, "%s handled m%u twice", node_name(c), index);
     b->now.handled[index / 8] |= (uint8_t)(1u << index % 8);
+    if (b->ever)
+        b->ever->handled[index / 8] |= (uint8_t)(1u << index % 8);
     check_order(c, b, (int)m->stream, m->seq, m->seq, "message");
     r->delivered++;
     world_note(&r->world, node_name(c), "handles %s (%s %llu)", text, hawser_stream_name(m->stream),
@@ -91,11 +123,17 @@ static int on_message(void *arg, const struct hawser_message *m) {
     return 0;
 }
 
-static void told(struct client *c, struct binding *b, int stream, const char *what) {
+static void told(struct client *c, struct binding *b, int stream, bool is_excused,
+                 const char *what) {
     struct run *r = c->run;
     b->told_us[stream] = r->world.now_us;
-    if (!r->store_lost)
+    if (!r->store_lost && !is_excused)
         violation(r, "%s was told of a %s though no store lost anything", node_name(c), what);
+}
+
+// What the other installation has handled may have left the log.
+static bool rival_had(const struct binding *b, int stream, uint64_t last) {
+    return b->ever && b->ever->started[stream] && b->ever->at[stream] >= last;
 }
 
 static void on_gap(void *arg, const struct hawser_gap *g) {
@@ -104,8 +142,9 @@ static void on_gap(void *arg, const struct hawser_gap *g) {
     world_note(&c->run->world, node_name(c), "is told of a gap %s %llu..%llu, reason %d",
                hawser_stream_name(g->stream), (unsigned long long)g->first,
                (unsigned long long)g->last, (int)g->reason);
+    bool is_excused = rival_had(b, (int)g->stream, g->last);
     check_order(c, b, (int)g->stream, g->first, g->last, "gap");
-    told(c, b, (int)g->stream, "gap");
+    told(c, b, (int)g->stream, is_excused, "gap");
 }
 
 static void on_reset(void *arg, const struct hawser_reset *x) {
@@ -115,7 +154,7 @@ static void on_reset(void *arg, const struct hawser_reset *x) {
                hawser_stream_name(x->stream), (unsigned long long)x->seq, x->reason);
     b->now.at[x->stream] = x->seq;
     b->now.started[x->stream] = true;
-    told(c, b, (int)x->stream, "reset");
+    told(c, b, (int)x->stream, false, "reset");
 }
 
 // Everything that was accepted before this login began has been handed on.
@@ -124,8 +163,7 @@ static void check_synced(struct client *c, const struct binding *b) {
     for (int n = 0; n < r->message_count && !r->store_lost; n++) {
         const struct message *m = &r->messages[n];
         bool is_for = m->product == b->product && (m->user < 0 || m->user == b->user);
-        if (is_for && m->accepted_us != 0 && m->accepted_us < c->login_us &&
-            !(b->now.handled[n / 8] & 1u << n % 8))
+        if (is_for && m->accepted_us != 0 && m->accepted_us < c->login_us && !was_handled(b, n))
             violation(r, "%s is synced without m%d", node_name(c), n);
     }
 }
@@ -140,30 +178,80 @@ static void on_synced(void *arg, int binding, const char *product, const char *u
     world_note(&c->run->world, node_name(c), "is synced for %s", product);
 }
 
-static void on_state(void *arg, const struct hawser_status *status) {
-    struct client *c = arg;
-    if (status->state == HAWSER_CONNECTING)
-        c->connecting_us = c->run->world.now_us;
-    if (status->state != HAWSER_ONLINE)
-        memset(c->is_synced, 0, sizeof(c->is_synced));
-    world_note(&c->run->world, node_name(c), "is %s (%u %s)", hawser_state_name(status->state),
-               status->code, status->reason);
-    if (status->state == HAWSER_STOPPED && status->code != 0) // nobody else has this device
-    {
-        violation(c->run, "%s was stopped by %u: %s", node_name(c), status->code, status->reason);
+static bool is_trying(const struct client *c) {
+    if (!c->sdk)
+        return false;
+    for (int k = 0; k < c->binding_count; k++)
+        if (!c->is_out[c->bindings[k].product])
+            return true;
+    return false;
+}
+
+// Another took the place: one that may have asked for it since our login.
+static void check_replaced(struct client *c) {
+    const struct client *other = c->rival;
+    if (!other || (!is_trying(other) && other->tried_us + LATE_US < c->login_us)) {
+        violation(c->run, "%s was replaced by nobody", node_name(c));
         inspect_client(c->run, c->device);
     }
 }
 
+static void on_state(void *arg, const struct hawser_status *status) {
+    struct client *c = arg;
+    uint64_t now = c->run->world.now_us;
+    if (status->state == HAWSER_CONNECTING)
+        c->connecting_us = now;
+    if (status->state != HAWSER_ONLINE)
+        memset(c->is_synced, 0, sizeof(c->is_synced));
+    world_note(&c->run->world, node_name(c), "is %s (%u %s)", hawser_state_name(status->state),
+               status->code, status->reason);
+    if (status->code / 100 == 43)
+        violation(c->run, "%s broke the protocol: %s", node_name(c), status->reason);
+    if (status->state != HAWSER_STOPPED || status->code == 0)
+        return;
+    if (status->code != 4001) {
+        violation(c->run, "%s was stopped by %u: %s", node_name(c), status->code, status->reason);
+        inspect_client(c->run, c->device);
+        return;
+    }
+    check_replaced(c);
+    memset(c->is_out, 1, sizeof(c->is_out));
+    c->tried_us = now;
+}
+
+// A login that is none of a session that went on has a generation above all that were seen.
+static void check_generation(struct client *c, int product, const struct hawser_binding_event *e) {
+    uint64_t *seen = &c->generation[product];
+    if (e->generation < *seen || (e->generation == *seen && !e->resumed))
+        violation(c->run, "%s was bound with generation %llu after %llu", node_name(c),
+                  (unsigned long long)e->generation, (unsigned long long)*seen);
+    if (c->rival && c->rival->generation[product] == e->generation)
+        violation(c->run, "%s and its rival hold generation %llu", node_name(c),
+                  (unsigned long long)e->generation);
+    *seen = e->generation;
+}
+
 static void on_binding(void *arg, const struct hawser_binding_event *event) {
     struct client *c = arg;
+    const struct binding *b = binding_of(c, event->product);
+    if (event->bound)
+        check_generation(c, b->product, event);
     if (event->bound && !event->resumed)
         c->login_us = c->connecting_us;
+    if (event->bound || event->code != 4001 || c->is_out[b->product])
+        return;
+    world_note(&c->run->world, node_name(c), "is replaced for %s", event->product);
+    check_replaced(c);
+    c->is_out[b->product] = true;
+    c->is_synced[b->product] = false;
+    c->tried_us = c->run->world.now_us;
 }
 
 static void on_notice(void *arg, const char *text) {
     struct client *c = arg;
     world_note(&c->run->world, node_name(c), "notes: %s", text);
+    if (strstr(text, "broke the protocol"))
+        violation(c->run, "%s: %s", node_name(c), text);
 }
 
 // --- life
@@ -174,15 +262,22 @@ void clients_add(struct run *r) {
         char name[24];
         snprintf(name, sizeof(name), "client%d", i);
         c->run = r;
-        c->user = i % USERS;
-        snprintf(c->device, sizeof(c->device), "device%d", i);
+        int device = i < DEVICES ? i : FIRST_TWIN + i - DEVICES;
+        c->user = device % USERS;
+        snprintf(c->device, sizeof(c->device), "device%d", device);
         c->node = node_add(&r->world, name);
         c->positions = positions_memory_new();
-        c->binding_count = i % 5 == 0 ? 2 : 1;
+        c->binding_count = device % 5 == 0 ? 2 : 1;
         for (int k = 0; k < c->binding_count; k++) {
-            c->bindings[k].product = (i + k) % PRODUCTS;
+            c->bindings[k].product = (device + k) % PRODUCTS;
             c->bindings[k].user = c->user;
         }
+        if (i == device)
+            continue;
+        struct client *first = c->rival = &r->clients[device];
+        first->rival = c;
+        for (int k = 0; k < c->binding_count; k++)
+            first->bindings[k].ever = c->bindings[k].ever = &first->ever[k];
     }
 }
 
@@ -206,6 +301,8 @@ void client_boot(struct client *c) {
     store->store = (struct position_store){.load = load, .save = save, .close = close_store};
     store->client = c;
     c->wrapped = &store->store;
+    c->login_us = c->connecting_us = r->world.now_us;
+    memset(c->is_out, 0, sizeof(c->is_out));
     c->sdk = hawser_client_new_on(node_boot(&r->world, c->node), &options, c->wrapped, error,
                                   sizeof(error));
     if (!c->sdk) {
@@ -222,6 +319,8 @@ void client_halt(struct client *c, bool kill) {
     struct world *w = &c->run->world;
     struct binding kept[PRODUCTS];
     memcpy(kept, c->bindings, sizeof(kept)); // a clean end stores; a kill does not
+    if (is_trying(c))
+        c->tried_us = w->now_us;
     w->nodes[c->node].is_frozen = false;
     w->nodes[c->node].os.is_dead = kill;
     ((struct wrapped_store *)c->wrapped)->is_dead = kill;
@@ -238,12 +337,40 @@ void client_halt(struct client *c, bool kill) {
     memset(c->is_synced, 0, sizeof(c->is_synced));
 }
 
-bool clients_are_synced(struct run *r) {
-    for (int i = 0; i < CLIENTS; i++) {
-        struct client *c = &r->clients[i];
-        for (int k = 0; k < c->binding_count; k++)
-            if (!c->sdk || !c->is_synced[c->bindings[k].product])
-                return false;
+void client_take_over(struct client *c) {
+    struct world *w = &c->run->world;
+    bool is_copy = world_chance(w, 500); // else it goes on where it was once, or begins
+    if (c->sdk)
+        client_halt(c, world_chance(w, 500));
+    world_note(w, node_name(c), "takes %s over%s", c->device, is_copy ? " with its files" : "");
+    if (is_copy)
+        positions_copy(c, c->rival);
+    client_boot(c);
+}
+
+bool client_is_settled(const struct client *c) {
+    for (int k = 0; k < c->binding_count; k++) {
+        int product = c->bindings[k].product, holders = 0, synced = 0;
+        for (int i = 0; i < 2; i++) {
+            const struct client *one = i == 0 ? c : c->rival;
+            bool holds = one && one->sdk && !one->is_out[product];
+            holders += holds;
+            synced += holds && one->is_synced[product];
+        }
+        if (holders != 1 || synced != 1)
+            return false;
     }
+    return true;
+}
+
+bool client_is_throttled(const struct client *c) {
+    uint64_t at = stores_throttled_us(c->run->stores, c->device);
+    return at != 0 && at + THROTTLED_US > c->run->world.now_us;
+}
+
+bool clients_are_synced(struct run *r) {
+    for (int i = 0; i < DEVICES; i++)
+        if (!client_is_settled(&r->clients[i]))
+            return false;
     return true;
 }

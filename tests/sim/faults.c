@@ -3,10 +3,16 @@
 #include "room.h"
 #include "run.h"
 
-enum { FAULT_APART_US = 1500000 };
+enum { FAULT_APART_US = 1500000, FAULTS_MIN = 20 };
 
 static const char *name_of(struct run *r, int node) {
     return r->world.nodes[node].name;
+}
+
+// A fault lasts until then.
+static void lasts(struct run *r, uint64_t until_us) {
+    if (until_us > r->calm_us)
+        r->calm_us = until_us;
 }
 
 static struct client *client_of(struct run *r, int node) {
@@ -33,10 +39,12 @@ struct revival {
 static void revive(void *arg) {
     struct revival *v = arg;
     struct client *c = client_of(v->run, v->node);
-    if (c)
+    if (c) {
+        c->is_reviving = false;
         client_boot(c);
-    else
+    } else {
         daemon_boot(daemon_of(v->run, v->node));
+    }
     free(v);
 }
 
@@ -45,20 +53,25 @@ static void kill_node(struct run *r, int node) {
     struct daemon_slot *d = daemon_of(r, node);
     struct revival *v = hw_malloc(sizeof(*v));
     *v = (struct revival){r, node};
-    if (c)
+    if (c) {
         client_halt(c, true);
-    else if (daemon_halt(d, true) != 0)
+        c->is_reviving = true;
+    } else if (daemon_halt(d, true) != 0)
         violation(r, "%s left something in its loop", name_of(r, node));
-    world_at(&r->world,
-             world_between(&r->world, 1000, world_chance(&r->world, 300) ? 12000000 : 1000000),
-             revive, v);
+    uint64_t after =
+        world_between(&r->world, 1000, world_chance(&r->world, 300) ? 12000000 : 1000000);
+    world_at(&r->world, after, revive, v);
+    lasts(r, r->world.now_us + after);
 }
 
 static bool is_running(struct run *r, int node) {
     return r->world.nodes[node].loop != NULL && !r->world.nodes[node].is_frozen;
 }
 
+// Rooms more often: there is most to get wrong.
 static int any_daemon(struct run *r) {
+    if (world_chance(&r->world, 250))
+        return r->daemons[FIRST_ROOM + rng_below(&r->world.rng, ROOMS)].node;
     return r->daemons[rng_below(&r->world.rng, DAEMONS)].node;
 }
 
@@ -79,48 +92,74 @@ static void freeze(struct run *r, int node) {
     struct revival *v = hw_malloc(sizeof(*v));
     *v = (struct revival){r, node};
     node_freeze(&r->world, node, true);
-    world_at(&r->world,
-             world_between(&r->world, 50000, world_chance(&r->world, 300) ? 20000000 : 3000000),
-             thaw, v);
+    uint64_t after =
+        world_between(&r->world, 50000, world_chance(&r->world, 300) ? 20000000 : 3000000);
+    world_at(&r->world, after, thaw, v);
+    lasts(r, r->world.now_us + after);
 }
 
 // --- the network
 
-static void cut(struct run *r) {
+static bool cut(struct run *r) {
     int a = any_daemon(r), b = any_node(r);
     uint64_t until = r->world.now_us + world_between(&r->world, 50000, 15000000);
     bool both = world_chance(&r->world, 500);
     if (a == b)
-        return;
+        return false;
     world_note(&r->world, "network", "cuts %s %s %s for %llu ms", name_of(r, a),
                both ? "<->" : "->", name_of(r, b),
                (unsigned long long)((until - r->world.now_us) / 1000));
     world_cut(&r->world, a, b, until);
     if (both)
         world_cut(&r->world, b, a, until);
+    lasts(r, until);
+    return true;
 }
 
-static void storm(struct run *r) {
+static bool storm(struct run *r) {
     struct daemon_slot *room = daemon_any(r, &room_role);
     if (!room)
-        return;
+        return false;
     world_note(&r->world, "network", "resets every connection of %s", name_of(r, room->node));
     net_reset_all(&r->world, room->node);
+    return true;
 }
 
-static void step_clock(struct run *r) {
-    int node = any_node(r);
+static bool slow_down(struct run *r, int node) {
+    uint64_t until = r->world.now_us + world_between(&r->world, 1000000, 15000000);
+    uint32_t bytes = (uint32_t)world_between(&r->world, 1, node < DAEMONS ? 2000 : 400);
+    if (!is_running(r, node))
+        return false;
+    world_note(&r->world, name_of(r, node), "reads %u bytes in 100 ms", bytes);
+    net_slow(&r->world, node, bytes, until);
+    lasts(r, until);
+    return true;
+}
+
+// --- people
+
+static bool take_over(struct run *r) {
+    struct client *twin = &r->clients[DEVICES + rng_below(&r->world.rng, TWINS)];
+    struct client *c = world_chance(&r->world, 500) ? twin : twin->rival;
+    if (c->sdk ? !is_running(r, c->node) : c->is_reviving)
+        return false;
+    client_take_over(c);
+    return true;
+}
+
+static bool step_clock(struct run *r, int node) {
     int64_t step = (int64_t)world_between(&r->world, 0, 40000) - 20000;
     r->world.nodes[node].os.wall_step_ms = step;
     world_note(&r->world, name_of(r, node), "has its clock at %+lld ms", (long long)step);
+    return true;
 }
 
 // --- one of them
 
-static void lose(struct run *r) {
+static bool lose(struct run *r) {
     uint64_t back = world_between(&r->world, 1000, 2000000);
     if (r->store_lost || !world_chance(&r->world, 300))
-        return;
+        return false;
     r->store_lost = true;
     r->lost_us = r->world.now_us + 15000000; // until the rooms have told it of every device again
     r->lost_since_us = r->world.now_us;
@@ -128,34 +167,90 @@ static void lose(struct run *r) {
         stores_empty_logs(r->stores);
     else
         stores_lose_tail(r->stores, r->world.now_us - back);
+    return true;
 }
 
+static bool stall(struct run *r) {
+    uint64_t until = r->world.now_us + world_between(&r->world, 100000, 6000000);
+    stores_stall(r->stores, until);
+    lasts(r, until);
+    return true;
+}
+
+// The clock that leases and generations go by.
+static bool step_store(struct run *r) {
+    int64_t step = (int64_t)world_between(&r->world, 0, 10000) - 5000;
+    stores_step_clock(r->stores, step);
+    r->lease_may_lie = true;
+    return true;
+}
+
+enum { KILL, FREEZE, CUT, RESET, STORM, SLOW, TAKEOVER, CLOCK, STORE_CLOCK, STALL, LOSE, KINDS };
+static const uint32_t weights[KINDS] = {
+    [KILL] = 30,    [FREEZE] = 17, [CUT] = 17,        [RESET] = 7, [STORM] = 4, [SLOW] = 8,
+    [TAKEOVER] = 7, [CLOCK] = 4,   [STORE_CLOCK] = 1, [STALL] = 5, [LOSE] = 3};
+
+static int any_kind(struct run *r) {
+    uint32_t sum = 0, kind = 0;
+    for (int i = 0; i < KINDS; i++)
+        sum += weights[i];
+    uint64_t at = rng_below(&r->world.rng, sum);
+    while (at >= weights[kind])
+        at -= weights[kind++];
+    return (int)kind;
+}
+
+static bool do_fault(struct run *r, int kind) {
+    struct world *w = &r->world;
+    int node = any_node(r);
+    bool runs = is_running(r, node);
+    switch (kind) {
+    case KILL:
+        if (runs)
+            kill_node(r, node);
+        return runs;
+    case FREEZE:
+        if (runs)
+            freeze(r, node);
+        return runs;
+    case RESET:
+        if (runs)
+            net_reset_all(w, node);
+        return runs;
+    case CUT:
+        return cut(r);
+    case STORM:
+        return storm(r);
+    case SLOW:
+        return slow_down(r, node);
+    case TAKEOVER:
+        return take_over(r);
+    case CLOCK:
+        return step_clock(r, node);
+    case STORE_CLOCK:
+        return step_store(r);
+    case STALL:
+        return stall(r);
+    default:
+        return lose(r);
+    }
+}
+
+// Until the time is over, and there were enough of them.
 static void fault(void *arg) {
     struct run *r = arg;
     struct world *w = &r->world;
-    int node = any_node(r);
-    if (w->now_us >= r->fire_ends_us && r->faults >= 20)
-        return;
-    uint64_t kind = rng_below(&w->rng, 100);
-    r->faults++;
-    if (kind < 35 && is_running(r, node))
-        kill_node(r, node);
-    else if (kind < 55 && is_running(r, node))
-        freeze(r, node);
-    else if (kind < 75)
-        cut(r);
-    else if (kind < 83 && is_running(r, node))
-        net_reset_all(w, node);
-    else if (kind < 87)
-        storm(r);
-    else if (kind < 92)
-        step_clock(r);
-    else if (kind < 98)
-        stores_stall(r->stores, w->now_us + world_between(w, 100000, 6000000));
-    else
-        lose(r);
-    r->last_fault_us = w->now_us;
-    world_at(w, world_between(w, 10000, 2 * FAULT_APART_US), fault, r);
+    if (do_fault(r, any_kind(r))) {
+        r->faults++;
+        lasts(r, w->now_us);
+    }
+    uint64_t after = world_between(w, 10000, 2 * FAULT_APART_US);
+    if (w->now_us + after < r->fire_ends_us)
+        world_at(w, after, fault, r);
+    else if (r->faults < FAULTS_MIN) { // the rest at once
+        r->fire_ends_us = w->now_us + FAULT_APART_US;
+        world_at(w, FAULT_APART_US / 10, fault, r);
+    }
 }
 
 void faults_start(struct run *r) {

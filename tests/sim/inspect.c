@@ -1,4 +1,5 @@
-// A look into the rooms at the end of a run: no session twice, none behind, nothing waiting.
+// A look into the daemons: at the rooms after each of their steps, and for what is left at the end.
+#include "center.h"
 #include "room.h"
 #include "room_internal.h"
 #include "run.h"
@@ -28,8 +29,8 @@ static void describe(struct run *r, const struct daemon_slot *d, const struct se
         (unsigned long long)(s->product ? s->product->head : 0),
         (unsigned long long)(s->product ? s->product->heard : 0), (unsigned long long)s->news_round,
         (unsigned long long)(s->product ? s->product->heads_done : 0), s->is_loading, s->in_retry,
-        s->waits_for_block, room->lease_held, s->confirmed_round, room->round_required,
-        s->conn->stream ? stream_held(s->conn->stream) : 0, s->is_synced);
+        s->waits_for_block, cluster_lease_is_held(room->cluster), s->confirmed_round,
+        room->round_required, s->conn->stream ? stream_held(s->conn->stream) : 0, s->is_synced);
 }
 
 static void describe_rows(struct run *r, const char *device) {
@@ -66,9 +67,103 @@ void inspect_client(struct run *r, const char *device) {
     }
 }
 
+// --- after each step
+
+static const char *wrong(const struct cursor *c) {
+    if (c->acked > c->sent)
+        return "acked above sent";
+    if (c->sent > c->heard)
+        return "sent above heard";
+    if (c->sent - c->acked >= (uint64_t)c->window.first + c->window.second &&
+        c->window.first + c->window.second > WINDOW_MESSAGES)
+        return "more in flight than the window";
+    return NULL;
+}
+
+static void check_session(struct run *r, const struct daemon_slot *d, const struct session *s) {
+    const char *inbox = wrong(&s->inbox), *news = wrong(&s->news);
+    if (s->inbox_saved > s->inbox.sent)
+        inbox = "saved above sent";
+    if (!inbox && !news && s->generation != 0)
+        return;
+    violation(r, "%s, %s: %s", r->world.nodes[d->node].name, s->conn->device,
+              inbox  ? inbox
+              : news ? news
+                     : "no generation");
+    describe(r, d, s);
+}
+
+// A room sends under a lease that holds by the store's clock too.
+static void check_lease(struct run *r, struct daemon_slot *d, const struct room *room) {
+    uint64_t sent = room->count.pushes + room->count.gaps + room->count.news_frames;
+    if (sent != d->sent && !r->lease_may_lie &&
+        !stores_lease_is_held(r->stores, d->env.incarnation))
+        violation(r, "%s sends though its lease is over", r->world.nodes[d->node].name);
+    d->sent = sent;
+}
+
+void inspect_step(void *arg, int node) {
+    struct run *r = arg;
+    struct daemon_slot *d = node < DAEMONS ? &r->daemons[node] : NULL;
+    uint32_t at = 0;
+    struct session *s;
+    if (!d || d->role != &room_role || !d->self)
+        return;
+    check_lease(r, d, d->self);
+    while ((s = next_session(d->self, &at)) != NULL)
+        if (s->state == SESSION_LIVE)
+            check_session(r, d, s);
+}
+
+// --- at the end
+
+static const char *product_waits(const struct room_product *p) {
+    for (const struct news_block *b = p->blocks; b; b = b->next)
+        if (b->waiter_count > 0)
+            return "sessions wait for a block";
+    return p->lives              ? "a live broadcast"
+           : p->waiter_count > 0 ? "logins wait for heads"
+           : p->heard != p->head ? "news not loaded"
+                                 : NULL;
+}
+
+static const char *room_waits(const struct room *room) {
+    const char *what = room->dirty             ? "acks"
+                       : room->late_acks       ? "positions of ended sessions"
+                       : room->notices         ? "notices of takeovers"
+                       : room->orphans         ? "rows of lost logins"
+                       : room->retry_count > 0 ? "sessions to be tried again"
+                                               : NULL;
+    for (const struct room_product *p = room->products; p && !what; p = p->hh.next)
+        what = product_waits(p);
+    return what;
+}
+
+static const char *daemon_waits(const struct daemon_slot *d) {
+    return !d->self                  ? NULL
+           : d->role == &room_role   ? room_waits(d->self)
+           : d->role == &center_role ? center_waits(d->self)
+                                     : NULL;
+}
+
+bool queues_are_empty(struct run *r) {
+    for (int i = 0; i < DAEMONS; i++)
+        if (daemon_waits(&r->daemons[i]))
+            return false;
+    return true;
+}
+
+void inspect_queues(struct run *r) {
+    for (int i = 0; i < DAEMONS; i++) {
+        const char *what = daemon_waits(&r->daemons[i]);
+        if (what)
+            violation(r, "%s at the end: %s", r->world.nodes[r->daemons[i].node].name, what);
+    }
+}
+
 // After quiet there is at most one live session of each (product, user, device).
 void inspect_rooms(struct run *r) {
-    for (int k = 0; k < CLIENTS; k++) {
+    for (int k = 0; k < DEVICES; k++) {
         int live[PRODUCTS] = {0};
         for (int i = 0; i < DAEMONS; i++) {
             const struct daemon_slot *d = &r->daemons[i];

@@ -9,7 +9,13 @@
 #include "crypto.h"
 #include "world.h"
 
-enum { BACKLOG_MAX = 4096, SYN_RETRY_US = 1000000, SYN_TRIES = 8, CUT_RETRY_US = 100000 };
+enum {
+    BACKLOG_MAX = 4096,
+    SYN_RETRY_US = 1000000,
+    SYN_TRIES = 8,
+    CUT_RETRY_US = 100000,
+    SLOW_US = 100000
+};
 
 enum socket_kind { SOCKET_LISTENER, SOCKET_CONNECTION };
 
@@ -321,6 +327,40 @@ int os_accept(struct os *os, int fd, struct sock_addr *ret_peer) {
 
 // --- reading and writing
 
+static void read_on(void *arg) {
+    struct sim_socket *s = arg;
+    if (s->fd >= 0)
+        make_ready(s, OS_READABLE);
+    unref(s);
+}
+
+// What a slow node may still read of so many bytes; none: it is woken when the next share begins.
+static size_t slow_share(struct sim_socket *s, size_t wanted) {
+    struct world *w = s->world;
+    struct node *n = &w->nodes[s->node];
+    if (n->slow_until_us <= w->now_us)
+        return wanted;
+    if (w->now_us >= n->slow_since_us + SLOW_US) {
+        n->slow_since_us = w->now_us;
+        n->slow_left = n->slow_bytes;
+    }
+    if (n->slow_left == 0) {
+        s->references++;
+        world_at(w, n->slow_since_us + SLOW_US - w->now_us, read_on, s);
+        return 0;
+    }
+    size_t share = wanted < n->slow_left ? wanted : n->slow_left;
+    n->slow_left -= (uint32_t)share;
+    return share;
+}
+
+void net_slow(struct world *w, int node, uint32_t bytes_per_100ms, uint64_t until_us) {
+    struct node *n = &w->nodes[node];
+    n->slow_until_us = until_us;
+    n->slow_bytes = n->slow_left = bytes_per_100ms;
+    n->slow_since_us = w->now_us;
+}
+
 ssize_t os_read(struct os *os, int fd, void *out, size_t len) {
     struct sim_socket *s = at_fd(os, fd);
     struct world *w = os->world;
@@ -330,6 +370,9 @@ ssize_t os_read(struct os *os, int fd, void *out, size_t len) {
     size_t take = there < len ? there : len;
     if (take > 1 && world_chance(w, w->chop_permille))
         take = 1 + rng_below(&w->rng, take - 1);
+    take = slow_share(s, take);
+    if (take == 0)
+        return -EAGAIN;
     memcpy(out, s->in.data + s->in_at, take);
     s->in_at += take;
     if (s->in_at == s->in.len) {

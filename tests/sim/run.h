@@ -15,19 +15,24 @@ enum {
     CENTERS = 2,
     DISPATCHERS = 2,
     COORDINATORS = 1,
+    FIRST_ROOM = REGISTERS + SAVERS,
     DAEMONS = REGISTERS + SAVERS + ROOMS + CENTERS + DISPATCHERS + COORDINATORS,
-    CLIENTS = 50,
-    USERS = 40, // the last ten clients are second devices of the first ten users
+    DEVICES = 50,
+    TWINS =
+        6, // second installations of the devices from FIRST_TWIN on: whoever logs in last has it
+    FIRST_TWIN = 20,
+    CLIENTS = DEVICES + TWINS,
+    USERS = 40, // the last ten devices are second devices of the first ten users
     PRODUCTS = 2,
     MESSAGES_MAX = 1024,
     VIOLATIONS_MAX = 8,
 };
 
 struct message {
-    char key[32];      // its Idempotency-Key; "" = none
-    char payload[24];  // "m<index>"
-    int product, user; // user -1: everyone
-    int tries;
+    char key[32];         // its Idempotency-Key; "" = none
+    char payload[24];     // "m<index>"
+    int product, user;    // user -1: everyone
+    int tries, padding;   // padding: spaces behind the payload
     uint64_t accepted_us; // 0: not (yet)
     bool unknown;         // it may have been accepted
     bool refused;         // for certain not stored
@@ -44,6 +49,7 @@ struct seen {
 struct binding {
     int product, user;
     struct seen now, durable;
+    struct seen *ever;   // by any installation of the device; NULL when there is only this one
     uint64_t told_us[3]; // the last Gap or Reset of each stream
 };
 
@@ -56,9 +62,15 @@ struct client {
     struct binding bindings[PRODUCTS];
     int binding_count;
     char *tokens[PRODUCTS]; // owned
-    bool is_synced[PRODUCTS], was_synced;
+    bool is_synced[PRODUCTS];
+    bool is_out[PRODUCTS];            // told that another took its place
     uint64_t connecting_us, login_us; // when the last try began, when the last login that was none
                                       // of a session that went on did
+    uint64_t generation[PRODUCTS];    // the highest seen
+    struct client *rival;             // the other installation of this device; NULL: none
+    struct seen ever[PRODUCTS];       // of both, at the first of them
+    uint64_t tried_us;                // when it last may have asked for a session
+    bool is_reviving;                 // killed, and it will start again
 };
 
 struct daemon_slot {
@@ -68,8 +80,8 @@ struct daemon_slot {
     struct config *config; // owned
     struct daemon_env env;
     struct log log;
-    void *self; // NULL: not running
-    bool is_restarting;
+    void *self;    // NULL: not running
+    uint64_t sent; // of a room: frames, when it was last looked at
 };
 
 struct run {
@@ -80,14 +92,15 @@ struct run {
     struct message messages[MESSAGES_MAX];
     int message_count, wanted_messages, clients_started, product_ready[PRODUCTS];
     int faults, tokens_left;
-    uint64_t fire_ends_us, last_fault_us, lost_us, lost_since_us;
-    bool is_firing, store_lost;
+    uint64_t fire_ends_us, calm_us, lost_us, lost_since_us; // calm: the last fault is over
+    bool store_lost, lease_may_lie;
     int violations;
     char what[VIOLATIONS_MAX][160];
     uint64_t delivered;
 };
 
 void violation(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool wait_for(struct run *r, uint64_t limit_us, bool (*what)(struct run *r));
 
 // daemons.c
 void daemons_add(struct run *r);
@@ -105,19 +118,35 @@ bool api_call(struct run *r, const char *method, const char *path, const char *k
 void clients_add(struct run *r);
 void client_boot(struct client *c);
 void client_halt(struct client *c, bool kill);
+void client_take_over(struct client *c);        // starts it, or anew, though its rival may live
+bool client_is_settled(const struct client *c); // its device has one session, which is synced
 bool clients_are_synced(struct run *r);
+// Its device was refused for too many logins a short while ago: it may have to wait so long.
+enum { THROTTLED_US = 70 * 1000000 };
+bool client_is_throttled(const struct client *c);
+bool was_handled(const struct binding *b, int message);
 
 // workload.c
 void workload_prepare(struct run *r); // products and tokens
 void workload_start(struct run *r);
 bool workload_is_over(struct run *r);
+void push_to_all(struct run *r); // one to each user, one to everyone
 bool everything_arrived(struct run *r, bool say);
 
 // inspect.c
 void inspect_client(struct run *r, const char *device); // into the trace
 void inspect_rooms(struct run *r);
+void inspect_step(void *run, int node); // after each step of a node
+bool queues_are_empty(struct run *r);
+void inspect_queues(struct run *r); // says what is left
+
+const char *center_waits(const void *center); // NULL: nothing
 
 // faults.c
 void faults_start(struct run *r);
+
+// quiet.c: what must go fast when nothing is wrong
+void quiet_takeovers(struct run *r);
+void quiet_pushes(struct run *r);
 
 #endif

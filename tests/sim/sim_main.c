@@ -22,7 +22,7 @@ void violation(struct run *r, const char *format, ...) {
     r->violations++;
 }
 
-static bool wait_for(struct run *r, uint64_t limit_us, bool (*what)(struct run *r)) {
+bool wait_for(struct run *r, uint64_t limit_us, bool (*what)(struct run *r)) {
     uint64_t end = r->world.now_us + limit_us;
     while (!what(r) && r->world.now_us < end)
         world_run(&r->world, r->world.now_us + TICK_US);
@@ -31,6 +31,13 @@ static bool wait_for(struct run *r, uint64_t limit_us, bool (*what)(struct run *
 
 static bool has_tokens(struct run *r) {
     return r->tokens_left == 0;
+}
+
+static bool a_device_is_throttled(struct run *r) {
+    for (int i = 0; i < DEVICES; i++)
+        if (client_is_throttled(&r->clients[i]))
+            return true;
+    return false;
 }
 
 static bool is_healed(struct run *r) {
@@ -70,11 +77,6 @@ static bool acks_are_in(struct run *r) {
     return true;
 }
 
-static void heal(struct run *r) {
-    memset(r->world.cut_until_us, 0, sizeof(r->world.cut_until_us));
-    r->world.slow_permille = 0;
-}
-
 static void finish(struct run *r) {
     for (int i = 0; i < CLIENTS; i++) {
         struct client *c = &r->clients[i];
@@ -102,7 +104,7 @@ static void scenario(struct run *r) {
         violation(r, "the cluster does not come up");
         return;
     }
-    for (int i = 0; i < CLIENTS; i++)
+    for (int i = 0; i < DEVICES; i++)
         client_boot(&r->clients[i]);
     if (!wait_for(r, SYNC_US, clients_are_synced)) {
         violation(r, "the clients do not get in");
@@ -111,22 +113,28 @@ static void scenario(struct run *r) {
     r->fire_ends_us = r->world.now_us + world_between(&r->world, 30, 45) * 1000000;
     workload_start(r);
     faults_start(r);
-    world_run(&r->world, r->fire_ends_us + 25 * 1000000); // the longest revival and thaw are over
-    heal(r);
-    if (!wait_for(r, QUIET_US, is_healed)) {
+    while (r->world.now_us < r->fire_ends_us || r->world.now_us < r->calm_us)
+        world_run(&r->world, r->world.now_us + TICK_US);
+    r->world.slow_permille = 0;
+    bool healed = wait_for(r, QUIET_US, is_healed);
+    if (!healed && a_device_is_throttled(r))
+        healed = wait_for(r, THROTTLED_US, is_healed);
+    if (!healed) {
         everything_arrived(r, true);
-        for (int i = 0; i < CLIENTS; i++)
-            for (int k = 0; k < r->clients[i].binding_count; k++)
-                if (!r->clients[i].sdk ||
-                    !r->clients[i].is_synced[r->clients[i].bindings[k].product]) {
-                    violation(r, "client%d is not synced at the end", i);
-                    inspect_client(r, r->clients[i].device);
-                }
+        for (int i = 0; i < DEVICES; i++)
+            if (!client_is_settled(&r->clients[i])) {
+                violation(r, "client%d is not synced at the end", i);
+                inspect_client(r, r->clients[i].device);
+            }
         if (!daemons_are_ready(r))
             violation(r, "a daemon is not ready at the end");
         if (!workload_is_over(r))
             violation(r, "a push is not answered at the end");
     }
+    if (!wait_for(r, QUIET_US, queues_are_empty))
+        inspect_queues(r);
+    quiet_takeovers(r);
+    quiet_pushes(r);
     wait_for(r, QUIET_US, acks_are_in);
     check_sums(r);
     inspect_rooms(r);
@@ -138,6 +146,8 @@ static int run_seed(uint64_t seed, bool trace, uint64_t *ret_hash, uint64_t *ret
     struct run *r = hw_calloc(1, sizeof(*r));
     world_init(&r->world, seed);
     r->world.trace = trace;
+    r->world.stepped = inspect_step;
+    r->world.stepped_arg = r;
     r->stores = stores_new(&r->world);
     daemons_add(r);
     clients_add(r);

@@ -1,9 +1,11 @@
 #include "stores.h"
 
+#include "../../register/memory_internal.h"
+
 #include "buf.h"
 #include "message.h"
 
-enum { CALL_LIMIT_US = 3000000 };
+enum { CALL_LIMIT_US = 3000000, DEVICES_MAX = 64 };
 
 struct journal { // of the savers' store: what was done, and when
     struct journal *next;
@@ -16,13 +18,14 @@ struct proxy_call;
 
 struct stores {
     struct world *world;
-    struct os os;                   // of the stores: no node, no sockets
+    struct os os, index_os;         // of the stores: no node, no sockets
     struct loop *loop, *index_loop; // of the logs, of the index
     struct register_store *index;   // owned
     struct saver_store *logs;       // owned
     uint64_t logs_seed, logs_run, stalled_until_us;
     struct journal *journal, **journal_end;
     ProtobufCMessage *answer; // of stores_ask_saver
+    uint64_t throttled_us[DEVICES_MAX];
 };
 
 // --- one run's view of a store
@@ -117,6 +120,14 @@ static void journal_add(struct stores *s, const struct proxy_call *c) {
     s->journal_end = &j->next;
 }
 
+static unsigned device_index(const char *device) {
+    return (unsigned)strtoul(device + strcspn(device, "0123456789"), NULL, 10) % DEVICES_MAX;
+}
+
+uint64_t stores_throttled_us(const struct stores *s, const char *device) {
+    return s->throttled_us[device_index(device)];
+}
+
 // The steps that decide who holds a session, in the trace.
 static void note_step(const struct proxy_call *c) {
     struct world *w = c->stores->world;
@@ -128,6 +139,8 @@ static void note_step(const struct proxy_call *c) {
         const Hawser__Internal__LoginReply *a = (Hawser__Internal__LoginReply *)c->reply;
         world_note(w, who, "login of %s at %s slot %u: generation %llu refused %u", q->device,
                    q->room, q->slot, (unsigned long long)a->generation, a->refused);
+        if (a->refused == 4103)
+            c->stores->throttled_us[device_index(q->device)] = w->now_us;
     } else if (c->method == HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM) {
         const Hawser__Internal__ConfirmRequest *q = (Hawser__Internal__ConfirmRequest *)c->request;
         const Hawser__Internal__ConfirmReply *a = (Hawser__Internal__ConfirmReply *)c->reply;
@@ -262,6 +275,11 @@ void stores_stall(struct stores *s, uint64_t until_us) {
     world_note(s->world, "store", "stands still");
 }
 
+void stores_step_clock(struct stores *s, int64_t step_ms) {
+    s->index_os.step_ms = step_ms;
+    world_note(s->world, "store", "has its clock at %+lld ms", (long long)step_ms);
+}
+
 static void logs_new(struct stores *s) {
     rng_init(loop_rng(s->loop), s->logs_seed); // a replay draws the same epochs
     s->logs = saver_store_memory(s->loop);
@@ -322,7 +340,9 @@ struct stores *stores_new(struct world *w) {
     s->os = (struct os){.world = w, .node = -1};
     s->os.deferred_end = &s->os.deferred;
     s->loop = loop_new(&s->os);
-    s->index_loop = loop_new(&s->os);
+    s->index_os = s->os;
+    s->index_os.deferred_end = &s->index_os.deferred;
+    s->index_loop = loop_new(&s->index_os);
     s->index = register_store_memory(s->index_loop);
     s->journal_end = &s->journal;
     s->logs_seed = rng_u64(&w->rng);
@@ -339,6 +359,11 @@ void stores_free(struct stores *s) {
     loop_free(s->loop);
     loop_free(s->index_loop);
     free(s);
+}
+
+bool stores_lease_is_held(struct stores *s, uint64_t incarnation) {
+    loop_step(s->index_loop, 0);
+    return register_memory_is_live((struct memory_store *)s->index, incarnation);
 }
 
 static void keep_answer(void *arg, int error, const ProtobufCMessage *reply) {

@@ -17,9 +17,14 @@ struct saver_store *stores_saver(struct stores *s, int node);
 
 // Faults, until that time. Stalled: no answers, and steps may or may not be done.
 void stores_stall(struct stores *s, uint64_t until_us);
-void stores_empty_logs(struct stores *s);                   // the savers' store is lost
+void stores_step_clock(struct stores *s,
+                       int64_t step_ms);  // the registers' one, against the world's
+void stores_empty_logs(struct stores *s); // the savers' store is lost
 void stores_lose_tail(struct stores *s, uint64_t since_us); // a fail-over: it never happened
+// When a login of the device was last refused because there were too many; 0 = never.
+uint64_t stores_throttled_us(const struct stores *s, const char *device);
 // Direct questions, for the checks.
+bool stores_lease_is_held(struct stores *s, uint64_t incarnation);
 // The caller frees the answer.
 ProtobufCMessage *stores_ask_saver(struct stores *s, int method, const ProtobufCMessage *request);
 ProtobufCMessage *stores_ask_register(struct stores *s, int method,

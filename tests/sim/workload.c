@@ -5,7 +5,7 @@
 #include "buf.h"
 #include "run.h"
 
-enum { RETRY_US = 300000, PUSH_TRIES_MAX = 200 };
+enum { RETRY_US = 300000, PUSH_TRIES_MAX = 200, PADDING_MAX = 3000 };
 
 // --- products and tokens
 
@@ -125,13 +125,12 @@ static void push(void *arg) {
     struct push_call *p = arg;
     struct message *m = p->message;
     struct run *r = p->run;
-    char path[64], body[128];
+    char path[64], target[32] = "\"all\": true", body[PADDING_MAX + 128];
     snprintf(path, sizeof(path), "/v1/products/product%d/messages", m->product);
     if (m->user >= 0)
-        snprintf(body, sizeof(body), "{\"to\": {\"user\": \"user%d\"}, \"payload\": \"%s\"}",
-                 m->user, m->payload);
-    else
-        snprintf(body, sizeof(body), "{\"to\": {\"all\": true}, \"payload\": \"%s\"}", m->payload);
+        snprintf(target, sizeof(target), "\"user\": \"user%d\"", m->user);
+    snprintf(body, sizeof(body), "{\"to\": {%s}, \"payload\": \"%s%*s\"}", target, m->payload,
+             m->padding, "");
     m->is_under_way = true;
     if (api_call(r, "POST", path, m->key[0] ? m->key : NULL, body, on_pushed, p))
         return;
@@ -154,6 +153,29 @@ static bool has_device(const struct run *r, int product, int user) {
     return false;
 }
 
+static void push_new(struct run *r, int product, int user) {
+    struct world *w = &r->world;
+    struct message *m = &r->messages[r->message_count];
+    struct push_call *p = hw_malloc(sizeof(*p));
+    *m = (struct message){.product = product, .user = user};
+    snprintf(m->payload, sizeof(m->payload), "m%d", r->message_count);
+    if (world_chance(w, 500))
+        snprintf(m->key, sizeof(m->key), "key-%d", r->message_count);
+    if (world_chance(w, 50))
+        m->padding = (int)world_between(w, 100, PADDING_MAX);
+    r->message_count++;
+    *p = (struct push_call){r, m};
+    push(p);
+}
+
+void push_to_all(struct run *r) {
+    for (int product = 0; product < PRODUCTS; product++)
+        for (int user = -1; user < USERS; user++)
+            if (user < 0 || has_device(r, product, user))
+                push_new(r, product, user);
+    r->wanted_messages = r->message_count;
+}
+
 static void next_push(void *arg) {
     struct run *r = arg;
     struct world *w = &r->world;
@@ -164,17 +186,8 @@ static void next_push(void *arg) {
     do
         user = world_chance(w, 150) ? -1 : (int)rng_below(&w->rng, USERS);
     while (user >= 0 && !has_device(r, product, user));
-    for (int i = 0; i < burst && r->message_count < r->wanted_messages; i++) {
-        struct message *m = &r->messages[r->message_count];
-        struct push_call *p = hw_malloc(sizeof(*p));
-        *m = (struct message){.product = product, .user = user};
-        snprintf(m->payload, sizeof(m->payload), "m%d", r->message_count);
-        if (world_chance(w, 500))
-            snprintf(m->key, sizeof(m->key), "key-%d", r->message_count);
-        r->message_count++;
-        *p = (struct push_call){r, m};
-        push(p);
-    }
+    for (int i = 0; i < burst && r->message_count < r->wanted_messages; i++)
+        push_new(r, product, user);
     world_at(w, world_between(w, 1000, 200000), next_push, r);
 }
 
@@ -194,21 +207,25 @@ bool workload_is_over(struct run *r) {
 
 // --- the account
 
-static bool is_excused(const struct run *r, const struct binding *b, const struct message *m) {
+static bool is_excused(const struct run *r, const struct client *c, const struct binding *b,
+                       const struct message *m) {
     int stream = m->user >= 0 ? HAWSER_INBOX : HAWSER_NEWS;
-    return r->store_lost && m->accepted_us <= r->lost_us && b->told_us[stream] >= r->lost_since_us;
+    const struct binding *other = c->rival ? &c->rival->bindings[b - c->bindings] : b;
+    uint64_t told_us =
+        b->told_us[stream] > other->told_us[stream] ? b->told_us[stream] : other->told_us[stream];
+    return r->store_lost && m->accepted_us <= r->lost_us && told_us >= r->lost_since_us;
 }
 
 bool everything_arrived(struct run *r, bool say) {
     bool all = true;
-    for (int i = 0; i < CLIENTS; i++)
+    for (int i = 0; i < DEVICES; i++)
         for (int k = 0; k < r->clients[i].binding_count; k++) {
             const struct binding *b = &r->clients[i].bindings[k];
             for (int n = 0; n < r->message_count; n++) {
                 const struct message *m = &r->messages[n];
                 bool is_for = m->product == b->product && (m->user < 0 || m->user == b->user);
-                if (!is_for || m->accepted_us == 0 || (b->now.handled[n / 8] & 1u << n % 8) ||
-                    is_excused(r, b, m))
+                if (!is_for || m->accepted_us == 0 || was_handled(b, n) ||
+                    is_excused(r, &r->clients[i], b, m))
                     continue;
                 all = false;
                 if (say)

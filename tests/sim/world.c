@@ -93,7 +93,8 @@ int node_add(struct world *w, const char *name) {
     int i = w->node_count++;
     assert(i < NODES_MAX);
     struct node *n = &w->nodes[i];
-    *n = (struct node){.address = 0x0a000001u + (uint32_t)i, .due_us = UINT64_MAX};
+    *n = (struct node){.address = 0x0a000001u + (uint32_t)i};
+    w->due_us[i] = UINT64_MAX;
     snprintf(n->name, sizeof(n->name), "%s", name);
     n->os = (struct os){.world = w, .node = i, .next_port = 20000};
     n->os.deferred_end = &n->os.deferred;
@@ -142,7 +143,7 @@ int node_halt(struct world *w, int node, bool kill) {
     drop_deferred(&n->os);
     int left = loop_free(n->loop);
     n->loop = NULL;
-    n->due_us = UINT64_MAX;
+    w->due_us[node] = UINT64_MAX;
     world_note(w, n->name, kill ? "is killed" : "ends");
     return left;
 }
@@ -153,12 +154,16 @@ void node_freeze(struct world *w, int node, bool frozen) {
         return;
     n->is_frozen = frozen;
     world_note(w, n->name, frozen ? "freezes" : "thaws");
-    node_wake(w, node);
+    w->due_us[node] = UINT64_MAX;
+    if (!frozen)
+        node_wake(w, node);
 }
 
 void node_wake(struct world *w, int node) {
-    w->nodes[node].is_ready = true;
-    w->nodes[node].due_us = w->now_us;
+    struct node *n = &w->nodes[node];
+    n->is_ready = true;
+    if (n->loop && !n->is_frozen)
+        w->due_us[node] = w->now_us;
 }
 
 void node_defer(struct world *w, int node, world_fn *fn, world_fn *dropped, void *arg) {
@@ -186,11 +191,12 @@ static void step_node(struct world *w, int i) {
     if (!n->loop)
         return;
     uint64_t due_ms = loop_next_due_ms(n->loop);
-    n->due_us = n->is_ready || n->os.deferred ? w->now_us
-                : due_ms > UINT64_MAX / 1000  ? UINT64_MAX
-                                              : due_ms * 1000;
-    if (n->due_us < w->now_us)
-        n->due_us = w->now_us;
+    uint64_t due_us = n->is_ready || n->os.deferred ? w->now_us
+                      : due_ms > UINT64_MAX / 1000  ? UINT64_MAX
+                                                    : due_ms * 1000;
+    w->due_us[i] = due_us > w->now_us ? due_us : w->now_us;
+    if (w->stepped)
+        w->stepped(w->stepped_arg, i);
 }
 
 // All nodes that are due now, beginning with any of them.
@@ -198,9 +204,8 @@ static bool step_due(struct world *w) {
     bool any = false;
     int first = (int)rng_below(&w->rng, (uint64_t)w->node_count);
     for (int k = 0; k < w->node_count; k++) {
-        int i = (first + k) % w->node_count;
-        struct node *n = &w->nodes[i];
-        if (!n->loop || n->is_frozen || n->due_us > w->now_us)
+        int i = first + k < w->node_count ? first + k : first + k - w->node_count;
+        if (w->due_us[i] > w->now_us)
             continue;
         step_node(w, i);
         any = true;
@@ -210,11 +215,8 @@ static bool step_due(struct world *w) {
 
 static uint64_t next_us(const struct world *w) {
     uint64_t next = w->heap_len ? w->heap[0].at_us : UINT64_MAX;
-    for (int i = 0; i < w->node_count; i++) {
-        const struct node *n = &w->nodes[i];
-        if (n->loop && !n->is_frozen && n->due_us < next)
-            next = n->due_us;
-    }
+    for (int i = 0; i < w->node_count; i++)
+        next = w->due_us[i] < next ? w->due_us[i] : next;
     return next;
 }
 
@@ -247,12 +249,12 @@ void os_free(struct os *os) {
 }
 
 uint64_t os_now_us(struct os *os) {
-    os->spent_us += 20;
+    os->spent_us += rng_below(&os->world->rng, 400); // work takes time: budgets run out
     return os->world->now_us + os->spent_us;
 }
 
 uint64_t os_now_ms(struct os *os) {
-    return os->world->now_us / 1000;
+    return (uint64_t)((int64_t)(os->world->now_us / 1000) + os->step_ms);
 }
 
 uint64_t os_wall_ms(struct os *os) {

@@ -28,8 +28,9 @@ struct world_event {
 
 struct os { // of one node
     struct world *world;
-    int node;                    // index
-    int64_t wall_step_ms;        // its clock against the world's
+    int node;             // index
+    int64_t wall_step_ms; // its wall clock against the world's
+    int64_t step_ms;      // the same of its other clock: a store's, which all read over the net
     struct sim_socket **sockets; // by fd
     int socket_count;
     struct deferred *deferred, **deferred_end; // callbacks that os_wait runs
@@ -40,16 +41,14 @@ struct os { // of one node
 
 struct node {
     struct os os;
-    struct loop *loop; // NULL: not running
-    uint32_t address;  // IPv4, host order
-    uint32_t run;      // counts starts: what was meant for an earlier one is dropped
-    uint64_t due_us;
+    struct loop *loop;        // NULL: not running
+    uint32_t address;         // IPv4, host order
+    uint32_t run;             // counts starts: what was meant for an earlier one is dropped
     bool is_frozen, is_ready; // ready: an event waits for it
+    // A slow one reads so many bytes in 100 ms, until then.
+    uint64_t slow_until_us, slow_since_us;
+    uint32_t slow_bytes, slow_left;
     char name[24];
-};
-
-struct direction_block { // one-way: from -> to is cut until then
-    uint64_t until_us;
 };
 
 struct world {
@@ -58,11 +57,14 @@ struct world {
     struct world_event *heap;
     size_t heap_len, heap_capacity;
     struct node nodes[NODES_MAX];
+    uint64_t due_us[NODES_MAX]; // when each has something to do; UINT64_MAX: not running, frozen
     int node_count;
     uint64_t cut_until_us[NODES_MAX][NODES_MAX];        // [from][to]
     uint32_t delay_us_min, delay_us_max, slow_permille; // of a message
     uint32_t send_buffer, receive_buffer, chop_permille;
     bool trace;
+    void (*stepped)(void *arg, int node); // after each step of a node; may be NULL
+    void *stepped_arg;
 };
 
 void world_init(struct world *w, uint64_t seed);
@@ -87,6 +89,7 @@ void node_address(const struct world *w, int node, char *out, size_t len);
 void node_defer(struct world *w, int node, world_fn *fn, world_fn *dropped, void *arg);
 void world_cut(struct world *w, int from, int to, uint64_t until_us);
 void net_reset_all(struct world *w, int node); // every connection of it breaks
+void net_slow(struct world *w, int node, uint32_t bytes_per_100ms, uint64_t until_us);
 
 // net.c, for world.c
 void net_close_all(struct os *os, bool kill);

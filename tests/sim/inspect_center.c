@@ -1,0 +1,8 @@
+// The part of inspect.c that looks into centers: their internals and a room's do not go together.
+#include "center_internal.h"
+#include "run.h"
+
+const char *center_waits(const void *center) {
+    const struct center *c = center;
+    return c->requests ? "requests" : c->legs ? "legs of pushes" : NULL;
+}
