@@ -3,7 +3,7 @@
 
 #include "center_internal.h"
 
-enum { CLOCK_MS = 5000, CLOCK_RETRY_MS = 200, CLOCK_LOST_MS = 60000 };
+enum { CLOCK_MS = 5000, CLOCK_RETRY_MS = 200, CLOCK_LOST_MS = 60000, CLOCK_FRESH_MS = 1000 };
 
 // --- the store's clock, for the last moment of appends
 
@@ -13,21 +13,25 @@ static void on_clock(void *arg, int error, const uint8_t *body, size_t len) {
     struct center *c = arg;
     Hawser__Internal__ClockReply *reply =
         error == 0 ? hawser__internal__clock_reply__unpack(NULL, len, body) : NULL;
-    loop_arm(c->loop, &c->clock, reply ? CLOCK_MS : CLOCK_RETRY_MS, ask_clock);
-    if (!reply) {
-        c->clock_known = c->clock_known && loop_now_ms(c->loop) < c->clock_read_ms + CLOCK_LOST_MS;
-        return;
+    uint64_t now = loop_now_ms(c->loop);
+    // An answer that waited for us, as after a thaw, says how late it was, not how late it is.
+    bool is_fresh = reply && now - c->clock_asked_ms <= CLOCK_FRESH_MS;
+    loop_arm(c->loop, &c->clock, is_fresh ? CLOCK_MS : CLOCK_RETRY_MS, ask_clock);
+    if (is_fresh) { // read before it came here: never later than the store's clock is
+        c->clock_offset_ms = (int64_t)reply->store_ms - (int64_t)now;
+        c->clock_read_ms = now;
+        c->clock_known = true;
+    } else {
+        c->clock_known = c->clock_known && now < c->clock_read_ms + CLOCK_LOST_MS;
     }
-    // Read before it came here: never later than the store's clock is.
-    c->clock_offset_ms = (int64_t)reply->store_ms - (int64_t)loop_now_ms(c->loop);
-    c->clock_read_ms = loop_now_ms(c->loop);
-    c->clock_known = true;
-    hawser__internal__clock_reply__free_unpacked(reply, NULL);
+    if (reply)
+        hawser__internal__clock_reply__free_unpacked(reply, NULL);
 }
 
 static void ask_clock(struct timer *t) {
     struct center *c = container_of(t, struct center, clock);
     Hawser__Internal__ClockRequest request = HAWSER__INTERNAL__CLOCK_REQUEST__INIT;
+    c->clock_asked_ms = loop_now_ms(c->loop);
     cluster_call(c->cluster, cluster_pick(c->cluster, "saver", 0),
                  HAWSER__INTERNAL__SAVER_METHOD__SAVER_CLOCK, &request.base, CALL_DEADLINE_MS,
                  on_clock, c);

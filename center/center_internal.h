@@ -93,7 +93,7 @@ struct center {
     struct rate *rates;
     struct timer clock, hint_timer;
     bool clock_known, is_draining, is_stopping;
-    uint64_t clock_read_ms;
+    uint64_t clock_asked_ms, clock_read_ms;
     char advertised[HOST_MAX + 8];
     int64_t clock_offset_ms; // the store's clock less loop_now_ms, never more than it is
     struct {

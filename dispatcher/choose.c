@@ -175,8 +175,8 @@ static void pick_pass(struct picking *p, const struct ranked *ranked, int len, b
     }
 }
 
-int choose_rooms(const Hawser__Internal__Member *const *rooms, int rooms_len,
-                 const Hawser__V1__Locate *ask, uint32_t want_default, struct chosen *out) {
+static int choose(const Hawser__Internal__Member *const *rooms, int rooms_len,
+                  const Hawser__V1__Locate *ask, uint32_t want_default, struct chosen *out) {
     struct ranked ranked[RANKED_MAX + 1];
     int len = rank_rooms(rooms, rooms_len, ask, ranked);
     uint32_t want = ask->want > 0 ? ask->want : want_default;
@@ -185,4 +185,14 @@ int choose_rooms(const Hawser__Internal__Member *const *rooms, int rooms_len,
     pick_pass(&p, ranked, len, true, false);
     pick_pass(&p, ranked, len, false, false);
     return p.count;
+}
+
+// What failed once may be well again: better that than nothing.
+int choose_rooms(const Hawser__Internal__Member *const *rooms, int rooms_len,
+                 const Hawser__V1__Locate *ask, uint32_t want_default, struct chosen *out) {
+    Hawser__V1__Locate any = *ask;
+    int count = choose(rooms, rooms_len, ask, want_default, out);
+    any.n_failed = 0;
+    return count > 0 || ask->n_failed == 0 ? count
+                                           : choose(rooms, rooms_len, &any, want_default, out);
 }

@@ -26,7 +26,8 @@ struct chosen {
 
 // rooms: live members of role "room", at most rooms_len; draining, full and unready ones are passed
 // over here. ask->want 0 means `want_default`; above CHOOSE_MAX it is CHOOSE_MAX. Returns how many
-// of out[CHOOSE_MAX] were filled; 0 when no room fits.
+// of out[CHOOSE_MAX] were filled; 0 when no room fits. What is in ask->failed is left out as long
+// as anything else fits.
 int choose_rooms(const Hawser__Internal__Member *const *rooms, int rooms_len,
                  const Hawser__V1__Locate *ask, uint32_t want_default, struct chosen *out);
 

@@ -75,6 +75,11 @@ void catalog_apply(struct cluster *c, const Hawser__Internal__CatalogEntry *e) {
                   log_quote_str(e->key));
 }
 
+void catalog_whole(struct cluster *c) {
+    for (struct product_entry *e = c->products; e; e = e->hh.next)
+        e->product->version = 0;
+}
+
 void catalog_free(struct cluster *c) {
     struct product_entry *e, *next;
     HASH_ITER(hh, c->products, e, next)

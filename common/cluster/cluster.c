@@ -3,7 +3,13 @@
 #include "cluster_internal.h"
 #include "message.h"
 
-enum { RENEW_MS = 3000, WATCH_CALL_MS = 8000, WATCH_RETRY_MS = 200, GOODBYE_MS = 1000 };
+enum {
+    RENEW_MS = 3000,
+    WATCH_CALL_MS = 8000,
+    WATCH_RETRY_MS = 200,
+    GOODBYE_MS = 1000,
+    CLOCK_FRESH_MS = 1000
+};
 
 static void watch(struct cluster *c);
 static void announce(struct hook *h);
@@ -36,6 +42,8 @@ static void index_seen(struct cluster *c, uint64_t epoch) {
 
 static void watch_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply) {
     directory_apply(c, reply);
+    if (reply->catalog_whole)
+        catalog_whole(c);
     for (size_t i = 0; i < reply->n_entry; i++)
         catalog_apply(c, reply->entry[i]);
     c->catalog_epoch = reply->catalog_epoch;
@@ -109,7 +117,8 @@ static void on_announced(void *arg, int error, const uint8_t *body, size_t len) 
         lease_until(c, end);
         index_seen(c, reply->index_epoch);
     }
-    if (reply) {
+    // An answer that waited for us, as after a thaw, says how late it was, not how late it is.
+    if (reply && (c->store_ms == 0 || now - c->announce_sent_ms <= CLOCK_FRESH_MS)) {
         c->store_ms = reply->store_ms;
         c->store_read_ms = now;
     }

@@ -63,6 +63,7 @@ struct cluster {
 void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply);
 void directory_free(struct cluster *c);
 void catalog_apply(struct cluster *c, const Hawser__Internal__CatalogEntry *e);
+void catalog_whole(struct cluster *c); // what comes counts, whatever its version: a store went back
 void catalog_free(struct cluster *c);
 void asks_forget(struct cluster *c, struct rpc_link *link); // before the link is freed
 void asks_free(struct cluster *c);

@@ -118,6 +118,23 @@ START_TEST(test_left_out) {
 }
 END_TEST
 
+// When all that fits has failed, it is named all the same: it may be well again.
+START_TEST(test_all_failed) {
+    setup();
+    Hawser__V1__Endpoint failed[ROOMS], *list[ROOMS];
+    for (int i = 0; i < ROOMS; i++) {
+        hawser__v1__endpoint__init(list[i] = &failed[i]);
+        failed[i].host = hosts[i];
+        failed[i].port = endpoints[i].port;
+    }
+    Hawser__V1__Locate ask = ask_for("device-1");
+    ask.failed = list;
+    ask.n_failed = ROOMS;
+    struct chosen c[CHOOSE_MAX];
+    ck_assert_int_eq(choose_rooms(rooms, ROOMS, &ask, 3, c), 3);
+}
+END_TEST
+
 // After a failure in one region the other region comes first.
 START_TEST(test_failed_region_last) {
     setup();
@@ -152,5 +169,5 @@ START_TEST(test_bounded_by_load) {
 END_TEST
 
 RUN_TESTS("choose", test_same_device_same_list, test_scattered_over_hosts,
-          test_only_devices_of_a_lost_room_move, test_left_out, test_failed_region_last,
-          test_bounded_by_load)
+          test_only_devices_of_a_lost_room_move, test_left_out, test_all_failed,
+          test_failed_region_last, test_bounded_by_load)
