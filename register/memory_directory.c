@@ -17,6 +17,15 @@ static void member_free(struct memory_store *m, struct member *e) {
     free(e);
 }
 
+void register_memory_note_time(struct memory_store *m) {
+    uint64_t now = register_memory_now_ms(m), gap = now - m->seen_ms;
+    bool was_away = m->seen_ms != 0 && (now < m->seen_ms || gap > AWAY_MS);
+    for (struct member *e = m->members; e && was_away; e = e->hh.next)
+        *(e->is_gone ? &e->gone_ms : &e->lease_end_ms) += gap; // also back, modulo 2^64
+    m->run_ms += was_away ? gap : 0;
+    m->seen_ms = now;
+}
+
 static void end_leases(struct memory_store *m) {
     uint64_t now = register_memory_now_ms(m);
     struct member *e, *next;
@@ -38,8 +47,8 @@ bool register_memory_is_gone_for_good(const struct memory_store *m, uint64_t inc
     uint64_t now = register_memory_now_ms(m);
     struct member *e = NULL;
     HASH_FIND(hh, m->members, &incarnation, sizeof(incarnation), e);
-    if (!e)
-        return true;
+    if (!e) // forgotten, or it has not come back yet to a store that lost it
+        return m->run_ms + GONE_FOR_GOOD_MS <= now;
     uint64_t ended_ms = e->is_gone ? e->gone_ms : e->lease_end_ms;
     return (e->is_gone && e->was_clean) || ended_ms + GONE_FOR_GOOD_MS <= now;
 }
@@ -195,6 +204,13 @@ static struct entry *entry_find(const struct memory_store *m, const char *key) {
     return e;
 }
 
+static uint32_t next_number(struct memory_store *m) {
+    uint64_t seconds = register_memory_now_ms(m) / 1000;
+    uint32_t least = seconds > PRODUCT_EPOCH_S ? (uint32_t)(seconds - PRODUCT_EPOCH_S) : 0;
+    m->product_numbers = m->product_numbers + 1 > least ? m->product_numbers + 1 : least;
+    return m->product_numbers;
+}
+
 // The bytes as they are stored: a new product gets a number, and keeps it over its changes.
 static void entry_take_value(struct memory_store *m, struct entry *e, bool is_new,
                              const ProtobufCBinaryData *value) {
@@ -209,7 +225,7 @@ static void entry_take_value(struct memory_store *m, struct entry *e, bool is_ne
         return;
     }
     if (is_new)
-        e->number = ++m->product_numbers;
+        e->number = p->number ? p->number : next_number(m);
     p->number = e->number;
     e->len = hawser__internal__product__get_packed_size(p);
     e->value = hw_malloc(e->len + 1);

@@ -30,8 +30,8 @@ struct entry { // of the catalog
 struct row {
     struct row *next;
     char *device, *room, *address; // owned
-    uint64_t incarnation, generation, since_ms, last_seen_ms, window_start_ms;
-    uint32_t slot, takeovers;
+    uint64_t incarnation, slot, generation, since_ms, last_seen_ms, window_start_ms;
+    uint32_t takeovers;
     bool online;
 };
 
@@ -48,7 +48,7 @@ struct memory_store {
     struct loop *loop;
     struct hook complete;
     struct completion *completions, **completions_end;
-    uint64_t clock_offset_ms;
+    uint64_t clock_offset_ms, seen_ms, run_ms; // the last step; the beginning of this run
     uint64_t directory_epoch, directory_version, catalog_epoch, catalog_version, index_epoch;
     uint32_t product_numbers;
     uint8_t hash_key[16]; // users choose their names
@@ -72,6 +72,7 @@ ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMe
 ProtobufCMessage *register_memory_confirm(struct memory_store *m, const ProtobufCMessage *request);
 ProtobufCMessage *register_memory_find(struct memory_store *m, const ProtobufCMessage *request);
 ProtobufCMessage *register_memory_online(struct memory_store *m, const ProtobufCMessage *request);
+void register_memory_note_time(struct memory_store *m); // before each step
 bool register_memory_is_gone_for_good(const struct memory_store *m, uint64_t incarnation);
 bool register_memory_is_live(const struct memory_store *m, uint64_t incarnation);
 void register_memory_directory_free(struct memory_store *m);

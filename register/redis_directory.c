@@ -5,6 +5,7 @@
 static void add_epochs(struct redis_args *a, struct redis_store *s) {
     for (int i = 0; i < 3; i++)
         register_arg_u64(a, rng_epoch(loop_rng(s->loop)));
+    register_arg_text(a, redis_conn_run_id(s->conn));
 }
 
 // --- announcing
@@ -221,8 +222,6 @@ static void on_number(void *arg, int error, const redisReply *r) {
 void register_redis_put(struct step *p) {
     const Hawser__Internal__CatalogPutRequest *q =
         (const Hawser__Internal__CatalogPutRequest *)p->request;
-    static const char *const argv[] = {"HINCRBY", "hw:{dir}:h", "n", "1"};
-    static const size_t len[] = {7, 10, 1, 1};
     Hawser__Internal__Product *product =
         strncmp(q->key, "product/", 8) == 0
             ? hawser__internal__product__unpack(NULL, q->value.len, q->value.data)
@@ -230,10 +229,14 @@ void register_redis_put(struct step *p) {
     bool needs_number = product && product->number == 0;
     if (product)
         hawser__internal__product__free_unpacked(product, NULL);
-    if (needs_number)
-        redis_command(p->store->conn, 4, argv, len, on_number, p);
-    else
+    if (!needs_number) {
         put(p);
+        return;
+    }
+    struct redis_args a;
+    register_args_directory(&a);
+    register_arg_u64(&a, PRODUCT_EPOCH_S);
+    register_script_send(p->store, SCRIPT_NUMBER, &a, on_number, p);
 }
 
 static void on_get(void *arg, int error, const redisReply *r) {

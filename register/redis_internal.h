@@ -26,11 +26,12 @@ enum register_script {
     SCRIPT_PUT,
     SCRIPT_GET,
     SCRIPT_VIEW,
+    SCRIPT_NUMBER,
     SCRIPTS,
 };
 extern const char register_script_login[], register_script_drop[], register_script_confirm[],
     register_script_announce[], register_script_withdraw[], register_script_watch[],
-    register_script_put[], register_script_get[], register_script_view[];
+    register_script_put[], register_script_get[], register_script_view[], register_script_number[];
 
 struct redis_store {
     struct register_store store; // first

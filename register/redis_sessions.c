@@ -38,7 +38,7 @@ static Hawser__Internal__SessionRow *replaced_row(const redisReply *r, const cha
     row->device = hw_strdup(device);
     row->online = true;
     row->incarnation = register_reply_u64(r, 5);
-    row->slot = (uint32_t)register_reply_u64(r, 6);
+    row->slot = register_reply_u64(r, 6);
     row->generation = register_reply_u64(r, 7);
     row->room = text_at(r, 8);
     row->address = text_at(r, 9);
@@ -152,10 +152,10 @@ void register_redis_confirm(struct step *p) {
 // "generation incarnation slot online since seen window_start takeovers room address"
 static Hawser__Internal__SessionRow *row_parse(const struct redis_store *s,
                                                const redisReply *device, const redisReply *value) {
-    unsigned long long gen, inc, since, seen, window, takeovers;
-    unsigned slot, online;
+    unsigned long long gen, inc, slot, since, seen, window, takeovers;
+    unsigned online;
     char room[128] = "", address[128] = "";
-    if (sscanf(value->str, "%llu %llu %u %u %llu %llu %llu %llu %127s %127s", &gen, &inc, &slot,
+    if (sscanf(value->str, "%llu %llu %llu %u %llu %llu %llu %llu %127s %127s", &gen, &inc, &slot,
                &online, &since, &seen, &window, &takeovers, room, address) < 8)
         return NULL;
     Hawser__Internal__SessionRow *row = hw_malloc(sizeof(*row));

@@ -8,6 +8,7 @@
 enum { STORE_WAIT_MS = 5000 }; // at the start, for a store that does not answer
 
 struct watcher;
+struct held;
 
 struct registry {
     struct daemon_env *env;
@@ -19,9 +20,12 @@ struct registry {
     struct timer poll;
     Hawser__Internal__WatchRequest seen; // versions that were last seen changed
     bool polling, poll_again;
+    // held.c
+    struct held *held;
+    bool held_compare; // a whole catalog is being read, in parts
     char hopeless[256];
     struct {
-        uint64_t logins, takeovers, refused, finds, store_errors, watches;
+        uint64_t logins, takeovers, refused, finds, store_errors, watches, restored;
     } count;
 };
 
@@ -31,5 +35,10 @@ void watchers_add(struct registry *r, struct rpc_call *call, const uint8_t *body
 void watchers_poll(struct registry *r); // now: something changed
 void watchers_tick(struct timer *t);
 void watchers_free(struct registry *r);
+
+void held_seen(struct registry *r, const Hawser__Internal__WatchReply *reply);
+const Hawser__Internal__CatalogEntry *held_entry(const struct registry *r, const char *key);
+void held_write_back(struct registry *r); // what the store lost and has not got again
+void held_free(struct registry *r);
 
 #endif

@@ -9,6 +9,7 @@ static void stop(void *self) {
         part_free(r->part); // its server first: nobody asks any more
     r->store->ops->free(r->store);
     watchers_free(r);
+    held_free(r);
     free(r);
 }
 
@@ -20,6 +21,8 @@ static void count_all(struct registry *r) {
     metrics_counter(m, "refused_total", "logins refused", &r->count.refused);
     metrics_counter(m, "finds_total", "users looked up", &r->count.finds);
     metrics_counter(m, "watches_total", "watches taken", &r->count.watches);
+    metrics_counter(m, "catalog_restored_total", "entries written back to a store that lost them",
+                    &r->count.restored);
     metrics_counter(m, "store_errors_total", "steps that the store did not answer",
                     &r->count.store_errors);
 }

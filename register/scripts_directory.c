@@ -20,28 +20,45 @@
     "for _, inc in ipairs(redis.call('ZRANGEBYSCORE', K .. ':l', '-inf', now)) do\n"               \
     "  gone(inc, '0')\n"                                                                           \
     "end\n"
-// ARGV[1..3]: epochs for a store that has none.
+// Leases and ends are put off by the time that nobody was here, or that the clock was set by.
+#define PRESENCE                                                                                   \
+    "local last = redis.call('HGET', K .. ':h', 'seen')\n"                                         \
+    "local gap = last and now - tonumber(last) or 0\n"                                             \
+    "if gap < 0 or gap > 2500 then\n"                                                              \
+    "  for _, inc in ipairs(redis.call('ZRANGE', K .. ':l', 0, -1)) do\n"                          \
+    "    redis.call('ZINCRBY', K .. ':l', s(gap), inc)\n"                                          \
+    "  end\n"                                                                                      \
+    "  local g = redis.call('HGETALL', K .. ':g')\n"                                               \
+    "  for i = 1, #g, 2 do\n"                                                                      \
+    "    local at, clean = g[i + 1]:match('^(%d+) (%d)$')\n"                                       \
+    "    redis.call('HSET', K .. ':g', g[i], s(tonumber(at) + gap) .. ' ' .. clean)\n"             \
+    "  end\n"                                                                                      \
+    "end\n"                                                                                        \
+    "if not last or gap < 0 or gap > 1000 then redis.call('HSET', K .. ':h', 'seen', s(now)) "     \
+    "end\n"
+// ARGV[1..3]: epochs for a store that has none, or is another run, ARGV[4], than before.
 #define EPOCHS                                                                                     \
-    "redis.call('HSETNX', K .. ':h', 'de', ARGV[1])\n"                                             \
-    "redis.call('HSETNX', K .. ':h', 'ce', ARGV[2])\n"                                             \
-    "redis.call('HSETNX', K .. ':h', 'ie', ARGV[3])\n"
+    PRESENCE "if redis.call('HGET', K .. ':h', 'run') ~= ARGV[4] then\n"                           \
+             "  redis.call('HSET', K .. ':h', 'run', ARGV[4], 'de', ARGV[1], 'ce', ARGV[2],\n"     \
+             "             'ie', ARGV[3], 'since', s(now))\n"                                      \
+             "end\n"
 
-// ARGV: epochs, incarnation, member, what of it is told, lease_ms, place, started_ms. Answers the
-// index epoch and the store's clock.
+// ARGV: epochs, run, incarnation, member, what of it is told, lease_ms, place, started_ms. Answers
+// the index epoch and the store's clock.
 const char register_script_announce[] = CLOCK GONE EPOCHS EXPIRE
-    "local inc, place = ARGV[4], ARGV[8]\n"
+    "local inc, place = ARGV[5], ARGV[9]\n"
     "local old = redis.call('HGET', K .. ':p', place)\n"
     "if old then\n"
     "  local before, started = old:match('^(%d+) (%d+)$')\n"
-    "  if before ~= inc and tonumber(started) <= tonumber(ARGV[9]) and\n"
+    "  if before ~= inc and tonumber(started) <= tonumber(ARGV[10]) and\n"
     "     redis.call('ZSCORE', K .. ':l', before) then gone(before, '0') end\n"
     "end\n"
-    "redis.call('HSET', K .. ':p', place, inc .. ' ' .. ARGV[9])\n"
-    "local changed = redis.call('HGET', K .. ':s', inc) ~= ARGV[6] or\n"
+    "redis.call('HSET', K .. ':p', place, inc .. ' ' .. ARGV[10])\n"
+    "local changed = redis.call('HGET', K .. ':s', inc) ~= ARGV[7] or\n"
     "  not redis.call('ZSCORE', K .. ':l', inc)\n"
-    "redis.call('HSET', K .. ':m', inc, ARGV[5])\n"
-    "redis.call('HSET', K .. ':s', inc, ARGV[6])\n"
-    "redis.call('ZADD', K .. ':l', s(now + tonumber(ARGV[7])), inc)\n"
+    "redis.call('HSET', K .. ':m', inc, ARGV[6])\n"
+    "redis.call('HSET', K .. ':s', inc, ARGV[7])\n"
+    "redis.call('ZADD', K .. ':l', s(now + tonumber(ARGV[8])), inc)\n"
     "redis.call('HDEL', K .. ':g', inc)\n"
     "if changed then\n"
     "  redis.call('ZADD', K .. ':v', redis.call('HINCRBY', K .. ':h', 'dv', 1), inc)\n"
@@ -53,9 +70,9 @@ const char register_script_withdraw[] =
     CLOCK GONE "if redis.call('ZSCORE', K .. ':l', ARGV[1]) then gone(ARGV[1], '1') end\n"
                "return 1\n";
 
-// ARGV: epochs, then the watcher's directory epoch and version, catalog epoch and version, bytes at
-// most. Answers de dv ce cv ie whole_directory whole_catalog more {members} {gone, clean, ...}
-// {key, "version deleted value", ...}.
+// ARGV: epochs, run, then the watcher's directory epoch and version, catalog epoch and version,
+// bytes at most. Answers de dv ce cv ie whole_directory whole_catalog more {members} {gone, clean,
+// ...} {key, "version deleted value", ...}.
 const char register_script_watch[] = CLOCK GONE EPOCHS EXPIRE
     "local g = redis.call('HGETALL', K .. ':g')\n"
     "local ended = {}\n"
@@ -69,17 +86,17 @@ const char register_script_watch[] = CLOCK GONE EPOCHS EXPIRE
     "  else ended[g[i]] = clean end\n"
     "end\n"
     "local h = redis.call('HMGET', K .. ':h', 'de', 'dv', 'ce', 'cv', 'ie')\n"
-    "local dw, cw = h[1] ~= ARGV[4], h[3] ~= ARGV[6]\n"
+    "local dw, cw = h[1] ~= ARGV[5], h[3] ~= ARGV[7]\n"
     "local members, over, entries, bytes, more, cv = {}, {}, {}, 0, 0, h[4] or '0'\n"
-    "for _, inc in ipairs(redis.call('ZRANGEBYSCORE', K .. ':v', dw and '-inf' or '(' .. ARGV[5],\n"
+    "for _, inc in ipairs(redis.call('ZRANGEBYSCORE', K .. ':v', dw and '-inf' or '(' .. ARGV[6],\n"
     "                                '+inf')) do\n"
     "  if ended[inc] then\n"
     "    if not dw then over[#over + 1] = inc; over[#over + 1] = ended[inc] end\n"
     "  else members[#members + 1] = redis.call('HGET', K .. ':m', inc) end\n"
     "end\n"
-    "for _, key in ipairs(redis.call('ZRANGEBYSCORE', K .. ':w', cw and '-inf' or '(' .. ARGV[7],\n"
+    "for _, key in ipairs(redis.call('ZRANGEBYSCORE', K .. ':w', cw and '-inf' or '(' .. ARGV[8],\n"
     "                                '+inf')) do\n"
-    "  if bytes > tonumber(ARGV[8]) then more = 1; break end\n"
+    "  if bytes > tonumber(ARGV[9]) then more = 1; break end\n"
     "  local v = redis.call('HGET', K .. ':c', key)\n"
     "  bytes = bytes + #v + #key\n"
     "  entries[#entries + 1] = key; entries[#entries + 1] = v\n"
@@ -102,22 +119,33 @@ const char register_script_put[] =
           "redis.call('ZADD', K .. ':w', n, ARGV[1])\n"
           "return {0, v}\n";
 
+// ARGV: the second that numbers are counted from. Answers a number that no product had.
+const char register_script_number[] =
+    CLOCK "local n = tonumber(redis.call('HGET', K .. ':h', 'n') or 0) + 1\n"
+          "n = math.max(n, math.floor(now / 1000) - tonumber(ARGV[1]))\n"
+          "redis.call('HSET', K .. ':h', 'n', s(n))\n"
+          "return n\n";
+
 // ARGV: key
 const char register_script_get[] = "return redis.call('HGET', KEYS[1] .. ':c', ARGV[1]) or ''\n";
 
-// ARGV: how long after its end a run may come back, ms. Answers {live} {not gone for good}.
+// ARGV: how long after its end a run may come back, ms. Answers {live} {not gone for good}; "*"
+// among the latter is any run but those behind a "-": a store that has just begun, or lost its
+// directory, does not know who is gone.
 const char register_script_view[] =
-    CLOCK "local live, undead = {}, {}\n"
-          "local l = redis.call('ZRANGE', K .. ':l', 0, -1, 'WITHSCORES')\n"
-          "for i = 1, #l, 2 do\n"
-          "  if tonumber(l[i + 1]) > now then live[#live + 1] = l[i] end\n"
-          "  undead[#undead + 1] = l[i]\n"
-          "end\n"
-          "local g = redis.call('HGETALL', K .. ':g')\n"
-          "for i = 1, #g, 2 do\n"
-          "  local at, clean = g[i + 1]:match('^(%d+) (%d)$')\n"
-          "  if clean == '0' and tonumber(at) + tonumber(ARGV[1]) > now then\n"
-          "    undead[#undead + 1] = g[i]\n"
-          "  end\n"
-          "end\n"
-          "return {live, undead}\n";
+    CLOCK PRESENCE "local live, undead = {}, {}\n"
+                   "local l = redis.call('ZRANGE', K .. ':l', 0, -1, 'WITHSCORES')\n"
+                   "for i = 1, #l, 2 do\n"
+                   "  if tonumber(l[i + 1]) > now then live[#live + 1] = l[i] end\n"
+                   "  undead[#undead + 1] = l[i]\n"
+                   "end\n"
+                   "local g = redis.call('HGETALL', K .. ':g')\n"
+                   "for i = 1, #g, 2 do\n"
+                   "  local at, clean = g[i + 1]:match('^(%d+) (%d)$')\n"
+                   "  if clean == '0' and tonumber(at) + tonumber(ARGV[1]) > now then\n"
+                   "    undead[#undead + 1] = g[i]\n"
+                   "  else undead[#undead + 1] = '-' .. g[i] end\n"
+                   "end\n"
+                   "local since = tonumber(redis.call('HGET', K .. ':h', 'since') or now)\n"
+                   "if since + tonumber(ARGV[1]) > now then undead[#undead + 1] = '*' end\n"
+                   "return {live, undead}\n";

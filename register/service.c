@@ -6,6 +6,7 @@ struct service_call {
     struct registry *registry;
     struct rpc_call *call;
     int method;
+    ProtobufCMessage *request; // owned
 };
 
 // --- what follows a step
@@ -57,9 +58,24 @@ enum {
 #undef METHOD_AT
 };
 
+// A store that lost an entry that we hold will have it again: absence is no answer.
+static bool answer_from_held(struct service_call *c, const ProtobufCMessage *reply) {
+    const Hawser__Internal__CatalogGetRequest *q =
+        (const Hawser__Internal__CatalogGetRequest *)c->request;
+    Hawser__Internal__CatalogGetReply held = HAWSER__INTERNAL__CATALOG_GET_REPLY__INIT;
+    if (c->method != AT_catalog_get || ((const Hawser__Internal__CatalogGetReply *)reply)->found)
+        return false;
+    held.entry = (Hawser__Internal__CatalogEntry *)(uintptr_t)held_entry(c->registry, q->key);
+    held.found = held.entry != NULL;
+    rpc_reply(c->call, &held.base);
+    return true;
+}
+
 static void on_step(void *arg, int error, const ProtobufCMessage *reply) {
     struct service_call *c = arg;
-    if (error != 0) {
+    if (error == 0 && answer_from_held(c, reply)) {
+        // answered
+    } else if (error != 0) {
         c->registry->count.store_errors++;
         rpc_fail(c->call, error);
     } else {
@@ -67,6 +83,7 @@ static void on_step(void *arg, int error, const ProtobufCMessage *reply) {
         if (method_table[c->method].after)
             method_table[c->method].after(c->registry, reply);
     }
+    protobuf_c_message_free_unpacked(c->request, NULL);
     free(c);
 }
 
@@ -78,13 +95,13 @@ static void serve(struct registry *r, int at, struct rpc_call *call, const uint8
         (const Hawser__Internal__AnnounceRequest *)request;
     if (!request || (at == AT_announce && !announce->member)) {
         rpc_fail(call, -HW_EMALFORMED);
-    } else {
-        struct service_call *c = hw_malloc(sizeof(*c));
-        *c = (struct service_call){r, call, at};
-        r->store->ops->call(r->store, method_table[at].method, request, on_step, c);
+        if (request)
+            protobuf_c_message_free_unpacked(request, NULL);
+        return;
     }
-    if (request)
-        protobuf_c_message_free_unpacked(request, NULL);
+    struct service_call *c = hw_malloc(sizeof(*c));
+    *c = (struct service_call){r, call, at, request};
+    r->store->ops->call(r->store, method_table[at].method, request, on_step, c);
 }
 
 #define METHOD_HANDLER(name, number, message, after)                                               \

@@ -4,6 +4,11 @@
 // A call is a method of cluster.proto or register.proto with its request and reply messages; each
 // is one atomic step. CLUSTER_WATCH here never waits: it answers with what is newer than the
 // request's versions (an empty reply when nothing is), and ends leases that are over.
+//
+// Time in which nobody could renew a lease, because the store stood still or its clock was set,
+// does not count. Another run of the server behind it means other epochs, since it may have gone
+// back: watchers read everything again, rooms confirm their sessions. A product's number is at
+// least the seconds since 2025, so that a store that lost its counter gives none twice.
 #ifndef HW_REGISTER_STORE_H
 #define HW_REGISTER_STORE_H
 
@@ -19,6 +24,9 @@ enum {
     TAKEOVERS_PER_MINUTE = 5,
     TAKEOVER_WINDOW_MS = 60 * 1000,
     WATCH_BYTES_MAX = 512 * 1024,
+    AWAY_MS = 2500, // a store that nobody asked for so long was away: leases go on
+    PRODUCT_EPOCH_S =
+        1735689600, // 2025-01-01: the first product number of a second is its distance
 };
 
 // error 0: reply is valid during the call. -HW_ESTORE: not done; -HW_EOUTCOME: may be done.
@@ -38,6 +46,8 @@ struct register_store {
 struct loop;
 struct redis_options;
 struct register_store *register_store_memory(struct loop *l);
+// As if the server behind it were another one now: after a fail-over, in the simulation.
+void register_store_memory_next_run(struct register_store *s);
 // on_state and arg of the options are the store's own.
 struct register_store *register_store_redis(const struct redis_options *o);
 

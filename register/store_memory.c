@@ -51,6 +51,7 @@ static void call(struct register_store *s, int method, const ProtobufCMessage *r
         if (steps[i].method != method)
             continue;
         struct completion *c = hw_calloc(1, sizeof(*c));
+        register_memory_note_time(m);
         *c = (struct completion){.done = done, .arg = arg, .reply = steps[i].step(m, request)};
         *m->completions_end = c;
         m->completions_end = &c->next;
@@ -77,15 +78,24 @@ static void memory_free(struct register_store *s) {
 static const struct register_store_ops ops = {
     .call = call, .down_reason = down_reason, .free = memory_free};
 
+static void take_epochs(struct memory_store *m) {
+    m->run_ms = register_memory_now_ms(m);
+    m->directory_epoch = rng_epoch(loop_rng(m->loop));
+    m->catalog_epoch = rng_epoch(loop_rng(m->loop));
+    m->index_epoch = rng_epoch(loop_rng(m->loop));
+}
+
+void register_store_memory_next_run(struct register_store *s) {
+    take_epochs((struct memory_store *)s);
+}
+
 struct register_store *register_store_memory(struct loop *l) {
     struct memory_store *m = hw_calloc(1, sizeof(*m));
     m->store.ops = &ops;
     m->loop = l;
     m->completions_end = &m->completions;
     m->clock_offset_ms = loop_wall_ms(l) - loop_now_ms(l);
-    m->directory_epoch = rng_epoch(loop_rng(l));
-    m->catalog_epoch = rng_epoch(loop_rng(l));
-    m->index_epoch = rng_epoch(loop_rng(l));
+    take_epochs(m);
     for (size_t i = 0; i < sizeof(m->hash_key); i++)
         m->hash_key[i] = (uint8_t)os_random(loop_os(l));
     return &m->store;

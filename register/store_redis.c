@@ -177,7 +177,7 @@ struct register_store *register_store_redis(const struct redis_options *options)
         [SCRIPT_CONFIRM] = register_script_confirm,   [SCRIPT_ANNOUNCE] = register_script_announce,
         [SCRIPT_WITHDRAW] = register_script_withdraw, [SCRIPT_WATCH] = register_script_watch,
         [SCRIPT_PUT] = register_script_put,           [SCRIPT_GET] = register_script_get,
-        [SCRIPT_VIEW] = register_script_view,
+        [SCRIPT_VIEW] = register_script_view,         [SCRIPT_NUMBER] = register_script_number,
     };
     for (int i = 0; i < SCRIPTS; i++)
         s->scripts[i].source = sources[i];

@@ -88,6 +88,7 @@ static void on_polled(void *arg, int error, const ProtobufCMessage *message) {
         return;
     }
     bool news = is_news(reply);
+    held_seen(r, reply);
     r->seen.directory_epoch = reply->directory_epoch;
     r->seen.directory_version = reply->directory_version;
     r->seen.catalog_epoch = reply->catalog_epoch;
@@ -111,6 +112,7 @@ void watchers_poll(struct registry *r) {
 void watchers_tick(struct timer *t) {
     struct registry *r = container_of(t, struct registry, poll);
     loop_arm(r->loop, &r->poll, POLL_MS, watchers_tick);
+    held_write_back(r);
     watchers_poll(r);
 }
 

@@ -496,4 +496,66 @@ START_TEST(test_redis_emptied) {
 }
 END_TEST
 
-RUN_TESTS("register store", test_memory, test_redis, test_redis_emptied)
+static void check_other_run(struct bed *b, const Hawser__Internal__WatchReply *before) {
+    uint64_t directory = before->directory_epoch, dv = before->directory_version;
+    uint64_t catalog = before->catalog_epoch, cv = before->catalog_version;
+    uint64_t index = before->index_epoch;
+    if (b->redis) {
+        kill(b->redis, SIGKILL);
+        waitpid(b->redis, NULL, 0);
+        while (!b->store->ops->down_reason(b->store))
+            loop_step(b->loop, -1);
+        redis_start(b);
+        while (b->store->ops->down_reason(b->store))
+            loop_step(b->loop, -1);
+    } else {
+        register_store_memory_next_run(b->store);
+    }
+    const Hawser__Internal__WatchReply *w = watch(b, directory, dv, catalog, cv);
+    ck_assert(w->directory_whole && w->catalog_whole);
+    ck_assert_uint_ne(w->directory_epoch, directory);
+    ck_assert_uint_ne(w->catalog_epoch, catalog);
+    ck_assert_uint_ne(w->index_epoch, index);
+    ck_assert_uint_eq(w->n_member, 2);
+    ck_assert_uint_eq(w->n_entry, 1);
+}
+
+// Another run of the server may have gone back: everybody reads everything again.
+START_TEST(test_other_run) {
+    for (int on_redis = 0; on_redis < 2; on_redis++) {
+        struct bed *b = bed_new(on_redis == 1);
+        rooms_live(b);
+        put(b, "one", 0, 0, false);
+        check_other_run(b, watch(b, 0, 0, 0, 0));
+        bed_free(b);
+    }
+}
+END_TEST
+
+// While nobody could renew no lease ends, and a clock that is set ends none either.
+START_TEST(test_redis_away) {
+    static const int away_s[] = {3600, -3600};
+    for (int i = 0; i < 2; i++) {
+        struct bed *b = bed_new(true);
+        rooms_live(b); // leases of a minute
+        const char *script = "local h, n = 'hw:{dir}:h', tonumber(ARGV[1]) * 1000 "
+                             "redis.call('HINCRBY', h, 'seen', -n) "
+                             "for _, m in ipairs(redis.call('ZRANGE', 'hw:{dir}:l', 0, -1)) do "
+                             "redis.call('ZINCRBY', 'hw:{dir}:l', -n, m) end";
+        char command[640];
+        snprintf(command, sizeof(command), "redis-cli -s '%s/s' eval \"%s\" 0 %d >/dev/null",
+                 b->dir, script, away_s[i]);
+        ck_assert_int_eq(system(command), 0);
+        ck_assert_uint_eq(watch(b, 0, 0, 0, 0)->n_member, 2);
+        const Hawser__Internal__WatchReply *w = watch(b, 0, 0, 0, 0);
+        uint64_t epoch = w->directory_epoch, version = w->directory_version;
+        announce(b, "a", 11, 0, 1);
+        loop_step(b->loop, 20);
+        ck_assert_uint_eq(watch(b, epoch, version, 0, 0)->n_gone, 1); // time goes on all the same
+        bed_free(b);
+    }
+}
+END_TEST
+
+RUN_TESTS("register store", test_memory, test_redis, test_redis_emptied, test_other_run,
+          test_redis_away)

@@ -1,0 +1,123 @@
+// The catalog as this register last saw it. A store that went back, or lost everything, gets from
+// here what it lacks: an entry that was acknowledged is never gone because its store forgot it.
+#include "buf.h"
+#include "message.h"
+#include "register_internal.h"
+#include "table.h"
+
+struct held {
+    UT_hash_handle hh;
+    char *key;                              // owned
+    Hawser__Internal__CatalogEntry *entry;  // owned
+    uint64_t expect;                        // the version that the store has of it; 0 = none
+    bool is_lost, is_listed, is_on_its_way; // lost: the store has an older one, or none
+};
+
+struct put_call {
+    struct registry *registry;
+    char *key; // owned
+};
+
+static struct held *held_find(const struct registry *r, const char *key) {
+    struct held *h = NULL;
+    HASH_FIND_STR(r->held, key, h);
+    return h;
+}
+
+const Hawser__Internal__CatalogEntry *held_entry(const struct registry *r, const char *key) {
+    const struct held *h = held_find(r, key);
+    return h ? h->entry : NULL;
+}
+
+static void held_take(struct registry *r, const Hawser__Internal__CatalogEntry *e) {
+    struct held *h = held_find(r, e->key);
+    if (!h) {
+        h = hw_calloc(1, sizeof(*h));
+        h->key = hw_strdup(e->key);
+        HASH_ADD_KEYPTR(hh, r->held, h->key, strlen(h->key), h);
+    } else {
+        hawser__internal__catalog_entry__free_unpacked(h->entry, NULL);
+    }
+    h->entry = (Hawser__Internal__CatalogEntry *)message_copy(&e->base);
+    h->is_lost = false;
+}
+
+// --- writing back
+
+static void on_put(void *arg, int error, const ProtobufCMessage *message) {
+    const Hawser__Internal__CatalogPutReply *reply =
+        (const Hawser__Internal__CatalogPutReply *)message;
+    struct put_call *call = arg;
+    struct registry *r = call->registry;
+    struct held *h = error == -HW_ECANCELLED ? NULL : held_find(r, call->key);
+    if (h)
+        h->is_on_its_way = false;
+    if (h && reply) { // a conflict: another register was faster, or somebody changed it
+        h->is_lost = false;
+        r->count.restored += !reply->conflict;
+        log_event(r->env->log, LOG_WARN, "catalog entry written back", "key=%s by=%s",
+                  log_quote_str(call->key), reply->conflict ? "another" : "us");
+    }
+    free(call->key);
+    free(call);
+}
+
+static void write_back(struct registry *r, struct held *h) {
+    Hawser__Internal__CatalogPutRequest q = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
+    struct put_call *call = hw_malloc(sizeof(*call));
+    *call = (struct put_call){r, hw_strdup(h->key)};
+    q.key = h->key;
+    q.value = h->entry->value;
+    q.deleted = h->entry->deleted;
+    q.expect = h->expect;
+    h->is_on_its_way = true;
+    r->store->ops->call(r->store, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &q.base,
+                        on_put, call);
+}
+
+void held_write_back(struct registry *r) {
+    for (struct held *h = r->held; h; h = h->hh.next)
+        if (h->is_lost && !h->is_on_its_way)
+            write_back(r, h);
+}
+
+// --- what the poll saw
+
+void held_seen(struct registry *r, const Hawser__Internal__WatchReply *reply) {
+    struct held *h;
+    if (reply->catalog_whole) {
+        r->held_compare = true;
+        for (h = r->held; h; h = h->hh.next)
+            h->is_listed = false;
+    }
+    for (size_t i = 0; i < reply->n_entry; i++) {
+        const Hawser__Internal__CatalogEntry *e = reply->entry[i];
+        h = held_find(r, e->key);
+        if (r->held_compare && h && h->entry->version > e->version) {
+            h->expect = e->deleted ? 0 : e->version;
+            h->is_lost = h->is_listed = true;
+            continue;
+        }
+        held_take(r, e);
+        held_find(r, e->key)->is_listed = true;
+    }
+    if (!r->held_compare || reply->more)
+        return;
+    r->held_compare = false;
+    for (h = r->held; h; h = h->hh.next)
+        if (!h->is_listed) {
+            h->is_lost = true;
+            h->expect = 0;
+        }
+    held_write_back(r);
+}
+
+void held_free(struct registry *r) {
+    struct held *h, *next;
+    HASH_ITER(hh, r->held, h, next) {
+        HASH_DEL(r->held, h);
+        hawser__internal__catalog_entry__free_unpacked(h->entry, NULL);
+        free(h->key);
+        free(h);
+    }
+}
