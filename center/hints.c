@@ -7,8 +7,7 @@ enum { HINTS_PER_ROOM_MAX = 100000, HINT_RETRY_MS = 1000, HINTS_PER_TURN = 5000 
 struct hint {
     UT_hash_handle hh;
     struct {
-        uint64_t generation;
-        uint32_t slot, zero; // no padding: it is hashed
+        uint64_t generation, slot; // no padding: it is hashed
     } session;
     uint64_t epoch, seq;
     uint32_t product;
@@ -74,7 +73,7 @@ static void try_again(struct timer *t) {
 void hint_keep(struct center *c, const Hawser__Internal__SessionRow *row, uint32_t product,
                uint64_t epoch, uint64_t seq) {
     struct hint_room *room = NULL;
-    struct hint *h = NULL, key = {.session = {row->generation, row->slot, 0}};
+    struct hint *h = NULL, key = {.session = {row->generation, row->slot}};
     HASH_FIND(hh, c->hints, &row->incarnation, sizeof(row->incarnation), room);
     if (!room) {
         room = hw_calloc(1, sizeof(*room));

@@ -160,7 +160,7 @@ static void enter_register(struct session *s) {
     request.device = s->conn->device;
     request.room = r->id;
     request.incarnation = r->env->incarnation;
-    request.slot = s->slot;
+    request.slot = session_place(s);
     request.address = address;
     // When that is over, we have given up, and the client may log in again.
     request.not_after_ms = cluster_store_ms(r->cluster) + CALL_MS;

@@ -90,7 +90,7 @@ static void look(struct timer *t);
 static void drop_found(struct orphan *o, const Hawser__Internal__SessionRow *row) {
     struct room *r = o->room;
     if (!row->online || row->incarnation != r->env->incarnation ||
-        strcmp(row->device, o->device) != 0 || session_by_row(r, row->slot, row->generation))
+        strcmp(row->device, o->device) != 0 || session_by_row(r, row->slot, 0))
         return;
     struct orphan *found = orphan_new(r, o->product, o->user, o->device);
     found->generation = row->generation;

@@ -88,8 +88,8 @@ enum session_state {
 #undef SESSION_STATE_ENUM
 };
 
-// One binding: product, user, device. Owned by its connection; its slot is its address in the
-// register's row.
+// One binding: product, user, device. Owned by its connection; its slot and the slot's
+// generation are its address in the register's row.
 struct session {
     struct conn *conn;            // owns it; outlives it
     struct session *next_in_conn; // in conn.sessions
@@ -281,11 +281,13 @@ typedef void session_reply_fn(struct room *r, struct session *s, int error, cons
 // Calls fn with the session if it is still there, and with NULL never.
 void session_call(struct session *s, struct rpc_link *link, uint16_t method,
                   const ProtobufCMessage *request, session_reply_fn *fn);
-struct session *session_new(struct conn *c); // NULL: the table is full
-void session_free(struct session *s);        // out of all lists; the row is not touched
-void session_end(struct session *s);         // drops its row, saves its positions, frees it
-void session_live(struct session *s);        // enters its product's list
-struct session *session_by_row(struct room *r, uint32_t slot, uint64_t generation);
+struct session *session_new(struct conn *c);     // NULL: the table is full
+void session_free(struct session *s);            // out of all lists; the row is not touched
+void session_end(struct session *s);             // drops its row, saves its positions, frees it
+void session_live(struct session *s);            // enters its product's list
+uint64_t session_place(const struct session *s); // the slot of its row
+// place: of a row, or of a message for it. generation 0: whatever it holds.
+struct session *session_by_row(struct room *r, uint64_t place, uint64_t generation);
 bool session_can_send(const struct session *s);
 void session_try(struct session *s); // sends what can be sent now, on all streams, and Synced
 struct rpc_link *session_saver(const struct session *s);

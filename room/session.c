@@ -139,9 +139,18 @@ struct session *session_new(struct conn *c) {
     return s;
 }
 
-struct session *session_by_row(struct room *r, uint32_t slot, uint64_t generation) {
-    struct session *s = slot < r->sessions.high_water ? slab_at(&r->sessions, slot) : NULL;
-    return s && s->generation == generation && generation != 0 ? s : NULL;
+// A slot is used again, and many sessions have the same generation: only both numbers of the slab
+// name a session.
+uint64_t session_place(const struct session *s) {
+    return (uint64_t)s->slab_generation << 32 | s->slot;
+}
+
+struct session *session_by_row(struct room *r, uint64_t place, uint64_t generation) {
+    uint32_t slot = (uint32_t)place;
+    struct session *s = slot < r->sessions.high_water
+                            ? slab_find(&r->sessions, slot, (uint32_t)(place >> 32))
+                            : NULL;
+    return s && (s->generation == generation || generation == 0) ? s : NULL;
 }
 
 void session_live(struct session *s) {

@@ -91,7 +91,7 @@ static void confirm(struct session *s) {
     request.device = s->conn->device;
     request.room = r->id;
     request.incarnation = r->env->incarnation;
-    request.slot = s->slot;
+    request.slot = session_place(s);
     request.generation = s->generation;
     request.since_ms = s->since_ms;
     session_call(s, cluster_register(r->cluster),
