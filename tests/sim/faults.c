@@ -156,15 +156,26 @@ static bool step_clock(struct run *r, int node) {
 
 // --- one of them
 
+// Without MariaDB the catalog is kept by the registers that saw it.
+static bool catalog_is_held(struct run *r) {
+    for (int i = 0; i < REGISTERS; i++)
+        if (!is_running(r, r->daemons[i].node) ||
+            (r->daemons[i].role->unready && r->daemons[i].role->unready(r->daemons[i].self)))
+            return false;
+    return true;
+}
+
 static bool lose(struct run *r) {
     uint64_t back = world_between(&r->world, 1000, 2000000);
-    if (r->store_lost || !world_chance(&r->world, 300))
+    bool everything = world_chance(&r->world, 300);
+    if (r->store_lost || !world_chance(&r->world, 300) || (everything && !catalog_is_held(r)))
         return false;
-    r->store_lost = true;
+    r->store_lost = r->lease_may_lie = true; // it may not know of a renewal
     r->lost_us = r->world.now_us + 15000000; // until the rooms have told it of every device again
     r->lost_since_us = r->world.now_us;
-    if (world_chance(&r->world, 300))
-        stores_empty_logs(r->stores);
+    lasts(r, r->world.now_us + 10000000); // and of every session
+    if (everything)
+        stores_lose_everything(r->stores);
     else
         stores_lose_tail(r->stores, r->world.now_us - back);
     return true;
@@ -172,7 +183,7 @@ static bool lose(struct run *r) {
 
 static bool stall(struct run *r) {
     uint64_t until = r->world.now_us + world_between(&r->world, 100000, 6000000);
-    stores_stall(r->stores, until);
+    stores_stall(r->stores, until, world_chance(&r->world, 500));
     lasts(r, until);
     return true;
 }

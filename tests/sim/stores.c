@@ -7,7 +7,7 @@
 
 enum { CALL_LIMIT_US = 3000000, DEVICES_MAX = 64 };
 
-struct journal { // of the savers' store: what was done, and when
+struct journal { // of a store: what was done, and when
     struct journal *next;
     uint64_t at_us;
     int method;
@@ -16,17 +16,41 @@ struct journal { // of the savers' store: what was done, and when
 
 struct proxy_call;
 
+// One of the two: the registers' or the savers'.
+struct half {
+    bool is_logs;
+    struct os os; // no node, no sockets
+    struct loop *loop;
+    union {
+        struct register_store *index;
+        struct saver_store *logs;
+    } store; // owned
+    uint64_t seed, run;
+    struct journal *journal, **journal_end;
+};
+
 struct stores {
     struct world *world;
-    struct os os, index_os;         // of the stores: no node, no sockets
-    struct loop *loop, *index_loop; // of the logs, of the index
-    struct register_store *index;   // owned
-    struct saver_store *logs;       // owned
-    uint64_t logs_seed, logs_run, stalled_until_us;
-    struct journal *journal, **journal_end;
+    struct half index, logs;
+    uint64_t stalled_until_us;
+    bool is_deaf;             // stalled: it does later what it is sent meanwhile
     ProtobufCMessage *answer; // of stores_ask_saver
     uint64_t throttled_us[DEVICES_MAX];
 };
+
+static struct half *half_of(struct stores *s, bool is_logs) {
+    return is_logs ? &s->logs : &s->index;
+}
+
+static void half_call(struct half *h, int method, const ProtobufCMessage *request,
+                      register_done_fn *done, void *arg) {
+    loop_step(h->loop, 0); // what time has ended
+    if (h->is_logs)
+        h->store.logs->ops->call(h->store.logs, method, request, done, arg);
+    else
+        h->store.index->ops->call(h->store.index, method, request, done, arg);
+    loop_step(h->loop, 0);
+}
 
 // --- one run's view of a store
 
@@ -104,20 +128,29 @@ static void took_nothing(void *arg, int error, const ProtobufCMessage *reply) {
     (void)reply;
 }
 
-// A log that is read for the first time is made then: a replay must meet it in the same order.
-static bool changes(int method) {
-    return method != HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS &&
-           method != HAWSER__INTERNAL__SAVER_METHOD__SAVER_USER &&
-           method != HAWSER__INTERNAL__SAVER_METHOD__SAVER_CLOCK;
+// Questions change nothing, but a log that is read for the first time is made then: a replay must
+// meet it in the same order.
+static bool changes(bool is_logs, int method) {
+    static const int questions[2][4] = {{HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH,
+                                         HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET,
+                                         HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND,
+                                         HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_ONLINE},
+                                        {HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS,
+                                         HAWSER__INTERNAL__SAVER_METHOD__SAVER_USER,
+                                         HAWSER__INTERNAL__SAVER_METHOD__SAVER_CLOCK}};
+    for (int i = 0; i < 4; i++)
+        if (questions[is_logs][i] == method)
+            return false;
+    return true;
 }
 
-static void journal_add(struct stores *s, const struct proxy_call *c) {
+static void journal_add(struct half *h, uint64_t now_us, const struct proxy_call *c) {
     struct journal *j = hw_calloc(1, sizeof(*j));
-    j->at_us = s->world->now_us;
+    j->at_us = now_us;
     j->method = c->method;
     j->request = message_copy(c->request);
-    *s->journal_end = j;
-    s->journal_end = &j->next;
+    *h->journal_end = j;
+    h->journal_end = &j->next;
 }
 
 static unsigned device_index(const char *device) {
@@ -137,8 +170,9 @@ static void note_step(const struct proxy_call *c) {
     if (c->method == HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN) {
         const Hawser__Internal__LoginRequest *q = (Hawser__Internal__LoginRequest *)c->request;
         const Hawser__Internal__LoginReply *a = (Hawser__Internal__LoginReply *)c->reply;
-        world_note(w, who, "login of %s at %s slot %u: generation %llu refused %u", q->device,
-                   q->room, q->slot, (unsigned long long)a->generation, a->refused);
+        world_note(w, who, "login of %s at %s slot %llx: generation %llu refused %u", q->device,
+                   q->room, (unsigned long long)q->slot, (unsigned long long)a->generation,
+                   a->refused);
         if (a->refused == 4103)
             c->stores->throttled_us[device_index(q->device)] = w->now_us;
     } else if (c->method == HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM) {
@@ -158,36 +192,46 @@ static void note_step(const struct proxy_call *c) {
 
 static void step(struct proxy_call *c) {
     struct stores *s = c->stores;
-    loop_step(c->is_logs ? s->loop : s->index_loop, 0); // what time has ended
-    if (c->is_logs) {
-        if (changes(c->method))
-            journal_add(s, c);
-        s->logs->ops->call(s->logs, c->method, c->request, took_reply, c);
-    } else {
-        s->index->ops->call(s->index, c->method, c->request, took_reply, c);
-    }
-    loop_step(c->is_logs ? s->loop : s->index_loop, 0);
+    struct half *h = half_of(s, c->is_logs);
+    if (changes(c->is_logs, c->method))
+        journal_add(h, s->world->now_us, c);
+    half_call(h, c->method, c->request, took_reply, c);
     note_step(c);
 }
 
-// While it is stalled nobody hears; half of what was sent is done all the same.
+static void step_late(void *arg) {
+    struct proxy_call *c = arg;
+    step(c);
+    call_free(c);
+}
+
+// While it is stalled nobody hears. Half of what was sent is done all the same, or all of it, late.
 static void execute(void *arg) {
     struct proxy_call *c = arg;
     struct stores *s = c->stores;
     struct world *w = s->world;
     uint64_t wait = world_between(w, w->delay_us_min, w->delay_us_max / 4 + w->delay_us_min);
-    if (s->stalled_until_us > w->now_us) {
-        if (world_chance(w, 500))
-            step(c);
-        if (c->reply)
-            protobuf_c_message_free_unpacked(c->reply, NULL);
-        c->reply = NULL;
-        c->error = -HW_EOUTCOME;
-        wait = CALL_LIMIT_US;
-    } else {
+    if (s->stalled_until_us <= w->now_us) {
+        step(c);
+        world_at(w, wait, answer, c);
+        return;
+    }
+    if (s->is_deaf) {
+        struct proxy_call *late = hw_calloc(1, sizeof(*late));
+        *late = (struct proxy_call){.stores = s,
+                                    .node = c->node,
+                                    .method = c->method,
+                                    .is_logs = c->is_logs,
+                                    .request = message_copy(c->request)};
+        world_at(w, s->stalled_until_us - w->now_us, step_late, late);
+    } else if (world_chance(w, 500)) {
         step(c);
     }
-    world_at(w, wait, answer, c);
+    if (c->reply)
+        protobuf_c_message_free_unpacked(c->reply, NULL);
+    c->reply = NULL;
+    c->error = -HW_EOUTCOME;
+    world_at(w, CALL_LIMIT_US, answer, c);
 }
 
 static void proxy_call(struct proxy *p, int method, const ProtobufCMessage *request,
@@ -269,20 +313,32 @@ struct saver_store *stores_saver(struct stores *s, int node) {
 
 // --- faults
 
-void stores_stall(struct stores *s, uint64_t until_us) {
+void stores_stall(struct stores *s, uint64_t until_us, bool is_deaf) {
     if (until_us > s->stalled_until_us)
         s->stalled_until_us = until_us;
-    world_note(s->world, "store", "stands still");
+    s->is_deaf = is_deaf;
+    world_note(s->world, "store", is_deaf ? "hears nothing" : "stands still");
 }
 
 void stores_step_clock(struct stores *s, int64_t step_ms) {
-    s->index_os.step_ms = step_ms;
+    s->index.os.step_ms = s->index.os.wall_step_ms = step_ms; // also of a store that is made anew
     world_note(s->world, "store", "has its clock at %+lld ms", (long long)step_ms);
 }
 
-static void logs_new(struct stores *s) {
-    rng_init(loop_rng(s->loop), s->logs_seed); // a replay draws the same epochs
-    s->logs = saver_store_memory(s->loop);
+static void half_new(struct half *h) {
+    rng_init(loop_rng(h->loop), h->seed); // a replay draws the same epochs
+    if (h->is_logs)
+        h->store.logs = saver_store_memory(h->loop);
+    else
+        h->store.index = register_store_memory(h->loop);
+}
+
+static void half_free(struct half *h) {
+    if (h->is_logs)
+        h->store.logs->ops->free(h->store.logs);
+    else
+        h->store.index->ops->free(h->store.index);
+    loop_step(h->loop, 0);
 }
 
 static void journal_free(struct journal **at) {
@@ -294,76 +350,94 @@ static void journal_free(struct journal **at) {
     }
 }
 
-void stores_empty_logs(struct stores *s) {
-    s->logs->ops->free(s->logs);
-    journal_free(&s->journal);
-    s->journal_end = &s->journal;
-    s->logs_seed = rng_u64(&s->world->rng);
-    logs_new(s);
-    world_note(s->world, "store", "has lost every log");
+static void half_empty(struct stores *s, struct half *h) {
+    half_free(h);
+    journal_free(&h->journal);
+    h->journal_end = &h->journal;
+    h->seed = rng_u64(&s->world->rng);
+    half_new(h);
+}
+
+void stores_lose_everything(struct stores *s) {
+    half_empty(s, &s->index);
+    half_empty(s, &s->logs);
+    world_note(s->world, "store", "has lost everything");
+}
+
+static void next_run(struct half *h) {
+    if (h->is_logs)
+        saver_store_memory_next_run(h->store.logs);
+    else
+        register_store_memory_next_run(h->store.index);
 }
 
 // The steps that were done until then are done again, at their own times; the rest never happened.
-void stores_lose_tail(struct stores *s, uint64_t since_us) {
+static void half_go_back(struct stores *s, struct half *h, uint64_t since_us) {
     uint64_t now_us = s->world->now_us;
-    s->logs->ops->free(s->logs);
-    loop_step(s->loop, 0);
-    struct journal **at = &s->journal;
-    uint64_t first_us = *at ? (*at)->at_us : now_us;
-    s->world->now_us = first_us;
-    loop_free(s->loop);
-    s->loop = loop_new(&s->os);
-    logs_new(s);
+    half_free(h);
+    struct journal **at = &h->journal;
+    s->world->now_us = *at ? (*at)->at_us : now_us;
+    loop_free(h->loop);
+    h->loop = loop_new(&h->os);
+    half_new(h);
     for (; *at && (*at)->at_us < since_us; at = &(*at)->next) {
         s->world->now_us = (*at)->at_us;
-        loop_step(s->loop, 0);
-        s->logs->ops->call(s->logs, (*at)->method, (*at)->request, took_nothing, NULL);
-        loop_step(s->loop, 0);
+        half_call(h, (*at)->method, (*at)->request, took_nothing, NULL);
     }
     journal_free(at);
-    s->journal_end = at;
+    h->journal_end = at;
     s->world->now_us = now_us;
-    loop_step(s->loop, 0);
-    rng_init(loop_rng(s->loop), rng_u64(&s->world->rng)); // what is made anew is another log
-    s->logs_run++;
-    for (uint64_t i = 0; i < s->logs_run; i++)
-        saver_store_memory_next_run(s->logs);
+    loop_step(h->loop, 0);
+    rng_init(loop_rng(h->loop), rng_u64(&s->world->rng)); // what is made anew is another log
+    h->run++;
+    for (uint64_t i = 0; i < h->run; i++)
+        next_run(h);
+}
+
+void stores_lose_tail(struct stores *s, uint64_t since_us) {
+    half_go_back(s, &s->index, since_us);
+    half_go_back(s, &s->logs, since_us);
     world_note(s->world, "store", "has lost what was done in its last %llu ms",
-               (unsigned long long)((now_us - since_us) / 1000));
+               (unsigned long long)((s->world->now_us - since_us) / 1000));
 }
 
 // --- life
 
+static void half_begin(struct stores *s, struct half *h, bool is_logs) {
+    h->is_logs = is_logs;
+    h->os = (struct os){.world = s->world, .node = -1};
+    h->os.deferred_end = &h->os.deferred;
+    h->loop = loop_new(&h->os);
+    h->journal_end = &h->journal;
+    h->seed = rng_u64(&s->world->rng);
+    half_new(h);
+}
+
+static void half_end(struct half *h) {
+    half_free(h);
+    journal_free(&h->journal);
+    loop_free(h->loop);
+}
+
 struct stores *stores_new(struct world *w) {
     struct stores *s = hw_calloc(1, sizeof(*s));
     s->world = w;
-    s->os = (struct os){.world = w, .node = -1};
-    s->os.deferred_end = &s->os.deferred;
-    s->loop = loop_new(&s->os);
-    s->index_os = s->os;
-    s->index_os.deferred_end = &s->index_os.deferred;
-    s->index_loop = loop_new(&s->index_os);
-    s->index = register_store_memory(s->index_loop);
-    s->journal_end = &s->journal;
-    s->logs_seed = rng_u64(&w->rng);
-    logs_new(s);
+    half_begin(s, &s->index, false);
+    half_begin(s, &s->logs, true);
     return s;
 }
 
 void stores_free(struct stores *s) {
-    s->index->ops->free(s->index);
-    s->logs->ops->free(s->logs);
-    journal_free(&s->journal);
-    loop_step(s->loop, 0);
-    loop_step(s->index_loop, 0);
-    loop_free(s->loop);
-    loop_free(s->index_loop);
+    half_end(&s->index);
+    half_end(&s->logs);
     free(s);
 }
 
+// --- questions
+
 bool stores_lease_is_held(struct stores *s, uint64_t incarnation) {
-    loop_step(s->index_loop, 0);
-    return register_memory_is_live((struct memory_store *)s->index, incarnation);
+    loop_step(s->index.loop, 0);
+    return register_memory_is_live((struct memory_store *)s->index.store.index, incarnation);
 }
 
 static void keep_answer(void *arg, int error, const ProtobufCMessage *reply) {
@@ -372,18 +446,12 @@ static void keep_answer(void *arg, int error, const ProtobufCMessage *reply) {
 }
 
 ProtobufCMessage *stores_ask_saver(struct stores *s, int method, const ProtobufCMessage *request) {
-    loop_step(s->loop, 0);
-    s->answer = NULL;
-    s->logs->ops->call(s->logs, method, request, keep_answer, s);
-    loop_step(s->loop, 0);
+    half_call(&s->logs, method, request, keep_answer, s);
     return s->answer;
 }
 
 ProtobufCMessage *stores_ask_register(struct stores *s, int method,
                                       const ProtobufCMessage *request) {
-    loop_step(s->index_loop, 0);
-    s->answer = NULL;
-    s->index->ops->call(s->index, method, request, keep_answer, s);
-    loop_step(s->index_loop, 0);
+    half_call(&s->index, method, request, keep_answer, s);
     return s->answer;
 }

@@ -15,11 +15,11 @@ void stores_free(struct stores *s);
 struct register_store *stores_register(struct stores *s, int node); // for one run of a register
 struct saver_store *stores_saver(struct stores *s, int node);
 
-// Faults, until that time. Stalled: no answers, and steps may or may not be done.
-void stores_stall(struct stores *s, uint64_t until_us);
-void stores_step_clock(struct stores *s,
-                       int64_t step_ms);  // the registers' one, against the world's
-void stores_empty_logs(struct stores *s); // the savers' store is lost
+// Faults. Stalled, until that time: no answers, and steps may or may not be done, or (deaf) are all
+// done when it is over. Lost: of both stores, as of one server that both are in.
+void stores_stall(struct stores *s, uint64_t until_us, bool is_deaf);
+void stores_step_clock(struct stores *s, int64_t step_ms); // of the registers, against the world's
+void stores_lose_everything(struct stores *s);
 void stores_lose_tail(struct stores *s, uint64_t since_us); // a fail-over: it never happened
 // When a login of the device was last refused because there were too many; 0 = never.
 uint64_t stores_throttled_us(const struct stores *s, const char *device);
