@@ -1,5 +1,7 @@
 // The clients of a run: the production SDK on simulated nodes, an application that remembers what
 // it handled, and the checks at each thing that it is told.
+#include <errno.h>
+
 #include "buf.h"
 #include "run.h"
 
@@ -21,6 +23,8 @@ static int save(struct position_store *s, const struct position_change *changes,
     struct client *c = ((struct wrapped_store *)s)->client;
     if (((struct wrapped_store *)s)->is_dead)
         return 0; // a killed process writes nothing
+    if (world_chance(&c->run->world, 30))
+        return -ENOSPC;
     for (size_t i = 0; i < count; i++)
         for (int k = 0; k < c->binding_count; k++) {
             char name[16];
@@ -131,9 +135,18 @@ static void told(struct client *c, struct binding *b, int stream, bool is_excuse
         violation(r, "%s was told of a %s though no store lost anything", node_name(c), what);
 }
 
-// What the other installation has handled may have left the log.
-static bool rival_had(const struct binding *b, int stream, uint64_t last) {
-    return b->ever && b->ever->started[stream] && b->ever->at[stream] >= last;
+static bool is_trying(const struct client *c);
+
+static bool is_newest(const struct client *c, int product) {
+    const struct client *other = c->rival;
+    return c->generation[product] > other->generation[product] &&
+           (!is_trying(other) || other->is_synced[product]);
+}
+
+// What the other installation has handled may have left the log, but not after a newer login.
+static bool rival_had(const struct client *c, const struct binding *b, int stream, uint64_t last) {
+    return b->ever && b->ever->started[stream] && b->ever->at[stream] >= last &&
+           (stream != HAWSER_INBOX || last < b->oldest_at_login || !is_newest(c, b->product));
 }
 
 static void on_gap(void *arg, const struct hawser_gap *g) {
@@ -142,7 +155,7 @@ static void on_gap(void *arg, const struct hawser_gap *g) {
     world_note(&c->run->world, node_name(c), "is told of a gap %s %llu..%llu, reason %d",
                hawser_stream_name(g->stream), (unsigned long long)g->first,
                (unsigned long long)g->last, (int)g->reason);
-    bool is_excused = rival_had(b, (int)g->stream, g->last);
+    bool is_excused = rival_had(c, b, (int)g->stream, g->last);
     check_order(c, b, (int)g->stream, g->first, g->last, "gap");
     told(c, b, (int)g->stream, is_excused, "gap");
 }
@@ -233,7 +246,9 @@ static void check_generation(struct client *c, int product, const struct hawser_
 
 static void on_binding(void *arg, const struct hawser_binding_event *event) {
     struct client *c = arg;
-    const struct binding *b = binding_of(c, event->product);
+    struct binding *b = binding_of(c, event->product);
+    if (event->bound && !event->resumed && b->ever)
+        b->oldest_at_login = stores_oldest(c->run->stores, event->product, event->user);
     if (event->bound)
         check_generation(c, b->product, event);
     if (event->bound && !event->resumed)
@@ -317,8 +332,6 @@ void client_boot(struct client *c) {
 
 void client_halt(struct client *c, bool kill) {
     struct world *w = &c->run->world;
-    struct binding kept[PRODUCTS];
-    memcpy(kept, c->bindings, sizeof(kept)); // a clean end stores; a kill does not
     if (is_trying(c))
         c->tried_us = w->now_us;
     w->nodes[c->node].is_frozen = false;
@@ -330,10 +343,8 @@ void client_halt(struct client *c, bool kill) {
     c->wrapped = NULL;
     if (node_halt(w, c->node, kill) != 0)
         violation(c->run, "%s left something in its loop", w->nodes[c->node].name);
-    for (int k = 0; k < c->binding_count && kill; k++) {
-        c->bindings[k] = kept[k];
-        c->bindings[k].now = kept[k].durable;
-    }
+    for (int k = 0; k < c->binding_count; k++) // a clean end has stored, if the disk took it
+        c->bindings[k].now = c->bindings[k].durable;
     memset(c->is_synced, 0, sizeof(c->is_synced));
 }
 

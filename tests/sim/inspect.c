@@ -165,6 +165,34 @@ void inspect_queues(struct run *r) {
     }
 }
 
+// Whether the room that a row names has its session; true when that room is not there.
+static bool row_is_held(const struct run *r, const Hawser__Internal__SessionRow *row) {
+    for (int i = 0; i < DAEMONS; i++) {
+        const struct daemon_slot *d = &r->daemons[i];
+        if (d->role == &room_role && d->self && d->env.incarnation == row->incarnation)
+            return session_by_row(d->self, row->slot, 0) != NULL;
+    }
+    return true;
+}
+
+// No row without its session: who left is not online.
+void inspect_rows(struct run *r) {
+    for (int k = 0; k < DEVICES; k++) {
+        Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
+        char user[16];
+        snprintf(user, sizeof(user), "user%d", r->clients[k].user);
+        find.user = user;
+        for (find.product = 1; find.product <= PRODUCTS; find.product++) {
+            Hawser__Internal__FindReply *rows = (Hawser__Internal__FindReply *)stores_ask_register(
+                r->stores, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
+            for (size_t i = 0; i < rows->n_row; i++)
+                if (rows->row[i]->online && !row_is_held(r, rows->row[i]))
+                    violation(r, "a row of %s has no session", rows->row[i]->device);
+            hawser__internal__find_reply__free_unpacked(rows, NULL);
+        }
+    }
+}
+
 // After quiet there is at most one live session of each (product, user, device).
 void inspect_rooms(struct run *r) {
     for (int k = 0; k < DEVICES; k++) {

@@ -2,7 +2,18 @@
 // is broken, but is made good by a repair half a minute later, shows here.
 #include "run.h"
 
-enum { AT_ONCE_US = 3000000 };
+enum { AT_ONCE_US = 3000000, LOGIN_US = 200000 };
+
+static bool pushes_are_done(struct run *r) {
+    return workload_is_over(r) && everything_arrived(r, false);
+}
+
+static void check_pushes(struct run *r) {
+    if (wait_for(r, AT_ONCE_US, pushes_are_done))
+        return;
+    violation(r, "a push takes too long");
+    everything_arrived(r, true);
+}
 
 static bool takeovers_are_done(struct run *r) {
     for (int i = DEVICES; i < CLIENTS; i++)
@@ -11,31 +22,35 @@ static bool takeovers_are_done(struct run *r) {
     return true;
 }
 
-// The installation that lost takes its device back, and the other hears of it.
-void quiet_takeovers(struct run *r) {
-    for (int i = DEVICES; i < CLIENTS; i++) {
-        struct client *twin = &r->clients[i], *other = twin->rival;
-        bool has_it = twin->sdk && !twin->is_out[twin->bindings[0].product];
-        client_take_over(has_it ? other : twin);
-    }
-    bool in_time = wait_for(r, AT_ONCE_US, takeovers_are_done);
-    for (int i = DEVICES; i < CLIENTS && !in_time; i++)
+static void check_takeovers(struct run *r) {
+    if (wait_for(r, AT_ONCE_US, takeovers_are_done))
+        return;
+    for (int i = DEVICES; i < CLIENTS; i++)
         if (!client_is_settled(&r->clients[i]) && !client_is_throttled(&r->clients[i])) {
             violation(r, "a takeover of %s takes too long", r->clients[i].device);
             inspect_client(r, r->clients[i].device);
         }
-    if (!wait_for(r, THROTTLED_US, clients_are_synced))
-        violation(r, "a device is not settled after its takeover");
 }
 
-static bool pushes_are_done(struct run *r) {
-    return workload_is_over(r) && everything_arrived(r, false);
+static void start_takeover(void *arg) {
+    struct client *twin = arg;
+    bool has_it = twin->sdk && !twin->is_out[twin->bindings[0].product];
+    client_take_over(has_it ? twin->rival : twin);
 }
 
-void quiet_pushes(struct run *r) {
+// The installation that lost takes its device back, and the other hears of it; all users get a
+// message in the meantime, and one more when all is over.
+void quiet_check(struct run *r) {
+    for (int i = DEVICES; i < CLIENTS; i++)
+        world_at(&r->world, world_between(&r->world, 0, LOGIN_US), start_takeover, &r->clients[i]);
+    world_run(&r->world, r->world.now_us + world_between(&r->world, 0, 2 * LOGIN_US));
     push_to_all(r);
-    if (!wait_for(r, AT_ONCE_US, pushes_are_done)) {
-        violation(r, "a push takes too long");
-        everything_arrived(r, true);
-    }
+    world_run(&r->world, r->world.now_us + LOGIN_US);
+    check_takeovers(r);
+    // A device that was refused waits until it may come, and then for its own back-off.
+    if (!wait_for(r, 3 * (uint64_t)THROTTLED_US, clients_are_synced))
+        violation(r, "a device is not settled after its takeover");
+    check_pushes(r);
+    push_to_all(r);
+    check_pushes(r);
 }

@@ -49,8 +49,9 @@ struct seen {
 struct binding {
     int product, user;
     struct seen now, durable;
-    struct seen *ever;   // by any installation of the device; NULL when there is only this one
-    uint64_t told_us[3]; // the last Gap or Reset of each stream
+    struct seen *ever;        // by any installation of the device; NULL when there is only this one
+    uint64_t told_us[3];      // the last Gap or Reset of each stream
+    uint64_t oldest_at_login; // in the inbox; only of devices with two installations
 };
 
 struct client {
@@ -136,6 +137,7 @@ bool everything_arrived(struct run *r, bool say);
 // inspect.c
 void inspect_client(struct run *r, const char *device); // into the trace
 void inspect_rooms(struct run *r);
+void inspect_rows(struct run *r);
 void inspect_step(void *run, int node); // after each step of a node
 bool queues_are_empty(struct run *r);
 void inspect_queues(struct run *r); // says what is left
@@ -146,7 +148,6 @@ const char *center_waits(const void *center); // NULL: nothing
 void faults_start(struct run *r);
 
 // quiet.c: what must go fast when nothing is wrong
-void quiet_takeovers(struct run *r);
-void quiet_pushes(struct run *r);
+void quiet_check(struct run *r);
 
 #endif

@@ -455,3 +455,43 @@ ProtobufCMessage *stores_ask_register(struct stores *s, int method,
     half_call(&s->index, method, request, keep_answer, s);
     return s->answer;
 }
+
+static uint32_t product_number(struct stores *s, const char *product) {
+    Hawser__Internal__CatalogGetRequest q = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+    char key[40];
+    uint32_t number = 0;
+    snprintf(key, sizeof(key), "product/%s", product);
+    q.key = key;
+    Hawser__Internal__CatalogGetReply *a = (Hawser__Internal__CatalogGetReply *)stores_ask_register(
+        s, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, &q.base);
+    Hawser__Internal__Product *p =
+        a->entry
+            ? hawser__internal__product__unpack(NULL, a->entry->value.len, a->entry->value.data)
+            : NULL;
+    if (p) {
+        number = p->number;
+        hawser__internal__product__free_unpacked(p, NULL);
+    }
+    hawser__internal__catalog_get_reply__free_unpacked(a, NULL);
+    return number;
+}
+
+uint64_t stores_oldest(struct stores *s, const char *product, const char *user) {
+    Hawser__Internal__HeadRequest head = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
+    Hawser__Internal__LoadRequest load = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
+    head.product = load.product = product_number(s, product);
+    head.user = load.user = (char *)(uintptr_t)user;
+    Hawser__Internal__HeadReply *at = (Hawser__Internal__HeadReply *)stores_ask_saver(
+        s, HAWSER__INTERNAL__SAVER_METHOD__SAVER_HEAD, &head.base);
+    load.epoch = at->epoch;
+    load.max_messages = load.max_bytes = 1;
+    uint64_t oldest = at->head + 1;
+    Hawser__Internal__LoadReply *entries = (Hawser__Internal__LoadReply *)stores_ask_saver(
+        s, HAWSER__INTERNAL__SAVER_METHOD__SAVER_LOAD, &load.base);
+    for (size_t i = 0; i < entries->n_entry; i++)
+        if (entries->entry[i]->message && entries->entry[i]->seq < oldest)
+            oldest = entries->entry[i]->seq;
+    hawser__internal__head_reply__free_unpacked(at, NULL);
+    hawser__internal__load_reply__free_unpacked(entries, NULL);
+    return oldest;
+}

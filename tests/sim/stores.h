@@ -25,6 +25,8 @@ void stores_lose_tail(struct stores *s, uint64_t since_us); // a fail-over: it n
 uint64_t stores_throttled_us(const struct stores *s, const char *device);
 // Direct questions, for the checks.
 bool stores_lease_is_held(struct stores *s, uint64_t incarnation);
+// Seq of the oldest message in an inbox, or one above its head.
+uint64_t stores_oldest(struct stores *s, const char *product, const char *user);
 // The caller frees the answer.
 ProtobufCMessage *stores_ask_saver(struct stores *s, int method, const ProtobufCMessage *request);
 ProtobufCMessage *stores_ask_register(struct stores *s, int method,

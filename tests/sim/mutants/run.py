@@ -5,7 +5,10 @@ for it, at most 1,000 seeds. A mutant that survives is a bug of the simulation.
     run.py [NAME ...]     all of mutants.py, or those named; exit 0 only when each was found
 """
 
+import concurrent.futures
+import os
 import pathlib
+import queue
 import re
 import shutil
 import subprocess
@@ -14,8 +17,6 @@ import sys
 from mutants import MUTANTS
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-COPY = ROOT / "build/mutants/tree"
-BUILD = ROOT / "build/mutants/build"
 SEEDS = 1000
 
 
@@ -23,35 +24,43 @@ def run(*command, **options):
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
-def prepare():
-    """A copy of what git knows, as it is in the working tree; files that did not change keep their time, so that builds are small."""
-    files = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT, check=True).stdout.split("\n")
-    for name in filter(None, files):
-        source, target = ROOT / name, COPY / name
-        if not source.is_file() or (target.exists() and target.read_bytes() == source.read_bytes()):
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    if not (BUILD / "build.ninja").exists():
-        run("cmake", "-G", "Ninja", "-B", BUILD, "-S", COPY, "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-            "-DCMAKE_C_FLAGS=-w", check=True)  # a mutant may leave something unused
+class Copy:
+    """A copy of what git knows, as it is in the working tree, and a build of it."""
 
+    def __init__(self, number):
+        self.tree = ROOT / f"build/mutants/tree{number}"
+        self.build = ROOT / f"build/mutants/build{number}"
+        files = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT, check=True).stdout.split("\n")
+        for name in filter(None, files):
+            source, target = ROOT / name, self.tree / name
+            if not source.is_file() or (target.exists() and target.read_bytes() == source.read_bytes()):
+                continue  # what did not change keeps its time, so that builds are small
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        if not (self.build / "build.ninja").exists():
+            run("cmake", "-G", "Ninja", "-B", self.build, "-S", self.tree, "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+                "-DCMAKE_C_FLAGS=-w", check=True)  # a mutant may leave something unused
+        self.make("the tree as it is")
 
-def build():
-    return run("ninja", "-C", BUILD, "hawser-sim")
+    def make(self, what):
+        built = run("ninja", "-j", "2", "-C", self.build, "hawser-sim")
+        assert built.returncode == 0, f"{what} does not build:\n{built.stdout[-2000:]}"
 
-
-def hunt(mutant):
-    """The number of seeds it took, or None."""
-    path = COPY / mutant["file"]
-    text = path.read_text()
-    assert text.count(mutant["old"]) == 1, f"{mutant['name']}: {text.count(mutant['old'])} places in {mutant['file']}"
-    path.write_text(text.replace(mutant["old"], mutant["new"]))
-    try:
-        built = build()
-        assert built.returncode == 0, f"{mutant['name']} does not build:\n{built.stdout[-2000:]}"
+    def hunt(self, mutant):
+        """How many seeds it took, or None; and what was seen."""
+        path = self.tree / mutant["file"]
+        text = path.read_text()
+        assert text.count(mutant["old"]) == 1, f"{mutant['name']}: {text.count(mutant['old'])} places in {mutant['file']}"
+        path.write_text(text.replace(mutant["old"], mutant["new"]))
         try:
-            ended = run(BUILD / "bin/hawser-sim", "--seeds", str(SEEDS), "--stop", timeout=900)
+            self.make(mutant["name"])
+            return self.look()
+        finally:
+            path.write_text(text)
+
+    def look(self):
+        try:
+            ended = run(self.build / "bin/hawser-sim", "--seeds", str(SEEDS), "--stop", timeout=1800)
         except subprocess.TimeoutExpired:
             return 1, "hangs"
         found = re.search(r"^(\d+) seeds, (\d+) violations", ended.stdout, re.M)
@@ -59,20 +68,27 @@ def hunt(mutant):
             return 1, f"crashes ({ended.returncode})"
         first = re.search(r"^seed \d+: (.*)$", ended.stdout, re.M)
         return (int(found[1]), first[1] if first else "") if int(found[2]) else (None, "")
-    finally:
-        path.write_text(text)
 
 
 def main():
     wanted = [m for m in MUTANTS if not sys.argv[1:] or m["name"] in sys.argv[1:]]
-    prepare()
-    clean = build()
-    assert clean.returncode == 0, clean.stdout[-2000:]
-    survivors = []
-    for mutant in wanted:
-        seeds, what = hunt(mutant)
+    unknown = set(sys.argv[1:]) - {m["name"] for m in MUTANTS}
+    assert not unknown, f"no such mutant: {', '.join(sorted(unknown))}"
+    copies = queue.Queue()
+    for number in range(os.cpu_count() or 1):
+        copies.put(Copy(number))
+
+    def hunt(mutant):
+        copy = copies.get()
+        try:
+            seeds, what = copy.hunt(mutant)
+        finally:
+            copies.put(copy)
         print(f"{mutant['name']}: {'SURVIVED' if seeds is None else f'found at seed {seeds}: {what}'}", flush=True)
-        survivors += [mutant["name"]] if seeds is None else []
+        return mutant["name"] if seeds is None else None
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        survivors = list(filter(None, pool.map(hunt, wanted)))
     print(f"{len(wanted)} mutants, {len(wanted) - len(survivors)} found, {len(survivors)} survived{': ' if survivors else ''}{', '.join(survivors)}")
     return 1 if survivors else 0
 

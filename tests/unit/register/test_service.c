@@ -1,0 +1,338 @@
+// A register with everything around it but Redis: real sockets, the RPC service, and daemons' own
+// side of it (common/cluster). Its store can be exchanged for an empty one while it runs.
+#include "suite.h"
+
+#include "cluster.h"
+#include "message.h"
+#include "part.h"
+#include "register.h"
+
+// --- a store that can be lost
+
+struct losable {
+    struct register_store store; // first
+    struct register_store *inner;
+    struct loop *loop;
+};
+
+static void losable_call(struct register_store *s, int method, const ProtobufCMessage *request,
+                         register_done_fn *done, void *arg) {
+    struct register_store *inner = ((struct losable *)s)->inner;
+    inner->ops->call(inner, method, request, done, arg);
+}
+
+static const char *losable_down(struct register_store *s) {
+    (void)s;
+    return NULL;
+}
+
+static void losable_free(struct register_store *s) {
+    struct register_store *inner = ((struct losable *)s)->inner;
+    inner->ops->free(inner);
+    free(s);
+}
+
+static const struct register_store_ops losable_ops = {losable_call, losable_down, losable_free};
+
+// --- the bed: a register, and two daemons that follow it
+
+struct daemon {
+    struct rpc_identity identity;
+    struct cluster *cluster;
+    int members, gone, gone_clean, leases, index_losses;
+};
+
+static struct os *os;
+static struct loop *loop;
+static struct log quiet;
+static struct config *config;
+static struct daemon_env env;
+static struct losable *store;
+static void *registry;
+static struct daemon a, b;
+
+static void on_member(void *arg, const Hawser__Internal__Member *m) {
+    ((struct daemon *)arg)->members += strcmp(m->role, "room") == 0;
+}
+static void on_member_gone(void *arg, const Hawser__Internal__Member *m, bool clean) {
+    struct daemon *d = arg;
+    if (strcmp(m->role, "room") == 0)
+        *(clean ? &d->gone_clean : &d->gone) += 1;
+}
+static void on_lease(void *arg, bool held) {
+    ((struct daemon *)arg)->leases += held;
+}
+static void on_index_lost(void *arg) {
+    ((struct daemon *)arg)->index_losses++;
+}
+static void no_line(void *arg, const char *line, size_t len) {
+    (void)arg;
+    (void)line;
+    (void)len;
+}
+
+static void set(const char *key, const char *value) {
+    struct buf error = BUF_EMPTY;
+    ck_assert_msg(config_set(config, key, value, &error) == 0, "%s", buf_cstr(&error));
+    buf_free(&error);
+}
+
+static void daemon_begin(struct daemon *d, uint64_t incarnation) {
+    char at[32];
+    char *registers[] = {at};
+    struct daemon_port port[DAEMON_PORTS_MAX];
+    register_role.ports(registry, port);
+    snprintf(at, sizeof(at), "127.0.0.1:%u", port[0].port);
+    *d = (struct daemon){.identity = {.role = "room",
+                                      .incarnation = incarnation,
+                                      .secrets = {"a-secret-of-this-test-0123456789"},
+                                      .secret_count = 1}};
+    d->cluster = cluster_new(&(struct cluster_options){.loop = loop,
+                                                       .log = &quiet,
+                                                       .self = &d->identity,
+                                                       .registers = registers,
+                                                       .register_count = 1,
+                                                       .on_member = on_member,
+                                                       .on_member_gone = on_member_gone,
+                                                       .on_lease = on_lease,
+                                                       .on_index_lost = on_index_lost,
+                                                       .arg = d});
+}
+
+#define WAIT_FOR(condition)                                                                        \
+    while (!(condition))                                                                           \
+    loop_step(loop, -1)
+
+static void setup(void) {
+    struct buf error = BUF_EMPTY;
+    os = os_new();
+    loop = loop_new(os);
+    config = config_default();
+    set("cluster.secrets", "a-secret-of-this-test-0123456789");
+    set("register.listen", "127.0.0.1:0");
+    log_init(&quiet, "register", LOG_ERROR);
+    quiet.sink = no_line;
+    env = (struct daemon_env){.role = "register",
+                              .loop = loop,
+                              .log = &quiet,
+                              .config = config,
+                              .metrics = metrics_new("register"),
+                              .incarnation = 1000,
+                              .started_ms = loop_wall_ms(loop)};
+    store = hw_calloc(1, sizeof(*store));
+    store->store.ops = &losable_ops;
+    store->inner = register_store_memory(loop);
+    ck_assert_int_eq(register_start_on(&env, &store->store, &error, &registry), 0);
+    daemon_begin(&a, 11);
+    daemon_begin(&b, 22);
+    WAIT_FOR(cluster_is_ready(a.cluster) && cluster_is_ready(b.cluster));
+}
+
+static void teardown(void) {
+    cluster_free(a.cluster);
+    cluster_free(b.cluster);
+    register_role.stop(registry);
+    metrics_free(env.metrics);
+    config_free(config);
+    loop_step(loop, 0);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
+}
+
+static void announce(struct daemon *d, const char *id, uint64_t sessions) {
+    Hawser__Internal__Member m = HAWSER__INTERNAL__MEMBER__INIT;
+    m.role = (char *)"room";
+    m.id = m.rpc = (char *)(uintptr_t)id;
+    m.sessions = sessions;
+    m.started_ms = 1;
+    cluster_announce(d->cluster, &m);
+}
+
+// --- one call at a time
+
+struct answer {
+    bool done;
+    int error;
+    const ProtobufCMessageDescriptor *type;
+    ProtobufCMessage *reply;
+};
+
+static void on_answer(void *arg, int error, const uint8_t *body, size_t len) {
+    struct answer *w = arg;
+    w->done = true;
+    w->error = error;
+    w->reply = error == 0 ? protobuf_c_message_unpack(w->type, NULL, len, body) : NULL;
+}
+
+static ProtobufCMessage *ask(struct daemon *d, uint16_t method, const ProtobufCMessage *request,
+                             const ProtobufCMessageDescriptor *reply) {
+    struct answer w = {.type = reply};
+    WAIT_FOR(rpc_link_is_up(cluster_register(d->cluster)));
+    rpc_call(cluster_register(d->cluster), method, request, 5000, on_answer, &w);
+    ck_assert(!w.done);
+    WAIT_FOR(w.done);
+    ck_assert_int_eq(w.error, 0);
+    ck_assert_ptr_nonnull(w.reply);
+    return w.reply;
+}
+
+static uint32_t put_product(const char *name) {
+    Hawser__Internal__CatalogPutRequest q = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
+    Hawser__Internal__Product p = HAWSER__INTERNAL__PRODUCT__INIT;
+    uint8_t value[128];
+    char key[64];
+    snprintf(key, sizeof(key), "product/%s", name);
+    p.name = (char *)(uintptr_t)name;
+    q.key = key;
+    q.value = (ProtobufCBinaryData){hawser__internal__product__pack(&p, value), value};
+    Hawser__Internal__CatalogPutReply *reply = (Hawser__Internal__CatalogPutReply *)ask(
+        &a, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &q.base,
+        &hawser__internal__catalog_put_reply__descriptor);
+    ck_assert(!reply->conflict);
+    Hawser__Internal__Product *stored =
+        hawser__internal__product__unpack(NULL, reply->entry->value.len, reply->entry->value.data);
+    uint32_t number = stored->number;
+    hawser__internal__product__free_unpacked(stored, NULL);
+    hawser__internal__catalog_put_reply__free_unpacked(reply, NULL);
+    return number;
+}
+
+struct asked {
+    bool done;
+    int error;
+    uint32_t number;
+};
+
+static void on_product(void *arg, int error, const struct product *p) {
+    *(struct asked *)arg = (struct asked){true, error, p ? p->number : 0};
+}
+
+static struct asked ask_product(struct daemon *d, const char *name) {
+    struct asked w = {0};
+    cluster_product_ask(d->cluster, name, "", on_product, &w);
+    ck_assert(!w.done);
+    WAIT_FOR(w.done);
+    return w;
+}
+
+// --- tests
+
+START_TEST(test_directory) {
+    setup();
+    announce(&a, "room-a", 0);
+    WAIT_FOR(a.leases == 1 && b.members == 1);
+    const Hawser__Internal__Member *m = cluster_member_find(b.cluster, 11);
+    ck_assert_ptr_nonnull(m);
+    ck_assert_str_eq(m->id, "room-a");
+    announce(&a, "room-a", 5000); // a real change is told at once
+    WAIT_FOR(b.members == 2);
+    ck_assert_uint_eq(cluster_member_find(b.cluster, 11)->sessions, 5000);
+    cluster_withdraw(a.cluster, NULL, NULL);
+    WAIT_FOR(b.gone_clean == 1);
+    ck_assert_int_eq(b.gone, 0);
+    ck_assert_ptr_null(cluster_member_find(b.cluster, 11));
+    teardown();
+}
+END_TEST
+
+START_TEST(test_lease_ends) {
+    setup();
+    Hawser__Internal__AnnounceRequest q = HAWSER__INTERNAL__ANNOUNCE_REQUEST__INIT;
+    Hawser__Internal__Member m = HAWSER__INTERNAL__MEMBER__INIT;
+    m.role = m.id = m.rpc = (char *)"room";
+    m.incarnation = 33;
+    q.member = &m;
+    q.lease_ms = 50;
+    hawser__internal__announce_reply__free_unpacked(
+        (Hawser__Internal__AnnounceReply *)ask(
+            &a, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &q.base,
+            &hawser__internal__announce_reply__descriptor),
+        NULL);
+    WAIT_FOR(a.gone == 1 && b.gone == 1);
+    ck_assert_int_eq(a.gone_clean + b.gone_clean, 0);
+    teardown();
+}
+END_TEST
+
+START_TEST(test_products) {
+    setup();
+    ck_assert_int_eq(ask_product(&b, "shop").error, -HW_EUNKNOWN);
+    uint32_t number = put_product("shop");
+    ck_assert_uint_gt(number, 0);
+    WAIT_FOR(cluster_product_find(b.cluster, "shop", 4) != NULL); // by the stream
+    ck_assert_uint_eq(cluster_product_by_number(b.cluster, number)->number, number);
+    ck_assert_uint_gt(put_product("bank"), number);
+    ck_assert_int_eq(ask_product(&a, "bank").error, 0);
+    teardown();
+}
+END_TEST
+
+static uint64_t login(struct daemon *d, uint64_t slot, uint64_t expect_replaced) {
+    Hawser__Internal__LoginRequest q = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
+    q.product = 1;
+    q.user = (char *)"u";
+    q.device = (char *)"d";
+    q.room = (char *)"room";
+    q.incarnation = d->identity.incarnation;
+    q.slot = slot;
+    Hawser__Internal__LoginReply *reply =
+        (Hawser__Internal__LoginReply *)ask(d, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN,
+                                            &q.base, &hawser__internal__login_reply__descriptor);
+    ck_assert_uint_eq(reply->refused, 0);
+    ck_assert_uint_eq(reply->replaced ? reply->replaced->slot : 0, expect_replaced);
+    uint64_t generation = reply->generation;
+    hawser__internal__login_reply__free_unpacked(reply, NULL);
+    return generation;
+}
+
+START_TEST(test_takeover) {
+    setup();
+    announce(&a, "room-a", 0);
+    announce(&b, "room-b", 0);
+    WAIT_FOR(a.leases == 1 && b.leases == 1);
+    uint64_t place = UINT64_C(7) << 32 | 3; // both halves arrive
+    uint64_t first = login(&a, place, 0);
+    uint64_t second = login(&b, 8, place);
+    ck_assert_uint_gt(second, first);
+    cluster_withdraw(b.cluster, NULL, NULL);
+    WAIT_FOR(a.gone_clean == 1);
+    login(&a, 9, 0); // a run that said good-bye has no sessions to replace
+    teardown();
+}
+END_TEST
+
+// An empty store: what was acknowledged stays known, and is put back under its number; daemons hear
+// that the index is another one, and are in the directory again.
+START_TEST(test_store_lost) {
+    setup();
+    uint32_t number = put_product("shop");
+    announce(&a, "room-a", 0);
+    WAIT_FOR(b.members == 1 && cluster_product_find(b.cluster, "shop", 4));
+    int members = b.members;
+    store->inner->ops->free(store->inner);
+    store->inner = register_store_memory(loop);
+    struct daemon late; // it knows of nothing
+    daemon_begin(&late, 44);
+    WAIT_FOR(rpc_link_is_up(cluster_register(late.cluster)));
+    struct asked w = ask_product(&late, "shop");
+    ck_assert_int_eq(w.error, 0);
+    ck_assert_uint_eq(w.number, number);
+    WAIT_FOR(a.index_losses > 0 && b.index_losses > 0 && b.members > members);
+    WAIT_FOR(cluster_product_find(late.cluster, "shop", 4));
+    bool is_back = false;
+    while (!is_back) { // in the store itself
+        Hawser__Internal__WatchRequest q = HAWSER__INTERNAL__WATCH_REQUEST__INIT;
+        Hawser__Internal__WatchReply *reply = (Hawser__Internal__WatchReply *)ask(
+            &b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &q.base,
+            &hawser__internal__watch_reply__descriptor);
+        is_back = reply->n_entry == 1 && !reply->entry[0]->deleted;
+        hawser__internal__watch_reply__free_unpacked(reply, NULL);
+    }
+    ck_assert_uint_gt(put_product("bank"), number);
+    cluster_free(late.cluster);
+    teardown();
+}
+END_TEST
+
+RUN_TESTS("register service", test_directory, test_lease_ends, test_products, test_takeover,
+          test_store_lost)
