@@ -238,7 +238,8 @@ static void rewind_session(struct session *s, const Hawser__V1__Bind *bind) {
     s->is_resumed = true;
     s->is_synced = false;
     s->inbox_target = s->inbox.heard;
-    s->has_news_target = s->news.epoch == s->product->epoch;
+    // A head that the login waits for is waited for still.
+    s->has_news_target = s->has_news_target && s->news.epoch == s->product->epoch;
     s->news_target = s->product->heard;
     acks_note(s);
 }

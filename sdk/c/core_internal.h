@@ -150,6 +150,7 @@ struct client_core {
 
     uint8_t resume[RESUME_MAX];
     size_t resume_len;
+    struct host_port resume_at; // who gave them
 
     struct binding bindings[BINDING_SLOTS];
     int last_binding_id;
@@ -183,6 +184,7 @@ void route_wait(struct client_core *c, uint64_t least_ms, uint64_t window_ms);
 uint64_t route_backoff_window(const struct client_core *c, uint32_t attempts);
 void route_peer_failed(struct client_core *c); // not there again for now
 void route_peer_good(struct client_core *c);
+bool route_peer_is(const struct client_core *c, const struct host_port *at);
 void route_put_locate(struct client_core *c);
 void route_on_located(struct client_core *c, const Hawser__V1__Located *m);
 void route_on_go_away(struct client_core *c, const Hawser__V1__GoAway *m);

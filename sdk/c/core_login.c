@@ -336,6 +336,9 @@ void login_put_hello(struct client_core *c) {
             bind_sent(c, b);
     }
     core_put(c, FRAME_HELLO, &hello);
+    // Another room logs us in anew, and the session that the bytes stand for is replaced by that.
+    if (!route_peer_is(c, &c->resume_at))
+        c->resume_len = 0;
 }
 
 void login_put_binds(struct client_core *c) {
@@ -511,6 +514,8 @@ void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m) {
     c->resume_len = m->resume.len;
     if (m->resume.len > 0)
         memcpy(c->resume, m->resume.data, m->resume.len);
+    c->resume_at.port = c->peer.port;
+    memcpy(c->resume_at.host, c->peer.host, sizeof(c->resume_at.host));
     if (m->heartbeat_s > 0)
         c->heartbeat_ms = (uint64_t)m->heartbeat_s * 1000;
     c->server_ahead_ms = m->server_ms > 0 ? (int64_t)(m->server_ms - c->now_ms) : 0;

@@ -161,6 +161,10 @@ void route_peer_failed(struct client_core *c) {
     remember_failed(c);
 }
 
+bool route_peer_is(const struct client_core *c, const struct host_port *at) {
+    return c->peer.port == at->port && strcmp(c->peer.host, at->host) == 0;
+}
+
 void route_peer_good(struct client_core *c) {
     for (size_t i = 0; i < FAILED_MAX; i++)
         if (endpoint_is(&c->failed[i], &c->peer))

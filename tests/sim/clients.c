@@ -348,6 +348,13 @@ void client_halt(struct client *c, bool kill) {
     memset(c->is_synced, 0, sizeof(c->is_synced));
 }
 
+// It begins with nothing, and the store's copy of its positions is lost: nobody can tell it.
+static void excuse_blank(struct client *c) {
+    for (int k = 0; k < c->binding_count; k++)
+        for (int stream = 0; stream < 3; stream++)
+            c->bindings[k].told_us[stream] = c->run->world.now_us;
+}
+
 void client_take_over(struct client *c) {
     struct world *w = &c->run->world;
     bool is_copy = world_chance(w, 500); // else it goes on where it was once, or begins
@@ -356,6 +363,8 @@ void client_take_over(struct client *c) {
     world_note(w, node_name(c), "takes %s over%s", c->device, is_copy ? " with its files" : "");
     if (is_copy)
         positions_copy(c, c->rival);
+    else if (c->run->store_lost && c->run->world.nodes[c->node].run == 0)
+        excuse_blank(c);
     client_boot(c);
 }
 

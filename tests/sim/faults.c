@@ -116,12 +116,32 @@ static bool cut(struct run *r) {
     return true;
 }
 
+struct storm {
+    struct run *run;
+    int node, left;
+};
+
+static void blow(void *arg) {
+    struct storm *s = arg;
+    struct world *w = &s->run->world;
+    if (s->left-- == 0 || !is_running(s->run, s->node)) {
+        free(s);
+        return;
+    }
+    world_note(w, "network", "resets every connection of %s", name_of(s->run, s->node));
+    net_reset_all(w, s->node);
+    lasts(s->run, w->now_us);
+    world_at(w, world_between(w, 1000, 500000), blow, s);
+}
+
+// Gusts: who comes back at once is hit again on the way.
 static bool storm(struct run *r) {
     struct daemon_slot *room = daemon_any(r, &room_role);
     if (!room)
         return false;
-    world_note(&r->world, "network", "resets every connection of %s", name_of(r, room->node));
-    net_reset_all(&r->world, room->node);
+    struct storm *s = hw_malloc(sizeof(*s));
+    *s = (struct storm){r, room->node, (int)world_between(&r->world, 1, 8)};
+    blow(s);
     return true;
 }
 

@@ -45,6 +45,20 @@ static bool is_healed(struct run *r) {
            everything_arrived(r, false);
 }
 
+static bool acks_are_in(struct run *r) {
+    for (uint32_t number = 1; number <= PRODUCTS && !r->store_lost; number++) {
+        Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
+        q.product = number;
+        Hawser__Internal__StatsReply *s = (Hawser__Internal__StatsReply *)stores_ask_saver(
+            r->stores, HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &q.base);
+        uint64_t pending = s->pending;
+        hawser__internal__stats_reply__free_unpacked(s, NULL);
+        if (pending != 0)
+            return false;
+    }
+    return true;
+}
+
 // accepted = acked + pending + expired + overflowed + ..., and with every inbox handled nothing is
 // pending.
 static void check_sums(struct run *r) {
@@ -63,18 +77,9 @@ static void check_sums(struct run *r) {
     }
 }
 
-static bool acks_are_in(struct run *r) {
-    for (uint32_t number = 1; number <= PRODUCTS && !r->store_lost; number++) {
-        Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
-        q.product = number;
-        Hawser__Internal__StatsReply *s = (Hawser__Internal__StatsReply *)stores_ask_saver(
-            r->stores, HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &q.base);
-        uint64_t pending = s->pending;
-        hawser__internal__stats_reply__free_unpacked(s, NULL);
-        if (pending != 0)
-            return false;
-    }
-    return true;
+static void check_acks(struct run *r) {
+    wait_for(r, QUIET_US, acks_are_in);
+    check_sums(r);
 }
 
 static void finish(struct run *r) {
@@ -133,9 +138,9 @@ static void scenario(struct run *r) {
     }
     if (!wait_for(r, QUIET_US, queues_are_empty))
         inspect_queues(r);
+    check_acks(r); // before anything newer covers an ack that was lost
     quiet_check(r);
-    wait_for(r, QUIET_US, acks_are_in);
-    check_sums(r);
+    check_acks(r);
     inspect_rooms(r);
     if (!r->store_lost) // a row whose end was lost stays until the next login
         inspect_rows(r);

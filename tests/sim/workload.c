@@ -181,7 +181,8 @@ static void next_push(void *arg) {
     struct world *w = &r->world;
     if (r->message_count == r->wanted_messages)
         return;
-    int burst = world_chance(w, 50) ? 20 : 1; // to one inbox, more than a window now and then
+    // To one stream, more than a window now and then.
+    int burst = world_chance(w, 30) ? (int)world_between(w, 10, 60) : 1;
     int product = (int)rng_below(&w->rng, PRODUCTS), user;
     do
         user = world_chance(w, 150) ? -1 : (int)rng_below(&w->rng, USERS);

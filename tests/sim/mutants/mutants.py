@@ -1,8 +1,24 @@
 """Small faults that a tired hand could make: where, what stood there, what stands there instead."""
 
 
-def mutant(name, file, old, new):
-    return {"name": name, "file": file, "old": old, "new": new}
+def mutant(name, file, *edits):
+    """edits: what stood there, what stands there instead; as many pairs as it takes."""
+    return {"name": name, "file": file, "edits": list(zip(edits[::2], edits[1::2]))}
+
+
+FIND_FIRST = """static void on_found_first(void *arg, int error, const uint8_t *body, size_t len) {
+    struct leg *leg = arg;
+    leg->rows = error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
+    append(leg);
+}
+static void find_first(struct leg *leg) {
+    Hawser__Internal__FindRequest request = HAWSER__INTERNAL__FIND_REQUEST__INIT;
+    request.product = leg->sending->product;
+    request.user = (char *)(uintptr_t)leg->target->user;
+    rpc_call(cluster_register(leg->sending->center->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND,
+             &request.base, CALL_DEADLINE_MS, on_found_first, leg);
+}
+"""
 
 
 MUTANTS = [
@@ -128,4 +144,15 @@ MUTANTS = [
            "    position_set(c, b, stream, m->last);\n", ""),
     mutant("sdk-never-forgets-a-failure", "sdk/c/core_route.c",
            "    slot->failed_until_ms = c->now_ms + FAILED_MS;", "    slot->failed_until_ms = UINT64_MAX;"),
+    mutant("find-before-the-append", "center/send.c",
+           "    bool may_be_done;\n};\n\n// --- deliver", "    bool may_be_done;\n    Hawser__Internal__FindReply *rows;\n};\n\n// --- deliver",
+           "static void start_leg(", FIND_FIRST + "static void start_leg(",
+           "    if (!s->push.is_live)\n        append(leg);", "    if (!s->push.is_live && t)\n        find_first(leg);\n    else if (!s->push.is_live)\n        append(leg);",
+           "copy(&m.base);\n    find(d);",
+           "copy(&m.base);\n    if (!appended || !leg->rows) {\n        find(d);\n        return;\n    }\n    d->open++;\n"
+           "    for (size_t i = 0; i < leg->rows->n_row; i++)\n        deliver_to(d, leg->rows->row[i]);\n    d->open--;\n    delivery_step(d);"),
+    mutant("resume-does-not-wait-for-heads", "room/hello.c",
+           "    s->has_news_target = s->has_news_target && s->news.epoch", "    s->has_news_target = s->news.epoch"),
+    mutant("sdk-resumes-after-a-login-elsewhere", "sdk/c/core_login.c",
+           "    if (!route_peer_is(c, &c->resume_at))\n        c->resume_len = 0;\n", ""),
 ]

@@ -49,9 +49,11 @@ class Copy:
     def hunt(self, mutant):
         """How many seeds it took, or None; and what was seen."""
         path = self.tree / mutant["file"]
-        text = path.read_text()
-        assert text.count(mutant["old"]) == 1, f"{mutant['name']}: {text.count(mutant['old'])} places in {mutant['file']}"
-        path.write_text(text.replace(mutant["old"], mutant["new"]))
+        text = changed = path.read_text()
+        for old, new in mutant["edits"]:
+            assert changed.count(old) == 1, f"{mutant['name']}: {changed.count(old)} places in {mutant['file']}:\n{old}"
+            changed = changed.replace(old, new)
+        path.write_text(changed)
         try:
             self.make(mutant["name"])
             return self.look()

@@ -145,6 +145,27 @@ START_TEST(test_heartbeat) {
 }
 END_TEST
 
+// Elsewhere they are said once more, which ends what they stood for, and never again.
+START_TEST(test_resume_elsewhere) {
+    options.rooms = two_rooms;
+    options.room_count = 2;
+    setup();
+    online(0);
+    give_close(4200, 0);
+    const char *says[] = {"HELLO(resume=9)[tags=0,inbox=0,news=0,bulk=0]",
+                          "HELLO(resume=0)[tags=0,inbox=0,news=0,bulk=0]"};
+    for (int i = 0; i < 2; i++) {
+        tick_due();
+        ck_assert_str_eq(target.host, i == 0 ? "room-b" : "room-a");
+        connect_now();
+        SAID(says[i]);
+        core_lost(core, now, "reset");
+        pump();
+    }
+    teardown();
+}
+END_TEST
+
 // Resume bytes go out while no Hello without them was sent since the Welcome that gave them.
 START_TEST(test_resume_rule) {
     setup();
@@ -355,10 +376,11 @@ END_TEST
 int main(void) {
     TCase *t = tcase_create("client_core");
     tcase_set_timeout(t, 120);
-    const TTest *const single[] = {
-        test_protocol_errors_stop, test_backoff,    test_login_timeouts,   test_heartbeat,
-        test_resume_rule,          test_dispatcher, test_dispatchers_gone, test_dispatcher_refuses,
-        test_network_changes};
+    const TTest *const single[] = {test_protocol_errors_stop, test_backoff,
+                                   test_login_timeouts,       test_heartbeat,
+                                   test_resume_rule,          test_resume_elsewhere,
+                                   test_dispatcher,           test_dispatchers_gone,
+                                   test_dispatcher_refuses,   test_network_changes};
     for (size_t i = 0; i < COUNT(single); i++)
         tcase_add_test(t, single[i]);
     tcase_add_loop_test(t, test_close_codes, 0, (int)COUNT(closes));
