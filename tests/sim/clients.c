@@ -167,6 +167,7 @@ static void on_reset(void *arg, const struct hawser_reset *x) {
                hawser_stream_name(x->stream), (unsigned long long)x->seq, x->reason);
     b->now.at[x->stream] = x->seq;
     b->now.started[x->stream] = true;
+    b->reset_us[x->stream] = c->run->world.now_us;
     told(c, b, (int)x->stream, false, "reset");
 }
 
@@ -348,7 +349,7 @@ void client_halt(struct client *c, bool kill) {
     memset(c->is_synced, 0, sizeof(c->is_synced));
 }
 
-// It begins with nothing, and the store's copy of its positions is lost: nobody can tell it.
+// It may begin with nothing, and when the store's copy of its positions is lost nobody can tell it.
 static void excuse_blank(struct client *c) {
     for (int k = 0; k < c->binding_count; k++)
         for (int stream = 0; stream < 3; stream++)
@@ -363,12 +364,14 @@ void client_take_over(struct client *c) {
     world_note(w, node_name(c), "takes %s over%s", c->device, is_copy ? " with its files" : "");
     if (is_copy)
         positions_copy(c, c->rival);
-    else if (c->run->store_lost && c->run->world.nodes[c->node].run == 0)
+    else if (c->run->store_lost)
         excuse_blank(c);
     client_boot(c);
 }
 
 bool client_is_settled(const struct client *c) {
+    if (c->has_left)
+        return true;
     for (int k = 0; k < c->binding_count; k++) {
         int product = c->bindings[k].product, holders = 0, synced = 0;
         for (int i = 0; i < 2; i++) {

@@ -88,14 +88,17 @@ static void thaw(void *arg) {
     free(v);
 }
 
-static void freeze(struct run *r, int node) {
+static void freeze_for(struct run *r, int node, uint64_t after) {
     struct revival *v = hw_malloc(sizeof(*v));
     *v = (struct revival){r, node};
     node_freeze(&r->world, node, true);
-    uint64_t after =
-        world_between(&r->world, 50000, world_chance(&r->world, 300) ? 20000000 : 3000000);
     world_at(&r->world, after, thaw, v);
     lasts(r, r->world.now_us + after);
+}
+
+static void freeze(struct run *r, int node) {
+    uint64_t longest = world_chance(&r->world, 300) ? 20000000 : 3000000;
+    freeze_for(r, node, world_between(&r->world, 50000, longest));
 }
 
 // --- the network
@@ -158,12 +161,47 @@ static bool slow_down(struct run *r, int node) {
 
 // --- people
 
+static bool can_start(struct run *r, const struct client *c) {
+    return c->sdk ? is_running(r, c->node) : !c->is_reviving;
+}
+
 static bool take_over(struct run *r) {
     struct client *twin = &r->clients[DEVICES + rng_below(&r->world.rng, TWINS)];
     struct client *c = world_chance(&r->world, 500) ? twin : twin->rival;
-    if (c->sdk ? !is_running(r, c->node) : c->is_reviving)
+    if (!can_start(r, c))
         return false;
     client_take_over(c);
+    return true;
+}
+
+static void late_take_over(void *arg) {
+    struct client *c = arg;
+    if (can_start(c->run, c))
+        client_take_over(c);
+}
+
+// For good: what is left of it must go.
+static bool leave(struct run *r) {
+    struct client *c = &r->clients[FIRST_LEAVER + rng_below(&r->world.rng, DEVICES - FIRST_LEAVER)];
+    if (!is_running(r, c->node))
+        return false;
+    world_note(&r->world, name_of(r, c->node), "leaves");
+    client_halt(c, world_chance(&r->world, 500));
+    c->has_left = true;
+    lasts(r, r->world.now_us + 16000000); // its session lingers
+    return true;
+}
+
+// While the room of the one that has the device sleeps, for longer than its lease.
+static bool take_over_asleep(struct run *r) {
+    struct client *twin = &r->clients[DEVICES + rng_below(&r->world.rng, TWINS)];
+    bool twin_has_it = twin->sdk && !twin->is_out[twin->bindings[0].product];
+    struct daemon_slot *room = inspect_room_of(r, twin->device);
+    if (!room || !is_running(r, room->node))
+        return false;
+    freeze_for(r, room->node, world_between(&r->world, 10000000, 20000000));
+    uint64_t after = world_between(&r->world, 0, 9000000);
+    world_at(&r->world, after, late_take_over, twin_has_it ? twin->rival : twin);
     return true;
 }
 
@@ -212,18 +250,39 @@ static bool stall(struct run *r) {
 static bool step_store(struct run *r) {
     int64_t step = (int64_t)world_between(&r->world, 0, 10000) - 5000;
     stores_step_clock(r->stores, step);
+    lasts(r, r->world.now_us + 10000000); // until all have heard of it
     r->lease_may_lie = true;
     return true;
 }
 
-enum { KILL, FREEZE, CUT, RESET, STORM, SLOW, TAKEOVER, CLOCK, STORE_CLOCK, STALL, LOSE, KINDS };
-static const uint32_t weights[KINDS] = {
-    [KILL] = 30,    [FREEZE] = 17, [CUT] = 17,        [RESET] = 7, [STORM] = 4, [SLOW] = 8,
-    [TAKEOVER] = 7, [CLOCK] = 4,   [STORE_CLOCK] = 1, [STALL] = 5, [LOSE] = 3};
+#define KINDS(X)                                                                                   \
+    X(KILL, 30)                                                                                    \
+    X(FREEZE, 17)                                                                                  \
+    X(CUT, 17)                                                                                     \
+    X(RESET, 7)                                                                                    \
+    X(STORM, 4)                                                                                    \
+    X(SLOW, 8)                                                                                     \
+    X(TAKEOVER, 7)                                                                                 \
+    X(ASLEEP, 2) /* a takeover while the room sleeps */                                            \
+    X(LEAVE, 3)                                                                                    \
+    X(CLOCK, 4)                                                                                    \
+    X(STORE_CLOCK, 1)                                                                              \
+    X(STALL, 5)                                                                                    \
+    X(LOSE, 3)
+enum {
+#define KIND_ENUM(name, weight) name,
+    KINDS(KIND_ENUM)
+#undef KIND_ENUM
+};
+static const uint32_t weights[] = {
+#define KIND_WEIGHT(name, weight) weight,
+    KINDS(KIND_WEIGHT)
+#undef KIND_WEIGHT
+};
 
 static int any_kind(struct run *r) {
     uint32_t sum = 0, kind = 0;
-    for (int i = 0; i < KINDS; i++)
+    for (size_t i = 0; i < sizeof(weights) / sizeof(weights[0]); i++)
         sum += weights[i];
     uint64_t at = rng_below(&r->world.rng, sum);
     while (at >= weights[kind])
@@ -262,6 +321,10 @@ static bool do_fault(struct run *r, int kind) {
         return step_store(r);
     case STALL:
         return stall(r);
+    case LEAVE:
+        return leave(r);
+    case ASLEEP:
+        return take_over_asleep(r);
     default:
         return lose(r);
     }

@@ -216,3 +216,18 @@ void inspect_rooms(struct run *r) {
             }
     }
 }
+
+struct daemon_slot *inspect_room_of(struct run *r, const char *device) {
+    for (int i = 0; i < DAEMONS; i++) {
+        struct daemon_slot *d = &r->daemons[i];
+        uint32_t at = 0;
+        struct session *s;
+        if (d->role != &room_role || !d->self)
+            continue;
+        while ((s = next_session(d->self, &at)) != NULL)
+            if (s->state == SESSION_LIVE && s->conn->state == CONN_OPEN &&
+                strcmp(s->conn->device, device) == 0)
+                return d;
+    }
+    return NULL;
+}

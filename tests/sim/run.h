@@ -21,6 +21,7 @@ enum {
     TWINS =
         6, // second installations of the devices from FIRST_TWIN on: whoever logs in last has it
     FIRST_TWIN = 20,
+    FIRST_LEAVER = 40, // those from here on, second devices, may leave for good
     CLIENTS = DEVICES + TWINS,
     USERS = 40, // the last ten devices are second devices of the first ten users
     PRODUCTS = 2,
@@ -49,9 +50,9 @@ struct seen {
 struct binding {
     int product, user;
     struct seen now, durable;
-    struct seen *ever;        // by any installation of the device; NULL when there is only this one
-    uint64_t told_us[3];      // the last Gap or Reset of each stream
-    uint64_t oldest_at_login; // in the inbox; only of devices with two installations
+    struct seen *ever; // by any installation of the device; NULL when there is only this one
+    uint64_t told_us[3], reset_us[3]; // the last Gap or Reset of each stream; the last Reset
+    uint64_t oldest_at_login;         // in the inbox; only of devices with two installations
 };
 
 struct client {
@@ -71,7 +72,7 @@ struct client {
     struct client *rival;             // the other installation of this device; NULL: none
     struct seen ever[PRODUCTS];       // of both, at the first of them
     uint64_t tried_us;                // when it last may have asked for a session
-    bool is_reviving;                 // killed, and it will start again
+    bool is_reviving, has_left;       // killed, and it will start again; it will not
 };
 
 struct daemon_slot {
@@ -137,6 +138,8 @@ bool everything_arrived(struct run *r, bool say);
 // inspect.c
 void inspect_client(struct run *r, const char *device); // into the trace
 void inspect_rooms(struct run *r);
+// The room with a connected session of the device, or NULL.
+struct daemon_slot *inspect_room_of(struct run *r, const char *device);
 void inspect_rows(struct run *r);
 void inspect_step(void *run, int node); // after each step of a node
 bool queues_are_empty(struct run *r);

@@ -5,7 +5,7 @@
 #include "buf.h"
 #include "run.h"
 
-enum { RETRY_US = 300000, PUSH_TRIES_MAX = 200, PADDING_MAX = 3000 };
+enum { RETRY_US = 300000, PUSH_TRIES_MAX = 200, PADDING_MAX = 3000, LATE_US = 5000000 };
 
 // --- products and tokens
 
@@ -87,6 +87,7 @@ void workload_prepare(struct run *r) {
 struct push_call {
     struct run *run;
     struct message *message;
+    uint64_t asked_us;
 };
 
 static void push(void *arg);
@@ -102,6 +103,9 @@ static void on_pushed(void *arg, int status, const char *body, size_t len) {
     const char *detail = json_string_value(json_object_get(answer, "detail"));
     if (status == 503 && detail && strcmp(detail, "this center is ending") == 0)
         unknown = true; // what a killed one answers here, nobody hears
+    if (detail && strstr(detail, "too late") && r->world.now_us < p->asked_us + LATE_US)
+        violation(r, "%s came too late after %llu ms", m->payload,
+                  (unsigned long long)(r->world.now_us - p->asked_us) / 1000);
     m->is_under_way = false;
     world_note(&r->world, "app", "%s: %d%s", m->payload, status,
                unknown && status != 202 ? " (unknown)" : "");
@@ -132,6 +136,7 @@ static void push(void *arg) {
     snprintf(body, sizeof(body), "{\"to\": {%s}, \"payload\": \"%s%*s\"}", target, m->payload,
              m->padding, "");
     m->is_under_way = true;
+    p->asked_us = r->world.now_us;
     if (api_call(r, "POST", path, m->key[0] ? m->key : NULL, body, on_pushed, p))
         return;
     m->is_under_way = false;
@@ -164,7 +169,7 @@ static void push_new(struct run *r, int product, int user) {
     if (world_chance(w, 50))
         m->padding = (int)world_between(w, 100, PADDING_MAX);
     r->message_count++;
-    *p = (struct push_call){r, m};
+    *p = (struct push_call){.run = r, .message = m};
     push(p);
 }
 
@@ -208,13 +213,18 @@ bool workload_is_over(struct run *r) {
 
 // --- the account
 
+// Lost by the store and told of. An installation that comes back with positions of a lost log is
+// told so by a Reset, whenever that is.
 static bool is_excused(const struct run *r, const struct client *c, const struct binding *b,
                        const struct message *m) {
     int stream = m->user >= 0 ? HAWSER_INBOX : HAWSER_NEWS;
     const struct binding *other = c->rival ? &c->rival->bindings[b - c->bindings] : b;
     uint64_t told_us =
         b->told_us[stream] > other->told_us[stream] ? b->told_us[stream] : other->told_us[stream];
-    return r->store_lost && m->accepted_us <= r->lost_us && told_us >= r->lost_since_us;
+    bool is_reset =
+        (b->reset_us[stream] >= m->accepted_us || other->reset_us[stream] >= m->accepted_us);
+    return r->store_lost &&
+           (is_reset || (m->accepted_us <= r->lost_us && told_us >= r->lost_since_us));
 }
 
 bool everything_arrived(struct run *r, bool say) {
@@ -225,7 +235,7 @@ bool everything_arrived(struct run *r, bool say) {
             for (int n = 0; n < r->message_count; n++) {
                 const struct message *m = &r->messages[n];
                 bool is_for = m->product == b->product && (m->user < 0 || m->user == b->user);
-                if (!is_for || m->accepted_us == 0 || was_handled(b, n) ||
+                if (!is_for || r->clients[i].has_left || m->accepted_us == 0 || was_handled(b, n) ||
                     is_excused(r, &r->clients[i], b, m))
                     continue;
                 all = false;
