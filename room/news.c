@@ -6,7 +6,7 @@
 #include "message.h"
 #include "room_internal.h"
 
-enum { SLICE_US = 1000, SLICE_CHECK = 32, LIVES_MAX = 64, RUN_MAX = WINDOW_MESSAGES };
+enum { SLICE_US = 1000, SLICE_CHECK = 8, LIVES_MAX = 64, RUN_MAX = WINDOW_MESSAGES };
 
 // --- products
 

@@ -57,7 +57,7 @@ static void close_store(struct position_store *s) {
 
 // --- what the application is told
 
-enum { LATE_US = 5000000 }; // a login that was begun may be done so much later
+enum { LATE_US = 10000000 }; // a login that was begun may be done so much later
 
 static struct binding *binding_of(struct client *c, const char *product) {
     for (int i = 0; i < c->binding_count; i++)
@@ -201,10 +201,11 @@ static bool is_trying(const struct client *c) {
     return false;
 }
 
-// Another took the place: one that may have asked for it since our login.
+// Another took the place: one that asked for it since our login. Who asked before has lost it.
 static void check_replaced(struct client *c) {
     const struct client *other = c->rival;
-    if (!other || (!is_trying(other) && other->tried_us + LATE_US < c->login_us)) {
+    if (!other || (!other->is_asking && other->asked_us + LATE_US < c->login_us &&
+                   !client_is_throttled(c) && !c->run->store_lost)) {
         violation(c->run, "%s was replaced by nobody", node_name(c));
         inspect_client(c->run, c->device);
     }
@@ -215,6 +216,9 @@ static void on_state(void *arg, const struct hawser_status *status) {
     uint64_t now = c->run->world.now_us;
     if (status->state == HAWSER_CONNECTING)
         c->connecting_us = now;
+    if (c->is_asking)
+        c->asked_us = now;
+    c->is_asking = status->state == HAWSER_CONNECTING;
     if (status->state != HAWSER_ONLINE)
         memset(c->is_synced, 0, sizeof(c->is_synced));
     world_note(&c->run->world, node_name(c), "is %s (%u %s)", hawser_state_name(status->state),
@@ -230,7 +234,6 @@ static void on_state(void *arg, const struct hawser_status *status) {
     }
     check_replaced(c);
     memset(c->is_out, 1, sizeof(c->is_out));
-    c->tried_us = now;
 }
 
 // A login that is none of a session that went on has a generation above all that were seen.
@@ -245,6 +248,14 @@ static void check_generation(struct client *c, int product, const struct hawser_
     *seen = e->generation;
 }
 
+// An installation that begins with nothing, when the store's copy of its positions is lost, begins
+// at the end, and nobody can tell it what lay before.
+static void excuse_blank(struct client *c, struct binding *b) {
+    for (int stream = 0; stream < 3 && b->ever && c->run->store_lost; stream++)
+        if (!b->now.started[stream])
+            b->told_us[stream] = c->run->world.now_us;
+}
+
 static void on_binding(void *arg, const struct hawser_binding_event *event) {
     struct client *c = arg;
     struct binding *b = binding_of(c, event->product);
@@ -252,15 +263,16 @@ static void on_binding(void *arg, const struct hawser_binding_event *event) {
         b->oldest_at_login = stores_oldest(c->run->stores, event->product, event->user);
     if (event->bound)
         check_generation(c, b->product, event);
-    if (event->bound && !event->resumed)
+    if (event->bound && !event->resumed) {
         c->login_us = c->connecting_us;
+        excuse_blank(c, b);
+    }
     if (event->bound || event->code != 4001 || c->is_out[b->product])
         return;
     world_note(&c->run->world, node_name(c), "is replaced for %s", event->product);
     check_replaced(c);
     c->is_out[b->product] = true;
     c->is_synced[b->product] = false;
-    c->tried_us = c->run->world.now_us;
 }
 
 static void on_notice(void *arg, const char *text) {
@@ -333,8 +345,9 @@ void client_boot(struct client *c) {
 
 void client_halt(struct client *c, bool kill) {
     struct world *w = &c->run->world;
-    if (is_trying(c))
-        c->tried_us = w->now_us;
+    if (c->is_asking)
+        c->asked_us = w->now_us;
+    c->is_asking = false;
     w->nodes[c->node].is_frozen = false;
     w->nodes[c->node].os.is_dead = kill;
     ((struct wrapped_store *)c->wrapped)->is_dead = kill;
@@ -349,13 +362,6 @@ void client_halt(struct client *c, bool kill) {
     memset(c->is_synced, 0, sizeof(c->is_synced));
 }
 
-// It may begin with nothing, and when the store's copy of its positions is lost nobody can tell it.
-static void excuse_blank(struct client *c) {
-    for (int k = 0; k < c->binding_count; k++)
-        for (int stream = 0; stream < 3; stream++)
-            c->bindings[k].told_us[stream] = c->run->world.now_us;
-}
-
 void client_take_over(struct client *c) {
     struct world *w = &c->run->world;
     bool is_copy = world_chance(w, 500); // else it goes on where it was once, or begins
@@ -364,8 +370,6 @@ void client_take_over(struct client *c) {
     world_note(w, node_name(c), "takes %s over%s", c->device, is_copy ? " with its files" : "");
     if (is_copy)
         positions_copy(c, c->rival);
-    else if (c->run->store_lost)
-        excuse_blank(c);
     client_boot(c);
 }
 

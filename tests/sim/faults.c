@@ -199,8 +199,8 @@ static bool take_over_asleep(struct run *r) {
     struct daemon_slot *room = inspect_room_of(r, twin->device);
     if (!room || !is_running(r, room->node))
         return false;
-    freeze_for(r, room->node, world_between(&r->world, 10000000, 20000000));
-    uint64_t after = world_between(&r->world, 0, 9000000);
+    freeze_for(r, room->node, world_between(&r->world, 14000000, 20000000));
+    uint64_t after = world_between(&r->world, 0, 13500000); // before or after the lease is over
     world_at(&r->world, after, late_take_over, twin_has_it ? twin->rival : twin);
     return true;
 }

@@ -71,8 +71,8 @@ struct client {
     uint64_t generation[PRODUCTS];    // the highest seen
     struct client *rival;             // the other installation of this device; NULL: none
     struct seen ever[PRODUCTS];       // of both, at the first of them
-    uint64_t tried_us;                // when it last may have asked for a session
-    bool is_reviving, has_left;       // killed, and it will start again; it will not
+    uint64_t asked_us;                // when it last asked for a session, and did not any more
+    bool is_asking, is_reviving, has_left; // killed, and it will start again; it will not
 };
 
 struct daemon_slot {

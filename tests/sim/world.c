@@ -249,7 +249,7 @@ void os_free(struct os *os) {
 }
 
 uint64_t os_now_us(struct os *os) {
-    os->spent_us += rng_below(&os->world->rng, 400); // work takes time: budgets run out
+    os->spent_us += rng_below(&os->world->rng, 3000); // work takes time: budgets run out
     return os->world->now_us + os->spent_us;
 }
 
