@@ -115,6 +115,7 @@ struct session {
     Hawser__V1__Position have[3];
     uint32_t slot, slab_generation;
     uint32_t confirmed_round; // of the room's rounds, when its row was last seen right
+    uint32_t asked_round;     // when that was last asked
     uint32_t error;           // Close code of a login that failed
     uint8_t state, have_count;
     bool is_loading, is_synced, has_news_target, is_dirty, ack_in_flight, waits_for_block,
@@ -233,7 +234,8 @@ struct room {
     struct timer tick;
     struct timer drain_timer;
     uint32_t tick_count, confirm_at, heads_at, save_at, fast_confirm_at, fast_heads_at;
-    uint32_t fast_confirm_left, fast_heads_left; // slots still to be visited in a hurry
+    uint32_t confirm_rest, heads_rest, save_rest; // of the ticks before
+    uint32_t fast_confirm_left, fast_heads_left;  // slots still to be visited in a hurry
     uint64_t fast_heads_ms;
     uint32_t round, round_required; // rows confirmed before the latter may be void: nothing is sent
     bool confirm_again, is_draining, is_stopping, fast_heads_wanted;

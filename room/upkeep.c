@@ -59,15 +59,15 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
         r->confirm_again = r->confirm_again || s->confirmed_round != r->round;
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED &&
                superseded_lately(s, reply->generation)) {
-        // The other room tells of a takeover itself.
-        r->confirm_again = r->confirm_again || s->confirmed_round != r->round;
+        r->confirm_again = true; // the other room tells of a takeover itself
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED) {
         r->count.takeovers++;
         conn_session_over(s->conn, s, 4001, "the register knows a newer login");
     } else {
         bool was_void = s->confirmed_round < r->round_required;
+        s->superseded_by = 0;
         if (cluster_lease_is_held(r->cluster))
-            s->confirmed_round = r->round;
+            s->confirmed_round = s->asked_round; // an older question says nothing of this round
         if (was_void || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN)
             ask_head(s);
         if (reply->generation >
@@ -94,12 +94,13 @@ static void confirm(struct session *s) {
     request.slot = session_place(s);
     request.generation = s->generation;
     request.since_ms = s->since_ms;
+    s->asked_round = r->round;
     session_call(s, cluster_register(r->cluster),
                  HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &request.base, on_confirmed);
 }
 
 static void confirm_if_old(struct session *s) {
-    if (s->confirmed_round != s->conn->room->round)
+    if (s->confirmed_round != s->conn->room->round || s->superseded_by != 0)
         confirm(s);
 }
 
@@ -115,8 +116,18 @@ static void visit(struct room *r, uint32_t *at, uint32_t count, void (*what)(str
     }
 }
 
-static uint32_t share(const struct room *r, uint32_t ticks) {
-    return (r->sessions.high_water + ticks - 1) / ticks;
+// How many slots are this tick's, so that all are visited once in so many ticks. The rest of a
+// division is kept for the next one: a small room does not ask more often than a large one.
+static uint32_t share(const struct room *r, uint32_t *rest, uint32_t ticks) {
+    uint32_t due = *rest + r->sessions.high_water;
+    *rest = due % ticks;
+    return due / ticks;
+}
+
+// From the first slot: sessions that begin meanwhile need no visit, and must not shift the others.
+static void fast_begin(const struct room *r, uint32_t *at, uint32_t *left) {
+    *at = UINT32_MAX;
+    *left = r->sessions.high_water;
 }
 
 static void visit_fast(struct room *r, uint32_t *at, uint32_t *left,
@@ -132,18 +143,18 @@ void upkeep_tick(struct timer *t) {
     uint64_t now = loop_now_ms(r->loop);
     loop_arm(r->loop, &r->tick, TICK_MS, upkeep_tick);
     r->tick_count++;
-    visit(r, &r->confirm_at, share(r, CONFIRM_TICKS), confirm);
-    visit(r, &r->heads_at, share(r, HEADS_TICKS), ask_head);
-    visit(r, &r->save_at, share(r, SAVE_TICKS), acks_save_last);
+    visit(r, &r->confirm_at, share(r, &r->confirm_rest, CONFIRM_TICKS), confirm);
+    visit(r, &r->heads_at, share(r, &r->heads_rest, HEADS_TICKS), ask_head);
+    visit(r, &r->save_at, share(r, &r->save_rest, SAVE_TICKS), acks_save_last);
     if (r->fast_heads_wanted && now >= r->fast_heads_ms + FAST_HEADS_APART_MS) {
         r->fast_heads_wanted = false;
         r->fast_heads_ms = now;
-        r->fast_heads_left = r->sessions.high_water;
+        fast_begin(r, &r->fast_heads_at, &r->fast_heads_left);
     }
     visit_fast(r, &r->fast_heads_at, &r->fast_heads_left, ask_head);
     if (r->confirm_again && r->tick_count % CONFIRM_AGAIN_TICKS == 0) {
         r->confirm_again = false;
-        r->fast_confirm_left = r->sessions.high_water;
+        fast_begin(r, &r->fast_confirm_at, &r->fast_confirm_left);
     }
     if (cluster_lease_is_held(r->cluster))
         visit_fast(r, &r->fast_confirm_at, &r->fast_confirm_left, confirm_if_old);
@@ -156,7 +167,7 @@ void upkeep_tick(struct timer *t) {
 
 void upkeep_confirm_all(struct room *r) {
     r->round++;
-    r->fast_confirm_left = r->sessions.high_water;
+    fast_begin(r, &r->fast_confirm_at, &r->fast_confirm_left);
 }
 
 void upkeep_heads_all(struct room *r) {

@@ -373,17 +373,30 @@ void client_take_over(struct client *c) {
     client_boot(c);
 }
 
+static void count_holders(const struct client *c, int product, int *ret_holders, int *ret_synced) {
+    *ret_holders = *ret_synced = 0;
+    for (int i = 0; i < 2; i++) {
+        const struct client *one = i == 0 ? c : c->rival;
+        bool holds = one && one->sdk && !one->is_out[product];
+        *ret_holders += holds;
+        *ret_synced += holds && one->is_synced[product];
+    }
+}
+
+bool client_is_synced(const struct client *c) {
+    for (int k = 0; k < c->binding_count && !c->has_left; k++) {
+        int holders, synced;
+        count_holders(c, c->bindings[k].product, &holders, &synced);
+        if (synced == 0)
+            return false;
+    }
+    return true;
+}
+
 bool client_is_settled(const struct client *c) {
-    if (c->has_left)
-        return true;
-    for (int k = 0; k < c->binding_count; k++) {
-        int product = c->bindings[k].product, holders = 0, synced = 0;
-        for (int i = 0; i < 2; i++) {
-            const struct client *one = i == 0 ? c : c->rival;
-            bool holds = one && one->sdk && !one->is_out[product];
-            holders += holds;
-            synced += holds && one->is_synced[product];
-        }
+    for (int k = 0; k < c->binding_count && !c->has_left; k++) {
+        int holders, synced;
+        count_holders(c, c->bindings[k].product, &holders, &synced);
         if (holders != 1 || synced != 1)
             return false;
     }
@@ -395,9 +408,17 @@ bool client_is_throttled(const struct client *c) {
     return at != 0 && at + THROTTLED_US > c->run->world.now_us;
 }
 
-bool clients_are_synced(struct run *r) {
+static bool all(struct run *r, bool (*what)(const struct client *c)) {
     for (int i = 0; i < DEVICES; i++)
-        if (!client_is_settled(&r->clients[i]))
+        if (!what(&r->clients[i]))
             return false;
     return true;
+}
+
+bool clients_are_synced(struct run *r) {
+    return all(r, client_is_synced);
+}
+
+bool clients_are_settled(struct run *r) {
+    return all(r, client_is_settled);
 }

@@ -165,32 +165,65 @@ void inspect_queues(struct run *r) {
     }
 }
 
-// Whether the room that a row names has its session; true when that room is not there.
-static bool row_is_held(const struct run *r, const Hawser__Internal__SessionRow *row) {
+static struct daemon_slot *room_of_run(struct run *r, uint64_t incarnation) {
     for (int i = 0; i < DAEMONS; i++) {
-        const struct daemon_slot *d = &r->daemons[i];
-        if (d->role == &room_role && d->self && d->env.incarnation == row->incarnation)
-            return session_by_row(d->self, row->slot, 0) != NULL;
+        struct daemon_slot *d = &r->daemons[i];
+        if (d->role == &room_role && d->self && d->env.incarnation == incarnation)
+            return d;
     }
-    return true;
+    return NULL;
+}
+
+static Hawser__Internal__FindReply *rows_of(struct run *r, uint32_t product, int user) {
+    Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
+    char name[16];
+    snprintf(name, sizeof(name), "user%d", user);
+    find.user = name;
+    find.product = product;
+    return (Hawser__Internal__FindReply *)stores_ask_register(
+        r->stores, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
 }
 
 // No row without its session: who left is not online.
 void inspect_rows(struct run *r) {
-    for (int k = 0; k < DEVICES; k++) {
-        Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
-        char user[16];
-        snprintf(user, sizeof(user), "user%d", r->clients[k].user);
-        find.user = user;
-        for (find.product = 1; find.product <= PRODUCTS; find.product++) {
-            Hawser__Internal__FindReply *rows = (Hawser__Internal__FindReply *)stores_ask_register(
-                r->stores, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
-            for (size_t i = 0; i < rows->n_row; i++)
-                if (rows->row[i]->online && !row_is_held(r, rows->row[i]))
-                    violation(r, "a row of %s has no session", rows->row[i]->device);
+    for (int k = 0; k < USERS; k++)
+        for (uint32_t product = 1; product <= PRODUCTS; product++) {
+            Hawser__Internal__FindReply *rows = rows_of(r, product, k);
+            for (size_t i = 0; i < rows->n_row; i++) {
+                const Hawser__Internal__SessionRow *row = rows->row[i];
+                struct daemon_slot *d = room_of_run(r, row->incarnation);
+                if (row->online && d && !session_by_row(d->self, row->slot, 0))
+                    violation(r, "a row of %s has no session", row->device);
+            }
             hawser__internal__find_reply__free_unpacked(rows, NULL);
         }
+}
+
+static bool has_row(struct run *r, const struct daemon_slot *d, const struct session *s) {
+    Hawser__Internal__FindReply *rows =
+        rows_of(r, s->product->number, (int)strtol(s->user + strlen("user"), NULL, 10));
+    bool found = false;
+    for (size_t i = 0; i < rows->n_row; i++)
+        found = found || (rows->row[i]->online && rows->row[i]->slot == session_place(s) &&
+                          rows->row[i]->incarnation == d->env.incarnation &&
+                          rows->row[i]->generation == s->generation);
+    hawser__internal__find_reply__free_unpacked(rows, NULL);
+    return found;
+}
+
+// No connected session without its row.
+bool sessions_have_rows(struct run *r) {
+    for (int i = 0; i < DAEMONS; i++) {
+        const struct daemon_slot *d = &r->daemons[i];
+        uint32_t at = 0;
+        struct session *s;
+        if (d->role != &room_role || !d->self)
+            continue;
+        while ((s = next_session(d->self, &at)) != NULL)
+            if (s->state == SESSION_LIVE && s->conn->state == CONN_OPEN && !has_row(r, d, s))
+                return false;
     }
+    return true;
 }
 
 // After quiet there is at most one live session of each (product, user, device).

@@ -48,7 +48,7 @@ void quiet_check(struct run *r) {
     world_run(&r->world, r->world.now_us + LOGIN_US);
     check_takeovers(r);
     // A device that was refused waits until it may come, and then for its own back-off.
-    if (!wait_for(r, 3 * (uint64_t)THROTTLED_US, clients_are_synced))
+    if (!wait_for(r, 3 * (uint64_t)THROTTLED_US, clients_are_settled))
         violation(r, "a device is not settled after its takeover");
     check_pushes(r);
     push_to_all(r);

@@ -121,8 +121,10 @@ void clients_add(struct run *r);
 void client_boot(struct client *c);
 void client_halt(struct client *c, bool kill);
 void client_take_over(struct client *c);        // starts it, or anew, though its rival may live
-bool client_is_settled(const struct client *c); // its device has one session, which is synced
+bool client_is_synced(const struct client *c);  // some installation of its device is
+bool client_is_settled(const struct client *c); // that one has the only session
 bool clients_are_synced(struct run *r);
+bool clients_are_settled(struct run *r);
 // Its device was refused for too many logins a short while ago: it may have to wait so long.
 enum { THROTTLED_US = 70 * 1000000 };
 bool client_is_throttled(const struct client *c);
@@ -141,6 +143,7 @@ void inspect_rooms(struct run *r);
 // The room with a connected session of the device, or NULL.
 struct daemon_slot *inspect_room_of(struct run *r, const char *device);
 void inspect_rows(struct run *r);
+bool sessions_have_rows(struct run *r);
 void inspect_step(void *run, int node); // after each step of a node
 bool queues_are_empty(struct run *r);
 void inspect_queues(struct run *r); // says what is left

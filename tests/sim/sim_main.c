@@ -8,7 +8,13 @@
 #include "run.h"
 #include "saver.pb-c.h"
 
-enum { READY_US = 30 * 1000000, SYNC_US = 60 * 1000000, QUIET_US = 60 * 1000000, TICK_US = 500000 };
+enum {
+    READY_US = 30 * 1000000,
+    SYNC_US = 60 * 1000000,
+    QUIET_US = 60 * 1000000,
+    CONFIRMED_US = 76 * 1000000,
+    TICK_US = 500000
+};
 
 void violation(struct run *r, const char *format, ...) {
     va_list args;
@@ -101,6 +107,14 @@ static void finish(struct run *r) {
     stores_free(r->stores);
 }
 
+static void say_who(struct run *r, bool (*is_well)(const struct client *c), const char *what) {
+    for (int i = 0; i < DEVICES; i++)
+        if (!is_well(&r->clients[i])) {
+            violation(r, "client%d is %s at the end", i, what);
+            inspect_client(r, r->clients[i].device);
+        }
+}
+
 static void scenario(struct run *r) {
     for (int i = 0; i < DAEMONS; i++)
         daemon_boot(&r->daemons[i]);
@@ -126,16 +140,19 @@ static void scenario(struct run *r) {
         healed = wait_for(r, THROTTLED_US, is_healed);
     if (!healed) {
         everything_arrived(r, true);
-        for (int i = 0; i < DEVICES; i++)
-            if (!client_is_settled(&r->clients[i])) {
-                violation(r, "client%d is not synced at the end", i);
-                inspect_client(r, r->clients[i].device);
-            }
+        say_who(r, client_is_synced, "not synced");
         if (!daemons_are_ready(r))
             violation(r, "a daemon is not ready at the end");
         if (!workload_is_over(r))
             violation(r, "a push is not answered at the end");
     }
+    // A session that was replaced, and whose notice was lost with its sender, lives until it is
+    // confirmed.
+    if (!wait_for(r, CONFIRMED_US, clients_are_settled))
+        say_who(r, client_is_settled, "not settled");
+    // One whose row was taken by a login that nobody waited for has it again by then.
+    if (!wait_for(r, CONFIRMED_US, sessions_have_rows))
+        violation(r, "a session has no row at the end");
     if (!wait_for(r, QUIET_US, queues_are_empty))
         inspect_queues(r);
     check_acks(r); // before anything newer covers an ack that was lost

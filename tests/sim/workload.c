@@ -238,6 +238,8 @@ bool everything_arrived(struct run *r, bool say) {
                 if (!is_for || r->clients[i].has_left || m->accepted_us == 0 || was_handled(b, n) ||
                     is_excused(r, &r->clients[i], b, m))
                     continue;
+                if (say && all)
+                    inspect_client(r, r->clients[i].device);
                 all = false;
                 if (say)
                     violation(r, "client%d never got %s to %s%d of product%d", i, m->payload,
