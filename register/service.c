@@ -28,10 +28,10 @@ static void after_find(struct registry *r, const ProtobufCMessage *reply) {
     r->count.finds++;
 }
 
-// --- the methods
+// --- the methods. A renewal is rarely a change: the next poll sees it soon enough.
 
 #define METHODS(X)                                                                                 \
-    X(announce, CLUSTER_METHOD__CLUSTER_ANNOUNCE, announce_request, after_change)                  \
+    X(announce, CLUSTER_METHOD__CLUSTER_ANNOUNCE, announce_request, NULL)                          \
     X(withdraw, CLUSTER_METHOD__CLUSTER_WITHDRAW, withdraw_request, after_change)                  \
     X(catalog_put, CLUSTER_METHOD__CLUSTER_CATALOG_PUT, catalog_put_request, after_change)         \
     X(catalog_get, CLUSTER_METHOD__CLUSTER_CATALOG_GET, catalog_get_request, NULL)                 \

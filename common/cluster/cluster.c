@@ -147,15 +147,33 @@ static void announce(struct hook *h) {
              CALL_MS, on_announced, c);
 }
 
+static bool differs_in_load_only(const Hawser__Internal__Member *was,
+                                 const Hawser__Internal__Member *is) {
+    Hawser__Internal__Member a = *was, b = *is;
+    a.load = b.load = 0;
+    a.sessions = b.sessions = 0;
+    size_t len = hawser__internal__member__get_packed_size(&a);
+    if (len != hawser__internal__member__get_packed_size(&b))
+        return false;
+    uint8_t *bytes = hw_malloc(2 * len);
+    hawser__internal__member__pack(&a, bytes);
+    hawser__internal__member__pack(&b, bytes + len);
+    bool same = memcmp(bytes, bytes + len, len) == 0;
+    free(bytes);
+    return same;
+}
+
 void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m) {
     Hawser__Internal__Member filled = *m;
     filled.incarnation = c->options.self->incarnation;
     filled.build = (char *)(uintptr_t)HAWSER_VERSION;
     filled.protocol_minor = RPC_MINOR;
+    bool can_wait = c->self && differs_in_load_only(c->self, &filled);
     if (c->self)
         hawser__internal__member__free_unpacked(c->self, NULL);
     c->self = (Hawser__Internal__Member *)message_copy(&filled.base);
-    hook_schedule(c->options.loop, &c->announce_hook, announce);
+    if (!can_wait) // else it goes with the next renewal
+        hook_schedule(c->options.loop, &c->announce_hook, announce);
 }
 
 static void on_withdrawn(void *arg, int error, const uint8_t *body, size_t len) {

@@ -3,7 +3,7 @@
 #include "addr.h"
 #include "buf.h"
 
-enum { ANNOUNCE_MS = 3000, ADDRESS_MAX = HOST_MAX + 8 };
+enum { ANNOUNCE_MS = 1000, ADDRESS_MAX = HOST_MAX + 8 };
 
 struct part {
     struct part_options options;

@@ -3,7 +3,7 @@
 #include "room.h"
 #include "run.h"
 
-enum { FAULT_APART_US = 1500000, FAULTS_MIN = 20 };
+enum { FAULT_APART_US = 3000000, FAULTS_MIN = 20 };
 
 static const char *name_of(struct run *r, int node) {
     return r->world.nodes[node].name;

@@ -82,8 +82,8 @@ struct daemon_slot {
     struct config *config; // owned
     struct daemon_env env;
     struct log log;
-    void *self;    // NULL: not running
-    uint64_t sent; // of a room: frames, when it was last looked at
+    void *self;           // NULL: not running
+    uint64_t sent, steps; // of a room: frames, when it was last looked at
 };
 
 struct run {

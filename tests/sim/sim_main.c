@@ -129,7 +129,7 @@ static void scenario(struct run *r) {
         violation(r, "the clients do not get in");
         return;
     }
-    r->fire_ends_us = r->world.now_us + world_between(&r->world, 30, 45) * 1000000;
+    r->fire_ends_us = r->world.now_us + world_between(&r->world, 90, 120) * 1000000;
     workload_start(r);
     faults_start(r);
     while (r->world.now_us < r->fire_ends_us || r->world.now_us < r->calm_us)

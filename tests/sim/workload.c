@@ -194,7 +194,7 @@ static void next_push(void *arg) {
     while (user >= 0 && !has_device(r, product, user));
     for (int i = 0; i < burst && r->message_count < r->wanted_messages; i++)
         push_new(r, product, user);
-    world_at(w, world_between(w, 1000, 200000), next_push, r);
+    world_at(w, world_between(w, 1000, 600000), next_push, r);
 }
 
 void workload_start(struct run *r) {

@@ -106,6 +106,12 @@ void node_address(const struct world *w, int node, char *out, size_t len) {
     snprintf(out, len, "%u.%u.%u.%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
 }
 
+static void set_due(struct world *w, int node, uint64_t due_us) {
+    w->due_us[node] = due_us;
+    if (due_us < w->soonest_us)
+        w->soonest_us = due_us;
+}
+
 struct loop *node_boot(struct world *w, int node) {
     struct node *n = &w->nodes[node];
     assert(!n->loop);
@@ -163,7 +169,7 @@ void node_wake(struct world *w, int node) {
     struct node *n = &w->nodes[node];
     n->is_ready = true;
     if (n->loop && !n->is_frozen)
-        w->due_us[node] = w->now_us;
+        set_due(w, node, w->now_us);
 }
 
 void node_defer(struct world *w, int node, world_fn *fn, world_fn *dropped, void *arg) {
@@ -194,7 +200,7 @@ static void step_node(struct world *w, int i) {
     uint64_t due_us = n->is_ready || n->os.deferred ? w->now_us
                       : due_ms > UINT64_MAX / 1000  ? UINT64_MAX
                                                     : due_ms * 1000;
-    w->due_us[i] = due_us > w->now_us ? due_us : w->now_us;
+    set_due(w, i, due_us > w->now_us ? due_us : w->now_us);
     if (w->stepped)
         w->stepped(w->stepped_arg, i);
 }
@@ -213,11 +219,15 @@ static bool step_due(struct world *w) {
     return any;
 }
 
-static uint64_t next_us(const struct world *w) {
+// soonest_us is never above the truth, and is the truth after a look at all.
+static uint64_t next_us(struct world *w) {
     uint64_t next = w->heap_len ? w->heap[0].at_us : UINT64_MAX;
+    if (w->soonest_us >= next)
+        return next;
+    w->soonest_us = UINT64_MAX;
     for (int i = 0; i < w->node_count; i++)
-        next = w->due_us[i] < next ? w->due_us[i] : next;
-    return next;
+        w->soonest_us = w->due_us[i] < w->soonest_us ? w->due_us[i] : w->soonest_us;
+    return w->soonest_us < next ? w->soonest_us : next;
 }
 
 void world_run(struct world *w, uint64_t until_us) {
@@ -231,7 +241,7 @@ void world_run(struct world *w, uint64_t until_us) {
             struct world_event e = pop(w);
             e.fn(e.arg);
         }
-        if (step_due(w))
+        if (w->soonest_us <= w->now_us && step_due(w))
             w->now_us += 1 + rng_below(&w->rng, 20);
     }
     if (w->now_us < until_us)

@@ -59,6 +59,7 @@ struct world {
     struct node nodes[NODES_MAX];
     uint64_t due_us[NODES_MAX]; // when each has something to do; UINT64_MAX: not running, frozen
     int node_count;
+    uint64_t soonest_us; // when the next of them has something to do, or before
     uint64_t cut_until_us[NODES_MAX][NODES_MAX];        // [from][to]
     uint32_t delay_us_min, delay_us_max, slow_permille; // of a message
     uint32_t send_buffer, receive_buffer, chop_permille;

@@ -242,12 +242,13 @@ START_TEST(test_lease_ends) {
     m.role = m.id = m.rpc = (char *)"room";
     m.incarnation = 33;
     q.member = &m;
-    q.lease_ms = 50;
+    q.lease_ms = 1000;
     hawser__internal__announce_reply__free_unpacked(
         (Hawser__Internal__AnnounceReply *)ask(
             &a, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &q.base,
             &hawser__internal__announce_reply__descriptor),
         NULL);
+    WAIT_FOR(cluster_member_find(a.cluster, 33) && cluster_member_find(b.cluster, 33));
     WAIT_FOR(a.gone == 1 && b.gone == 1);
     ck_assert_int_eq(a.gone_clean + b.gone_clean, 0);
     teardown();
@@ -289,7 +290,7 @@ START_TEST(test_takeover) {
     setup();
     announce(&a, "room-a", 0);
     announce(&b, "room-b", 0);
-    WAIT_FOR(a.leases == 1 && b.leases == 1);
+    WAIT_FOR(a.leases == 1 && b.leases == 1 && cluster_member_find(a.cluster, 22));
     uint64_t place = UINT64_C(7) << 32 | 3; // both halves arrive
     uint64_t first = login(&a, place, 0);
     uint64_t second = login(&b, 8, place);
