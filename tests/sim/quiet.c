@@ -2,7 +2,7 @@
 // is broken, but is made good by a repair half a minute later, shows here.
 #include "run.h"
 
-enum { AT_ONCE_US = 3000000, LOGIN_US = 200000 };
+enum { AT_ONCE_US = 3000000, LOGIN_US = 200000, LINKS_US = 5000000 };
 
 static bool pushes_are_done(struct run *r) {
     return workload_is_over(r) && everything_arrived(r, false);
@@ -41,6 +41,7 @@ static void start_takeover(void *arg) {
 // The installation that lost takes its device back, and the other hears of it; all users get a
 // message in the meantime, and one more when all is over.
 void quiet_check(struct run *r) {
+    world_run(&r->world, r->world.now_us + LINKS_US); // those between daemons are made again
     for (int i = DEVICES; i < CLIENTS; i++)
         world_at(&r->world, world_between(&r->world, 0, LOGIN_US), start_takeover, &r->clients[i]);
     world_run(&r->world, r->world.now_us + world_between(&r->world, 0, 2 * LOGIN_US));
