@@ -1,7 +1,9 @@
 // What goes wrong, when and where, as the seed has it.
 #include "center.h"
+#include "register.h"
 #include "room.h"
 #include "run.h"
+#include "saver.h"
 
 enum { FAULT_APART_US = 3000000, FAULTS_MIN = 20 };
 
@@ -80,6 +82,21 @@ static int any_node(struct run *r) {
                                         : r->clients[rng_below(&r->world.rng, CLIENTS)].node;
 }
 
+// A machine with one daemon of several roles.
+static bool kill_machine(struct run *r) {
+    static const struct daemon_role *const roles[] = {&room_role, &saver_role, &register_role,
+                                                      &center_role};
+    bool any = false;
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        struct daemon_slot *d = daemon_any(r, roles[i]);
+        if (!d || world_chance(&r->world, 300))
+            continue;
+        kill_node(r, d->node);
+        any = true;
+    }
+    return any;
+}
+
 // --- freeze and thaw
 
 static void thaw(void *arg) {
@@ -137,14 +154,15 @@ static void blow(void *arg) {
     world_at(w, world_between(w, 1000, 500000), blow, s);
 }
 
-// Gusts: who comes back at once is hit again on the way.
+// Gusts: who comes back at once is hit again on the way, with more to send than a window holds.
 static bool storm(struct run *r) {
     struct daemon_slot *room = daemon_any(r, &room_role);
     if (!room)
         return false;
     struct storm *s = hw_malloc(sizeof(*s));
     *s = (struct storm){r, room->node, (int)world_between(&r->world, 1, 8)};
-    blow(s);
+    workload_burst(r);
+    world_at(&r->world, world_between(&r->world, 1000, 300000), blow, s);
     return true;
 }
 
@@ -257,6 +275,7 @@ static bool step_store(struct run *r) {
 
 #define KINDS(X)                                                                                   \
     X(KILL, 30)                                                                                    \
+    X(MACHINE, 4) /* several daemons at once */                                                    \
     X(FREEZE, 17)                                                                                  \
     X(CUT, 17)                                                                                     \
     X(RESET, 7)                                                                                    \
@@ -299,6 +318,8 @@ static bool do_fault(struct run *r, int kind) {
         if (runs)
             kill_node(r, node);
         return runs;
+    case MACHINE:
+        return kill_machine(r);
     case FREEZE:
         if (runs)
             freeze(r, node);

@@ -133,6 +133,7 @@ bool was_handled(const struct binding *b, int message);
 // workload.c
 void workload_prepare(struct run *r); // products and tokens
 void workload_start(struct run *r);
+void workload_burst(struct run *r); // many messages to one stream at once, now
 bool workload_is_over(struct run *r);
 void push_to_all(struct run *r); // one to each user, one to everyone
 bool everything_arrived(struct run *r, bool say);

@@ -181,19 +181,30 @@ void push_to_all(struct run *r) {
     r->wanted_messages = r->message_count;
 }
 
+// To one stream.
+static void push_burst(struct run *r, int count) {
+    struct world *w = &r->world;
+    int product = (int)rng_below(&w->rng, PRODUCTS), user;
+    do
+        user = world_chance(w, 250) ? -1 : (int)rng_below(&w->rng, USERS);
+    while (user >= 0 && !has_device(r, product, user));
+    for (int i = 0; i < count && r->message_count < r->wanted_messages; i++)
+        push_new(r, product, user);
+}
+
+void workload_burst(struct run *r) {
+    push_burst(r, (int)world_between(&r->world, 10, 60)); // more than a window now and then
+}
+
 static void next_push(void *arg) {
     struct run *r = arg;
     struct world *w = &r->world;
     if (r->message_count == r->wanted_messages)
         return;
-    // To one stream, more than a window now and then.
-    int burst = world_chance(w, 30) ? (int)world_between(w, 10, 60) : 1;
-    int product = (int)rng_below(&w->rng, PRODUCTS), user;
-    do
-        user = world_chance(w, 150) ? -1 : (int)rng_below(&w->rng, USERS);
-    while (user >= 0 && !has_device(r, product, user));
-    for (int i = 0; i < burst && r->message_count < r->wanted_messages; i++)
-        push_new(r, product, user);
+    if (world_chance(w, 30))
+        workload_burst(r);
+    else
+        push_burst(r, 1);
     world_at(w, world_between(w, 1000, 600000), next_push, r);
 }
 
