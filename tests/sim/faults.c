@@ -5,7 +5,7 @@
 #include "run.h"
 #include "saver.h"
 
-enum { FAULT_APART_US = 3000000, FAULTS_MIN = 20 };
+enum { TOGETHER_US = 1000000, APART_US = 10000000, FAULTS_MIN = 20 };
 
 static const char *name_of(struct run *r, int node) {
     return r->world.nodes[node].name;
@@ -359,12 +359,14 @@ static void fault(void *arg) {
         r->faults++;
         lasts(r, w->now_us);
     }
-    uint64_t after = world_between(w, 10000, 2 * FAULT_APART_US);
+    // They come in groups: what is worst takes two or three together.
+    uint64_t after = world_chance(w, 650) ? world_between(w, 1000, TOGETHER_US)
+                                          : world_between(w, TOGETHER_US, APART_US);
     if (w->now_us + after < r->fire_ends_us)
         world_at(w, after, fault, r);
     else if (r->faults < FAULTS_MIN) { // the rest at once
-        r->fire_ends_us = w->now_us + FAULT_APART_US;
-        world_at(w, FAULT_APART_US / 10, fault, r);
+        r->fire_ends_us = w->now_us + TOGETHER_US;
+        world_at(w, TOGETHER_US / 10, fault, r);
     }
 }
 
