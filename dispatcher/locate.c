@@ -1,7 +1,11 @@
 // A Located from the directory as it is now.
 #include "dispatcher_internal.h"
 
-enum { BACKOFF_BASE_MS = 500, BACKOFF_CAP_MS = 60000, NO_ROOM_RETRY_MS = 1000 };
+enum {
+    BACKOFF_BASE_MS = 500,
+    BACKOFF_CAP_MS = 45000,
+    NO_ROOM_RETRY_MS = 1000
+}; // cap: whole again within a minute
 
 static const Hawser__Internal__Member **rooms_of(struct dispatcher *d, int *ret_count) {
     struct cluster *cluster = part_cluster(d->part);

@@ -106,6 +106,10 @@ static void on_pushed(void *arg, int status, const char *body, size_t len) {
     if (detail && strstr(detail, "too late") && r->world.now_us < p->asked_us + LATE_US)
         violation(r, "%s came too late after %llu ms", m->payload,
                   (unsigned long long)(r->world.now_us - p->asked_us) / 1000);
+    if (status == 503 && detail && strncmp(detail, "the store:", 10) == 0 &&
+        !strstr(detail, "is ending") && r->world.now_us < p->asked_us + LATE_US)
+        violation(r, "%s was given up after %llu ms", m->payload,
+                  (unsigned long long)(r->world.now_us - p->asked_us) / 1000);
     m->is_under_way = false;
     world_note(&r->world, "app", "%s: %d%s", m->payload, status,
                unknown && status != 202 ? " (unknown)" : "");

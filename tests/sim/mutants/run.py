@@ -24,6 +24,13 @@ def run(*command, **options):
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
+def edited(mutant, text):
+    for old, new in mutant["edits"]:
+        assert text.count(old) == 1, f"{mutant['name']}: {text.count(old)} places in {mutant['file']}:\n{old}"
+        text = text.replace(old, new)
+    return text
+
+
 class Copy:
     """A copy of what git knows, as it is in the working tree, and a build of it."""
 
@@ -49,11 +56,8 @@ class Copy:
     def hunt(self, mutant):
         """How many seeds it took, or None; and what was seen."""
         path = self.tree / mutant["file"]
-        text = changed = path.read_text()
-        for old, new in mutant["edits"]:
-            assert changed.count(old) == 1, f"{mutant['name']}: {changed.count(old)} places in {mutant['file']}:\n{old}"
-            changed = changed.replace(old, new)
-        path.write_text(changed)
+        text = path.read_text()
+        path.write_text(edited(mutant, text))
         try:
             self.make(mutant["name"])
             return self.look()
@@ -76,6 +80,8 @@ def main():
     wanted = [m for m in MUTANTS if not sys.argv[1:] or m["name"] in sys.argv[1:]]
     unknown = set(sys.argv[1:]) - {m["name"] for m in MUTANTS}
     assert not unknown, f"no such mutant: {', '.join(sorted(unknown))}"
+    for mutant in wanted:
+        edited(mutant, (ROOT / mutant["file"]).read_text())
     copies = queue.Queue()
     for number in range(os.cpu_count() or 1):
         copies.put(Copy(number))
