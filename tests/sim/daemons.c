@@ -91,7 +91,8 @@ void daemon_boot(struct daemon_slot *d) {
     struct world *w = &d->run->world;
     struct buf error = BUF_EMPTY;
     struct loop *l = node_boot(w, d->node);
-    d->sent = 0;
+    d->sent = d->lease_us = 0;
+    d->round = d->rounds_lost = 0;
     log_init(&d->log, d->role->name, w->trace ? LOG_INFO : LOG_ERROR);
     d->log.sink = trace_line;
     d->log.sink_arg = d;

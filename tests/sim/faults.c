@@ -241,11 +241,18 @@ static bool catalog_is_held(struct run *r) {
     return true;
 }
 
-static bool lose(struct run *r) {
-    uint64_t back = world_between(&r->world, 1000, 2000000);
-    bool everything = world_chance(&r->world, 300);
-    if (r->store_lost || !world_chance(&r->world, 300) || (everything && !catalog_is_held(r)))
-        return false;
+struct loss {
+    struct run *run;
+    bool everything;
+};
+
+static void lose_now(void *arg) {
+    struct loss *l = arg;
+    struct run *r = l->run;
+    bool everything = l->everything;
+    free(l);
+    if (everything && !catalog_is_held(r))
+        return;
     r->store_lost = r->lease_may_lie = true; // it may not know of a renewal
     r->lost_us = r->world.now_us + 15000000; // until the rooms have told it of every device again
     r->lost_since_us = r->world.now_us;
@@ -253,7 +260,19 @@ static bool lose(struct run *r) {
     if (everything)
         stores_lose_everything(r->stores);
     else
-        stores_lose_tail(r->stores, r->world.now_us - back);
+        stores_lose_tail(r->stores, r->world.now_us - world_between(&r->world, 1000, 2000000));
+}
+
+// Once a run at most, and when there is much under way.
+static bool lose(struct run *r) {
+    if (r->store_lost || r->will_lose || !world_chance(&r->world, 300))
+        return false;
+    struct loss *l = hw_malloc(sizeof(*l));
+    *l = (struct loss){r, world_chance(&r->world, 400)};
+    r->will_lose = true;
+    for (int i = 0; i < 3; i++)
+        workload_burst(r);
+    world_at(&r->world, world_between(&r->world, 1000, 1000000), lose_now, l);
     return true;
 }
 

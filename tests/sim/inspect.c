@@ -97,11 +97,27 @@ static void check_session(struct run *r, const struct daemon_slot *d, const stru
     describe(r, d, s);
 }
 
-// A room sends under a lease that holds by the store's clock too.
+// A room's lease is no longer than the store has it, and after one that was lost every row is to be
+// confirmed.
 static void check_lease(struct run *r, struct daemon_slot *d, const struct room *room) {
+    uint64_t ours = lease_end_us(room->cluster);
+    const char *name = r->world.nodes[d->node].name;
+    if (ours != d->lease_us && ours != 0 && !r->lease_may_lie &&
+        ours > stores_lease_end_us(r->stores, d->env.incarnation))
+        violation(r, "%s holds its lease for longer than the store", name);
+    if (ours == 0 && d->lease_us != 0)
+        d->rounds_lost = room->round_required == d->round ? d->rounds_lost + 1 : 0;
+    if (ours != 0 && d->rounds_lost != 0)
+        violation(r, "%s goes on after a lost lease", name);
+    d->lease_us = ours;
+    d->round = room->round_required;
+}
+
+// Nothing is sent when it is over.
+static void check_sends(struct run *r, struct daemon_slot *d, const struct room *room) {
     uint64_t sent = room->count.pushes + room->count.gaps + room->count.news_frames;
     if (sent != d->sent && !r->lease_may_lie &&
-        !stores_lease_is_held(r->stores, d->env.incarnation))
+        stores_lease_end_us(r->stores, d->env.incarnation) == 0)
         violation(r, "%s sends though its lease is over", r->world.nodes[d->node].name);
     d->sent = sent;
 }
@@ -114,6 +130,7 @@ void inspect_step(void *arg, int node) {
     if (!d || d->role != &room_role || !d->self)
         return;
     check_lease(r, d, d->self);
+    check_sends(r, d, d->self);
     if (++d->steps % 4 != 0) // what is wrong stays so for a while
         return;
     while ((s = next_session(d->self, &at)) != NULL)

@@ -3,6 +3,7 @@
 #define HW_SIM_RUN_H
 
 #include "client_shell.h"
+#include "cluster.h"
 #include "daemon.h"
 #include "http.h"
 #include "stores.h"
@@ -30,13 +31,13 @@ enum {
 };
 
 struct message {
-    char key[32];         // its Idempotency-Key; "" = none
-    char payload[24];     // "m<index>"
-    int product, user;    // user -1: everyone
-    int tries, padding;   // padding: spaces behind the payload
-    uint64_t accepted_us; // 0: not (yet)
-    bool unknown;         // it may have been accepted
-    bool refused;         // for certain not stored
+    char key[32];                    // its Idempotency-Key; "" = none
+    char payload[24];                // "m<index>"
+    int product, user;               // user -1: everyone
+    int tries, padding;              // padding: spaces behind the payload
+    uint64_t pushed_us, accepted_us; // first; 0: not (yet)
+    bool unknown;                    // it may have been accepted
+    bool refused;                    // for certain not stored
     bool is_under_way;
 };
 
@@ -82,8 +83,10 @@ struct daemon_slot {
     struct config *config; // owned
     struct daemon_env env;
     struct log log;
-    void *self;           // NULL: not running
-    uint64_t sent, steps; // of a room: frames, when it was last looked at
+    void *self; // NULL: not running
+    // Of a room, when it was last looked at.
+    uint64_t sent, steps, lease_us; // frames; steps; the end of its lease, 0 = not held
+    uint32_t round, rounds_lost;
 };
 
 struct run {
@@ -95,7 +98,7 @@ struct run {
     int message_count, wanted_messages, clients_started, product_ready[PRODUCTS];
     int faults, tokens_left;
     uint64_t fire_ends_us, calm_us, lost_us, lost_since_us; // calm: the last fault is over
-    bool store_lost, lease_may_lie;
+    bool will_lose, store_lost, lease_may_lie;
     int violations;
     char what[VIOLATIONS_MAX][160];
     uint64_t delivered;
@@ -149,7 +152,8 @@ void inspect_step(void *run, int node); // after each step of a node
 bool queues_are_empty(struct run *r);
 void inspect_queues(struct run *r); // says what is left
 
-const char *center_waits(const void *center); // NULL: nothing
+uint64_t lease_end_us(const struct cluster *c); // 0: not held
+const char *center_waits(const void *center);   // NULL: nothing
 
 // faults.c
 void faults_start(struct run *r);

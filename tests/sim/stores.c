@@ -435,9 +435,13 @@ void stores_free(struct stores *s) {
 
 // --- questions
 
-bool stores_lease_is_held(struct stores *s, uint64_t incarnation) {
+uint64_t stores_lease_end_us(struct stores *s, uint64_t incarnation) {
+    struct memory_store *m = (struct memory_store *)s->index.store.index;
+    struct member *e = NULL;
     loop_step(s->index.loop, 0);
-    return register_memory_is_live((struct memory_store *)s->index.store.index, incarnation);
+    HASH_FIND(hh, m->members, &incarnation, sizeof(incarnation), e);
+    return register_memory_is_live(m, incarnation) ? (e->lease_end_ms - m->clock_offset_ms) * 1000
+                                                   : 0;
 }
 
 static void keep_answer(void *arg, int error, const ProtobufCMessage *reply) {

@@ -24,7 +24,8 @@ void stores_lose_tail(struct stores *s, uint64_t since_us); // a fail-over: it n
 // When a login of the device was last refused because there were too many; 0 = never.
 uint64_t stores_throttled_us(const struct stores *s, const char *device);
 // Direct questions, for the checks.
-bool stores_lease_is_held(struct stores *s, uint64_t incarnation);
+// When a lease ends, in the world's time; 0 = it is over.
+uint64_t stores_lease_end_us(struct stores *s, uint64_t incarnation);
 // Seq of the oldest message in an inbox, or one above its head.
 uint64_t stores_oldest(struct stores *s, const char *product, const char *user);
 // The caller frees the answer.
