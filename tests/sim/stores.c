@@ -10,6 +10,7 @@ enum { CALL_LIMIT_US = 3000000, DEVICES_MAX = 64 };
 struct journal { // of a store: what was done, and when
     struct journal *next;
     uint64_t at_us;
+    int64_t step_ms; // of its clock then
     int method;
     ProtobufCMessage *request;
 };
@@ -147,6 +148,7 @@ static bool changes(bool is_logs, int method) {
 static void journal_add(struct half *h, uint64_t now_us, const struct proxy_call *c) {
     struct journal *j = hw_calloc(1, sizeof(*j));
     j->at_us = now_us;
+    j->step_ms = h->os.step_ms;
     j->method = c->method;
     j->request = message_copy(c->request);
     *h->journal_end = j;
@@ -374,6 +376,7 @@ static void next_run(struct half *h) {
 // The steps that were done until then are done again, at their own times; the rest never happened.
 static void half_go_back(struct stores *s, struct half *h, uint64_t since_us) {
     uint64_t now_us = s->world->now_us;
+    int64_t step_ms = h->os.step_ms;
     half_free(h);
     struct journal **at = &h->journal;
     s->world->now_us = *at ? (*at)->at_us : now_us;
@@ -382,11 +385,13 @@ static void half_go_back(struct stores *s, struct half *h, uint64_t since_us) {
     half_new(h);
     for (; *at && (*at)->at_us < since_us; at = &(*at)->next) {
         s->world->now_us = (*at)->at_us;
+        h->os.step_ms = (*at)->step_ms;
         half_call(h, (*at)->method, (*at)->request, took_nothing, NULL);
     }
     journal_free(at);
     h->journal_end = at;
     s->world->now_us = now_us;
+    h->os.step_ms = step_ms;
     loop_step(h->loop, 0);
     rng_init(loop_rng(h->loop), rng_u64(&s->world->rng)); // what is made anew is another log
     h->run++;
