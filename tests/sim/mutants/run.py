@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 
-from mutants import MUTANTS
+from mutants import MUTANTS, NOT_YET
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SEEDS = 1000
@@ -77,8 +77,8 @@ class Copy:
 
 
 def main():
-    wanted = [m for m in MUTANTS if not sys.argv[1:] or m["name"] in sys.argv[1:]]
-    unknown = set(sys.argv[1:]) - {m["name"] for m in MUTANTS}
+    wanted = [m for m in MUTANTS + NOT_YET if m["name"] in sys.argv[1:]] if sys.argv[1:] else MUTANTS
+    unknown = set(sys.argv[1:]) - {m["name"] for m in wanted}
     assert not unknown, f"no such mutant: {', '.join(sorted(unknown))}"
     for mutant in wanted:
         edited(mutant, (ROOT / mutant["file"]).read_text())
