@@ -38,12 +38,27 @@ static void start_takeover(void *arg) {
     client_take_over(has_it ? twin->rival : twin);
 }
 
-// The installation that lost takes its device back, and the other hears of it; all users get a
-// message in the meantime, and one more when all is over.
+static void come_back(void *arg) {
+    client_boot(arg);
+}
+
+static void go_and_come(void *arg) {
+    struct client *c = arg;
+    struct world *w = &c->run->world;
+    if (!c->sdk)
+        return;
+    client_halt(c, false);
+    world_at(w, world_between(w, 1000, LOGIN_US / 2), come_back, c);
+}
+
+// The installation that lost takes its device back, and the other hears of it; others log out and
+// in again; all users get a message in the meantime, and one more when all is over.
 void quiet_check(struct run *r) {
     world_run(&r->world, r->world.now_us + LINKS_US); // those between daemons are made again
     for (int i = DEVICES; i < CLIENTS; i++)
         world_at(&r->world, world_between(&r->world, 0, LOGIN_US), start_takeover, &r->clients[i]);
+    for (int i = 0; i < FIRST_TWIN; i++)
+        world_at(&r->world, world_between(&r->world, 0, LOGIN_US), go_and_come, &r->clients[i]);
     world_run(&r->world, r->world.now_us + world_between(&r->world, 0, 2 * LOGIN_US));
     push_to_all(r);
     world_run(&r->world, r->world.now_us + LOGIN_US);

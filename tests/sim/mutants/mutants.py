@@ -116,6 +116,13 @@ MUTANTS = [
            "    if (!recent_ids_has(&b->record->recent, m->id)) {\n        if (hand_on", "    if (true) {\n        if (hand_on"),
     mutant("sdk-gap-does-not-move", "sdk/c/core_streams.c",
            "    position_set(c, b, stream, m->last);\n", ""),
+    mutant("find-before-the-append", "center/send.c",
+           "    bool may_be_done;\n};\n\n// --- deliver", "    bool may_be_done;\n    Hawser__Internal__FindReply *rows;\n};\n\n// --- deliver",
+           "static void start_leg(", FIND_FIRST + "static void start_leg(",
+           "    if (!s->push.is_live)\n        append(leg);", "    if (!s->push.is_live && t)\n        find_first(leg);\n    else if (!s->push.is_live)\n        append(leg);",
+           "copy(&m.base);\n    find(d);",
+           "copy(&m.base);\n    if (!appended || !leg->rows) {\n        find(d);\n        return;\n    }\n    d->open++;\n"
+           "    for (size_t i = 0; i < leg->rows->n_row; i++)\n        deliver_to(d, leg->rows->row[i]);\n    d->open--;\n    delivery_step(d);"),
 ]
 
 # Not found within 1,000 seeds, or not always: what the simulation does not see well enough yet. Run by name only.
@@ -135,13 +142,6 @@ NOT_YET = [
            "    if (last <= p->seq) {\n        ack_soon(c, s);\n        return false;\n    }\n", ""),
     mutant("sdk-never-forgets-a-failure", "sdk/c/core_route.c",
            "    slot->failed_until_ms = c->now_ms + FAILED_MS;", "    slot->failed_until_ms = UINT64_MAX;"),
-    mutant("find-before-the-append", "center/send.c",
-           "    bool may_be_done;\n};\n\n// --- deliver", "    bool may_be_done;\n    Hawser__Internal__FindReply *rows;\n};\n\n// --- deliver",
-           "static void start_leg(", FIND_FIRST + "static void start_leg(",
-           "    if (!s->push.is_live)\n        append(leg);", "    if (!s->push.is_live && t)\n        find_first(leg);\n    else if (!s->push.is_live)\n        append(leg);",
-           "copy(&m.base);\n    find(d);",
-           "copy(&m.base);\n    if (!appended || !leg->rows) {\n        find(d);\n        return;\n    }\n    d->open++;\n"
-           "    for (size_t i = 0; i < leg->rows->n_row; i++)\n        deliver_to(d, leg->rows->row[i]);\n    d->open--;\n    delivery_step(d);"),
     mutant("resume-does-not-wait-for-heads", "room/hello.c",
            "    s->has_news_target = s->has_news_target && s->news.epoch", "    s->has_news_target = s->news.epoch"),
     mutant("sdk-resumes-after-a-login-elsewhere", "sdk/c/core_login.c",
