@@ -67,15 +67,18 @@ static void on_attached_again(struct room *r, struct session *s, int error, cons
     Hawser__Internal__AttachReply *reply =
         error == 0 ? hawser__internal__attach_reply__unpack(NULL, len, body) : NULL;
     bool stale = reply && reply->stale;
-    bool is_same_log = reply && inbox_epoch_of(reply) == s->inbox.epoch;
+    uint64_t epoch = reply ? inbox_epoch_of(reply) : 0;
     s->ack_in_flight = false;
     if (reply)
         hawser__internal__attach_reply__free_unpacked(reply, NULL);
-    if (error != 0 || (!stale && !is_same_log)) {
+    if (error != 0) {
         session_retry_later(s);
     } else if (stale) {
         r->count.takeovers++;
         conn_session_over(s->conn, s, 4001, "the store knows a newer login");
+    } else if (epoch != s->inbox.epoch) {
+        inbox_head_seen(s, epoch, 0); // the load tells the client first
+        session_retry_later(s);
     } else {
         s->attach_again = false;
         s->inbox_saved = s->inbox_saving;

@@ -94,7 +94,7 @@ MUTANTS = [
     mutant("place-without-the-slot's-use", "room/session.c",
            "    return (uint64_t)s->slab_generation << 32 | s->slot;", "    return s->slot;"),
     mutant("drop-not-repeated", "room/orphans.c",
-           "    if (error == 0 || o->room->is_stopping || ++o->tries == DROP_TRIES)", "    if (true)"),
+           "    if (error == 0)\n        orphan_free(o);", "    if (true)\n        orphan_free(o);"),
     mutant("old-acks-count-after-a-reset", "room/inbox.c",
            "    s->inbox_saved = s->inbox_saving = reply->reset_after;", "    s->inbox_saved = reply->reset_after;"),
     mutant("lost-index-ignored", "common/cluster/cluster.c",
@@ -128,7 +128,7 @@ MUTANTS = [
 # Not found within 1,000 seeds, or not always: what the simulation does not see well enough yet. Run by name only.
 NOT_YET = [
     mutant("attached-to-the-old-log", "room/acks.c",
-           "    if (error != 0 || (!stale && !is_same_log)) {", "    if (error != 0) {"),
+           "    } else if (epoch != s->inbox.epoch) {", "    } else if (epoch == 0) {"),
     mutant("walk-does-not-begin-again", "room/news.c",
            "    if (p->walk_running) {\n        p->walk_again = true;\n        return;", "    if (p->walk_running) {\n        return;"),
     mutant("epochs-of-the-run-before", "register/store_memory.c",
