@@ -137,7 +137,7 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
     } else {
         s->generation = reply->generation;
-        s->confirmed_round = r->round;
+        s->confirmed_round = s->asked_round;
         s->news_round = s->product->heads_round + 1;
         end_replaced(r, reply->replaced, reply->generation);
         attach(s);
@@ -165,6 +165,7 @@ static void enter_register(struct session *s) {
     // When that is over, we have given up, and the client may log in again.
     request.not_after_ms = cluster_store_ms(r->cluster) + CALL_MS;
     s->state = SESSION_REGISTERING;
+    s->asked_round = r->round;
     s->since_ms = loop_wall_ms(r->loop);
     session_call(s, cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN,
                  &request.base, on_registered);

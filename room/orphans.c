@@ -9,7 +9,8 @@ enum {
     LOOK_AFTER_MS = CALL_MS + 500, // when the last moment of a login step is over
     LOOKS = 4,
     DROP_RETRY_MS = 1000,
-    DROP_TRIES = 60
+    FAILURES_MAX = 60,
+    ORPHANS_MAX = 100000
 };
 
 struct orphan {
@@ -18,13 +19,19 @@ struct orphan {
     struct timer timer;
     uint64_t generation; // 0 = not known: looked for
     uint32_t product;
-    int tries;
+    int looks, failures; // of calls: answered looks, those without an answer
     char *user, *device; // owned
 };
 
+// NULL: there are too many. The row stays until the user's next login of the device.
 static struct orphan *orphan_new(struct room *r, uint32_t product, const char *user,
                                  const char *device) {
+    if (r->orphan_count == ORPHANS_MAX) {
+        r->count.orphans_given_up++;
+        return NULL;
+    }
     struct orphan *o = hw_calloc(1, sizeof(*o));
+    r->orphan_count++;
     o->room = r;
     o->product = product;
     o->user = hw_strdup(user);
@@ -39,12 +46,23 @@ static struct orphan *orphan_new(struct room *r, uint32_t product, const char *u
 static void orphan_free(struct orphan *o) {
     struct room *r = o->room;
     loop_disarm(r->loop, &o->timer);
+    r->orphan_count--;
     *(o->prev ? &o->prev->next : &r->orphans) = o->next;
     if (o->next)
         o->next->prev = o->prev;
     free(o->user);
     free(o->device);
     free(o);
+}
+
+static void try_again(struct orphan *o, uint64_t delay_ms, timer_fn *fn) {
+    struct room *r = o->room;
+    if (o->failures == FAILURES_MAX)
+        r->count.orphans_given_up++;
+    if (r->is_stopping || o->failures == FAILURES_MAX)
+        orphan_free(o);
+    else
+        loop_arm(r->loop, &o->timer, delay_ms, fn);
 }
 
 // --- a row that is known
@@ -59,10 +77,11 @@ static void on_dropped(void *arg, int error, const uint8_t *body, size_t len) {
     struct orphan *o = arg;
     (void)body;
     (void)len;
-    if (error == 0 || o->room->is_stopping || ++o->tries == DROP_TRIES)
+    o->failures += error != 0;
+    if (error == 0)
         orphan_free(o);
     else
-        loop_arm(o->room->loop, &o->timer, DROP_RETRY_MS, drop_again);
+        try_again(o, DROP_RETRY_MS, drop_again);
 }
 
 static void drop(struct orphan *o) {
@@ -77,10 +96,18 @@ static void drop(struct orphan *o) {
              &request.base, CALL_MS, on_dropped, o);
 }
 
-void orphan_drop(const struct session *s) {
-    struct orphan *o = orphan_new(s->conn->room, s->product->number, s->user, s->conn->device);
-    o->generation = s->generation;
+static void drop_row(struct room *r, uint32_t product, const char *user, const char *device,
+                     uint64_t generation) {
+    struct orphan *o = orphan_new(r, product, user, device);
+    if (!o)
+        return;
+    o->generation = generation;
     drop(o);
+}
+
+void orphan_drop(const struct session *s) {
+    struct room *r = s->conn->room;
+    drop_row(r, s->product->number, s->user, s->conn->device, s->generation);
 }
 
 // --- a row that may come
@@ -90,27 +117,24 @@ static void look(struct timer *t);
 static void drop_found(struct orphan *o, const Hawser__Internal__SessionRow *row) {
     struct room *r = o->room;
     if (!row->online || row->incarnation != r->env->incarnation ||
-        strcmp(row->device, o->device) != 0 || session_by_row(r, row->slot, 0))
+        strcmp(row->device, o->device) != 0 || session_at_place(r, row->slot))
         return;
-    struct orphan *found = orphan_new(r, o->product, o->user, o->device);
-    found->generation = row->generation;
-    drop(found);
+    drop_row(r, o->product, o->user, o->device, row->generation);
 }
 
 static void on_found(void *arg, int error, const uint8_t *body, size_t len) {
     struct orphan *o = arg;
-    struct room *r = o->room;
     Hawser__Internal__FindReply *reply =
         error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
     for (size_t i = 0; reply && i < reply->n_row; i++)
         drop_found(o, reply->row[i]);
-    o->tries += reply != NULL;
+    *(reply ? &o->looks : &o->failures) += 1;
     if (reply)
         hawser__internal__find_reply__free_unpacked(reply, NULL);
-    if (r->is_stopping || o->tries == LOOKS)
+    if (o->looks == LOOKS)
         orphan_free(o);
     else
-        loop_arm(r->loop, &o->timer, LOOK_AFTER_MS, look);
+        try_again(o, LOOK_AFTER_MS, look);
 }
 
 static void look(struct timer *t) {
@@ -125,7 +149,8 @@ static void look(struct timer *t) {
 
 void orphan_expect(const struct session *s) {
     struct orphan *o = orphan_new(s->conn->room, s->product->number, s->user, s->conn->device);
-    loop_arm(o->room->loop, &o->timer, LOOK_AFTER_MS, look);
+    if (o)
+        loop_arm(o->room->loop, &o->timer, LOOK_AFTER_MS, look);
 }
 
 void orphans_deinit(struct room *r) {

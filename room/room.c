@@ -160,6 +160,8 @@ static void count_all(struct room *r) {
     metrics_counter(m, "protocol_errors_total", "connections closed with 43xx",
                     &r->count.protocol_errors);
     metrics_counter(m, "slow_total", "connections ended because they do not read", &r->count.slow);
+    metrics_counter(m, "orphans_given_up_total", "register rows that could not be dropped",
+                    &r->count.orphans_given_up);
 }
 
 // Sessions that wait for the register's answer do not get it any more.

@@ -230,6 +230,7 @@ struct room {
     size_t late_count;
     struct notice *notices;
     struct orphan *orphans;
+    size_t orphan_count;
     // passes
     struct timer tick;
     struct timer drain_timer;
@@ -248,7 +249,7 @@ struct room {
     struct {
         uint64_t connections, accepted, logins, login_failures, takeovers, resumed, closed[8],
             pushes, gaps, acks, loads, load_failures, not_here, news_frames, live_dropped,
-            protocol_errors, slow, connections_refused;
+            protocol_errors, slow, connections_refused, orphans_given_up;
     } count;
 };
 
@@ -288,7 +289,8 @@ void session_free(struct session *s);            // out of all lists; the row is
 void session_end(struct session *s);             // drops its row, saves its positions, frees it
 void session_live(struct session *s);            // enters its product's list
 uint64_t session_place(const struct session *s); // the slot of its row
-// place: of a row, or of a message for it. generation 0: whatever it holds.
+struct session *session_at_place(struct room *r, uint64_t place);
+// The one that a row, or a message for it, names; NULL: not here.
 struct session *session_by_row(struct room *r, uint64_t place, uint64_t generation);
 bool session_can_send(const struct session *s);
 void session_try(struct session *s); // sends what can be sent now, on all streams, and Synced

@@ -9,7 +9,7 @@ static void on_deliver(void *self, struct rpc_call *call, const uint8_t *body, s
     struct session *s = d && d->incarnation == r->env->incarnation
                             ? session_by_row(r, d->slot, d->generation)
                             : NULL;
-    bool is_here = s && d->generation != 0 && !s->has_failed && s->state != SESSION_LEAVING;
+    bool is_here = s && !s->has_failed && s->state != SESSION_LEAVING;
     if (!d) {
         rpc_fail(call, -HW_EMALFORMED);
     } else if (!is_here) {
@@ -48,8 +48,7 @@ static void on_news(void *self, struct rpc_call *call, const uint8_t *body, size
 }
 
 static void replaced(struct room *r, const Hawser__Internal__ReplacedRequest *n) {
-    struct session *s =
-        n->incarnation == r->env->incarnation ? session_by_row(r, n->slot, 0) : NULL;
+    struct session *s = n->incarnation == r->env->incarnation ? session_at_place(r, n->slot) : NULL;
     if (!s)
         return;
     if (s->state == SESSION_REGISTERING) {

@@ -145,12 +145,13 @@ uint64_t session_place(const struct session *s) {
     return (uint64_t)s->slab_generation << 32 | s->slot;
 }
 
+struct session *session_at_place(struct room *r, uint64_t place) {
+    return slab_find(&r->sessions, (uint32_t)place, (uint32_t)(place >> 32));
+}
+
 struct session *session_by_row(struct room *r, uint64_t place, uint64_t generation) {
-    uint32_t slot = (uint32_t)place;
-    struct session *s = slot < r->sessions.high_water
-                            ? slab_find(&r->sessions, slot, (uint32_t)(place >> 32))
-                            : NULL;
-    return s && (s->generation == generation || generation == 0) ? s : NULL;
+    struct session *s = session_at_place(r, place);
+    return s && s->generation == generation && generation != 0 ? s : NULL;
 }
 
 void session_live(struct session *s) {

@@ -135,7 +135,14 @@ static void told(struct client *c, struct binding *b, int stream, bool is_excuse
         violation(r, "%s was told of a %s though no store lost anything", node_name(c), what);
 }
 
-static bool is_trying(const struct client *c);
+static bool is_trying(const struct client *c) {
+    if (!c->sdk)
+        return false;
+    for (int k = 0; k < c->binding_count; k++)
+        if (!c->is_out[c->bindings[k].product])
+            return true;
+    return false;
+}
 
 static bool is_newest(const struct client *c, int product) {
     const struct client *other = c->rival;
@@ -192,22 +199,13 @@ static void on_synced(void *arg, int binding, const char *product, const char *u
     world_note(&c->run->world, node_name(c), "is synced for %s", product);
 }
 
-static bool is_trying(const struct client *c) {
-    if (!c->sdk)
-        return false;
-    for (int k = 0; k < c->binding_count; k++)
-        if (!c->is_out[c->bindings[k].product])
-            return true;
-    return false;
-}
-
 // Another took the place: one that asked for it since our login. Who asked before has lost it.
 static void check_replaced(struct client *c) {
     const struct client *other = c->rival;
     if (!other || (!other->is_asking && other->asked_us + LATE_US < c->login_us &&
                    !client_is_throttled(c) && !c->run->store_lost)) {
         violation(c->run, "%s was replaced by nobody", node_name(c));
-        inspect_client(c->run, c->device);
+        inspect_client(c);
     }
 }
 
@@ -229,7 +227,7 @@ static void on_state(void *arg, const struct hawser_status *status) {
         return;
     if (status->code != 4001) {
         violation(c->run, "%s was stopped by %u: %s", node_name(c), status->code, status->reason);
-        inspect_client(c->run, c->device);
+        inspect_client(c);
         return;
     }
     check_replaced(c);

@@ -92,7 +92,8 @@ void daemon_boot(struct daemon_slot *d) {
     struct buf error = BUF_EMPTY;
     struct loop *l = node_boot(w, d->node);
     d->sent = d->lease_us = 0;
-    d->round = d->rounds_lost = 0;
+    d->round = 0;
+    d->is_loss_unseen = false;
     log_init(&d->log, d->role->name, w->trace ? LOG_INFO : LOG_ERROR);
     d->log.sink = trace_line;
     d->log.sink_arg = d;

@@ -13,6 +13,40 @@ static struct session *next_session(struct room *r, uint32_t *at) {
     return NULL;
 }
 
+struct walk { // over the sessions of all rooms
+    int next;
+    uint32_t slot;
+    struct daemon_slot *room; // of the session that was given last
+};
+
+static struct session *walk_on(struct run *r, struct walk *w) {
+    for (; w->next < DAEMONS; w->next++, w->slot = 0) {
+        w->room = &r->daemons[w->next];
+        struct session *s = w->room->role == &room_role && w->room->self
+                                ? next_session(w->room->self, &w->slot)
+                                : NULL;
+        if (s)
+            return s;
+    }
+    return NULL;
+}
+
+static bool is_connected(const struct session *s) {
+    return s->state == SESSION_LIVE && s->conn->state == CONN_OPEN;
+}
+
+static Hawser__Internal__FindReply *rows_of(struct run *r, uint32_t product, int user) {
+    Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
+    char name[16];
+    snprintf(name, sizeof(name), "user%d", user);
+    find.user = name;
+    find.product = product;
+    return (Hawser__Internal__FindReply *)stores_ask_register(
+        r->stores, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
+}
+
+// --- into the trace
+
 static void describe(struct run *r, const struct daemon_slot *d, const struct session *s) {
     const struct room *room = s->conn->room;
     world_note(
@@ -34,19 +68,12 @@ static void describe(struct run *r, const struct daemon_slot *d, const struct se
         s->inbox.window.first, s->inbox.window.second, s->news.window.first, s->news.window.second);
 }
 
-static void describe_rows(struct run *r, const char *device) {
-    Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
-    char user[16] = "";
-    for (int i = 0; i < CLIENTS; i++)
-        if (strcmp(r->clients[i].device, device) == 0)
-            snprintf(user, sizeof(user), "user%d", r->clients[i].user);
-    find.user = user;
-    for (find.product = 1; find.product <= PRODUCTS; find.product++) {
-        Hawser__Internal__FindReply *rows = (Hawser__Internal__FindReply *)stores_ask_register(
-            r->stores, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
+static void describe_rows(struct run *r, int user) {
+    for (uint32_t product = 1; product <= PRODUCTS; product++) {
+        Hawser__Internal__FindReply *rows = rows_of(r, product, user);
         for (size_t i = 0; i < rows->n_row; i++)
             world_note(&r->world, "register",
-                       "row of product %u, %s: %s slot %llx generation %llu %s", find.product,
+                       "row of product %u, %s: %s slot %llx generation %llu %s", product,
                        rows->row[i]->device, rows->row[i]->room,
                        (unsigned long long)rows->row[i]->slot,
                        (unsigned long long)rows->row[i]->generation,
@@ -55,18 +82,13 @@ static void describe_rows(struct run *r, const char *device) {
     }
 }
 
-void inspect_client(struct run *r, const char *device) {
-    describe_rows(r, device);
-    for (int i = 0; i < DAEMONS; i++) {
-        const struct daemon_slot *d = &r->daemons[i];
-        uint32_t at = 0;
-        struct session *s;
-        if (d->role != &room_role || !d->self)
-            continue;
-        while ((s = next_session(d->self, &at)) != NULL)
-            if (s->conn->device && strcmp(s->conn->device, device) == 0)
-                describe(r, d, s);
-    }
+void inspect_client(const struct client *c) {
+    struct walk walk = {0};
+    struct session *s;
+    describe_rows(c->run, c->user);
+    while ((s = walk_on(c->run, &walk)) != NULL)
+        if (s->conn->device && strcmp(s->conn->device, c->device) == 0)
+            describe(c->run, walk.room, s);
 }
 
 // --- after each step
@@ -106,8 +128,8 @@ static void check_lease(struct run *r, struct daemon_slot *d, const struct room 
         ours > stores_lease_end_us(r->stores, d->env.incarnation))
         violation(r, "%s holds its lease for longer than the store", name);
     if (ours == 0 && d->lease_us != 0)
-        d->rounds_lost = room->round_required == d->round ? d->rounds_lost + 1 : 0;
-    if (ours != 0 && d->rounds_lost != 0)
+        d->is_loss_unseen = room->round_required == d->round;
+    if (ours != 0 && d->is_loss_unseen)
         violation(r, "%s goes on after a lost lease", name);
     d->lease_us = ours;
     d->round = room->round_required;
@@ -193,16 +215,6 @@ static struct daemon_slot *room_of_run(struct run *r, uint64_t incarnation) {
     return NULL;
 }
 
-static Hawser__Internal__FindReply *rows_of(struct run *r, uint32_t product, int user) {
-    Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
-    char name[16];
-    snprintf(name, sizeof(name), "user%d", user);
-    find.user = name;
-    find.product = product;
-    return (Hawser__Internal__FindReply *)stores_ask_register(
-        r->stores, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
-}
-
 // No row without its session: who left is not online.
 void inspect_rows(struct run *r) {
     for (int k = 0; k < USERS; k++)
@@ -211,7 +223,7 @@ void inspect_rows(struct run *r) {
             for (size_t i = 0; i < rows->n_row; i++) {
                 const Hawser__Internal__SessionRow *row = rows->row[i];
                 struct daemon_slot *d = room_of_run(r, row->incarnation);
-                if (row->online && d && !session_by_row(d->self, row->slot, 0))
+                if (row->online && d && !session_at_place(d->self, row->slot))
                     violation(r, "a row of %s has no session", row->device);
             }
             hawser__internal__find_reply__free_unpacked(rows, NULL);
@@ -232,54 +244,37 @@ static bool has_row(struct run *r, const struct daemon_slot *d, const struct ses
 
 // No connected session without its row.
 bool sessions_have_rows(struct run *r) {
-    for (int i = 0; i < DAEMONS; i++) {
-        const struct daemon_slot *d = &r->daemons[i];
-        uint32_t at = 0;
-        struct session *s;
-        if (d->role != &room_role || !d->self)
-            continue;
-        while ((s = next_session(d->self, &at)) != NULL)
-            if (s->state == SESSION_LIVE && s->conn->state == CONN_OPEN && !has_row(r, d, s))
-                return false;
-    }
+    struct walk walk = {0};
+    struct session *s;
+    while ((s = walk_on(r, &walk)) != NULL)
+        if (is_connected(s) && !has_row(r, walk.room, s))
+            return false;
     return true;
 }
 
 // After quiet there is at most one live session of each (product, user, device).
 void inspect_rooms(struct run *r) {
     for (int k = 0; k < DEVICES; k++) {
+        const struct client *c = &r->clients[k];
+        struct walk walk = {0};
+        struct session *s;
         int live[PRODUCTS] = {0};
-        for (int i = 0; i < DAEMONS; i++) {
-            const struct daemon_slot *d = &r->daemons[i];
-            uint32_t at = 0;
-            struct session *s;
-            if (d->role != &room_role || !d->self)
-                continue;
-            while ((s = next_session(d->self, &at)) != NULL)
-                if (s->state == SESSION_LIVE && s->conn->state == CONN_OPEN &&
-                    strcmp(s->conn->device, r->clients[k].device) == 0)
-                    live[s->product->name[strlen("product")] - '0']++;
-        }
+        while ((s = walk_on(r, &walk)) != NULL)
+            if (is_connected(s) && strcmp(s->conn->device, c->device) == 0)
+                live[s->product->name[strlen("product")] - '0']++;
         for (int p = 0; p < PRODUCTS; p++)
             if (live[p] > 1) {
-                violation(r, "%s has %d live sessions of product%d", r->clients[k].device, live[p],
-                          p);
-                inspect_client(r, r->clients[k].device);
+                violation(r, "%s has %d live sessions of product%d", c->device, live[p], p);
+                inspect_client(c);
             }
     }
 }
 
 struct daemon_slot *inspect_room_of(struct run *r, const char *device) {
-    for (int i = 0; i < DAEMONS; i++) {
-        struct daemon_slot *d = &r->daemons[i];
-        uint32_t at = 0;
-        struct session *s;
-        if (d->role != &room_role || !d->self)
-            continue;
-        while ((s = next_session(d->self, &at)) != NULL)
-            if (s->state == SESSION_LIVE && s->conn->state == CONN_OPEN &&
-                strcmp(s->conn->device, device) == 0)
-                return d;
-    }
+    struct walk walk = {0};
+    struct session *s;
+    while ((s = walk_on(r, &walk)) != NULL)
+        if (is_connected(s) && strcmp(s->conn->device, device) == 0)
+            return walk.room;
     return NULL;
 }

@@ -28,7 +28,7 @@ static void check_takeovers(struct run *r) {
     for (int i = DEVICES; i < CLIENTS; i++)
         if (!client_is_settled(&r->clients[i]) && !client_is_throttled(&r->clients[i])) {
             violation(r, "a takeover of %s takes too long", r->clients[i].device);
-            inspect_client(r, r->clients[i].device);
+            inspect_client(&r->clients[i]);
         }
 }
 

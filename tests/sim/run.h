@@ -86,7 +86,8 @@ struct daemon_slot {
     void *self; // NULL: not running
     // Of a room, when it was last looked at.
     uint64_t sent, steps, lease_us; // frames; steps; the end of its lease, 0 = not held
-    uint32_t round, rounds_lost;
+    uint32_t round;
+    bool is_loss_unseen; // of the lease: it made no row void
 };
 
 struct run {
@@ -142,7 +143,7 @@ void push_to_all(struct run *r); // one to each user, one to everyone
 bool everything_arrived(struct run *r, bool say);
 
 // inspect.c
-void inspect_client(struct run *r, const char *device); // into the trace
+void inspect_client(const struct client *c); // into the trace
 void inspect_rooms(struct run *r);
 // The room with a connected session of the device, or NULL.
 struct daemon_slot *inspect_room_of(struct run *r, const char *device);

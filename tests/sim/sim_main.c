@@ -51,12 +51,16 @@ static bool is_healed(struct run *r) {
            everything_arrived(r, false);
 }
 
+static Hawser__Internal__StatsReply *stats_of(struct run *r, uint32_t product) {
+    Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
+    q.product = product;
+    return (Hawser__Internal__StatsReply *)stores_ask_saver(
+        r->stores, HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &q.base);
+}
+
 static bool acks_are_in(struct run *r) {
     for (uint32_t number = 1; number <= PRODUCTS && !r->store_lost; number++) {
-        Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
-        q.product = number;
-        Hawser__Internal__StatsReply *s = (Hawser__Internal__StatsReply *)stores_ask_saver(
-            r->stores, HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &q.base);
+        Hawser__Internal__StatsReply *s = stats_of(r, number);
         uint64_t pending = s->pending;
         hawser__internal__stats_reply__free_unpacked(s, NULL);
         if (pending != 0)
@@ -69,10 +73,7 @@ static bool acks_are_in(struct run *r) {
 // pending.
 static void check_sums(struct run *r) {
     for (uint32_t number = 1; number <= PRODUCTS; number++) {
-        Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
-        q.product = number;
-        Hawser__Internal__StatsReply *s = (Hawser__Internal__StatsReply *)stores_ask_saver(
-            r->stores, HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &q.base);
+        Hawser__Internal__StatsReply *s = stats_of(r, number);
         if (s->accepted != s->acked + s->pending + s->expired + s->overflowed + s->collapsed +
                                s->recalled + s->parked)
             violation(r, "the sum of product %u is wrong", number);
@@ -111,7 +112,7 @@ static void say_who(struct run *r, bool (*is_well)(const struct client *c), cons
     for (int i = 0; i < DEVICES; i++)
         if (!is_well(&r->clients[i])) {
             violation(r, "client%d is %s at the end", i, what);
-            inspect_client(r, r->clients[i].device);
+            inspect_client(&r->clients[i]);
         }
 }
 

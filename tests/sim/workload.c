@@ -254,7 +254,7 @@ bool everything_arrived(struct run *r, bool say) {
                     is_excused(r, &r->clients[i], b, m))
                     continue;
                 if (say && all)
-                    inspect_client(r, r->clients[i].device);
+                    inspect_client(&r->clients[i]);
                 all = false;
                 if (say)
                     violation(r, "client%d never got %s to %s%d of product%d", i, m->payload,
