@@ -3,9 +3,9 @@
 
 enum {
     BACKOFF_BASE_MS = 500,
-    BACKOFF_CAP_MS = 45000,
+    BACKOFF_CAP_MS = 45000, // who begins its wait in the last moment of a fault is back in a minute
     NO_ROOM_RETRY_MS = 1000
-}; // cap: whole again within a minute
+};
 
 static const Hawser__Internal__Member **rooms_of(struct dispatcher *d, int *ret_count) {
     struct cluster *cluster = part_cluster(d->part);

@@ -7,15 +7,11 @@
 
 struct held {
     UT_hash_handle hh;
+    struct registry *registry;
     char *key;                              // owned
     Hawser__Internal__CatalogEntry *entry;  // owned
     uint64_t expect;                        // the version that the store has of it; 0 = none
     bool is_lost, is_listed, is_on_its_way; // lost: the store has an older one, or none
-};
-
-struct put_call {
-    struct registry *registry;
-    char *key; // owned
 };
 
 static struct held *held_find(const struct registry *r, const char *key) {
@@ -29,10 +25,11 @@ const Hawser__Internal__CatalogEntry *held_entry(const struct registry *r, const
     return h ? h->entry : NULL;
 }
 
-static void held_take(struct registry *r, const Hawser__Internal__CatalogEntry *e) {
+static struct held *held_take(struct registry *r, const Hawser__Internal__CatalogEntry *e) {
     struct held *h = held_find(r, e->key);
     if (!h) {
         h = hw_calloc(1, sizeof(*h));
+        h->registry = r;
         h->key = hw_strdup(e->key);
         HASH_ADD_KEYPTR(hh, r->held, h->key, strlen(h->key), h);
     } else {
@@ -40,6 +37,7 @@ static void held_take(struct registry *r, const Hawser__Internal__CatalogEntry *
     }
     h->entry = (Hawser__Internal__CatalogEntry *)message_copy(&e->base);
     h->is_lost = false;
+    return h;
 }
 
 // --- writing back
@@ -47,32 +45,28 @@ static void held_take(struct registry *r, const Hawser__Internal__CatalogEntry *
 static void on_put(void *arg, int error, const ProtobufCMessage *message) {
     const Hawser__Internal__CatalogPutReply *reply =
         (const Hawser__Internal__CatalogPutReply *)message;
-    struct put_call *call = arg;
-    struct registry *r = call->registry;
-    struct held *h = error == -HW_ECANCELLED ? NULL : held_find(r, call->key);
-    if (h)
-        h->is_on_its_way = false;
-    if (h && reply) { // a conflict: another register was faster, or somebody changed it
-        h->is_lost = false;
-        r->count.restored += !reply->conflict;
-        log_event(r->env->log, LOG_WARN, "catalog entry written back", "key=%s by=%s",
-                  log_quote_str(call->key), reply->conflict ? "another" : "us");
-    }
-    free(call->key);
-    free(call);
+    struct held *h = arg;
+    if (error == -HW_ECANCELLED)
+        return; // h is gone
+    h->is_on_its_way = false;
+    if (!reply)
+        return; // the next poll tries again
+    // A conflict: another register was faster, or somebody changed it.
+    h->is_lost = false;
+    h->registry->count.restored += !reply->conflict;
+    log_event(h->registry->env->log, LOG_WARN, "catalog entry written back", "key=%s by=%s",
+              log_quote_str(h->key), reply->conflict ? "another" : "us");
 }
 
 static void write_back(struct registry *r, struct held *h) {
     Hawser__Internal__CatalogPutRequest q = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
-    struct put_call *call = hw_malloc(sizeof(*call));
-    *call = (struct put_call){r, hw_strdup(h->key)};
     q.key = h->key;
     q.value = h->entry->value;
     q.deleted = h->entry->deleted;
     q.expect = h->expect;
     h->is_on_its_way = true;
     r->store->ops->call(r->store, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &q.base,
-                        on_put, call);
+                        on_put, h);
 }
 
 void held_write_back(struct registry *r) {
@@ -98,8 +92,7 @@ void held_seen(struct registry *r, const Hawser__Internal__WatchReply *reply) {
             h->is_lost = h->is_listed = true;
             continue;
         }
-        held_take(r, e);
-        held_find(r, e->key)->is_listed = true;
+        held_take(r, e)->is_listed = true;
     }
     if (!r->held_compare || reply->more)
         return;

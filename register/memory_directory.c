@@ -62,15 +62,7 @@ static bool member_changed(const Hawser__Internal__Member *was,
         return true;
     a.load = b.load;
     a.sessions = b.sessions;
-    size_t len = hawser__internal__member__get_packed_size(&a);
-    if (len != hawser__internal__member__get_packed_size(&b))
-        return true;
-    uint8_t *bytes = hw_malloc(2 * len + 1);
-    hawser__internal__member__pack(&a, bytes);
-    hawser__internal__member__pack(&b, bytes + len);
-    bool differ = memcmp(bytes, bytes + len, len) != 0;
-    free(bytes);
-    return differ;
+    return !message_equal(&a.base, &b.base);
 }
 
 // Another run at the same place: the older one is dead for sure.

@@ -152,15 +152,7 @@ static bool differs_in_load_only(const Hawser__Internal__Member *was,
     Hawser__Internal__Member a = *was, b = *is;
     a.load = b.load = 0;
     a.sessions = b.sessions = 0;
-    size_t len = hawser__internal__member__get_packed_size(&a);
-    if (len != hawser__internal__member__get_packed_size(&b))
-        return false;
-    uint8_t *bytes = hw_malloc(2 * len);
-    hawser__internal__member__pack(&a, bytes);
-    hawser__internal__member__pack(&b, bytes + len);
-    bool same = memcmp(bytes, bytes + len, len) == 0;
-    free(bytes);
-    return same;
+    return message_equal(&a.base, &b.base);
 }
 
 void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m) {

@@ -28,7 +28,7 @@ enum {
     TOKEN_LEAD_MS = 60000,
     HEARTBEAT_DEFAULT_S = 60,
     BACKOFF_BASE_MS = 1000, // until a dispatcher says otherwise
-    BACKOFF_CAP_MS = 60000,
+    BACKOFF_CAP_MS = 45000,
     PROTOCOL_ERRORS_MAX = 5, // in a row, then the client stops
 };
 

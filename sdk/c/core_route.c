@@ -236,19 +236,11 @@ static void take_endpoints(struct client_core *c, Hawser__V1__Endpoint *const *f
     }
 }
 
-// Every room there is may have failed here once: better to try one again than none.
-static void forget_failed(struct client_core *c) {
-    for (int i = 0; i < FAILED_MAX; i++)
-        c->failed[i].failed_until_ms = 0;
-}
-
 void route_on_located(struct client_core *c, const Hawser__V1__Located *m) {
     if (m->backoff_base_ms > 0)
         c->backoff_base_ms = m->backoff_base_ms;
     if (m->backoff_cap_ms > 0)
         c->backoff_cap_ms = m->backoff_cap_ms;
-    if (m->error != 0 || m->n_endpoint == 0)
-        forget_failed(c);
     if (m->error != 0) {
         core_closed(c, m->error, m->reason, m->start_after_ms);
         return;

@@ -86,7 +86,7 @@ START_TEST(test_backoff) {
         sum += wait;
         windows += window;
         if (i > 0)
-            window = window * 2 < 60000 ? window * 2 : 60000;
+            window = window * 2 < 45000 ? window * 2 : 45000;
         tick_due();
     }
     ck_assert_uint_gt(sum, windows * 4 / 10); // uniform: a half
