@@ -131,6 +131,8 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
     }
     if (replaces)
         reply->replaced = row_message(m, r);
+    if (r->online)
+        r->over = r->generation;
     set_text(&r->room, l->room);
     set_text(&r->address, l->address);
     r->incarnation = l->incarnation;
@@ -173,6 +175,13 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     }
     if (r->generation > c->generation && r->online && is_own) { // its answer was lost
         reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
+        reply->generation = r->generation;
+        return &reply->base;
+    }
+    // Who was displaced by the last login comes first, if that is over.
+    if (r->generation > c->generation && r->over > c->generation &&
+        now < r->last_seen_ms + CLAIM_MS) {
+        reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
         reply->generation = r->generation;
         return &reply->base;
     }

@@ -152,11 +152,11 @@ void register_redis_confirm(struct step *p) {
 // "generation incarnation slot online since seen window_start takeovers room address"
 static Hawser__Internal__SessionRow *row_parse(const struct redis_store *s,
                                                const redisReply *device, const redisReply *value) {
-    unsigned long long gen, inc, slot, since, seen, window, takeovers;
+    unsigned long long gen, inc, slot, since, seen, window, takeovers, over;
     unsigned online;
     char room[128] = "", address[128] = "";
-    if (sscanf(value->str, "%llu %llu %llu %u %llu %llu %llu %llu %127s %127s", &gen, &inc, &slot,
-               &online, &since, &seen, &window, &takeovers, room, address) < 8)
+    if (sscanf(value->str, "%llu %llu %llu %u %llu %llu %llu %llu %llu %127s %127s", &gen, &inc,
+               &slot, &online, &since, &seen, &window, &takeovers, &over, room, address) < 9)
         return NULL;
     Hawser__Internal__SessionRow *row = hw_malloc(sizeof(*row));
     hawser__internal__session_row__init(row);

@@ -1,5 +1,5 @@
-// The steps of sessions, in Lua. A row is ten fields with a space between them:
-// generation incarnation slot online since seen window_start takeovers room address
+// The steps of sessions, in Lua. A row is eleven fields with a space between them:
+// generation incarnation slot online since seen window_start takeovers over room address
 #include "redis_internal.h"
 
 #define CLOCK                                                                                      \
@@ -9,16 +9,17 @@
 #define ROW                                                                                        \
     "local function get(device)\n"                                                                 \
     "  local v = redis.call('HGET', KEYS[1], device)\n"                                            \
-    "  if not v then return {gen=0, inc='0', slot='0', on='0', since=0, seen=0, ws=0, n=0,\n"      \
+    "  if not v then return {gen=0, inc='0', slot='0', on='0', since=0, seen=0, ws=0, n=0, "       \
+    "over=0,\n"                                                                                    \
     "                        room='', addr=''} end\n"                                              \
-    "  local g, i, sl, o, si, se, w, n, r, a =\n"                                                  \
-    "    v:match('^(%d+) (%d+) (%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%S*) (.*)$')\n"                 \
+    "  local g, i, sl, o, si, se, w, n, ov, r, a =\n"                                              \
+    "    v:match('^(%d+) (%d+) (%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%S*) (.*)$')\n"           \
     "  return {gen=tonumber(g), inc=i, slot=sl, on=o, since=tonumber(si), seen=tonumber(se),\n"    \
-    "          ws=tonumber(w), n=tonumber(n), room=r, addr=a}\n"                                   \
+    "          ws=tonumber(w), n=tonumber(n), over=tonumber(ov), room=r, addr=a}\n"                \
     "end\n"                                                                                        \
     "local function put(device, r)\n"                                                              \
     "  redis.call('HSET', KEYS[1], device, table.concat({s(r.gen), r.inc, r.slot, r.on,\n"         \
-    "    s(r.since), s(r.seen), s(r.ws), s(r.n), r.room, r.addr}, ' '))\n"                         \
+    "    s(r.since), s(r.seen), s(r.ws), s(r.n), s(r.over), r.room, r.addr}, ' '))\n"              \
     "end\n"                                                                                        \
     "local function has(set, inc) return set:find(' ' .. inc .. ' ', 1, true) ~= nil end\n"
 
@@ -38,6 +39,7 @@ const char register_script_login[] =
               "local was = {0, 0, '', r.on, replaces and '1' or '0', r.inc, r.slot, s(r.gen), "
               "r.room, r.addr,\n"
               "             s(r.since)}\n"
+              "if r.on == '1' then r.over = r.gen end\n"
               "r.gen = math.max(r.gen + 1, now)\n"
               "r.room, r.inc, r.slot, r.addr = ARGV[2], ARGV[3], ARGV[4], ARGV[5]\n"
               "r.since, r.seen, r.on = now, now, '1'\n"
@@ -65,6 +67,9 @@ const char register_script_confirm[] =
               "  return {has(ARGV[8], r.inc) and 2 or 3, s(r.gen), '0'}\n"
               "end\n"
               "if r.gen > gen and r.on == '1' and own then return {1, s(r.gen), r.inc} end\n"
+              "if r.gen > gen and r.over > gen and now < r.seen + 75000 then\n"
+              "  return {3, s(r.gen), '0'}\n"
+              "end\n"
               "if r.gen == gen and r.inc == ARGV[3] then\n"
               "  if r.on == '1' then r.seen = now; put(ARGV[1], r) end\n"
               "  return {0, s(gen), '0'}\n"

@@ -90,6 +90,7 @@ void news_encode(struct room_product *p, const Hawser__Internal__LoadEntry *e, s
         gap.reason = (Hawser__V1__GapReason)e->gap_reason;
         frame_put(out, FRAME_GAP, &gap.base);
         entry.is_gap = true;
+        entry.reason = (uint8_t)e->gap_reason;
     }
     entry.len = (uint32_t)out->len - entry.offset;
     *ret_entry = entry;
@@ -171,8 +172,7 @@ static bool skip_entry(struct session *s, const struct news_entry *e, uint64_t w
         return false;
     if (is_for)
         session_send_gap(s, HAWSER__V1__STREAM__NEWS, s->news.sent + 1, e->last,
-                         expired ? HAWSER__V1__GAP_REASON__GAP_EXPIRED
-                                 : HAWSER__V1__GAP_REASON__GAP_UNKNOWN);
+                         expired ? HAWSER__V1__GAP_REASON__GAP_EXPIRED : e->reason);
     cursor_sent(&s->news, e->last, 0, false);
     return true;
 }

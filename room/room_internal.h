@@ -149,6 +149,7 @@ struct news_entry {                       // a frame, or a gap, in the order of 
     Hawser__Internal__Audience *audience; // owned; NULL = everyone
     uint32_t offset, len;
     bool is_gap;
+    uint8_t reason; // of the gap
 };
 
 struct news_block { // what lies before the arena, shared by all sessions that need it

@@ -79,6 +79,19 @@ static const char *node_name(const struct client *c) {
     return c->run->world.nodes[c->node].name;
 }
 
+// Messages to other devices of its user: the application is not told of them. Nor of those to this
+// one that its other installation had, when they have left the log.
+static uint64_t meant_for_others(const struct client *c, const struct binding *b) {
+    const struct run *r = c->run;
+    uint64_t count = 0;
+    for (int n = 0; n < r->message_count; n++) {
+        const struct message *m = &r->messages[n];
+        count += m->aim == AT_DEVICES && m->product == b->product && !m->is_live &&
+                 (m->targets & UINT64_C(1) << b->user) && (c->number != b->user || b->ever);
+    }
+    return count;
+}
+
 static void check_order(struct client *c, struct binding *b, int stream, uint64_t first,
                         uint64_t last, const char *what) {
     struct seen *seen = &b->now;
@@ -87,7 +100,8 @@ static void check_order(struct client *c, struct binding *b, int stream, uint64_
     if (seen->started[stream] && first <= seen->at[stream] && last <= seen->at[stream])
         violation(c->run, "%s: %s %llu of stream %d after %llu", node_name(c), what,
                   (unsigned long long)last, stream, (unsigned long long)seen->at[stream]);
-    if (contiguous && first > seen->at[stream] + 1)
+    if (contiguous && first > seen->at[stream] + 1 &&
+        first > seen->at[stream] + 1 + meant_for_others(c, b))
         violation(c->run, "%s: %s %llu of the inbox skips %llu", node_name(c), what,
                   (unsigned long long)first, (unsigned long long)seen->at[stream] + 1);
     seen->at[stream] = last;
@@ -111,7 +125,7 @@ static int on_message(void *arg, const struct hawser_message *m) {
         return 0;
     }
     const struct message *sent = &r->messages[index];
-    if (sent->product != b->product || (sent->user >= 0 && sent->user != b->user))
+    if (!message_is_for(sent, c, b) || sent->is_live != (m->seq == 0))
         violation(r, "%s handled m%u, which is not for it", node_name(c), index);
     if (sent->refused && !sent->unknown && !sent->is_under_way && sent->accepted_us == 0)
         violation(r, "%s handled m%u, which was refused", node_name(c), index);
@@ -120,7 +134,8 @@ static int on_message(void *arg, const struct hawser_message *m) {
     b->now.handled[index / 8] |= (uint8_t)(1u << index % 8);
     if (b->ever)
         b->ever->handled[index / 8] |= (uint8_t)(1u << index % 8);
-    check_order(c, b, (int)m->stream, m->seq, m->seq, "message");
+    if (m->seq != 0)
+        check_order(c, b, (int)m->stream, m->seq, m->seq, "message");
     r->delivered++;
     world_note(&r->world, node_name(c), "handles %s (%s %llu)", text, hawser_stream_name(m->stream),
                (unsigned long long)m->seq);
@@ -156,13 +171,29 @@ static bool rival_had(const struct client *c, const struct binding *b, int strea
            (stream != HAWSER_INBOX || last < b->oldest_at_login || !is_newest(c, b->product));
 }
 
+// Some message of the stream has a ttl, or the inboxes of the product are small.
+static bool is_due(const struct client *c, const struct binding *b, const struct hawser_gap *g) {
+    const struct run *r = c->run;
+    if (g->reason == HAWSER_GAP_OVERFLOWED)
+        return g->stream == HAWSER_INBOX && b->product == 1 && r->has_small_inboxes;
+    for (int n = 0; n < r->message_count && g->reason == HAWSER_GAP_EXPIRED; n++)
+        if (r->messages[n].ttl_s > 0 && message_stream(&r->messages[n]) == (int)g->stream &&
+            r->messages[n].product == b->product)
+            return true;
+    return false;
+}
+
 static void on_gap(void *arg, const struct hawser_gap *g) {
     struct client *c = arg;
     struct binding *b = binding_of(c, g->product);
     world_note(&c->run->world, node_name(c), "is told of a gap %s %llu..%llu, reason %d",
                hawser_stream_name(g->stream), (unsigned long long)g->first,
                (unsigned long long)g->last, (int)g->reason);
-    bool is_excused = rival_had(c, b, (int)g->stream, g->last);
+    bool is_excused = rival_had(c, b, (int)g->stream, g->last) || is_due(c, b, g);
+    if (g->reason == HAWSER_GAP_EXPIRED)
+        b->expired_us[g->stream] = c->run->world.now_us;
+    if (g->reason == HAWSER_GAP_OVERFLOWED)
+        b->overflowed_us = c->run->world.now_us;
     check_order(c, b, (int)g->stream, g->first, g->last, "gap");
     told(c, b, (int)g->stream, is_excused, "gap");
 }
@@ -183,8 +214,8 @@ static void check_synced(struct client *c, const struct binding *b) {
     struct run *r = c->run;
     for (int n = 0; n < r->message_count && !r->store_lost; n++) {
         const struct message *m = &r->messages[n];
-        bool is_for = m->product == b->product && (m->user < 0 || m->user == b->user);
-        if (is_for && m->accepted_us != 0 && m->accepted_us < c->login_us && !was_handled(b, n))
+        if (m->accepted_us != 0 && m->accepted_us < c->login_us && !m->is_live &&
+            message_is_for(m, c, b) && !was_handled(b, n) && !message_is_excused(r, c, b, m))
             violation(r, "%s is synced without m%d", node_name(c), n);
     }
 }
@@ -289,6 +320,7 @@ void clients_add(struct run *r) {
         snprintf(name, sizeof(name), "client%d", i);
         c->run = r;
         int device = i < DEVICES ? i : FIRST_TWIN + i - DEVICES;
+        c->number = device;
         c->user = device % USERS;
         snprintf(c->device, sizeof(c->device), "device%d", device);
         c->node = node_add(&r->world, name);
@@ -307,8 +339,15 @@ void clients_add(struct run *r) {
     }
 }
 
+bool client_has_tag(const struct client *c, int tag) {
+    return tag < 2 ? c->number % 2 == tag : c->number % 3 == tag - 2;
+}
+
 void client_boot(struct client *c) {
     struct run *r = c->run;
+    static const char *const names[TAGS] = {"tag0", "tag1", "tag2", "tag3", "tag4"};
+    const char *tags[TAGS];
+    size_t tag_count = 0;
     static const char *const dispatchers[] = {"10.0.0.10:7100", "10.0.0.11:7100"};
     struct hawser_options options = {.dispatchers = dispatchers,
                                      .dispatcher_count = 2,
@@ -335,8 +374,11 @@ void client_boot(struct client *c) {
         violation(r, "%s does not start: %s", node_name(c), error);
         return;
     }
+    for (int i = 0; i < TAGS; i++)
+        if (client_has_tag(c, i))
+            tags[tag_count++] = names[i];
     for (int k = 0; k < c->binding_count; k++)
-        if (hawser_bind(c->sdk, c->tokens[c->bindings[k].product], NULL, 0) < 0)
+        if (hawser_bind(c->sdk, c->tokens[c->bindings[k].product], tags, tag_count) < 0)
             violation(r, "%s cannot bind", node_name(c));
     node_wake(&r->world, c->node);
 }

@@ -26,18 +26,25 @@ enum {
     CLIENTS = DEVICES + TWINS,
     USERS = 40, // the last ten devices are second devices of the first ten users
     PRODUCTS = 2,
+    TAGS = 5, // a device has one of the first two, and one of the others
     MESSAGES_MAX = 1024,
     VIOLATIONS_MAX = 8,
 };
 
+enum aim { AT_USERS, AT_DEVICES, AT_ALL, AT_TAGS };
+
 struct message {
-    char key[32];                    // its Idempotency-Key; "" = none
-    char payload[24];                // "m<index>"
-    int product, user;               // user -1: everyone
-    int tries, padding;              // padding: spaces behind the payload
+    char key[32];     // its Idempotency-Key; "" = none
+    char payload[24]; // "m<index>"
+    int product;
+    enum aim aim;
+    uint64_t targets;                // a bit for each user, or device
+    uint8_t any, all, none;          // of AT_TAGS: a bit for each tag
+    int tries, padding, ttl_s;       // padding: spaces behind the payload; ttl 0: the retention
     uint64_t pushed_us, accepted_us; // first; 0: not (yet)
-    bool unknown;                    // it may have been accepted
-    bool refused;                    // for certain not stored
+    bool is_live;
+    bool unknown; // it may have been accepted
+    bool refused; // for certain not stored
     bool is_under_way;
 };
 
@@ -52,13 +59,14 @@ struct binding {
     int product, user;
     struct seen now, durable;
     struct seen *ever; // by any installation of the device; NULL when there is only this one
-    uint64_t told_us[3], reset_us[3]; // the last Gap or Reset of each stream; the last Reset
-    uint64_t oldest_at_login;         // in the inbox; only of devices with two installations
+    uint64_t told_us[3], reset_us[3];      // the last Gap or Reset of each stream; the last Reset
+    uint64_t expired_us[3], overflowed_us; // the last Gap that said so
+    uint64_t oldest_at_login;              // in the inbox; only of devices with two installations
 };
 
 struct client {
     struct run *run;
-    int node, user;
+    int node, user, number; // of the device
     char device[16];
     struct hawser_client *sdk; // NULL: not running
     struct position_store *positions, *wrapped;
@@ -100,6 +108,8 @@ struct run {
     int faults, tokens_left;
     uint64_t fire_ends_us, calm_us, lost_us, lost_since_us; // calm: the last fault is over
     bool will_lose, store_lost, lease_may_lie;
+    bool has_variety;                    // of messages: ttl, tags, devices, several users, live
+    bool has_small_inboxes, refuses_new; // the second product
     int violations;
     char what[VIOLATIONS_MAX][160];
     uint64_t delivered;
@@ -133,14 +143,22 @@ bool clients_are_settled(struct run *r);
 enum { THROTTLED_US = 70 * 1000000 };
 bool client_is_throttled(const struct client *c);
 bool was_handled(const struct binding *b, int message);
+bool client_has_tag(const struct client *c, int tag);
 
 // workload.c
 void workload_prepare(struct run *r); // products and tokens
 void workload_start(struct run *r);
 void workload_burst(struct run *r); // many messages to one stream at once, now
 bool workload_is_over(struct run *r);
-void push_to_all(struct run *r); // one to each user, one to everyone
-bool everything_arrived(struct run *r, bool say);
+void push_to_all(struct run *r, bool is_live); // one to each user, one to everyone
+int message_stream(const struct message *m);
+bool message_is_for(const struct message *m, const struct client *c, const struct binding *b);
+// It is gone, and the binding was told: expired, overflowed, or lost by the store.
+bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
+                        const struct message *m);
+bool everything_arrived(struct run *r, bool say); // but what is live
+// Of the live messages from that index on, how many deliveries there were, and ought to be at best.
+void count_live(const struct run *r, int from, int *ret_arrived, int *ret_wanted);
 
 // inspect.c
 void inspect_client(const struct client *c); // into the trace

@@ -5,7 +5,15 @@
 #include "buf.h"
 #include "run.h"
 
-enum { RETRY_US = 300000, PUSH_TRIES_MAX = 200, PADDING_MAX = 3000, LATE_US = 5000000 };
+enum {
+    RETRY_US = 300000,
+    PUSH_TRIES_MAX = 200,
+    PADDING_MAX = 3000,
+    HEAVY_MIN = 20000,
+    HEAVY_MAX = 60000,
+    USERS_AT_ONCE = 5,
+    LATE_US = 5000000
+};
 
 // --- products and tokens
 
@@ -30,9 +38,14 @@ static void on_product(void *arg, int status, const char *body, size_t len) {
 
 static void ask_product(void *arg) {
     struct product_call *p = arg;
-    char path[64];
+    const struct run *r = p->run;
+    char path[64], body[128];
+    bool is_small = p->product == 1 && r->has_small_inboxes;
     snprintf(path, sizeof(path), "/v1/products/product%d", p->product);
-    if (!api_call(p->run, "PUT", path, NULL, "{}", on_product, p))
+    snprintf(body, sizeof(body),
+             "{\"limits\": {\"payload_bytes\": 61440, \"inbox_messages\": %d, \"reject_new\": %s}}",
+             is_small ? 25 : 1000, is_small && r->refuses_new ? "true" : "false");
+    if (!api_call(p->run, "PUT", path, NULL, body, on_product, p))
         world_at(&p->run->world, RETRY_US, ask_product, p);
 }
 
@@ -68,6 +81,9 @@ static void ask_token(void *arg) {
 }
 
 void workload_prepare(struct run *r) {
+    r->has_variety = world_chance(&r->world, 700);
+    r->has_small_inboxes = world_chance(&r->world, 400);
+    r->refuses_new = world_chance(&r->world, 400);
     for (int i = 0; i < PRODUCTS; i++) {
         struct product_call *p = hw_malloc(sizeof(*p));
         *p = (struct product_call){r, i};
@@ -129,19 +145,70 @@ static void on_pushed(void *arg, int status, const char *body, size_t len) {
     free(p);
 }
 
+static json_t *tag_list(uint8_t tags) {
+    json_t *list = json_array();
+    char name[8];
+    for (int i = 0; i < TAGS; i++)
+        if (tags & 1u << i) {
+            snprintf(name, sizeof(name), "tag%d", i);
+            json_array_append_new(list, json_string(name));
+        }
+    return list;
+}
+
+static json_t *target_list(const struct message *m) {
+    json_t *list = json_array();
+    char user[16], device[16];
+    for (int i = 0; i < 64; i++) {
+        if (!(m->targets & UINT64_C(1) << i))
+            continue;
+        snprintf(user, sizeof(user), "user%d", i % USERS);
+        snprintf(device, sizeof(device), "device%d", i);
+        json_array_append_new(list, m->aim == AT_USERS
+                                        ? json_string(user)
+                                        : json_pack("{s:s, s:s}", "user", user, "device", device));
+    }
+    return list;
+}
+
+static json_t *to_of(const struct message *m) {
+    if (m->aim == AT_ALL)
+        return json_pack("{s:b}", "all", true);
+    if (m->aim == AT_TAGS)
+        return json_pack("{s:{s:o, s:o, s:o}}", "tags", "any", tag_list(m->any), "all",
+                         tag_list(m->all), "none", tag_list(m->none));
+    json_t *list = target_list(m);
+    if (m->aim == AT_USERS && json_array_size(list) == 1) {
+        json_t *to = json_pack("{s:O}", "user", json_array_get(list, 0));
+        json_decref(list);
+        return to;
+    }
+    return json_pack("{s:o}", m->aim == AT_USERS ? "users" : "devices", list);
+}
+
+static char *body_of(const struct message *m) {
+    struct buf payload = BUF_EMPTY;
+    buf_printf(&payload, "%s%*s", m->payload, m->padding, "");
+    json_t *body = json_pack("{s:o, s:s%}", "to", to_of(m), "payload", payload.data, payload.len);
+    if (m->ttl_s > 0 || m->is_live)
+        json_object_set_new(body, "ttl_s", json_integer(m->ttl_s));
+    char *text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    buf_free(&payload);
+    return text;
+}
+
 static void push(void *arg) {
     struct push_call *p = arg;
     struct message *m = p->message;
     struct run *r = p->run;
-    char path[64], target[32] = "\"all\": true", body[PADDING_MAX + 128];
+    char path[64], *body = body_of(m);
     snprintf(path, sizeof(path), "/v1/products/product%d/messages", m->product);
-    if (m->user >= 0)
-        snprintf(target, sizeof(target), "\"user\": \"user%d\"", m->user);
-    snprintf(body, sizeof(body), "{\"to\": {%s}, \"payload\": \"%s%*s\"}", target, m->payload,
-             m->padding, "");
     m->is_under_way = true;
     p->asked_us = r->world.now_us;
-    if (api_call(r, "POST", path, m->key[0] ? m->key : NULL, body, on_pushed, p))
+    bool is_asked = api_call(r, "POST", path, m->key[0] ? m->key : NULL, body, on_pushed, p);
+    free(body);
+    if (is_asked)
         return;
     m->is_under_way = false;
     m->refused = true; // no center is there
@@ -162,42 +229,101 @@ static bool has_device(const struct run *r, int product, int user) {
     return false;
 }
 
-static void push_new(struct run *r, int product, int user) {
-    struct world *w = &r->world;
+static struct message *message_new(struct run *r, int product) {
     struct message *m = &r->messages[r->message_count];
-    struct push_call *p = hw_malloc(sizeof(*p));
-    *m = (struct message){.product = product, .user = user, .pushed_us = w->now_us};
+    *m = (struct message){.product = product, .pushed_us = r->world.now_us};
     snprintf(m->payload, sizeof(m->payload), "m%d", r->message_count);
-    if (world_chance(w, 500))
-        snprintf(m->key, sizeof(m->key), "key-%d", r->message_count);
-    if (world_chance(w, 50))
-        m->padding = (int)world_between(w, 100, PADDING_MAX);
     r->message_count++;
+    return m;
+}
+
+static void push_new(struct run *r, struct message *m) {
+    struct push_call *p = hw_malloc(sizeof(*p));
     *p = (struct push_call){.run = r, .message = m};
     push(p);
 }
 
-void push_to_all(struct run *r) {
+void push_to_all(struct run *r, bool is_live) {
     for (int product = 0; product < PRODUCTS; product++)
-        for (int user = -1; user < USERS; user++)
-            if (user < 0 || has_device(r, product, user))
-                push_new(r, product, user);
+        for (int user = -1; user < USERS; user++) {
+            if (user >= 0 && !has_device(r, product, user))
+                continue;
+            struct message *m = message_new(r, product);
+            m->aim = user < 0 ? AT_ALL : AT_USERS;
+            m->targets = user < 0 ? 0 : UINT64_C(1) << user;
+            m->is_live = is_live;
+            push_new(r, m);
+        }
     r->wanted_messages = r->message_count;
 }
 
-// To one stream.
-static void push_burst(struct run *r, int count) {
-    struct world *w = &r->world;
-    int product = (int)rng_below(&w->rng, PRODUCTS), user;
+static int any_user(struct run *r, int product) {
+    int user;
     do
-        user = world_chance(w, 250) ? -1 : (int)rng_below(&w->rng, USERS);
-    while (user >= 0 && !has_device(r, product, user));
-    for (int i = 0; i < count && r->message_count < r->wanted_messages; i++)
-        push_new(r, product, user);
+        user = (int)rng_below(&r->world.rng, USERS);
+    while (!has_device(r, product, user));
+    return user;
+}
+
+static void aim_at_users(struct run *r, struct message *m) {
+    for (uint64_t n = world_between(&r->world, 2, USERS_AT_ONCE); n > 0; n--)
+        m->targets |= UINT64_C(1) << any_user(r, m->product);
+}
+
+static void aim_at_tags(struct run *r, struct message *m) {
+    m->aim = AT_TAGS;
+    do {
+        uint32_t bits = (uint32_t)rng_below(&r->world.rng, 256);
+        m->any = bits & 28; // of the last three
+        m->all = world_chance(&r->world, 500) ? 1 << bits % 2 : 0;
+        m->none = world_chance(&r->world, 300) ? (uint8_t)(1 << (2 + bits % 3)) : 0;
+    } while (!m->any && !m->all && !m->none);
+}
+
+static void vary_kind(struct run *r, struct message *m) {
+    struct world *w = &r->world;
+    if (m->aim == AT_ALL && world_chance(w, 400))
+        aim_at_tags(r, m);
+    else if (m->aim == AT_USERS && world_chance(w, 80))
+        aim_at_users(r, m);
+    else if (m->aim == AT_USERS && world_chance(w, 80))
+        m->aim = AT_DEVICES; // the user's first, which has the same number and never leaves
+    if (world_chance(w, 40))
+        m->is_live = true;
+    else if (world_chance(w, 60))
+        m->ttl_s = (int)world_between(w, 1, 6);
+}
+
+static void vary(struct run *r, struct message *m) {
+    struct world *w = &r->world;
+    if (r->has_variety)
+        vary_kind(r, m);
+    if (!m->is_live && world_chance(w, 500))
+        snprintf(m->key, sizeof(m->key), "key-%ld", (long)(m - r->messages));
+    if (world_chance(w, 50))
+        m->padding = (int)world_between(w, 100, PADDING_MAX);
+}
+
+// To one stream.
+static void push_burst(struct run *r, int count, bool is_heavy) {
+    struct world *w = &r->world;
+    int product = (int)rng_below(&w->rng, PRODUCTS);
+    int user = world_chance(w, 250) ? -1 : any_user(r, product);
+    for (int i = 0; i < count && r->message_count < r->wanted_messages; i++) {
+        struct message *m = message_new(r, product);
+        m->aim = user < 0 ? AT_ALL : AT_USERS;
+        m->targets = user < 0 ? 0 : UINT64_C(1) << user;
+        vary(r, m);
+        if (is_heavy)
+            m->padding = (int)world_between(w, HEAVY_MIN, HEAVY_MAX);
+        push_new(r, m);
+    }
 }
 
 void workload_burst(struct run *r) {
-    push_burst(r, (int)world_between(&r->world, 10, 60)); // more than a window now and then
+    bool is_heavy = world_chance(&r->world, 100);
+    // Often more than a window, in messages or in bytes.
+    push_burst(r, (int)world_between(&r->world, 10, is_heavy ? 20 : 60), is_heavy);
 }
 
 static void next_push(void *arg) {
@@ -208,7 +334,7 @@ static void next_push(void *arg) {
     if (world_chance(w, 30))
         workload_burst(r);
     else
-        push_burst(r, 1);
+        push_burst(r, 1, false);
     world_at(w, world_between(w, 1000, 600000), next_push, r);
 }
 
@@ -228,11 +354,38 @@ bool workload_is_over(struct run *r) {
 
 // --- the account
 
-// Lost by the store and told of. An installation that comes back with positions of a lost log is
-// told so by a Reset, whenever that is.
-static bool is_excused(const struct run *r, const struct client *c, const struct binding *b,
-                       const struct message *m) {
-    int stream = m->user >= 0 ? HAWSER_INBOX : HAWSER_NEWS;
+int message_stream(const struct message *m) {
+    return m->aim == AT_USERS || m->aim == AT_DEVICES ? HAWSER_INBOX : HAWSER_NEWS;
+}
+
+static bool is_in_audience(const struct message *m, const struct client *c) {
+    unsigned has = 0;
+    for (int i = 0; i < TAGS; i++)
+        has |= (unsigned)client_has_tag(c, i) << i;
+    return (m->any == 0 || has & m->any) && (has & m->all) == m->all && !(has & m->none);
+}
+
+bool message_is_for(const struct message *m, const struct client *c, const struct binding *b) {
+    if (m->product != b->product)
+        return false;
+    switch (m->aim) {
+    case AT_USERS:
+        return m->targets & UINT64_C(1) << b->user;
+    case AT_DEVICES:
+        return m->targets & UINT64_C(1) << c->number;
+    case AT_TAGS:
+        return is_in_audience(m, c);
+    case AT_ALL:
+        break;
+    }
+    return true;
+}
+
+// An installation that comes back with positions of a lost log is told so by a Reset, whenever
+// that is.
+static bool was_lost(const struct run *r, const struct client *c, const struct binding *b,
+                     const struct message *m) {
+    int stream = message_stream(m);
     const struct binding *other = c->rival ? &c->rival->bindings[b - c->bindings] : b;
     uint64_t told_us =
         b->told_us[stream] > other->told_us[stream] ? b->told_us[stream] : other->told_us[stream];
@@ -242,24 +395,56 @@ static bool is_excused(const struct run *r, const struct client *c, const struct
            (is_reset || (m->accepted_us <= r->lost_us && told_us >= r->lost_since_us));
 }
 
+// Of several users, those whose inbox is full do not get it.
+static bool may_be_rejected(const struct run *r, const struct message *m) {
+    return m->product == 1 && r->has_small_inboxes && r->refuses_new && m->aim == AT_USERS &&
+           (m->targets & (m->targets - 1)) != 0;
+}
+
+static bool was_told(const struct binding *b, const struct message *m) {
+    return (m->ttl_s > 0 && b->expired_us[message_stream(m)] >= m->pushed_us) ||
+           (message_stream(m) == HAWSER_INBOX && b->overflowed_us >= m->pushed_us);
+}
+
+bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
+                        const struct message *m) {
+    const struct binding *other = c->rival ? &c->rival->bindings[b - c->bindings] : b;
+    return may_be_rejected(r, m) || was_told(b, m) || was_told(other, m) || was_lost(r, c, b, m);
+}
+
 bool everything_arrived(struct run *r, bool say) {
     bool all = true;
-    for (int i = 0; i < DEVICES; i++)
-        for (int k = 0; k < r->clients[i].binding_count; k++) {
-            const struct binding *b = &r->clients[i].bindings[k];
+    for (int i = 0; i < DEVICES; i++) {
+        const struct client *c = &r->clients[i];
+        for (int k = 0; k < c->binding_count; k++)
             for (int n = 0; n < r->message_count; n++) {
+                const struct binding *b = &c->bindings[k];
                 const struct message *m = &r->messages[n];
-                bool is_for = m->product == b->product && (m->user < 0 || m->user == b->user);
-                if (!is_for || r->clients[i].has_left || m->accepted_us == 0 || was_handled(b, n) ||
-                    is_excused(r, &r->clients[i], b, m))
+                if (m->accepted_us == 0 || m->is_live || c->has_left || was_handled(b, n) ||
+                    !message_is_for(m, c, b) || message_is_excused(r, c, b, m))
                     continue;
-                if (say && all)
-                    inspect_client(&r->clients[i]);
+                if (!say)
+                    return false;
+                if (all)
+                    inspect_client(c);
                 all = false;
-                if (say)
-                    violation(r, "client%d never got %s to %s%d of product%d", i, m->payload,
-                              m->user < 0 ? "all" : "user", m->user, m->product);
+                violation(r, "client%d never got %s in %s of product%d", i, m->payload,
+                          hawser_stream_name((enum hawser_stream)message_stream(m)), m->product);
             }
-        }
+    }
     return all;
+}
+
+void count_live(const struct run *r, int from, int *ret_arrived, int *ret_wanted) {
+    *ret_arrived = *ret_wanted = 0;
+    for (int i = 0; i < DEVICES; i++) {
+        const struct client *c = &r->clients[i];
+        for (int k = 0; k < c->binding_count && !c->has_left; k++)
+            for (int n = from; n < r->message_count; n++) {
+                bool is_for =
+                    r->messages[n].is_live && message_is_for(&r->messages[n], c, &c->bindings[k]);
+                *ret_wanted += is_for;
+                *ret_arrived += is_for && was_handled(&c->bindings[k], n);
+            }
+    }
 }

@@ -302,6 +302,22 @@ static void check_confirm(struct bed *b) {
     ck_assert_uint_eq(online(b), 0);
 }
 
+// Of two that stand below a session that is over, the newer one has it.
+static void check_confirm_claims(struct bed *b) {
+    rooms_live(b);
+    uint64_t older = ROW(b, .incarnation = 11, .slot = 7)->generation;
+    uint64_t newer = ROW(b, .incarnation = 22, .slot = 8)->generation;
+    uint64_t late = ROW(b, .incarnation = 11, .slot = 9)->generation;
+    ck_assert(drop(b, 11, late));
+    ck_assert_int_eq(confirm(b, 11, 7, older)->outcome,
+                     HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED);
+    const Hawser__Internal__ConfirmReply *c = confirm(b, 22, 8, newer);
+    ck_assert_int_eq(c->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
+    ck_assert_uint_gt(c->generation, late);
+    ck_assert_int_eq(confirm(b, 11, 7, older)->outcome,
+                     HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED);
+}
+
 // A missing row is written again.
 static void check_confirm_missing(struct bed *b) {
     rooms_live(b);
@@ -451,6 +467,7 @@ static const struct {
     {"refusals", check_refusals},
     {"drop", check_drop},
     {"confirm", check_confirm},
+    {"confirm below a session that is over", check_confirm_claims},
     {"confirm a missing row", check_confirm_missing},
     {"void rows", check_void_rows},
     {"directory", check_directory},
