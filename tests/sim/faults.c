@@ -257,10 +257,14 @@ static void lose_now(void *arg) {
     r->lost_us = r->world.now_us + 15000000; // until the rooms have told it of every device again
     r->lost_since_us = r->world.now_us;
     lasts(r, r->world.now_us + 10000000); // and of every session
-    if (everything)
+    if (everything) {
         stores_lose_everything(r->stores);
-    else
-        stores_lose_tail(r->stores, r->world.now_us - world_between(&r->world, 1000, 2000000));
+        return;
+    }
+    uint64_t since_us = r->world.now_us - world_between(&r->world, 1000, 2000000);
+    if (since_us < r->fire_began_us) // the products' making was copied long ago
+        since_us = r->fire_began_us;
+    stores_lose_tail(r->stores, since_us);
 }
 
 // Once a run at most, and when there is much under way.

@@ -106,7 +106,7 @@ struct run {
     struct message messages[MESSAGES_MAX];
     int message_count, wanted_messages, clients_started, product_ready[PRODUCTS];
     int faults, tokens_left;
-    uint64_t fire_ends_us, calm_us, lost_us, lost_since_us; // calm: the last fault is over
+    uint64_t fire_began_us, fire_ends_us, calm_us, lost_us, lost_since_us; // calm: the last fault is over
     bool will_lose, store_lost, lease_may_lie;
     bool has_variety;                    // of messages: ttl, tags, devices, several users, live
     bool has_small_inboxes, refuses_new; // the second product

@@ -130,7 +130,8 @@ static void scenario(struct run *r) {
         violation(r, "the clients do not get in");
         return;
     }
-    r->fire_ends_us = r->world.now_us + world_between(&r->world, 90, 120) * 1000000;
+    r->fire_began_us = r->world.now_us;
+    r->fire_ends_us = r->world.now_us + world_between(&r->world, 100, 140) * 1000000;
     workload_start(r);
     faults_start(r);
     while (r->world.now_us < r->fire_ends_us || r->world.now_us < r->calm_us)
@@ -205,6 +206,9 @@ static double duration(const char *text) {
     double value = strtod(text, &end);
     return value * (*end == 'h' ? 3600 : *end == 'm' ? 60 : 1);
 }
+
+// One seed frees what the next one needs again.
+const char *malloc_conf = "dirty_decay_ms:-1,muzzy_decay_ms:-1";
 
 int main(int argc, char **argv) {
     static const struct option options[] = {{"seed", required_argument, NULL, 's'},

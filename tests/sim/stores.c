@@ -145,12 +145,13 @@ static bool changes(bool is_logs, int method) {
     return true;
 }
 
+// The request is the journal's from then on.
 static void journal_add(struct half *h, uint64_t now_us, const struct proxy_call *c) {
     struct journal *j = hw_calloc(1, sizeof(*j));
     j->at_us = now_us;
     j->step_ms = h->os.step_ms;
     j->method = c->method;
-    j->request = message_copy(c->request);
+    j->request = c->request;
     *h->journal_end = j;
     h->journal_end = &j->next;
 }
@@ -195,10 +196,13 @@ static void note_step(const struct proxy_call *c) {
 static void step(struct proxy_call *c) {
     struct stores *s = c->stores;
     struct half *h = half_of(s, c->is_logs);
-    if (changes(c->is_logs, c->method))
+    bool is_kept = changes(c->is_logs, c->method);
+    if (is_kept)
         journal_add(h, s->world->now_us, c);
     half_call(h, c->method, c->request, took_reply, c);
     note_step(c);
+    if (is_kept)
+        c->request = NULL;
 }
 
 static void step_late(void *arg) {

@@ -321,7 +321,7 @@ static void push_burst(struct run *r, int count, bool is_heavy) {
 }
 
 void workload_burst(struct run *r) {
-    bool is_heavy = world_chance(&r->world, 100);
+    bool is_heavy = world_chance(&r->world, 50);
     // Often more than a window, in messages or in bytes.
     push_burst(r, (int)world_between(&r->world, 10, is_heavy ? 20 : 60), is_heavy);
 }
