@@ -108,12 +108,15 @@ static void end_replaced(struct room *r, const Hawser__Internal__SessionRow *row
     }
 }
 
-// Ended while the register had not answered: the row goes, and the session with it.
+// Ended while the register had not answered: the row goes, and the session with it. Nobody hears of
+// a takeover by a client that is not there any more: it may be the one that was taken over.
 static void leave(struct session *s, uint64_t generation) {
     struct conn *c = s->conn;
     s->generation = generation;
     s->state = SESSION_ATTACHING;
     session_end(s);
+    if (c->stream && c->state == CONN_OPEN)
+        conn_pause(c, false);
     if (c->state == CONN_CLOSING && !c->stream && !c->sessions)
         conn_end(c);
 }
@@ -124,7 +127,7 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         error == 0 ? hawser__internal__login_reply__unpack(NULL, len, body) : NULL;
     if (!reply)
         orphan_expect(s);
-    if (s->state == SESSION_LEAVING) {
+    if (s->state == SESSION_LEAVING || stream_peer_is_gone(s->conn->stream)) {
         leave(s, reply ? reply->generation : 0);
     } else if (!reply) {
         s->state = SESSION_ASKING;

@@ -99,9 +99,12 @@ static void confirm(struct session *s) {
                  HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &request.base, on_confirmed);
 }
 
+// One that logged in while the lease was void has been waiting for it alone.
 static void confirm_if_old(struct session *s) {
     if (s->confirmed_round != s->conn->room->round || s->superseded_by != 0)
         confirm(s);
+    else if (s->state == SESSION_LIVE)
+        session_try(s);
 }
 
 // --- passes
@@ -179,7 +182,9 @@ void upkeep_heads_all(struct room *r) {
 void upkeep_on_lease(struct room *r, bool held) {
     log_event(r->env->log, held ? LOG_INFO : LOG_WARN, held ? "lease held" : "lease lost", "%s",
               "");
-    if (!held) {
+    if (held) {
+        fast_begin(r, &r->fast_confirm_at, &r->fast_confirm_left);
+    } else {
         upkeep_confirm_all(r);
         r->round_required = r->round;
     }

@@ -67,6 +67,7 @@ ssize_t os_read(struct os *os, int fd, void *out, size_t len) HW_MUST_CHECK;
 ssize_t os_writev(struct os *os, int fd, const struct iovec *iov, int count) HW_MUST_CHECK;
 // The other end of a connected socket; all zero when it is not connected (any more).
 void os_peer(struct os *os, int fd, struct sock_addr *ret_peer);
+bool os_peer_is_gone(struct os *os, int fd); // it has ended or reset the connection, read or not
 void os_shutdown_write(struct os *os, int fd);
 void os_close(struct os *os, int fd);
 int os_unsent(

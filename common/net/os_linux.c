@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -263,6 +264,12 @@ void os_peer(struct os *os, int fd, struct sock_addr *ret_peer) {
     *ret_peer = (struct sock_addr){.len = sizeof(ret_peer->storage)};
     if (getpeername(fd, (struct sockaddr *)&ret_peer->storage, &ret_peer->len) < 0)
         *ret_peer = (struct sock_addr){0};
+}
+
+bool os_peer_is_gone(struct os *os, int fd) {
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+    (void)os;
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 void os_shutdown_write(struct os *os, int fd) {

@@ -125,6 +125,10 @@ void stream_peer(const struct stream *s, struct sock_addr *ret_peer) {
     os_peer(s->loop->os, s->fd, ret_peer);
 }
 
+bool stream_peer_is_gone(const struct stream *s) {
+    return os_peer_is_gone(s->loop->os, s->fd);
+}
+
 bool stream_is_open(const struct stream *s) {
     return !(s->flags & (CONNECTING | CLOSING));
 }

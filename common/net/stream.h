@@ -70,6 +70,8 @@ void stream_end(struct stream *s, int error);
 // Like stream_end(s, 0) but waits until held bytes are out and the peer has ended, at most
 // linger_ms: for a last frame such as Close.
 void stream_end_after_flush(struct stream *s, uint64_t linger_ms);
+// Asks the kernel: what came before its end may still be unread, and on_closed still to run.
+bool stream_peer_is_gone(const struct stream *s);
 bool stream_is_open(const struct stream *s); // neither connecting nor closing
 
 struct listener;

@@ -241,6 +241,11 @@ static void on_reply(void *owner, const Hawser__Internal__RpcReply *reply) {
     struct pending *p = ring_take(owner, reply->call);
     if (!p)
         return; // past its deadline
+    // After a sleep the answer may be read before the timer runs.
+    if (loop_now_ms(p->link->loop) >= p->deadline.due_ms) {
+        fail_later(p, -HW_EDEADLINE);
+        return;
+    }
     int error = reply->error <= INT32_MAX ? -(int)reply->error : -HW_EMALFORMED;
     static const uint8_t nothing[1];
     complete(p, error,

@@ -31,43 +31,57 @@ static struct daemon_slot *daemon_of(struct run *r, int node) {
     return NULL;
 }
 
-// --- kill and restart
+static bool is_running(struct run *r, int node) {
+    return r->world.nodes[node].loop != NULL && !r->world.nodes[node].is_frozen;
+}
 
-struct revival {
+typedef void later_fn(struct run *r, int which); // a node, or what the function takes it for
+
+struct later {
     struct run *run;
-    int node;
+    later_fn *fn;
+    int which;
 };
 
-static void revive(void *arg) {
-    struct revival *v = arg;
-    struct client *c = client_of(v->run, v->node);
+static void do_later(void *arg) {
+    struct later *l = arg;
+    l->fn(l->run, l->which);
+    free(l);
+}
+
+static void later(struct run *r, uint64_t after_us, later_fn *fn, int which) {
+    struct later *l = hw_malloc(sizeof(*l));
+    *l = (struct later){r, fn, which};
+    world_at(&r->world, after_us, do_later, l);
+    lasts(r, r->world.now_us + after_us);
+}
+
+// --- kill and restart
+
+static void revive(struct run *r, int node) {
+    struct client *c = client_of(r, node);
     if (c) {
         c->is_reviving = false;
         client_boot(c);
     } else {
-        daemon_boot(daemon_of(v->run, v->node));
+        daemon_boot(daemon_of(r, node));
     }
-    free(v);
 }
 
-static void kill_node(struct run *r, int node) {
+static void kill_for(struct run *r, int node, uint64_t after_us) {
     struct client *c = client_of(r, node);
     struct daemon_slot *d = daemon_of(r, node);
-    struct revival *v = hw_malloc(sizeof(*v));
-    *v = (struct revival){r, node};
     if (c) {
         client_halt(c, true);
         c->is_reviving = true;
     } else if (daemon_halt(d, true) != 0)
         violation(r, "%s left something in its loop", name_of(r, node));
-    uint64_t after =
-        world_between(&r->world, 1000, world_chance(&r->world, 300) ? 12000000 : 1000000);
-    world_at(&r->world, after, revive, v);
-    lasts(r, r->world.now_us + after);
+    later(r, after_us, revive, node);
 }
 
-static bool is_running(struct run *r, int node) {
-    return r->world.nodes[node].loop != NULL && !r->world.nodes[node].is_frozen;
+static void kill_node(struct run *r, int node) {
+    uint64_t longest = world_chance(&r->world, 300) ? 12000000 : 1000000;
+    kill_for(r, node, world_between(&r->world, 1000, longest));
 }
 
 // Rooms more often: there is most to get wrong.
@@ -97,20 +111,20 @@ static bool kill_machine(struct run *r) {
     return any;
 }
 
-// --- freeze and thaw
-
-static void thaw(void *arg) {
-    struct revival *v = arg;
-    node_freeze(&v->run->world, v->node, false);
-    free(v);
+static void kill_any(struct run *r, int unused) {
+    (void)unused;
+    kill_machine(r);
 }
 
-static void freeze_for(struct run *r, int node, uint64_t after) {
-    struct revival *v = hw_malloc(sizeof(*v));
-    *v = (struct revival){r, node};
+// --- freeze and thaw
+
+static void thaw(struct run *r, int node) {
+    node_freeze(&r->world, node, false);
+}
+
+static void freeze_for(struct run *r, int node, uint64_t after_us) {
     node_freeze(&r->world, node, true);
-    world_at(&r->world, after, thaw, v);
-    lasts(r, r->world.now_us + after);
+    later(r, after_us, thaw, node);
 }
 
 static void freeze(struct run *r, int node) {
@@ -136,33 +150,24 @@ static bool cut(struct run *r) {
     return true;
 }
 
-struct storm {
-    struct run *run;
-    int node, left;
-};
-
-static void blow(void *arg) {
-    struct storm *s = arg;
-    struct world *w = &s->run->world;
-    if (s->left-- == 0 || !is_running(s->run, s->node)) {
-        free(s);
+static void reset(struct run *r, int node) {
+    if (!is_running(r, node))
         return;
-    }
-    world_note(w, "network", "resets every connection of %s", name_of(s->run, s->node));
-    net_reset_all(w, s->node);
-    lasts(s->run, w->now_us);
-    world_at(w, world_between(w, 1000, 500000), blow, s);
+    world_note(&r->world, "network", "resets every connection of %s", name_of(r, node));
+    net_reset(&r->world, node, 0);
 }
 
 // Gusts: who comes back at once is hit again on the way, with more to send than a window holds.
 static bool storm(struct run *r) {
     struct daemon_slot *room = daemon_any(r, &room_role);
+    uint64_t at = world_between(&r->world, 1000, 300000);
     if (!room)
         return false;
-    struct storm *s = hw_malloc(sizeof(*s));
-    *s = (struct storm){r, room->node, (int)world_between(&r->world, 1, 8)};
     workload_burst(r);
-    world_at(&r->world, world_between(&r->world, 1000, 300000), blow, s);
+    for (uint64_t gusts = world_between(&r->world, 1, 8); gusts > 0; gusts--) {
+        later(r, at, reset, room->node);
+        at += world_between(&r->world, 1000, 500000);
+    }
     return true;
 }
 
@@ -192,10 +197,9 @@ static bool take_over(struct run *r) {
     return true;
 }
 
-static void late_take_over(void *arg) {
-    struct client *c = arg;
-    if (can_start(c->run, c))
-        client_take_over(c);
+static void late_take_over(struct run *r, int client) {
+    if (can_start(r, &r->clients[client]))
+        client_take_over(&r->clients[client]);
 }
 
 // For good: what is left of it must go.
@@ -219,7 +223,60 @@ static bool take_over_asleep(struct run *r) {
         return false;
     freeze_for(r, room->node, world_between(&r->world, 14000000, 20000000));
     uint64_t after = world_between(&r->world, 0, 13500000); // before or after the lease is over
-    world_at(&r->world, after, late_take_over, twin_has_it ? twin->rival : twin);
+    later(r, after, late_take_over, (int)((twin_has_it ? twin->rival : twin) - r->clients));
+    return true;
+}
+
+// --- a room that is half cut off, while its clients come, go and come again: logins are done late,
+// or for nobody; their answers, heads and hints are lost
+
+static void restart(struct run *r, int node) {
+    const struct client *c = client_of(r, node);
+    if (is_running(r, node) && c->sdk)
+        kill_for(r, node, world_between(&r->world, 1000, 100000));
+}
+
+static void reset_clients(struct run *r, int node) {
+    if (!is_running(r, node))
+        return;
+    world_note(&r->world, "network", "resets all clients of %s", name_of(r, node));
+    net_reset(&r->world, node, r->clients[0].node);
+}
+
+static void fall_asleep(struct run *r, int node) {
+    if (is_running(r, node))
+        freeze_for(r, node, world_between(&r->world, 1000000, 18000000));
+}
+
+static void cut_off(struct run *r, int node) {
+    for (int i = 0; i < DAEMONS; i++) {
+        int other = r->daemons[i].node;
+        uint64_t until = r->world.now_us + world_between(&r->world, 200000, 5000000);
+        lasts(r, until);
+        if (other != node && world_chance(&r->world, 300))
+            world_cut(&r->world, node, other, until);
+        if (other != node && world_chance(&r->world, 300))
+            world_cut(&r->world, other, node, until);
+    }
+    world_note(&r->world, "network", "cuts %s half off", name_of(r, node));
+}
+
+static bool crowd(struct run *r) {
+    struct world *w = &r->world;
+    struct daemon_slot *room = daemon_any(r, &room_role);
+    if (!room || !is_running(r, room->node))
+        return false;
+    cut_off(r, room->node);
+    workload_burst(r);
+    for (int i = 0; i < 12; i++)
+        later(r, world_between(w, 0, 2500000), restart,
+              r->clients[rng_below(&w->rng, CLIENTS)].node);
+    for (uint64_t gusts = world_between(w, 0, 4); gusts > 0; gusts--)
+        for (int i = FIRST_ROOM; i < FIRST_ROOM + ROOMS; i++)
+            if (world_chance(w, 600))
+                later(r, world_between(w, 0, 3500000), reset_clients, r->daemons[i].node);
+    if (world_chance(w, 400))
+        later(r, world_between(w, 0, 4000000), fall_asleep, room->node);
     return true;
 }
 
@@ -241,16 +298,7 @@ static bool catalog_is_held(struct run *r) {
     return true;
 }
 
-struct loss {
-    struct run *run;
-    bool everything;
-};
-
-static void lose_now(void *arg) {
-    struct loss *l = arg;
-    struct run *r = l->run;
-    bool everything = l->everything;
-    free(l);
+static void lose_now(struct run *r, int everything) {
     if (everything && !catalog_is_held(r))
         return;
     r->store_lost = r->lease_may_lie = true; // it may not know of a renewal
@@ -271,17 +319,22 @@ static void lose_now(void *arg) {
 static bool lose(struct run *r) {
     if (r->store_lost || r->will_lose || !world_chance(&r->world, 300))
         return false;
-    struct loss *l = hw_malloc(sizeof(*l));
-    *l = (struct loss){r, world_chance(&r->world, 400)};
+    bool everything = world_chance(&r->world, 400);
+    uint64_t after = world_between(&r->world, 1000, 1000000);
     r->will_lose = true;
     for (int i = 0; i < 3; i++)
         workload_burst(r);
-    world_at(&r->world, world_between(&r->world, 1000, 1000000), lose_now, l);
+    // Its machine may not be the only one that fails.
+    for (int i = 0; i < 2 && !everything; i++)
+        if (world_chance(&r->world, 400))
+            later(r, after + world_between(&r->world, 0, 3000000), kill_any, 0);
+    later(r, after, lose_now, everything);
     return true;
 }
 
 static bool stall(struct run *r) {
-    uint64_t until = r->world.now_us + world_between(&r->world, 100000, 6000000);
+    uint64_t longest = world_chance(&r->world, 100) ? 25000000 : 6000000;
+    uint64_t until = r->world.now_us + world_between(&r->world, 100000, longest);
     stores_stall(r->stores, until, world_chance(&r->world, 500));
     lasts(r, until);
     return true;
@@ -303,6 +356,7 @@ static bool step_store(struct run *r) {
     X(CUT, 17)                                                                                     \
     X(RESET, 7)                                                                                    \
     X(STORM, 4)                                                                                    \
+    X(CROWD, 3)                                                                                    \
     X(SLOW, 8)                                                                                     \
     X(TAKEOVER, 7)                                                                                 \
     X(ASLEEP, 2) /* a takeover while the room sleeps */                                            \
@@ -315,25 +369,35 @@ enum {
 #define KIND_ENUM(name, weight) name,
     KINDS(KIND_ENUM)
 #undef KIND_ENUM
+        KIND_COUNT
 };
+_Static_assert((int)KIND_COUNT <= (int)FAULT_KINDS_MAX, "run.fault_weights");
 static const uint32_t weights[] = {
 #define KIND_WEIGHT(name, weight) weight,
     KINDS(KIND_WEIGHT)
 #undef KIND_WEIGHT
 };
 
+// Each run has its own mix: what needs much of one kind, or none of another, is met too.
+static void mix(struct run *r) {
+    for (int i = 0; i < KIND_COUNT; i++)
+        r->fault_weights[i] = weights[i] * (world_chance(&r->world, 150)   ? 0
+                                            : world_chance(&r->world, 150) ? 4
+                                                                           : 1);
+    r->fault_weights[KILL] += 1;
+}
+
 static int any_kind(struct run *r) {
     uint32_t sum = 0, kind = 0;
-    for (size_t i = 0; i < sizeof(weights) / sizeof(weights[0]); i++)
-        sum += weights[i];
+    for (int i = 0; i < KIND_COUNT; i++)
+        sum += r->fault_weights[i];
     uint64_t at = rng_below(&r->world.rng, sum);
-    while (at >= weights[kind])
-        at -= weights[kind++];
+    while (at >= r->fault_weights[kind])
+        at -= r->fault_weights[kind++];
     return (int)kind;
 }
 
 static bool do_fault(struct run *r, int kind) {
-    struct world *w = &r->world;
     int node = any_node(r);
     bool runs = is_running(r, node);
     switch (kind) {
@@ -348,13 +412,14 @@ static bool do_fault(struct run *r, int kind) {
             freeze(r, node);
         return runs;
     case RESET:
-        if (runs)
-            net_reset_all(w, node);
+        reset(r, node);
         return runs;
     case CUT:
         return cut(r);
     case STORM:
         return storm(r);
+    case CROWD:
+        return crowd(r);
     case SLOW:
         return slow_down(r, node);
     case TAKEOVER:
@@ -394,5 +459,6 @@ static void fault(void *arg) {
 }
 
 void faults_start(struct run *r) {
+    mix(r);
     fault(r);
 }

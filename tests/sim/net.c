@@ -417,6 +417,11 @@ void os_peer(struct os *os, int fd, struct sock_addr *ret_peer) {
         fill_address(ret_peer, s->to_address, s->to_port);
 }
 
+bool os_peer_is_gone(struct os *os, int fd) {
+    const struct sim_socket *s = at_fd(os, fd);
+    return s->error || s->got_fin;
+}
+
 void os_shutdown_write(struct os *os, int fd) {
     struct sim_socket *s = at_fd(os, fd);
     if (s->sent_fin || s->error || os->is_dead)
@@ -508,11 +513,12 @@ void net_close_all(struct os *os, bool kill) {
     os->socket_count = 0;
 }
 
-void net_reset_all(struct world *w, int node) {
+void net_reset(struct world *w, int node, int first) {
     struct os *os = &w->nodes[node].os;
     for (int fd = 0; fd < os->socket_count; fd++) {
         struct sim_socket *s = os->sockets[fd];
-        if (!s || s->kind != SOCKET_CONNECTION || !s->is_connected)
+        if (!s || s->kind != SOCKET_CONNECTION || !s->is_connected ||
+            (s->peer ? s->peer->node : 0) < first)
             continue;
         if (s->peer)
             send_reset(s->peer);

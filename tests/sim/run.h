@@ -29,6 +29,7 @@ enum {
     TAGS = 5, // a device has one of the first two, and one of the others
     MESSAGES_MAX = 1024,
     VIOLATIONS_MAX = 8,
+    FAULT_KINDS_MAX = 20
 };
 
 enum aim { AT_USERS, AT_DEVICES, AT_ALL, AT_TAGS };
@@ -106,7 +107,9 @@ struct run {
     struct message messages[MESSAGES_MAX];
     int message_count, wanted_messages, clients_started, product_ready[PRODUCTS];
     int faults, tokens_left;
-    uint64_t fire_began_us, fire_ends_us, calm_us, lost_us, lost_since_us; // calm: the last fault is over
+    uint32_t fault_weights[FAULT_KINDS_MAX];
+    uint64_t fire_began_us, fire_ends_us, calm_us, lost_us,
+        lost_since_us; // calm: the last fault is over
     bool will_lose, store_lost, lease_may_lie;
     bool has_variety;                    // of messages: ttl, tags, devices, several users, live
     bool has_small_inboxes, refuses_new; // the second product

@@ -89,7 +89,8 @@ void node_address(const struct world *w, int node, char *out, size_t len);
 // Runs fn in the node's next step, if it is still the same run.
 void node_defer(struct world *w, int node, world_fn *fn, world_fn *dropped, void *arg);
 void world_cut(struct world *w, int from, int to, uint64_t until_us);
-void net_reset_all(struct world *w, int node); // every connection of it breaks
+// Every connection of it breaks that leads to a node from that number on.
+void net_reset(struct world *w, int node, int first);
 void net_slow(struct world *w, int node, uint32_t bytes_per_100ms, uint64_t until_us);
 
 // net.c, for world.c

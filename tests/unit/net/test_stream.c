@@ -190,6 +190,21 @@ START_TEST(test_end_after_flush) {
 }
 END_TEST
 
+// Known at once, though nothing is read.
+START_TEST(test_peer_is_gone) {
+    struct stream *client = setup();
+    stream_pause(served);
+    stream_send(client, "unread", 6);
+    loop_step(loop, 0);
+    ck_assert(!stream_peer_is_gone(served));
+    stream_end(client, 0);
+    while (!client_closed)
+        loop_step(loop, -1);
+    ck_assert(stream_peer_is_gone(served));
+    teardown();
+}
+END_TEST
+
 // A refused connection is an error of the stream, not of the process.
 START_TEST(test_connect_refused) {
     struct stream *client = setup();
@@ -245,5 +260,5 @@ START_TEST(test_resolve) {
 END_TEST
 
 RUN_TESTS("stream", test_byte_by_byte, test_held_bytes_go_out_in_order,
-          test_resume_presents_the_rest, test_keep_max, test_end_after_flush, test_connect_refused,
-          test_resolve)
+          test_resume_presents_the_rest, test_keep_max, test_end_after_flush, test_peer_is_gone,
+          test_connect_refused, test_resolve)

@@ -144,6 +144,25 @@ START_TEST(test_deadline_before_flush) {
 }
 END_TEST
 
+// An answer that lay unread until its deadline had passed is none, whoever comes first.
+START_TEST(test_answer_read_too_late) {
+    struct rpc_link *link = setup();
+    struct outcome late = {0};
+    Hawser__Internal__CatalogGetRequest m = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+    uint64_t from = os_now_ms(os);
+    call(link, LATER, "", 100, &late);
+    while (kept_count == 0)
+        loop_step(loop, -1);
+    rpc_reply(kept, &m.base);
+    loop_step(loop, 0);
+    while (os_now_ms(os) < from + 110)
+        ; // the loop stands still
+    wait_for(&late);
+    ck_assert_int_eq(late.error, -HW_EDEADLINE);
+    teardown(link);
+}
+END_TEST
+
 START_TEST(test_failures) {
     struct rpc_link *link = setup();
     struct outcome refused = {0}, unknown = {0}, late = {0}, busy = {0};
@@ -265,5 +284,5 @@ START_TEST(test_freed_by_completion) {
 }
 END_TEST
 
-RUN_TESTS("rpc", test_pipelined, test_deadline_before_flush, test_failures, test_server_restart,
-          test_identity, test_freed_by_completion)
+RUN_TESTS("rpc", test_pipelined, test_deadline_before_flush, test_answer_read_too_late,
+          test_failures, test_server_restart, test_identity, test_freed_by_completion)
