@@ -22,7 +22,7 @@ struct sending { // one push
     Hawser__Internal__InboxLimits limits;
     uint64_t id_kept_ms, not_after_ms, give_up_ms;
     struct sent result;
-    size_t leg_count, started, ended, refused, replays;
+    size_t leg_count, started, ended, stored, refused, replays;
     sent_fn *done;
     void *arg;
     struct hook end; // completes a push that could not begin
@@ -265,8 +265,8 @@ static void start_legs(struct sending *s);
 static void complete(struct sending *s) {
     struct sent *result = &s->result;
     result->replayed = s->replays > 0 && s->replays == s->leg_count;
-    if (s->refused == s->leg_count && s->leg_count > 1) // FULL is told only when nobody got it
-        problem_set(&result->problem, PROBLEM_inbox_full, NULL, "every inbox is full");
+    if (s->stored > 0 && result->problem.code == PROBLEM_store_unavailable)
+        result->problem.outcome_unknown = true; // some have it
     s->done(s->arg, result);
     push_deinit(&s->push);
     free(s);
@@ -310,6 +310,12 @@ static void missed_answer(struct leg *leg, int error) {
     leg_ended(leg);
 }
 
+// What one target cannot take is told only when nobody got it.
+static void refused_here(struct sending *s, enum problem_code code, const char *why) {
+    if (++s->refused == s->leg_count)
+        problem_set(&s->result.problem, code, NULL, "%s", why);
+}
+
 static bool refusal(struct sending *s, Hawser__Internal__AppendOutcome outcome) {
     struct problem *p = &s->result.problem;
     switch (outcome) {
@@ -324,13 +330,10 @@ static bool refusal(struct sending *s, Hawser__Internal__AppendOutcome outcome) 
         problem_set(p, PROBLEM_store_unavailable, NULL, "the store was reached too late");
         break;
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL:
-        s->refused++;
-        if (s->leg_count == 1)
-            problem_set(p, PROBLEM_inbox_full, NULL,
-                        "the inbox is full, and the product refuses more");
+        refused_here(s, PROBLEM_inbox_full, "the inbox is full, and the product refuses more");
         break;
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL:
-        problem_set(p, PROBLEM_idempotency_full, NULL, "too many Idempotency-Keys are remembered");
+        refused_here(s, PROBLEM_idempotency_full, "too many Idempotency-Keys are remembered");
         break;
     case _HAWSER__INTERNAL__APPEND_OUTCOME_IS_INT_SIZE:
         break;
@@ -343,6 +346,7 @@ static void stored(struct leg *leg, const Hawser__Internal__AppendReply *reply) 
     struct sending *s = leg->sending;
     bool replayed = reply->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED &&
                     s->push.idempotency_key && !leg->may_be_done;
+    s->stored++;
     s->replays += replayed ? 1 : 0;
     if (s->leg_count == 1) {
         s->result.has_seq = true;

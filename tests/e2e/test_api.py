@@ -203,6 +203,11 @@ def test_limits_of_a_product(cluster):
     cluster.call("PATCH", path, {"limits": {"push_per_s": 0, "inbox_messages": 10, "reject_new": True}})
     eventually(lambda: cluster.call("POST", path + "/messages", {"to": {"user": "bob"}, "payload": "x"}).status_code == 507)
     assert cluster.call("GET", path + "/users/bob").json()["pending"] == 10
+    # Of many targets those that are full are left out; only when all are is it said.
+    assert cluster.call("POST", path + "/messages", {"to": {"users": ["bob", "carl"]}, "payload": "x"}).status_code == 202
+    assert [cluster.call("GET", f"{path}/users/{u}").json()["pending"] for u in ("bob", "carl")] == [10, 1]
+    full = cluster.call("POST", path + "/messages", {"to": {"users": ["bob"]}, "payload": "x"})
+    assert (full.status_code, full.json()["code"]) == (507, "inbox_full")
 
 
 def test_users_and_sums(cluster):
