@@ -151,6 +151,8 @@ ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMe
     Hawser__Internal__DropReply *reply = hw_malloc(sizeof(*reply));
     struct row *r = row_find(user_find(m, d->product, d->user), d->device);
     hawser__internal__drop_reply__init(reply);
+    if (r && r->over == d->generation)
+        r->over = 0;
     if (r && r->online && r->incarnation == d->incarnation && r->generation == d->generation) {
         r->online = false;
         r->last_seen_ms = register_memory_now_ms(m);

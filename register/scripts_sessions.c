@@ -50,6 +50,7 @@ const char register_script_login[] =
 // ARGV: device incarnation generation. Answers whether it was dropped.
 const char register_script_drop[] =
     CLOCK ROW "local r = get(ARGV[1])\n"
+              "if s(r.over) == ARGV[3] then r.over = 0; put(ARGV[1], r) end\n"
               "if r.on ~= '1' or r.inc ~= ARGV[2] or s(r.gen) ~= ARGV[3] then return 0 end\n"
               "r.on, r.seen = '0', now\n"
               "put(ARGV[1], r)\n"

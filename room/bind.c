@@ -93,19 +93,23 @@ static const char *refusal_text(uint32_t code) {
                           : "refused by the register";
 }
 
-static void end_replaced(struct room *r, const Hawser__Internal__SessionRow *row,
-                         uint64_t by_generation) {
+static void tell_replaced(struct room *r, const Hawser__Internal__LoginReply *reply, bool undone) {
+    const Hawser__Internal__SessionRow *row = reply->replaced;
     if (!row)
         return;
     if (row->incarnation != r->env->incarnation) {
-        notice_send(r, row, by_generation);
+        notice_send(r, row, reply->generation, undone);
         return;
     }
     struct session *old = session_by_row(r, row->slot, row->generation);
-    if (old && old->state == SESSION_LIVE) {
-        r->count.takeovers++;
-        conn_session_over(old->conn, old, 4001, "replaced by a newer login");
+    if (!old || old->state != SESSION_LIVE)
+        return;
+    if (undone) {
+        upkeep_confirm(old);
+        return;
     }
+    r->count.takeovers++;
+    conn_session_over(old->conn, old, 4001, "replaced by a newer login");
 }
 
 // Ended while the register had not answered: the row goes, and the session with it. Nobody hears of
@@ -129,6 +133,8 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         orphan_expect(s);
     if (s->state == SESSION_LEAVING || stream_peer_is_gone(s->conn->stream)) {
         leave(s, reply ? reply->generation : 0);
+        if (reply)
+            tell_replaced(r, reply, true);
     } else if (!reply) {
         s->state = SESSION_ASKING;
         fail_and_tell(s, 4101, "the register cannot be asked", BUSY_RETRY_MS);
@@ -142,7 +148,7 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         s->generation = reply->generation;
         s->confirmed_round = s->asked_round;
         s->news_round = s->product->heads_round + 1;
-        end_replaced(r, reply->replaced, reply->generation);
+        tell_replaced(r, reply, false);
         attach(s);
         news_heads_ask(s->product);
     }

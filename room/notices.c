@@ -1,6 +1,7 @@
-// Notices to other rooms that a session of theirs was replaced by one here, repeated for a while.
-// They come from the room that has the new session, not from the register: a login step that was
-// held up and is done when nobody waits for it any more ends nobody's session.
+// Notices to other rooms that a session of theirs was replaced by one here, or that this one is
+// over and the row theirs again; repeated for a while. They come from the room that has the new
+// session, not from the register: a login step that was held up and is done when nobody waits for
+// it any more ends nobody's session.
 #include "room_internal.h"
 
 enum { NOTICE_MS = 2000, NOTICE_RETRY_MS = 200, NOTICE_TRIES = 20 };
@@ -47,7 +48,7 @@ static void tell(struct timer *t) {
 }
 
 void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
-                 uint64_t by_generation) {
+                 uint64_t by_generation, bool undone) {
     struct notice *n = hw_calloc(1, sizeof(*n));
     n->room = r;
     hawser__internal__replaced_request__init(&n->request);
@@ -56,6 +57,7 @@ void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
     n->request.generation = replaced->generation;
     n->request.by_generation = by_generation;
     n->request.code = 4001;
+    n->request.undone = undone;
     n->next = r->notices;
     if (n->next)
         n->next->prev = n;

@@ -119,7 +119,7 @@ struct session {
     uint32_t error;           // Close code of a login that failed
     uint8_t state, have_count;
     bool is_loading, is_synced, has_news_target, is_dirty, ack_in_flight, waits_for_block,
-        reset_inbox, reset_news, has_failed, is_resumed, in_retry, attach_again;
+        reset_inbox, reset_news, has_failed, is_resumed, in_retry, attach_again, is_undecided;
 };
 
 enum conn_state { CONN_PREFACE, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
@@ -362,9 +362,9 @@ void acks_save_last(struct session *s);    // positions of a session that is end
 void acks_deinit(struct room *r);
 
 // notices.c
-// Tells the other room; by_generation: the session that is here now.
+// Tells the other room; by_generation: the session that is here now; undone: it is over again.
 void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
-                 uint64_t by_generation);
+                 uint64_t by_generation, bool undone);
 void notices_deinit(struct room *r); // after the part is gone
 
 // orphans.c
@@ -376,6 +376,7 @@ void orphans_deinit(struct room *r); // after the part is gone
 // upkeep.c
 void upkeep_tick(struct timer *t);
 void upkeep_on_lease(struct room *r, bool held);
+void upkeep_confirm(struct session *s); // its row, now
 void upkeep_confirm_all(struct room *r);
 void upkeep_heads_all(struct room *r);
 

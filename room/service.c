@@ -51,7 +51,10 @@ static void replaced(struct room *r, const Hawser__Internal__ReplacedRequest *n)
     struct session *s = n->incarnation == r->env->incarnation ? session_at_place(r, n->slot) : NULL;
     if (!s)
         return;
-    if (s->state == SESSION_REGISTERING) {
+    if (n->undone) {
+        if (s->generation == n->generation)
+            upkeep_confirm(s);
+    } else if (s->state == SESSION_REGISTERING) {
         s->replaced_generation = n->generation;
     } else if (s->generation == n->generation && n->generation != 0 && s->state == SESSION_LIVE) {
         r->count.takeovers++;

@@ -56,7 +56,7 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
         if (!reply && s->confirmed_round != r->round)
             r->confirm_again = true;
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED) {
-        r->confirm_again = r->confirm_again || s->confirmed_round != r->round;
+        s->is_undecided = r->confirm_again = true;
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED &&
                superseded_lately(s, reply->generation)) {
         r->confirm_again = true; // the other room tells of a takeover itself
@@ -66,6 +66,7 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
     } else {
         bool was_void = s->confirmed_round < r->round_required;
         s->superseded_by = 0;
+        s->is_undecided = false;
         if (cluster_lease_is_held(r->cluster))
             s->confirmed_round = s->asked_round; // an older question says nothing of this round
         if (was_void || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN)
@@ -81,7 +82,7 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
         hawser__internal__confirm_reply__free_unpacked(reply, NULL);
 }
 
-static void confirm(struct session *s) {
+void upkeep_confirm(struct session *s) {
     Hawser__Internal__ConfirmRequest request = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
     struct room *r = s->conn->room;
     if (s->state != SESSION_LIVE)
@@ -101,8 +102,8 @@ static void confirm(struct session *s) {
 
 // One that logged in while the lease was void has been waiting for it alone.
 static void confirm_if_old(struct session *s) {
-    if (s->confirmed_round != s->conn->room->round || s->superseded_by != 0)
-        confirm(s);
+    if (s->confirmed_round != s->conn->room->round || s->superseded_by != 0 || s->is_undecided)
+        upkeep_confirm(s);
     else if (s->state == SESSION_LIVE)
         session_try(s);
 }
@@ -146,7 +147,7 @@ void upkeep_tick(struct timer *t) {
     uint64_t now = loop_now_ms(r->loop);
     loop_arm(r->loop, &r->tick, TICK_MS, upkeep_tick);
     r->tick_count++;
-    visit(r, &r->confirm_at, share(r, &r->confirm_rest, CONFIRM_TICKS), confirm);
+    visit(r, &r->confirm_at, share(r, &r->confirm_rest, CONFIRM_TICKS), upkeep_confirm);
     visit(r, &r->heads_at, share(r, &r->heads_rest, HEADS_TICKS), ask_head);
     visit(r, &r->save_at, share(r, &r->save_rest, SAVE_TICKS), acks_save_last);
     if (r->fast_heads_wanted && now >= r->fast_heads_ms + FAST_HEADS_APART_MS) {

@@ -318,6 +318,18 @@ static void check_confirm_claims(struct bed *b) {
                      HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED);
 }
 
+// But when the newer one is over as well, it has it at once.
+static void check_confirm_no_claim(struct bed *b) {
+    rooms_live(b);
+    uint64_t older = ROW(b, .incarnation = 11, .slot = 7)->generation;
+    uint64_t newer = ROW(b, .incarnation = 22, .slot = 8)->generation;
+    uint64_t late = ROW(b, .incarnation = 22, .slot = 9)->generation;
+    ck_assert(drop(b, 22, late));
+    ck_assert(!drop(b, 22, newer));
+    ck_assert_int_eq(confirm(b, 11, 7, older)->outcome,
+                     HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
+}
+
 // A missing row is written again.
 static void check_confirm_missing(struct bed *b) {
     rooms_live(b);
@@ -468,6 +480,7 @@ static const struct {
     {"drop", check_drop},
     {"confirm", check_confirm},
     {"confirm below a session that is over", check_confirm_claims},
+    {"confirm below two that are over", check_confirm_no_claim},
     {"confirm a missing row", check_confirm_missing},
     {"void rows", check_void_rows},
     {"directory", check_directory},
