@@ -57,6 +57,7 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
             r->confirm_again = true;
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED) {
         s->is_undecided = r->confirm_again = true;
+        s->superseded_by = 0; // should that room come back, it has its time once more
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED &&
                superseded_lately(s, reply->generation)) {
         r->confirm_again = true; // the other room tells of a takeover itself

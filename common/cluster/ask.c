@@ -1,6 +1,7 @@
 // Questions for products that are not known here. One call at a time for each (name, kid), whoever
-// asks; "unknown" is kept for a second, so that clients with made-up names cost a register one call
-// a second each, and at most ASKS_MAX at a time.
+// asks. It is unknown when all registers say so: one that began after its store was lost has not
+// heard yet what the others hold. "Unknown" is kept for a second, so that clients with made-up
+// names cost a register one call a second each, and at most ASKS_MAX at a time.
 #include "cluster_internal.h"
 
 enum { ASKS_MAX = 10000, UNKNOWN_MS = 1000, ASK_KEY_MAX = 72 };
@@ -19,7 +20,8 @@ struct ask {
     struct waiter *waiters, **waiters_end;
     struct timer
         end; // the call's pretended end (known, or known to be unknown), then the end of "unknown"
-    bool called, kept;
+    uint32_t asked; // a bit for each register
+    bool kept;
     int error;
 };
 
@@ -74,26 +76,45 @@ static void tell_in_turn(struct timer *t) {
         ask_free(a);
 }
 
+static void call(struct ask *a, int at);
+
+static bool call_another(struct ask *a) {
+    struct cluster *c = a->cluster;
+    for (int i = 0; i < c->register_count; i++)
+        if (!(a->asked & 1u << i) && rpc_link_is_up(c->registers[i])) {
+            call(a, i);
+            return true;
+        }
+    return false;
+}
+
 static void on_got(void *arg, int error, const uint8_t *body, size_t len) {
     struct ask *a = arg;
     Hawser__Internal__CatalogGetReply *reply =
         error == 0 ? hawser__internal__catalog_get_reply__unpack(NULL, len, body) : NULL;
     a->error = error == -HW_EDEADLINE ? error : error != 0 ? -HW_ELINK : reply ? 0 : -HW_ELINK;
-    if (reply && reply->found && reply->entry)
+    bool found = reply && reply->found && reply->entry;
+    if (found)
         catalog_apply(a->cluster, reply->entry);
     if (reply)
         hawser__internal__catalog_get_reply__free_unpacked(reply, NULL);
-    tell_in_turn(&a->end);
+    if (found || a->error != 0 || !call_another(a))
+        tell_in_turn(&a->end);
 }
 
-static void call_register(struct ask *a) {
+static void call(struct ask *a, int at) {
     Hawser__Internal__CatalogGetRequest request = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     char key[48];
     snprintf(key, sizeof(key), "product/%s", a->name);
     request.key = key;
-    a->called = true;
-    rpc_call(cluster_register(a->cluster), HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET,
+    a->asked |= 1u << at;
+    rpc_call(a->cluster->registers[at], HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET,
              &request.base, CALL_MS, on_got, a);
+}
+
+static void call_register(struct ask *a) {
+    (void)cluster_register(a->cluster);
+    call(a, a->cluster->current);
 }
 
 static struct ask *ask_new(struct cluster *c, const char *key, const char *name, const char *kid) {
