@@ -74,10 +74,11 @@ struct core_stream {
 
 struct binding {
     struct core_stream stream[POSITION_STREAMS];
-    struct position_record *record; // owned
-    char *token;                    // owned
-    char **tags;                    // owned, and each
-    char *product, *user;           // owned; NULL while unknown
+    struct position_record *record;           // owned
+    struct position stored[POSITION_STREAMS]; // of the record, as it is in the store
+    char *token;                              // owned
+    char **tags;                              // owned, and each
+    char *product, *user;                     // owned; NULL while unknown
     size_t tag_count;
     uint64_t generation;  // the highest seen
     uint64_t expires_ms;  // Unix time; 0 = unknown

@@ -159,8 +159,8 @@ static struct binding *binding_new(struct client_core *c) {
 
 static void load_record(struct client_core *c, struct binding *b) {
     struct position_key key = {b->product, b->user, c->device};
-    if (b->product)
-        (void)c->store->load(c->store, &key, b->record);
+    if (b->product && c->store->load(c->store, &key, b->record))
+        memcpy(b->stored, b->record->stream, sizeof(b->stored));
 }
 
 static int bind_new(struct client_core *c, const char *token, const char *const *tags,
@@ -271,10 +271,11 @@ int core_upstream(struct client_core *c, uint64_t now_ms, int binding, const cha
 
 // --- Hello and Bind
 
+// What is not stored yet is not named: it would count as handled, and be gone after a crash.
 static void fill_have(struct client_core *c, struct binding *b, Hawser__V1__Bind *m) {
     m->have = arena_calloc(&c->arena, POSITION_STREAMS, sizeof(m->have[0]));
     for (size_t i = 0; i < POSITION_STREAMS; i++) {
-        const struct position *p = &b->record->stream[i];
+        const struct position *p = &b->stored[i];
         b->stream[i].had = p->epoch != 0;
         if (p->epoch == 0)
             continue;

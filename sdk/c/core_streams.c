@@ -44,8 +44,12 @@ static int save_dirty(struct client_core *c) {
             (struct position_change){.key = {b->product, b->user, c->device}, .record = b->record};
     }
     int error = count > 0 ? c->store->save(c->store, changes, count) : 0;
-    for (size_t i = 0; i < BINDING_SLOTS && error == 0; i++)
-        c->bindings[i].dirty = false;
+    for (size_t i = 0; i < BINDING_SLOTS && error == 0; i++) {
+        struct binding *b = &c->bindings[i];
+        if (b->dirty && b->product)
+            memcpy(b->stored, b->record->stream, sizeof(b->stored));
+        b->dirty = false;
+    }
     return error;
 }
 

@@ -144,6 +144,8 @@ MUTANTS = [
            "    s->leg_count = s->push.target_count ? s->push.target_count : 1;", "    s->leg_count = 1;"),
     mutant("handled-counts-for-all-named", "saver/memory_logs.c",
            "        if (!log_entry_is_for(e, d->name))", "        if (false)"),
+    mutant("sdk-says-what-is-not-stored", "sdk/c/core_login.c",
+           "        const struct position *p = &b->stored[i];\n", "        const struct position *p = &b->record->stream[i];\n"),
     mutant("sdk-forgets-recent-ids", "sdk/c/core_streams.c",
            "    if (!recent_ids_has(&b->record->recent, m->id)) {\n        if (hand_on", "    if (true) {\n        if (hand_on"),
     mutant("sdk-gap-does-not-move", "sdk/c/core_streams.c",

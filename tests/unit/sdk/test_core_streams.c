@@ -67,6 +67,23 @@ START_TEST(test_no_ack_without_store) {
 }
 END_TEST
 
+// Nor is it named at the next login, which would be an ack too.
+START_TEST(test_no_have_without_store) {
+    setup();
+    online(0);
+    push(INBOX, 1, "a");
+    pass(200);
+    SAID("ACK(1,inbox=1)");
+    save_error = -5;
+    push(INBOX, 2, "b");
+    core_lost(core, now, "reset");
+    tick_due();
+    connect_now();
+    SAID("HELLO(resume=9)[tags=0,inbox=1,news=0,bulk=0]");
+    teardown();
+}
+END_TEST
+
 START_TEST(test_repeats) {
     setup();
     online(10);
@@ -285,6 +302,7 @@ int main(void) {
     const TTest *const single[] = {test_login_handle_store_ack,
                                    test_ack_at_once_when_much_is_handled,
                                    test_no_ack_without_store,
+                                   test_no_have_without_store,
                                    test_repeats,
                                    test_gaps,
                                    test_reset_and_synced,
