@@ -277,6 +277,9 @@ static bool crowd(struct run *r) {
                 later(r, world_between(w, 0, 3500000), reset_clients, r->daemons[i].node);
     if (world_chance(w, 400))
         later(r, world_between(w, 0, 4000000), fall_asleep, room->node);
+    struct daemon_slot *registrar = daemon_any(r, &register_role);
+    if (registrar && is_running(r, registrar->node) && world_chance(w, 300))
+        freeze_for(r, registrar->node, world_between(w, 1000000, 25000000));
     return true;
 }
 

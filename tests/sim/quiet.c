@@ -80,4 +80,6 @@ void quiet_check(struct run *r) {
     push_to_all(r, false);
     check_pushes(r);
     check_live(r);
+    push_bursts(r); // acks that come while others are on their way
+    check_pushes(r);
 }

@@ -154,6 +154,7 @@ void workload_start(struct run *r);
 void workload_burst(struct run *r); // many messages to one stream at once, now
 bool workload_is_over(struct run *r);
 void push_to_all(struct run *r, bool is_live); // one to each user, one to everyone
+void push_bursts(struct run *r);               // more than a window each to some users
 int message_stream(const struct message *m);
 bool message_is_for(const struct message *m, const struct client *c, const struct binding *b);
 // It is gone, and the binding was told: expired, overflowed, or lost by the store.

@@ -12,6 +12,8 @@ enum {
     HEAVY_MIN = 20000,
     HEAVY_MAX = 60000,
     USERS_AT_ONCE = 5,
+    BURSTS = 4,
+    BURST_MESSAGES = 40,
     LATE_US = 5000000
 };
 
@@ -302,6 +304,19 @@ static void vary(struct run *r, struct message *m) {
         snprintf(m->key, sizeof(m->key), "key-%ld", (long)(m - r->messages));
     if (world_chance(w, 50))
         m->padding = (int)world_between(w, 100, PADDING_MAX);
+}
+
+void push_bursts(struct run *r) {
+    for (int i = 0; i < BURSTS; i++) {
+        uint64_t user = UINT64_C(1) << any_user(r, 0);
+        for (int n = 0; n < BURST_MESSAGES; n++) {
+            struct message *m = message_new(r, 0);
+            m->aim = AT_USERS;
+            m->targets = user;
+            push_new(r, m);
+        }
+    }
+    r->wanted_messages = r->message_count;
 }
 
 // To one stream.
