@@ -103,8 +103,9 @@ struct session {
     uint64_t bulk_epoch, bulk_seq; // nothing is delivered yet: the start is kept
     uint64_t generation;           // of the register; 0 before
     uint64_t replaced_generation;  // a notice that came before the register's answer names it
+    uint64_t superseded_by;        // a confirmation said so; when the first did; how many
     uint64_t superseded_ms;
-    uint64_t superseded_by;             // a confirmation said so once
+    uint32_t superseded_answers;
     uint64_t since_ms, expires_ms;      // Unix ms
     uint64_t inbox_saving, inbox_saved; // at the saver: asked to save, saved
     uint64_t news_saved;

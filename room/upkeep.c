@@ -13,6 +13,7 @@ enum {
     FAST_PER_TICK = 2000,
     FAST_HEADS_APART_MS = 10000,
     SUPERSEDED_MS = 12000, // more than a lease
+    SUPERSEDED_ANSWERS = 6 // a register that does not answer hears nobody else either
 };
 
 // --- one session
@@ -38,14 +39,17 @@ static void ask_head(struct session *s) {
                  on_head);
 }
 
-// A higher row may be the late work of a login whose room is gone: its lease is over before this
-// is.
+// A higher row may be the late work of a login whose room is gone, or is about to drop it: its
+// lease is over, or the drop is done, before this is.
 static bool superseded_lately(struct session *s, uint64_t generation) {
     uint64_t now = loop_now_ms(s->conn->room->loop);
-    if (s->superseded_by != generation)
+    if (s->superseded_by != generation) {
         s->superseded_ms = now;
+        s->superseded_answers = 0;
+    }
     s->superseded_by = generation;
-    return now - s->superseded_ms < SUPERSEDED_MS;
+    s->superseded_answers++;
+    return now - s->superseded_ms < SUPERSEDED_MS || s->superseded_answers < SUPERSEDED_ANSWERS;
 }
 
 static void on_confirmed(struct room *r, struct session *s, int error, const uint8_t *body,

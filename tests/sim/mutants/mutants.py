@@ -168,7 +168,7 @@ NOT_YET = [
     mutant("epochs-of-the-run-before", "register/store_memory.c",
            "    take_epochs((struct memory_store *)s);\n", "    (void)s;\n"),
     mutant("superseded-at-once", "room/upkeep.c",
-           "    return now - s->superseded_ms < SUPERSEDED_MS;", "    return false;"),
+           "    return now - s->superseded_ms < SUPERSEDED_MS ||", "    return false &&"),
     mutant("leases-end-while-away", "register/memory_directory.c",
            "m->seen_ms != 0 && (now < m->seen_ms || gap > AWAY_MS)", "false"),
     mutant("all-failed-no-room", "dispatcher/choose.c", "    return count > 0 || ask->n_failed == 0 ? count", "    return true ? count"),

@@ -6,6 +6,7 @@ for it, at most 1,000 seeds. A mutant that survives is a bug of the simulation.
 """
 
 import concurrent.futures
+import fcntl
 import os
 import pathlib
 import queue
@@ -82,6 +83,12 @@ def main():
     assert not unknown, f"no such mutant: {', '.join(sorted(unknown))}"
     for mutant in wanted:
         edited(mutant, (ROOT / mutant["file"]).read_text())
+    (ROOT / "build/mutants").mkdir(parents=True, exist_ok=True)
+    lock = open(ROOT / "build/mutants/lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("another run has the copies of the tree")
     copies = queue.Queue()
     for number in range(os.cpu_count() or 1):
         copies.put(Copy(number))
