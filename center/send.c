@@ -264,9 +264,12 @@ static void start_legs(struct sending *s);
 
 static void complete(struct sending *s) {
     struct sent *result = &s->result;
-    result->replayed = s->replays > 0 && s->replays == s->leg_count;
-    if (s->stored > 0 && result->problem.code == PROBLEM_store_unavailable)
-        result->problem.outcome_unknown = true; // some have it
+    result->replayed = s->replays > 0 && s->replays == s->stored;
+    if (s->stored > 0 && result->problem.code != PROBLEM_NONE &&
+        result->problem.code != PROBLEM_idempotency_mismatch) { // some have it
+        result->problem.code = PROBLEM_store_unavailable;
+        result->problem.outcome_unknown = true;
+    }
     s->done(s->arg, result);
     push_deinit(&s->push);
     free(s);
@@ -310,12 +313,6 @@ static void missed_answer(struct leg *leg, int error) {
     leg_ended(leg);
 }
 
-// What one target cannot take is told only when nobody got it.
-static void refused_here(struct sending *s, enum problem_code code, const char *why) {
-    if (++s->refused == s->leg_count)
-        problem_set(&s->result.problem, code, NULL, "%s", why);
-}
-
 static bool refusal(struct sending *s, Hawser__Internal__AppendOutcome outcome) {
     struct problem *p = &s->result.problem;
     switch (outcome) {
@@ -330,10 +327,12 @@ static bool refusal(struct sending *s, Hawser__Internal__AppendOutcome outcome) 
         problem_set(p, PROBLEM_store_unavailable, NULL, "the store was reached too late");
         break;
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL:
-        refused_here(s, PROBLEM_inbox_full, "the inbox is full, and the product refuses more");
+        if (++s->refused == s->leg_count) // of many it is told only when nobody got it
+            problem_set(p, PROBLEM_inbox_full, NULL,
+                        "the inbox is full, and the product refuses more");
         break;
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL:
-        refused_here(s, PROBLEM_idempotency_full, "too many Idempotency-Keys are remembered");
+        problem_set(p, PROBLEM_idempotency_full, NULL, "too many Idempotency-Keys are remembered");
         break;
     case _HAWSER__INTERNAL__APPEND_OUTCOME_IS_INT_SIZE:
         break;

@@ -132,7 +132,7 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
     if (replaces)
         reply->replaced = row_message(m, r);
     if (r->online)
-        r->over = r->generation;
+        r->displaced = r->generation;
     set_text(&r->room, l->room);
     set_text(&r->address, l->address);
     r->incarnation = l->incarnation;
@@ -151,8 +151,8 @@ ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMe
     Hawser__Internal__DropReply *reply = hw_malloc(sizeof(*reply));
     struct row *r = row_find(user_find(m, d->product, d->user), d->device);
     hawser__internal__drop_reply__init(reply);
-    if (r && r->over == d->generation)
-        r->over = 0;
+    if (r && r->displaced == d->generation)
+        r->displaced = 0;
     if (r && r->online && r->incarnation == d->incarnation && r->generation == d->generation) {
         r->online = false;
         r->last_seen_ms = register_memory_now_ms(m);
@@ -180,8 +180,8 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
         reply->generation = r->generation;
         return &reply->base;
     }
-    // Who was displaced by the last login comes first, if that is over.
-    if (r->generation > c->generation && r->over > c->generation &&
+    // Whom the last login displaced comes first when that has ended.
+    if (r->generation > c->generation && r->displaced > c->generation && now >= r->last_seen_ms &&
         now < r->last_seen_ms + CLAIM_MS) {
         reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
         reply->generation = r->generation;
@@ -189,7 +189,8 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     }
     // Offline under the same generation: its room dropped it, and this question was held up.
     bool held = r->generation == c->generation && r->incarnation == c->incarnation;
-    r->last_seen_ms = now;
+    if (r->online)
+        r->last_seen_ms = now;
     reply->generation = c->generation;
     if (held)
         return &reply->base;
@@ -201,7 +202,9 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     r->slot = c->slot;
     r->generation = reply->generation;
     r->since_ms = c->since_ms;
+    r->last_seen_ms = now;
     r->online = true;
+    r->displaced = 0;
     reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
     return &reply->base;
 }

@@ -144,25 +144,26 @@ void register_redis_confirm(struct step *p) {
     register_arg_text(&a, q->address);
     register_arg_bytes(&a, p->store->live.data, p->store->live.len);
     register_arg_bytes(&a, p->store->undead.data, p->store->undead.len);
+    register_arg_u64(&a, CLAIM_MS);
     register_script_send(p->store, SCRIPT_CONFIRM, &a, on_confirm, p);
 }
 
 // --- questions
 
-// "generation incarnation slot online since seen window_start takeovers room address"
+// The fields are those of scripts_sessions.c.
 static Hawser__Internal__SessionRow *row_parse(const struct redis_store *s,
                                                const redisReply *device, const redisReply *value) {
-    unsigned long long gen, inc, slot, since, seen, window, takeovers, over;
+    unsigned long long gen, inc, slot, since, seen, window, takeovers;
     unsigned online;
     char room[128] = "", address[128] = "";
-    if (sscanf(value->str, "%llu %llu %llu %u %llu %llu %llu %llu %llu %127s %127s", &gen, &inc,
-               &slot, &online, &since, &seen, &window, &takeovers, &over, room, address) < 9)
+    if (sscanf(value->str, "%llu %llu %llu %u %llu %llu %llu %llu %127s %127s", &gen, &inc, &slot,
+               &online, &since, &seen, &window, &takeovers, room, address) < 8)
         return NULL;
     Hawser__Internal__SessionRow *row = hw_malloc(sizeof(*row));
     hawser__internal__session_row__init(row);
     row->device = hw_strdup(device->str);
     row->room = hw_strdup(room);
-    row->address = hw_strdup(address);
+    row->address = hw_strdup(strcmp(address, "-") == 0 ? "" : address);
     row->incarnation = inc;
     row->slot = slot;
     row->generation = gen;

@@ -58,16 +58,19 @@ enum {
 #undef METHOD_AT
 };
 
-// A store that lost an entry that we hold will have it again: absence is no answer.
+// A store that lost an entry that we hold, or went back to an older one, will have ours again.
 static bool answer_from_held(struct service_call *c, const ProtobufCMessage *reply) {
     const Hawser__Internal__CatalogGetRequest *q =
         (const Hawser__Internal__CatalogGetRequest *)c->request;
-    Hawser__Internal__CatalogGetReply held = HAWSER__INTERNAL__CATALOG_GET_REPLY__INIT;
-    if (c->method != AT_catalog_get || ((const Hawser__Internal__CatalogGetReply *)reply)->found)
+    const Hawser__Internal__CatalogGetReply *got = (const Hawser__Internal__CatalogGetReply *)reply;
+    Hawser__Internal__CatalogGetReply ours = HAWSER__INTERNAL__CATALOG_GET_REPLY__INIT;
+    if (c->method != AT_catalog_get)
         return false;
-    held.entry = (Hawser__Internal__CatalogEntry *)(uintptr_t)held_entry(c->registry, q->key);
-    held.found = held.entry != NULL;
-    rpc_reply(c->call, &held.base);
+    ours.entry = (Hawser__Internal__CatalogEntry *)(uintptr_t)held_entry(c->registry, q->key);
+    ours.found = ours.entry != NULL;
+    if (!ours.found || (got->found && got->entry->version >= ours.entry->version))
+        return false;
+    rpc_reply(c->call, &ours.base);
     return true;
 }
 

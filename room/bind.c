@@ -102,18 +102,14 @@ static void tell_replaced(struct room *r, const Hawser__Internal__LoginReply *re
         return;
     }
     struct session *old = session_by_row(r, row->slot, row->generation);
-    if (!old || old->state != SESSION_LIVE)
-        return;
-    if (undone) {
-        upkeep_confirm(old);
-        return;
-    }
-    r->count.takeovers++;
-    conn_session_over(old->conn, old, 4001, "replaced by a newer login");
+    if (old && undone)
+        session_row_is_free(old);
+    else if (old)
+        session_replaced(old, 4001, "replaced by a newer login");
 }
 
-// Ended while the register had not answered: the row goes, and the session with it. Nobody hears of
-// a takeover by a client that is not there any more: it may be the one that was taken over.
+// Ended while the register had not answered: the row goes, and the session with it. Nobody is
+// replaced by a client that is not there any more: it may be the one that was taken over.
 static void leave(struct session *s, uint64_t generation) {
     struct conn *c = s->conn;
     s->generation = generation;
@@ -174,7 +170,7 @@ static void enter_register(struct session *s) {
     // When that is over, we have given up, and the client may log in again.
     request.not_after_ms = cluster_store_ms(r->cluster) + CALL_MS;
     s->state = SESSION_REGISTERING;
-    s->asked_round = r->round;
+    s->asked_round = upkeep_round(r);
     s->since_ms = loop_wall_ms(r->loop);
     session_call(s, cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN,
                  &request.base, on_registered);

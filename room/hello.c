@@ -77,6 +77,8 @@ static void begin_delivery(struct session *s) {
         session_send_reset(s, HAWSER__V1__STREAM__NEWS, s->news.epoch, s->news.sent,
                            "the position is not one of this log");
     news_wait_for_heads(s);
+    if (s->is_undecided) // since before it was live
+        upkeep_confirm(s);
     session_try(s);
 }
 

@@ -1,5 +1,5 @@
-// Notices to other rooms that a session of theirs was replaced by one here, or that this one is
-// over and the row theirs again; repeated for a while. They come from the room that has the new
+// Notices to other rooms that a session of theirs was replaced by one here, or that this one has
+// ended and the row is theirs again; repeated for a while. They come from the room that has the new
 // session, not from the register: a login step that was held up and is done when nobody waits for
 // it any more ends nobody's session.
 #include "room_internal.h"
@@ -9,7 +9,9 @@ enum { NOTICE_MS = 2000, NOTICE_RETRY_MS = 200, NOTICE_TRIES = 20 };
 struct notice {
     struct notice *next, *prev; // in room.notices
     struct room *room;
-    Hawser__Internal__ReplacedRequest request;
+    Hawser__Internal__ReplacedRequest replaced;
+    Hawser__Internal__ConfirmRowRequest confirm;
+    bool undone;
     struct timer retry;
     int tries;
 };
@@ -33,7 +35,7 @@ static void on_told(void *arg, int error, const uint8_t *body, size_t len) {
     (void)body;
     (void)len;
     if (error == 0 || r->is_stopping || ++n->tries == NOTICE_TRIES ||
-        !cluster_member_find(r->cluster, n->request.incarnation))
+        !cluster_member_find(r->cluster, n->replaced.incarnation))
         notice_free(n);
     else
         loop_arm(r->loop, &n->retry, NOTICE_RETRY_MS, tell);
@@ -42,22 +44,26 @@ static void on_told(void *arg, int error, const uint8_t *body, size_t len) {
 static void tell(struct timer *t) {
     struct notice *n = container_of(t, struct notice, retry);
     struct cluster *cluster = n->room->cluster;
-    cluster_call(cluster, cluster_peer(cluster, n->request.incarnation),
-                 HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED, &n->request.base, NOTICE_MS, on_told,
-                 n);
+    cluster_call(cluster, cluster_peer(cluster, n->replaced.incarnation),
+                 n->undone ? HAWSER__INTERNAL__ROOM_METHOD__ROOM_CONFIRM_ROW
+                           : HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED,
+                 n->undone ? &n->confirm.base : &n->replaced.base, NOTICE_MS, on_told, n);
 }
 
 void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
                  uint64_t by_generation, bool undone) {
     struct notice *n = hw_calloc(1, sizeof(*n));
     n->room = r;
-    hawser__internal__replaced_request__init(&n->request);
-    n->request.incarnation = replaced->incarnation;
-    n->request.slot = replaced->slot;
-    n->request.generation = replaced->generation;
-    n->request.by_generation = by_generation;
-    n->request.code = 4001;
-    n->request.undone = undone;
+    n->undone = undone;
+    hawser__internal__replaced_request__init(&n->replaced);
+    n->replaced.incarnation = replaced->incarnation;
+    n->replaced.slot = replaced->slot;
+    n->replaced.generation = replaced->generation;
+    n->replaced.by_generation = by_generation;
+    n->replaced.code = 4001;
+    hawser__internal__confirm_row_request__init(&n->confirm);
+    n->confirm.incarnation = replaced->incarnation;
+    n->confirm.slot = replaced->slot;
     n->next = r->notices;
     if (n->next)
         n->next->prev = n;

@@ -9,8 +9,7 @@ enum {
     LOOK_AFTER_MS = CALL_MS + 500, // when the last moment of a login step is over
     LOOKS = 4,
     DROP_RETRY_MS = 1000,
-    FAILURES_MAX = 60,
-    ORPHANS_MAX = 100000
+    FAILURES_MAX = 60
 };
 
 struct orphan {
@@ -23,10 +22,11 @@ struct orphan {
     char *user, *device; // owned
 };
 
-// NULL: there are too many. The row stays until the user's next login of the device.
+// NULL: there are as many as sessions can be. The row stays until the user's next login of the
+// device, or the end of this run.
 static struct orphan *orphan_new(struct room *r, uint32_t product, const char *user,
                                  const char *device) {
-    if (r->orphan_count == ORPHANS_MAX) {
+    if (r->orphan_count == r->sessions.slots_max) {
         r->count.orphans_given_up++;
         return NULL;
     }

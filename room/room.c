@@ -224,6 +224,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
         return rc;
     }
     snprintf(r->id, sizeof(r->id), "room-%.64s-%u", r->endpoints[0].host, r->endpoints[0].port);
+    r->round = 1;
     count_all(r);
     loop_arm(r->loop, &r->tick, 0, upkeep_tick);
     part_announce(r->part);

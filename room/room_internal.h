@@ -294,6 +294,10 @@ uint64_t session_place(const struct session *s); // the slot of its row
 struct session *session_at_place(struct room *r, uint64_t place);
 // The one that a row, or a message for it, names; NULL: not here.
 struct session *session_by_row(struct room *r, uint64_t place, uint64_t generation);
+// A newer login has its row: it ends, or its own login fails.
+void session_replaced(struct session *s, uint32_t code, const char *reason);
+// That login has ended again: the row is to be written once more.
+void session_row_is_free(struct session *s);
 bool session_can_send(const struct session *s);
 void session_try(struct session *s); // sends what can be sent now, on all streams, and Synced
 struct rpc_link *session_saver(const struct session *s);
@@ -363,7 +367,7 @@ void acks_save_last(struct session *s);    // positions of a session that is end
 void acks_deinit(struct room *r);
 
 // notices.c
-// Tells the other room; by_generation: the session that is here now; undone: it is over again.
+// Tells the other room; by_generation: of the login here; undone: it has ended again.
 void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
                  uint64_t by_generation, bool undone);
 void notices_deinit(struct room *r); // after the part is gone
@@ -377,7 +381,8 @@ void orphans_deinit(struct room *r); // after the part is gone
 // upkeep.c
 void upkeep_tick(struct timer *t);
 void upkeep_on_lease(struct room *r, bool held);
-void upkeep_confirm(struct session *s); // its row, now
+void upkeep_confirm(struct session *s);      // its row, now; nothing before it is live
+uint32_t upkeep_round(const struct room *r); // what is asked now holds for that round
 void upkeep_confirm_all(struct room *r);
 void upkeep_heads_all(struct room *r);
 

@@ -49,20 +49,11 @@ static void on_news(void *self, struct rpc_call *call, const uint8_t *body, size
 
 static void replaced(struct room *r, const Hawser__Internal__ReplacedRequest *n) {
     struct session *s = n->incarnation == r->env->incarnation ? session_at_place(r, n->slot) : NULL;
-    if (!s)
-        return;
-    if (n->undone) {
-        if (s->generation == n->generation)
-            upkeep_confirm(s);
-    } else if (s->state == SESSION_REGISTERING) {
+    if (s && s->state == SESSION_REGISTERING)
         s->replaced_generation = n->generation;
-    } else if (s->generation == n->generation && n->generation != 0 && s->state == SESSION_LIVE) {
-        r->count.takeovers++;
-        conn_session_over(s->conn, s, n->code ? n->code : 4001,
-                          *n->reason ? n->reason : "replaced by a newer login");
-    } else if (s->generation == n->generation && n->generation != 0) {
-        s->replaced_generation = n->generation; // told by hello.c before it goes live
-    }
+    else if (s && s->generation == n->generation && n->generation != 0)
+        session_replaced(s, n->code ? n->code : 4001,
+                         *n->reason ? n->reason : "replaced by a newer login");
 }
 
 static void on_replaced(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
@@ -77,6 +68,23 @@ static void on_replaced(void *self, struct rpc_call *call, const uint8_t *body, 
     replaced(r, n);
     rpc_reply(call, &reply.base);
     hawser__internal__replaced_request__free_unpacked(n, NULL);
+}
+
+static void on_confirm_row(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
+    struct room *r = self;
+    Hawser__Internal__ConfirmRowReply reply = HAWSER__INTERNAL__CONFIRM_ROW_REPLY__INIT;
+    Hawser__Internal__ConfirmRowRequest *q =
+        hawser__internal__confirm_row_request__unpack(&r->arena.allocator, len, body);
+    struct session *s =
+        q && q->incarnation == r->env->incarnation ? session_at_place(r, q->slot) : NULL;
+    if (!q) {
+        rpc_fail(call, -HW_EMALFORMED);
+    } else {
+        if (s) // whatever its generation: to confirm it once more harms nobody
+            session_row_is_free(s);
+        rpc_reply(call, &reply.base);
+    }
+    arena_reset(&r->arena);
 }
 
 static void on_stats(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
@@ -117,5 +125,6 @@ const struct rpc_method room_methods[] = {
     {HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED, on_replaced},
     {HAWSER__INTERNAL__ROOM_METHOD__ROOM_DRAIN, on_drain},
     {HAWSER__INTERNAL__ROOM_METHOD__ROOM_STATS, on_stats},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_CONFIRM_ROW, on_confirm_row},
     {0, NULL},
 };

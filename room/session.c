@@ -215,6 +215,20 @@ void session_end(struct session *s) {
     session_free(s);
 }
 
+void session_replaced(struct session *s, uint32_t code, const char *reason) {
+    if (s->state != SESSION_LIVE) {
+        s->replaced_generation = s->generation; // told by hello.c before it goes live
+        return;
+    }
+    s->conn->room->count.takeovers++;
+    conn_session_over(s->conn, s, code, reason);
+}
+
+void session_row_is_free(struct session *s) {
+    s->is_undecided = s->conn->room->confirm_again = true;
+    upkeep_confirm(s);
+}
+
 // --- sending
 
 bool session_can_send(const struct session *s) {

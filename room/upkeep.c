@@ -57,8 +57,7 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
     Hawser__Internal__ConfirmReply *reply =
         error == 0 ? hawser__internal__confirm_reply__unpack(NULL, len, body) : NULL;
     if (!reply || s->state != SESSION_LIVE) {
-        if (!reply && s->confirmed_round != r->round)
-            r->confirm_again = true;
+        r->confirm_again = r->confirm_again || !reply;
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED) {
         s->is_undecided = r->confirm_again = true;
         s->superseded_by = 0; // should that room come back, it has its time once more
@@ -72,8 +71,7 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
         bool was_void = s->confirmed_round < r->round_required;
         s->superseded_by = 0;
         s->is_undecided = false;
-        if (cluster_lease_is_held(r->cluster))
-            s->confirmed_round = s->asked_round; // an older question says nothing of this round
+        s->confirmed_round = s->asked_round;
         if (was_void || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN)
             ask_head(s);
         if (reply->generation >
@@ -85,6 +83,11 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
     }
     if (reply)
         hawser__internal__confirm_reply__free_unpacked(reply, NULL);
+}
+
+// What is asked while the lease is void has to be asked again when it is held.
+uint32_t upkeep_round(const struct room *r) {
+    return cluster_lease_is_held(r->cluster) ? r->round : r->round - 1;
 }
 
 void upkeep_confirm(struct session *s) {
@@ -100,17 +103,14 @@ void upkeep_confirm(struct session *s) {
     request.slot = session_place(s);
     request.generation = s->generation;
     request.since_ms = s->since_ms;
-    s->asked_round = r->round;
+    s->asked_round = upkeep_round(r);
     session_call(s, cluster_register(r->cluster),
                  HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &request.base, on_confirmed);
 }
 
-// One that logged in while the lease was void has been waiting for it alone.
 static void confirm_if_old(struct session *s) {
     if (s->confirmed_round != s->conn->room->round || s->superseded_by != 0 || s->is_undecided)
         upkeep_confirm(s);
-    else if (s->state == SESSION_LIVE)
-        session_try(s);
 }
 
 // --- passes
@@ -161,7 +161,7 @@ void upkeep_tick(struct timer *t) {
         fast_begin(r, &r->fast_heads_at, &r->fast_heads_left);
     }
     visit_fast(r, &r->fast_heads_at, &r->fast_heads_left, ask_head);
-    if (r->confirm_again && r->tick_count % CONFIRM_AGAIN_TICKS == 0) {
+    if (r->confirm_again && r->fast_confirm_left == 0 && r->tick_count % CONFIRM_AGAIN_TICKS == 0) {
         r->confirm_again = false;
         fast_begin(r, &r->fast_confirm_at, &r->fast_confirm_left);
     }

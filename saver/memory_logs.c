@@ -128,15 +128,14 @@ static bool has_handled(const struct inbox *b, const struct device *d, const str
     return d->at[STREAM_INBOX].epoch == b->log.epoch && d->at[STREAM_INBOX].seq >= e->seq;
 }
 
-// All that it is meant for, and at least one of them. A named device that was never here keeps it.
+// All known devices, those it is not meant for too, which learn of that from the log; and at least
+// one that it is meant for. A named device that was never here keeps it.
 static bool is_handled_by_all(const struct inbox *b, const struct log_entry *e) {
     size_t named = 0;
     for (const struct device *d = b->devices; d; d = d->next) {
-        if (!log_entry_is_for(e, d->name))
-            continue;
         if (!has_handled(b, d, e))
             return false;
-        named++;
+        named += log_entry_is_for(e, d->name);
     }
     return e->handled && (e->message->n_device == 0 ? named > 0 : named == e->message->n_device);
 }
@@ -154,9 +153,8 @@ void inbox_mark_handled(struct inbox *b, const struct device *d) {
 void inbox_prune(struct inbox *b) {
     for (struct log_entry *e = b->log.first, *next; e; e = next) {
         next = e->next;
-        if (is_handled_by_all(b, e)) // other devices learn that it was not for them
-            log_remove(&b->log, e,
-                       e->message->n_device ? (int)HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE : -1);
+        if (is_handled_by_all(b, e))
+            log_remove(&b->log, e, -1);
     }
 }
 

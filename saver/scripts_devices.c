@@ -26,15 +26,13 @@ const char saver_lua_devices[] =
     "  end\n"
     " end\n"
     "end\n"
-    // All that it is meant for, and at least one of them. A named device that was never here keeps
-    // it.
+    // All known devices, those it is not meant for too, which learn of that from the log; and at
+    // least one that it is meant for. A named device that was never here keeps it.
     "local function is_handled_by_all(l, m, seq, names, all)\n"
     " local known, named = 0, 0\n"
     " for name, d in pairs(all) do\n"
-    "  if is_for(names, name) then\n"
-    "   if place(l, d) < seq then return false end\n"
-    "   known = known + 1\n"
-    "  end\n"
+    "  if place(l, d) < seq then return false end\n"
+    "  if is_for(names, name) then known = known + 1 end\n"
     " end\n"
     " for _ in string.gmatch(names, '[^%z]+') do named = named + 1 end\n"
     " if names == '' then named = 1 end\n"
@@ -47,9 +45,7 @@ const char saver_lua_devices[] =
     " if upto <= from then return end\n"
     " for _, m in ipairs(call('ZRANGEBYSCORE', l.q, '(' .. F(from), F(upto))) do\n"
     "  local seq, _, _, names = parse(m)\n"
-    "  if is_handled_by_all(l, m, seq, names, all) then\n"
-    "   remove(l, m, names ~= '' and OTHER_DEVICE or nil)\n"
-    "  end\n"
+    "  if is_handled_by_all(l, m, seq, names, all) then remove(l, m) end\n"
     " end\n"
     "end\n";
 

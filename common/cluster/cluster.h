@@ -79,10 +79,11 @@ const struct product *cluster_product_find(const struct cluster *c, const char *
 const struct product *cluster_product_by_number(const struct cluster *c, uint32_t number);
 const struct product *cluster_product_next(const struct cluster *c, const struct product *after);
 
-// Asks a register for a product that is not known here (asks in one iteration are one call;
-// "unknown" is kept 1 s; a known product is also asked again when `kid` is given and it lacks that
-// token key). done: error 0 and the product, -HW_EUNKNOWN, or -HW_ELINK/-HW_EDEADLINE when no
-// register could be asked. Never before this returns.
+// Asks the registers, one after another, for a product that is not known here (asks in one
+// iteration are one call; "unknown" is kept 1 s; a known product is also asked again when `kid` is
+// given and it lacks that token key). done: error 0 and the product, -HW_EUNKNOWN when every
+// register says so, or -HW_ELINK/-HW_EDEADLINE when one could not be asked. Never before this
+// returns.
 typedef void product_asked_fn(void *arg, int error, const struct product *p);
 void cluster_product_ask(struct cluster *c, const char *name, const char *kid,
                          product_asked_fn *done, void *arg);

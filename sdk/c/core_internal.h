@@ -70,6 +70,7 @@ struct core_stream {
     bool ack_due;         //
     bool had;             // the Bind on its way named our position
     uint64_t refused_seq; // the application said "not now" to this one; 0 = none
+    uint64_t shown;       // how far this connection has come: no Ack on it is above that
 };
 
 struct binding {

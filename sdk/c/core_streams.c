@@ -68,7 +68,7 @@ static void put_ack(struct client_core *c, struct binding *b) {
         *p = (Hawser__V1__Position)HAWSER__V1__POSITION__INIT;
         p->stream = (Hawser__V1__Stream)i;
         p->epoch = b->record->stream[i].epoch;
-        p->seq = b->record->stream[i].seq;
+        p->seq = b->record->stream[i].seq < s->shown ? b->record->stream[i].seq : s->shown;
         upto[ack.n_upto++] = p;
     }
     if (ack.n_upto > 0)
@@ -116,6 +116,7 @@ static void begin_after(struct client_core *c, struct binding *b, const Hawser__
     if (stream >= POSITION_STREAMS || p->epoch == 0)
         return;
     struct position *ours = &b->record->stream[stream];
+    b->stream[stream].shown = p->seq;
     bool other_epoch = ours->epoch != p->epoch;
     bool had = b->stream[stream].had;
     if (!other_epoch && (had || p->seq <= ours->seq))
@@ -157,6 +158,8 @@ static bool is_next(struct client_core *c, struct binding *b, size_t stream, uin
         violation_at(c, stream, "no position for this stream", first, 0);
         return false;
     }
+    if (last > s->shown)
+        s->shown = last;
     if (last <= p->seq) {
         ack_soon(c, s);
         return false;
@@ -263,6 +266,7 @@ void streams_on_reset(struct client_core *c, const Hawser__V1__Reset *m) {
     b->record->stream[stream] =
         (struct position){.epoch = m->position->epoch, .seq = m->position->seq};
     b->stream[stream].refused_seq = 0;
+    b->stream[stream].shown = m->position->seq;
     tell_reset(c, b, stream, m->reason);
     position_set(c, b, stream, m->position->seq);
 }
@@ -272,6 +276,8 @@ static void sync_stream(struct client_core *c, struct binding *b, const Hawser__
     if (stream >= POSITION_STREAMS)
         return;
     const struct position *p = &b->record->stream[stream];
+    if (p->epoch == at->epoch && at->seq > b->stream[stream].shown)
+        b->stream[stream].shown = at->seq;
     if (p->epoch == at->epoch && p->epoch != 0 && at->seq > p->seq)
         position_set(c, b, stream, at->seq);
 }

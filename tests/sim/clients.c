@@ -79,15 +79,14 @@ static const char *node_name(const struct client *c) {
     return c->run->world.nodes[c->node].name;
 }
 
-// Messages to other devices of its user: the application is not told of them. Nor of those to this
-// one that its other installation had, when they have left the log.
+// Messages to other devices of its user: the application is not told of them.
 static uint64_t meant_for_others(const struct client *c, const struct binding *b) {
     const struct run *r = c->run;
     uint64_t count = 0;
     for (int n = 0; n < r->message_count; n++) {
         const struct message *m = &r->messages[n];
         count += m->aim == AT_DEVICES && m->product == b->product && !m->is_live &&
-                 (m->targets & UINT64_C(1) << b->user) && (c->number != b->user || b->ever);
+                 (m->targets & UINT64_C(1) << b->user) && c->number != b->user;
     }
     return count;
 }
@@ -100,8 +99,9 @@ static void check_order(struct client *c, struct binding *b, int stream, uint64_
     if (seen->started[stream] && first <= seen->at[stream] && last <= seen->at[stream])
         violation(c->run, "%s: %s %llu of stream %d after %llu", node_name(c), what,
                   (unsigned long long)last, stream, (unsigned long long)seen->at[stream]);
-    if (contiguous && first > seen->at[stream] + 1 &&
-        first > seen->at[stream] + 1 + meant_for_others(c, b))
+    uint64_t skipped = contiguous && first > seen->at[stream] ? first - seen->at[stream] - 1 : 0;
+    seen->skipped += skipped;
+    if (skipped > 0 && seen->skipped > meant_for_others(c, b))
         violation(c->run, "%s: %s %llu of the inbox skips %llu", node_name(c), what,
                   (unsigned long long)first, (unsigned long long)seen->at[stream] + 1);
     seen->at[stream] = last;
@@ -171,15 +171,18 @@ static bool rival_had(const struct client *c, const struct binding *b, int strea
            (stream != HAWSER_INBOX || last < b->oldest_at_login || !is_newest(c, b->product));
 }
 
-// Some message of the stream has a ttl, or the inboxes of the product are small.
-static bool is_due(const struct client *c, const struct binding *b, const struct hawser_gap *g) {
-    const struct run *r = c->run;
+// A message of the stream has a ttl, or the inboxes of the product are small. A gap stands for what
+// is not for this device too.
+static bool is_due(const struct binding *b, const struct run *r, const struct hawser_gap *g) {
+    bool is_inbox = g->stream == HAWSER_INBOX;
     if (g->reason == HAWSER_GAP_OVERFLOWED)
-        return g->stream == HAWSER_INBOX && b->product == 1 && r->has_small_inboxes;
-    for (int n = 0; n < r->message_count && g->reason == HAWSER_GAP_EXPIRED; n++)
-        if (r->messages[n].ttl_s > 0 && message_stream(&r->messages[n]) == (int)g->stream &&
-            r->messages[n].product == b->product)
+        return is_inbox && b->product == 1 && r->has_small_inboxes;
+    for (int n = 0; n < r->message_count && g->reason == HAWSER_GAP_EXPIRED; n++) {
+        const struct message *m = &r->messages[n];
+        if (m->ttl_s > 0 && m->product == b->product && message_stream(m) == (int)g->stream &&
+            (!is_inbox || m->targets & UINT64_C(1) << b->user))
             return true;
+    }
     return false;
 }
 
@@ -189,7 +192,7 @@ static void on_gap(void *arg, const struct hawser_gap *g) {
     world_note(&c->run->world, node_name(c), "is told of a gap %s %llu..%llu, reason %d",
                hawser_stream_name(g->stream), (unsigned long long)g->first,
                (unsigned long long)g->last, (int)g->reason);
-    bool is_excused = rival_had(c, b, (int)g->stream, g->last) || is_due(c, b, g);
+    bool is_excused = rival_had(c, b, (int)g->stream, g->last) || is_due(b, c->run, g);
     if (g->reason == HAWSER_GAP_EXPIRED)
         b->expired_us[g->stream] = c->run->world.now_us;
     if (g->reason == HAWSER_GAP_OVERFLOWED)

@@ -26,6 +26,7 @@ enum {
     CLIENTS = DEVICES + TWINS,
     USERS = 40, // the last ten devices are second devices of the first ten users
     PRODUCTS = 2,
+    SMALL_INBOX = 25,
     TAGS = 5, // a device has one of the first two, and one of the others
     MESSAGES_MAX = 1024,
     VIOLATIONS_MAX = 8,
@@ -54,6 +55,7 @@ struct seen {
     uint8_t handled[MESSAGES_MAX / 8];
     uint64_t at[3]; // the last seq of each stream
     bool started[3];
+    uint64_t skipped; // of the inbox, without a word
 };
 
 struct binding {

@@ -46,7 +46,7 @@ static void ask_product(void *arg) {
     snprintf(path, sizeof(path), "/v1/products/product%d", p->product);
     snprintf(body, sizeof(body),
              "{\"limits\": {\"payload_bytes\": 61440, \"inbox_messages\": %d, \"reject_new\": %s}}",
-             is_small ? 25 : 1000, is_small && r->refuses_new ? "true" : "false");
+             is_small ? SMALL_INBOX : 1000, is_small && r->refuses_new ? "true" : "false");
     if (!api_call(p->run, "PUT", path, NULL, body, on_product, p))
         world_at(&p->run->world, RETRY_US, ask_product, p);
 }
@@ -410,21 +410,44 @@ static bool was_lost(const struct run *r, const struct client *c, const struct b
            (is_reset || (m->accepted_us <= r->lost_us && told_us >= r->lost_since_us));
 }
 
-// Of several users, those whose inbox is full do not get it.
-static bool may_be_rejected(const struct run *r, const struct message *m) {
-    return m->product == 1 && r->has_small_inboxes && r->refuses_new && m->aim == AT_USERS &&
-           (m->targets & (m->targets - 1)) != 0;
+static bool user_has_it(const struct run *r, int user, int message) {
+    for (int i = 0; i < CLIENTS; i++)
+        for (int k = 0; k < r->clients[i].binding_count && r->clients[i].user == user; k++)
+            if (was_handled(&r->clients[i].bindings[k], message))
+                return true;
+    return false;
 }
 
-static bool was_told(const struct binding *b, const struct message *m) {
-    return (m->ttl_s > 0 && b->expired_us[message_stream(m)] >= m->pushed_us) ||
-           (message_stream(m) == HAWSER_INBOX && b->overflowed_us >= m->pushed_us);
+// Of several users, those whose inbox is full do not get it, on any device.
+static bool was_rejected(const struct run *r, const struct binding *b, const struct message *m) {
+    return m->product == 1 && r->has_small_inboxes && r->refuses_new && m->aim == AT_USERS &&
+           (m->targets & (m->targets - 1)) != 0 && !user_has_it(r, b->user, (int)(m - r->messages));
+}
+
+// The oldest goes first: as many came after it as an inbox holds.
+static bool had_to_go(const struct run *r, const struct binding *b, const struct message *m) {
+    int after = 0;
+    for (int n = 0; n < r->message_count; n++) {
+        const struct message *other = &r->messages[n];
+        after += other != m && !other->is_live && other->product == m->product &&
+                 message_stream(other) == HAWSER_INBOX &&
+                 (other->targets & UINT64_C(1) << b->user) &&
+                 (other->accepted_us == 0 || other->accepted_us >= m->pushed_us);
+    }
+    return after >= SMALL_INBOX;
+}
+
+static bool was_told(const struct run *r, const struct binding *b, const struct message *m) {
+    int stream = message_stream(m);
+    return (m->ttl_s > 0 && b->expired_us[stream] >= m->pushed_us) ||
+           (stream == HAWSER_INBOX && b->overflowed_us >= m->pushed_us && had_to_go(r, b, m));
 }
 
 bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
                         const struct message *m) {
     const struct binding *other = c->rival ? &c->rival->bindings[b - c->bindings] : b;
-    return may_be_rejected(r, m) || was_told(b, m) || was_told(other, m) || was_lost(r, c, b, m);
+    return was_rejected(r, b, m) || was_told(r, b, m) || was_told(r, other, m) ||
+           was_lost(r, c, b, m);
 }
 
 bool everything_arrived(struct run *r, bool say) {

@@ -318,7 +318,20 @@ static void check_confirm_claims(struct bed *b) {
                      HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED);
 }
 
-// But when the newer one is over as well, it has it at once.
+// A claim is used up by who had it: the next one's end is nobody's claim.
+static void check_confirm_claim_used(struct bed *b) {
+    rooms_live(b);
+    uint64_t older = ROW(b, .incarnation = 11, .slot = 7)->generation;
+    uint64_t newer = ROW(b, .incarnation = 22, .slot = 8)->generation;
+    uint64_t late = ROW(b, .incarnation = 11, .slot = 9)->generation;
+    ck_assert(drop(b, 11, late));
+    uint64_t again = confirm(b, 22, 8, newer)->generation;
+    ck_assert(drop(b, 22, again));
+    ck_assert_int_eq(confirm(b, 11, 7, older)->outcome,
+                     HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
+}
+
+// But when the newer one has ended as well, it has it at once.
 static void check_confirm_no_claim(struct bed *b) {
     rooms_live(b);
     uint64_t older = ROW(b, .incarnation = 11, .slot = 7)->generation;
@@ -481,6 +494,7 @@ static const struct {
     {"confirm", check_confirm},
     {"confirm below a session that is over", check_confirm_claims},
     {"confirm below two that are over", check_confirm_no_claim},
+    {"confirm after a claim", check_confirm_claim_used},
     {"confirm a missing row", check_confirm_missing},
     {"void rows", check_void_rows},
     {"directory", check_directory},
@@ -568,7 +582,7 @@ START_TEST(test_redis_away) {
     for (int i = 0; i < 2; i++) {
         struct bed *b = bed_new(true);
         announce(b, "a", 11, 0, 60000);
-        announce(b, "b", 22, 0, 300);
+        announce(b, "b", 22, 0, 1500);
         const char *script = "local h, n = 'hw:{dir}:h', tonumber(ARGV[1]) * 1000 "
                              "redis.call('HINCRBY', h, 'seen', -n) "
                              "for _, m in ipairs(redis.call('ZRANGE', 'hw:{dir}:l', 0, -1)) do "
@@ -577,6 +591,7 @@ START_TEST(test_redis_away) {
         snprintf(command, sizeof(command), "redis-cli -s '%s/s' eval \"%s\" 0 %d >/dev/null",
                  b->dir, script, away_s[i]);
         ck_assert_int_eq(system(command), 0);
+        ck_assert_uint_eq(watch(b, 0, 0, 0, 0)->n_member, 2);
         while (watch(b, 0, 0, 0, 0)->n_member == 2) // b's time goes on all the same
             loop_step(b->loop, 20);
         const Hawser__Internal__WatchReply *w = watch(b, 0, 0, 0, 0);

@@ -76,10 +76,17 @@ START_TEST(test_no_have_without_store) {
     SAID("ACK(1,inbox=1)");
     save_error = -5;
     push(INBOX, 2, "b");
+    push(INBOX, 3, "c");
     core_lost(core, now, "reset");
     tick_due();
     connect_now();
     SAID("HELLO(resume=9)[tags=0,inbox=1,news=0,bulk=0]");
+    // What comes again is acknowledged as far as it has come.
+    save_error = 0;
+    welcome(1);
+    push(INBOX, 2, "b");
+    pass(1000);
+    SAID("ACK(1,inbox=2)");
     teardown();
 }
 END_TEST
