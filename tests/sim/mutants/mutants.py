@@ -35,7 +35,7 @@ MUTANTS = [
     mutant("orphan-rows-kept", "room/bind.c", "    if (!reply)\n        orphan_expect(s);\n", ""),
     mutant("replaced-not-told", "room/bind.c", "        notice_send(r, row, reply->generation, undone);\n", ""),
     mutant("replaced-here-not-ended", "room/bind.c",
-           "    conn_session_over(old->conn, old, 4001, \"replaced by a newer login\");\n", ""),
+           "    else if (old)\n        session_replaced(old, 4001, \"replaced by a newer login\");\n", ""),
     mutant("cancelled-call-ignored", "room/session.c",
            "    if (s && !call->room->is_stopping)\n", "    if (s && error != -HW_ECANCELLED)\n"),
     mutant("load-flag-stuck", "room/inbox.c",

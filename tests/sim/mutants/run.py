@@ -3,6 +3,7 @@
 for it, at most 1,000 seeds. A mutant that survives is a bug of the simulation.
 
     run.py [NAME ...]     all of mutants.py, or those named; exit 0 only when each was found
+    run.py --check        whether each still has its place in the code
 """
 
 import concurrent.futures
@@ -78,11 +79,15 @@ class Copy:
 
 
 def main():
-    wanted = [m for m in MUTANTS + NOT_YET if m["name"] in sys.argv[1:]] if sys.argv[1:] else MUTANTS
-    unknown = set(sys.argv[1:]) - {m["name"] for m in wanted}
-    assert not unknown, f"no such mutant: {', '.join(sorted(unknown))}"
-    for mutant in wanted:
+    names = set(sys.argv[1:])
+    for mutant in MUTANTS + NOT_YET:
         edited(mutant, (ROOT / mutant["file"]).read_text())
+    if names == {"--check"}:
+        print(f"{len(MUTANTS)} mutants have their places")
+        return 0
+    wanted = [m for m in MUTANTS + NOT_YET if m["name"] in names] if names else MUTANTS
+    unknown = names - {m["name"] for m in wanted}
+    assert not unknown, f"no such mutant: {', '.join(sorted(unknown))}"
     (ROOT / "build/mutants").mkdir(parents=True, exist_ok=True)
     lock = open(ROOT / "build/mutants/lock", "w")
     try:
