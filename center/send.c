@@ -313,8 +313,20 @@ static void missed_answer(struct leg *leg, int error) {
     leg_ended(leg);
 }
 
-static bool refusal(struct sending *s, Hawser__Internal__AppendOutcome outcome) {
+// No room for it; but an earlier try may still be on its way, and find some.
+static void no_room(struct leg *leg, enum problem_code code, const char *why) {
+    struct sending *s = leg->sending;
     struct problem *p = &s->result.problem;
+    if (leg->may_be_done) {
+        p->outcome_unknown = true;
+        problem_set(p, PROBLEM_store_unavailable, NULL, "%s, or an earlier try has stored it", why);
+    } else if (code == PROBLEM_idempotency_full || ++s->refused == s->leg_count) {
+        problem_set(p, code, NULL, "%s", why); // a full inbox among many is left out
+    }
+}
+
+static bool refusal(struct leg *leg, Hawser__Internal__AppendOutcome outcome) {
+    struct problem *p = &leg->sending->result.problem;
     switch (outcome) {
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED:
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED:
@@ -327,12 +339,10 @@ static bool refusal(struct sending *s, Hawser__Internal__AppendOutcome outcome) 
         problem_set(p, PROBLEM_store_unavailable, NULL, "the store was reached too late");
         break;
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL:
-        if (++s->refused == s->leg_count) // of many it is told only when nobody got it
-            problem_set(p, PROBLEM_inbox_full, NULL,
-                        "the inbox is full, and the product refuses more");
+        no_room(leg, PROBLEM_inbox_full, "the inbox is full, and the product refuses more");
         break;
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL:
-        problem_set(p, PROBLEM_idempotency_full, NULL, "too many Idempotency-Keys are remembered");
+        no_room(leg, PROBLEM_idempotency_full, "too many Idempotency-Keys are remembered");
         break;
     case _HAWSER__INTERNAL__APPEND_OUTCOME_IS_INT_SIZE:
         break;
@@ -369,7 +379,7 @@ static void on_appended(void *arg, int error, const uint8_t *body, size_t len) {
         error == 0 ? hawser__internal__append_reply__unpack(NULL, len, body) : NULL;
     if (!reply)
         missed_answer(leg, error ? error : -HW_EMALFORMED);
-    else if (refusal(leg->sending, reply->outcome))
+    else if (refusal(leg, reply->outcome))
         leg_ended(leg);
     else
         stored(leg, reply);

@@ -204,7 +204,8 @@ static void push(void *arg) {
     struct push_call *p = arg;
     struct message *m = p->message;
     struct run *r = p->run;
-    char path[64], *body = body_of(m);
+    char path[64];
+    char *body = body_of(m);
     snprintf(path, sizeof(path), "/v1/products/product%d/messages", m->product);
     m->is_under_way = true;
     p->asked_us = r->world.now_us;

@@ -63,6 +63,7 @@ MUTANTS = [
            "    if (error == 1) {"),
     mutant("unknown-outcome-not-said", "center/send.c",
            "        leg->may_be_done = true;\n", "        leg->may_be_done = false;\n"),
+    mutant("full-though-a-try-is-open", "center/send.c", "    if (leg->may_be_done) {", "    if (false) {"),
     mutant("repeat-under-another-id", "center/send.c",
            "    leg->tries++;\n", "    if (leg->tries++ > 0)\n        s->result.id[0] = 'x';\n"),
     mutant("generation-not-raised", "register/memory_sessions.c",
