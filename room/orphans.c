@@ -6,7 +6,7 @@
 #include "room_internal.h"
 
 enum {
-    LOOK_AFTER_MS = CALL_MS + 500, // when the last moment of a login step is over
+    LOOK_AFTER_MS = CALL_MS + 500, // after it was asked for: a login step's last moment is over
     LOOKS = 4,
     DROP_RETRY_MS = 1000,
     FAILURES_MAX = 60
@@ -149,8 +149,11 @@ static void look(struct timer *t) {
 
 void orphan_expect(const struct session *s) {
     struct orphan *o = orphan_new(s->conn->room, s->product->number, s->user, s->conn->device);
+    uint64_t now_ms = loop_wall_ms(s->conn->room->loop);
+    uint64_t since_ms = now_ms > s->since_ms ? now_ms - s->since_ms : 0;
     if (o)
-        loop_arm(o->room->loop, &o->timer, LOOK_AFTER_MS, look);
+        loop_arm(o->room->loop, &o->timer, since_ms < LOOK_AFTER_MS ? LOOK_AFTER_MS - since_ms : 0,
+                 look);
 }
 
 void orphans_deinit(struct room *r) {

@@ -285,7 +285,7 @@ static void check_generation(struct client *c, int product, const struct hawser_
 static void excuse_blank(struct client *c, struct binding *b) {
     for (int stream = 0; stream < 3 && b->ever && c->run->store_lost; stream++)
         if (!b->now.started[stream])
-            b->told_us[stream] = c->run->world.now_us;
+            b->reset_us[stream] = c->run->world.now_us;
 }
 
 static void on_binding(void *arg, const struct hawser_binding_event *event) {

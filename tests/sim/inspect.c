@@ -247,14 +247,14 @@ static bool has_row(struct run *r, const struct daemon_slot *d, const struct ses
     return found;
 }
 
-// No connected session without its row.
-bool sessions_have_rows(struct run *r) {
+// Connected sessions without their rows.
+int inspect_rowless(struct run *r) {
     struct walk walk = {0};
     struct session *s;
+    int count = 0;
     while ((s = walk_on(r, &walk)) != NULL)
-        if (is_connected(s) && !has_row(r, walk.room, s))
-            return false;
-    return true;
+        count += is_connected(s) && !has_row(r, walk.room, s);
+    return count;
 }
 
 // After quiet there is at most one live session of each (product, user, device).

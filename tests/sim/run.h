@@ -172,7 +172,7 @@ void inspect_rooms(struct run *r);
 // The room with a connected session of the device, or NULL.
 struct daemon_slot *inspect_room_of(struct run *r, const char *device);
 void inspect_rows(struct run *r);
-bool sessions_have_rows(struct run *r);
+int inspect_rowless(struct run *r);
 void inspect_step(void *run, int node); // after each step of a node
 bool queues_are_empty(struct run *r);
 void inspect_queues(struct run *r); // says what is left

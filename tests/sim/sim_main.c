@@ -13,6 +13,8 @@ enum {
     SYNC_US = 60 * 1000000,
     QUIET_US = 60 * 1000000,
     CONFIRMED_US = 76 * 1000000,
+    ROWS_US = 10 * 1000000,
+    ROWLESS_MAX = 3,
     TICK_US = 500000
 };
 
@@ -56,6 +58,15 @@ static Hawser__Internal__StatsReply *stats_of(struct run *r, uint32_t product) {
     q.product = product;
     return (Hawser__Internal__StatsReply *)stores_ask_saver(
         r->stores, HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &q.base);
+}
+
+// A session or two may have lost its row to a login that nobody waited for.
+static bool most_have_rows(struct run *r) {
+    return inspect_rowless(r) <= ROWLESS_MAX;
+}
+
+static bool all_have_rows(struct run *r) {
+    return inspect_rowless(r) == 0;
 }
 
 static bool acks_are_in(struct run *r) {
@@ -148,12 +159,15 @@ static void scenario(struct run *r) {
         if (!workload_is_over(r))
             violation(r, "a push is not answered at the end");
     }
+    // Also when the store lost them all.
+    if (!wait_for(r, ROWS_US, most_have_rows))
+        violation(r, "%d sessions have no row", inspect_rowless(r));
     // A session that was replaced, and whose notice was lost with its sender, lives until it is
     // confirmed.
     if (!wait_for(r, CONFIRMED_US, clients_are_settled))
         say_who(r, client_is_settled, "not settled");
     // One whose row was taken by a login that nobody waited for has it again by then.
-    if (!wait_for(r, CONFIRMED_US, sessions_have_rows))
+    if (!wait_for(r, CONFIRMED_US, all_have_rows))
         violation(r, "a session has no row at the end");
     if (!wait_for(r, QUIET_US, queues_are_empty))
         inspect_queues(r);
