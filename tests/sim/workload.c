@@ -278,7 +278,7 @@ static void aim_at_tags(struct run *r, struct message *m) {
     do {
         uint32_t bits = (uint32_t)rng_below(&r->world.rng, 256);
         m->any = bits & 28; // of the last three
-        m->all = world_chance(&r->world, 500) ? 1 << bits % 2 : 0;
+        m->all = world_chance(&r->world, 500) ? (uint8_t)(1 << bits % 2) : 0;
         m->none = world_chance(&r->world, 300) ? (uint8_t)(1 << (2 + bits % 3)) : 0;
     } while (!m->any && !m->all && !m->none);
 }
