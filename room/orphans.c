@@ -8,7 +8,7 @@
 enum {
     LOOK_AFTER_MS = CALL_MS + 500, // after it was asked for: a login step's last moment is over
     LOOKS = 4,
-    DROP_RETRY_MS = 1000,
+    AGAIN_MS = 1000,
     FAILURES_MAX = 60
 };
 
@@ -81,7 +81,7 @@ static void on_dropped(void *arg, int error, const uint8_t *body, size_t len) {
     if (error == 0)
         orphan_free(o);
     else
-        try_again(o, DROP_RETRY_MS, drop_again);
+        try_again(o, AGAIN_MS, drop_again);
 }
 
 static void drop(struct orphan *o) {
@@ -126,15 +126,16 @@ static void on_found(void *arg, int error, const uint8_t *body, size_t len) {
     struct orphan *o = arg;
     Hawser__Internal__FindReply *reply =
         error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
+    bool is_answered = reply != NULL;
     for (size_t i = 0; reply && i < reply->n_row; i++)
         drop_found(o, reply->row[i]);
-    *(reply ? &o->looks : &o->failures) += 1;
+    *(is_answered ? &o->looks : &o->failures) += 1;
     if (reply)
         hawser__internal__find_reply__free_unpacked(reply, NULL);
     if (o->looks == LOOKS)
         orphan_free(o);
     else
-        try_again(o, LOOK_AFTER_MS, look);
+        try_again(o, is_answered ? LOOK_AFTER_MS : AGAIN_MS, look);
 }
 
 static void look(struct timer *t) {
