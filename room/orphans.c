@@ -116,8 +116,9 @@ static void look(struct timer *t);
 
 static void drop_found(struct orphan *o, const Hawser__Internal__SessionRow *row) {
     struct room *r = o->room;
-    if (!row->online || row->incarnation != r->env->incarnation ||
-        strcmp(row->device, o->device) != 0 || session_at_place(r, row->slot))
+    // Whether it is online or not: none of ours is while our lease is void.
+    if (row->incarnation != r->env->incarnation || strcmp(row->device, o->device) != 0 ||
+        session_at_place(r, row->slot))
         return;
     drop_row(r, o->product, o->user, o->device, row->generation);
 }
