@@ -1,8 +1,9 @@
 // Rows on their way out. The row of a session that ended is dropped, and again until the register
 // answers: who left would be online for as long as this run lasts. And a login whose answer never
-// came may have left a row: the register is asked for the user's rows, and one of ours that no
-// session here holds is dropped. Written late, it would stand above the client's next session for
-// good; it is looked for several times, since a store whose clock went back does late steps too.
+// came, or a confirmation that is done after the drop, may have left a row: the register is asked
+// for the user's rows, and one of ours that no session here holds is dropped. Written late, it
+// would stand above the client's next session for good; it is looked for several times, since a
+// store whose clock went back does late steps too.
 #include "room_internal.h"
 
 enum {

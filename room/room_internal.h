@@ -106,6 +106,7 @@ struct session {
     uint64_t superseded_by;        // a confirmation said so; when the first did; how many
     uint64_t superseded_ms;
     uint32_t superseded_answers;
+    uint32_t confirms_in_flight;
     uint64_t since_ms, expires_ms;      // Unix ms
     uint64_t inbox_saving, inbox_saved; // at the saver: asked to save, saved
     uint64_t news_saved;
@@ -374,8 +375,8 @@ void notices_deinit(struct room *r); // after the part is gone
 
 // orphans.c
 void orphan_drop(const struct session *s); // its row, until the register answers
-void orphan_expect(
-    const struct session *s);        // its login step may be done later than its answer counts
+// Its login step may be done later than its answer counts, or a confirmation after its drop.
+void orphan_expect(const struct session *s);
 void orphans_deinit(struct room *r); // after the part is gone
 
 // upkeep.c

@@ -212,6 +212,8 @@ void session_end(struct session *s) {
         acks_save_last(s);
     if (s->generation != 0)
         orphan_drop(s);
+    if (s->confirms_in_flight > 0) // done after the drop, one writes the row once more
+        orphan_expect(s);
     session_free(s);
 }
 
