@@ -121,7 +121,8 @@ struct session {
     uint32_t error;           // Close code of a login that failed
     uint8_t state, have_count;
     bool is_loading, is_synced, has_news_target, is_dirty, ack_in_flight, waits_for_block,
-        reset_inbox, reset_news, has_failed, is_resumed, in_retry, attach_again, is_undecided;
+        reset_inbox, reset_news, has_failed, is_resumed, in_retry, attach_again, is_undecided,
+        is_row_unsure; // a confirmation without an answer may have written it anew
 };
 
 enum conn_state { CONN_PREFACE, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };

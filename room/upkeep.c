@@ -57,6 +57,7 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
     Hawser__Internal__ConfirmReply *reply =
         error == 0 ? hawser__internal__confirm_reply__unpack(NULL, len, body) : NULL;
     s->confirms_in_flight--;
+    s->is_row_unsure = !reply || (s->is_row_unsure && s->confirms_in_flight > 0);
     if (!reply || s->state != SESSION_LIVE) {
         r->confirm_again = r->confirm_again || !reply;
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED) {
