@@ -277,9 +277,12 @@ static void aim_at_tags(struct run *r, struct message *m) {
     m->aim = AT_TAGS;
     do {
         uint32_t bits = (uint32_t)rng_below(&r->world.rng, 256);
-        m->any = bits & 28; // of the last three
-        m->all = world_chance(&r->world, 500) ? (uint8_t)(1 << bits % 2) : 0;
-        m->none = world_chance(&r->world, 300) ? (uint8_t)(1 << (2 + bits % 3)) : 0;
+        m->any = (uint8_t)(bits & 28); // of the last three
+        m->all = m->none = 0;
+        if (world_chance(&r->world, 500))
+            m->all = (uint8_t)(1u << bits % 2);
+        if (world_chance(&r->world, 300))
+            m->none = (uint8_t)(1u << (2 + bits % 3));
     } while (!m->any && !m->all && !m->none);
 }
 
