@@ -142,7 +142,7 @@ static void scenario(struct run *r) {
         return;
     }
     r->fire_began_us = r->world.now_us;
-    r->fire_ends_us = r->world.now_us + world_between(&r->world, 100, 140) * 1000000;
+    r->fire_ends_us = r->world.now_us + world_between(&r->world, 115, 155) * 1000000;
     workload_start(r);
     faults_start(r);
     while (r->world.now_us < r->fire_ends_us || r->world.now_us < r->calm_us)
