@@ -10,7 +10,6 @@ struct notice {
     struct notice *next, *prev; // in room.notices
     struct room *room;
     Hawser__Internal__ReplacedRequest replaced;
-    Hawser__Internal__ConfirmRowRequest confirm;
     bool undone;
     struct timer retry;
     int tries;
@@ -44,10 +43,16 @@ static void on_told(void *arg, int error, const uint8_t *body, size_t len) {
 static void tell(struct timer *t) {
     struct notice *n = container_of(t, struct notice, retry);
     struct cluster *cluster = n->room->cluster;
-    cluster_call(cluster, cluster_peer(cluster, n->replaced.incarnation),
-                 n->undone ? HAWSER__INTERNAL__ROOM_METHOD__ROOM_CONFIRM_ROW
-                           : HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED,
-                 n->undone ? &n->confirm.base : &n->replaced.base, NOTICE_MS, on_told, n);
+    struct rpc_link *room = cluster_peer(cluster, n->replaced.incarnation);
+    Hawser__Internal__ConfirmRowRequest confirm = HAWSER__INTERNAL__CONFIRM_ROW_REQUEST__INIT;
+    confirm.incarnation = n->replaced.incarnation;
+    confirm.slot = n->replaced.slot;
+    if (n->undone)
+        cluster_call(cluster, room, HAWSER__INTERNAL__ROOM_METHOD__ROOM_CONFIRM_ROW, &confirm.base,
+                     NOTICE_MS, on_told, n);
+    else
+        cluster_call(cluster, room, HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED, &n->replaced.base,
+                     NOTICE_MS, on_told, n);
 }
 
 void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
@@ -61,9 +66,6 @@ void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
     n->replaced.generation = replaced->generation;
     n->replaced.by_generation = by_generation;
     n->replaced.code = 4001;
-    hawser__internal__confirm_row_request__init(&n->confirm);
-    n->confirm.incarnation = replaced->incarnation;
-    n->confirm.slot = replaced->slot;
     n->next = r->notices;
     if (n->next)
         n->next->prev = n;

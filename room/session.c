@@ -212,7 +212,7 @@ void session_end(struct session *s) {
         acks_save_last(s);
     if (s->generation != 0)
         orphan_drop(s);
-    if (s->confirms_in_flight > 0 || s->is_row_unsure) // the row may be another than was dropped
+    if (s->is_row_unsure) // it may be another than was dropped
         orphan_expect(s);
     session_free(s);
 }

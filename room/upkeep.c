@@ -56,8 +56,8 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
                          size_t len) {
     Hawser__Internal__ConfirmReply *reply =
         error == 0 ? hawser__internal__confirm_reply__unpack(NULL, len, body) : NULL;
-    s->confirms_in_flight--;
-    s->is_row_unsure = !reply || (s->is_row_unsure && s->confirms_in_flight > 0);
+    if (--s->confirms_in_flight == 0 && reply)
+        s->is_row_unsure = false;
     if (!reply || s->state != SESSION_LIVE) {
         r->confirm_again = r->confirm_again || !reply;
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED) {
@@ -107,6 +107,7 @@ void upkeep_confirm(struct session *s) {
     request.since_ms = s->since_ms;
     s->asked_round = upkeep_round(r);
     s->confirms_in_flight++;
+    s->is_row_unsure = true;
     session_call(s, cluster_register(r->cluster),
                  HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &request.base, on_confirmed);
 }

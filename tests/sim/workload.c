@@ -232,9 +232,12 @@ static bool has_device(const struct run *r, int product, int user) {
     return false;
 }
 
-static struct message *message_new(struct run *r, int product) {
+static struct message *message_new(struct run *r, int product, int user) { // -1: everyone
     struct message *m = &r->messages[r->message_count];
-    *m = (struct message){.product = product, .pushed_us = r->world.now_us};
+    *m = (struct message){.product = product,
+                          .aim = user < 0 ? AT_ALL : AT_USERS,
+                          .targets = user < 0 ? 0 : UINT64_C(1) << user,
+                          .pushed_us = r->world.now_us};
     snprintf(m->payload, sizeof(m->payload), "m%d", r->message_count);
     r->message_count++;
     return m;
@@ -251,9 +254,7 @@ void push_to_all(struct run *r, bool is_live) {
         for (int user = -1; user < USERS; user++) {
             if (user >= 0 && !has_device(r, product, user))
                 continue;
-            struct message *m = message_new(r, product);
-            m->aim = user < 0 ? AT_ALL : AT_USERS;
-            m->targets = user < 0 ? 0 : UINT64_C(1) << user;
+            struct message *m = message_new(r, product, user);
             m->is_live = is_live;
             push_new(r, m);
         }
@@ -312,13 +313,9 @@ static void vary(struct run *r, struct message *m) {
 
 void push_bursts(struct run *r) {
     for (int i = 0; i < BURSTS; i++) {
-        uint64_t user = UINT64_C(1) << any_user(r, 0);
-        for (int n = 0; n < BURST_MESSAGES; n++) {
-            struct message *m = message_new(r, 0);
-            m->aim = AT_USERS;
-            m->targets = user;
-            push_new(r, m);
-        }
+        int user = any_user(r, 0);
+        for (int n = 0; n < BURST_MESSAGES; n++)
+            push_new(r, message_new(r, 0, user));
     }
     r->wanted_messages = r->message_count;
 }
@@ -329,9 +326,7 @@ static void push_burst(struct run *r, int count, bool is_heavy) {
     int product = (int)rng_below(&w->rng, PRODUCTS);
     int user = world_chance(w, 250) ? -1 : any_user(r, product);
     for (int i = 0; i < count && r->message_count < r->wanted_messages; i++) {
-        struct message *m = message_new(r, product);
-        m->aim = user < 0 ? AT_ALL : AT_USERS;
-        m->targets = user < 0 ? 0 : UINT64_C(1) << user;
+        struct message *m = message_new(r, product, user);
         vary(r, m);
         if (is_heavy)
             m->padding = (int)world_between(w, HEAVY_MIN, HEAVY_MAX);

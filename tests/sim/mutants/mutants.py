@@ -32,7 +32,7 @@ MUTANTS = [
            "        s->news_round = s->product->heads_round + 1;\n", "        s->news_round = 0;\n"),
     mutant("login-without-last-moment", "room/bind.c",
            "    request.not_after_ms = cluster_store_ms(r->cluster) + CALL_MS;\n", "    request.not_after_ms = 0;\n"),
-    mutant("late-confirmation-kept", "room/session.c", "    if (s->confirms_in_flight > 0 || s->is_row_unsure)", "    if (false)"),
+    mutant("late-confirmation-kept", "room/session.c", "    if (s->is_row_unsure)", "    if (false)"),
     mutant("orphan-rows-kept", "room/bind.c", "    if (!reply)\n        orphan_expect(s);\n", ""),
     mutant("replaced-not-told", "room/bind.c", "        notice_send(r, row, reply->generation, undone);\n", ""),
     mutant("replaced-here-not-ended", "room/bind.c",
