@@ -1,0 +1,140 @@
+// What is not known here is asked of the registers: found when one has it, unknown when all say so.
+#include "suite.h"
+
+#include "buf.h"
+#include "cluster.h"
+#include "rpc.h"
+
+enum { REGISTERS = 2 };
+
+struct fake { // a register that has the product, or not
+    struct rpc_server *server;
+    bool has_it;
+    int asked;
+};
+
+static struct os *os;
+static struct loop *loop;
+static struct fake fakes[REGISTERS];
+static struct rpc_identity registers_self = {
+    .role = "register", .incarnation = 7, .secrets = {"secret"}, .secret_count = 1};
+static struct rpc_identity self = {
+    .role = "room", .incarnation = 8, .secrets = {"secret"}, .secret_count = 1};
+
+struct answer {
+    bool came, found;
+    int error;
+};
+
+static void on_get(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
+    struct fake *f = daemon;
+    Hawser__Internal__CatalogGetReply reply = HAWSER__INTERNAL__CATALOG_GET_REPLY__INIT;
+    Hawser__Internal__CatalogEntry entry = HAWSER__INTERNAL__CATALOG_ENTRY__INIT;
+    Hawser__Internal__Product product = HAWSER__INTERNAL__PRODUCT__INIT;
+    uint8_t value[64];
+    (void)body;
+    (void)len;
+    f->asked++;
+    product.name = (char *)(uintptr_t) "demo";
+    product.number = 3;
+    entry.key = (char *)(uintptr_t) "product/demo";
+    entry.version = 1;
+    entry.value =
+        (ProtobufCBinaryData){hawser__internal__product__pack(&product, value), value};
+    reply.found = f->has_it;
+    reply.entry = f->has_it ? &entry : NULL;
+    rpc_reply(call, &reply.base);
+}
+
+static const struct rpc_method methods[] = {
+    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, on_get}, {0, NULL}};
+
+static void on_asked(void *arg, int error, const struct product *p) {
+    struct answer *a = arg;
+    ck_assert(!a->came);
+    *a = (struct answer){.came = true, .found = p != NULL, .error = error};
+}
+
+static struct cluster *setup(void) {
+    char *seeds[REGISTERS];
+    os = os_new();
+    loop = loop_new(os);
+    for (int i = 0; i < REGISTERS; i++) {
+        fakes[i] = (struct fake){0};
+        ck_assert_int_eq(rpc_server_new(loop, &registers_self, NULL, "127.0.0.1", 0, 0, methods,
+                                        &fakes[i], &fakes[i].server),
+                         0);
+        seeds[i] = hw_malloc(32);
+        snprintf(seeds[i], 32, "127.0.0.1:%u", rpc_server_port(fakes[i].server));
+    }
+    struct cluster *c = cluster_new(&(struct cluster_options){.loop = loop,
+                                                              .self = &self,
+                                                              .registers = seeds,
+                                                              .register_count = REGISTERS});
+    for (int i = 0; i < REGISTERS; i++)
+        free(seeds[i]);
+    return c;
+}
+
+// Until a register answers: the links are being made.
+static struct answer ask(struct cluster *c) {
+    struct answer a = {0};
+    do {
+        a = (struct answer){0};
+        cluster_product_ask(c, "demo", NULL, on_asked, &a);
+        while (!a.came)
+            loop_step(loop, -1);
+    } while (fakes[0].asked + fakes[1].asked == 0);
+    return a;
+}
+
+static void teardown(struct cluster *c) {
+    cluster_free(c);
+    for (int i = 0; i < REGISTERS; i++)
+        if (fakes[i].server)
+            rpc_server_free(fakes[i].server);
+    loop_step(loop, 0);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
+}
+
+// Whichever of them has it, and whichever is asked first.
+START_TEST(test_one_has_it) {
+    for (int i = 0; i < REGISTERS; i++) {
+        struct cluster *c = setup();
+        struct answer a = {0};
+        fakes[i].has_it = true;
+        do // the other one's link may still be down
+            a = ask(c);
+        while (a.error == -HW_ELINK);
+        ck_assert_int_eq(a.error, 0);
+        ck_assert(a.found);
+        teardown(c);
+    }
+}
+END_TEST
+
+START_TEST(test_none_has_it) {
+    struct cluster *c = setup();
+    struct answer a;
+    do
+        a = ask(c);
+    while (a.error == -HW_ELINK);
+    ck_assert_int_eq(a.error, -HW_EUNKNOWN);
+    ck_assert_int_gt(fakes[0].asked, 0);
+    ck_assert_int_gt(fakes[1].asked, 0);
+    teardown(c);
+}
+END_TEST
+
+// One that is away may have it: nobody knows.
+START_TEST(test_one_is_away) {
+    struct cluster *c = setup();
+    rpc_server_free(fakes[1].server);
+    fakes[1].server = NULL;
+    ck_assert_int_eq(ask(c).error, -HW_ELINK);
+    teardown(c);
+}
+END_TEST
+
+RUN_TESTS("ask", test_one_has_it, test_none_has_it, test_one_is_away)
