@@ -39,8 +39,7 @@ static void on_get(void *daemon, struct rpc_call *call, const uint8_t *body, siz
     product.number = 3;
     entry.key = (char *)(uintptr_t) "product/demo";
     entry.version = 1;
-    entry.value =
-        (ProtobufCBinaryData){hawser__internal__product__pack(&product, value), value};
+    entry.value = (ProtobufCBinaryData){hawser__internal__product__pack(&product, value), value};
     reply.found = f->has_it;
     reply.entry = f->has_it ? &entry : NULL;
     rpc_reply(call, &reply.base);
@@ -67,10 +66,8 @@ static struct cluster *setup(void) {
         seeds[i] = hw_malloc(32);
         snprintf(seeds[i], 32, "127.0.0.1:%u", rpc_server_port(fakes[i].server));
     }
-    struct cluster *c = cluster_new(&(struct cluster_options){.loop = loop,
-                                                              .self = &self,
-                                                              .registers = seeds,
-                                                              .register_count = REGISTERS});
+    struct cluster *c = cluster_new(&(struct cluster_options){
+        .loop = loop, .self = &self, .registers = seeds, .register_count = REGISTERS});
     for (int i = 0; i < REGISTERS; i++)
         free(seeds[i]);
     return c;
