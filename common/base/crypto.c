@@ -1,9 +1,11 @@
 #include "crypto.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <pthread.h>
 #include <sys/random.h>
 
 #include "bytes.h"
@@ -21,8 +23,26 @@ void crypto_random(void *out, size_t len) {
     }
 }
 
+// Fetched once: a search for the algorithm costs more than the hash of a short text.
+static EVP_MD *sha256;
+static EVP_MAC_CTX *hmac_sha256; // without a key
+static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+
+static void fetch(void) {
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_end()};
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    hmac_sha256 = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+    if (!sha256 || !hmac_sha256 || EVP_MAC_CTX_set_params(hmac_sha256, params) != 1)
+        abort();
+    EVP_MAC_free(hmac); // the context keeps it
+}
+
 void crypto_sha256(const void *data, size_t len, uint8_t out[32]) {
-    if (EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) != 1)
+    pthread_once(&fetched, fetch);
+    if (EVP_Digest(data, len, out, NULL, sha256, NULL) != 1)
         abort();
 }
 
@@ -35,8 +55,12 @@ void crypto_sha1_hex(const void *data, size_t len, char out[41]) {
 
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
                         uint8_t out[32]) {
-    if (key_len > INT32_MAX || !HMAC(EVP_sha256(), key, (int)key_len, data, len, out, NULL))
+    pthread_once(&fetched, fetch);
+    EVP_MAC_CTX *mac = EVP_MAC_CTX_dup(hmac_sha256);
+    if (!mac || EVP_MAC_init(mac, key, key_len, NULL) != 1 || EVP_MAC_update(mac, data, len) != 1 ||
+        EVP_MAC_final(mac, out, NULL, 32) != 1)
         abort();
+    EVP_MAC_CTX_free(mac);
 }
 
 bool crypto_equal(const void *a, const void *b, size_t len) {
@@ -49,9 +73,8 @@ static uint64_t rotate_left(uint64_t v, int bits) {
 
 static uint64_t le64_get(const uint8_t *p, size_t len) {
     uint64_t v = 0;
-    for (size_t i = 0; i < len; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
+    memcpy(&v, p, len);
+    return le64toh(v);
 }
 
 static void sip_rounds(uint64_t v[4], int rounds) {

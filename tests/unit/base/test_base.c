@@ -68,6 +68,24 @@ START_TEST(test_siphash) {
 }
 END_TEST
 
+// The vectors of FIPS 180-4 ("abc") and of RFC 4231, case 2; twice, as what was fetched stays.
+START_TEST(test_hashes) {
+    const char *text = "what do ya want for nothing?";
+    uint8_t digest[32];
+    char hex[65];
+    for (int i = 0; i < 2; i++) {
+        crypto_sha256("abc", 3, digest);
+        hex_encode(digest, 32, hex);
+        ck_assert_str_eq(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        crypto_hmac_sha256("Jefe", 4, text, strlen(text), digest);
+        hex_encode(digest, 32, hex);
+        ck_assert_str_eq(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        crypto_sha1_hex("abc", 3, hex);
+        ck_assert_str_eq(hex, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
+}
+END_TEST
+
 START_TEST(test_buf) {
     struct buf b = BUF_EMPTY;
     for (int i = 0; i < 1000; i++)
@@ -141,5 +159,5 @@ START_TEST(test_log) {
 }
 END_TEST
 
-RUN_TESTS("base", test_utf8, test_integers_and_hex, test_siphash, test_buf, test_slab, test_arena,
-          test_log)
+RUN_TESTS("base", test_utf8, test_integers_and_hex, test_siphash, test_hashes, test_buf, test_slab,
+          test_arena, test_log)
