@@ -31,11 +31,11 @@ uint64_t rng_u64(struct rng *r) {
 uint64_t rng_below(struct rng *r, uint64_t bound) {
     if (bound == 0)
         return 0;
-    // Draws below 2^64 mod bound would make small numbers likelier.
-    uint64_t bias = -bound % bound, v = 0;
+    // Draws below 2^64 mod bound, which is less than bound, would make small numbers likelier.
+    uint64_t v = 0;
     do
         v = rng_u64(r);
-    while (v < bias);
+    while (v < bound && v < -bound % bound);
     return v % bound;
 }
 
