@@ -167,11 +167,14 @@ struct push { // what one push asks for; borrows from the JSON body
     bool is_live;
     uint64_t ttl_ms;             // 0 = the retention
     const char *idempotency_key; // NULL = none
-    uint8_t body_hash[16];
+    uint8_t body_hash[16];       // with a key
 };
 bool push_parse(const json_t *body, bool in_batch, const struct product *product,
                 struct push *ret_push, struct problem *p);
 void push_deinit(struct push *push);
+// The key, borrowed, which idempotency_key_check has passed, and by what another body under it is
+// known.
+void push_set_key(struct push *push, const char *key, const json_t *body);
 bool idempotency_key_check(const char *key, const char *field, struct problem *p);
 void message_id_make(struct rng *random, const struct product *product, const struct push *push,
                      char out[ID_CHARS + 1]);

@@ -228,13 +228,14 @@ bool idempotency_key_check(const char *key, const char *field, struct problem *p
            problem_set(p, PROBLEM_invalid_value, field, "1..255 printable ASCII characters");
 }
 
-static void hash_body(const json_t *body, uint8_t out[16]) {
+void push_set_key(struct push *push, const char *key, const json_t *body) {
     json_t *copy = json_copy((json_t *)(uintptr_t)body);
     uint8_t digest[32];
     json_object_del(copy, "idempotency_key");
     char *text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
     crypto_sha256(text, strlen(text), digest);
-    memcpy(out, digest, 16);
+    memcpy(push->body_hash, digest, sizeof(push->body_hash));
+    push->idempotency_key = key;
     free(text);
     json_decref(copy);
 }
@@ -246,18 +247,18 @@ bool push_parse(const json_t *body, bool in_batch, const struct product *product
                 take_to(body, &push, p) && take_payload(body, product, &push, p) &&
                 field_text(body, "", "content_type", 128, false, &push.content_type, p) &&
                 take_class(body, product, &push, p) && refuse_unserved(body, p);
-    const json_t *key = json_object_get(body, "idempotency_key");
-    if (good && key) {
-        push.idempotency_key = json_string_value(key);
-        good = push.idempotency_key
-                   ? idempotency_key_check(push.idempotency_key, "idempotency_key", p)
+    const json_t *given = json_object_get(body, "idempotency_key");
+    if (good && given) {
+        const char *key = json_string_value(given);
+        good = key ? idempotency_key_check(key, "idempotency_key", p)
                    : problem_set(p, PROBLEM_invalid_value, "idempotency_key", "a string");
+        if (good)
+            push_set_key(&push, key, body);
     }
     if (!good) {
         push_deinit(&push);
         return false;
     }
-    hash_body(body, push.body_hash);
     *ret_push = push;
     return true;
 }

@@ -50,7 +50,7 @@ void handle_push(struct request *q) {
         return;
     }
     if (q->http->has_idempotency_key)
-        push.idempotency_key = q->http->idempotency_key;
+        push_set_key(&push, q->http->idempotency_key, body);
     struct single *single = hw_calloc(1, sizeof(*single));
     *single = (struct single){shown_targets(&push), push.is_live};
     q->state = single;
