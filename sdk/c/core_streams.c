@@ -193,9 +193,10 @@ static int hand_on(struct client_core *c, const struct binding *b, const Hawser_
 
 // live: outside the streams, at most once, never acknowledged.
 static void push_live(struct client_core *c, struct binding *b, const Hawser__V1__Push *m) {
-    if (recent_ids_has(&b->record->recent, m->id))
+    uint64_t id = recent_id(m->id);
+    if (recent_ids_has(&b->record->recent, id))
         return;
-    recent_ids_add(&b->record->recent, m->id);
+    recent_ids_add(&b->record->recent, id);
     b->dirty = true;
     if (c->flush_at_ms == NEVER)
         c->flush_at_ms = c->now_ms + c->ack_delay_ms;
@@ -213,12 +214,13 @@ void streams_on_push(struct client_core *c, const Hawser__V1__Push *m) {
     }
     if (!is_next(c, b, stream, m->seq, m->seq))
         return;
-    if (!recent_ids_has(&b->record->recent, m->id)) {
+    uint64_t id = recent_id(m->id);
+    if (!recent_ids_has(&b->record->recent, id)) {
         if (hand_on(c, b, m) != 0) {
             b->stream[stream].refused_seq = m->seq;
             return;
         }
-        recent_ids_add(&b->record->recent, m->id);
+        recent_ids_add(&b->record->recent, id);
     }
     c->unacked_bytes += m->payload.len;
     position_set(c, b, stream, m->seq);

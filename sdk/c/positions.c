@@ -17,26 +17,26 @@ enum { FILE_BYTES_MAX = 64 * 1024 * 1024, IDS_PER_LINE = 4, SUM_DIGITS = 32, FIE
 
 // --- recent ids
 
-static uint64_t id_hash(const char *id) {
+uint64_t recent_id(const char *id) {
     uint8_t digest[32];
+    if (!id[0])
+        return 0;
     crypto_sha256(id, strlen(id), digest);
     uint64_t hash = be64_get(digest);
     return hash ? hash : 1;
 }
 
-bool recent_ids_has(const struct recent_ids *r, const char *id) {
-    if (!id[0])
-        return false;
-    uint64_t hash = id_hash(id), found = 0;
+bool recent_ids_has(const struct recent_ids *r, uint64_t id) {
+    uint64_t found = 0;
     for (size_t i = 0; i < RECENT_IDS; i++)
-        found |= r->hash[i] == hash;
-    return found != 0;
+        found |= r->id[i] == id;
+    return id != 0 && found != 0;
 }
 
-void recent_ids_add(struct recent_ids *r, const char *id) {
-    if (!id[0])
+void recent_ids_add(struct recent_ids *r, uint64_t id) {
+    if (id == 0)
         return;
-    r->hash[r->next] = id_hash(id);
+    r->id[r->next] = id;
     r->next = (r->next + 1) % RECENT_IDS;
 }
 
@@ -125,7 +125,7 @@ struct position_store *positions_memory_new(void) {
 //     hawser-positions 1
 //     of <product> <user> <device>          names as hex, so that none can break a line
 //     at <inbox epoch> <seq> <news epoch> <seq> <bulk epoch> <seq>
-//     ids <hash> <hash> <hash> <hash>       oldest first, as many lines as it takes
+//     ids <id> <id> <id> <id>                oldest first, as many lines as it takes
 //     sum <first 32 hex digits of the SHA-256 of all before>
 
 static void put_hex(struct buf *b, const char *text) {
@@ -139,11 +139,11 @@ static void put_hex(struct buf *b, const char *text) {
 static void put_ids(struct buf *b, const struct recent_ids *r) {
     size_t on_line = 0;
     for (size_t i = 0; i < RECENT_IDS; i++) {
-        uint64_t hash = r->hash[(r->next + i) % RECENT_IDS];
-        if (hash == 0)
+        uint64_t id = r->id[(r->next + i) % RECENT_IDS];
+        if (id == 0)
             continue;
         buf_append_str(b, on_line == 0 ? "ids" : "");
-        buf_printf(b, " %016" PRIx64, hash);
+        buf_printf(b, " %016" PRIx64, id);
         on_line = (on_line + 1) % IDS_PER_LINE;
         if (on_line == 0)
             buf_append_str(b, "\n");
@@ -304,9 +304,9 @@ static bool read_ids(struct reader *r, char *fields[FIELDS_MAX], size_t count) {
     for (size_t i = 1; i < count; i++) {
         uint8_t bytes[8];
         if (!hex_decode(fields[i], strlen(fields[i]), bytes, sizeof(bytes)) ||
-            ids->hash[ids->next] != 0)
+            ids->id[ids->next] != 0)
             return false;
-        ids->hash[ids->next] = be64_get(bytes);
+        ids->id[ids->next] = be64_get(bytes);
         ids->next = (ids->next + 1) % RECENT_IDS;
     }
     return true;

@@ -23,12 +23,13 @@ struct position {
 
 // An id is kept as the first 64 bits of its SHA-256: 8 KiB per binding, whatever the ids' length.
 struct recent_ids {
-    uint64_t hash[RECENT_IDS]; // a ring; 0 = empty
+    uint64_t id[RECENT_IDS]; // a ring; 0 = empty
     uint32_t next;
 };
 
-bool recent_ids_has(const struct recent_ids *r, const char *id); // "" is never there
-void recent_ids_add(struct recent_ids *r, const char *id);
+uint64_t recent_id(const char *id); // as it is kept; 0: "", which is never there
+bool recent_ids_has(const struct recent_ids *r, uint64_t id);
+void recent_ids_add(struct recent_ids *r, uint64_t id);
 
 struct position_record {
     struct position stream[POSITION_STREAMS];

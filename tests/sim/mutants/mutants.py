@@ -125,7 +125,7 @@ MUTANTS = [
     mutant("only-the-first-target", "center/send.c",
            "    s->leg_count = s->push.target_count ? s->push.target_count : 1;", "    s->leg_count = 1;"),
     mutant("sdk-forgets-recent-ids", "sdk/c/core_streams.c",
-           "    if (!recent_ids_has(&b->record->recent, m->id)) {\n        if (hand_on", "    if (true) {\n        if (hand_on"),
+           "    if (!recent_ids_has(&b->record->recent, id)) {\n        if (hand_on", "    if (true) {\n        if (hand_on"),
     mutant("sdk-gap-does-not-move", "sdk/c/core_streams.c",
            "    position_set(c, b, stream, m->last);\n", ""),
     mutant("find-before-the-append", "center/send.c",

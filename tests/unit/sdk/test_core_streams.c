@@ -21,7 +21,7 @@ START_TEST(test_login_handle_store_ack) {
     ck_assert(store->load(store, &(struct position_key){"chat", "ann", "phone"}, &r));
     ck_assert_uint_eq(r.stream[0].seq, 2);
     ck_assert_uint_eq(r.stream[0].epoch, EPOCH);
-    ck_assert(recent_ids_has(&r.recent, "a"));
+    ck_assert(recent_ids_has(&r.recent, recent_id("a")));
     teardown();
 }
 END_TEST

@@ -34,7 +34,7 @@ static struct position_record *record_of(uint64_t seed) {
     char id[32];
     for (uint64_t i = 0; i < seed; i++) {
         snprintf(id, sizeof(id), "id-%llu", (unsigned long long)i);
-        recent_ids_add(&r->recent, id);
+        recent_ids_add(&r->recent, recent_id(id));
     }
     return r;
 }
@@ -61,7 +61,8 @@ static void check_one(struct position_store *s, size_t key, uint64_t seed) {
     for (uint64_t i = 0; i < seed + 5; i++) {
         char id[32];
         snprintf(id, sizeof(id), "id-%llu", (unsigned long long)i);
-        ck_assert_int_eq(recent_ids_has(&got->recent, id), recent_ids_has(&want->recent, id));
+        ck_assert_int_eq(recent_ids_has(&got->recent, recent_id(id)),
+                         recent_ids_has(&want->recent, recent_id(id)));
     }
     free(want);
     free(got);
@@ -69,12 +70,12 @@ static void check_one(struct position_store *s, size_t key, uint64_t seed) {
 
 START_TEST(test_recent_ids_are_the_last_1024) {
     struct position_record *r = record_of(1500);
-    ck_assert(!recent_ids_has(&r->recent, "id-475"));
-    ck_assert(recent_ids_has(&r->recent, "id-476"));
-    ck_assert(recent_ids_has(&r->recent, "id-1499"));
-    ck_assert(!recent_ids_has(&r->recent, ""));
-    recent_ids_add(&r->recent, "");
-    ck_assert(recent_ids_has(&r->recent, "id-476"));
+    ck_assert(!recent_ids_has(&r->recent, recent_id("id-475")));
+    ck_assert(recent_ids_has(&r->recent, recent_id("id-476")));
+    ck_assert(recent_ids_has(&r->recent, recent_id("id-1499")));
+    ck_assert(!recent_ids_has(&r->recent, recent_id("")));
+    recent_ids_add(&r->recent, recent_id(""));
+    ck_assert(recent_ids_has(&r->recent, recent_id("id-476")));
     free(r);
 }
 END_TEST
