@@ -3,6 +3,7 @@
 // holds bytes back, as retransmission would, until it heals.
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 
 #include "addr.h"
 #include "buf.h"
@@ -99,8 +100,12 @@ static struct sim_socket *at_fd(struct os *os, int fd) {
 
 static void make_ready(struct sim_socket *s, uint32_t events) {
     s->ready |= events;
-    if (s->is_watched && s->fd >= 0)
-        node_wake(s->world, s->node);
+    if (!s->is_watched || s->fd < 0)
+        return;
+    struct os *os = &s->world->nodes[s->node].os;
+    os->ready_first = s->fd < os->ready_first ? s->fd : os->ready_first;
+    os->ready_end = s->fd >= os->ready_end ? s->fd + 1 : os->ready_end;
+    node_wake(s->world, s->node);
 }
 
 static uint64_t delay_us(struct world *w) {
@@ -491,14 +496,16 @@ void os_unwatch(struct os *os, int fd) {
 }
 
 int net_wait(struct os *os, struct os_event *events, int max) {
-    int count = 0;
-    for (int fd = 0; fd < os->socket_count && count < max; fd++) {
+    int count = 0, fd = os->ready_first;
+    for (; fd < os->ready_end && count < max; fd++) {
         struct sim_socket *s = os->sockets[fd];
         if (!s || !s->is_watched || !(s->ready & (s->watched | OS_HANGUP)))
             continue;
         events[count++] = (struct os_event){s->key, s->ready & (s->watched | OS_HANGUP)};
         s->ready = 0; // all watches here are edge-triggered
     }
+    os->ready_first = fd < os->ready_end ? fd : INT_MAX;
+    os->ready_end = fd < os->ready_end ? os->ready_end : 0;
     if (count == max)
         node_wake(os->world, os->node);
     return count;
@@ -510,7 +517,7 @@ void net_close_all(struct os *os, bool kill) {
             close_socket(os, os->sockets[fd], kill);
     free(os->sockets);
     os->sockets = NULL;
-    os->socket_count = 0;
+    os->socket_count = os->ready_end = 0;
 }
 
 void net_reset(struct world *w, int node, int first) {

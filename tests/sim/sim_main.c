@@ -221,8 +221,8 @@ static double duration(const char *text) {
     return value * (*end == 'h' ? 3600 : *end == 'm' ? 60 : 1);
 }
 
-// One seed frees what the next one needs again.
-const char *malloc_conf = "dirty_decay_ms:-1,muzzy_decay_ms:-1";
+// One seed frees what the next one needs again; large blocks are not zeroed by new pages.
+const char *malloc_conf = "dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always";
 
 int main(int argc, char **argv) {
     static const struct option options[] = {{"seed", required_argument, NULL, 's'},

@@ -188,16 +188,17 @@ static json_t *to_of(const struct message *m) {
     return json_pack("{s:o}", m->aim == AT_USERS ? "users" : "devices", list);
 }
 
-static char *body_of(const struct message *m) {
-    struct buf payload = BUF_EMPTY;
-    buf_printf(&payload, "%s%*s", m->payload, m->padding, "");
-    json_t *body = json_pack("{s:o, s:s%}", "to", to_of(m), "payload", payload.data, payload.len);
+static struct buf body_of(const struct message *m) {
+    struct buf body = BUF_EMPTY;
+    json_t *to = to_of(m);
+    char *text = json_dumps(to, JSON_COMPACT);
+    buf_printf(&body, "{\"to\":%s,\"payload\":\"%s%*s\"", text, m->payload, m->padding, "");
     if (m->ttl_s > 0 || m->is_live)
-        json_object_set_new(body, "ttl_s", json_integer(m->ttl_s));
-    char *text = json_dumps(body, JSON_COMPACT);
-    json_decref(body);
-    buf_free(&payload);
-    return text;
+        buf_printf(&body, ",\"ttl_s\":%d", m->ttl_s);
+    buf_append_str(&body, "}");
+    free(text);
+    json_decref(to);
+    return body;
 }
 
 static void push(void *arg) {
@@ -205,12 +206,13 @@ static void push(void *arg) {
     struct message *m = p->message;
     struct run *r = p->run;
     char path[64];
-    char *body = body_of(m);
+    struct buf body = body_of(m);
     snprintf(path, sizeof(path), "/v1/products/product%d/messages", m->product);
     m->is_under_way = true;
     p->asked_us = r->world.now_us;
-    bool is_asked = api_call(r, "POST", path, m->key[0] ? m->key : NULL, body, on_pushed, p);
-    free(body);
+    bool is_asked =
+        api_call(r, "POST", path, m->key[0] ? m->key : NULL, buf_cstr(&body), on_pushed, p);
+    buf_free(&body);
     if (is_asked)
         return;
     m->is_under_way = false;

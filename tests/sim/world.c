@@ -93,8 +93,8 @@ int node_add(struct world *w, const char *name) {
     int i = w->node_count++;
     assert(i < NODES_MAX);
     struct node *n = &w->nodes[i];
-    *n = (struct node){.address = 0x0a000001u + (uint32_t)i};
-    w->due_us[i] = UINT64_MAX;
+    *n = (struct node){
+        .address = 0x0a000001u + (uint32_t)i, .due_us = UINT64_MAX, .event_us = UINT64_MAX};
     snprintf(n->name, sizeof(n->name), "%s", name);
     n->os = (struct os){.world = w, .node = i, .next_port = 20000};
     n->os.deferred_end = &n->os.deferred;
@@ -106,10 +106,30 @@ void node_address(const struct world *w, int node, char *out, size_t len) {
     snprintf(out, len, "%u.%u.%u.%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
 }
 
+static void at_due(void *arg);
+
+// The event for it comes no later than that.
 static void set_due(struct world *w, int node, uint64_t due_us) {
-    w->due_us[node] = due_us;
-    if (due_us < w->soonest_us)
-        w->soonest_us = due_us;
+    struct node *n = &w->nodes[node];
+    uint64_t bit = UINT64_C(1) << (node % 64);
+    n->due_us = due_us;
+    if (due_us <= w->now_us) {
+        w->due[node / 64] |= bit;
+        return;
+    }
+    w->due[node / 64] &= ~bit;
+    if (due_us < n->event_us) {
+        n->event_us = due_us;
+        world_at(w, due_us - w->now_us, at_due, n);
+    }
+}
+
+static void at_due(void *arg) {
+    struct node *n = arg;
+    if (n->event_us <= n->os.world->now_us)
+        n->event_us = UINT64_MAX; // else there is another one, before this
+    if (n->due_us != UINT64_MAX)
+        set_due(n->os.world, n->os.node, n->due_us);
 }
 
 struct loop *node_boot(struct world *w, int node) {
@@ -149,7 +169,7 @@ int node_halt(struct world *w, int node, bool kill) {
     drop_deferred(&n->os);
     int left = loop_free(n->loop);
     n->loop = NULL;
-    w->due_us[node] = UINT64_MAX;
+    set_due(w, node, UINT64_MAX);
     world_note(w, n->name, kill ? "is killed" : "ends");
     return left;
 }
@@ -160,7 +180,7 @@ void node_freeze(struct world *w, int node, bool frozen) {
         return;
     n->is_frozen = frozen;
     world_note(w, n->name, frozen ? "freezes" : "thaws");
-    w->due_us[node] = UINT64_MAX;
+    set_due(w, node, UINT64_MAX);
     if (!frozen)
         node_wake(w, node);
 }
@@ -205,34 +225,30 @@ static void step_node(struct world *w, int i) {
         w->stepped(w->stepped_arg, i);
 }
 
-// All nodes that are due now, beginning with any of them.
-static bool step_due(struct world *w) {
-    bool any = false;
-    int first = (int)rng_below(&w->rng, (uint64_t)w->node_count);
-    for (int k = 0; k < w->node_count; k++) {
-        int i = first + k < w->node_count ? first + k : first + k - w->node_count;
-        if (w->due_us[i] > w->now_us)
-            continue;
-        step_node(w, i);
-        any = true;
+// The first node that is due from there on, or node_count.
+static int next_due(const struct world *w, int from) {
+    for (int word = from / 64; word < NODES_MAX / 64; word++) {
+        uint64_t due = word == from / 64 ? w->due[word] >> from % 64 << from % 64 : w->due[word];
+        if (due)
+            return word * 64 + __builtin_ctzll(due);
     }
-    return any;
+    return w->node_count;
 }
 
-// soonest_us is never above the truth, and is the truth after a look at all.
-static uint64_t next_us(struct world *w) {
-    uint64_t next = w->heap_len ? w->heap[0].at_us : UINT64_MAX;
-    if (w->soonest_us >= next)
-        return next;
-    w->soonest_us = UINT64_MAX;
-    for (int i = 0; i < w->node_count; i++)
-        w->soonest_us = w->due_us[i] < w->soonest_us ? w->due_us[i] : w->soonest_us;
-    return w->soonest_us < next ? w->soonest_us : next;
+// All nodes that are due now, beginning with any of them.
+static void step_due(struct world *w) {
+    int first = (int)rng_below(&w->rng, (uint64_t)w->node_count);
+    for (int i = next_due(w, first); i < w->node_count; i = next_due(w, i + 1))
+        step_node(w, i);
+    for (int i = next_due(w, 0); i < first; i = next_due(w, i + 1))
+        step_node(w, i);
 }
 
 void world_run(struct world *w, uint64_t until_us) {
     for (;;) {
-        uint64_t next = next_us(w);
+        uint64_t next = next_due(w, 0) < w->node_count ? w->now_us
+                        : w->heap_len                  ? w->heap[0].at_us
+                                                       : UINT64_MAX;
         if (next > until_us)
             break;
         // A step takes a moment: whoever is due at once again comes after what else is due then.
@@ -241,8 +257,10 @@ void world_run(struct world *w, uint64_t until_us) {
             struct world_event e = pop(w);
             e.fn(e.arg);
         }
-        if (w->soonest_us <= w->now_us && step_due(w))
-            w->now_us += 1 + rng_below(&w->rng, 20);
+        if (next_due(w, 0) == w->node_count)
+            continue;
+        step_due(w);
+        w->now_us += 1 + rng_below(&w->rng, 20);
     }
     if (w->now_us < until_us)
         w->now_us = until_us;

@@ -31,8 +31,8 @@ struct os { // of one node
     int node;             // index
     int64_t wall_step_ms; // its wall clock against the world's
     int64_t step_ms;      // the same of its other clock: a store's, which all read over the net
-    struct sim_socket **sockets; // by fd
-    int socket_count;
+    struct sim_socket **sockets;               // by fd
+    int socket_count, ready_first, ready_end;  // those with something to say lie between
     struct deferred *deferred, **deferred_end; // callbacks that os_wait runs
     uint16_t next_port;
     uint64_t spent_us; // within one step, so that time budgets run out
@@ -41,10 +41,12 @@ struct os { // of one node
 
 struct node {
     struct os os;
-    struct loop *loop;        // NULL: not running
-    uint32_t address;         // IPv4, host order
-    uint32_t run;             // counts starts: what was meant for an earlier one is dropped
-    bool is_frozen, is_ready; // ready: an event waits for it
+    struct loop *loop;         // NULL: not running
+    uint32_t address;          // IPv4, host order
+    uint32_t run;              // counts starts: what was meant for an earlier one is dropped
+    bool is_frozen, is_ready;  // ready: an event waits for it
+    uint64_t due_us, event_us; // when it has something to do, when an event looks for that;
+                               // UINT64_MAX: never (not running, frozen)
     // A slow one reads so many bytes in 100 ms, until then.
     uint64_t slow_until_us, slow_since_us;
     uint32_t slow_bytes, slow_left;
@@ -57,9 +59,8 @@ struct world {
     struct world_event *heap;
     size_t heap_len, heap_capacity;
     struct node nodes[NODES_MAX];
-    uint64_t due_us[NODES_MAX]; // when each has something to do; UINT64_MAX: not running, frozen
+    uint64_t due[NODES_MAX / 64]; // a bit for each node that has something to do now
     int node_count;
-    uint64_t soonest_us; // when the next of them has something to do, or before
     uint64_t cut_until_us[NODES_MAX][NODES_MAX];        // [from][to]
     uint32_t delay_us_min, delay_us_max, slow_permille; // of a message
     uint32_t send_buffer, receive_buffer, chop_permille;
