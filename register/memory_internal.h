@@ -31,7 +31,7 @@ struct row {
     struct row *next;
     char *device, *room, *address; // owned
     uint64_t incarnation, slot, generation, since_ms, last_seen_ms, window_start_ms;
-    uint64_t displaced; // the generation of the session that the last login displaced
+    uint64_t login; // the generation that its login gave the session; the row's, unless confirmed
     uint32_t takeovers;
     bool online;
 };

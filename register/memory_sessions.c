@@ -131,13 +131,11 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
     }
     if (replaces)
         reply->replaced = row_message(m, r);
-    if (r->online)
-        r->displaced = r->generation;
     set_text(&r->room, l->room);
     set_text(&r->address, l->address);
     r->incarnation = l->incarnation;
     r->slot = l->slot;
-    r->generation = r->generation + 1 > now ? r->generation + 1 : now;
+    r->generation = r->login = r->generation + 1 > now ? r->generation + 1 : now;
     r->since_ms = r->last_seen_ms = now;
     r->online = true;
     reply->generation = r->generation;
@@ -151,8 +149,6 @@ ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMe
     Hawser__Internal__DropReply *reply = hw_malloc(sizeof(*reply));
     struct row *r = row_find(user_find(m, d->product, d->user), d->device);
     hawser__internal__drop_reply__init(reply);
-    if (r && r->displaced == d->generation)
-        r->displaced = 0;
     if (r && r->online && r->incarnation == d->incarnation && r->generation == d->generation) {
         r->online = false;
         r->last_seen_ms = register_memory_now_ms(m);
@@ -167,23 +163,18 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     uint64_t now = register_memory_now_ms(m);
     struct row *r = row_get(user_get(m, c->product, c->user), c->device, now);
     hawser__internal__confirm_reply__init(reply);
+    uint64_t login = c->login ? c->login : c->generation;
     bool is_own = r->incarnation == c->incarnation && r->slot == c->slot;
-    if (r->generation > c->generation && r->online && !is_own &&
+    bool is_below = r->generation > c->generation && r->online;
+    if (is_below && !is_own && r->login >= login &&
         !register_memory_is_gone_for_good(m, r->incarnation)) {
         reply->outcome = row_is_live(m, r) ? HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED
                                            : HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
         reply->generation = r->generation;
         return &reply->base;
     }
-    if (r->generation > c->generation && r->online && is_own) { // its answer was lost
+    if (is_below && is_own) { // its answer was lost
         reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
-        reply->generation = r->generation;
-        return &reply->base;
-    }
-    // Whom the last login displaced comes first when that has ended.
-    if (r->generation > c->generation && r->displaced > c->generation && now >= r->last_seen_ms &&
-        now < r->last_seen_ms + CLAIM_MS) {
-        reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
         reply->generation = r->generation;
         return &reply->base;
     }
@@ -194,6 +185,8 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     reply->generation = c->generation;
     if (held)
         return &reply->base;
+    if (is_below && row_is_live(m, r))
+        reply->replaced = row_message(m, r);
     if (r->generation >= c->generation)
         reply->generation = r->generation + 1;
     set_text(&r->room, c->room);
@@ -201,10 +194,10 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     r->incarnation = c->incarnation;
     r->slot = c->slot;
     r->generation = reply->generation;
+    r->login = login;
     r->since_ms = c->since_ms;
     r->last_seen_ms = now;
     r->online = true;
-    r->displaced = 0;
     reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
     return &reply->base;
 }

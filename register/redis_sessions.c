@@ -121,11 +121,14 @@ static void on_confirm(void *arg, int error, const redisReply *r) {
     hawser__internal__confirm_reply__init(reply);
     reply->outcome = (Hawser__Internal__Confirmed)register_reply_u64(r, 0);
     reply->generation = register_reply_u64(r, 1);
-    uint64_t before = register_reply_u64(r, 2);
-    if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN &&
-        before != q->incarnation) {
-        count(p->store, q->product, before, -1);
-        count(p->store, q->product, q->incarnation, 1);
+    if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN) {
+        uint64_t before = register_reply_u64(r, 3) == 1 ? register_reply_u64(r, 5) : 0;
+        if (before != q->incarnation) {
+            count(p->store, q->product, before, -1);
+            count(p->store, q->product, q->incarnation, 1);
+        }
+        if (register_reply_u64(r, 4) == 1)
+            reply->replaced = replaced_row(r, q->device);
     }
     register_step_complete(p, 0, &reply->base);
 }
@@ -144,7 +147,7 @@ void register_redis_confirm(struct step *p) {
     register_arg_text(&a, q->address);
     register_arg_bytes(&a, p->store->live.data, p->store->live.len);
     register_arg_bytes(&a, p->store->undead.data, p->store->undead.len);
-    register_arg_u64(&a, CLAIM_MS);
+    register_arg_u64(&a, q->login);
     register_script_send(p->store, SCRIPT_CONFIRM, &a, on_confirm, p);
 }
 

@@ -21,8 +21,6 @@
 enum {
     TOMBSTONE_MS = 5 * 60 * 1000, // how long a watcher may stay away and still hear of each end
     GONE_FOR_GOOD_MS = 15 * 1000, // after the end of a lease: its sessions' rows may be taken over
-    CLAIM_MS =
-        75 * 1000, // after the end of a session: every other one has confirmed itself by then
     TAKEOVERS_PER_MINUTE = 5,
     TAKEOVER_WINDOW_MS = 60 * 1000,
     WATCH_BYTES_MAX = 512 * 1024,

@@ -8,18 +8,25 @@ enum { LATE_TRIES = 60, LATE_RETRY_MS = 1000, LATE_MAX = 100000 };
 
 // --- a session's inbox
 
+// The saver knows a higher generation. That may be of a login that has ended, or of an earlier one
+// that was given the row in between: the register says whose it is.
+static void say_stale(struct session *s) {
+    s->is_stale = true;
+    session_row_has_changed(s);
+}
+
 static void on_acked(struct room *r, struct session *s, int error, const uint8_t *body,
                      size_t len) {
     Hawser__Internal__AckReply *reply =
         error == 0 ? hawser__internal__ack_reply__unpack(NULL, len, body) : NULL;
     bool stale = reply && reply->stale;
     bool unknown = reply && reply->unknown;
+    (void)r;
     s->ack_in_flight = false;
     if (reply)
         hawser__internal__ack_reply__free_unpacked(reply, NULL);
     if (stale) {
-        r->count.takeovers++;
-        conn_session_over(s->conn, s, 4001, "the store knows a newer login");
+        say_stale(s);
     } else if (error != 0) {
         session_retry_later(s);
     } else if (unknown) {
@@ -68,14 +75,14 @@ static void on_attached_again(struct room *r, struct session *s, int error, cons
         error == 0 ? hawser__internal__attach_reply__unpack(NULL, len, body) : NULL;
     bool stale = reply && reply->stale;
     uint64_t epoch = reply ? inbox_epoch_of(reply) : 0;
+    (void)r;
     s->ack_in_flight = false;
     if (reply)
         hawser__internal__attach_reply__free_unpacked(reply, NULL);
     if (error != 0) {
         session_retry_later(s);
     } else if (stale) {
-        r->count.takeovers++;
-        conn_session_over(s->conn, s, 4001, "the store knows a newer login");
+        say_stale(s);
     } else if (epoch != s->inbox.epoch) {
         inbox_head_seen(s, epoch, 0); // the load tells the client first
         session_retry_later(s);
@@ -123,7 +130,7 @@ static void flush(struct hook *h) {
 
 void acks_note(struct session *s) {
     struct room *r = s->conn->room;
-    if (s->is_dirty || s->ack_in_flight || s->in_retry || s->state != SESSION_LIVE ||
+    if (s->is_dirty || s->ack_in_flight || s->in_retry || s->is_stale || s->state != SESSION_LIVE ||
         (s->inbox.acked <= s->inbox_saved && !s->attach_again))
         return;
     s->is_dirty = true;

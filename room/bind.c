@@ -41,6 +41,32 @@ static void take_positions(struct session *s, const Hawser__Internal__AttachRepl
     }
 }
 
+static void attach(struct session *s);
+
+// The row was another's in between.
+static void on_row(struct room *r, struct session *s, int error, const uint8_t *body, size_t len) {
+    Hawser__Internal__ConfirmReply *reply =
+        error == 0 ? hawser__internal__confirm_reply__unpack(NULL, len, body) : NULL;
+    if (--s->confirms_in_flight == 0 && reply)
+        s->is_row_unsure = false;
+    if (s->state != SESSION_ATTACHING || s->has_failed) {
+        // over already
+    } else if (reply && reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED) {
+        fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
+    } else if (!reply || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED ||
+               reply->generation <= s->generation) {
+        fail_and_tell(s, 4101, "the store knows a higher generation", BUSY_RETRY_MS);
+    } else {
+        if (reply->replaced)
+            notice_confirm_row(r, reply->replaced);
+        s->generation = reply->generation;
+        s->confirmed_round = s->asked_round;
+        attach(s);
+    }
+    if (reply)
+        hawser__internal__confirm_reply__free_unpacked(reply, NULL);
+}
+
 static void on_attached(struct room *r, struct session *s, int error, const uint8_t *body,
                         size_t len) {
     Hawser__Internal__AttachReply *reply =
@@ -50,7 +76,7 @@ static void on_attached(struct room *r, struct session *s, int error, const uint
     } else if (!reply) {
         fail_and_tell(s, 4101, "the store cannot be asked", BUSY_RETRY_MS);
     } else if (reply->stale) {
-        fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
+        upkeep_ask_row(s, on_row); // whose it is the register says
     } else {
         take_positions(s, reply);
         s->state = SESSION_ATTACHED;
@@ -93,21 +119,6 @@ static const char *refusal_text(uint32_t code) {
                           : "refused by the register";
 }
 
-static void tell_replaced(struct room *r, const Hawser__Internal__LoginReply *reply, bool undone) {
-    const Hawser__Internal__SessionRow *row = reply->replaced;
-    if (!row)
-        return;
-    if (row->incarnation != r->env->incarnation) {
-        notice_send(r, row, reply->generation, undone);
-        return;
-    }
-    struct session *old = session_by_row(r, row->slot, row->generation);
-    if (old && undone)
-        session_row_is_free(old);
-    else if (old)
-        session_replaced(old, 4001, "replaced by a newer login");
-}
-
 // Ended while the register had not answered: the row goes, and the session with it. Nobody is
 // replaced by a client that is not there any more: it may be the one that was taken over.
 static void leave(struct session *s, uint64_t generation) {
@@ -121,6 +132,14 @@ static void leave(struct session *s, uint64_t generation) {
         conn_end(c);
 }
 
+// Of two logins here the one asked for later is the newer one, whichever the register did first.
+static bool is_overtaken(struct room *r, const struct session *s,
+                         const Hawser__Internal__SessionRow *row) {
+    const struct session *other =
+        row && row->incarnation == r->env->incarnation ? session_at_place(r, row->slot) : NULL;
+    return other && other->login_order > s->login_order;
+}
+
 static void on_registered(struct room *r, struct session *s, int error, const uint8_t *body,
                           size_t len) {
     Hawser__Internal__LoginReply *reply =
@@ -129,8 +148,8 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         orphan_expect(s);
     if (s->state == SESSION_LEAVING || stream_peer_is_gone(s->conn->stream)) {
         leave(s, reply ? reply->generation : 0);
-        if (reply)
-            tell_replaced(r, reply, true);
+        if (reply && reply->replaced)
+            notice_confirm_row(r, reply->replaced);
     } else if (!reply) {
         s->state = SESSION_ASKING;
         fail_and_tell(s, 4101, "the register cannot be asked", BUSY_RETRY_MS);
@@ -140,11 +159,17 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
     } else if (reply->generation == s->replaced_generation) {
         s->state = SESSION_ASKING; // its row is another's already
         fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
-    } else {
+    } else if (is_overtaken(r, s, reply->replaced)) {
         s->generation = reply->generation;
+        s->state = SESSION_ATTACHING; // its row goes with it
+        fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
+        notice_confirm_row(r, reply->replaced);
+    } else {
+        s->generation = s->login_generation = reply->generation;
         s->confirmed_round = s->asked_round;
         s->news_round = s->product->heads_round + 1;
-        tell_replaced(r, reply, false);
+        if (reply->replaced)
+            notice_replaced(r, reply->replaced, reply->generation);
         attach(s);
         news_heads_ask(s->product);
     }
@@ -172,6 +197,7 @@ static void enter_register(struct session *s) {
     s->state = SESSION_REGISTERING;
     s->asked_round = upkeep_round(r);
     s->since_ms = loop_wall_ms(r->loop);
+    s->login_order = ++r->logins_asked;
     session_call(s, cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN,
                  &request.base, on_registered);
 }

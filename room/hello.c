@@ -101,7 +101,7 @@ static void fail_replaced(struct session *s) {
     if (s->generation != 0 && s->generation == s->replaced_generation && !s->has_failed) {
         s->has_failed = true;
         s->error = 4001;
-        s->error_reason = "replaced by a newer login";
+        s->error_reason = REPLACED_TEXT;
     }
 }
 

@@ -103,7 +103,9 @@ static void on_loaded(struct room *r, struct session *s, int error, const uint8_
         session_retry_later(s);
         return;
     }
+    s->is_log_another = s->is_log_another || reply->reset;
     if (session_can_send(s)) { // else it is read again when the client is ready
+        s->is_log_another = false;
         if (reply->reset)
             start_again(s, reply);
         else if (reply->epoch == s->inbox.epoch)
@@ -132,18 +134,15 @@ static void load(struct session *s) {
 }
 
 void inbox_try(struct session *s) {
-    if (s->inbox.sent < s->inbox.heard && !s->is_loading && !s->in_retry && session_can_send(s) &&
-        cursor_window_is_open(&s->inbox))
+    bool has_more = s->inbox.sent < s->inbox.heard && cursor_window_is_open(&s->inbox);
+    if ((has_more || s->is_log_another) && !s->is_loading && !s->in_retry && session_can_send(s))
         load(s);
 }
 
 void inbox_head_seen(struct session *s, uint64_t epoch, uint64_t head) {
-    if (epoch != s->inbox.epoch) { // the saver says what became of this one
-        if (!s->is_loading && session_can_send(s))
-            load(s);
-        return;
-    }
-    if (head > s->inbox.heard)
+    if (epoch != s->inbox.epoch)
+        s->is_log_another = true; // the saver says what became of this one
+    else if (head > s->inbox.heard)
         s->inbox.heard = head;
     inbox_try(s);
 }

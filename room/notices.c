@@ -1,7 +1,7 @@
-// Notices to other rooms that a session of theirs was replaced by one here, or that this one has
-// ended and the row is theirs again; repeated for a while. They come from the room that has the new
-// session, not from the register: a login step that was held up and is done when nobody waits for
-// it any more ends nobody's session.
+// Notices to rooms, this one too, that a session was replaced by a login here, or that its row has
+// changed: the login that had taken it has ended, or one that came before was given it. Repeated
+// for a while. They come from the room that has the new session, not from the register: a login
+// step that was held up and is done when nobody waits for it any more ends nobody's session.
 #include "room_internal.h"
 
 enum { NOTICE_MS = 2000, NOTICE_RETRY_MS = 200, NOTICE_TRIES = 20 };
@@ -9,8 +9,7 @@ enum { NOTICE_MS = 2000, NOTICE_RETRY_MS = 200, NOTICE_TRIES = 20 };
 struct notice {
     struct notice *next, *prev; // in room.notices
     struct room *room;
-    Hawser__Internal__ReplacedRequest replaced;
-    bool undone;
+    Hawser__Internal__ReplacedRequest replaced; // by_generation 0: to be confirmed
     struct timer retry;
     int tries;
 };
@@ -47,7 +46,7 @@ static void tell(struct timer *t) {
     Hawser__Internal__ConfirmRowRequest confirm = HAWSER__INTERNAL__CONFIRM_ROW_REQUEST__INIT;
     confirm.incarnation = n->replaced.incarnation;
     confirm.slot = n->replaced.slot;
-    if (n->undone)
+    if (n->replaced.by_generation == 0)
         cluster_call(cluster, room, HAWSER__INTERNAL__ROOM_METHOD__ROOM_CONFIRM_ROW, &confirm.base,
                      NOTICE_MS, on_told, n);
     else
@@ -55,15 +54,14 @@ static void tell(struct timer *t) {
                      NOTICE_MS, on_told, n);
 }
 
-void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
-                 uint64_t by_generation, bool undone) {
+static void notice_new(struct room *r, const Hawser__Internal__SessionRow *row,
+                       uint64_t by_generation) {
     struct notice *n = hw_calloc(1, sizeof(*n));
     n->room = r;
-    n->undone = undone;
     hawser__internal__replaced_request__init(&n->replaced);
-    n->replaced.incarnation = replaced->incarnation;
-    n->replaced.slot = replaced->slot;
-    n->replaced.generation = replaced->generation;
+    n->replaced.incarnation = row->incarnation;
+    n->replaced.slot = row->slot;
+    n->replaced.generation = row->generation;
     n->replaced.by_generation = by_generation;
     n->replaced.code = 4001;
     n->next = r->notices;
@@ -71,6 +69,23 @@ void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
         n->next->prev = n;
     r->notices = n;
     tell(&n->retry);
+}
+
+void notice_replaced(struct room *r, const Hawser__Internal__SessionRow *row,
+                     uint64_t by_generation) {
+    if (row->incarnation == r->env->incarnation)
+        session_replaced(r, row->slot, row->generation, 4001, REPLACED_TEXT);
+    else
+        notice_new(r, row, by_generation);
+}
+
+void notice_confirm_row(struct room *r, const Hawser__Internal__SessionRow *row) {
+    struct session *own =
+        row->incarnation == r->env->incarnation ? session_at_place(r, row->slot) : NULL;
+    if (own)
+        session_row_has_changed(own);
+    else if (row->incarnation != r->env->incarnation)
+        notice_new(r, row, 0);
 }
 
 void notices_deinit(struct room *r) {

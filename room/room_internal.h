@@ -102,10 +102,12 @@ struct session {
     struct cursor inbox, news;
     uint64_t bulk_epoch, bulk_seq; // nothing is delivered yet: the start is kept
     uint64_t generation;           // of the register; 0 before
+    uint64_t login_generation;     // the first one: a confirmation may have given another
+    uint64_t login_order;          // of this room's logins, by when they were asked for
     uint64_t replaced_generation;  // a notice that came before the register's answer names it
-    uint64_t superseded_by;        // a confirmation said so; when the first did; how many
+    uint64_t superseded_by;        // a confirmation said so; when the last one did
     uint64_t superseded_ms;
-    uint32_t superseded_answers;
+    uint32_t superseded_for_ms; // while the register answered
     uint32_t confirms_in_flight;
     uint64_t since_ms, expires_ms;      // Unix ms
     uint64_t inbox_saving, inbox_saved; // at the saver: asked to save, saved
@@ -122,7 +124,9 @@ struct session {
     uint8_t state, have_count;
     bool is_loading, is_synced, has_news_target, is_dirty, ack_in_flight, waits_for_block,
         reset_inbox, reset_news, has_failed, is_resumed, in_retry, attach_again, is_undecided,
-        is_row_unsure; // a confirmation without an answer may have written it anew
+        is_row_unsure,  // a confirmation without an answer may have written it anew
+        is_stale,       // the saver knows a higher generation
+        is_log_another; // than the inbox's epoch: to be read, whatever was heard
 };
 
 enum conn_state { CONN_PREFACE, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
@@ -238,6 +242,7 @@ struct room {
     // passes
     struct timer tick;
     struct timer drain_timer;
+    uint64_t logins_asked; // of the register
     uint32_t tick_count, confirm_at, heads_at, save_at, fast_confirm_at, fast_heads_at;
     uint32_t confirm_rest, heads_rest, save_rest; // of the ticks before
     uint32_t fast_confirm_left, fast_heads_left;  // slots still to be visited in a hurry
@@ -296,10 +301,12 @@ uint64_t session_place(const struct session *s); // the slot of its row
 struct session *session_at_place(struct room *r, uint64_t place);
 // The one that a row, or a message for it, names; NULL: not here.
 struct session *session_by_row(struct room *r, uint64_t place, uint64_t generation);
-// A newer login has its row: it ends, or its own login fails.
-void session_replaced(struct session *s, uint32_t code, const char *reason);
-// That login has ended again: the row is to be written once more.
-void session_row_is_free(struct session *s);
+#define REPLACED_TEXT "replaced by a newer login"
+// A newer login has that row: the session ends, or its own login fails.
+void session_replaced(struct room *r, uint64_t place, uint64_t generation, uint32_t code,
+                      const char *reason);
+// Its row is to be confirmed at once, and until that is decided.
+void session_row_has_changed(struct session *s);
 bool session_can_send(const struct session *s);
 void session_try(struct session *s); // sends what can be sent now, on all streams, and Synced
 struct rpc_link *session_saver(const struct session *s);
@@ -369,9 +376,11 @@ void acks_save_last(struct session *s);    // positions of a session that is end
 void acks_deinit(struct room *r);
 
 // notices.c
-// Tells the other room; by_generation: of the login here; undone: it has ended again.
-void notice_send(struct room *r, const Hawser__Internal__SessionRow *replaced,
-                 uint64_t by_generation, bool undone);
+// The session that had the row ends; by_generation: of the login here.
+void notice_replaced(struct room *r, const Hawser__Internal__SessionRow *row,
+                     uint64_t by_generation);
+// It is to be confirmed at once.
+void notice_confirm_row(struct room *r, const Hawser__Internal__SessionRow *row);
 void notices_deinit(struct room *r); // after the part is gone
 
 // orphans.c
@@ -383,7 +392,8 @@ void orphans_deinit(struct room *r); // after the part is gone
 // upkeep.c
 void upkeep_tick(struct timer *t);
 void upkeep_on_lease(struct room *r, bool held);
-void upkeep_confirm(struct session *s);      // its row, now; nothing before it is live
+void upkeep_confirm(struct session *s); // its row, now; nothing before it is live
+void upkeep_ask_row(struct session *s, session_reply_fn *done); // gets a ConfirmReply
 uint32_t upkeep_round(const struct room *r); // what is asked now holds for that round
 void upkeep_confirm_all(struct room *r);
 void upkeep_heads_all(struct room *r);

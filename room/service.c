@@ -47,15 +47,6 @@ static void on_news(void *self, struct rpc_call *call, const uint8_t *body, size
     arena_reset(&r->arena);
 }
 
-static void replaced(struct room *r, const Hawser__Internal__ReplacedRequest *n) {
-    struct session *s = n->incarnation == r->env->incarnation ? session_at_place(r, n->slot) : NULL;
-    if (s && s->state == SESSION_REGISTERING)
-        s->replaced_generation = n->generation;
-    else if (s && s->generation == n->generation && n->generation != 0)
-        session_replaced(s, n->code ? n->code : 4001,
-                         *n->reason ? n->reason : "replaced by a newer login");
-}
-
 static void on_replaced(void *self, struct rpc_call *call, const uint8_t *body, size_t len) {
     struct room *r = self;
     Hawser__Internal__ReplacedReply reply = HAWSER__INTERNAL__REPLACED_REPLY__INIT;
@@ -65,7 +56,9 @@ static void on_replaced(void *self, struct rpc_call *call, const uint8_t *body, 
         rpc_fail(call, -HW_EMALFORMED);
         return;
     }
-    replaced(r, n);
+    if (n->incarnation == r->env->incarnation)
+        session_replaced(r, n->slot, n->generation, n->code ? n->code : 4001,
+                         *n->reason ? n->reason : REPLACED_TEXT);
     rpc_reply(call, &reply.base);
     hawser__internal__replaced_request__free_unpacked(n, NULL);
 }
@@ -81,7 +74,7 @@ static void on_confirm_row(void *self, struct rpc_call *call, const uint8_t *bod
         rpc_fail(call, -HW_EMALFORMED);
     } else {
         if (s) // whatever its generation: to confirm it once more harms nobody
-            session_row_is_free(s);
+            session_row_has_changed(s);
         rpc_reply(call, &reply.base);
     }
     arena_reset(&r->arena);

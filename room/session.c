@@ -165,6 +165,7 @@ void session_live(struct session *s) {
     p->sessions = s;
     p->session_count++;
     p->room->live_sessions++;
+    p->room->confirm_again = p->room->confirm_again || s->is_undecided;
 }
 
 static void leave_product(struct session *s) {
@@ -217,16 +218,20 @@ void session_end(struct session *s) {
     session_free(s);
 }
 
-void session_replaced(struct session *s, uint32_t code, const char *reason) {
+void session_replaced(struct room *r, uint64_t place, uint64_t generation, uint32_t code,
+                      const char *reason) {
+    struct session *s = session_at_place(r, place);
+    if (!s || (s->generation != generation && s->state != SESSION_REGISTERING))
+        return;
     if (s->state != SESSION_LIVE) {
-        s->replaced_generation = s->generation; // told by hello.c before it goes live
+        s->replaced_generation = generation; // told when its login is answered
         return;
     }
-    s->conn->room->count.takeovers++;
+    r->count.takeovers++;
     conn_session_over(s->conn, s, code, reason);
 }
 
-void session_row_is_free(struct session *s) {
+void session_row_has_changed(struct session *s) {
     s->is_undecided = s->conn->room->confirm_again = true;
     upkeep_confirm(s);
 }
@@ -342,7 +347,7 @@ void session_check_synced(struct session *s) {
         s->has_news_target = true;
         s->news_target = s->product->heard;
     }
-    if (s->is_synced || !s->has_news_target || !session_can_send(s) ||
+    if (s->is_synced || s->is_log_another || !s->has_news_target || !session_can_send(s) ||
         s->inbox.sent < s->inbox_target || s->news.sent < s->news_target)
         return;
     fill_position(&at[0], HAWSER__V1__STREAM__INBOX, s->inbox.epoch, s->inbox.sent);

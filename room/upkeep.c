@@ -12,8 +12,8 @@ enum {
     SAVE_TICKS = 300 * TICKS_A_SECOND,
     FAST_PER_TICK = 2000,
     FAST_HEADS_APART_MS = 10000,
-    SUPERSEDED_MS = 12000, // more than a lease
-    SUPERSEDED_ANSWERS = 6 // a register that does not answer hears nobody else either
+    SUPERSEDED_MS = 12000,     // more than a lease
+    SUPERSEDED_APART_MS = 2500 // no answer for longer: the register heard nobody else either
 };
 
 // --- one session
@@ -40,16 +40,33 @@ static void ask_head(struct session *s) {
 }
 
 // A higher row may be the late work of a login whose room is gone, or is about to drop it: its
-// lease is over, or the drop is done, before this is.
+// lease is over, or the drop is done, before this is. Time in which the register did not answer
+// does not count: leases go on meanwhile.
 static bool superseded_lately(struct session *s, uint64_t generation) {
-    uint64_t now = loop_now_ms(s->conn->room->loop);
-    if (s->superseded_by != generation) {
-        s->superseded_ms = now;
-        s->superseded_answers = 0;
-    }
+    uint64_t now = loop_now_ms(s->conn->room->loop), since_ms = now - s->superseded_ms;
+    if (s->superseded_by != generation)
+        s->superseded_for_ms = 0;
+    else
+        s->superseded_for_ms +=
+            (uint32_t)(since_ms < SUPERSEDED_APART_MS ? since_ms : SUPERSEDED_APART_MS);
     s->superseded_by = generation;
-    s->superseded_answers++;
-    return now - s->superseded_ms < SUPERSEDED_MS || s->superseded_answers < SUPERSEDED_ANSWERS;
+    s->superseded_ms = now;
+    return s->superseded_for_ms < SUPERSEDED_MS;
+}
+
+// The row is another's, or it is ours by a generation below one that the saver knows.
+static bool is_superseded(const struct session *s, const Hawser__Internal__ConfirmReply *reply) {
+    return reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED ||
+           (s->is_stale && reply->generation <= s->generation);
+}
+
+static void end_superseded(struct room *r, struct session *s) {
+    if (s->is_stale && s->superseded_by <= s->generation) {
+        conn_session_over(s->conn, s, 4101, "the store knows a higher generation");
+        return;
+    }
+    r->count.takeovers++;
+    conn_session_over(s->conn, s, 4001, "the register knows a newer login");
 }
 
 static void on_confirmed(struct room *r, struct session *s, int error, const uint8_t *body,
@@ -63,12 +80,11 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
     } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED) {
         s->is_undecided = r->confirm_again = true;
         s->superseded_by = 0; // should that room come back, it has its time once more
-    } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED &&
-               superseded_lately(s, reply->generation)) {
-        r->confirm_again = true; // the other room tells of a takeover itself
-    } else if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED) {
-        r->count.takeovers++;
-        conn_session_over(s->conn, s, 4001, "the register knows a newer login");
+    } else if (is_superseded(s, reply)) {
+        if (superseded_lately(s, reply->generation))
+            r->confirm_again = true; // the other room tells of a takeover itself
+        else
+            end_superseded(r, s);
     } else {
         bool was_void = s->confirmed_round < r->round_required;
         s->superseded_by = 0;
@@ -76,9 +92,12 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
         s->confirmed_round = s->asked_round;
         if (was_void || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN)
             ask_head(s);
+        if (reply->replaced)
+            notice_confirm_row(r, reply->replaced);
         if (reply->generation >
             s->generation) { // the saver must know the new one before acks count
             s->generation = reply->generation;
+            s->is_stale = false;
             acks_attach_again(s);
         }
         session_try(s);
@@ -92,11 +111,9 @@ uint32_t upkeep_round(const struct room *r) {
     return cluster_lease_is_held(r->cluster) ? r->round : r->round - 1;
 }
 
-void upkeep_confirm(struct session *s) {
+void upkeep_ask_row(struct session *s, session_reply_fn *done) {
     Hawser__Internal__ConfirmRequest request = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
     struct room *r = s->conn->room;
-    if (s->state != SESSION_LIVE)
-        return;
     request.product = s->product->number;
     request.user = s->user;
     request.device = s->conn->device;
@@ -104,12 +121,18 @@ void upkeep_confirm(struct session *s) {
     request.incarnation = r->env->incarnation;
     request.slot = session_place(s);
     request.generation = s->generation;
+    request.login = s->login_generation;
     request.since_ms = s->since_ms;
     s->asked_round = upkeep_round(r);
     s->confirms_in_flight++;
     s->is_row_unsure = true;
     session_call(s, cluster_register(r->cluster),
-                 HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &request.base, on_confirmed);
+                 HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &request.base, done);
+}
+
+void upkeep_confirm(struct session *s) {
+    if (s->state == SESSION_LIVE)
+        upkeep_ask_row(s, on_confirmed);
 }
 
 static void confirm_if_old(struct session *s) {

@@ -68,9 +68,29 @@ static void revive(struct run *r, int node) {
     }
 }
 
+// A product that the store has lost, and that no register holds any more, is gone for good.
+static bool is_last_holder(struct run *r, const struct daemon_slot *d) {
+    char name[16], key[32];
+    for (int i = 0; i < PRODUCTS && d && d->role == &register_role; i++) {
+        snprintf(name, sizeof(name), "product%d", i);
+        snprintf(key, sizeof(key), "product/%s", name);
+        if (!register_holds(d->self, key) || stores_product(r->stores, name) != 0)
+            continue;
+        bool another = false;
+        for (int k = 0; k < REGISTERS; k++)
+            another = another || (&r->daemons[k] != d && r->daemons[k].self &&
+                                  register_holds(r->daemons[k].self, key));
+        if (!another)
+            return true;
+    }
+    return false;
+}
+
 static void kill_for(struct run *r, int node, uint64_t after_us) {
     struct client *c = client_of(r, node);
     struct daemon_slot *d = daemon_of(r, node);
+    if (is_last_holder(r, d))
+        return;
     if (c) {
         client_halt(c, true);
         c->is_reviving = true;

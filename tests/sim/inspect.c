@@ -235,25 +235,37 @@ void inspect_rows(struct run *r) {
         }
 }
 
-static bool has_row(struct run *r, const struct daemon_slot *d, const struct session *s) {
+enum row_state { ROW_OWN, ROW_OF_THE_DEAD, ROW_OTHER };
+
+// Of the dead: of a login that nobody waited for, at a room that is gone and cannot give it back.
+static enum row_state row_state(struct run *r, const struct daemon_slot *d,
+                                const struct session *s) {
     Hawser__Internal__FindReply *rows =
         rows_of(r, s->product->number, (int)strtol(s->user + strlen("user"), NULL, 10));
-    bool found = false;
-    for (size_t i = 0; i < rows->n_row; i++)
-        found = found || (rows->row[i]->online && rows->row[i]->slot == session_place(s) &&
-                          rows->row[i]->incarnation == d->env.incarnation &&
-                          rows->row[i]->generation == s->generation);
+    enum row_state state = ROW_OTHER;
+    for (size_t i = 0; i < rows->n_row; i++) {
+        const Hawser__Internal__SessionRow *row = rows->row[i];
+        if (strcmp(row->device, s->conn->device) != 0)
+            continue;
+        if (row->online && row->slot == session_place(s) &&
+            row->incarnation == d->env.incarnation && row->generation == s->generation)
+            state = ROW_OWN;
+        else if (!room_of_run(r, row->incarnation))
+            state = ROW_OF_THE_DEAD;
+    }
     hawser__internal__find_reply__free_unpacked(rows, NULL);
-    return found;
+    return state;
 }
 
 // Connected sessions without their rows.
-int inspect_rowless(struct run *r) {
+int inspect_rowless(struct run *r, bool also_of_the_dead) {
     struct walk walk = {0};
     struct session *s;
     int count = 0;
-    while ((s = walk_on(r, &walk)) != NULL)
-        count += is_connected(s) && !has_row(r, walk.room, s);
+    while ((s = walk_on(r, &walk)) != NULL) {
+        enum row_state state = is_connected(s) ? row_state(r, walk.room, s) : ROW_OWN;
+        count += state == ROW_OTHER || (state == ROW_OF_THE_DEAD && also_of_the_dead);
+    }
     return count;
 }
 

@@ -172,13 +172,14 @@ void inspect_rooms(struct run *r);
 // The room with a connected session of the device, or NULL.
 struct daemon_slot *inspect_room_of(struct run *r, const char *device);
 void inspect_rows(struct run *r);
-int inspect_rowless(struct run *r);
+int inspect_rowless(struct run *r, bool also_of_the_dead);
 void inspect_step(void *run, int node); // after each step of a node
 bool queues_are_empty(struct run *r);
 void inspect_queues(struct run *r); // says what is left
 
-uint64_t lease_end_us(const struct cluster *c); // 0: not held
-const char *center_waits(const void *center);   // NULL: nothing
+uint64_t lease_end_us(const struct cluster *c);             // 0: not held
+const char *center_waits(const void *center);               // NULL: nothing
+bool register_holds(const void *registry, const char *key); // an entry of the catalog
 
 // faults.c
 void faults_start(struct run *r);

@@ -469,7 +469,7 @@ ProtobufCMessage *stores_ask_register(struct stores *s, int method,
     return s->answer;
 }
 
-static uint32_t product_number(struct stores *s, const char *product) {
+uint32_t stores_product(struct stores *s, const char *product) {
     Hawser__Internal__CatalogGetRequest q = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     char key[40];
     uint32_t number = 0;
@@ -492,7 +492,7 @@ static uint32_t product_number(struct stores *s, const char *product) {
 uint64_t stores_oldest(struct stores *s, const char *product, const char *user) {
     Hawser__Internal__HeadRequest head = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
     Hawser__Internal__LoadRequest load = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
-    head.product = load.product = product_number(s, product);
+    head.product = load.product = stores_product(s, product);
     head.user = load.user = (char *)(uintptr_t)user;
     Hawser__Internal__HeadReply *at = (Hawser__Internal__HeadReply *)stores_ask_saver(
         s, HAWSER__INTERNAL__SAVER_METHOD__SAVER_HEAD, &head.base);

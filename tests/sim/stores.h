@@ -26,6 +26,7 @@ uint64_t stores_throttled_us(const struct stores *s, const char *device);
 // Direct questions, for the checks.
 // When a lease ends, in the world's time; 0 = it is over.
 uint64_t stores_lease_end_us(struct stores *s, uint64_t incarnation);
+uint32_t stores_product(struct stores *s, const char *product); // its number; 0: not there
 // Seq of the oldest message in an inbox, or one above its head.
 uint64_t stores_oldest(struct stores *s, const char *product, const char *user);
 // The caller frees the answer.

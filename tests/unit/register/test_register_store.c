@@ -154,8 +154,9 @@ static bool drop(struct bed *b, uint64_t incarnation, uint64_t generation) {
         ->dropped;
 }
 
-static const Hawser__Internal__ConfirmReply *confirm(struct bed *b, uint64_t incarnation,
-                                                     uint32_t slot, uint64_t generation) {
+static const Hawser__Internal__ConfirmReply *confirm_login(struct bed *b, uint64_t incarnation,
+                                                           uint32_t slot, uint64_t generation,
+                                                           uint64_t login) {
     Hawser__Internal__ConfirmRequest q = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
     q.product = 1;
     q.user = (char *)"u";
@@ -165,7 +166,13 @@ static const Hawser__Internal__ConfirmReply *confirm(struct bed *b, uint64_t inc
     q.slot = slot;
     q.generation = generation;
     q.since_ms = 5;
+    q.login = login;
     return ask(b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &q.base);
+}
+
+static const Hawser__Internal__ConfirmReply *confirm(struct bed *b, uint64_t incarnation,
+                                                     uint32_t slot, uint64_t generation) {
+    return confirm_login(b, incarnation, slot, generation, 0);
 }
 
 static const Hawser__Internal__FindReply *find(struct bed *b) {
@@ -302,39 +309,33 @@ static void check_confirm(struct bed *b) {
     ck_assert_uint_eq(online(b), 0);
 }
 
-// Two sessions below the row of a third that is over; the newer one was displaced by it. Returns
-// its generation.
-static uint64_t two_below(struct bed *b, uint64_t *ret_older, uint64_t *ret_newer) {
+// Two sessions below the row of a third that is over. The older one asks first and is given the
+// row; the newer one is given it back, and it is said who had it.
+static void check_confirm_two_below(struct bed *b) {
     rooms_live(b);
-    *ret_older = ROW(b, .incarnation = 11, .slot = 7)->generation;
-    *ret_newer = ROW(b, .incarnation = 22, .slot = 8)->generation;
+    uint64_t older = ROW(b, .incarnation = 11, .slot = 7)->generation;
+    uint64_t newer = ROW(b, .incarnation = 22, .slot = 8)->generation;
     uint64_t late = ROW(b, .incarnation = 11, .slot = 9)->generation;
     ck_assert(drop(b, 11, late));
-    return late;
-}
-
-// The newer one has the first claim, and uses it up: its own end is nobody's.
-static void check_confirm_claims(struct bed *b) {
-    uint64_t older, newer, late = two_below(b, &older, &newer);
-    ck_assert_int_eq(confirm(b, 11, 7, older)->outcome,
-                     HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED);
-    const Hawser__Internal__ConfirmReply *c = confirm(b, 22, 8, newer);
+    const Hawser__Internal__ConfirmReply *c = confirm(b, 11, 7, older);
     ck_assert_int_eq(c->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
+    ck_assert_ptr_null(c->replaced);
+    uint64_t given = c->generation;
+    ck_assert_uint_gt(given, late);
+    c = confirm(b, 22, 8, newer);
+    ck_assert_int_eq(c->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
+    ck_assert_uint_gt(c->generation, given);
+    ck_assert_uint_eq(c->replaced->incarnation, 11);
+    ck_assert_uint_eq(c->replaced->slot, 7);
+    ck_assert_uint_eq(c->replaced->generation, given);
     uint64_t again = c->generation;
-    ck_assert_uint_gt(again, late);
-    ck_assert_int_eq(confirm(b, 11, 7, older)->outcome,
-                     HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED);
+    ck_assert_uint_eq(online(b), 1);
+    // By what its login gave it the older one stays below, however high the row has made it.
+    c = confirm_login(b, 11, 7, given, older);
+    ck_assert_int_eq(c->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED);
+    ck_assert_ptr_null(c->replaced);
     ck_assert(drop(b, 22, again));
-    ck_assert_int_eq(confirm(b, 11, 7, older)->outcome,
-                     HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
-}
-
-// But when the newer one has ended as well, the older one has it at once.
-static void check_confirm_no_claim(struct bed *b) {
-    uint64_t older, newer;
-    (void)two_below(b, &older, &newer);
-    ck_assert(!drop(b, 22, newer));
-    ck_assert_int_eq(confirm(b, 11, 7, older)->outcome,
+    ck_assert_int_eq(confirm_login(b, 11, 7, given, older)->outcome,
                      HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
 }
 
@@ -487,8 +488,7 @@ static const struct {
     {"refusals", check_refusals},
     {"drop", check_drop},
     {"confirm", check_confirm},
-    {"confirm below a session that is over", check_confirm_claims},
-    {"confirm below two that are over", check_confirm_no_claim},
+    {"confirm below a session that is over", check_confirm_two_below},
     {"confirm a missing row", check_confirm_missing},
     {"void rows", check_void_rows},
     {"directory", check_directory},
