@@ -103,7 +103,6 @@ static void on_loaded(struct room *r, struct session *s, int error, const uint8_
         session_retry_later(s);
         return;
     }
-    s->is_log_another = s->is_log_another || reply->reset;
     if (session_can_send(s)) { // else it is read again when the client is ready
         s->is_log_another = false;
         if (reply->reset)

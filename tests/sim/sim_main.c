@@ -96,6 +96,16 @@ static void check_sums(struct run *r) {
     }
 }
 
+// What a store loses of the catalog, registers write back.
+static void check_catalog(struct run *r) {
+    char name[16];
+    for (int i = 0; i < PRODUCTS; i++) {
+        snprintf(name, sizeof(name), "product%d", i);
+        if (stores_product(r->stores, name) == 0)
+            violation(r, "the store has no %s at the end", name);
+    }
+}
+
 static void check_acks(struct run *r) {
     wait_for(r, QUIET_US, acks_are_in);
     check_sums(r);
@@ -175,6 +185,7 @@ static void scenario(struct run *r) {
     check_acks(r); // before anything newer covers an ack that was lost
     quiet_check(r);
     check_acks(r);
+    check_catalog(r);
     inspect_rooms(r);
     if (!r->store_lost) // a row whose end was lost stays until the next login
         inspect_rows(r);
