@@ -185,7 +185,7 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     reply->generation = c->generation;
     if (held)
         return &reply->base;
-    if (is_below && row_is_live(m, r))
+    if (!is_own && row_is_live(m, r))
         reply->replaced = row_message(m, r);
     if (r->generation >= c->generation)
         reply->generation = r->generation + 1;

@@ -70,7 +70,7 @@ const char register_script_confirm[] = CLOCK ROW
     "if below and not own and r.login >= login and undead then\n"
     "  return {live and 2 or 3, s(r.gen)}\n"
     "end\n"
-    "local was = {1, s(r.gen), 0, r.on, below and live and not own and '1' or '0', r.inc,\n"
+    "local was = {1, s(r.gen), 0, r.on, r.on == '1' and live and not own and '1' or '0', r.inc,\n"
     "             r.slot, s(r.gen), r.room, r.addr, s(r.since)}\n"
     "if below and own then return was end\n"
     "if r.gen == gen and r.inc == ARGV[3] then\n"

@@ -25,7 +25,9 @@ static void on_acked(struct room *r, struct session *s, int error, const uint8_t
     s->ack_in_flight = false;
     if (reply)
         hawser__internal__ack_reply__free_unpacked(reply, NULL);
-    if (stale) {
+    if (s->saving_generation != s->generation) {
+        acks_note(s); // attached again by the one that the register gave it meanwhile
+    } else if (stale) {
         say_stale(s);
     } else if (error != 0) {
         session_retry_later(s);
@@ -55,6 +57,7 @@ static void send_ack(struct session *s) {
     request.n_upto = 1;
     request.upto = list;
     s->inbox_saving = at.seq;
+    s->saving_generation = s->generation;
     s->ack_in_flight = true;
     session_call(s, session_saver(s), HAWSER__INTERNAL__SAVER_METHOD__SAVER_ACK, &request.base,
                  on_acked);
@@ -81,6 +84,8 @@ static void on_attached_again(struct room *r, struct session *s, int error, cons
         hawser__internal__attach_reply__free_unpacked(reply, NULL);
     if (error != 0) {
         session_retry_later(s);
+    } else if (s->saving_generation != s->generation) {
+        acks_note(s); // once more
     } else if (stale) {
         say_stale(s);
     } else if (epoch != s->inbox.epoch) {
@@ -110,6 +115,7 @@ static void send_attach(struct session *s) {
     request.n_have = 2;
     request.have = list;
     s->inbox_saving = s->inbox.acked;
+    s->saving_generation = s->generation;
     s->ack_in_flight = true;
     session_call(s, session_saver(s), HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH, &request.base,
                  on_attached_again);

@@ -25,6 +25,7 @@ static void take_positions(struct session *s, const Hawser__Internal__AttachRepl
         if (a->stream == HAWSER__V1__STREAM__INBOX) {
             uint64_t hinted =
                 s->inbox.epoch == a->epoch ? s->inbox.heard : 0; // since the registration
+            s->is_log_another = s->inbox.epoch != 0 && s->inbox.epoch != a->epoch;
             cursor_start(&s->inbox, a->epoch, a->after);
             s->inbox.heard = s->inbox_target = a->head > a->after ? a->head : a->after;
             s->inbox.heard = hinted > s->inbox.heard ? hinted : s->inbox.heard;
@@ -137,7 +138,7 @@ static bool is_overtaken(struct room *r, const struct session *s,
                          const Hawser__Internal__SessionRow *row) {
     const struct session *other =
         row && row->incarnation == r->env->incarnation ? session_at_place(r, row->slot) : NULL;
-    return other && other->login_order > s->login_order;
+    return other && other->state != SESSION_LEAVING && other->login_order > s->login_order;
 }
 
 static void on_registered(struct room *r, struct session *s, int error, const uint8_t *body,

@@ -96,9 +96,9 @@ static void open_conn(struct conn *c) {
     conn_rearm(c);
 }
 
-// Replaced while the saver was asked.
+// Replaced while the saver, or another binding, was asked for.
 static void fail_replaced(struct session *s) {
-    if (s->generation != 0 && s->generation == s->replaced_generation && !s->has_failed) {
+    if (s->generation != 0 && s->generation <= s->replaced_generation && !s->has_failed) {
         s->has_failed = true;
         s->error = 4001;
         s->error_reason = REPLACED_TEXT;
@@ -115,6 +115,7 @@ static void welcome_if_answered(struct conn *c) {
     for (struct session *s = c->sessions; s; s = s->next_in_conn) {
         if (!is_answered(s))
             return;
+        fail_replaced(s);
         any = any || !s->has_failed;
     }
     if (any)

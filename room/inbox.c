@@ -104,7 +104,7 @@ static void on_loaded(struct room *r, struct session *s, int error, const uint8_
         return;
     }
     if (session_can_send(s)) { // else it is read again when the client is ready
-        s->is_log_another = false;
+        s->is_log_another = s->is_load_old;
         if (reply->reset)
             start_again(s, reply);
         else if (reply->epoch == s->inbox.epoch)
@@ -127,6 +127,7 @@ static void load(struct session *s) {
     request.max_messages = messages > 0 ? messages : 1;
     request.max_bytes = bytes > 0 ? bytes : 1;
     s->is_loading = true;
+    s->is_load_old = false;
     s->conn->room->count.loads++;
     session_call(s, session_saver(s), HAWSER__INTERNAL__SAVER_METHOD__SAVER_LOAD, &request.base,
                  on_loaded);
@@ -139,10 +140,12 @@ void inbox_try(struct session *s) {
 }
 
 void inbox_head_seen(struct session *s, uint64_t epoch, uint64_t head) {
-    if (epoch != s->inbox.epoch)
+    if (epoch != s->inbox.epoch) {
         s->is_log_another = true; // the saver says what became of this one
-    else if (head > s->inbox.heard)
+        s->is_load_old = s->is_loading;
+    } else if (head > s->inbox.heard) {
         s->inbox.heard = head;
+    }
     inbox_try(s);
 }
 

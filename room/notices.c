@@ -25,15 +25,14 @@ static void notice_free(struct notice *n) {
 
 static void tell(struct timer *t);
 
-// A room that left the directory has ended all its sessions; one that misses every notice hears of
-// it at its next confirmation.
+// Also to a room that the directory does not have: we may have slept while it came. One that misses
+// every notice hears of it at its next confirmation.
 static void on_told(void *arg, int error, const uint8_t *body, size_t len) {
     struct notice *n = arg;
     struct room *r = n->room;
     (void)body;
     (void)len;
-    if (error == 0 || r->is_stopping || ++n->tries == NOTICE_TRIES ||
-        !cluster_member_find(r->cluster, n->replaced.incarnation))
+    if (error == 0 || r->is_stopping || ++n->tries == NOTICE_TRIES)
         notice_free(n);
     else
         loop_arm(r->loop, &n->retry, NOTICE_RETRY_MS, tell);

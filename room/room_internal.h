@@ -103,6 +103,7 @@ struct session {
     uint64_t bulk_epoch, bulk_seq; // nothing is delivered yet: the start is kept
     uint64_t generation;           // of the register; 0 before
     uint64_t login_generation;     // the first one: a confirmation may have given another
+    uint64_t saving_generation;    // of what is on its way to the saver
     uint64_t login_order;          // of this room's logins, by when they were asked for
     uint64_t replaced_generation;  // a notice that came before the register's answer names it
     uint64_t superseded_by;        // a confirmation said so; when the last one did
@@ -126,7 +127,8 @@ struct session {
         reset_inbox, reset_news, has_failed, is_resumed, in_retry, attach_again, is_undecided,
         is_row_unsure,  // a confirmation without an answer may have written it anew
         is_stale,       // the saver knows a higher generation
-        is_log_another; // than the inbox's epoch: to be read, whatever was heard
+        is_log_another, // than the inbox's epoch: to be read, whatever was heard
+        is_load_old;    // that was heard while it was read
 };
 
 enum conn_state { CONN_PREFACE, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };

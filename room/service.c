@@ -18,6 +18,8 @@ static void on_deliver(void *self, struct rpc_call *call, const uint8_t *body, s
     } else {
         if (s->state == SESSION_LIVE) {
             reply.sent = inbox_deliver(s, d);
+        } else if (d->seq != 0 && s->state == SESSION_ATTACHED) {
+            inbox_head_seen(s, d->epoch, d->seq);
         } else if (d->seq != 0) { // its positions are still being asked for
             s->inbox.heard =
                 s->inbox.epoch == d->epoch && s->inbox.heard > d->seq ? s->inbox.heard : d->seq;

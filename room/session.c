@@ -221,10 +221,10 @@ void session_end(struct session *s) {
 void session_replaced(struct room *r, uint64_t place, uint64_t generation, uint32_t code,
                       const char *reason) {
     struct session *s = session_at_place(r, place);
-    if (!s || (s->generation != generation && s->state != SESSION_REGISTERING))
+    if (!s || s->generation > generation) // the row was given back since
         return;
     if (s->state != SESSION_LIVE) {
-        s->replaced_generation = generation; // told when its login is answered
+        s->replaced_generation = generation; // told before it goes live
         return;
     }
     r->count.takeovers++;

@@ -89,7 +89,8 @@ static void on_confirmed(struct room *r, struct session *s, int error, const uin
         bool was_void = s->confirmed_round < r->round_required;
         s->superseded_by = 0;
         s->is_undecided = false;
-        s->confirmed_round = s->asked_round;
+        if (s->confirms_in_flight == 0) // else this was asked before
+            s->confirmed_round = s->asked_round;
         if (was_void || reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN)
             ask_head(s);
         if (reply->replaced)

@@ -233,10 +233,20 @@ static void on_synced(void *arg, int binding, const char *product, const char *u
     world_note(&c->run->world, node_name(c), "is synced for %s", product);
 }
 
+// Also for a product that was refused it for the time being.
+static bool asks(const struct client *c) {
+    bool any = c->is_asking;
+    for (int i = 0; i < c->binding_count && c->sdk; i++) {
+        int product = c->bindings[i].product;
+        any = any || (!c->is_synced[product] && !c->is_out[product]);
+    }
+    return any;
+}
+
 // Another took the place: one that asked for it since our login. Who asked before has lost it.
 static void check_replaced(struct client *c) {
     const struct client *other = c->rival;
-    if (!other || (!other->is_asking && other->asked_us + LATE_US < c->login_us &&
+    if (!other || (!asks(other) && other->asked_us + LATE_US < c->login_us &&
                    !client_is_throttled(c) && !c->run->store_lost)) {
         violation(c->run, "%s was replaced by nobody", node_name(c));
         inspect_client(c);

@@ -144,7 +144,7 @@ MUTANTS = [
     mutant("away-counts-as-superseded", "room/upkeep.c", "    SUPERSEDED_APART_MS = 2500 ", "    SUPERSEDED_APART_MS = 250000 "),
     mutant("another-log-forgotten", "room/inbox.c", "    if (session_can_send(s)) { // else it is read again when the client is ready\n",
            "    s->is_log_another = false;\n    if (session_can_send(s)) {\n"),
-    mutant("overtaken-login-wins", "room/bind.c", "    return other && other->login_order > s->login_order;", "    return false;"),
+    mutant("overtaken-login-wins", "room/bind.c", "    return other && other->state != SESSION_LEAVING && other->login_order > s->login_order;", "    return false;"),
 ]
 
 # Found seldom or never within 1,000 seeds, for the most part because something else makes good what they break (recent ids, the look for
