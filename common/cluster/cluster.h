@@ -55,7 +55,6 @@ bool cluster_lease_is_held(const struct cluster *c);
 uint64_t cluster_store_ms(const struct cluster *c);
 
 // The directory. Pointers are valid until the next loop iteration.
-const Hawser__Internal__Member *cluster_member_find(const struct cluster *c, uint64_t incarnation);
 const Hawser__Internal__Member *
 cluster_member_next(const struct cluster *c, const char *role,
                     const Hawser__Internal__Member *after); // NULL starts and ends

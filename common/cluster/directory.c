@@ -71,11 +71,6 @@ void directory_free(struct cluster *c) {
     }
 }
 
-const Hawser__Internal__Member *cluster_member_find(const struct cluster *c, uint64_t incarnation) {
-    const struct member_entry *e = entry_find(c, incarnation);
-    return e ? e->member : NULL;
-}
-
 const Hawser__Internal__Member *cluster_member_next(const struct cluster *c, const char *role,
                                                     const Hawser__Internal__Member *after) {
     const struct member_entry *e = after ? entry_find(c, after->incarnation) : NULL;

@@ -339,6 +339,22 @@ static void check_confirm_two_below(struct bed *b) {
                      HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
 }
 
+// A store that went back has a row below the session that asks: it takes that, and it is said who
+// had it.
+static void check_confirm_above(struct bed *b) {
+    rooms_live(b);
+    uint64_t held = ROW(b, .incarnation = 22, .slot = 8)->generation;
+    const Hawser__Internal__ConfirmReply *c = confirm(b, 11, 7, held + 100);
+    ck_assert_int_eq(c->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
+    ck_assert_uint_eq(c->generation, held + 100);
+    ck_assert_uint_eq(c->replaced->incarnation, 22);
+    ck_assert_uint_eq(c->replaced->slot, 8);
+    ck_assert_uint_eq(c->replaced->generation, held);
+    // What is one's own is nobody else's.
+    ck_assert_ptr_null(confirm(b, 11, 7, held + 200)->replaced);
+    ck_assert_uint_eq(online(b), 1);
+}
+
 // A missing row is written again.
 static void check_confirm_missing(struct bed *b) {
     rooms_live(b);
@@ -489,6 +505,7 @@ static const struct {
     {"drop", check_drop},
     {"confirm", check_confirm},
     {"confirm below a session that is over", check_confirm_two_below},
+    {"confirm above the row", check_confirm_above},
     {"confirm a missing row", check_confirm_missing},
     {"void rows", check_void_rows},
     {"directory", check_directory},
