@@ -88,6 +88,14 @@ int sock_addr_parse(const char *host, uint16_t port, struct sock_addr *ret_addr)
     return 0;
 }
 
+// An IPv4 peer of a listener on [::] is shown as everywhere else, not as ::ffff:127.0.0.1.
+static void format_v6(const struct in6_addr *v6, char *out, socklen_t len) {
+    if (IN6_IS_ADDR_V4MAPPED(v6))
+        inet_ntop(AF_INET, &v6->s6_addr[12], out, len);
+    else
+        inet_ntop(AF_INET6, v6, out, len);
+}
+
 void sock_addr_format(const struct sock_addr *a, char *out, size_t out_len) {
     char host[INET6_ADDRSTRLEN] = "";
     switch (a->storage.ss_family) {
@@ -97,8 +105,7 @@ void sock_addr_format(const struct sock_addr *a, char *out, size_t out_len) {
         host_port_format(host, sock_addr_port(a), out, out_len);
         return;
     case AF_INET6:
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)&a->storage)->sin6_addr, host,
-                  sizeof(host));
+        format_v6(&((const struct sockaddr_in6 *)&a->storage)->sin6_addr, host, sizeof(host));
         host_port_format(host, sock_addr_port(a), out, out_len);
         return;
     default:

@@ -25,8 +25,9 @@ void host_port_format(const char *host, uint16_t port, char *out,
 // Only numeric hosts (and "" or "*" = all IPv4 addresses... of this machine); -EINVAL for names:
 // those go through os_resolve.
 int sock_addr_parse(const char *host, uint16_t port, struct sock_addr *ret_addr) HW_MUST_CHECK;
-void sock_addr_format(const struct sock_addr *a, char *out,
-                      size_t out_len); // "127.0.0.1:7200"; 64 bytes hold any
+void sock_addr_format(
+    const struct sock_addr *a, char *out,
+    size_t out_len); // "127.0.0.1:7200", also of ::ffff:127.0.0.1; 64 bytes hold any
 uint16_t sock_addr_port(const struct sock_addr *a);
 
 #endif

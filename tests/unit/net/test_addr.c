@@ -48,6 +48,9 @@ START_TEST(test_numeric_only) {
     ck_assert_int_eq(sock_addr_parse("*", 82, &a), 0);
     sock_addr_format(&a, text, sizeof(text));
     ck_assert_str_eq(text, "0.0.0.0:82");
+    ck_assert_int_eq(sock_addr_parse("::ffff:127.0.0.1", 83, &a), 0);
+    sock_addr_format(&a, text, sizeof(text));
+    ck_assert_str_eq(text, "127.0.0.1:83");
 }
 END_TEST
 
