@@ -223,6 +223,10 @@ uint64_t loop_clock_us(struct loop *l) {
     return os_now_us(l->os);
 }
 
+const uint64_t *loop_accepts_refused(const struct loop *l) {
+    return &l->accepts_refused;
+}
+
 void loop_arm_at(struct loop *l, struct timer *t, uint64_t after_ms, timer_fn *fn, const char *file,
                  int line) {
     *place_of(l, fn) = (struct place){.fn = fn, .file = file, .line = line};

@@ -39,6 +39,9 @@ uint64_t loop_now_ms(const struct loop *l);  // read once per iteration, CLOCK_B
 uint64_t loop_wall_ms(const struct loop *l); // Unix ms, read once per iteration
 uint64_t loop_clock_us(struct loop *l);      // read now: for time budgets only
 
+// Newcomers that listeners closed or could not take for want of descriptors. Valid as long as l.
+const uint64_t *loop_accepts_refused(const struct loop *l);
+
 #define loop_arm(l, t, after_ms, fn) loop_arm_at((l), (t), (after_ms), (fn), __FILE__, __LINE__)
 void loop_arm_at(struct loop *l, struct timer *t, uint64_t after_ms, timer_fn *fn, const char *file,
                  int line);

@@ -1,4 +1,4 @@
-// What loop.c and stream.c share; nobody else includes it.
+// What loop.c, stream.c and listener.c share; nobody else includes it.
 #ifndef HW_LOOP_INTERNAL_H
 #define HW_LOOP_INTERNAL_H
 
@@ -36,7 +36,7 @@ struct loop {
     struct key_queue closing;  // streams to be finished at the end of the iteration
     struct job *jobs;          // a ring, NULL when empty
     struct hook *hooks, **hooks_end;
-    uint64_t stale_events;
+    uint64_t stale_events, accepts_refused;
     struct place
         places[PLACES]; // who armed a timer with this function last: for the report at exit
     uint8_t scratch[SCRATCH_BYTES]; // where all streams read to
@@ -50,6 +50,9 @@ void key_queue_add(struct key_queue *q, uint64_t key);
 void stream_on_event(struct stream *s, uint32_t events);
 void stream_read_more(struct stream *s);
 void stream_finish(struct stream *s);
+// Takes over fd, also on failure: then NULL.
+struct stream *stream_accepted(struct loop *l, int fd, int *ret_error);
+bool stream_is_owned(const struct stream *s); // or it is closing
 void listener_on_event(struct listener *ls);
 extern const size_t stream_bytes, listener_bytes;
 

@@ -45,6 +45,9 @@ int os_wait(struct os *os, struct os_event *events, int max, int timeout_ms);
 void os_wake(
     struct os *os); // makes a waiting os_wait return; the one call that another thread may make
 
+// How many descriptors this process may have (RLIMIT_NOFILE), read once.
+uint32_t os_descriptors(const struct os *os);
+
 // One descriptor that is readable when os_wait has something to report: for hosts with a loop of
 // their own. -1 when there is none.
 int os_fd(struct os *os);

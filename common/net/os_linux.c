@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ enum { BACKLOG = 4096, EVENTS_MAX = 512, RESOLVED_MAX = 8 };
 
 struct os {
     int epoll_fd, wake_fd, signal_fd;
+    uint32_t descriptors;
     os_signal_fn *on_signal;
     void *signal_arg;
     struct os_resolve *resolved; // finished, not yet reported
@@ -53,8 +55,20 @@ static int add_own(struct os *os, int fd, uint64_t key) {
     return epoll_ctl(os->epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
+static uint32_t descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        abort(); // it cannot fail for a limit that exists
+    return limit.rlim_cur < INT32_MAX ? (uint32_t)limit.rlim_cur : INT32_MAX;
+}
+
+uint32_t os_descriptors(const struct os *os) {
+    return os->descriptors;
+}
+
 struct os *os_new(void) {
     struct os *os = hw_calloc(1, sizeof(*os));
+    os->descriptors = descriptor_limit();
     os->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     os->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     os->signal_fd = -1;

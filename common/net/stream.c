@@ -1,20 +1,13 @@
-// Streams and listeners. At rest a stream is one slot and nothing else: `in` and `out` exist only
+// Streams. At rest a stream is one slot and nothing else: `in` and `out` exist only
 // while there is something in them.
 #include "stream.h"
 
 #include <assert.h>
 #include <errno.h>
 
-#include "addr.h"
 #include "loop_internal.h"
 
-enum {
-    READ_BUDGET = SCRATCH_BYTES,
-    KEPT_READ = 16 * 1024,
-    ACCEPT_BUDGET = 256,
-    REST_MS = 100,
-    IOV_MAX_HERE = 64
-};
+enum { READ_BUDGET = SCRATCH_BYTES, KEPT_READ = 16 * 1024 };
 
 enum {
     CONNECTING = 1,  // on_connected is still to come
@@ -46,18 +39,7 @@ struct ending {
     bool shut; // our end is shut down
 };
 
-struct listener {
-    struct loop *loop;
-    accept_fn *on_accept;
-    void *arg;
-    struct timer rest;
-    uint64_t refused;
-    int fd;
-    uint32_t slot;
-    uint16_t port;
-};
-
-const size_t stream_bytes = sizeof(struct stream), listener_bytes = sizeof(struct listener);
+const size_t stream_bytes = sizeof(struct stream);
 
 static uint64_t stream_key(const struct stream *s) {
     return loop_key(KEY_STREAM, s->slot, slab_generation(&s->loop->streams, s->slot));
@@ -93,6 +75,14 @@ static struct stream *stream_new(struct loop *l, int fd, uint8_t flags, int *ret
     }
     *s = (struct stream){.loop = l, .fd = fd, .slot = slot, .flags = flags};
     return s;
+}
+
+struct stream *stream_accepted(struct loop *l, int fd, int *ret_error) {
+    return stream_new(l, fd, 0, ret_error);
+}
+
+bool stream_is_owned(const struct stream *s) {
+    return s->ops || (s->flags & CLOSING);
 }
 
 struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
@@ -268,7 +258,8 @@ static void present(struct stream *s, const uint8_t *data, size_t len) {
         s->in = hw_calloc(1, sizeof(*s->in));
         buf_append(s->in, data + used, len - used);
     }
-    if (s->in->len > s->ops->keep_max)
+    // A paused stream is not read: what one read brought behind its last frame waits.
+    if (s->in->len > s->ops->keep_max && !(s->flags & PAUSED))
         stream_end(s, -HW_ETOOBIG);
 }
 
@@ -370,87 +361,4 @@ void stream_resume(struct stream *s) {
     if (s->flags & (MISSED | AGAIN))
         queue_read(s);
     s->flags &= (uint8_t)~MISSED;
-}
-
-// --- listeners
-
-static void rested(struct timer *t) {
-    listener_on_event(container_of(t, struct listener, rest));
-}
-
-void listener_on_event(struct listener *ls) {
-    struct loop *l = ls->loop;
-    for (int i = 0; i < ACCEPT_BUDGET; i++) {
-        struct sock_addr peer;
-        int fd = os_accept(l->os, ls->fd, &peer);
-        if (fd == -EAGAIN)
-            return;
-        if (fd == -ECONNABORTED || fd == -EINTR)
-            continue;
-        int error = fd;
-        struct stream *s = fd >= 0 ? stream_new(l, fd, 0, &error) : NULL;
-        if (!s) {
-            ls->refused++;
-            loop_arm(l, &ls->rest, REST_MS, rested);
-            return;
-        }
-        ls->on_accept(ls->arg, s);
-        assert(s->ops || (s->flags & CLOSING));
-    }
-    // More may wait, and an edge comes only with the next new one.
-    loop_arm(l, &ls->rest, 0, rested);
-}
-
-static int listen_on(struct loop *l, const char *host, uint16_t port, uint16_t *ret_port) {
-    struct sock_addr at, bound;
-    int error = sock_addr_parse(host, port, &at);
-    if (error != 0)
-        return error;
-    int fd = os_listen(l->os, &at, &bound);
-    if (fd >= 0)
-        *ret_port = sock_addr_port(&bound);
-    return fd;
-}
-
-int listener_new(struct loop *l, const char *host, uint16_t first, uint16_t last,
-                 accept_fn *on_accept, void *arg, struct listener **ret_listener) {
-    uint16_t port = 0;
-    int fd = listen_on(l, host, first, &port);
-    for (uint32_t next = first + 1u; fd == -EADDRINUSE && next <= last; next++)
-        fd = listen_on(l, host, (uint16_t)next, &port);
-    if (fd < 0)
-        return fd;
-    uint32_t slot = 0, generation = 0;
-    struct listener *ls = slab_take(&l->listeners, &slot, &generation);
-    int error =
-        ls ? os_watch(l->os, fd, loop_key(KEY_LISTENER, slot, generation), OS_READABLE, true)
-           : -HW_EFULL;
-    if (error != 0) {
-        if (ls)
-            slab_give(&l->listeners, slot);
-        os_close(l->os, fd);
-        return error;
-    }
-    *ls = (struct listener){
-        .loop = l, .on_accept = on_accept, .arg = arg, .fd = fd, .slot = slot, .port = port};
-    *ret_listener = ls;
-    return 0;
-}
-
-uint16_t listener_port(const struct listener *ls) {
-    return ls->port;
-}
-
-void listener_free(struct listener *ls) {
-    if (!ls)
-        return;
-    struct loop *l = ls->loop;
-    loop_disarm(l, &ls->rest);
-    os_unwatch(l->os, ls->fd);
-    os_close(l->os, ls->fd);
-    slab_give(&l->listeners, ls->slot);
-}
-
-uint64_t listener_refused(const struct listener *ls) {
-    return ls->refused;
 }

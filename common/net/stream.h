@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "descriptors.h"
 #include "loop.h"
 #include "os.h"
 
@@ -26,7 +27,8 @@ struct stream_ops {
     void (*on_connected)(void *owner, struct stream *s); // outgoing only; NULL if not needed
     // data[0..len), len >= 1. Returns how many bytes are done with (0..len); the rest stays and is
     // presented again when more has come. keep_max bounds the rest: a stream whose unconsumed rest
-    // would pass it ends with -HW_ETOOBIG.
+    // would pass it ends with -HW_ETOOBIG. A paused stream may keep one read (64 KiB) more, and
+    // nothing is read behind it.
     size_t (*on_data)(void *owner, struct stream *s, const uint8_t *data, size_t len);
     void (*on_writable)(void *owner, struct stream *s); // the kernel takes bytes again after it did
                                                         // not and nothing is held; may be NULL
@@ -79,12 +81,13 @@ struct listener;
 // returns.
 typedef void accept_fn(void *arg, struct stream *s);
 // Binds the first free port of first..last (0 = the kernel's choice) at host. 0, or negative errno
-// of the last try.
+// of the last try. It is a door for clients until listener_set_door says otherwise.
 int listener_new(struct loop *l, const char *host, uint16_t first, uint16_t last,
                  accept_fn *on_accept, void *arg, struct listener **ret_listener) HW_MUST_CHECK;
+// How far into the descriptors that are left this listener may go (descriptors.h). Beyond it a
+// newcomer is closed at once, so that it goes elsewhere, and counted by the loop.
+void listener_set_door(struct listener *ls, enum door door);
 uint16_t listener_port(const struct listener *ls);
 void listener_free(struct listener *ls); // accepted streams live on. NULL is harmless
-// Out of descriptors: the listener rests 100 ms and tries again; counted here.
-uint64_t listener_refused(const struct listener *ls);
 
 #endif

@@ -114,6 +114,8 @@ int daemon_new(const struct daemon_role *role, struct loop *l, const struct conf
                                  .started_ms = loop_wall_ms(l)};
     metrics_gauge_read(d->env.metrics, "resident_bytes", "memory of the process", process_rss,
                        NULL);
+    metrics_counter(d->env.metrics, "accepts_refused_total",
+                    "newcomers closed for want of descriptors", loop_accepts_refused(l));
     metrics_gauge(d->env.metrics, "incarnation_number", "random number of this run",
                   &d->env.incarnation);
     int rc = role->start(&d->env, ret_error, &d->self);

@@ -142,6 +142,7 @@ int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *
         free(server);
         return error;
     }
+    listener_set_door(server->listener, DOOR_DAEMONS);
     *ret_server = server;
     return 0;
 }

@@ -16,17 +16,19 @@ static struct stream *served; // the accepted end
 static struct buf received;   // what the accepted end consumed
 static size_t take_at_most;   // per call: 0 = all
 static size_t wait_for;       // consumes only when this much is there
+static bool pauses;           // after each call
 static int server_error, client_error;
 static bool server_closed, client_closed, client_connected;
 static int client_writable;
 
 static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     (void)owner;
-    (void)s;
     if (len < wait_for)
         return 0;
     size_t take = take_at_most && take_at_most < len ? take_at_most : len;
     buf_append(&received, data, take);
+    if (pauses)
+        stream_pause(s);
     return take;
 }
 
@@ -177,6 +179,30 @@ START_TEST(test_keep_max) {
 }
 END_TEST
 
+// Who pauses in the middle of what one read brought, to answer it piece by piece, is not over its
+// bound, and loses nothing.
+START_TEST(test_pause_in_the_middle) {
+    struct stream *client = setup();
+    enum { BYTES = 200 * 1000 };
+    uint8_t *data = hw_malloc(BYTES);
+    for (size_t i = 0; i < BYTES; i++)
+        data[i] = (uint8_t)(i * 2654435761u >> 13);
+    take_at_most = 500;
+    pauses = true;
+    stream_send(client, data, BYTES);
+    while (received.len < BYTES) {
+        size_t before = received.len;
+        ck_assert(!server_closed);
+        stream_resume(served);
+        loop_step(loop, 0);
+        ck_assert_uint_le(received.len - before, 500);
+    }
+    ck_assert_mem_eq(received.data, data, BYTES);
+    free(data);
+    teardown();
+}
+END_TEST
+
 // A last frame gets out before the end, and the peer's end ends the wait.
 START_TEST(test_end_after_flush) {
     struct stream *client = setup();
@@ -260,5 +286,5 @@ START_TEST(test_resolve) {
 END_TEST
 
 RUN_TESTS("stream", test_byte_by_byte, test_held_bytes_go_out_in_order,
-          test_resume_presents_the_rest, test_keep_max, test_end_after_flush, test_peer_is_gone,
-          test_connect_refused, test_resolve)
+          test_resume_presents_the_rest, test_keep_max, test_pause_in_the_middle,
+          test_end_after_flush, test_peer_is_gone, test_connect_refused, test_resolve)
