@@ -1,0 +1,147 @@
+// Client tokens: each claim of a wrong type is refused, whatever it would have narrowed; tokens are
+// made here by hand, so that they may hold what no library would write.
+#include "token.h"
+
+#include <stdio.h>
+
+#include "buf.h"
+#include "crypto.h"
+
+#include "suite.h"
+
+enum { NOW_S = 1700000000 };
+static const uint8_t secret[] = "0123456789abcdef0123456789abcdef";
+#define HEADER "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"k1\"}"
+#define GOOD "\"aud\":\"shop\",\"sub\":\"ann\",\"exp\":1700003600"
+
+static void put_base64url(struct buf *out, const uint8_t *data, size_t len) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (size_t i = 0; i < len; i += 3) {
+        uint32_t bits = (uint32_t)data[i] << 16 | (i + 1 < len ? (uint32_t)data[i + 1] << 8 : 0) |
+                        (i + 2 < len ? data[i + 2] : 0u);
+        for (size_t k = 0; k < 4 && k <= len - i; k++)
+            buf_append(out, &digits[bits >> (18 - 6 * k) & 63], 1);
+    }
+}
+
+static char *token_of(const char *header, const char *claims) {
+    struct buf out = BUF_EMPTY;
+    uint8_t mac[32];
+    put_base64url(&out, (const uint8_t *)header, strlen(header));
+    buf_append(&out, ".", 1);
+    put_base64url(&out, (const uint8_t *)claims, strlen(claims));
+    crypto_hmac_sha256(secret, sizeof(secret) - 1, out.data, out.len, mac);
+    buf_append(&out, ".", 1);
+    put_base64url(&out, mac, sizeof(mac));
+    buf_append(&out, "", 1);
+    return (char *)out.data;
+}
+
+static uint32_t checked(const char *header, const char *claims, struct token_claims *ret_claims) {
+    const struct token_key key = {secret, sizeof(secret) - 1, "shop", 86400000};
+    struct token_hint hint;
+    const char *reason = NULL;
+    char *token = token_of(header, claims);
+    uint32_t code = 4002; // a token whose peek fails is refused so too
+    if (token_peek(token, &hint, &reason))
+        code = token_check(token, &key, "phone", (uint64_t)NOW_S * 1000, ret_claims, &reason);
+    ck_assert_msg(code == 0 || reason, "refused without a reason: %s", claims);
+    free(token);
+    return code;
+}
+
+static const struct {
+    const char *header, *claims;
+    uint32_t code;
+} cases[] = {
+    {HEADER, "{" GOOD "}", 0},
+    {HEADER, "{" GOOD ",\"dev\":\"phone\",\"nbf\":1699999999,\"iat\":1699999999.5}", 0},
+    {HEADER, "{\"aud\":[\"shop\"],\"sub\":\"ann\",\"exp\":1700003600}", 0},
+    {HEADER, "{" GOOD ",\"jti\":7,\"iss\":\"app\"}", 0},
+    {HEADER, "{" GOOD ",\"dev\":\"tablet\"}", 4002},
+    {HEADER, "{" GOOD ",\"dev\":5}", 4002},
+    {HEADER, "{" GOOD ",\"dev\":[\"phone\"]}", 4002},
+    {HEADER, "{" GOOD ",\"dev\":{}}", 4002},
+    {HEADER, "{" GOOD ",\"dev\":null}", 4002},
+    {HEADER, "{" GOOD ",\"dev\":\"\"}", 4002},
+    {HEADER, "{" GOOD ",\"dev\":true}", 4002},
+    {HEADER, "{" GOOD ",\"tags\":\"a\"}", 4002},
+    {HEADER, "{" GOOD ",\"tags\":null}", 4002},
+    {HEADER, "{" GOOD ",\"tags\":{\"a\":1}}", 4002},
+    {HEADER, "{" GOOD ",\"tags\":[1]}", 4002},
+    {HEADER, "{" GOOD ",\"tags\":[\"a\",\"\"]}", 4002},
+    {HEADER, "{" GOOD ",\"nbf\":\"1699999999\"}", 4002},
+    {HEADER, "{" GOOD ",\"nbf\":null}", 4002},
+    {HEADER, "{" GOOD ",\"nbf\":[]}", 4002},
+    {HEADER, "{" GOOD ",\"nbf\":1700000061}", 4002},
+    {HEADER, "{" GOOD ",\"iat\":\"1699999999\"}", 4002},
+    {HEADER, "{" GOOD ",\"iat\":null}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":\"ann\",\"exp\":\"1700003600\"}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":\"ann\",\"exp\":null}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":\"ann\",\"exp\":true}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":\"ann\",\"exp\":-1}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":\"ann\",\"exp\":1e300}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":\"ann\"}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":\"ann\",\"exp\":1699999000}", 4005},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":5,\"exp\":1700003600}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":[\"ann\"],\"exp\":1700003600}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"sub\":null,\"exp\":1700003600}", 4002},
+    {HEADER, "{\"aud\":\"shop\",\"exp\":1700003600}", 4002},
+    {HEADER, "{\"aud\":\"bank\",\"sub\":\"ann\",\"exp\":1700003600}", 4002},
+    {HEADER, "{\"aud\":5,\"sub\":\"ann\",\"exp\":1700003600}", 4002},
+    {HEADER, "{\"aud\":[],\"sub\":\"ann\",\"exp\":1700003600}", 4002},
+    {HEADER, "{\"aud\":[\"shop\",\"bank\"],\"sub\":\"ann\",\"exp\":1700003600}", 4002},
+    {HEADER, "{\"aud\":[5],\"sub\":\"ann\",\"exp\":1700003600}", 4002},
+    {HEADER, "{\"aud\":null,\"sub\":\"ann\",\"exp\":1700003600}", 4002},
+    {HEADER,
+     "["
+     "\"shop\""
+     "]",
+     4002},
+    {"{\"alg\":\"HS256\",\"kid\":\"k1\",\"crit\":[\"exp\"],\"exp\":1}", "{" GOOD "}", 4002},
+    {"{\"alg\":\"HS256\",\"kid\":\"k1\",\"crit\":null}", "{" GOOD "}", 4002},
+    {"{\"alg\":\"HS256\",\"kid\":\"k1\",\"crit\":\"b64\"}", "{" GOOD "}", 4002},
+    {"{\"alg\":\"HS256\",\"kid\":5}", "{" GOOD "}", 4002},
+    {"{\"alg\":\"HS256\"}", "{" GOOD "}", 4002},
+    {"{\"alg\":\"none\",\"kid\":\"k1\"}", "{" GOOD "}", 4002},
+    {"{\"alg\":\"HS512\",\"kid\":\"k1\"}", "{" GOOD "}", 4002},
+    {"{\"alg\":[\"HS256\"],\"kid\":\"k1\"}", "{" GOOD "}", 4002},
+};
+
+START_TEST(each_claim_has_its_type) {
+    struct token_claims claims;
+    uint32_t code = checked(cases[_i].header, cases[_i].claims, &claims);
+    ck_assert_msg(code == cases[_i].code, "%u for %s %s", code, cases[_i].header, cases[_i].claims);
+    if (code == 0)
+        token_claims_deinit(&claims);
+}
+END_TEST
+
+START_TEST(claims_are_taken) {
+    struct token_claims claims;
+    ck_assert_uint_eq(checked(HEADER, "{" GOOD ",\"tags\":[\"a\",\"b\"]}", &claims), 0);
+    ck_assert_str_eq(claims.user, "ann");
+    ck_assert_uint_eq(claims.expires_ms, 1700003600000);
+    ck_assert(claims.tags_given);
+    ck_assert_int_eq(claims.tag_count, 2);
+    ck_assert_str_eq(claims.tags[1], "b");
+    token_claims_deinit(&claims);
+    ck_assert_uint_eq(checked(HEADER, "{" GOOD ",\"tags\":[]}", &claims), 0);
+    ck_assert(claims.tags_given); // none is allowed
+    ck_assert_int_eq(claims.tag_count, 0);
+    token_claims_deinit(&claims);
+}
+END_TEST
+
+int main(void) {
+    TCase *test_case = tcase_create("token");
+    tcase_add_loop_test(test_case, each_claim_has_its_type, 0, sizeof(cases) / sizeof(cases[0]));
+    tcase_add_test(test_case, claims_are_taken);
+    Suite *suite = suite_create("token");
+    suite_add_tcase(suite, test_case);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
