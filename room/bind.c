@@ -216,54 +216,84 @@ static bool tags_allowed(const char *tags, const struct token_claims *claims) {
     return true;
 }
 
-static uint32_t check(struct session *s, const char *token, const struct product *p,
-                      const struct product_key *key, struct token_claims *ret_claims,
-                      const char **ret_reason) {
+// A token and the tags that came with it.
+struct bind_check {
+    const struct conn *conn;
+    const char *token, *tags;
+    struct token_claims claims; // the caller's to free when code is 0
+    uint32_t code;              // 0, or a Close code
+    const char *reason;
+};
+
+static void check(struct bind_check *k, const struct product *p, const char *kid) {
+    const struct product_key *key =
+        product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid, strlen(kid));
+    k->code = 4002;
+    k->reason = "no such key";
+    if (!key)
+        return;
     struct token_key with = {.secret = key->secret,
                              .secret_len = key->secret_len,
                              .product = p->name,
                              .ttl_ms = p->limits.token_ttl_s * 1000};
-    uint32_t code = token_check(token, &with, s->conn->device, loop_wall_ms(s->conn->room->loop),
-                                ret_claims, ret_reason);
-    if (code == 0 && !tags_allowed(s->tags, ret_claims)) {
-        token_claims_deinit(ret_claims);
-        *ret_reason = "a tag that the token does not allow";
-        code = 4002;
+    k->code = token_check(k->token, &with, k->conn->device, loop_wall_ms(k->conn->room->loop),
+                          &k->claims, &k->reason);
+    if (k->code == 0 && !tags_allowed(k->tags, &k->claims)) {
+        token_claims_deinit(&k->claims);
+        k->reason = "a tag that the token does not allow";
+        k->code = 4002;
     }
-    return code;
 }
 
 static struct session *other_of_product(const struct session *s, uint32_t number) {
     for (struct session *o = s->conn->sessions; o; o = o->next_in_conn)
-        if (o != s && o->product && o->product->number == number && !o->has_failed)
+        if (o != s && o->product && o->product->number == number && !o->has_failed &&
+            o->state != SESSION_LEAVING)
             return o;
     return NULL;
 }
 
+void bind_take_terms(struct session *s, struct bind_terms *terms) {
+    free(s->tags);
+    s->tags = terms->tags;
+    s->expires_ms = terms->expires_ms;
+    terms->tags = NULL;
+}
+
 // A Bind for what the connection holds already: new token and tags, the rest stays. Its answer is
 // made from the old session by hello.c.
-static void renew(struct session *s, struct session *old, uint64_t expires_ms) {
-    free(old->tags);
-    old->tags = s->tags;
+static void renew(struct session *s, struct session *old) {
+    struct bind_terms terms = {s->tags, s->expires_ms};
     s->tags = NULL;
-    old->expires_ms = expires_ms;
+    bind_take_terms(old, &terms);
     s->product = old->product;
     s->generation = 0;
     s->state = SESSION_ATTACHED;
     hello_session_done(s);
 }
 
+// A Bind for one more product: NULL, or why it cannot be held. One that is leaving holds no place.
+static const char *no_place_text(const struct session *s) {
+    const struct room *r = s->conn->room;
+    size_t held = 0;
+    for (const struct session *o = s->conn->sessions; o; o = o->next_in_conn)
+        held += o != s && o->state != SESSION_LEAVING;
+    return held >= BINDS_MAX                    ? "at most 16 bindings"
+           : r->sessions.used > r->sessions_max ? "this room is full"
+                                                : NULL;
+}
+
 static void go_on(struct session *s, const struct product *p, struct token_claims *claims) {
     struct conn *c = s->conn;
     struct session *old = other_of_product(s, p->number);
-    uint64_t expires_ms = claims->expires_ms;
+    const char *refusal = !old && c->state == CONN_OPEN ? no_place_text(s) : NULL;
     s->user = hw_strdup(claims->user);
-    s->expires_ms = expires_ms;
+    s->expires_ms = claims->expires_ms;
     token_claims_deinit(claims);
-    if (old && c->state != CONN_OPEN) {
-        fail_and_tell(s, 4300, "two bindings for one product", 0);
-    } else if (old && strcmp(old->user, s->user) == 0) {
-        renew(s, old, expires_ms);
+    if (old && strcmp(old->user, s->user) == 0) {
+        renew(s, old);
+    } else if (refusal) {
+        fail_and_tell(s, 4101, refusal, BUSY_RETRY_MS);
     } else {
         if (old)
             session_end(old);
@@ -275,14 +305,9 @@ static void go_on(struct session *s, const struct product *p, struct token_claim
     }
 }
 
-static const struct product_key *token_key_of(const struct product *p, const char *kid) {
-    return p ? product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid, strlen(kid)) : NULL;
-}
-
 static void on_product(void *arg, int error, const struct product *p) {
     struct session *s = arg;
     struct token_hint hint;
-    struct token_claims claims;
     const char *reason = "";
     if (error == -HW_EUNKNOWN) {
         fail_and_tell(s, 4004, "no such product", 0);
@@ -293,17 +318,18 @@ static void on_product(void *arg, int error, const struct product *p) {
         return;
     }
     (void)token_peek(s->token, &hint, &reason); // it was right before the question
-    const struct product_key *key = token_key_of(p, hint.kid);
-    uint32_t code = key ? check(s, s->token, p, key, &claims, &reason) : 4002;
-    if (code != 0)
-        fail_and_tell(s, code, key ? reason : "no such key", 0);
+    struct bind_check k = {.conn = s->conn, .token = s->token, .tags = s->tags};
+    check(&k, p, hint.kid);
+    if (k.code != 0)
+        fail_and_tell(s, k.code, k.reason, 0);
     else
-        go_on(s, p, &claims);
+        go_on(s, p, &k.claims);
 }
 
 // --- 1. the Bind
 
-static bool take_tags(struct session *s, const Hawser__V1__Bind *bind) {
+// *ret_tags: the caller's to free; NULL = none.
+static bool take_tags(const Hawser__V1__Bind *bind, char **ret_tags) {
     struct buf tags = BUF_EMPTY;
     size_t bytes = 0;
     bool good = bind->n_tags <= TAGS_MAX;
@@ -313,26 +339,29 @@ static bool take_tags(struct session *s, const Hawser__V1__Bind *bind) {
         good = id_is_valid(bind->tags[i], len, TAG_MAX) && bytes <= TAGS_BYTES_MAX;
         buf_append(&tags, bind->tags[i], len + 1);
     }
+    *ret_tags = NULL;
     if (good && tags.len > 0) {
         buf_append(&tags, "", 1);
-        s->tags = hw_memdup(tags.data, tags.len);
+        *ret_tags = hw_memdup(tags.data, tags.len);
     }
     buf_free(&tags);
     return good;
 }
 
-static bool take_have(struct session *s, const Hawser__V1__Bind *bind) {
+static bool have_is_good(const Hawser__V1__Bind *bind) {
     unsigned seen = 0;
-    if (bind->n_have > 3)
-        return false;
     for (size_t i = 0; i < bind->n_have; i++) {
         unsigned stream = (unsigned)bind->have[i]->stream;
         if (stream > 2 || seen & 1u << stream)
             return false;
         seen |= 1u << stream;
-        s->have[s->have_count++] = *bind->have[i];
     }
     return true;
+}
+
+static void take_have(struct session *s, const Hawser__V1__Bind *bind) {
+    for (size_t i = 0; i < bind->n_have; i++)
+        s->have[s->have_count++] = *bind->have[i];
 }
 
 // The product is asked for even when it is here, so that every answer comes later.
@@ -343,33 +372,43 @@ struct session *bind_begin(struct conn *c, const Hawser__V1__Bind *bind) {
     if (!s)
         return NULL;
     s->token = hw_strdup(bind->token);
-    if (!take_tags(s, bind)) {
+    if (!take_tags(bind, &s->tags)) {
         fail(s, 4300, "tags: at most 32 of 1..64 bytes, together at most 1 KiB", 0);
-    } else if (!take_have(s, bind)) {
+    } else if (!have_is_good(bind)) {
         fail(s, 4300, "have: at most one position for each stream", 0);
     } else if (!token_peek(s->token, &hint, &reason)) {
         fail(s, 4002, reason, 0);
     } else {
+        take_have(s, bind);
         cluster_product_ask(c->room->cluster, hint.product, hint.kid, on_product, s);
     }
     return s;
 }
 
-bool bind_resume(struct session *s, const Hawser__V1__Bind *bind) {
+bool bind_check_resume(const struct session *s, const Hawser__V1__Bind *bind,
+                       struct bind_terms *ret_terms) {
+    struct bind_check k = {.conn = s->conn, .token = bind->token, .code = 4002};
+    const struct product *p = cluster_product_by_number(s->conn->room->cluster, s->product->number);
     struct token_hint hint;
-    struct token_claims claims;
+    char *tags = NULL;
+    if (p && have_is_good(bind) && take_tags(bind, &tags) &&
+        token_peek(bind->token, &hint, &k.reason)) {
+        k.tags = tags;
+        check(&k, p, hint.kid);
+    }
+    bool is_same = k.code == 0 && strcmp(k.claims.user, s->user) == 0;
+    if (is_same)
+        *ret_terms = (struct bind_terms){tags, k.claims.expires_ms};
+    else
+        free(tags);
+    if (k.code == 0)
+        token_claims_deinit(&k.claims);
+    return is_same;
+}
+
+const char *bind_product_name(const struct session *s, struct token_hint *hint) {
     const char *reason;
-    if (!token_peek(bind->token, &hint, &reason))
-        return false;
-    const struct product *p =
-        cluster_product_find(s->conn->room->cluster, hint.product, strlen(hint.product));
-    const struct product_key *key = token_key_of(p, hint.kid);
-    if (!key || p->number != s->product->number ||
-        check(s, bind->token, p, key, &claims, &reason) != 0)
-        return false;
-    bool same = strcmp(claims.user, s->user) == 0;
-    if (same)
-        s->expires_ms = claims.expires_ms;
-    token_claims_deinit(&claims);
-    return same;
+    if (s->product)
+        return s->product->name;
+    return s->token && token_peek(s->token, hint, &reason) ? hint->product : "";
 }

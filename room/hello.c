@@ -36,6 +36,7 @@ static struct conn *conn_of_resume(struct room *r, const ProtobufCBinaryData *re
 static void send_welcome(struct conn *c) {
     Hawser__V1__Welcome welcome = HAWSER__V1__WELCOME__INIT;
     Hawser__V1__Bound bound[BINDS_MAX], *list[BINDS_MAX];
+    struct token_hint hints[BINDS_MAX];
     Hawser__V1__Position after[BINDS_MAX][3], *after_list[BINDS_MAX][3];
     struct room *r = c->room;
     uint8_t resume[RESUME_BYTES];
@@ -45,7 +46,7 @@ static void send_welcome(struct conn *c) {
         hawser__v1__bound__init(&bound[n]);
         list[n] = &bound[n];
         if (s->has_failed) {
-            bound[n].name = s->product ? s->product->name : (char *)(uintptr_t) "";
+            bound[n].name = (char *)(uintptr_t)bind_product_name(s, &hints[n]);
             bound[n].error = s->error;
             bound[n].reason = (char *)(uintptr_t)s->error_reason;
             continue;
@@ -138,12 +139,13 @@ static struct session *live_of_product(struct conn *c, const struct room_product
 static void bind_answered(struct session *s) {
     struct conn *c = s->conn;
     Hawser__V1__Bound bound = HAWSER__V1__BOUND__INIT;
+    struct token_hint hint;
     Hawser__V1__Position after[3], *list[3] = {&after[0], &after[1], &after[2]};
     struct session *renewed =
         s->generation == 0 && !s->has_failed ? live_of_product(c, s->product) : NULL;
     c->binding = NULL;
     if (s->has_failed) {
-        bound.name = s->product ? s->product->name : bound.name;
+        bound.name = (char *)(uintptr_t)bind_product_name(s, &hint);
         bound.error = s->error;
         bound.reason = (char *)(uintptr_t)s->error_reason;
     } else {
@@ -181,7 +183,7 @@ static size_t session_total(const struct conn *c) {
 
 void bind_received(struct conn *c, const Hawser__V1__Bind *bind) {
     Hawser__V1__Bound refused = HAWSER__V1__BOUND__INIT;
-    struct session *s = session_total(c) <= BINDS_MAX ? bind_begin(c, bind) : NULL;
+    struct session *s = bind_begin(c, bind);
     if (!s) {
         refused.error = 4101;
         refused.reason = (char *)(uintptr_t) "no room for another binding";
@@ -218,12 +220,39 @@ static bool can_go_on(const struct cursor *c, const Hawser__V1__Position *have) 
     return !have || (have->epoch == c->epoch && have->seq >= c->acked && have->seq <= c->sent);
 }
 
-static struct session *session_for(struct conn *old, const Hawser__V1__Bind *bind) {
+struct resumption {
+    struct session *session;
+    const Hawser__V1__Bind *bind;
+    struct bind_terms terms;
+};
+
+static bool find_session(struct conn *old, struct resumption *f) {
+    struct token_hint hint;
+    const char *reason;
+    if (!token_peek(f->bind->token, &hint, &reason))
+        return false;
     for (struct session *s = old->sessions; s; s = s->next_in_conn)
-        if (s->state == SESSION_LIVE && can_go_on(&s->inbox, have_of(bind, 0)) &&
-            can_go_on(&s->news, have_of(bind, 1)) && bind_resume(s, bind))
-            return s;
-    return NULL;
+        if (s->state == SESSION_LIVE && strcmp(s->product->name, hint.product) == 0)
+            f->session = s;
+    return f->session && can_go_on(&f->session->inbox, have_of(f->bind, 0)) &&
+           can_go_on(&f->session->news, have_of(f->bind, 1)) &&
+           bind_check_resume(f->session, f->bind, &f->terms);
+}
+
+// Each session by a Bind of its own, or none goes on: no token keeps another's session alive.
+static bool find_all(struct conn *old, const Hawser__V1__Hello *hello,
+                     struct resumption found[BINDS_MAX]) {
+    size_t n = 0;
+    bool good = session_total(old) == hello->n_bind;
+    for (; n < hello->n_bind && good; n++) {
+        found[n] = (struct resumption){.bind = hello->bind[n]};
+        good = find_session(old, &found[n]);
+        for (size_t i = 0; i < n; i++)
+            good = good && found[i].session != found[n].session;
+    }
+    for (size_t i = 0; i < n && !good; i++)
+        free(found[i].terms.tags);
+    return good;
 }
 
 // What was under way when the connection was lost is sent again: the client drops repeats.
@@ -235,9 +264,12 @@ static void rewind_cursor(struct cursor *c, const Hawser__V1__Position *have) {
     c->heard = heard;
 }
 
-static void rewind_session(struct session *s, const Hawser__V1__Bind *bind) {
-    rewind_cursor(&s->inbox, have_of(bind, 0));
-    rewind_cursor(&s->news, have_of(bind, 1));
+// The tags in force when the position passes a message decide: those of before it was lost do not.
+static void go_on(struct resumption *f) {
+    struct session *s = f->session;
+    bind_take_terms(s, &f->terms);
+    rewind_cursor(&s->inbox, have_of(f->bind, 0));
+    rewind_cursor(&s->news, have_of(f->bind, 1));
     s->is_resumed = true;
     s->is_synced = false;
     s->inbox_target = s->inbox.heard;
@@ -249,15 +281,9 @@ static void rewind_session(struct session *s, const Hawser__V1__Bind *bind) {
 
 static bool try_resume(struct conn *c, const Hawser__V1__Hello *hello) {
     struct conn *old = conn_of_resume(c->room, &hello->resume);
-    struct session *found[BINDS_MAX];
-    if (!old || old == c || strcmp(old->device, c->device) != 0 ||
-        session_total(old) != hello->n_bind)
+    struct resumption found[BINDS_MAX];
+    if (!old || old == c || strcmp(old->device, c->device) != 0 || !find_all(old, hello, found))
         return false;
-    for (size_t i = 0; i < hello->n_bind; i++) {
-        found[i] = session_for(old, hello->bind[i]);
-        if (!found[i])
-            return false;
-    }
     struct stream *stream = c->stream;
     if (old->stream) // its other end is gone, only nobody has noticed yet
         conn_lose_stream(old);
@@ -269,7 +295,7 @@ static bool try_resume(struct conn *c, const Hawser__V1__Hello *hello) {
     old->heard_ms = c->heard_ms;
     c->room->count.resumed++;
     for (size_t i = 0; i < hello->n_bind; i++)
-        rewind_session(found[i], hello->bind[i]);
+        go_on(&found[i]);
     send_welcome(old);
     for (struct session *s = old->sessions; s; s = s->next_in_conn)
         session_try(s);
@@ -278,7 +304,27 @@ static bool try_resume(struct conn *c, const Hawser__V1__Hello *hello) {
     return true;
 }
 
+static bool names_a_product_twice(const Hawser__V1__Hello *hello) {
+    struct token_hint hints[BINDS_MAX];
+    const char *reason;
+    size_t n = 0;
+    for (size_t i = 0; i < hello->n_bind && hello->n_bind > 1; i++) {
+        if (!token_peek(hello->bind[i]->token, &hints[n], &reason))
+            continue; // refused by itself
+        for (size_t k = 0; k < n; k++)
+            if (strcmp(hints[k].product, hints[n].product) == 0)
+                return true;
+        n++;
+    }
+    return false;
+}
+
 void hello_received(struct conn *c, const Hawser__V1__Hello *hello) {
+    if (names_a_product_twice(hello)) {
+        c->room->count.protocol_errors++;
+        conn_close(c, 4300, "two bindings for one product", 0);
+        return;
+    }
     if (hello->resume.len > 0 && try_resume(c, hello))
         return;
     for (size_t i = 0; i < hello->n_bind; i++)

@@ -210,7 +210,8 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     r->env = env;
     r->loop = env->loop;
     slab_init(&r->conns, sizeof(struct conn), max);
-    slab_init(&r->sessions, sizeof(struct session), max < 4000000 ? max * 4 : max);
+    r->sessions_max = max < 4000000 ? max * 4 : max;
+    slab_init(&r->sessions, sizeof(struct session), r->sessions_max + max);
     arena_init(&r->arena);
     for (size_t i = 0; i < sizeof(r->resume_key); i += 8)
         be64_put(r->resume_key + i, os_random(loop_os(r->loop)));

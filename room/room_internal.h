@@ -98,7 +98,7 @@ struct session {
     struct session *next_dirty;   // in room.dirty while is_dirty
     char *user;                   // owned
     char *tags;  // owned: tags with a NUL after each, a second one at the end; NULL = none
-    char *token; // owned: until the token is checked
+    char *token; // owned: until it is live
     struct cursor inbox, news;
     uint64_t bulk_epoch, bulk_seq; // nothing is delivered yet: the start is kept
     uint64_t generation;           // of the register; 0 before
@@ -220,7 +220,9 @@ struct room {
     struct part *part;
     struct cluster *cluster;
     struct listener *listener;
-    struct slab conns, sessions;
+    struct slab conns, sessions; // of the latter one more for each connection: a Bind renews one
+                                 // that is there in a session of its own
+    uint32_t sessions_max;
     struct room_product *products;
     uint64_t live_sessions;
 
@@ -286,8 +288,18 @@ void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]);
 
 // bind.c
 struct session *bind_begin(struct conn *c, const Hawser__V1__Bind *bind); // NULL: no slot
-// A new token for a lingering session, checked at once; false: the login must go the whole way.
-bool bind_resume(struct session *s, const Hawser__V1__Bind *bind);
+// What a Bind sets, and a later one for the same session sets anew.
+struct bind_terms {
+    char *tags; // owned; NULL = none
+    uint64_t expires_ms;
+};
+// Would this Bind log in to what the session holds? Checked at once; nothing changes yet. false:
+// the login must go the whole way.
+bool bind_check_resume(const struct session *s, const Hawser__V1__Bind *bind,
+                       struct bind_terms *ret_terms);
+void bind_take_terms(struct session *s, struct bind_terms *terms); // takes the tags over
+// As far as it can be known; hint is the caller's, and what is returned may lie in it.
+const char *bind_product_name(const struct session *s, struct token_hint *hint);
 
 // session.c
 typedef void session_reply_fn(struct room *r, struct session *s, int error, const uint8_t *body,

@@ -125,7 +125,8 @@ struct rpc_link *session_saver(const struct session *s) {
 struct session *session_new(struct conn *c) {
     struct room *r = c->room;
     uint32_t slot, generation;
-    struct session *s = slab_take(&r->sessions, &slot, &generation);
+    bool has_place = c->state == CONN_OPEN || r->sessions.used < r->sessions_max;
+    struct session *s = has_place ? slab_take(&r->sessions, &slot, &generation) : NULL;
     if (!s)
         return NULL;
     s->conn = c;
@@ -158,6 +159,8 @@ void session_live(struct session *s) {
     struct room_product *p = s->product;
     assert(s->state == SESSION_ATTACHED);
     s->state = SESSION_LIVE;
+    free(s->token);
+    s->token = NULL;
     s->prev = NULL;
     s->next = p->sessions;
     if (s->next)

@@ -1,0 +1,122 @@
+"""The bindings of one connection: how many, renewed, and resumed with other tokens and tags."""
+
+import pytest
+
+from client import Client, pb
+from test_spine import room
+
+BINDS_MAX = 16
+
+
+def bind(product, user="ann", tags=(), have=(), **claims):
+    return pb.Bind(token=product.token(user, **claims), tags=list(tags), have=list(have))
+
+
+def test_sixteen_and_no_more(cluster):
+    """A seventeenth product is refused with a Bound that names it, however often it is tried; each of the sixteen can be renewed
+    all the same, and a product that another was unbound for is taken."""
+    products = [cluster.product() for _ in range(BINDS_MAX + 1)]
+    with Client(room(cluster)) as client:
+        client.hello("d1", bind(products[0]))
+        first = client.expect("Welcome").bound[0]
+        client.expect("Synced")
+        for product in products[1:BINDS_MAX]:
+            client.send("Bind", token=product.token("ann"))
+            assert client.expect("Bound").error == 0
+            client.expect("Synced")
+        for _ in range(2):
+            client.send("Bind", token=products[-1].token("ann"))
+            refused = client.expect("Bound")
+            assert (refused.error, refused.name) == (4101, products[-1].name)
+        for product in products[:BINDS_MAX]:
+            client.send("Bind", token=product.token("ann"))
+            renewed = client.expect("Bound")
+            assert (renewed.error, renewed.name) == (0, product.name)
+        assert client_generation(client, products[0]) == first.generation
+        client.send("Unbind", product=first.product)
+        client.send("Bind", token=products[-1].token("ann"))
+        assert (bound := client.expect("Bound")).error == 0 and bound.name == products[-1].name
+
+
+def client_generation(client, product):
+    client.send("Bind", token=product.token("ann"))
+    return client.expect("Bound").generation
+
+
+def test_a_product_twice_is_malformed(cluster):
+    """A Hello that names a product twice is closed with 4300, whether or not it has resume bytes that are good."""
+    product, other = cluster.product(), cluster.product()
+    with Client(room(cluster)) as client:
+        client.hello("d1", bind(product), bind(product, "bob"))
+        assert client.expect("Close").code == 4300
+    with Client(room(cluster)) as client:
+        client.hello("d1", bind(product), bind(other))
+        resume = client.expect("Welcome").resume
+    with Client(room(cluster)) as client:
+        client.hello("d1", bind(product), bind(product), resume=resume)
+        assert client.expect("Close").code == 4300
+
+
+def lost(cluster, *binds):
+    """Logs in with these, is lost, and gives the resume bytes."""
+    with Client(room(cluster)) as client:
+        client.hello("d1", *binds)
+        welcome = client.expect("Welcome")
+        for _ in binds:
+            client.expect("Synced")
+    return welcome
+
+
+@pytest.mark.parametrize("spoiled", ["token of the other", "none at all", "another user", "expired"])
+def test_each_session_needs_its_own_token(cluster, spoiled):
+    """A resume keeps the sessions of a connection only with a good token for each: with one product's token twice, one too few, one of
+    another user or an expired one the other product's session does not go on, and gets no message."""
+    mine, other = cluster.product(), cluster.product()
+    welcome = lost(cluster, bind(mine), bind(other))
+    second = {"token of the other": [bind(mine)], "none at all": [], "another user": [bind(other, "bob")],
+              "expired": [bind(other, exp=1)]}[spoiled]
+    with Client(room(cluster)) as client:
+        client.hello("d1", bind(mine), *second, resume=welcome.resume)
+        name, message = client.receive()
+        if name == "Welcome":
+            assert not any(b.resumed for b in message.bound)
+            held = [b.name for b in message.bound if not b.error and b.user == "ann"]
+            assert held == [mine.name]
+        else:
+            assert (name, message.code) == ("Close", 4300)
+        other.push_user("ann", "not for this client")
+        if name == "Welcome":
+            client.expect("Synced")
+            if len([b for b in message.bound if not b.error]) == 2:
+                client.expect("Synced")
+            client.nothing_comes()
+
+
+def test_a_resume_takes_the_new_tags(cluster):
+    """The tags of a resumed Hello are in force from then on, also for what came while the connection was lost; those of before are not."""
+    product = cluster.product()
+    welcome = lost(cluster, bind(product, tags=["a"]))
+    product.push({"tags": {"any": ["a"]}}, payload="for a, meanwhile")
+    product.push({"tags": {"any": ["b"]}}, payload="for b, meanwhile")
+    with Client(room(cluster)) as client:
+        client.hello("d1", bind(product, tags=["b"]), resume=welcome.resume)
+        client.welcome = client.expect("Welcome")
+        assert client.welcome.bound[0].resumed
+        client.product = client.welcome.bound[0].product
+        got = [client.receive(), client.receive()]
+        assert [m.payload for n, m in got if n == "Push"] == [b"for b, meanwhile"]
+        product.push({"tags": {"any": ["a"]}}, payload="for a")
+        product.push({"tags": {"any": ["b"]}}, payload="for b")
+        client.ack_push(push := client.expect("Push"))
+        assert push.payload == b"for b"
+        client.nothing_comes()
+
+
+def test_a_resume_with_tags_that_its_token_does_not_allow(cluster):
+    """Such a Bind is refused with 4002, and the session is not resumed under its old tags."""
+    product = cluster.product()
+    welcome = lost(cluster, bind(product, tags=["a"]))
+    with Client(room(cluster)) as client:
+        client.send("Hello", device="d1", resume=welcome.resume,
+                    bind=[pb.Bind(token=product.token("ann", tags=["a"]), tags=["b"])])
+        assert client.expect("Close").code == 4002
