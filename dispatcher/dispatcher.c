@@ -87,6 +87,8 @@ int dispatcher_start(struct daemon_env *env, bool with_http, struct buf *ret_err
     struct metrics *m = env->metrics;
     d->env = env;
     d->loop = env->loop;
+    // They come for a moment: the HTTP door, and what else lives in this process, need as much.
+    d->visitors_max = descriptors_for_clients(os_descriptors(loop_os(d->loop))) / 4 + 1;
     arena_init(&d->arena);
     struct part_options o = {.env = env, .listen = "", .advertise = "", .self = d, .fill = fill};
     int rc = serve_frames(d, ret_error);
@@ -103,6 +105,9 @@ int dispatcher_start(struct daemon_env *env, bool with_http, struct buf *ret_err
     metrics_counter(m, "http_requests_total", "HTTP requests", &d->count.http_requests);
     metrics_counter(m, "protocol_errors_total", "connections closed with 43xx",
                     &d->count.protocol_errors);
+    metrics_counter(m, "visitors_displaced_total",
+                    "silent connections that gave way to newcomers at a full dispatcher",
+                    &d->count.visitors_displaced);
     metrics_gauge(m, "connections_count", "connections", &d->count.visitors);
     part_announce(d->part);
     log_event(env->log, LOG_INFO, "listening", "port=%u", listener_port(d->listener));

@@ -20,12 +20,14 @@ struct dispatcher {
     struct listener *listener;
     struct http_server *http;
     struct arena arena; // of one Locate
-    struct visitor *visitors;
+    struct visitor *visitors, *visitors_last;
+    uint64_t visitors_max;
     Hawser__Internal__MemberEndpoint endpoint, *endpoint_list[1];
     char host[HOST_MAX + 8], http_at[HOST_MAX + 8];
     uint32_t transport;
     struct {
-        uint64_t located, without_room, http_requests, visitors, protocol_errors;
+        uint64_t located, without_room, http_requests, visitors, visitors_displaced,
+            protocol_errors;
     } count;
 };
 

@@ -1,15 +1,33 @@
 // A client's connection: "HWS1", then Locate frames, each answered at once; 10 s of silence end it.
+// While an answer is held, because the client does not read, nothing is read from the client
+// either. A full house lets the one go that has been silent longest: most are answered already.
 #include "dispatcher_internal.h"
 
 enum { IDLE_MS = 10000, FLUSH_MS = 1000, DEVICE_MAX = 64, FAILED_MAX = 64 };
 
 struct visitor {
-    struct visitor *next, *prev; // in dispatcher.visitors
+    struct visitor *next, *prev; // in dispatcher.visitors, the one heard last first
     struct dispatcher *dispatcher;
     struct stream *stream;
     struct timer idle;
     bool greeted, closing;
 };
+
+// --- the list
+
+static void unlink_from(struct dispatcher *d, struct visitor *v) {
+    *(v->prev ? &v->prev->next : &d->visitors) = v->next;
+    *(v->next ? &v->next->prev : &d->visitors_last) = v->prev;
+}
+
+static void put_first(struct dispatcher *d, struct visitor *v) {
+    v->prev = NULL;
+    v->next = d->visitors;
+    *(v->next ? &v->next->prev : &d->visitors_last) = v;
+    d->visitors = v;
+}
+
+// --- frames
 
 static void close_with(struct visitor *v, uint32_t code, const char *reason) {
     Hawser__V1__Close close = HAWSER__V1__CLOSE__INIT;
@@ -28,6 +46,12 @@ static void close_with(struct visitor *v, uint32_t code, const char *reason) {
 
 static void idle_over(struct timer *t) {
     close_with(container_of(t, struct visitor, idle), 4201, "no Locate");
+}
+
+static void heard(struct visitor *v) {
+    unlink_from(v->dispatcher, v);
+    put_first(v->dispatcher, v);
+    loop_arm(v->dispatcher->loop, &v->idle, IDLE_MS, idle_over);
 }
 
 static void answer(struct visitor *v, const Hawser__V1__Locate *ask) {
@@ -85,11 +109,22 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
             break;
         }
         used += n;
-        loop_arm(v->dispatcher->loop, &v->idle, IDLE_MS, idle_over);
+        heard(v);
         on_frame(v, &f);
+        if (!v->closing && stream_held(s) > 0) {
+            stream_pause(s);
+            return used;
+        }
     }
     return v->closing ? len : used;
 }
+
+static void on_writable(void *owner, struct stream *s) {
+    (void)owner;
+    stream_resume(s);
+}
+
+// --- life
 
 static void on_closed(void *owner, struct stream *s, int error) {
     struct visitor *v = owner;
@@ -97,32 +132,17 @@ static void on_closed(void *owner, struct stream *s, int error) {
     (void)s;
     (void)error;
     loop_disarm(d->loop, &v->idle);
-    *(v->prev ? &v->prev->next : &d->visitors) = v->next;
-    if (v->next)
-        v->next->prev = v->prev;
+    unlink_from(d, v);
     d->count.visitors--;
     free(v);
 }
 
 static const struct stream_ops visitor_ops = {
     .on_data = on_data,
+    .on_writable = on_writable,
     .on_closed = on_closed,
     .keep_max = FRAME_HEADER_BYTES + FRAME_BODY_BEFORE_WELCOME_MAX,
 };
-
-void visitor_accept(void *arg, struct stream *s) {
-    struct dispatcher *d = arg;
-    struct visitor *v = hw_calloc(1, sizeof(*v));
-    v->dispatcher = d;
-    v->stream = s;
-    v->next = d->visitors;
-    if (v->next)
-        v->next->prev = v;
-    d->visitors = v;
-    d->count.visitors++;
-    stream_set_owner(s, &visitor_ops, v);
-    loop_arm(d->loop, &v->idle, IDLE_MS, idle_over);
-}
 
 static size_t nobody_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     (void)owner;
@@ -137,12 +157,29 @@ static void nobody_closed(void *owner, struct stream *s, int error) {
 }
 static const struct stream_ops nobody_ops = {.on_data = nobody_data, .on_closed = nobody_closed};
 
-void visitors_end(struct dispatcher *d) {
-    while (d->visitors) {
-        struct visitor *v = d->visitors;
-        struct stream *s = v->stream;
-        on_closed(v, s, 0);
-        stream_set_owner(s, &nobody_ops, NULL);
-        stream_end(s, 0);
+static void let_go(struct visitor *v) {
+    struct stream *s = v->stream;
+    on_closed(v, s, 0);
+    stream_set_owner(s, &nobody_ops, NULL);
+    stream_end(s, 0);
+}
+
+void visitor_accept(void *arg, struct stream *s) {
+    struct dispatcher *d = arg;
+    struct visitor *v = hw_calloc(1, sizeof(*v));
+    if (d->count.visitors >= d->visitors_max) {
+        d->count.visitors_displaced++;
+        let_go(d->visitors_last);
     }
+    v->dispatcher = d;
+    v->stream = s;
+    put_first(d, v);
+    d->count.visitors++;
+    stream_set_owner(s, &visitor_ops, v);
+    loop_arm(d->loop, &v->idle, IDLE_MS, idle_over);
+}
+
+void visitors_end(struct dispatcher *d) {
+    while (d->visitors)
+        let_go(d->visitors);
 }

@@ -29,21 +29,26 @@ static void rested(struct timer *t) {
 }
 
 // A descriptor's number is how many are in use at least, whoever has them, since the kernel gives
-// the lowest free one.
-static void take(struct listener *ls, int fd) {
+// the lowest free one. Those of streams that close at the end of this iteration still count: who
+// comes first beyond the share gets one of theirs, and the rest wait for the next iteration. So an
+// owner may displace streams for newcomers. Returns whether to go on.
+static bool take(struct listener *ls, int fd) {
     struct loop *l = ls->loop;
     int error = 0;
     struct stream *s = NULL;
-    if ((uint32_t)fd < descriptors_ceiling(os_descriptors(l->os), ls->door))
+    bool is_within = (uint32_t)fd < descriptors_ceiling(os_descriptors(l->os), ls->door);
+    bool is_freed_soon = l->closing.len > 0;
+    if (is_within || is_freed_soon)
         s = stream_accepted(l, fd, &error);
     else
         os_close(l->os, fd);
     if (!s) {
         l->accepts_refused++;
-        return;
+        return true;
     }
     ls->on_accept(ls->arg, s);
     assert(stream_is_owned(s));
+    return is_within;
 }
 
 void listener_on_event(struct listener *ls) {
@@ -60,7 +65,8 @@ void listener_on_event(struct listener *ls) {
             loop_arm(l, &ls->rest, REST_MS, rested);
             return;
         }
-        take(ls, fd);
+        if (!take(ls, fd))
+            break;
     }
     // More may wait, and an edge comes only with the next new one.
     loop_arm(l, &ls->rest, 0, rested);

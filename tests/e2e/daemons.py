@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import resource
 import select
 import signal
 import socket
@@ -91,12 +92,21 @@ class Daemon:
     def _listen(self, name):
         return f"127.0.0.1:{self.ports[name] if self.ports else 0}"
 
+    def _limit(self):
+        if self.cluster.descriptors:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.cluster.descriptors, self.cluster.descriptors))
+
+    def metric(self, what):
+        """One figure of its /metrics."""
+        text = requests.get(f"http://127.0.0.1:{self.ports['ops']}/metrics", timeout=10).text
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"hawser_{self.role}_{what} "))
+
     def start(self, wait=True):
         self.ports_path.unlink(missing_ok=True)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([BIN / f"hawser-{self.role}", "--config", self.cluster.config,
                                              "--ports-file", self.ports_path],
-                                            stdout=log, stderr=log, env=self._environment())
+                                            stdout=log, stderr=log, env=self._environment(), preexec_fn=self._limit)
         if wait:
             self.wait_ready()
 
@@ -122,11 +132,12 @@ class Daemon:
 
 
 class Cluster:
-    """Separate daemons; counts of each role, on memory stores or on Redis."""
+    """Separate daemons; counts of each role, on memory stores or on Redis; `descriptors` limits those of each process."""
 
-    def __init__(self, folder, redis=None, settings=None, **counts):
+    def __init__(self, folder, redis=None, settings=None, descriptors=None, **counts):
         self.dir = pathlib.Path(folder)
         self.redis = redis
+        self.descriptors = descriptors
         self.config = self.dir / "hawser.yaml"
         self.config.write_text(f"cluster:\n  secrets: [{SECRET}]\n  admin_keys: [{ADMIN_KEY}]\n")
         self.settings = {"HAWSER_ROOM__DRAIN_WITHIN": "2s", **(settings or {})}

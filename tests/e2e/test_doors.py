@@ -1,0 +1,113 @@
+"""Doors under attack: peers that never read, and crowds that take every descriptor. What is held for a peer is bounded, a crowd at one
+door shuts no other, and all is well within a second of its going."""
+
+import select
+import socket
+import struct
+import time
+
+import pytest
+import requests
+
+from client import TYPES, Client, pb
+from daemons import Cluster, wait_until
+
+DESCRIPTORS = 120
+CROWD = 200
+SENT_MAX = 64 << 20  # above what kernels keep for a connection whose ends do not read
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    running = Cluster(tmp_path_factory.mktemp("doors"), descriptors=DESCRIPTORS)
+    yield running
+    running.stop()
+
+
+def frame(name, **fields):
+    body = getattr(pb, name)(**fields).SerializeToString()
+    return struct.pack(">I", TYPES[name] << 24 | len(body)) + body
+
+
+def send_until_stuck(s, piece):
+    """Never reads; returns the bytes sent before nothing more was taken for two seconds."""
+    s.setblocking(False)
+    data, sent = piece * (65536 // len(piece)), 0
+    offset = 0
+    while sent < SENT_MAX and select.select([], [s], [], 2)[1]:
+        try:
+            n = s.send(data[offset:])
+        except BlockingIOError:
+            continue
+        sent, offset = sent + n, (offset + n) % len(data)
+    return sent
+
+
+def located(port):
+    with Client(port) as client:
+        client.send("Locate", device="d1")
+        return client.expect("Located")
+
+
+def test_locates_without_reading(cluster):
+    """A client that asks without end and never reads is not read any more, and others are answered meanwhile."""
+    dispatcher = cluster.dispatcher
+    before = dispatcher.metric("resident_bytes")
+    with socket.create_connection(("127.0.0.1", dispatcher.ports["dispatcher"])) as s:
+        s.sendall(b"HWS1")
+        assert send_until_stuck(s, frame("Locate", device="d1")) < SENT_MAX
+        assert dispatcher.metric("resident_bytes") < before + (8 << 20)
+        assert located(dispatcher.ports["dispatcher"]).ttl_s > 0
+
+
+def crowd_of(port):
+    """Connections that say nothing, and stay while the other end lets them."""
+    crowd = []
+    for _ in range(CROWD):
+        s = socket.socket()
+        s.settimeout(10)
+        s.connect(("127.0.0.1", port))
+        crowd.append(s)
+    return crowd
+
+
+DOORS = [("dispatcher", "dispatcher"), ("room", "room"), ("room", "room_rpc"), ("register", "register"), ("saver", "saver")]
+
+
+@pytest.mark.parametrize("role,door", DOORS)
+def test_a_crowd(cluster, role, door):
+    """More connections than a process has descriptors come to one door: its ops port answers, it stays ready, and after they have gone
+    clients are served within a second."""
+    daemon = getattr(cluster, role)
+    crowd = crowd_of(daemon.ports[door])
+    try:
+        for path in ("healthz", "readyz"):
+            assert requests.get(f"http://127.0.0.1:{daemon.ports['ops']}/{path}", timeout=5).status_code == 200
+    finally:
+        for s in crowd:
+            s.close()
+    gone = time.monotonic()
+    if door == "dispatcher":
+        assert located(daemon.ports[door]).ttl_s > 0
+    elif door == "room":
+        wait_until(lambda: daemon.metric("connections_count") == 0, "the crowd is still there")
+        with Client(daemon.ports[door]) as client:
+            client.login("d1", cluster.product().token("ann"))
+    assert time.monotonic() - gone < 5
+
+
+def test_a_rooms_table_fits_its_descriptors(cluster):
+    """The table that a room announces leaves descriptors for all else: with 120 it is half of them."""
+    assert f"connections_max={DESCRIPTORS // 2}" in cluster.room.log_path.read_text()
+
+
+def test_newcomers_displace_the_silent(cluster):
+    """A client that asks is answered while a crowd of silent ones fills the dispatcher."""
+    crowd = crowd_of(cluster.dispatcher.ports["dispatcher"])
+    try:
+        for _ in range(20):
+            assert located(cluster.dispatcher.ports["dispatcher"]).ttl_s > 0
+        assert cluster.dispatcher.metric("visitors_displaced_total") > 0
+    finally:
+        for s in crowd:
+            s.close()
