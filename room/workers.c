@@ -12,11 +12,24 @@
 
 #include "buf.h"
 
-enum { WORKERS_MAX = 256, RESTART_MS = 1000, ARGS_MAX = 64 };
+enum {
+    WORKERS_MAX = 256,
+    RESTART_MS = 1000,
+    RESTART_MAX_MS = 30000,
+    STEADY_MS = 60000, // who lived that long did not fail at its start
+    PORTS_POLL_MS = 20,
+    ARGS_MAX = 64
+};
+
+struct worker {
+    pid_t pid; // 0: not running
+    uint32_t starts, failures;
+    uint64_t started_ms, due_ms;
+};
 
 struct workers {
     int count;
-    pid_t pids[WORKERS_MAX];
+    struct worker all[WORKERS_MAX];
     char **argv;            // of a worker, without --ports-file
     const char *ports_path; // NULL: none
     bool ending, ports_written;
@@ -52,6 +65,12 @@ static void ports_name(const struct workers *w, int i, char *out, size_t len) {
     snprintf(out, len, "%s.%d", w->ports_path, i);
 }
 
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void start(struct workers *w, int i) {
     char *args[ARGS_MAX];
     char ports[4096];
@@ -64,8 +83,10 @@ static void start(struct workers *w, int i) {
         args[n++] = ports;
     }
     args[n] = NULL;
-    w->pids[i] = fork();
-    if (w->pids[i] == 0) {
+    w->all[i].starts++;
+    w->all[i].started_ms = now_ms();
+    w->all[i].pid = fork();
+    if (w->all[i].pid == 0) {
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
@@ -117,36 +138,60 @@ static bool merge_ports(struct workers *w) {
 
 static void tell_all(const struct workers *w, int signal_number) {
     for (int i = 0; i < w->count; i++)
-        if (w->pids[i] > 0)
-            kill(w->pids[i], signal_number);
+        if (w->all[i].pid > 0)
+            kill(w->all[i].pid, signal_number);
 }
 
-// A worker that ends by itself with a fault before all are up ends the whole; later it is
-// restarted.
+static void restart_later(struct worker *one) {
+    uint64_t now = now_ms(), rest_ms = RESTART_MS;
+    one->failures = now - one->started_ms < STEADY_MS ? one->failures + 1 : 1;
+    for (uint32_t i = 1; i < one->failures && rest_ms < RESTART_MAX_MS; i++)
+        rest_ms *= 2;
+    one->due_ms = now + (rest_ms < RESTART_MAX_MS ? rest_ms : RESTART_MAX_MS);
+}
+
+// A daemon says "I cannot run" by its exit code, and dies of a signal when it has a bug. Who cannot
+// run at its first start, for want of a port or a right configuration, ends the whole, as a single
+// room would end. Later the others serve clients: then it is tried again, ever more seldom.
+static void on_end(struct workers *w, int i, int status) {
+    struct worker *one = &w->all[i];
+    bool cannot_run = WIFEXITED(status) && WEXITSTATUS(status) != 0;
+    // One that was only just started had no handler for the SIGTERM yet.
+    bool told = w->ending && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
+    one->pid = 0;
+    if (w->ending) {
+        if (!told && status != 0 && w->exit_code == 0)
+            w->exit_code = 1;
+    } else if (cannot_run && one->starts == 1) {
+        fprintf(stderr, "hawser-room: worker %d of %d cannot start: all end\n", i + 1, w->count);
+        w->exit_code = WEXITSTATUS(status);
+        w->ending = true;
+        tell_all(w, SIGTERM);
+    } else {
+        restart_later(one);
+    }
+}
+
 static void reap(struct workers *w) {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        // One that was only just started had no handler for the SIGTERM yet.
-        bool told = w->ending && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
-        bool clean = told || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         for (int i = 0; i < w->count; i++)
-            if (w->pids[i] == pid)
-                w->pids[i] = 0;
-        if (!clean && WIFEXITED(status) && WEXITSTATUS(status) == 2) {
-            w->exit_code = 2; // its configuration: the same for all
-            w->ending = true;
-            tell_all(w, SIGTERM);
-        } else if (!clean && w->ending) {
-            w->exit_code = 1;
-        }
-    }
+            if (w->all[i].pid == pid)
+                on_end(w, i, status);
+}
+
+static void start_due(struct workers *w) {
+    uint64_t now = now_ms();
+    for (int i = 0; i < w->count && !w->ending; i++)
+        if (w->all[i].pid == 0 && w->all[i].due_ms <= now)
+            start(w, i);
 }
 
 static int alive(const struct workers *w) {
     int n = 0;
     for (int i = 0; i < w->count; i++)
-        n += w->pids[i] > 0;
+        n += w->all[i].pid > 0;
     return n;
 }
 
@@ -185,18 +230,13 @@ int workers_run(int count, int argc, char **argv) {
         sigaddset(&signals, (int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD}[i]);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     struct pollfd fd = {.fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN};
-    for (int i = 0; i < count; i++)
-        start(&w, i);
     while (!w.ending || alive(&w) > 0) {
         struct signalfd_siginfo info;
-        int wait_ms = w.ending ? -1 : w.ports_path && !w.ports_written ? 20 : RESTART_MS;
+        start_due(&w);
+        int wait_ms = w.ending ? -1 : w.ports_path && !w.ports_written ? PORTS_POLL_MS : RESTART_MS;
         if (poll(&fd, 1, wait_ms) > 0)
             while (read(fd.fd, &info, sizeof(info)) == sizeof(info))
                 on_signal(&w, (int)info.ssi_signo);
-        else
-            for (int i = 0; i < count && !w.ending; i++) // at most one restart a second each
-                if (w.pids[i] == 0)
-                    start(&w, i);
         if (w.ports_path && !w.ports_written && !w.ending)
             w.ports_written = merge_ports(&w);
     }

@@ -190,6 +190,18 @@ def test_workers(tmp_path):
     assert code == 0, (tmp_path / "log").read_text()
 
 
+def test_workers_at_one_port(tmp_path):
+    """Two workers and one port: the second cannot start, and so the whole ends at once, saying why, instead of trying for ever."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = run("room", tmp_path, GOOD, "--workers", "2",
+                    environment={"HAWSER_ROOM__LISTEN": listen, "HAWSER_CLUSTER__REGISTERS": "127.0.0.1:1"})
+    assert ended.returncode == 1, ended.stderr
+    assert f"cannot listen at {listen}" in ended.stderr and "cannot start: all end" in ended.stderr
+
+
 def test_dispatcher_framed_and_http(cluster):
     """Locate gives the same rooms framed and over HTTP, and the same device the same order."""
     port = cluster.dispatcher.ports["dispatcher"]
