@@ -1,13 +1,11 @@
 // A room's life: where it listens, what it announces, and how it goes.
 #include "room.h"
 
-#include <sys/resource.h>
-
 #include "addr.h"
 #include "bytes.h"
 #include "room_internal.h"
 
-enum { RESERVED_DESCRIPTORS = 200, DRAIN_POLL_MS = 100 };
+enum { DRAIN_POLL_MS = 100 };
 
 // --- addresses
 
@@ -127,13 +125,14 @@ static int join(struct room *r, const struct host_port *clients, struct buf *ret
 
 // --- life
 
-static uint32_t connections_max(const struct config *config) {
-    uint64_t wanted = config_number(config, "room.connections_max");
-    struct rlimit limit = {0};
-    if (wanted == 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        wanted = limit.rlim_cur > 2 * RESERVED_DESCRIPTORS ? limit.rlim_cur - RESERVED_DESCRIPTORS
-                                                           : RESERVED_DESCRIPTORS;
-    return (uint32_t)(wanted < 16000000 ? wanted : 16000000);
+// The table is smaller than what descriptors were got, so that a full room can refuse with a word.
+static uint32_t connections_max(const struct room *r) {
+    uint64_t wanted = config_number(r->env->config, "room.connections_max");
+    uint32_t got = descriptors_for_clients(os_descriptors(loop_os(r->loop)));
+    if (wanted > got)
+        log_event(r->env->log, LOG_WARN, "fewer connections than configured",
+                  "connections_max=%u descriptors=%u", got, os_descriptors(loop_os(r->loop)));
+    return wanted > 0 && wanted < got ? (uint32_t)wanted : got;
 }
 
 static void count_all(struct room *r) {
@@ -206,9 +205,9 @@ static void stop(void *self) {
 static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct room *r = hw_calloc(1, sizeof(*r));
     struct host_port at;
-    uint32_t max = connections_max(env->config);
     r->env = env;
     r->loop = env->loop;
+    uint32_t max = connections_max(r);
     slab_init(&r->conns, sizeof(struct conn), max);
     r->sessions_max = max < 4000000 ? max * 4 : max;
     slab_init(&r->sessions, sizeof(struct session), r->sessions_max + max);
