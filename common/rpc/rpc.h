@@ -8,6 +8,7 @@
 //   -HW_EDEADLINE      no answer in time; it may still have been done
 //   -HW_ELINK          the link is down (not sent) or went down (may have been done)
 //   -HW_ECANCELLED     the link was freed
+//   -HW_ETOOBIG        the reply would not go into a frame
 //   any other -HW_E... what the handler failed it with
 // A link reconnects by itself, with exponential backoff and full jitter (50 ms .. 2 s). Host names
 // are resolved again at every reconnect.

@@ -4,6 +4,9 @@
 
 #include "channel.h"
 
+// A reply travels behind less than a batch of others, and has its own item's head.
+enum { REPLY_BYTES_MAX = RPC_FRAME_MAX - BATCH_BYTES_MAX - 1024 };
+
 struct conn {
     struct conn *next, **link; // in the server's list
     struct rpc_server *server; // borrowed: frees us before it goes
@@ -52,8 +55,10 @@ static void answer(struct rpc_call *call, int error, const ProtobufCMessage *rep
     free(call);
 }
 
+// The peer would take a frame that is too large for a fault of the whole link.
 void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply) {
-    answer(call, 0, reply);
+    bool fits = protobuf_c_message_get_packed_size(reply) <= REPLY_BYTES_MAX;
+    answer(call, fits ? 0 : -HW_ETOOBIG, fits ? reply : NULL);
 }
 
 void rpc_fail(struct rpc_call *call, int error) {

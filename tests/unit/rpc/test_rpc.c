@@ -5,7 +5,7 @@
 #include "cluster.pb-c.h"
 #include "rpc.h"
 
-enum { ECHO = 1, NEVER = 2, LATER = 3, REFUSE = 4 };
+enum { ECHO = 1, NEVER = 2, LATER = 3, REFUSE = 4, GROW = 5 };
 
 static struct os *os;
 static struct loop *loop;
@@ -47,8 +47,24 @@ static void on_refuse(void *daemon, struct rpc_call *call, const uint8_t *body, 
     rpc_fail(call, -HW_ESTORE);
 }
 
-static const struct rpc_method methods[] = {
-    {ECHO, on_echo}, {NEVER, on_keep}, {LATER, on_keep}, {REFUSE, on_refuse}, {0, NULL}};
+// As many bytes as the request says.
+static void on_grow(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
+    Hawser__Internal__CatalogGetRequest *m =
+        hawser__internal__catalog_get_request__unpack(NULL, len, body);
+    Hawser__Internal__CatalogGetRequest reply = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+    (void)daemon;
+    ck_assert_ptr_nonnull(m);
+    size_t bytes = strtoul(m->key, NULL, 10);
+    reply.key = malloc(bytes + 1);
+    memset(reply.key, 'x', bytes);
+    reply.key[bytes] = '\0';
+    rpc_reply(call, &reply.base);
+    free(reply.key);
+    hawser__internal__catalog_get_request__free_unpacked(m, NULL);
+}
+
+static const struct rpc_method methods[] = {{ECHO, on_echo},     {NEVER, on_keep}, {LATER, on_keep},
+                                            {REFUSE, on_refuse}, {GROW, on_grow},  {0, NULL}};
 
 static void on_done(void *arg, int error, const uint8_t *body, size_t len) {
     struct outcome *o = arg;
@@ -195,6 +211,27 @@ START_TEST(test_failures) {
 }
 END_TEST
 
+// A reply that does not go into a frame is its caller's error, and nobody else's.
+START_TEST(test_large_reply) {
+    struct rpc_link *link = setup();
+    struct outcome before = {0}, large = {0}, fits = {0}, after = {0};
+    call(link, GROW, "100000", 60000, &before); // in the same batch
+    call(link, GROW, "17000000", 60000, &large);
+    call(link, GROW, "16000000", 60000, &fits);
+    call(link, ECHO, "still here", 60000, &after);
+    wait_for(&before);
+    wait_for(&large);
+    wait_for(&fits);
+    wait_for(&after);
+    ck_assert_int_eq(before.error, 0);
+    ck_assert_int_eq(large.error, -HW_ETOOBIG);
+    ck_assert_int_eq(fits.error, 0);
+    ck_assert_str_eq(after.key, "still here");
+    ck_assert(rpc_link_is_up(link));
+    teardown(link);
+}
+END_TEST
+
 // The server goes while a call is open: the call fails, later calls fail at once, and the link
 // heals with the next server at that port.
 START_TEST(test_server_restart) {
@@ -285,4 +322,5 @@ START_TEST(test_freed_by_completion) {
 END_TEST
 
 RUN_TESTS("rpc", test_pipelined, test_deadline_before_flush, test_answer_read_too_late,
-          test_failures, test_server_restart, test_identity, test_freed_by_completion)
+          test_failures, test_large_reply, test_server_restart, test_identity,
+          test_freed_by_completion)
