@@ -30,9 +30,9 @@ struct entry { // of the catalog
 struct row {
     struct row *next;
     char *device, *room, *address; // owned
-    uint64_t incarnation, slot, generation, since_ms, last_seen_ms, window_start_ms;
+    uint64_t incarnation, slot, generation, since_ms, last_seen_ms;
     uint64_t login; // the generation that its login gave the session; the row's, unless confirmed
-    uint32_t takeovers;
+    uint64_t takeovers_ms[TAKEOVERS_PER_MINUTE]; // the last ones, the oldest first
     bool online;
 };
 
@@ -71,6 +71,7 @@ ProtobufCMessage *register_memory_catalog_get(struct memory_store *m,
 ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCMessage *request);
 ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMessage *request);
 ProtobufCMessage *register_memory_confirm(struct memory_store *m, const ProtobufCMessage *request);
+ProtobufCMessage *register_memory_takeover(struct memory_store *m, const ProtobufCMessage *request);
 ProtobufCMessage *register_memory_find(struct memory_store *m, const ProtobufCMessage *request);
 ProtobufCMessage *register_memory_online(struct memory_store *m, const ProtobufCMessage *request);
 void register_memory_note_time(struct memory_store *m); // before each step

@@ -3,7 +3,6 @@
 #include "memory_internal.h"
 
 enum { KEY_MAX = 128 };
-static const uint64_t FORGET_MS = UINT64_C(30) * 24 * 3600 * 1000;
 
 // --- users and rows
 
@@ -54,28 +53,26 @@ static struct row *row_find(const struct user *u, const char *device) {
     return r;
 }
 
-static struct row *row_get(struct user *u, const char *device, uint64_t now_ms) {
-    struct row *r = row_find(u, device);
-    for (struct row **at = &u->rows; *at;) { // what nobody has seen for long goes on the way
-        struct row *old = *at;
-        if (old != r && !old->online && old->last_seen_ms + FORGET_MS < now_ms) {
-            *at = old->next;
-            row_free(old);
-        } else {
-            at = &old->next;
-        }
-    }
-    if (r)
-        return r;
-    r = hw_calloc(1, sizeof(*r));
+static bool row_is_live(const struct memory_store *m, const struct row *r) {
+    return r->online && register_memory_is_live(m, r->incarnation);
+}
+
+static struct row *row_new(struct user *u, const char *device) {
+    struct row *r = hw_calloc(1, sizeof(*r));
     r->device = hw_strdup(device);
+    r->room = hw_strdup("");
+    r->address = hw_strdup("");
     r->next = u->rows;
     u->rows = r;
     return r;
 }
 
-static bool row_is_live(const struct memory_store *m, const struct row *r) {
-    return r->online && register_memory_is_live(m, r->incarnation);
+static void row_remove(struct user *u, struct row *r) {
+    struct row **at = &u->rows;
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    row_free(r);
 }
 
 static void set_text(char **at, const char *text) {
@@ -99,18 +96,64 @@ static Hawser__Internal__SessionRow *row_message(const struct memory_store *m,
     return out;
 }
 
+// --- places: as many rows as the user may have devices
+
+static bool is_forgotten(const struct memory_store *m, const struct row *r) {
+    return !row_is_live(m, r) && r->last_seen_ms + DEVICE_FORGOTTEN_MS < register_memory_now_ms(m);
+}
+
+static struct row *unseen_longest(const struct memory_store *m, const struct user *u) {
+    struct row *oldest = NULL;
+    for (struct row *r = u->rows; r; r = r->next) {
+        if (row_is_live(m, r))
+            continue;
+        if (!oldest || r->last_seen_ms < oldest->last_seen_ms ||
+            (r->last_seen_ms == oldest->last_seen_ms && strcmp(r->device, oldest->device) < 0))
+            oldest = r;
+    }
+    return oldest;
+}
+
+static uint32_t places(uint32_t devices_max) {
+    return devices_max ? devices_max : DEVICES_PER_USER;
+}
+
+// For one more row; false: all are online, and as many as may be.
+static bool make_place(const struct memory_store *m, struct user *u, uint32_t devices_max) {
+    uint32_t count = 0;
+    for (const struct row *r = u->rows; r; r = r->next)
+        count++;
+    for (struct row *old; (old = unseen_longest(m, u)) != NULL; count--) {
+        if (count < places(devices_max) && !is_forgotten(m, old))
+            break;
+        row_remove(u, old);
+    }
+    return count < places(devices_max);
+}
+
 // --- login
 
-// Takeovers of a live session are what is counted; false: too many.
-static bool takeover_allowed(struct row *r, uint64_t now_ms) {
-    if (now_ms - r->window_start_ms >= TAKEOVER_WINDOW_MS) {
-        r->window_start_ms = now_ms;
-        r->takeovers = 0;
+static void name_devices(const struct user *u, Hawser__Internal__LoginReply *reply) {
+    size_t count = 0;
+    for (const struct row *r = u->rows; r; r = r->next)
+        count++;
+    reply->device = hw_calloc(count, sizeof(reply->device[0]));
+    for (const struct row *r = u->rows; r; r = r->next)
+        reply->device[reply->n_device++] = hw_strdup(r->device);
+}
+
+static bool refuse(const struct row *r, bool replaces, uint64_t now,
+                   Hawser__Internal__LoginReply *reply) {
+    uint64_t oldest = r ? r->takeovers_ms[0] : 0;
+    if (!r) {
+        reply->refused = 4103;
+        reply->devices_full = true;
+        reply->retry_after_ms = DEVICES_RETRY_MS;
+    } else if (replaces && oldest <= now && now - oldest < TAKEOVER_WINDOW_MS) {
+        reply->refused = 4103;
+        reply->retry_after_ms = (uint32_t)(oldest + TAKEOVER_WINDOW_MS - now);
     }
-    if (r->takeovers >= TAKEOVERS_PER_MINUTE)
-        return false;
-    r->takeovers++;
-    return true;
+    return reply->refused != 0;
 }
 
 ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCMessage *request) {
@@ -122,15 +165,18 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
         reply->refused = 4101;
         return &reply->base;
     }
-    struct row *r = row_get(user_get(m, l->product, l->user), l->device, now);
-    bool replaces = row_is_live(m, r);
-    if (replaces && !takeover_allowed(r, now)) {
-        reply->refused = 4103;
-        reply->retry_after_ms = (uint32_t)(r->window_start_ms + TAKEOVER_WINDOW_MS - now);
+    struct user *u = user_get(m, l->product, l->user);
+    struct row *r = row_find(u, l->device);
+    bool is_new = !r;
+    if (is_new && make_place(m, u, l->devices_max))
+        r = row_new(u, l->device);
+    bool replaces = r && row_is_live(m, r);
+    if (refuse(r, replaces, now, reply))
         return &reply->base;
-    }
     if (replaces)
         reply->replaced = row_message(m, r);
+    if (is_new)
+        name_devices(u, reply);
     set_text(&r->room, l->room);
     set_text(&r->address, l->address);
     r->incarnation = l->incarnation;
@@ -139,6 +185,20 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
     r->since_ms = r->last_seen_ms = now;
     r->online = true;
     reply->generation = r->generation;
+    return &reply->base;
+}
+
+ProtobufCMessage *register_memory_takeover(struct memory_store *m,
+                                           const ProtobufCMessage *request) {
+    const Hawser__Internal__TakeoverRequest *t = (const Hawser__Internal__TakeoverRequest *)request;
+    Hawser__Internal__TakeoverReply *reply = hw_malloc(sizeof(*reply));
+    struct row *r = row_find(user_find(m, t->product, t->user), t->device);
+    hawser__internal__takeover_reply__init(reply);
+    if (!r)
+        return &reply->base;
+    memmove(r->takeovers_ms, r->takeovers_ms + 1,
+            (TAKEOVERS_PER_MINUTE - 1) * sizeof(r->takeovers_ms[0]));
+    r->takeovers_ms[TAKEOVERS_PER_MINUTE - 1] = register_memory_now_ms(m);
     return &reply->base;
 }
 
@@ -161,7 +221,12 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     const Hawser__Internal__ConfirmRequest *c = (const Hawser__Internal__ConfirmRequest *)request;
     Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
     uint64_t now = register_memory_now_ms(m);
-    struct row *r = row_get(user_get(m, c->product, c->user), c->device, now);
+    struct user *u = user_get(m, c->product, c->user);
+    struct row *r = row_find(u, c->device);
+    if (!r) {
+        (void)make_place(m, u, c->devices_max); // who lives has its place
+        r = row_new(u, c->device);
+    }
     hawser__internal__confirm_reply__init(reply);
     uint64_t login = c->login ? c->login : c->generation;
     bool is_own = r->incarnation == c->incarnation && r->slot == c->slot;
@@ -215,7 +280,7 @@ ProtobufCMessage *register_memory_find(struct memory_store *m, const ProtobufCMe
     reply->row = hw_calloc(count + 1, sizeof(reply->row[0]));
     for (int live = 1; live >= 0; live--)
         for (const struct row *r = u ? u->rows : NULL; r; r = r->next)
-            if (row_is_live(m, r) == (live == 1))
+            if (row_is_live(m, r) == (live == 1) && !is_forgotten(m, r))
                 reply->row[reply->n_row++] = row_message(m, r);
     return &reply->base;
 }

@@ -46,6 +46,18 @@ static Hawser__Internal__SessionRow *replaced_row(const redisReply *r, const cha
     return row;
 }
 
+static void uncount(struct redis_store *s, uint32_t product, const redisReply *runs) {
+    for (size_t i = 0; runs && i < runs->elements; i++)
+        count(s, product, register_reply_u64(runs, i), -1);
+}
+
+static void take_devices(Hawser__Internal__LoginReply *reply, const redisReply *names) {
+    size_t n = names ? names->elements : 0;
+    reply->device = n ? hw_calloc(n, sizeof(reply->device[0])) : NULL;
+    for (size_t i = 0; i < n; i++)
+        reply->device[reply->n_device++] = text_at(names, i);
+}
+
 static void on_login(void *arg, int error, const redisReply *r) {
     struct step *p = arg;
     const Hawser__Internal__LoginRequest *q = (const Hawser__Internal__LoginRequest *)p->request;
@@ -64,14 +76,24 @@ static void on_login(void *arg, int error, const redisReply *r) {
         count(p->store, q->product, q->incarnation, 1);
         if (register_reply_u64(r, 4) == 1)
             reply->replaced = replaced_row(r, q->device);
+        uncount(p->store, q->product, register_reply_at(r, 11));
+        take_devices(reply, register_reply_at(r, 12));
+    } else if (register_reply_u64(r, 2) == 1) {
+        reply->devices_full = true;
+        reply->retry_after_ms = DEVICES_RETRY_MS;
     }
     register_step_complete(p, 0, &reply->base);
+}
+
+static uint32_t devices_max(uint32_t given) {
+    return given ? given : DEVICES_PER_USER;
 }
 
 void register_redis_login(struct step *p) {
     const Hawser__Internal__LoginRequest *q = (const Hawser__Internal__LoginRequest *)p->request;
     struct redis_args a;
     register_args_user(&a, q->product, q->user);
+    register_args_takeovers(&a, q->product, q->user);
     register_arg_text(&a, q->device);
     register_arg_text(&a, q->room);
     register_arg_u64(&a, q->incarnation);
@@ -79,7 +101,25 @@ void register_redis_login(struct step *p) {
     register_arg_text(&a, q->address);
     register_arg_u64(&a, q->not_after_ms);
     register_arg_bytes(&a, p->store->live.data, p->store->live.len);
+    register_arg_u64(&a, devices_max(q->devices_max));
     register_script_send(p->store, SCRIPT_LOGIN, &a, on_login, p);
+}
+
+static void on_takeover(void *arg, int error, const redisReply *r) {
+    Hawser__Internal__TakeoverReply *reply = hw_malloc(sizeof(*reply));
+    (void)r;
+    hawser__internal__takeover_reply__init(reply);
+    register_step_complete(arg, error, &reply->base);
+}
+
+void register_redis_takeover(struct step *p) {
+    const Hawser__Internal__TakeoverRequest *q =
+        (const Hawser__Internal__TakeoverRequest *)p->request;
+    struct redis_args a;
+    register_args_user(&a, q->product, q->user);
+    register_args_takeovers(&a, q->product, q->user);
+    register_arg_text(&a, q->device);
+    register_script_send(p->store, SCRIPT_TAKEOVER, &a, on_takeover, p);
 }
 
 // --- by incarnation and generation
@@ -127,6 +167,7 @@ static void on_confirm(void *arg, int error, const redisReply *r) {
             count(p->store, q->product, before, -1);
             count(p->store, q->product, q->incarnation, 1);
         }
+        uncount(p->store, q->product, register_reply_at(r, 11));
         if (register_reply_u64(r, 4) == 1)
             reply->replaced = replaced_row(r, q->device);
     }
@@ -148,6 +189,7 @@ void register_redis_confirm(struct step *p) {
     register_arg_bytes(&a, p->store->live.data, p->store->live.len);
     register_arg_bytes(&a, p->store->undead.data, p->store->undead.len);
     register_arg_u64(&a, q->login);
+    register_arg_u64(&a, devices_max(q->devices_max));
     register_script_send(p->store, SCRIPT_CONFIRM, &a, on_confirm, p);
 }
 
@@ -192,7 +234,11 @@ static void on_find(void *arg, int error, const redisReply *r) {
     reply->row = hw_calloc(r->elements / 2 + 1, sizeof(reply->row[0]));
     for (size_t i = 0; i + 1 < r->elements; i += 2) {
         Hawser__Internal__SessionRow *row = row_parse(p->store, r->element[i], r->element[i + 1]);
-        if (row)
+        bool is_forgotten =
+            row && !row->online && row->last_seen_ms + DEVICE_FORGOTTEN_MS < p->store->view_ms;
+        if (is_forgotten)
+            hawser__internal__session_row__free_unpacked(row, NULL);
+        else if (row)
             reply->row[reply->n_row++] = row;
     }
     if (reply->n_row > 0)
@@ -209,6 +255,15 @@ void register_redis_find(struct step *p) {
     redis_command(p->store->conn, 2, argv, len, on_find, p);
 }
 
+// Of a run that will not come back.
+static void forget_count(struct redis_store *s, uint32_t product, const redisReply *incarnation) {
+    char key[48];
+    snprintf(key, sizeof(key), "hw:{%u}:on", product);
+    const char *argv[] = {"HDEL", key, incarnation->str};
+    const size_t len[] = {4, strlen(key), incarnation->len};
+    redis_command(s->conn, 3, argv, len, on_counted, s);
+}
+
 static void on_online(void *arg, int error, const redisReply *r) {
     struct step *p = arg;
     if (error != 0 || r->type != REDIS_REPLY_ARRAY) {
@@ -219,8 +274,11 @@ static void on_online(void *arg, int error, const redisReply *r) {
     hawser__internal__online_reply__init(reply);
     for (size_t i = 0; i + 1 < r->elements; i += 2) {
         long long n = strtoll(r->element[i + 1]->str, NULL, 10);
-        if (n > 0 && register_view_has(&p->store->live, strtoull(r->element[i]->str, NULL, 10)))
+        if (n > 0 && register_view_has(&p->store->live, register_reply_u64(r, i)))
             reply->sessions += (uint64_t)n;
+        else if (register_view_is_over(p->store, register_reply_u64(r, i)))
+            forget_count(p->store, ((const Hawser__Internal__OnlineRequest *)p->request)->product,
+                         r->element[i]);
     }
     register_step_complete(p, 0, &reply->base);
 }

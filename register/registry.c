@@ -19,6 +19,8 @@ static void count_all(struct registry *r) {
     metrics_counter(m, "takeovers_total", "sessions replaced by a newer login",
                     &r->count.takeovers);
     metrics_counter(m, "refused_total", "logins refused", &r->count.refused);
+    metrics_counter(m, "devices_full_total", "logins refused for the number of the user's devices",
+                    &r->count.devices_full);
     metrics_counter(m, "finds_total", "users looked up", &r->count.finds);
     metrics_counter(m, "watches_total", "watches taken", &r->count.watches);
     metrics_counter(m, "catalog_restored_total", "entries written back to a store that lost them",

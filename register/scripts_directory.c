@@ -75,7 +75,7 @@ const char register_script_withdraw[] =
 // ...} {key, "version deleted value", ...}.
 const char register_script_watch[] = CLOCK GONE EPOCHS EXPIRE
     "local g = redis.call('HGETALL', K .. ':g')\n"
-    "local ended = {}\n"
+    "local ended, forgotten = {}, false\n"
     "for i = 1, #g, 2 do\n"
     "  local at, clean = g[i + 1]:match('^(%d+) (%d)$')\n"
     "  if tonumber(at) + 300000 <= now then\n"
@@ -83,7 +83,13 @@ const char register_script_watch[] = CLOCK GONE EPOCHS EXPIRE
     "    redis.call('HDEL', K .. ':m', g[i])\n"
     "    redis.call('HDEL', K .. ':s', g[i])\n"
     "    redis.call('ZREM', K .. ':v', g[i])\n"
+    "    forgotten = true\n"
     "  else ended[g[i]] = clean end\n"
+    "end\n"
+    "local p = forgotten and redis.call('HGETALL', K .. ':p') or {}\n"
+    "for i = 1, #p, 2 do\n"
+    "  local inc = p[i + 1]:match('^%d+') or '0'\n"
+    "  if redis.call('HEXISTS', K .. ':m', inc) == 0 then redis.call('HDEL', K .. ':p', p[i]) end\n"
     "end\n"
     "local h = redis.call('HMGET', K .. ':h', 'de', 'dv', 'ce', 'cv', 'ie')\n"
     "local dw, cw = h[1] ~= ARGV[5], h[3] ~= ARGV[7]\n"
@@ -129,7 +135,7 @@ const char register_script_number[] =
 // ARGV: key
 const char register_script_get[] = "return redis.call('HGET', KEYS[1] .. ':c', ARGV[1]) or ''\n";
 
-// ARGV: how long after its end a run may come back, ms. Answers {live} {not gone for good}; "*"
+// ARGV: how long after its end a run may come back, ms. Answers {live} {not gone for good} now; "*"
 // among the latter is any run but those behind a "-": a store that has just begun, or lost its
 // directory, does not know who is gone.
 const char register_script_view[] =
@@ -148,4 +154,4 @@ const char register_script_view[] =
                    "end\n"
                    "local since = tonumber(redis.call('HGET', K .. ':h', 'since') or now)\n"
                    "if since + tonumber(ARGV[1]) > now then undead[#undead + 1] = '*' end\n"
-                   "return {live, undead}\n";
+                   "return {live, undead, s(now)}\n";

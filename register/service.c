@@ -15,6 +15,7 @@ static void after_login(struct registry *r, const ProtobufCMessage *reply) {
     const Hawser__Internal__LoginReply *login = (const Hawser__Internal__LoginReply *)reply;
     r->count.logins++;
     r->count.refused += login->refused != 0;
+    r->count.devices_full += login->devices_full != 0;
     r->count.takeovers += login->replaced != NULL;
 }
 
@@ -36,6 +37,7 @@ static void after_find(struct registry *r, const ProtobufCMessage *reply) {
     X(catalog_put, CLUSTER_METHOD__CLUSTER_CATALOG_PUT, catalog_put_request, after_change)         \
     X(catalog_get, CLUSTER_METHOD__CLUSTER_CATALOG_GET, catalog_get_request, NULL)                 \
     X(login, REGISTER_METHOD__REGISTER_LOGIN, login_request, after_login)                          \
+    X(takeover, REGISTER_METHOD__REGISTER_TAKEOVER, takeover_request, NULL)                        \
     X(drop, REGISTER_METHOD__REGISTER_DROP, drop_request, NULL)                                    \
     X(confirm, REGISTER_METHOD__REGISTER_CONFIRM, confirm_request, NULL)                           \
     X(find, REGISTER_METHOD__REGISTER_FIND, find_request, after_find)                              \

@@ -5,6 +5,9 @@
 // is one atomic step. CLUSTER_WATCH here never waits: it answers with what is newer than the
 // request's versions (an empty reply when nothing is), and ends leases that are over.
 //
+// A user has as many rows as he may have devices: a login of one more takes the place of the
+// offline one that was unseen longest. A row unseen for 30 days is forgotten.
+//
 // Time in which nobody could renew a lease, because the store stood still or its clock was set,
 // does not count. Another run of the server behind it means other epochs, since it may have gone
 // back: watchers read everything again, rooms confirm their sessions. A product's number is at
@@ -23,11 +26,15 @@ enum {
     GONE_FOR_GOOD_MS = 15 * 1000, // after the end of a lease: its sessions' rows may be taken over
     TAKEOVERS_PER_MINUTE = 5,
     TAKEOVER_WINDOW_MS = 60 * 1000,
+    DEVICES_PER_USER = 16,
+    DEVICES_RETRY_MS = 60 * 1000, // for a login that found no place among the devices
     WATCH_BYTES_MAX = 512 * 1024,
     AWAY_MS = 2500, // a store that nobody asked for so long was away: leases go on
     PRODUCT_EPOCH_S =
         1735689600, // 2025-01-01: the first product number of a second is its distance
 };
+
+#define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)
 
 // error 0: reply is valid during the call. -HW_ESTORE: not done; -HW_EOUTCOME: may be done.
 typedef void register_done_fn(void *arg, int error, const ProtobufCMessage *reply);

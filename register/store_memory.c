@@ -20,6 +20,7 @@ static const struct {
     {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN, register_memory_login},
     {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP, register_memory_drop},
     {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, register_memory_confirm},
+    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_TAKEOVER, register_memory_takeover},
     {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, register_memory_find},
     {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_ONLINE, register_memory_online},
 };

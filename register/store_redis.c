@@ -31,6 +31,13 @@ void register_args_user(struct redis_args *a, uint32_t product, const char *user
     register_arg_text(a, a->key);
 }
 
+void register_args_takeovers(struct redis_args *a, uint32_t product, const char *user) {
+    a->keys = 2;
+    snprintf(a->second_key, sizeof(a->second_key), "hw:{%u:%u}:t:%.100s", product,
+             bucket_of_user(user, strlen(user)), user);
+    register_arg_text(a, a->second_key);
+}
+
 void register_args_directory(struct redis_args *a) {
     *a = (struct redis_args){.keys = 1};
     register_arg_text(a, "hw:{dir}");
@@ -60,6 +67,14 @@ bool register_view_has(const struct buf *view, uint64_t incarnation) {
     return view->len > 0 && memmem(view->data, view->len, text, strlen(text)) != NULL;
 }
 
+bool register_view_is_over(const struct redis_store *s, uint64_t incarnation) {
+    char gone[32];
+    snprintf(gone, sizeof(gone), " -%llu ", (unsigned long long)incarnation);
+    bool is_any = s->undead.len > 0 && memmem(s->undead.data, s->undead.len, " * ", 3) != NULL;
+    return s->view_known && !register_view_has(&s->undead, incarnation) &&
+           (!is_any || memmem(s->undead.data, s->undead.len, gone, strlen(gone)) != NULL);
+}
+
 static void take_view(struct buf *b, const redisReply *list) {
     buf_reset(b);
     buf_append_str(b, " ");
@@ -75,6 +90,7 @@ static void on_view(void *arg, int error, const redisReply *reply) {
     if (error == 0 && reply && reply->type == REDIS_REPLY_ARRAY) {
         take_view(&s->live, register_reply_at(reply, 0));
         take_view(&s->undead, register_reply_at(reply, 1));
+        s->view_ms = register_reply_u64(reply, 2);
         s->view_known = true;
     }
 }
@@ -112,6 +128,7 @@ static const struct {
     {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, false, register_redis_put},
     {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, false, register_redis_get},
     {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN, true, register_redis_login},
+    {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_TAKEOVER, false, register_redis_takeover},
     {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP, false, register_redis_drop},
     {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, true, register_redis_confirm},
     {HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, true, register_redis_find},
@@ -173,11 +190,12 @@ struct register_store *register_store_redis(const struct redis_options *options)
     struct redis_store *s = hw_calloc(1, sizeof(*s));
     struct redis_options o = *options;
     const char *const sources[SCRIPTS] = {
-        [SCRIPT_LOGIN] = register_script_login,       [SCRIPT_DROP] = register_script_drop,
-        [SCRIPT_CONFIRM] = register_script_confirm,   [SCRIPT_ANNOUNCE] = register_script_announce,
-        [SCRIPT_WITHDRAW] = register_script_withdraw, [SCRIPT_WATCH] = register_script_watch,
-        [SCRIPT_PUT] = register_script_put,           [SCRIPT_GET] = register_script_get,
-        [SCRIPT_VIEW] = register_script_view,         [SCRIPT_NUMBER] = register_script_number,
+        [SCRIPT_LOGIN] = register_script_login,       [SCRIPT_TAKEOVER] = register_script_takeover,
+        [SCRIPT_DROP] = register_script_drop,         [SCRIPT_CONFIRM] = register_script_confirm,
+        [SCRIPT_ANNOUNCE] = register_script_announce, [SCRIPT_WITHDRAW] = register_script_withdraw,
+        [SCRIPT_WATCH] = register_script_watch,       [SCRIPT_PUT] = register_script_put,
+        [SCRIPT_GET] = register_script_get,           [SCRIPT_VIEW] = register_script_view,
+        [SCRIPT_NUMBER] = register_script_number,
     };
     for (int i = 0; i < SCRIPTS; i++)
         s->scripts[i].source = sources[i];

@@ -42,7 +42,7 @@ static void take_positions(struct session *s, const Hawser__Internal__AttachRepl
     }
 }
 
-static void attach(struct session *s);
+static void attach(struct session *s, const Hawser__Internal__LoginReply *login);
 
 // The row was another's in between.
 static void on_row(struct room *r, struct session *s, int error, const uint8_t *body, size_t len) {
@@ -62,7 +62,7 @@ static void on_row(struct room *r, struct session *s, int error, const uint8_t *
             notice_confirm_row(r, reply->replaced);
         s->generation = reply->generation;
         s->confirmed_round = s->asked_round;
-        attach(s);
+        attach(s, NULL);
     }
     if (reply)
         hawser__internal__confirm_reply__free_unpacked(reply, NULL);
@@ -88,10 +88,10 @@ static void on_attached(struct room *r, struct session *s, int error, const uint
         hawser__internal__attach_reply__free_unpacked(reply, NULL);
 }
 
-static void attach(struct session *s) {
+// login: where the row is new, else NULL.
+static void attach(struct session *s, const Hawser__Internal__LoginReply *login) {
     Hawser__Internal__AttachRequest request = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
     Hawser__Internal__StreamPosition have[3], *list[3];
-    const struct product *p = cluster_product_by_number(s->conn->room->cluster, s->product->number);
     for (int i = 0; i < s->have_count; i++) {
         hawser__internal__stream_position__init(&have[i]);
         have[i].stream = s->have[i].stream;
@@ -105,7 +105,11 @@ static void attach(struct session *s) {
     request.generation = s->generation;
     request.n_have = s->have_count;
     request.have = list;
-    request.devices_max = p ? (uint32_t)p->limits.devices_per_user : 16;
+    request.devices_max = session_devices_max(s);
+    if (login) {
+        request.n_known = login->n_device;
+        request.known = login->device;
+    }
     s->state = SESSION_ATTACHING;
     session_call(s, session_saver(s), HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH, &request.base,
                  on_attached);
@@ -113,11 +117,12 @@ static void attach(struct session *s) {
 
 // --- 3. the row
 
-static const char *refusal_text(uint32_t code) {
-    return code == 4103   ? "too many logins of this device"
-           : code == 4003 ? "kicked"
-           : code == 4101 ? "the register was reached too late"
-                          : "refused by the register";
+static const char *refusal_text(const Hawser__Internal__LoginReply *reply) {
+    return reply->devices_full      ? "too many devices"
+           : reply->refused == 4103 ? "too many logins of this device"
+           : reply->refused == 4003 ? "kicked"
+           : reply->refused == 4101 ? "the register was reached too late"
+                                    : "refused by the register";
 }
 
 // Ended while the register had not answered: the row goes, and the session with it. Nobody is
@@ -156,7 +161,7 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         fail_and_tell(s, 4101, "the register cannot be asked", BUSY_RETRY_MS);
     } else if (reply->refused != 0) {
         s->state = SESSION_ASKING;
-        fail_and_tell(s, reply->refused, refusal_text(reply->refused), reply->retry_after_ms);
+        fail_and_tell(s, reply->refused, refusal_text(reply), reply->retry_after_ms);
     } else if (reply->generation == s->replaced_generation) {
         s->state = SESSION_ASKING; // its row is another's already
         fail_and_tell(s, 4001, "replaced by a newer login meanwhile", 0);
@@ -171,7 +176,7 @@ static void on_registered(struct room *r, struct session *s, int error, const ui
         s->news_round = s->product->heads_round + 1;
         if (reply->replaced)
             notice_replaced(r, reply->replaced, reply->generation);
-        attach(s);
+        attach(s, reply);
         news_heads_ask(s->product);
     }
     if (reply)
@@ -193,6 +198,7 @@ static void enter_register(struct session *s) {
     request.incarnation = r->env->incarnation;
     request.slot = session_place(s);
     request.address = address;
+    request.devices_max = session_devices_max(s);
     // When that is over, we have given up, and the client may log in again.
     request.not_after_ms = cluster_store_ms(r->cluster) + CALL_MS;
     s->state = SESSION_REGISTERING;

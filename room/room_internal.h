@@ -324,6 +324,7 @@ void session_row_has_changed(struct session *s);
 bool session_can_send(const struct session *s);
 void session_try(struct session *s); // sends what can be sent now, on all streams, and Synced
 struct rpc_link *session_saver(const struct session *s);
+uint32_t session_devices_max(const struct session *s); // of its user
 uint64_t bucket_key(uint32_t product, const char *user);
 void cursor_start(struct cursor *c, uint64_t epoch, uint64_t after);
 bool cursor_window_is_open(const struct cursor *c);

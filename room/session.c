@@ -120,6 +120,11 @@ struct rpc_link *session_saver(const struct session *s) {
     return cluster_pick(s->conn->room->cluster, "saver", bucket_key(s->product->number, s->user));
 }
 
+uint32_t session_devices_max(const struct session *s) {
+    const struct product *p = cluster_product_by_number(s->conn->room->cluster, s->product->number);
+    return p ? (uint32_t)p->limits.devices_per_user : 16;
+}
+
 // --- life
 
 struct session *session_new(struct conn *c) {
@@ -221,11 +226,34 @@ void session_end(struct session *s) {
     session_free(s);
 }
 
+static void on_counted(void *arg, int error, const uint8_t *body, size_t len) {
+    (void)arg; // one that is lost was not counted
+    (void)error;
+    (void)body;
+    (void)len;
+}
+
+// Only here is it known whether its client was still there: one that comes back after a crash takes
+// nobody's place.
+static void count_takeover(const struct session *s) {
+    struct room *r = s->conn->room;
+    Hawser__Internal__TakeoverRequest request = HAWSER__INTERNAL__TAKEOVER_REQUEST__INIT;
+    if (!s->conn->stream || stream_peer_is_gone(s->conn->stream))
+        return;
+    request.product = s->product->number;
+    request.user = s->user;
+    request.device = s->conn->device;
+    rpc_call(cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_TAKEOVER,
+             &request.base, CALL_MS, on_counted, r);
+}
+
 void session_replaced(struct room *r, uint64_t place, uint64_t generation, uint32_t code,
                       const char *reason) {
     struct session *s = session_at_place(r, place);
     if (!s || s->generation > generation) // the row was given back since
         return;
+    if (s->replaced_generation == 0)
+        count_takeover(s);
     if (s->state != SESSION_LIVE) {
         s->replaced_generation = generation; // told before it goes live
         return;

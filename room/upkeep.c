@@ -124,6 +124,7 @@ void upkeep_ask_row(struct session *s, session_reply_fn *done) {
     request.generation = s->generation;
     request.login = s->login_generation;
     request.since_ms = s->since_ms;
+    request.devices_max = session_devices_max(s);
     s->asked_round = upkeep_round(r);
     s->confirms_in_flight++;
     s->is_row_unsure = true;

@@ -86,7 +86,26 @@ static void device_remove(struct inbox *b, struct device *d) {
     free(d);
 }
 
-static void forget_devices(struct inbox *b, uint64_t now, uint32_t max) {
+static bool is_known(const Hawser__Internal__AttachRequest *a, const char *device) {
+    for (size_t i = 0; i < a->n_known; i++)
+        if (strcmp(a->known[i], device) == 0)
+            return true;
+    return false;
+}
+
+// Those that the register does not have give way first, then those unseen longest.
+static struct device *next_to_go(struct inbox *b, const Hawser__Internal__AttachRequest *a) {
+    struct device *next = NULL;
+    for (struct device *d = b->devices; d; d = d->next) {
+        bool known = is_known(a, d->name), next_known = next && is_known(a, next->name);
+        if (!next || (known == next_known ? d->seen_ms < next->seen_ms : next_known))
+            next = d;
+    }
+    return next;
+}
+
+static void forget_devices(struct inbox *b, uint64_t now,
+                           const Hawser__Internal__AttachRequest *a) {
     size_t count = 0;
     for (struct device *d = b->devices, *next; d; d = next) {
         next = d->next;
@@ -95,13 +114,8 @@ static void forget_devices(struct inbox *b, uint64_t now, uint32_t max) {
         else
             count++;
     }
-    for (; max > 0 && count >= max; count--) { // room for one more
-        struct device *oldest = b->devices;
-        for (struct device *d = b->devices; d; d = d->next)
-            if (d->seen_ms < oldest->seen_ms)
-                oldest = d;
-        device_remove(b, oldest);
-    }
+    for (; a->devices_max > 0 && count >= a->devices_max; count--) // a place for one more
+        device_remove(b, next_to_go(b, a));
 }
 
 static struct device *device_new(struct inbox *b, const char *name) {
@@ -161,7 +175,7 @@ ProtobufCMessage *saver_memory_attach(struct memory_store *m, const ProtobufCMes
         return &reply->base;
     }
     if (!d) {
-        forget_devices(b, now, a->devices_max);
+        forget_devices(b, now, a);
         d = device_new(b, a->device);
     }
     d->generation = a->generation;

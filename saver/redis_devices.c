@@ -77,6 +77,8 @@ static void on_attach_heads(void *arg, int error, const redisReply *r) {
     put_heads(&args, p);
     for (uint32_t i = 0; i < STREAMS; i++)
         put_have(&args, a, i);
+    for (size_t i = 0; i < a->n_known && i < KNOWN_MAX; i++)
+        saver_arg_text(&args, a->known[i]);
     saver_script_send(p->store, SCRIPT_ATTACH, &args, on_attach, p);
 }
 

@@ -62,13 +62,16 @@ const char saver_lua_attach[] =
     " all[device] = nil\n"
     " call('HDEL', l.v, device)\n"
     "end\n"
-    // Those unseen too long, and then the one unseen longest, so that there is room for one more.
-    "local function make_room()\n"
-    " local by_age = {}\n"
+    // Those unseen too long, then those that the register does not have, and then the one unseen
+    // longest, so that there is a place for one more.
+    "local function make_place()\n"
+    " local by_age, known = {}, {}\n"
+    " for i = 21, #ARGV do known[ARGV[i]] = true end\n"
     " for device, it in pairs(all) do\n"
     "  if it.seen < forgotten then forget(device) else by_age[#by_age + 1] = device end\n"
     " end\n"
     " table.sort(by_age, function(a, b)\n"
+    "  if known[a] ~= known[b] then return known[b] == true end\n"
     "  if all[a].seen ~= all[b].seen then return all[a].seen < all[b].seen end\n"
     "  return a < b\n"
     " end)\n"
@@ -91,7 +94,7 @@ const char saver_lua_attach[] =
     " return {1}\n"
     "end\n"
     "if is_new then\n"
-    " make_room()\n"
+    " make_place()\n"
     " d = {at = {{l.epoch, first_unhandled(l)}, heads[2], heads[3]}}\n"
     " all[name] = d\n"
     "else\n"

@@ -20,6 +20,7 @@ enum {
     BROADCAST_BYTES_MAX = 16 * 1024 * 1024,
     ID_KEPT_MIN_MS = 30000,
     LOAD_BYTES_MAX = 4 * 1024 * 1024,
+    KNOWN_MAX = 16, // devices of a user that an attach may name
 };
 #define BROADCAST_RETENTION_MS (UINT64_C(7) * 24 * 3600 * 1000)
 #define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)

@@ -66,14 +66,18 @@ static inline void case_attach_reset(struct bed *b) {
         "0:1 1:2 2:0");
 }
 
+static inline void next_millisecond(struct bed *b) {
+    for (uint64_t now = bed_clock(b); bed_clock(b) == now;)
+        loop_step(b->loop, 1);
+}
+
 // The one over the number displaces the one unseen longest, which then comes back as a new one.
 static inline void case_displaced(struct bed *b) {
     char name[8];
     for (unsigned i = 1; i <= 16; i++) {
         snprintf(name, sizeof(name), "d%02u", i);
         ATTACH(b, .user = "u", .device = name, .generation = i);
-        for (uint64_t now = bed_clock(b); bed_clock(b) == now;) // seen in different milliseconds
-            loop_step(b->loop, 1);
+        next_millisecond(b);
     }
     store_many(b, STREAM_INBOX, "u", 1, 2);
     ATTACH(b, .user = "u", .device = "d01", .generation = 17);
@@ -93,6 +97,25 @@ static inline void case_displaced(struct bed *b) {
     ATTACH(b, .user = "u", .device = "new", .generation = 20, .devices_max = 2);
     bed_user(b, "u");
     ck_assert_ptr_nonnull(strstr(b->text, " new=2/0/0"));
+}
+
+// Of the devices that the register has none gives way while there is another, however long unseen.
+static inline void case_known_devices(struct bed *b) {
+    for (int i = 0; i < 3; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "d%d", i);
+        ATTACH(b, .user = "u", .device = name, .generation = 1);
+        next_millisecond(b);
+    }
+    ATTACH(b, .user = "u", .device = "d3", .generation = 1, .devices_max = 3,
+           .known = {"d0", "d2", "d3"});
+    bed_user(b, "u");
+    ck_assert_ptr_null(strstr(b->text, "d1="));
+    ck_assert_ptr_nonnull(strstr(b->text, "d0="));
+    ATTACH(b, .user = "u", .device = "d4", .generation = 1, .devices_max = 3, .known = {"d4"});
+    bed_user(b, "u");
+    ck_assert_ptr_null(strstr(b->text, "d0="));
+    ck_assert_ptr_nonnull(strstr(b->text, "d2="));
 }
 
 // Only the highest generation acks; within it the highest wins; other epochs and what is above the

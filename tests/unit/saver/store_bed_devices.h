@@ -11,6 +11,7 @@ struct login {
     uint32_t stream;
     uint64_t epoch, seq;
     uint32_t devices_max; // 0 = 16
+    const char *known[4];
 };
 
 // "0:4 1:0 2:0", a stream that was reset with a "!" behind, or "stale".
@@ -23,6 +24,9 @@ static inline const char *bed_attach(struct bed *b, const struct login *l) {
     q.device = (char *)(uintptr_t)l->device;
     q.generation = l->generation;
     q.devices_max = l->devices_max ? l->devices_max : 16;
+    q.known = (char **)(uintptr_t)l->known;
+    while (q.n_known < 4 && l->known[q.n_known])
+        q.n_known++;
     have.stream = l->stream;
     have.epoch = l->epoch;
     have.seq = l->seq;

@@ -27,6 +27,7 @@ static const struct {
     {"attach", case_attach},
     {"attach reset", case_attach_reset},
     {"displaced", case_displaced},
+    {"known devices", case_known_devices},
     {"acks", case_acks},
     {"leaves", case_leaves},
     {"named", case_named},
