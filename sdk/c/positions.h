@@ -4,7 +4,8 @@
 //
 // The file is text, one version of everything, with a checksum at its end; it is written beside and
 // renamed over the old one after an fsync, so that a crash leaves the old or the new. A file that
-// does not read back exactly is an error at opening and is never overwritten.
+// does not read back exactly is an error at opening and is never overwritten. What is kept is
+// bounded: beyond 1,024 keys those longest unused go.
 #ifndef HAWSER_POSITIONS_H
 #define HAWSER_POSITIONS_H
 

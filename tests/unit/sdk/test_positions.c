@@ -7,18 +7,21 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "bytes.h"
+#include "crypto.h"
 #include "hawser.h"
 #include "positions.h"
 #include "token.h"
 
 static char folder[] = "/tmp/hawser-positions-XXXXXX";
-static char path[sizeof(folder) + 16], lock_path[sizeof(path) + 8];
+static char path[sizeof(folder) + 16], lock_path[sizeof(path) + 8], new_path[sizeof(path) + 8];
 static char error[HAWSER_ERROR_BYTES];
 
 static void setup(void) {
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/positions", folder);
     snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+    snprintf(new_path, sizeof(new_path), "%s.new", path);
 }
 
 static void teardown(void) {
@@ -179,6 +182,95 @@ START_TEST(test_spoiled_is_an_error_and_stays) {
 }
 END_TEST
 
+// Whoever may write to the folder plants a link where the new file will be: what it leads to stays
+// as it is.
+START_TEST(test_planted_link) {
+    setup();
+    char victim[sizeof(path) + 8];
+    snprintf(victim, sizeof(victim), "%s/victim", folder);
+    int fd = open(victim, O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_eq(write(fd, "precious", 8), 8);
+    close(fd);
+    ck_assert_int_eq(symlink(victim, new_path), 0);
+    struct position_store *s = positions_file_new(path, error, sizeof(error));
+    save_one(s, 0, 6);
+    s->close(s);
+    char kept[16] = "";
+    fd = open(victim, O_RDONLY);
+    ck_assert_int_eq(read(fd, kept, sizeof(kept)), 8);
+    close(fd);
+    ck_assert_str_eq(kept, "precious");
+    s = positions_file_new(path, error, sizeof(error));
+    check_one(s, 0, 6);
+    s->close(s);
+    // The same for the lock.
+    unlink(lock_path);
+    unlink(victim);
+    ck_assert_int_eq(symlink(victim, lock_path), 0);
+    ck_assert_ptr_null(positions_file_new(path, error, sizeof(error)));
+    ck_assert_ptr_nonnull(strstr(error, "cannot lock"));
+    ck_assert_int_ne(access(victim, F_OK), 0);
+    teardown();
+}
+END_TEST
+
+// What is no file is refused at once: a pipe without a writer would be waited for for ever.
+START_TEST(test_no_file) {
+    setup();
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_ptr_null(positions_file_new(path, error, sizeof(error)));
+    ck_assert_ptr_nonnull(strstr(error, "not a file"));
+    unlink(path);
+    unlink(lock_path);
+    ck_assert_int_eq(mkfifo(lock_path, 0600), 0);
+    ck_assert_ptr_null(positions_file_new(path, error, sizeof(error)));
+    ck_assert_ptr_nonnull(strstr(error, "cannot lock"));
+    teardown();
+}
+END_TEST
+
+static void write_many(unsigned count) {
+    struct buf b = BUF_EMPTY;
+    uint8_t digest[32];
+    char sum[33];
+    buf_append_str(&b, "hawser-positions 1\n");
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(&b, "of 63 3%u3%u3%u3%u3%u 64\nat 1 %u 1 2 1 3\n", i / 10000, i / 1000 % 10,
+                   i / 100 % 10, i / 10 % 10, i % 10, i); // the user is i in five digits
+    crypto_sha256(b.data, b.len, digest);
+    hex_encode(digest, 16, sum);
+    buf_printf(&b, "sum %s\n", sum);
+    write_file(b.data, b.len);
+    buf_free(&b);
+}
+
+// 60,000 entries are read in a moment (a list would be walked for minutes), and the next save keeps
+// those that were used last.
+START_TEST(test_many_entries) {
+    setup();
+    write_many(60000);
+    for (int i = 0; i < 2; i++) {
+        struct position_store *s = positions_file_new(path, error, sizeof(error));
+        ck_assert_msg(s != NULL, "%s", error);
+        struct position_record *r = hw_calloc(1, sizeof(*r));
+        // The first one of the file is in use, the others are not.
+        ck_assert(s->load(s, &(struct position_key){"c", "00000", "d"}, r));
+        ck_assert_uint_eq(r->stream[0].seq, 0);
+        ck_assert(i == 0 || !s->load(s, &(struct position_key){"c", "00001", "d"}, r));
+        free(r);
+        save_one(s, 0, 3);
+        s->close(s);
+    }
+    struct buf b = read_file();
+    size_t entries = 0;
+    for (const char *at = buf_cstr(&b); (at = strstr(at, "\nof ")); at++)
+        entries++;
+    ck_assert_uint_eq(entries, 1024);
+    buf_free(&b);
+    teardown();
+}
+END_TEST
+
 START_TEST(test_empty_file_is_spoiled) {
     setup();
     write_file((const uint8_t *)"", 0);
@@ -223,5 +315,5 @@ START_TEST(test_token_claims) {
 END_TEST
 
 RUN_TESTS("positions", test_recent_ids_are_the_last_1024, test_file_round_trip, test_memory,
-          test_locked, test_spoiled_is_an_error_and_stays, test_empty_file_is_spoiled,
-          test_missing_folder, test_token_claims)
+          test_locked, test_spoiled_is_an_error_and_stays, test_planted_link, test_no_file,
+          test_many_entries, test_empty_file_is_spoiled, test_missing_folder, test_token_claims)
