@@ -253,6 +253,11 @@ void core_put(struct client_core *c, enum frame_type type, const void *message) 
     c->last_sent_ms = c->now_ms;
 }
 
+void core_set_heartbeat(struct client_core *c, uint32_t seconds) {
+    if (seconds > 0)
+        c->heartbeat_ms = 1000 * (uint64_t)within_limits(seconds, HEARTBEAT_MIN_S, HEARTBEAT_MAX_S);
+}
+
 static void on_ping(struct client_core *c, const void *message) {
     (void)message;
     core_put(c, FRAME_PONG, NULL);
@@ -260,8 +265,7 @@ static void on_ping(struct client_core *c, const void *message) {
 
 static void on_pong(struct client_core *c, const void *message) {
     const Hawser__V1__Pong *m = message;
-    if (m->heartbeat_s > 0)
-        c->heartbeat_ms = (uint64_t)m->heartbeat_s * 1000;
+    core_set_heartbeat(c, m->heartbeat_s);
 }
 
 static void on_welcome(struct client_core *c, const void *message) {
@@ -298,7 +302,7 @@ static void on_located(struct client_core *c, const void *message) {
 
 static void on_close(struct client_core *c, const void *message) {
     const Hawser__V1__Close *m = message;
-    core_closed(c, m->code, m->reason, m->retry_after_ms);
+    core_closed(c, m->code, m->reason, within_limits(m->retry_after_ms, 0, WAIT_MAX_MS));
 }
 
 static void on_reply(struct client_core *c, const void *message) {

@@ -32,7 +32,25 @@ enum {
     PROTOCOL_ERRORS_MAX = 5, // in a row, then the client stops
 };
 
+// Floors and ceilings of what a dispatcher or room may ask of us: whoever speaks for it, the client
+// neither storms nor falls silent for days.
+enum {
+    BACKOFF_BASE_MIN_MS = 100,
+    BACKOFF_BASE_MAX_MS = 60000,
+    BACKOFF_CAP_MIN_MS = 1000,
+    BACKOFF_CAP_MAX_MS = 600000,
+    WAIT_MAX_MS = 3600000, // start_after, retry_after, within
+    SPREAD_MAX_MS = 600000,
+    TTL_MAX_S = 86400,
+    HEARTBEAT_MIN_S = 5,
+    HEARTBEAT_MAX_S = 3600,
+};
+
 #define NEVER UINT64_MAX
+
+static inline uint32_t within_limits(uint32_t value, uint32_t least, uint32_t most) {
+    return value < least ? least : value > most ? most : value;
+}
 
 //              bind                  due                 Located
 //      IDLE ----------> WAITING <----------> LOCATING ----------> WAITING
@@ -167,6 +185,7 @@ void core_leave(struct client_core *c);                  // ends it: what became
 void core_set_phase(struct client_core *c, enum core_phase phase);
 void core_report(struct client_core *c, enum hawser_state state, uint32_t code, const char *reason,
                  uint32_t retry_after_ms);
+void core_set_heartbeat(struct client_core *c, uint32_t seconds); // 0: as it was
 void core_put(struct client_core *c, enum frame_type type, const void *message);
 void core_drop(struct client_core *c); // the connection: closes it and forgets it
 // The room broke the protocol: a new login without the old state, after a wait.

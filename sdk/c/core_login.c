@@ -7,6 +7,7 @@
 
 #define SDK_NAME "hawser-c/" HAWSER_VERSION
 
+#define UNIX_MS_MAX INT64_C(253402300799999) // the year 9999: above it a time is none
 enum { TAG_MAX = 64, TAGS_BYTES_MAX = 1024, TYPE_MAX = 64, CODE_CLASS = 100 };
 
 // --- bindings
@@ -384,9 +385,9 @@ void login_ask_tokens(struct client_core *c, bool all_expired) {
 static void plan_token(struct client_core *c, struct binding *b, uint64_t expires_ms) {
     b->expires_ms = expires_ms;
     b->ask_at_ms = NEVER;
-    int64_t left = (int64_t)expires_ms - c->server_ahead_ms - (int64_t)c->now_ms;
-    if (expires_ms == 0 || expires_ms > INT64_MAX || c->server_ahead_ms == 0)
+    if (expires_ms == 0 || expires_ms > UNIX_MS_MAX || c->server_ahead_ms == 0)
         return;
+    int64_t left = (int64_t)expires_ms - c->server_ahead_ms - (int64_t)c->now_ms;
     int64_t lead = left / 2 < TOKEN_LEAD_MS ? left / 2 : TOKEN_LEAD_MS;
     b->ask_at_ms = left > 0 ? c->now_ms + (uint64_t)(left - lead) : c->now_ms;
 }
@@ -517,12 +518,14 @@ void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m) {
         memcpy(c->resume, m->resume.data, m->resume.len);
     c->resume_at.port = c->peer.port;
     memcpy(c->resume_at.host, c->peer.host, sizeof(c->resume_at.host));
-    if (m->heartbeat_s > 0)
-        c->heartbeat_ms = (uint64_t)m->heartbeat_s * 1000;
-    c->server_ahead_ms = m->server_ms > 0 ? (int64_t)(m->server_ms - c->now_ms) : 0;
-    c->spread_ms = m->spread_ms;
-    c->max_frame =
-        m->max_frame > 0 && m->max_frame < FRAME_BODY_MAX ? m->max_frame : FRAME_BODY_MAX;
+    core_set_heartbeat(c, m->heartbeat_s);
+    c->server_ahead_ms = 0;
+    if (m->server_ms > 0 && m->server_ms <= UNIX_MS_MAX)
+        c->server_ahead_ms = (int64_t)(m->server_ms - c->now_ms);
+    c->spread_ms = within_limits(m->spread_ms, 0, SPREAD_MAX_MS);
+    c->max_frame = m->max_frame == 0
+                       ? FRAME_BODY_MAX
+                       : within_limits(m->max_frame, FRAME_BODY_BEFORE_WELCOME_MAX, FRAME_BODY_MAX);
     c->online_since_ms = c->now_ms;
     c->protocol_errors = c->token_refusals = 0;
     route_peer_good(c);

@@ -12,6 +12,18 @@ static bool endpoint_is(const struct endpoint *a, const struct endpoint *b) {
     return a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
+// A name or an address: what would be a path, or stands for every address, is none.
+static bool host_is_valid(const char *host) {
+    size_t len = strlen(host);
+    for (size_t i = 0; i < len; i++) {
+        char c = host[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && !(c >= '0' && c <= '9') && !memchr(".-_:", c, 4))
+            return false;
+    }
+    return len > 0 && len <= HOST_MAX;
+}
+
 static int add_endpoints(struct endpoint_list *list, const char *const *texts, size_t count,
                          char *error, size_t error_len) {
     if (count > HAWSER_ENDPOINTS_MAX) {
@@ -21,7 +33,7 @@ static int add_endpoints(struct endpoint_list *list, const char *const *texts, s
     for (size_t i = 0; i < count; i++) {
         struct host_port hp;
         if (host_port_parse(texts[i], false, &hp) != 0 || hp.port == 0 || hp.port_last != hp.port ||
-            hp.host[0] == '\0') {
+            !host_is_valid(hp.host)) {
             snprintf(error, error_len, "not host:port: %s", texts[i]);
             return -EINVAL;
         }
@@ -221,12 +233,11 @@ static void take_endpoints(struct client_core *c, Hawser__V1__Endpoint *const *f
                            uint64_t fresh_ms) {
     c->rooms = (struct endpoint_list){.fresh_until_ms = c->now_ms + fresh_ms};
     for (size_t i = 0; i < count && c->rooms.count < HAWSER_ENDPOINTS_MAX; i++) {
-        size_t len = strlen(from[i]->host);
-        if (len == 0 || len > HOST_MAX || from[i]->port == 0 || from[i]->port > UINT16_MAX ||
+        if (!host_is_valid(from[i]->host) || from[i]->port == 0 || from[i]->port > UINT16_MAX ||
             !speaks_plain(from[i]))
             continue;
         struct endpoint *e = &c->rooms.at[c->rooms.count++];
-        memcpy(e->host, from[i]->host, len);
+        snprintf(e->host, sizeof(e->host), "%s", from[i]->host);
         e->port = (uint16_t)from[i]->port;
         // Only sent back as a hint: a name too long is left out.
         if (strlen(from[i]->room) <= ROOM_NAME_MAX)
@@ -237,34 +248,46 @@ static void take_endpoints(struct client_core *c, Hawser__V1__Endpoint *const *f
 }
 
 void route_on_located(struct client_core *c, const Hawser__V1__Located *m) {
+    uint32_t start_after_ms = within_limits(m->start_after_ms, 0, WAIT_MAX_MS);
     if (m->backoff_base_ms > 0)
-        c->backoff_base_ms = m->backoff_base_ms;
+        c->backoff_base_ms =
+            within_limits(m->backoff_base_ms, BACKOFF_BASE_MIN_MS, BACKOFF_BASE_MAX_MS);
     if (m->backoff_cap_ms > 0)
-        c->backoff_cap_ms = m->backoff_cap_ms;
+        c->backoff_cap_ms =
+            within_limits(m->backoff_cap_ms, BACKOFF_CAP_MIN_MS, BACKOFF_CAP_MAX_MS);
     if (m->error != 0) {
-        core_closed(c, m->error, m->reason, m->start_after_ms);
+        core_closed(c, m->error, m->reason, start_after_ms);
         return;
     }
-    take_endpoints(c, m->endpoint, m->n_endpoint, (uint64_t)m->ttl_s * 1000);
+    take_endpoints(c, m->endpoint, m->n_endpoint,
+                   (uint64_t)within_limits(m->ttl_s, 0, TTL_MAX_S) * 1000);
     if (c->rooms.count == 0) {
-        core_closed(c, HAWSER_BUSY, "the dispatcher knows no room", m->start_after_ms);
+        core_closed(c, HAWSER_BUSY, "the dispatcher knows no room", start_after_ms);
         return;
     }
     // Just asked: also an answer without a life time serves for this login.
-    if (c->rooms.fresh_until_ms < c->now_ms + m->start_after_ms + CONNECT_MS)
-        c->rooms.fresh_until_ms = c->now_ms + m->start_after_ms + CONNECT_MS;
+    if (c->rooms.fresh_until_ms < c->now_ms + start_after_ms + CONNECT_MS)
+        c->rooms.fresh_until_ms = c->now_ms + start_after_ms + CONNECT_MS;
     c->dispatcher_failures = 0;
     core_drop(c);
-    route_wait(c, m->start_after_ms, 0);
-    if (m->start_after_ms > 0)
+    route_wait(c, start_after_ms, 0);
+    if (start_after_ms > 0)
         core_report(c, HAWSER_OFFLINE, 0, "admission is throttled", 0);
 }
 
 void route_on_go_away(struct client_core *c, const Hawser__V1__GoAway *m) {
-    c->leave_at_ms = c->now_ms + rng_below(c->rng, (uint64_t)m->within_ms + 1);
-    core_notice(c, "asked to log in elsewhere within %u ms: %s", m->within_ms, m->reason);
+    uint32_t within_ms = within_limits(m->within_ms, 0, WAIT_MAX_MS);
+    uint64_t wait = rng_below(c->rng, (uint64_t)within_ms + 1);
+    // Rooms that send us on as soon as we come must not chase us round: the next one a while later.
+    if (c->now_ms - c->online_since_ms < STABLE_MS && c->leave_at_ms == NEVER) {
+        uint64_t least = rng_below(c->rng, route_backoff_window(c, ++c->attempts) + 1);
+        wait = least > wait ? least : wait;
+    }
+    if (c->leave_at_ms > c->now_ms + wait)
+        c->leave_at_ms = c->now_ms + wait;
+    core_notice(c, "asked to log in elsewhere within %u ms: %s", within_ms, m->reason);
     if (m->n_endpoint > 0)
-        take_endpoints(c, m->endpoint, m->n_endpoint, (uint64_t)m->within_ms + GO_AWAY_FRESH_MS);
+        take_endpoints(c, m->endpoint, m->n_endpoint, (uint64_t)within_ms + GO_AWAY_FRESH_MS);
     else
         c->rooms.fresh_until_ms = 0; // the dispatcher names others, and hears that this one failed
     route_peer_failed(c);

@@ -288,7 +288,7 @@ static inline void give_close(uint32_t code, uint32_t retry_after_ms) {
 
 // What a Welcome says besides its one Bound.
 static uint32_t spread_ms, heartbeat_s = 60;
-static uint64_t token_left_ms, generation = 5;
+static uint64_t token_left_ms, generation = 5, server_ms = 1800000000000;
 
 static inline void welcome(uint64_t seq) {
     static uint8_t resume[] = "resume me";
@@ -299,7 +299,7 @@ static inline void welcome(uint64_t seq) {
     m.resume = (ProtobufCBinaryData){sizeof(resume) - 1, resume};
     m.heartbeat_s = heartbeat_s;
     m.spread_ms = spread_ms;
-    m.server_ms = 1800000000000;
+    m.server_ms = server_ms;
     if (token_left_ms > 0)
         bound.m.expires_ms = m.server_ms + token_left_ms;
     m.bound = list;

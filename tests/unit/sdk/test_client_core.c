@@ -324,6 +324,124 @@ START_TEST(test_dispatchers_gone) {
 }
 END_TEST
 
+static void ask_finder(void) {
+    options = (struct hawser_options){.device = "phone", .callbacks = options.callbacks};
+    options.dispatchers = one_dispatcher;
+    options.dispatcher_count = 1;
+    setup();
+    ck_assert_int_gt(bind_as("chat", "ann"), 0);
+    connect_now();
+}
+
+static const char *const no_hosts[] = {"/tmp/socket", "unix:///tmp/socket", "", "*", "a b", "a\nb",
+                                       "user@host",   "\xc3\xa4.example"};
+
+// A token goes to hosts only: what a dispatcher names besides is passed over.
+START_TEST(test_located_no_host) {
+    ask_finder();
+    located(no_hosts[_i], 60, 0, 0);
+    TOLD("connecting offline(4101)");
+    ck_assert(!connecting);
+    core_free(core);
+    const char *text[1] = {no_hosts[_i]};
+    char with_port[64], error[HAWSER_ERROR_BYTES];
+    snprintf(with_port, sizeof(with_port), "%s:7000", no_hosts[_i]);
+    text[0] = with_port;
+    options.rooms = text;
+    options.room_count = 1;
+    core = core_new(&options, store, &rng, now, error, sizeof(error));
+    ck_assert_ptr_null(core); // nor from the options
+    teardown();
+}
+END_TEST
+
+// Every number of a dispatcher and a room has a floor and a ceiling: the client neither storms nor
+// sleeps for days.
+START_TEST(test_numbers_of_a_dispatcher) {
+    ask_finder();
+    Hawser__V1__Endpoint e = HAWSER__V1__ENDPOINT__INIT, *list[1] = {&e};
+    e.host = (char *)(uintptr_t) "room-a";
+    e.port = 7000;
+    Hawser__V1__Located m = HAWSER__V1__LOCATED__INIT;
+    m.endpoint = list;
+    m.n_endpoint = 1;
+    m.ttl_s = m.start_after_ms = UINT32_MAX;
+    m.backoff_base_ms = m.backoff_cap_ms = 1;
+    give_frame(FRAME_LOCATED, &m);
+    ck_assert_uint_eq(core_next_wakeup_ms(core), now + 3600000);
+    tick_due();
+    unsigned tries = 0;
+    for (uint64_t end = now + 60000; now < end; tries++) {
+        ck_assert(connecting);
+        connecting = false;
+        core_lost(core, now, "refused");
+        pump();
+        tick_due();
+    }
+    ck_assert_uint_lt(tries, 250); // half a second on average once the windows are at their floor
+    m.start_after_ms = 0;
+    m.backoff_base_ms = m.backoff_cap_ms = UINT32_MAX;
+    while (strcmp(target.host, "finder") != 0 || !connecting) {
+        connecting = false;
+        core_lost(core, now, "refused");
+        pump();
+        tick_due();
+    }
+    connect_now();
+    give_frame(FRAME_LOCATED, &m);
+    for (int i = 0; i < 20; i++) {
+        tick_due();
+        connecting = false;
+        core_lost(core, now, "refused");
+        pump();
+        ck_assert_uint_le(core_next_wakeup_ms(core), now + 600000);
+    }
+    teardown();
+}
+END_TEST
+
+START_TEST(test_numbers_of_a_room) {
+    setup();
+    spread_ms = heartbeat_s = UINT32_MAX;
+    server_ms = UINT64_MAX - 5; // and so is the token's end, beyond all arithmetic
+    token_left_ms = 1;
+    online(0);
+    uint64_t sent = now;
+    pass(200); // positions are stored
+    ck_assert_uint_eq(core_next_wakeup_ms(core), sent + 3600000);
+    Hawser__V1__Pong pong = HAWSER__V1__PONG__INIT;
+    pong.heartbeat_s = 1;
+    give_frame(FRAME_PONG, &pong);
+    ck_assert_uint_eq(core_next_wakeup_ms(core), sent + 5000);
+    core_lost(core, now, "reset");
+    pump();
+    ck_assert_uint_le(core_next_wakeup_ms(core), now + 600000);
+    tick_due();
+    connect_now();
+    give_close(4101, UINT32_MAX);
+    ck_assert_uint_le(core_next_wakeup_ms(core), now + 3600000 + 45000);
+    teardown();
+}
+END_TEST
+
+// Rooms that send the client on as soon as it comes: each time it stays longer.
+START_TEST(test_go_away_storm) {
+    setup();
+    ck_assert_int_gt(bind_as("chat", "ann"), 0);
+    Hawser__V1__GoAway m = HAWSER__V1__GO_AWAY__INIT;
+    unsigned logins = 0;
+    for (uint64_t end = now + 600000; now < end; logins++) {
+        while (!connecting)
+            tick_due();
+        connect_now();
+        welcome(0);
+        give_frame(FRAME_GO_AWAY, &m);
+    }
+    ck_assert_uint_lt(logins, 60);
+    teardown();
+}
+END_TEST
+
 START_TEST(test_dispatcher_refuses) {
     options.dispatchers = one_dispatcher;
     options.dispatcher_count = 1;
@@ -376,14 +494,23 @@ END_TEST
 int main(void) {
     TCase *t = tcase_create("client_core");
     tcase_set_timeout(t, 120);
-    const TTest *const single[] = {test_protocol_errors_stop, test_backoff,
-                                   test_login_timeouts,       test_heartbeat,
-                                   test_resume_rule,          test_resume_elsewhere,
-                                   test_dispatcher,           test_dispatchers_gone,
-                                   test_dispatcher_refuses,   test_network_changes};
+    const TTest *const single[] = {test_protocol_errors_stop,
+                                   test_backoff,
+                                   test_login_timeouts,
+                                   test_heartbeat,
+                                   test_resume_rule,
+                                   test_resume_elsewhere,
+                                   test_dispatcher,
+                                   test_dispatchers_gone,
+                                   test_dispatcher_refuses,
+                                   test_network_changes,
+                                   test_numbers_of_a_dispatcher,
+                                   test_numbers_of_a_room,
+                                   test_go_away_storm};
     for (size_t i = 0; i < COUNT(single); i++)
         tcase_add_test(t, single[i]);
     tcase_add_loop_test(t, test_close_codes, 0, (int)COUNT(closes));
     tcase_add_loop_test(t, test_go_away, 0, 2);
+    tcase_add_loop_test(t, test_located_no_host, 0, (int)COUNT(no_hosts));
     return run_case("client_core", t);
 }
