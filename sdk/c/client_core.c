@@ -258,8 +258,10 @@ void core_set_heartbeat(struct client_core *c, uint32_t seconds) {
         c->heartbeat_ms = 1000 * (uint64_t)within_limits(seconds, HEARTBEAT_MIN_S, HEARTBEAT_MAX_S);
 }
 
+// The room asks because something is unacknowledged: first what has been handled.
 static void on_ping(struct client_core *c, const void *message) {
     (void)message;
+    streams_flush(c);
     core_put(c, FRAME_PONG, NULL);
 }
 

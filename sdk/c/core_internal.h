@@ -89,6 +89,9 @@ struct core_stream {
     bool had;             // the Bind on its way named our position
     uint64_t refused_seq; // the application said "not now" to this one; 0 = none
     uint64_t shown;       // how far this connection has come: no Ack on it is above that
+    // Of a Synced that waits: what it says, and what must be handled before it.
+    struct position synced_at;
+    uint64_t synced_after;
 };
 
 struct binding {
@@ -111,6 +114,7 @@ struct binding {
     bool renew_due, renew_sent; // BOUND: a new token is to be sent, awaits its Bound
     bool leaving;               // another user takes its place
     bool dirty;                 // record is not stored yet
+    bool synced_due;            // a Synced waits behind a refused message
 };
 
 struct endpoint {

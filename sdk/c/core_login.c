@@ -359,7 +359,7 @@ void login_connection_lost(struct client_core *c) {
         if (b->state == BINDING_SENT || b->state == BINDING_BOUND)
             b->state = BINDING_NEW;
         b->number = 0;
-        b->renew_due = b->renew_sent = false;
+        b->renew_due = b->renew_sent = b->synced_due = false;
         b->ask_at_ms = NEVER;
         for (size_t s = 0; s < POSITION_STREAMS; s++)
             b->stream[s] = (struct core_stream){0};

@@ -203,6 +203,58 @@ static void push_live(struct client_core *c, struct binding *b, const Hawser__V1
     (void)hand_on(c, b, m);
 }
 
+// --- the end of the backlog
+
+static void sync_stream(struct client_core *c, struct binding *b, size_t stream,
+                        const struct position *at) {
+    const struct position *p = &b->record->stream[stream];
+    if (p->epoch != at->epoch || p->epoch == 0)
+        return;
+    if (at->seq > b->stream[stream].shown)
+        b->stream[stream].shown = at->seq;
+    if (at->seq > p->seq)
+        position_set(c, b, stream, at->seq);
+}
+
+static bool synced_is_reached(const struct binding *b) {
+    for (size_t i = 0; i < POSITION_STREAMS; i++)
+        if (b->stream[i].refused_seq != 0 || b->record->stream[i].seq < b->stream[i].synced_after)
+            return false;
+    return true;
+}
+
+// Once all that came before the Synced is handled; what was refused, and what came behind it, comes
+// again.
+static void synced_catch_up(struct client_core *c, struct binding *b) {
+    if (!b->synced_due || !synced_is_reached(b))
+        return;
+    b->synced_due = false;
+    for (size_t i = 0; i < POSITION_STREAMS; i++)
+        sync_stream(c, b, i, &b->stream[i].synced_at);
+    if (c->callbacks.on_synced)
+        c->callbacks.on_synced(c->arg, b->id, binding_product(b), binding_user(b));
+}
+
+void streams_on_synced(struct client_core *c, const Hawser__V1__Synced *m) {
+    struct binding *b = binding_by_number(c, m->product);
+    if (!b)
+        return;
+    for (size_t i = 0; i < POSITION_STREAMS; i++) {
+        struct core_stream *s = &b->stream[i];
+        bool waits = s->refused_seq != 0;
+        s->synced_at = (struct position){0};
+        s->synced_after = waits ? s->shown : 0;
+    }
+    for (size_t i = 0; i < m->n_at; i++)
+        if ((size_t)m->at[i]->stream < POSITION_STREAMS)
+            b->stream[m->at[i]->stream].synced_at =
+                (struct position){.epoch = m->at[i]->epoch, .seq = m->at[i]->seq};
+    b->synced_due = true;
+    synced_catch_up(c, b);
+}
+
+// --- messages and gaps
+
 void streams_on_push(struct client_core *c, const Hawser__V1__Push *m) {
     struct binding *b = binding_by_number(c, m->product);
     size_t stream = (size_t)m->stream;
@@ -224,6 +276,16 @@ void streams_on_push(struct client_core *c, const Hawser__V1__Push *m) {
     }
     c->unacked_bytes += m->payload.len;
     position_set(c, b, stream, m->seq);
+    synced_catch_up(c, b);
+}
+
+// How many messages the gap may stand for, at most: others' messages lie between. A range that the
+// cluster does not know the reason of, or that a store made when it began anew (at Unix seconds x
+// 2^20), is no number of messages.
+static uint64_t gap_count_max(const struct hawser_gap *gap) {
+    bool is_known = gap->reason > HAWSER_GAP_UNKNOWN && gap->reason < HAWSER_GAP_STORE_RESTARTED;
+    uint64_t count = gap->last - gap->first + 1;
+    return is_known && count < UINT64_C(1) << 20 ? count : 0;
 }
 
 void streams_on_gap(struct client_core *c, const Hawser__V1__Gap *m) {
@@ -247,9 +309,11 @@ void streams_on_gap(struct client_core *c, const Hawser__V1__Gap *m) {
         .last = m->last,
         .reason = (enum hawser_gap_reason)m->reason,
     };
+    gap.count_max = gap_count_max(&gap);
     if (c->callbacks.on_gap && m->reason != HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE)
         c->callbacks.on_gap(c->arg, &gap);
     position_set(c, b, stream, m->last);
+    synced_catch_up(c, b);
 }
 
 // Taken at its word, also when it goes back in the same epoch: a store may have lost its newest
@@ -267,33 +331,8 @@ void streams_on_reset(struct client_core *c, const Hawser__V1__Reset *m) {
         return;
     b->record->stream[stream] =
         (struct position){.epoch = m->position->epoch, .seq = m->position->seq};
-    b->stream[stream].refused_seq = 0;
+    b->stream[stream].refused_seq = b->stream[stream].synced_after = 0;
     b->stream[stream].shown = m->position->seq;
     tell_reset(c, b, stream, m->reason);
     position_set(c, b, stream, m->position->seq);
-}
-
-static void sync_stream(struct client_core *c, struct binding *b, const Hawser__V1__Position *at) {
-    size_t stream = (size_t)at->stream;
-    if (stream >= POSITION_STREAMS)
-        return;
-    const struct position *p = &b->record->stream[stream];
-    if (p->epoch == at->epoch && at->seq > b->stream[stream].shown)
-        b->stream[stream].shown = at->seq;
-    if (p->epoch == at->epoch && p->epoch != 0 && at->seq > p->seq)
-        position_set(c, b, stream, at->seq);
-}
-
-void streams_on_synced(struct client_core *c, const Hawser__V1__Synced *m) {
-    struct binding *b = binding_by_number(c, m->product);
-    if (!b)
-        return;
-    // Not all before it is handled while a message is refused; the next login syncs again.
-    for (size_t i = 0; i < POSITION_STREAMS; i++)
-        if (b->stream[i].refused_seq != 0)
-            return;
-    for (size_t i = 0; i < m->n_at; i++)
-        sync_stream(c, b, m->at[i]);
-    if (c->callbacks.on_synced)
-        c->callbacks.on_synced(c->arg, b->id, binding_product(b), binding_user(b));
 }

@@ -10,7 +10,7 @@
 //         return 0; // handled: the SDK stores the position, then acknowledges
 //     }
 //
-//     const char *dispatchers[] = {"push.example.org:7200"};
+//     const char *dispatchers[] = {"push.example.org:7100"};
 //     struct hawser_options options = {.dispatchers = dispatchers, .dispatcher_count = 1,
 //                                      .device = "phone-1", .positions_path = "positions.txt",
 //                                      .callbacks = {.on_message = print}};
@@ -72,10 +72,11 @@ enum hawser_network {
 enum hawser_gap_reason {
     HAWSER_GAP_UNKNOWN,
     HAWSER_GAP_EXPIRED,
-    HAWSER_GAP_OVERFLOWED, // more waited than the stream keeps
-    HAWSER_GAP_RECALLED,   // the sender took it back
-    HAWSER_GAP_PARKED,     // refused too often by on_message
-    HAWSER_GAP_COLLAPSED,  // a newer message with the same collapse key took its place
+    HAWSER_GAP_OVERFLOWED,          // more waited than the stream keeps
+    HAWSER_GAP_RECALLED,            // the sender took it back
+    HAWSER_GAP_PARKED,              // refused too often by on_message
+    HAWSER_GAP_COLLAPSED,           // a newer message with the same collapse key took its place
+    HAWSER_GAP_STORE_RESTARTED = 7, // the store went back: something may have been lost
 };
 
 enum hawser_state {
@@ -125,6 +126,11 @@ struct hawser_gap {
     enum hawser_stream stream;
     uint64_t first, last; // of these, what was not handed on never will be
     enum hawser_gap_reason reason;
+    // The number to show, if any: "you missed up to count_max messages". Others' messages lie
+    // within first..last too, and after HAWSER_GAP_STORE_RESTARTED or an unknown reason the range
+    // is no number at all (it may span 10^15). 0: say only that messages may be missing, and fetch
+    // from your own servers what matters.
+    uint64_t count_max;
 };
 
 // The stream starts again after seq: what lay between cannot be known. Fetch from your own servers
@@ -172,9 +178,9 @@ struct hawser_reply {
 // All may be NULL but on_message. arg is hawser_options.arg.
 struct hawser_callbacks {
     // 0: handled; the position moves. Anything else: not now. Nothing newer of this stream is then
-    // handed on until the cluster sends it again, after about 30 s or at the next login; after 5
-    // tries over at least 10 minutes it is parked and comes as a gap. The value is ignored for live
-    // messages.
+    // handed on until the cluster sends it again with all behind it, after about 30 s or at the
+    // next login; after 5 tries over at least 10 minutes it is parked and comes as a gap. The
+    // value is ignored for live messages.
     int (*on_message)(void *arg, const struct hawser_message *message);
     void (*on_gap)(void *arg, const struct hawser_gap *gap);
     void (*on_reset)(void *arg, const struct hawser_reset *reset);

@@ -14,7 +14,7 @@ const char *hawser_state_name(enum hawser_state state) {
 }
 
 const char *hawser_gap_name(enum hawser_gap_reason reason) {
-    static const char *const names[] = {"unknown",  "expired", "overflowed",
-                                        "recalled", "parked",  "collapsed"};
+    static const char *const names[] = {"unknown", "expired",   "overflowed",   "recalled",
+                                        "parked",  "collapsed", "other_device", "store_restarted"};
     return NAME_OF(names, reason);
 }

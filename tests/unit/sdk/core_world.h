@@ -37,8 +37,12 @@ static inline int on_message(void *arg, const struct hawser_message *m) {
 
 static inline void on_gap(void *arg, const struct hawser_gap *g) {
     (void)arg;
-    buf_printf(&told, "gap:%s:%" PRIu64 "-%" PRIu64 ":%s ", hawser_stream_name(g->stream), g->first,
+    buf_printf(&told, "gap:%s:%" PRIu64 "-%" PRIu64 ":%s", hawser_stream_name(g->stream), g->first,
                g->last, hawser_gap_name(g->reason));
+    // What may be shown as a number is the range, or nothing.
+    if (g->count_max > 0)
+        ck_assert_uint_eq(g->count_max, g->last - g->first + 1);
+    buf_append_str(&told, g->count_max > 0 ? " " : "(no number) ");
 }
 
 static inline void on_reset(void *arg, const struct hawser_reset *r) {

@@ -219,6 +219,25 @@ START_TEST(test_token_expired_nobody_cares) {
 }
 END_TEST
 
+// Tags set while offline go out with the next Hello, also one that names a session to resume; those
+// set while a Bind is on its way follow its answer.
+START_TEST(test_tags_while_offline) {
+    static const char *const tags[] = {"a", "b"};
+    setup();
+    online(0);
+    core_lost(core, now, "reset");
+    pump();
+    ck_assert_int_eq(core_bind(core, now, token_for("chat", "ann"), tags, 2), 1);
+    tick_due();
+    connect_now();
+    SAID("HELLO(resume=9)[tags=2,inbox=0,news=0,bulk=0]");
+    ck_assert_int_eq(core_bind(core, now, token_for("chat", "ann"), tags, 1), 1);
+    welcome(0);
+    SAID("BIND[tags=1]");
+    teardown();
+}
+END_TEST
+
 // A token that cannot be read: the room's answer names product and user, and what is stored for
 // them keeps repeats away.
 START_TEST(test_opaque_token) {
@@ -335,6 +354,7 @@ int main(void) {
                                    test_renewal,
                                    test_token_expired,
                                    test_token_expired_nobody_cares,
+                                   test_tags_while_offline,
                                    test_opaque_token,
                                    test_restart,
                                    test_upstream};

@@ -125,10 +125,49 @@ START_TEST(test_gaps) {
     gap(NEWS, 100, 200, (Hawser__V1__GapReason)99);
     push(INBOX, 18, "a");
     push(NEWS, 150, "gone");
-    TOLD("gap:inbox:11-15:expired gap:inbox:16-16:parked gap:news:100-200:unknown "
-         "chat:inbox:18=a");
+    TOLD("gap:inbox:11-15:expired gap:inbox:16-16:parked "
+         "gap:news:100-200:unknown(no number) chat:inbox:18=a");
     pass(200);
     SAID("ACK(1,inbox=18,news=200)");
+    // A store that began anew: the range is no number, whatever the reason given.
+    gap(INBOX, 19, 1882851663413247, HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED);
+    gap(NEWS, 201, 203, HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED);
+    gap(BULK, 11, 1882851663413247, HAWSER__V1__GAP_REASON__GAP_EXPIRED);
+    TOLD("gap:inbox:19-1882851663413247:store_restarted(no number) "
+         "gap:news:201-203:store_restarted(no number) "
+         "gap:bulk:11-1882851663413247:expired(no number)");
+    teardown();
+}
+END_TEST
+
+// Where nothing was lost the room passes a jump by Synced: nobody is told of a gap.
+START_TEST(test_jump_by_synced) {
+    setup();
+    online(10);
+    push(INBOX, 11, "a");
+    synced(1882851663413247, 10);
+    push(INBOX, 1882851663413248, "b");
+    TOLD("chat:inbox:11=a synced:chat:ann chat:inbox:1882851663413248=b");
+    ck_assert(!closed);
+    pass(200);
+    SAID("ACK(1,inbox=1882851663413248)");
+    teardown();
+}
+END_TEST
+
+// Who is asked for a sign of life acknowledges first what it has handled: the room's window may be
+// shut.
+START_TEST(test_ack_before_pong) {
+    setup();
+    online(0);
+    push(INBOX, 1, "a");
+    give_frame(FRAME_PING, NULL);
+    SAID("ACK(1,inbox=1) PONG");
+    ck_assert_int_eq(saves, 1);
+    give_frame(FRAME_PING, NULL);
+    SAID("PONG");
+    pass(200);
+    SAID("");
     teardown();
 }
 END_TEST
@@ -234,7 +273,7 @@ START_TEST(test_chunks) {
         put_push(&b, 1, INBOX, 2, "b", "");
         give(&b);
         TOLD("chat:inbox:1=first chat:inbox:2=");
-        SAID("PONG");
+        SAID("ACK(1,inbox=1) PONG");
         teardown();
         frames_whole = false;
     }
@@ -298,7 +337,41 @@ START_TEST(test_refused_message) {
     push(INBOX, 3, "c");
     gap(INBOX, 3, 3, HAWSER__V1__GAP_REASON__GAP_PARKED);
     push(INBOX, 4, "d");
-    TOLD("chat:inbox:3=c gap:inbox:3-3:parked chat:inbox:4=d");
+    TOLD("chat:inbox:3=c gap:inbox:3-3:parked chat:inbox:4=d synced:chat:ann");
+    teardown();
+}
+END_TEST
+
+// After 30 s the room asks, and then sends all again from the first unacknowledged one on; the end
+// of the backlog is told once all before it is handled, and moves the position as ever.
+START_TEST(test_refused_comes_again) {
+    setup();
+    online(0);
+    push(INBOX, 1, "a");
+    refuse = 1;
+    push(INBOX, 2, "b");
+    push(INBOX, 3, "c");
+    synced(1000, 7);
+    push(INBOX, 1001, "d");
+    TOLD("chat:inbox:1=a chat:inbox:2=b");
+    pass(200);
+    SAID("ACK(1,inbox=1)");
+    pass(29800);
+    give_frame(FRAME_PING, NULL);
+    SAID("PONG");
+    refuse = 1;
+    push(INBOX, 2, "b");
+    push(INBOX, 3, "c");
+    pass(30000);
+    TOLD("chat:inbox:2=b");
+    give_frame(FRAME_PING, NULL);
+    push(INBOX, 2, "b");
+    push(INBOX, 3, "c");
+    push(INBOX, 1001, "d");
+    TOLD("chat:inbox:2=b chat:inbox:3=c synced:chat:ann chat:inbox:1001=d");
+    SAID("PONG");
+    pass(200);
+    SAID("ACK(1,inbox=1001,news=7)");
     teardown();
 }
 END_TEST
@@ -313,6 +386,9 @@ int main(void) {
                                    test_repeats,
                                    test_gaps,
                                    test_reset_and_synced,
+                                   test_jump_by_synced,
+                                   test_ack_before_pong,
+                                   test_refused_comes_again,
                                    test_chunks,
                                    test_garbage,
                                    test_refused_message};
