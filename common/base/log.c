@@ -1,6 +1,11 @@
 #include "log.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LINE_MAX_BYTES = 2048, QUOTE_MAX = 256, QUOTES = 8 };
@@ -12,11 +17,31 @@ static uint64_t system_wall_ms(void *arg) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void log_stderr(void *arg, const char *line, size_t len) {
+// O_NONBLOCK belongs to the open file, which a shell, a parent and other daemons may share. So a
+// pipe or terminal is opened once more for this process. Where that is not possible, it is asked
+// whether it takes bytes: then only a sharer who is faster can block us, until its reader reads.
+static int own_stderr(void) {
+    static int own = -1;
+    static bool tried;
+    struct stat s;
+    if (tried)
+        return own;
+    tried = true;
+    if (fstat(STDERR_FILENO, &s) == 0 && (S_ISFIFO(s.st_mode) || S_ISCHR(s.st_mode)))
+        own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    return own;
+}
+
+bool log_stderr(void *arg, const char *line, size_t len) {
+    int own = own_stderr();
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
     (void)arg;
-    // A log line that cannot be written has nowhere to complain.
-    if (write(STDERR_FILENO, line, len) < 0)
-        return;
+    if (own >= 0)
+        return write(own, line, len) >= 0;
+    ssize_t sent = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0 || errno != ENOTSOCK)
+        return sent >= 0;
+    return poll(&p, 1, 0) == 1 && write(STDERR_FILENO, line, len) >= 0;
 }
 
 void log_init(struct log *l, const char *role, enum log_level level) {
@@ -42,22 +67,85 @@ static size_t format_head(const struct log *l, enum log_level level, const char 
     return len < LINE_MAX_BYTES ? (size_t)len : LINE_MAX_BYTES - 1;
 }
 
+static size_t add_fields(char *line, size_t len, const char *fields, va_list args) {
+    size_t left = LINE_MAX_BYTES - len;
+    if (left < 2)
+        return len;
+    line[len] = ' ';
+    int more = vsnprintf(line + len + 1, left - 1, fields, args);
+    if (more <= 0)
+        return len + 1;
+    return len + 1 + ((size_t)more < left - 1 ? (size_t)more : left - 2);
+}
+
+static size_t add(char *line, size_t len, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static size_t add(char *line, size_t len, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    len = add_fields(line, len, format, args);
+    va_end(args);
+    return len;
+}
+
+// One line about those that the sink did not take, ahead of the first that it takes again.
+static bool is_told(struct log *l) {
+    char line[LINE_MAX_BYTES + 2];
+    if (l->dropped_untold == 0)
+        return true;
+    size_t len = format_head(l, LOG_WARN, "log lines dropped", line);
+    len = add(line, len, "lines=%llu", (unsigned long long)l->dropped_untold);
+    line[len++] = '\n';
+    if (!l->sink(l->sink_arg, line, len))
+        return false;
+    l->dropped_untold = 0;
+    return true;
+}
+
+static void give(struct log *l, const char *line, size_t len) {
+    if (is_told(l) && l->sink(l->sink_arg, line, len))
+        return;
+    l->dropped++;
+    l->dropped_untold++;
+}
+
+static void log_line(struct log *l, enum log_level level, const char *event, const char *from,
+                     const char *fields, va_list args) {
+    char line[LINE_MAX_BYTES + 2];
+    uint32_t kept_back = 0;
+    if (level < LOG_DEBUG &&
+        !log_limit_pass(&l->limit, event, from, l->wall_ms(l->wall_arg), &kept_back)) {
+        l->kept_back++;
+        return;
+    }
+    size_t len = format_head(l, level, event, line);
+    if (from)
+        len = add(line, len, "from=%s", from);
+    if (kept_back > 0)
+        len = add(line, len, "kept_back=%u", kept_back);
+    if (fields && fields[0])
+        len = add_fields(line, len, fields, args);
+    line[len++] = '\n';
+    give(l, line, len);
+}
+
 void log_event(struct log *l, enum log_level level, const char *event, const char *fields, ...) {
     if (!l || level > l->level)
         return;
-    char line[LINE_MAX_BYTES + 2];
-    size_t len = format_head(l, level, event, line);
-    if (fields && fields[0] && len + 1 < LINE_MAX_BYTES) {
-        line[len++] = ' ';
-        va_list args;
-        va_start(args, fields);
-        int more = vsnprintf(line + len, LINE_MAX_BYTES - len, fields, args);
-        va_end(args);
-        size_t room = LINE_MAX_BYTES - len - 1;
-        len += more < 0 ? 0 : (size_t)more < room ? (size_t)more : room;
-    }
-    line[len++] = '\n';
-    l->sink(l->sink_arg, line, len);
+    va_list args;
+    va_start(args, fields);
+    log_line(l, level, event, NULL, fields, args);
+    va_end(args);
+}
+
+void log_peer_event(struct log *l, enum log_level level, const char *event, const char *from,
+                    const char *fields, ...) {
+    if (!l || level > l->level)
+        return;
+    va_list args;
+    va_start(args, fields);
+    log_line(l, level, event, from, fields, args);
+    va_end(args);
 }
 
 const char *log_quote(const char *text, size_t len) {

@@ -42,6 +42,9 @@ static int listen_at(struct part *p, struct buf *ret_error) {
                    hw_strerror(rc));
         return rc;
     }
+    metrics_counter(o->env->metrics, "peers_refused_total",
+                    "daemons that did not prove themselves, or broke the protocol",
+                    &rpc_server_counts(p->server)->refused);
     snprintf(p->host, sizeof(p->host), "%s", at.host);
     part_advertised(o->advertise, at.host, rpc_server_port(p->server), p->rpc, sizeof(p->rpc));
     return 0;

@@ -96,21 +96,22 @@ static void format_v6(const struct in6_addr *v6, char *out, socklen_t len) {
         inet_ntop(AF_INET6, v6, out, len);
 }
 
+void sock_addr_host(const struct sock_addr *a, char *out, size_t out_len) {
+    snprintf(out, out_len, "unix");
+    if (a->storage.ss_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)&a->storage)->sin_addr, out,
+                  (socklen_t)out_len);
+    else if (a->storage.ss_family == AF_INET6)
+        format_v6(&((const struct sockaddr_in6 *)&a->storage)->sin6_addr, out, (socklen_t)out_len);
+}
+
 void sock_addr_format(const struct sock_addr *a, char *out, size_t out_len) {
-    char host[INET6_ADDRSTRLEN] = "";
-    switch (a->storage.ss_family) {
-    case AF_INET:
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)&a->storage)->sin_addr, host,
-                  sizeof(host));
+    char host[INET6_ADDRSTRLEN];
+    sock_addr_host(a, host, sizeof(host));
+    if (a->storage.ss_family == AF_INET || a->storage.ss_family == AF_INET6)
         host_port_format(host, sock_addr_port(a), out, out_len);
-        return;
-    case AF_INET6:
-        format_v6(&((const struct sockaddr_in6 *)&a->storage)->sin6_addr, host, sizeof(host));
-        host_port_format(host, sock_addr_port(a), out, out_len);
-        return;
-    default:
-        snprintf(out, out_len, "unix");
-    }
+    else
+        snprintf(out, out_len, "%s", host);
 }
 
 uint16_t sock_addr_port(const struct sock_addr *a) {

@@ -28,6 +28,8 @@ int sock_addr_parse(const char *host, uint16_t port, struct sock_addr *ret_addr)
 void sock_addr_format(
     const struct sock_addr *a, char *out,
     size_t out_len); // "127.0.0.1:7200", also of ::ffff:127.0.0.1; 64 bytes hold any
+// "127.0.0.1", "::1" or "unix": who it is, whatever port it comes from; 48 bytes hold any
+void sock_addr_host(const struct sock_addr *a, char *out, size_t out_len);
 uint16_t sock_addr_port(const struct sock_addr *a);
 
 #endif

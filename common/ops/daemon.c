@@ -114,6 +114,10 @@ int daemon_new(const struct daemon_role *role, struct loop *l, const struct conf
                                  .started_ms = loop_wall_ms(l)};
     metrics_gauge_read(d->env.metrics, "resident_bytes", "memory of the process", process_rss,
                        NULL);
+    metrics_counter(d->env.metrics, "log_dropped_total", "log lines that stderr did not take",
+                    &d->log.dropped);
+    metrics_counter(d->env.metrics, "log_kept_back_total",
+                    "log lines over what one event, or one peer, may cause", &d->log.kept_back);
     metrics_counter(d->env.metrics, "accepts_refused_total",
                     "newcomers closed for want of descriptors", loop_accepts_refused(l));
     metrics_gauge(d->env.metrics, "incarnation_number", "random number of this run",

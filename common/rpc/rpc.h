@@ -80,6 +80,10 @@ int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *
                    const char *host, uint16_t first, uint16_t last,
                    const struct rpc_method *methods, void *daemon,
                    struct rpc_server **ret_server) HW_MUST_CHECK;
+struct rpc_counts {
+    uint64_t refused; // peers that could not prove themselves, or broke the protocol
+};
+const struct rpc_counts *rpc_server_counts(const struct rpc_server *s); // valid as long as s
 uint16_t rpc_server_port(const struct rpc_server *s);
 void rpc_server_free(
     struct rpc_server *s); // NULL is harmless; open calls may still be answered, into nothing

@@ -2,6 +2,7 @@
 // their channel has gone.
 #include <assert.h>
 
+#include "addr.h"
 #include "channel.h"
 
 // A reply travels behind less than a batch of others, and has its own item's head.
@@ -12,6 +13,7 @@ struct conn {
     struct rpc_server *server; // borrowed: frees us before it goes
     struct rpc_call *calls;    // open ones; cleared of us when we end
     struct channel channel;
+    char from[48];      // its address
     struct buf replies; // this iteration's, one frame for each BATCH_BYTES_MAX
 };
 
@@ -23,6 +25,7 @@ struct rpc_server {
     const struct rpc_method *methods;
     void *daemon;
     struct conn *conns;
+    struct rpc_counts counts;
 };
 
 struct rpc_call {
@@ -114,9 +117,12 @@ static void conn_leave(struct conn *conn) {
 
 static void on_ended(void *owner, int error) {
     struct conn *conn = owner;
-    if (error == -HW_EAUTH || error == -HW_EVERSION || error == -HW_EMALFORMED)
-        log_event(conn->server->log, LOG_WARN, "peer refused", "peer=%s reason=\"%s\"",
-                  log_quote_str(conn->channel.peer_role), hw_strerror(error));
+    if (error == -HW_EAUTH || error == -HW_EVERSION || error == -HW_EMALFORMED) {
+        conn->server->counts.refused++;
+        log_peer_event(conn->server->log, LOG_WARN, "peer refused", conn->from,
+                       "peer=%s reason=\"%s\"", log_quote_str(conn->channel.peer_role),
+                       hw_strerror(error));
+    }
     conn_leave(conn);
     channel_give_up(&conn->channel, conn_free);
 }
@@ -127,6 +133,9 @@ static const struct channel_events server_events = {
 static void on_accept(void *arg, struct stream *s) {
     struct rpc_server *server = arg;
     struct conn *conn = hw_calloc(1, sizeof(*conn));
+    struct sock_addr peer;
+    stream_peer(s, &peer);
+    sock_addr_host(&peer, conn->from, sizeof(conn->from));
     conn->server = server;
     conn->next = server->conns;
     conn->link = &server->conns;
@@ -154,6 +163,10 @@ int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *
 
 uint16_t rpc_server_port(const struct rpc_server *s) {
     return listener_port(s->listener);
+}
+
+const struct rpc_counts *rpc_server_counts(const struct rpc_server *s) {
+    return &s->counts;
 }
 
 void rpc_server_free(struct rpc_server *s) {

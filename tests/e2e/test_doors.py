@@ -1,16 +1,21 @@
 """Doors under attack: peers that never read, and crowds that take every descriptor. What is held for a peer is bounded, a crowd at one
 door shuts no other, and all is well within a second of its going."""
 
+import fcntl
+import json
+import os
 import select
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
 import requests
 
 from client import TYPES, Client, pb
-from daemons import Cluster, wait_until
+from cluster import BIN
+from daemons import ADMIN_KEY, SECRET, Cluster, wait_until
 
 DESCRIPTORS = 120
 CROWD = 200
@@ -111,3 +116,40 @@ def test_newcomers_displace_the_silent(cluster):
     finally:
         for s in crowd:
             s.close()
+
+
+def knock(port):
+    """A peer that proves nothing; returns once it has been refused."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+        s.sendall(b"\xff" * 64)
+        try:
+            while s.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
+
+
+def test_a_log_that_nobody_reads(tmp_path):
+    """A daemon whose stderr is a pipe that nobody reads is knocked at 3,000 times by strangers and told to say all: it answers all the
+    while, the log has a few lines of it, and the rest is counted."""
+    config = tmp_path / "hawser.yaml"
+    config.write_text(f"cluster:\n  secrets: [{SECRET}]\n  admin_keys: [{ADMIN_KEY}]\n  log_level: debug\n")
+    ports_path = tmp_path / "ports.json"
+    process = subprocess.Popen(
+        [BIN / "hawser-register", "--config", config, "--ports-file", ports_path], stderr=subprocess.PIPE,
+        env={**os.environ, "HAWSER_REGISTER__LISTEN": "127.0.0.1:0", "HAWSER_REGISTER__OPS_LISTEN": "127.0.0.1:0"})
+    try:
+        ports = json.loads(wait_until(lambda: ports_path.exists() and ports_path.read_text(), "no register", process))
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        for _ in range(3000):
+            knock(ports["register"])
+        text = requests.get(f"http://127.0.0.1:{ports['ops']}/metrics", timeout=5).text
+        figures = {line.split()[0]: int(line.split()[1]) for line in text.splitlines() if line[0] != "#"}
+        assert figures["hawser_register_peers_refused_total"] == 3000
+        assert figures["hawser_register_log_kept_back_total"] >= 2900
+    finally:
+        process.terminate()
+        lines = process.communicate(timeout=60)[1].decode().splitlines()
+    assert process.returncode == 0, lines
+    refused = [line for line in lines if 'event="peer refused"' in line]
+    assert 1 <= len(refused) <= 30 and "from=127.0.0.1" in refused[0]

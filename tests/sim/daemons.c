@@ -66,12 +66,13 @@ void daemons_add(struct run *r) {
         }
 }
 
-static void trace_line(void *arg, const char *line, size_t len) {
+static bool trace_line(void *arg, const char *line, size_t len) {
     struct daemon_slot *d = arg;
     const char *event = strstr(line, "event=");
     if (d->run->world.trace)
         printf("          %s %.*s", d->run->world.nodes[d->node].name,
                (int)(len - (size_t)((event ? event : line) - line)), event ? event : line);
+    return true;
 }
 
 static int start_role(struct daemon_slot *d, struct buf *error) {

@@ -1,12 +1,10 @@
-// The small things everything stands on: bytes, UTF-8, buffers, slab, SipHash's reference vector,
-// the log's quoting.
+// The small things everything stands on: bytes, UTF-8, buffers, slab, SipHash's reference vector.
 #include "suite.h"
 
 #include "arena.h"
 #include "buf.h"
 #include "bytes.h"
 #include "crypto.h"
-#include "log.h"
 #include "slab.h"
 
 static const struct {
@@ -132,32 +130,5 @@ START_TEST(test_arena) {
 }
 END_TEST
 
-static char logged[4096];
-
-static void keep_line(void *arg, const char *line, size_t len) {
-    (void)arg;
-    memcpy(logged, line, len);
-    logged[len] = '\0';
-}
-
-static uint64_t fixed_clock(void *arg) {
-    (void)arg;
-    return 1700000000123;
-}
-
-// One line whatever a peer puts into its text.
-START_TEST(test_log) {
-    struct log l;
-    log_init(&l, "room", LOG_INFO);
-    l.sink = keep_line;
-    l.wall_ms = fixed_clock;
-    log_event(&l, LOG_DEBUG, "not this", NULL);
-    ck_assert_str_eq(logged, "");
-    log_event(&l, LOG_INFO, "refused", "peer=%s", log_quote("a\"\n\xff", 4));
-    ck_assert_str_eq(logged, "ts=2023-11-14T22:13:20.123Z level=info role=room event=\"refused\" "
-                             "peer=\"a\\\"\\x0a\\xff\"\n");
-}
-END_TEST
-
 RUN_TESTS("base", test_utf8, test_integers_and_hex, test_siphash, test_hashes, test_buf, test_slab,
-          test_arena, test_log)
+          test_arena)

@@ -51,6 +51,10 @@ START_TEST(test_numeric_only) {
     ck_assert_int_eq(sock_addr_parse("::ffff:127.0.0.1", 83, &a), 0);
     sock_addr_format(&a, text, sizeof(text));
     ck_assert_str_eq(text, "127.0.0.1:83");
+    sock_addr_host(&a, text, sizeof(text));
+    ck_assert_str_eq(text, "127.0.0.1");
+    sock_addr_host(&(struct sock_addr){0}, text, sizeof(text));
+    ck_assert_str_eq(text, "unix");
 }
 END_TEST
 

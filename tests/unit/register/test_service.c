@@ -65,10 +65,11 @@ static void on_lease(void *arg, bool held) {
 static void on_index_lost(void *arg) {
     ((struct daemon *)arg)->index_losses++;
 }
-static void no_line(void *arg, const char *line, size_t len) {
+static bool no_line(void *arg, const char *line, size_t len) {
     (void)arg;
     (void)line;
     (void)len;
+    return true;
 }
 
 static void set(const char *key, const char *value) {
