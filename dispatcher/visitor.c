@@ -71,7 +71,7 @@ static void answer(struct visitor *v, const Hawser__V1__Locate *ask) {
 static void on_frame(struct visitor *v, const struct frame *f) {
     struct dispatcher *d = v->dispatcher;
     if (f->type != FRAME_LOCATE) {
-        close_with(v, 4302, "a dispatcher takes Locate only");
+        close_with(v, 4302, "this is a dispatcher, not a room");
         return;
     }
     ProtobufCMessage *m = frame_decode(f, &d->arena.allocator);

@@ -350,7 +350,9 @@ static void on_frame(struct conn *c, const struct frame *f) {
         arena_reset(&r->arena);
         return;
     }
-    if (c->state != CONN_OPEN || frame_message(f->type)) // known ones here are the room's own
+    if (f->type == FRAME_LOCATE)
+        protocol_error(c, 4302, "this is a room, not a dispatcher");
+    else if (c->state != CONN_OPEN || frame_message(f->type)) // known ones here are the room's own
         protocol_error(c, 4302, "a frame that this state does not allow");
 }
 

@@ -1,4 +1,4 @@
-// The core's frame: phases, time, the table of frames, and what follows from how a connection ends.
+// The core's frame: phases, time, and the table of frames.
 #include "client_core.h"
 
 #include <assert.h>
@@ -7,8 +7,6 @@
 
 #include "bytes.h"
 #include "core_internal.h"
-
-enum { CODE_CLASS = 100 };
 
 // --- life
 
@@ -137,113 +135,6 @@ void core_drop(struct client_core *c) {
     c->connect_wanted = c->connected = false;
     c->leave_at_ms = NEVER;
     login_connection_lost(c);
-}
-
-static void go_idle(struct client_core *c, uint32_t code, const char *reason) {
-    core_set_phase(c, PHASE_IDLE);
-    core_report(c, HAWSER_OFFLINE, code, reason, 0);
-}
-
-// A connection that held for a while forgets the failures before it.
-static bool leave_online(struct client_core *c) {
-    bool was_online = c->phase == PHASE_ONLINE;
-    if (was_online && c->now_ms - c->online_since_ms >= STABLE_MS)
-        c->attempts = 0;
-    return was_online;
-}
-
-// What comes when a connection is gone and nothing says to stop.
-static void come_again(struct client_core *c, bool was_online, uint32_t code, const char *reason,
-                       uint32_t retry_after_ms) {
-    uint64_t window = c->attempts > 0 ? route_backoff_window(c, c->attempts) : 0;
-    if (!was_online && window == 0)
-        window = route_backoff_window(c, 1);
-    if (was_online && c->spread_ms > window)
-        window = c->spread_ms;
-    c->attempts++;
-    route_wait(c, retry_after_ms, window);
-    core_report(c, HAWSER_OFFLINE, code, reason, 0);
-}
-
-static void connection_gone(struct client_core *c, const char *reason) {
-    bool was_online = leave_online(c);
-    bool leaving = c->leave_at_ms != NEVER;
-    if (!was_online || leaving)
-        route_peer_failed(c);
-    streams_flush(c);
-    core_drop(c);
-    come_again(c, was_online, 0, reason, 0);
-}
-
-void core_stopped(struct client_core *c, uint32_t code, const char *reason,
-                  uint32_t retry_after_ms) {
-    core_drop(c);
-    core_set_phase(c, PHASE_STOPPED);
-    core_report(c, HAWSER_STOPPED, code, reason, retry_after_ms);
-}
-
-void core_violation(struct client_core *c, const char *what) {
-    core_notice(c, "%s:%u broke the protocol: %s", c->peer.host, c->peer.port, what);
-    // The room's idea of this session is not to be trusted: log in from our own positions.
-    c->resume_len = 0;
-    connection_gone(c, what);
-}
-
-// --- Close, by class
-
-static void close_for_token(struct client_core *c, const char *reason) {
-    if (!c->callbacks.on_token_needed) {
-        core_stopped(c, HAWSER_TOKEN_EXPIRED, reason, 0);
-        return;
-    }
-    core_drop(c);
-    go_idle(c, HAWSER_TOKEN_EXPIRED, reason);
-    login_ask_tokens(c, true);
-    // At once, but a token that is refused again and again must not become a storm.
-    if (c->phase == PHASE_IDLE && login_has_work(c) && c->token_refusals++ > 0)
-        route_wait(c, 0, route_backoff_window(c, c->token_refusals));
-}
-
-static void close_for_error(struct client_core *c, uint32_t code, const char *reason,
-                            uint32_t retry_after_ms, bool was_online) {
-    c->resume_len = 0;
-    if (++c->protocol_errors >= PROTOCOL_ERRORS_MAX) {
-        core_stopped(c, code, reason, retry_after_ms);
-        return;
-    }
-    core_drop(c);
-    if (c->attempts == 0)
-        c->attempts = 1;
-    come_again(c, was_online, code, reason, retry_after_ms);
-}
-
-void core_closed(struct client_core *c, uint32_t code, const char *reason,
-                 uint32_t retry_after_ms) {
-    bool was_online = leave_online(c);
-    streams_flush(c);
-    switch (code / CODE_CLASS) {
-    case 40:
-        if (code == HAWSER_TOKEN_EXPIRED)
-            close_for_token(c, reason);
-        else
-            core_stopped(c, code, reason, retry_after_ms);
-        return;
-    case 43:
-        close_for_error(c, code, reason, retry_after_ms, was_online);
-        return;
-    case 41:
-        if (c->attempts == 0)
-            c->attempts = 1; // back off, also when it was online for long
-        break;
-    default: // 42 and classes of later versions: reconnect
-        break;
-    }
-    // A room that answers NO_ANSWER or TOO_SLOW is well; others are not to be met again at once.
-    bool same_room = was_online && (code == HAWSER_NO_ANSWER || code == HAWSER_TOO_SLOW);
-    if (!same_room || c->leave_at_ms != NEVER)
-        route_peer_failed(c);
-    core_drop(c);
-    come_again(c, was_online && code / CODE_CLASS != 41, code, reason, retry_after_ms);
 }
 
 // --- frames
@@ -403,7 +294,7 @@ void core_connected(struct client_core *c, uint64_t now_ms) {
 void core_lost(struct client_core *c, uint64_t now_ms, const char *reason) {
     core_enter(c, now_ms);
     if (c->serial % 2 == 1) {
-        connection_gone(c, reason);
+        core_gone(c, reason);
         c->close_wanted = false; // it is gone already
     }
     core_leave(c);
@@ -420,7 +311,7 @@ static void say_bye(struct client_core *c) {
 
 static void tick_online(struct client_core *c) {
     if (c->pong_by_ms <= c->now_ms) {
-        connection_gone(c, "no answer to a ping");
+        core_gone(c, "no answer to a ping");
         return;
     }
     if (c->leave_at_ms <= c->now_ms) {
@@ -429,7 +320,7 @@ static void tick_online(struct client_core *c) {
         route_go(c);
         return;
     }
-    login_ask_tokens(c, false);
+    tokens_ask_due(c);
     if (c->pong_by_ms == NEVER && c->now_ms - c->last_sent_ms >= c->heartbeat_ms) {
         Hawser__V1__Ping ping = HAWSER__V1__PING__INIT;
         ping.network = (Hawser__V1__Network)c->network;
@@ -449,7 +340,7 @@ void core_tick(struct client_core *c, uint64_t now_ms) {
     case PHASE_LOCATING:
     case PHASE_LOGIN:
         if (c->deadline_ms <= c->now_ms)
-            connection_gone(c, c->connected ? "no answer in time" : "no connection in time");
+            core_gone(c, c->connected ? "no answer in time" : "no connection in time");
         break;
     case PHASE_ONLINE:
         tick_online(c);
@@ -483,8 +374,11 @@ void core_set_network(struct client_core *c, uint64_t now_ms, enum hawser_networ
 
 static void stop(struct client_core *c) {
     c->stop_wanted = false;
-    if (c->phase == PHASE_STOPPED)
+    if (c->phase == PHASE_STOPPED) {
+        if (c->status.code != 0) // by the cluster: now it is the user's wish
+            core_report(c, HAWSER_STOPPED, 0, "stopped", 0);
         return;
+    }
     say_bye(c);
     streams_flush(c);
     core_stopped(c, 0, "stopped", 0);
@@ -499,7 +393,7 @@ void core_stop(struct client_core *c, uint64_t now_ms) {
 void core_start(struct client_core *c, uint64_t now_ms) {
     core_enter(c, now_ms);
     if (c->phase == PHASE_STOPPED) {
-        c->attempts = c->protocol_errors = c->token_refusals = 0;
+        c->attempts = c->protocol_errors = c->end_code = 0;
         core_set_phase(c, PHASE_IDLE);
         core_report(c, HAWSER_OFFLINE, 0, "", 0);
     }
@@ -523,8 +417,15 @@ void core_leave(struct client_core *c) {
     if (c->stop_wanted)
         stop(c);
     binding_reclaim(c);
+    if (c->end_code != 0 && c->phase != PHASE_STOPPED && !login_has_bindings(c)) {
+        say_bye(c);
+        core_stopped(c, c->end_code, c->end_reason, 0);
+        c->end_code = 0;
+    }
     if (c->phase == PHASE_IDLE && login_has_work(c))
         route_go(c);
+    if (c->phase == PHASE_WAITING && c->waits_for_binding)
+        c->wait_until_ms = login_due_ms(c);
     if (c->phase == PHASE_ONLINE)
         login_put_binds(c);
     bool bound = login_has_work(c);
@@ -532,10 +433,10 @@ void core_leave(struct client_core *c) {
         // Also when all that is left waits for a token.
         say_bye(c);
         core_drop(c);
-        go_idle(c, 0, "nothing is bound");
+        core_idle(c, 0, "nothing is bound");
     } else if (!bound && c->serial % 2 == 1 && c->phase != PHASE_ONLINE) {
         core_drop(c);
-        go_idle(c, 0, "nothing is bound");
+        core_idle(c, 0, "nothing is bound");
     }
     if (c->flush_at_ms <= c->now_ms)
         streams_flush(c);

@@ -1,5 +1,6 @@
-// What the files of the core share: client_core.c (phases, time, closing), core_route.c (where to
-// and when), core_login.c (Hello, bindings), core_streams.c (delivery and acknowledging).
+// What the files of the core share: client_core.c (phases, time, frames), core_close.c (how a
+// connection ends, and what follows), core_route.c (where to and when), core_login.c (Hello,
+// bindings), core_token.c (what bindings log in with), core_streams.c (delivery and acknowledging).
 #ifndef HAWSER_CORE_INTERNAL_H
 #define HAWSER_CORE_INTERNAL_H
 
@@ -8,6 +9,7 @@
 #include "frame.h"
 
 enum {
+    CODE_CLASS = 100,
     // Twice what can be bound: while the room has not answered a change of user, the old user's
     // binding is still there.
     BINDING_SLOTS = 2 * HAWSER_BINDINGS_MAX,
@@ -47,6 +49,7 @@ enum {
 };
 
 #define NEVER UINT64_MAX
+#define UNIX_MS_MAX INT64_C(253402300799999) // the year 9999: above it a time is none
 
 static inline uint32_t within_limits(uint32_t value, uint32_t least, uint32_t most) {
     return value < least ? least : value > most ? most : value;
@@ -94,27 +97,38 @@ struct core_stream {
     uint64_t synced_after;
 };
 
+// What a Bind carries of its user. All owned; no token: nothing.
+struct credentials {
+    char *token;
+    char **tags; // and each
+    size_t tag_count;
+};
+
 struct binding {
     struct core_stream stream[POSITION_STREAMS];
     struct position_record *record;           // owned
     struct position stored[POSITION_STREAMS]; // of the record, as it is in the store
-    char *token;                              // owned
-    char **tags;                              // owned, and each
-    char *product, *user;                     // owned; NULL while unknown
-    size_t tag_count;
+    // An offer is newer than what is held; it takes its place once a room has accepted it, or when
+    // what is held is refused.
+    struct credentials held, offer;
+    char *product, *user; // owned; NULL while unknown
     uint64_t generation;  // the highest seen
     uint64_t expires_ms;  // Unix time; 0 = unknown
     uint64_t ask_at_ms;   // for a new token; NEVER
-    uint64_t retry_at_ms; // NEW: not before
+    uint64_t retry_at_ms; // a Bind is due: not before
+    uint64_t refused_ms;  // the last of refusals
     uint64_t sent_serial; // answers come in the order of Binds
     uint32_t failures;    // Binds in a row refused with "later"
+    uint32_t refusals;    // of tokens, or acceptances at their end, in a row
     uint32_t number;      // stands for the product on this connection; 0 = none
     int id;               // the user's name for it
     enum binding_state state;
-    bool renew_due, renew_sent; // BOUND: a new token is to be sent, awaits its Bound
-    bool leaving;               // another user takes its place
-    bool dirty;                 // record is not stored yet
-    bool synced_due;            // a Synced waits behind a refused message
+    bool was_accepted; // a room has once accepted what is held
+    bool renew_sent;   // BOUND: the offer awaits its Bound
+    bool offer_sent;   // the Bind on its way, or the last one, carries the offer
+    bool leaving;      // another user takes its place
+    bool dirty;        // record is not stored yet
+    bool synced_due;   // a Synced waits behind a refused message
 };
 
 struct endpoint {
@@ -168,7 +182,9 @@ struct client_core {
     uint32_t backoff_base_ms, backoff_cap_ms;
     uint32_t attempts;        // that failed in a row
     uint32_t protocol_errors; // Close 43xx in a row
-    uint32_t token_refusals;  // Close 4005 in a row
+    bool waits_for_binding;   // WAITING, only because no Bind is due yet
+    bool one_by_one;          // a Hello of several was refused: whose fault it was is to be found
+    int located_for;          // LOCATING: the binding whose product was named; 0 = none
     bool stop_wanted;         // by core_stop, perhaps from within a callback
     bool stay;                // go back to peer first: it may have kept the session
 
@@ -179,6 +195,8 @@ struct client_core {
     struct binding bindings[BINDING_SLOTS];
     int last_binding_id;
     uint64_t bind_serial;
+    uint32_t end_code; // why the cluster ended the last binding that ended; 0 = the user did
+    char end_reason[REASON_MAX];
     uint64_t flush_at_ms; // store, then Ack; NEVER
     size_t unacked_bytes;
 };
@@ -192,13 +210,18 @@ void core_report(struct client_core *c, enum hawser_state state, uint32_t code, 
 void core_set_heartbeat(struct client_core *c, uint32_t seconds); // 0: as it was
 void core_put(struct client_core *c, enum frame_type type, const void *message);
 void core_drop(struct client_core *c); // the connection: closes it and forgets it
+void core_notice(struct client_core *c, const char *format, ...) HW_PRINTF(2, 3);
+
+// --- core_close.c
+// Without a word from the other side.
+void core_gone(struct client_core *c, const char *reason);
 // The room broke the protocol: a new login without the old state, after a wait.
 void core_violation(struct client_core *c, const char *what);
+void core_idle(struct client_core *c, uint32_t code, const char *reason);
 void core_stopped(struct client_core *c, uint32_t code, const char *reason,
                   uint32_t retry_after_ms);
 // A Close code, from Close or Located: drops the connection and decides what is next.
 void core_closed(struct client_core *c, uint32_t code, const char *reason, uint32_t retry_after_ms);
-void core_notice(struct client_core *c, const char *format, ...) HW_PRINTF(2, 3);
 
 // --- core_route.c
 int route_init(struct client_core *c, const struct hawser_options *o, char *error,
@@ -219,15 +242,38 @@ void login_put_hello(struct client_core *c);
 void login_put_binds(struct client_core *c); // ONLINE: what is to be bound or renewed
 void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m);
 void login_on_bound(struct client_core *c, const Hawser__V1__Bound *m);
-void login_connection_lost(struct client_core *c);              // bindings go back to NEW
-void login_ask_tokens(struct client_core *c, bool all_expired); // due ones, or all as expired
-bool login_has_work(const struct client_core *c);               // a binding that could be bound
+void login_connection_lost(struct client_core *c);    // bindings go back to NEW
+bool login_has_work(const struct client_core *c);     // a binding that could be bound
+bool login_has_bindings(const struct client_core *c); // any, also one that waits for a token
+uint64_t login_due_ms(const struct client_core *c);   // when the first of them may be; NEVER
 uint64_t login_next_ms(const struct client_core *c);
+// Those that a Close with this code, here and now, speaks of: that the Hello named, or that stand.
+size_t login_concerned(struct client_core *c, struct binding *ret_list[BINDING_SLOTS]);
 void login_retire_leaving(struct client_core *c);
 void binding_end(struct client_core *c, struct binding *b, uint32_t code, const char *reason);
+void binding_later(struct client_core *c, struct binding *b); // its Bind, or renewal, again
+bool binding_is_wanted(const struct binding *b);
+void binding_tell(struct client_core *c, const struct binding *b, bool bound, bool resumed,
+                  uint32_t code, const char *reason);
 void binding_reclaim(struct client_core *c);                               // frees the ended ones
 struct binding *binding_by_number(struct client_core *c, uint32_t number); // BOUND, or NULL
 void binding_free(struct binding *b);
+
+// --- core_token.c
+void credentials_free(struct credentials *x);
+bool credentials_are_valid(const char *token, const char *const *tags, size_t tag_count);
+// New credentials of the user's, valid ones.
+void binding_offer(struct binding *b, const char *token, const char *const *tags, size_t tag_count);
+const struct credentials *binding_credentials(const struct binding *b); // the newest
+void binding_accepted(struct client_core *c, struct binding *b, uint64_t expires_ms);
+// Is there something else to log in with, or somebody to ask?
+bool binding_survives(const struct client_core *c, const struct binding *b, uint32_t code);
+// A Bind was refused, or a binding ended, with this code. True: the binding goes on, with what it
+// held, with the offer, or waiting for another token.
+bool binding_refused(struct client_core *c, struct binding *b, uint32_t code, const char *reason);
+void binding_drop_offer(struct client_core *c, struct binding *b, uint32_t code,
+                        const char *reason);
+void tokens_ask_due(struct client_core *c);
 
 // --- core_streams.c
 void streams_on_push(struct client_core *c, const Hawser__V1__Push *m);

@@ -7,12 +7,11 @@
 
 #define SDK_NAME "hawser-c/" HAWSER_VERSION
 
-#define UNIX_MS_MAX INT64_C(253402300799999) // the year 9999: above it a time is none
-enum { TAG_MAX = 64, TAGS_BYTES_MAX = 1024, TYPE_MAX = 64, CODE_CLASS = 100 };
+enum { TYPE_MAX = 64 };
 
 // --- bindings
 
-static bool binding_is_wanted(const struct binding *b) {
+bool binding_is_wanted(const struct binding *b) {
     return b->state != BINDING_FREE && b->state != BINDING_ENDED && !b->leaving;
 }
 
@@ -38,18 +37,10 @@ static struct binding *binding_by_product(struct client_core *c, const char *pro
     return NULL;
 }
 
-static void free_tags(struct binding *b) {
-    for (size_t i = 0; i < b->tag_count; i++)
-        free(b->tags[i]);
-    free(b->tags);
-    b->tags = NULL;
-    b->tag_count = 0;
-}
-
 void binding_free(struct binding *b) {
-    free_tags(b);
+    credentials_free(&b->held);
+    credentials_free(&b->offer);
     free(b->record);
-    free(b->token);
     free(b->product);
     free(b->user);
     *b = (struct binding){0};
@@ -65,8 +56,8 @@ void binding_reclaim(struct client_core *c) {
     }
 }
 
-static void tell_binding(struct client_core *c, const struct binding *b, bool bound, bool resumed,
-                         uint32_t code, const char *reason) {
+void binding_tell(struct client_core *c, const struct binding *b, bool bound, bool resumed,
+                  uint32_t code, const char *reason) {
     struct hawser_binding_event event = {
         .binding = b->id,
         .bound = bound,
@@ -87,7 +78,9 @@ void binding_end(struct client_core *c, struct binding *b, uint32_t code, const 
         return;
     b->state = BINDING_ENDED;
     b->number = 0;
-    tell_binding(c, b, false, false, code, reason);
+    c->end_code = code;
+    snprintf(c->end_reason, sizeof(c->end_reason), "%s", reason);
+    binding_tell(c, b, false, false, code, reason);
 }
 
 void login_retire_leaving(struct client_core *c) {
@@ -103,44 +96,37 @@ bool login_has_work(const struct client_core *c) {
     return false;
 }
 
+bool login_has_bindings(const struct client_core *c) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++)
+        if (binding_is_wanted(&c->bindings[i]))
+            return true;
+    return false;
+}
+
+uint64_t login_due_ms(const struct client_core *c) {
+    uint64_t due = NEVER;
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        const struct binding *b = &c->bindings[i];
+        if (b->state == BINDING_NEW && !b->leaving && b->retry_at_ms < due)
+            due = b->retry_at_ms;
+    }
+    return due;
+}
+
+size_t login_concerned(struct client_core *c, struct binding *ret_list[BINDING_SLOTS]) {
+    size_t count = 0;
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        struct binding *b = &c->bindings[i];
+        bool is_one = c->phase == PHASE_LOCATING ? b->id == c->located_for
+                      : c->phase == PHASE_LOGIN  ? b->state == BINDING_SENT
+                                                 : b->state == BINDING_BOUND;
+        if (is_one && binding_is_wanted(b))
+            ret_list[count++] = b;
+    }
+    return count;
+}
+
 // --- what the user wants
-
-static bool tags_are_valid(const char *const *tags, size_t count) {
-    size_t bytes = 0;
-    if (count > HAWSER_TAGS_MAX)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        size_t len = tags[i] ? strlen(tags[i]) : 0;
-        bytes += len;
-        if (!tags[i] || !id_is_valid(tags[i], len, TAG_MAX))
-            return false;
-    }
-    return bytes <= TAGS_BYTES_MAX;
-}
-
-static bool token_is_valid(const char *token) {
-    size_t len = token ? strlen(token) : 0;
-    return len > 0 && id_is_valid(token, len, HAWSER_TOKEN_MAX);
-}
-
-static void set_token(struct binding *b, const char *token) {
-    free(b->token);
-    b->token = hw_strdup(token);
-    b->ask_at_ms = NEVER;
-    if (b->state == BINDING_TOKEN) {
-        b->state = BINDING_NEW;
-        b->retry_at_ms = 0;
-    }
-    b->renew_due = b->state == BINDING_BOUND || b->state == BINDING_SENT;
-}
-
-static void set_tags(struct binding *b, const char *const *tags, size_t count) {
-    free_tags(b);
-    b->tags = hw_calloc(count + 1, sizeof(b->tags[0]));
-    for (size_t i = 0; i < count; i++)
-        b->tags[i] = hw_strdup(tags[i]);
-    b->tag_count = count;
-}
 
 static struct binding *binding_new(struct client_core *c) {
     size_t wanted = 0;
@@ -178,8 +164,7 @@ static int bind_new(struct client_core *c, const char *token, const char *const 
     b->product = claims->product;
     b->user = claims->user;
     *claims = (struct token_claims){0};
-    set_token(b, token);
-    set_tags(b, tags, tag_count);
+    binding_offer(b, token, tags, tag_count);
     load_record(c, b);
     // Until the room has answered, what arrives for the product is the old user's.
     if (old && (old->state == BINDING_NEW || old->state == BINDING_TOKEN))
@@ -189,16 +174,16 @@ static int bind_new(struct client_core *c, const char *token, const char *const 
 
 int core_bind(struct client_core *c, uint64_t now_ms, const char *token, const char *const *tags,
               size_t tag_count) {
-    if (!token_is_valid(token) || !tags_are_valid(tags, tag_count))
+    if (!credentials_are_valid(token, tags, tag_count))
         return -EINVAL;
     core_enter(c, now_ms);
+    c->end_code = 0;
     struct token_claims claims;
     token_claims_read(token, &claims);
     struct binding *same = binding_by_product(c, claims.product);
     int id;
     if (same && strcmp(same->user, claims.user) == 0) {
-        set_tags(same, tags, tag_count);
-        set_token(same, token);
+        binding_offer(same, token, tags, tag_count);
         id = same->id;
     } else {
         id = bind_new(c, token, tags, tag_count, &claims);
@@ -212,7 +197,7 @@ int core_renew(struct client_core *c, uint64_t now_ms, int binding, const char *
     struct binding *b = binding_by_id(c, binding);
     if (!b)
         return -ENOENT;
-    if (!token_is_valid(token))
+    if (!credentials_are_valid(token, NULL, 0))
         return -EINVAL;
     struct token_claims claims;
     token_claims_read(token, &claims);
@@ -222,7 +207,8 @@ int core_renew(struct client_core *c, uint64_t now_ms, int binding, const char *
     if (!same)
         return -EINVAL;
     core_enter(c, now_ms);
-    set_token(b, token);
+    const struct credentials *newest = binding_credentials(b);
+    binding_offer(b, token, (const char *const *)newest->tags, newest->tag_count);
     core_leave(c);
     return 0;
 }
@@ -292,9 +278,10 @@ static void fill_have(struct client_core *c, struct binding *b, Hawser__V1__Bind
 static Hawser__V1__Bind *make_bind(struct client_core *c, struct binding *b) {
     Hawser__V1__Bind *m = arena_alloc(&c->arena, sizeof(*m));
     *m = (Hawser__V1__Bind)HAWSER__V1__BIND__INIT;
-    m->token = b->token;
-    m->tags = b->tags;
-    m->n_tags = b->tag_count;
+    const struct credentials *newest = binding_credentials(b);
+    m->token = newest->token;
+    m->tags = newest->tags;
+    m->n_tags = newest->tag_count;
     if (b->state != BINDING_BOUND) // a renewal keeps its positions
         fill_have(c, b, m);
     return m;
@@ -302,7 +289,7 @@ static Hawser__V1__Bind *make_bind(struct client_core *c, struct binding *b) {
 
 static void bind_sent(struct client_core *c, struct binding *b) {
     b->sent_serial = ++c->bind_serial;
-    b->renew_due = false;
+    b->offer_sent = b->offer.token != NULL;
     if (b->state == BINDING_BOUND)
         b->renew_sent = true;
     else
@@ -310,10 +297,10 @@ static void bind_sent(struct client_core *c, struct binding *b) {
 }
 
 static bool bind_is_due(const struct client_core *c, const struct binding *b) {
-    if (b->leaving)
+    if (b->leaving || b->retry_at_ms > c->now_ms)
         return false;
-    return (b->state == BINDING_NEW && b->retry_at_ms <= c->now_ms) ||
-           (b->state == BINDING_BOUND && b->renew_due && !b->renew_sent);
+    return b->state == BINDING_NEW ||
+           (b->state == BINDING_BOUND && b->offer.token && !b->renew_sent);
 }
 
 void login_put_hello(struct client_core *c) {
@@ -325,10 +312,11 @@ void login_put_hello(struct client_core *c) {
     hello.resume = (ProtobufCBinaryData){c->resume_len, c->resume};
     hello.heartbeat_s = c->heartbeat_wish_s;
     hello.bind = binds;
-    for (size_t i = 0; i < BINDING_SLOTS && hello.n_bind < HAWSER_BINDINGS_MAX; i++) {
+    size_t most = c->one_by_one ? 1 : HAWSER_BINDINGS_MAX;
+    uint64_t due = login_due_ms(c); // one at least: the first that is due, if none is yet
+    for (size_t i = 0; i < BINDING_SLOTS && hello.n_bind < most; i++) {
         struct binding *b = &c->bindings[i];
-        // At least one: to be refused again tells more than a Hello of nothing.
-        bool early = b->retry_at_ms > c->now_ms && hello.n_bind > 0;
+        bool early = b->retry_at_ms > due && (c->one_by_one || b->retry_at_ms > c->now_ms);
         if (b->state != BINDING_NEW || b->leaving || early)
             continue;
         binds[hello.n_bind++] = make_bind(c, b);
@@ -359,37 +347,12 @@ void login_connection_lost(struct client_core *c) {
         if (b->state == BINDING_SENT || b->state == BINDING_BOUND)
             b->state = BINDING_NEW;
         b->number = 0;
-        b->renew_due = b->renew_sent = b->synced_due = false;
+        b->renew_sent = b->synced_due = false;
         b->ask_at_ms = NEVER;
         for (size_t s = 0; s < POSITION_STREAMS; s++)
             b->stream[s] = (struct core_stream){0};
     }
     login_retire_leaving(c);
-}
-
-// --- tokens
-
-void login_ask_tokens(struct client_core *c, bool all_expired) {
-    for (size_t i = 0; i < BINDING_SLOTS; i++) {
-        struct binding *b = &c->bindings[i];
-        if (!binding_is_wanted(b) || (!all_expired && b->ask_at_ms > c->now_ms))
-            continue;
-        b->ask_at_ms = NEVER;
-        if (all_expired)
-            b->state = BINDING_TOKEN;
-        if (c->callbacks.on_token_needed)
-            c->callbacks.on_token_needed(c->arg, b->id, binding_product(b), all_expired);
-    }
-}
-
-static void plan_token(struct client_core *c, struct binding *b, uint64_t expires_ms) {
-    b->expires_ms = expires_ms;
-    b->ask_at_ms = NEVER;
-    if (expires_ms == 0 || expires_ms > UNIX_MS_MAX || c->server_ahead_ms == 0)
-        return;
-    int64_t left = (int64_t)expires_ms - c->server_ahead_ms - (int64_t)c->now_ms;
-    int64_t lead = left / 2 < TOKEN_LEAD_MS ? left / 2 : TOKEN_LEAD_MS;
-    b->ask_at_ms = left > 0 ? c->now_ms + (uint64_t)(left - lead) : c->now_ms;
 }
 
 // --- what the room answers
@@ -435,52 +398,60 @@ static void end_others(struct client_core *c, const struct binding *b) {
 
 static void bound(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m) {
     if (m->generation < b->generation) {
+        // Forgotten, so that a room that lied cannot shut out those after it.
+        b->generation = 0;
         core_violation(c, "a generation older than the one seen");
         return;
     }
     bool renewed = b->state == BINDING_BOUND;
     b->generation = m->generation;
     b->state = BINDING_BOUND;
-    b->renew_sent = false;
     b->number = m->product;
-    b->failures = 0;
+    binding_accepted(c, b, m->expires_ms);
     take_names(c, b, m);
     end_others(c, b);
-    plan_token(c, b, m->expires_ms);
     if (!renewed)
         streams_begin(c, b, m);
-    tell_binding(c, b, true, m->resumed, 0, "");
+    binding_tell(c, b, true, m->resumed, 0, "");
 }
 
-static void bind_later(struct client_core *c, struct binding *b) {
+void binding_later(struct client_core *c, struct binding *b) {
     uint64_t window = route_backoff_window(c, ++b->failures);
-    b->state = BINDING_NEW;
-    b->number = 0;
-    b->renew_sent = b->renew_due = false;
+    b->renew_sent = b->offer_sent = false;
     b->retry_at_ms = c->now_ms + 1 + rng_below(c->rng, window);
 }
 
+// A renewal was refused: what is held stands.
+static void renewal_failed(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m,
+                           bool again) {
+    if (again) {
+        binding_later(c, b);
+    } else if (!binding_refused(c, b, m->error, m->reason)) {
+        b->retry_at_ms = c->now_ms;
+        binding_drop_offer(c, b, m->error, m->reason);
+    }
+}
+
 static void unbound(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m) {
+    uint32_t class = m->error / CODE_CLASS;
+    bool again = (class == 41 || class == 42 || class == 43) && !b->leaving &&
+                 (class != 43 || b->failures < PROTOCOL_ERRORS_MAX);
     take_names(c, b, m);
-    // A refused renewal may have left the old binding standing; otherwise this one is ignored.
+    if (m->product == 0 && b->state == BINDING_BOUND) {
+        renewal_failed(c, b, m, again);
+        return;
+    }
+    // Should it stand at the room all the same: otherwise this one is ignored.
     if (m->product != 0)
         put_unbind(c, m->product);
     if (b->state == BINDING_SENT)
         end_others(c, b); // a change of user ends the old binding also when it fails
-    uint32_t class = m->error / CODE_CLASS;
-    bool again = (class == 41 || class == 42 || class == 43) &&
-                 (class != 43 || b->failures < PROTOCOL_ERRORS_MAX);
-    if (again && !b->leaving) {
-        bind_later(c, b);
-    } else if (m->error == HAWSER_TOKEN_EXPIRED && c->callbacks.on_token_needed && !b->leaving) {
-        b->state = BINDING_TOKEN;
-        b->number = 0;
-        b->renew_sent = b->renew_due = false;
-        b->ask_at_ms = NEVER;
-        c->callbacks.on_token_needed(c->arg, b->id, binding_product(b), true);
-    } else {
+    b->state = BINDING_NEW;
+    b->number = 0;
+    if (again)
+        binding_later(c, b);
+    else if (!binding_refused(c, b, m->error, m->reason))
         binding_end(c, b, m->error, m->reason);
-    }
 }
 
 // An answer to a Bind that we have given up meanwhile: the room holds a binding that nobody wants.
@@ -527,7 +498,8 @@ void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m) {
                        ? FRAME_BODY_MAX
                        : within_limits(m->max_frame, FRAME_BODY_BEFORE_WELCOME_MAX, FRAME_BODY_MAX);
     c->online_since_ms = c->now_ms;
-    c->protocol_errors = c->token_refusals = 0;
+    c->protocol_errors = 0;
+    c->one_by_one = false;
     route_peer_good(c);
     core_set_phase(c, PHASE_ONLINE);
     core_report(c, HAWSER_ONLINE, 0, "", 0);
@@ -543,7 +515,8 @@ uint64_t login_next_ms(const struct client_core *c) {
             continue;
         if (b->ask_at_ms < next)
             next = b->ask_at_ms;
-        if (b->state == BINDING_NEW && b->retry_at_ms < next)
+        bool is_due = b->state == BINDING_NEW || (b->state == BINDING_BOUND && b->offer.token);
+        if (is_due && !b->renew_sent && b->retry_at_ms < next)
             next = b->retry_at_ms;
     }
     return next;

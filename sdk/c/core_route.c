@@ -107,6 +107,12 @@ void route_go(struct client_core *c) {
         core_set_phase(c, PHASE_IDLE);
         return;
     }
+    uint64_t due = login_due_ms(c);
+    if (due > c->now_ms) {
+        route_wait(c, due - c->now_ms, 0);
+        c->waits_for_binding = true;
+        return;
+    }
     struct endpoint *room = c->stay ? &c->peer : pick_room(c);
     if (!room) {
         if (c->dispatcher_failures >= c->dispatchers.count) {
@@ -137,6 +143,7 @@ void route_wait(struct client_core *c, uint64_t least_ms, uint64_t window_ms) {
     uint64_t wait = least_ms + rng_below(c->rng, window_ms + 1);
     c->wait_until_ms = c->now_ms + wait;
     c->wait_least_ms = c->now_ms + least_ms;
+    c->waits_for_binding = false;
     core_set_phase(c, PHASE_WAITING);
 }
 
@@ -189,10 +196,15 @@ void route_peer_good(struct client_core *c) {
 
 // --- the dispatcher
 
-static const char *first_product(const struct client_core *c) {
-    for (size_t i = 0; i < BINDING_SLOTS; i++)
-        if (c->bindings[i].state == BINDING_NEW && c->bindings[i].product)
-            return c->bindings[i].product;
+static const char *first_product(struct client_core *c) {
+    c->located_for = 0;
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        const struct binding *b = &c->bindings[i];
+        if (b->state != BINDING_NEW || !b->product || b->retry_at_ms > c->now_ms)
+            continue;
+        c->located_for = b->id;
+        return b->product;
+    }
     return "";
 }
 

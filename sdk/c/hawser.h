@@ -83,7 +83,8 @@ enum hawser_state {
     HAWSER_OFFLINE,    // no connection; the next try is in hawser_status.retry_ms, if at all
     HAWSER_CONNECTING, // asking a dispatcher, or logging in at a room
     HAWSER_ONLINE,     // logged in
-    HAWSER_STOPPED,    // by hawser_stop (code 0) or by the cluster; hawser_start tries again
+    HAWSER_STOPPED,    // by hawser_stop (code 0) or by the cluster, which also ends the client with
+                       // the last binding; hawser_start tries again
 };
 
 // Close codes of the cluster. Others may come: code / 100 is the class.
@@ -160,7 +161,9 @@ struct hawser_binding_event {
     bool resumed;        // bound: nothing happened in between
     const char *product; // "" when the token could not be read
     const char *user;    //
-    uint32_t code;       // ended: the Close code that says why; 0 = by hawser_unbind
+    // ended: the Close code that says why; 0 = by hawser_unbind. bound: 0, or why a new token or
+    // other tags were refused: the binding goes on with the old ones until their end.
+    uint32_t code;
     const char *reason;  //
     uint64_t expires_ms; // bound: the token's end, Unix time; 0 = unknown
     uint64_t generation; // bound: rises with every login of this product, user and device
@@ -189,10 +192,11 @@ struct hawser_callbacks {
     void (*on_synced)(void *arg, int binding, const char *product, const char *user);
     void (*on_state)(void *arg, const struct hawser_status *status);
     void (*on_binding)(void *arg, const struct hawser_binding_event *event);
-    // The binding's token ends soon (expired false: up to 60 s ahead), or has ended and the binding
-    // waits for another (true). Answer with hawser_renew, in here or later; after that the client
-    // comes again at once. Without this callback an expired token stops the client like a refused
-    // one.
+    // The binding's token ends soon (expired false: up to 60 s ahead) or the last new one was
+    // refused, or it has ended and the binding waits for another (true). Answer with hawser_renew,
+    // in here or later; after that the client comes again at once, or a while later when that
+    // token is refused as well. Without this callback an expired token ends its binding like a
+    // refused one.
     void (*on_token_needed)(void *arg, int binding, const char *product, bool expired);
     void (*on_reply)(void *arg, const struct hawser_reply *reply);
     // For a log: what the SDK copes with by itself (a broken connection, a position file that could
@@ -237,8 +241,9 @@ void hawser_free(struct hawser_client *client);
 // -EINVAL: token or tags empty or over a limit; -E2BIG: 16 products are bound.
 int hawser_bind(struct hawser_client *client, const char *token, const char *const *tags,
                 size_t tag_count);
-// A new token, same tags. -ENOENT: no such binding; -EINVAL: a bad token, or one for another
-// product or user.
+// A new token, same tags. A token that the cluster refuses leaves the binding as it is: on_binding
+// tells of it, and the old token serves until its end. -ENOENT: no such binding; -EINVAL: a bad
+// token, or one for another product or user.
 int hawser_renew(struct hawser_client *client, int binding, const char *token);
 // Ends a binding; on_binding follows before this returns. -ENOENT: no such binding.
 int hawser_unbind(struct hawser_client *client, int binding);
@@ -255,9 +260,11 @@ int hawser_upstream(struct hawser_client *client, int binding, const char *type,
                     size_t payload_len, bool with_reply);
 
 // Acknowledges, says good-bye and stops. Async-signal-safe, from any thread; takes effect in the
-// next step, or ends the running one. The state becomes HAWSER_STOPPED with code 0.
+// next step, or ends the running one. The state becomes HAWSER_STOPPED with code 0, also when the
+// cluster had stopped the client before.
 void hawser_stop(struct hawser_client *client);
-// After HAWSER_STOPPED: tries again from the start. Otherwise no effect.
+// After HAWSER_STOPPED: tries again from the start, with the bindings that have not ended.
+// Otherwise no effect.
 void hawser_start(struct hawser_client *client);
 const struct hawser_status *hawser_status(const struct hawser_client *client); // as last reported
 

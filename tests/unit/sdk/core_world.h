@@ -15,6 +15,7 @@ static struct rng rng;
 static uint64_t now;
 static struct buf said, told; // wire and callbacks as text, since last asked for
 static struct buf wire;       // not yet put into said
+static char said_token[256];  // of the last Bind
 static bool preface_due, connecting, closed, frames_whole;
 static struct host_port target;
 static int refuse;             // so many messages are not handled
@@ -102,6 +103,7 @@ static inline void say_positions(Hawser__V1__Position *const *list, size_t count
 }
 
 static inline void say_bind(const Hawser__V1__Bind *m) {
+    snprintf(said_token, sizeof(said_token), "%s", m->token);
     buf_printf(&said, "[tags=%zu", m->n_tags);
     say_positions(m->have, m->n_have);
     buf_append_str(&said, "]");

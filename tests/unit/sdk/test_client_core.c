@@ -324,6 +324,54 @@ START_TEST(test_dispatchers_gone) {
 }
 END_TEST
 
+// A room that is named as dispatcher says so: the next dispatcher is asked, and with none left the
+// client stops with those words.
+START_TEST(test_no_dispatcher) {
+    static const char *const finders[] = {"room-a:7000", "finder:7200"};
+    options = (struct hawser_options){.device = "phone", .callbacks = options.callbacks};
+    options.dispatchers = finders;
+    options.dispatcher_count = _i == 0 ? 2 : 1;
+    setup();
+    ck_assert_int_gt(bind_as("chat", "ann"), 0);
+    while (strcmp(target.host, "room-a") != 0) {
+        connecting = false;
+        core_lost(core, now, "refused");
+        pump();
+        tick_due();
+    }
+    unsigned tries = 0;
+    while (core_status(core)->state != HAWSER_STOPPED && strcmp(target.host, "room-a") == 0) {
+        Hawser__V1__Close m = HAWSER__V1__CLOSE__INIT;
+        m.code = 4302;
+        m.reason = (char *)(uintptr_t) "this is a room, not a dispatcher";
+        connect_now();
+        give_frame(FRAME_CLOSE, &m);
+        ck_assert_str_eq(core_status(core)->reason,
+                         "room-a:7000 is no dispatcher: this is a room, not a dispatcher");
+        if (core_status(core)->state != HAWSER_STOPPED)
+            tick_due();
+        tries++;
+    }
+    ck_assert_uint_eq(tries, _i == 0 ? 1 : 5);
+    ck_assert_int_eq(core_status(core)->state == HAWSER_STOPPED, _i == 1);
+    teardown();
+}
+END_TEST
+
+// hawser_stop is the user's word also when the cluster had stopped the client before.
+START_TEST(test_stop_after_a_stop) {
+    setup();
+    online(0);
+    give_close(4003, 0);
+    core_stop(core, now);
+    TOLD("stopped(4003) stopped");
+    ck_assert_uint_eq(core_status(core)->code, 0);
+    core_stop(core, now);
+    TOLD("");
+    teardown();
+}
+END_TEST
+
 static void ask_finder(void) {
     options = (struct hawser_options){.device = "phone", .callbacks = options.callbacks};
     options.dispatchers = one_dispatcher;
@@ -510,6 +558,8 @@ int main(void) {
     for (size_t i = 0; i < COUNT(single); i++)
         tcase_add_test(t, single[i]);
     tcase_add_loop_test(t, test_close_codes, 0, (int)COUNT(closes));
+    tcase_add_test(t, test_stop_after_a_stop);
+    tcase_add_loop_test(t, test_no_dispatcher, 0, 2);
     tcase_add_loop_test(t, test_go_away, 0, 2);
     tcase_add_loop_test(t, test_located_no_host, 0, (int)COUNT(no_hosts));
     return run_case("client_core", t);

@@ -106,7 +106,7 @@ START_TEST(test_change_of_user) {
     give_bound(1, "chat", "cid", 0);
     TOLD("ended:chat:bob bound:chat:cid");
     give_bound(0, "chat", "dot", 4002);
-    TOLD("ended:chat:cid ended:chat:dot(4002) offline");
+    TOLD("ended:chat:cid ended:chat:dot(4002) stopped(4002)"); // nothing is left
     teardown();
 }
 END_TEST
@@ -202,9 +202,209 @@ START_TEST(test_token_expired) {
     give_close(4005, 0);
     TOLD("offline(4005) expired:chat");
     ck_assert_uint_eq(core_next_wakeup_ms(core), UINT64_MAX);
+    // Answered later: no sooner than if it had been answered at once.
     ck_assert_int_eq(core_renew(core, now, 1, token_for("chat", "ann")), 0);
     pump();
+    ck_assert(!connecting);
+    tick_due();
     ck_assert(connecting);
+    teardown();
+}
+END_TEST
+
+// An application whose clock is wrong answers with tokens that have expired, in the callback or
+// later: at most some logins a minute.
+START_TEST(test_expired_tokens_make_no_storm) {
+    setup();
+    ck_assert_int_gt(bind_as("chat", "ann"), 0);
+    renew_with = _i == 0 ? token_for("chat", "ann") : NULL;
+    unsigned logins = 0;
+    for (uint64_t end = now + 300000; now < end; logins++) {
+        while (!connecting)
+            tick_due();
+        connect_now();
+        give_close(4005, 0);
+        if (_i == 1)
+            ck_assert_int_eq(core_renew(core, now, 1, token_for("chat", "ann")), 0);
+        pump();
+    }
+    ck_assert_uint_lt(logins, 40);
+    renew_with = NULL;
+    teardown();
+}
+END_TEST
+
+// The same on a connection that lives on, where the room refuses each as expired (0), accepts each
+// though it has no time left (1), or accepts and ends it (2).
+START_TEST(test_expired_renewals_make_no_storm) {
+    setup();
+    token_left_ms = 3600000;
+    online(0);
+    buf_reset(&said);
+    renew_with = token_for("chat", "ann");
+    ck_assert_int_eq(core_renew(core, now, 1, renew_with), 0);
+    pump();
+    unsigned binds = 0;
+    for (uint64_t end = now + 300000; now < end;) {
+        if (!strstr(buf_cstr(&said), "BIND[")) {
+            give_frame(FRAME_PONG, NULL);
+            tick_due();
+            continue;
+        }
+        buf_reset(&said);
+        binds++;
+        struct bound_frame bound;
+        bound_fill(&bound, _i == 0 ? 0 : 1, "chat", "ann", 5, 0);
+        bound.m.error = _i == 0 ? 4005 : 0;
+        bound.m.expires_ms = _i == 1 ? 1 : server_ms + 3600000;
+        give_frame(FRAME_BOUND, &bound.m);
+        if (_i == 2)
+            give_bound(1, "chat", "ann", 4005);
+    }
+    ck_assert_uint_gt(binds, 3);
+    ck_assert_uint_lt(binds, 40);
+    ck_assert(!closed || _i == 2);
+    renew_with = NULL;
+    teardown();
+}
+END_TEST
+
+// A renewal that is refused leaves the binding as it was, and is told; one that is refused for now
+// is sent again.
+START_TEST(test_renewal_refused) {
+    setup();
+    ck_assert_int_gt(core_bind(core, now, token_for("chat", "ann"), NULL, 0), 0);
+    pump();
+    connect_now();
+    welcome(0);
+    char first[256];
+    snprintf(first, sizeof(first), "%s", said_token);
+    buf_reset(&said);
+    buf_reset(&told);
+    ck_assert_int_eq(core_renew(core, now, 1, token_for("chat", "ann")), 0);
+    pump();
+    SAID("BIND[tags=0]");
+    ck_assert_str_ne(said_token, first);
+    give_bound(0, "chat", "ann", 4101);
+    push(INBOX, 1, "a");
+    TOLD("chat:inbox:1=a"); // the binding stands meanwhile
+    while (!strstr(buf_cstr(&said), "BIND"))
+        tick_due();
+    buf_reset(&said);
+    ck_assert_str_ne(said_token, first);
+    give_bound(0, "", "", 4002);
+    TOLD("bound:chat:ann(4002)");
+    push(INBOX, 2, "b");
+    TOLD("chat:inbox:2=b");
+    core_lost(core, now, "reset");
+    pump();
+    // Offline, too: the new one is tried, and when it is refused the old one again.
+    ck_assert_int_eq(core_renew(core, now, 1, token_for("chat", "ann")), 0);
+    tick_due();
+    connect_now();
+    ck_assert_str_ne(said_token, first);
+    buf_reset(&told);
+    give_close(4002, 0);
+    TOLD(connecting ? "offline(4002) connecting" : "offline(4002)");
+    while (!connecting)
+        tick_due();
+    connect_now();
+    ck_assert_str_eq(said_token, first);
+    buf_reset(&told);
+    give_close(4002, 0); // nothing else is left
+    TOLD("stopped(4002)");
+    teardown();
+}
+END_TEST
+
+// When what is held ends, an offer takes its place.
+START_TEST(test_offer_takes_over) {
+    setup();
+    online(0);
+    core_lost(core, now, "reset");
+    pump();
+    tick_due();
+    connect_now();
+    buf_reset(&said);
+    ck_assert_int_eq(core_renew(core, now, 1, token_for("chat", "ann")), 0); // after the Hello
+    char first[256];
+    snprintf(first, sizeof(first), "%s", said_token);
+    buf_reset(&told);
+    give_close(4005, 0);
+    TOLD("offline(4005) connecting"); // at once
+    connect_now();
+    ck_assert_str_ne(said_token, first);
+    teardown();
+}
+END_TEST
+
+// The cluster ended the last binding: stopped, with its code. The user did: idle.
+START_TEST(test_last_binding_ends) {
+    setup();
+    online(0);
+    give_bound(1, "chat", "ann", 4003);
+    TOLD("ended:chat:ann(4003) stopped(4003)");
+    SAID("UNBIND(1) BYE");
+    core_start(core, now);
+    TOLD("offline");
+    ck_assert_int_eq(bind_as("chat", "ann"), 2);
+    ck_assert(connecting);
+    connect_now();
+    generation = 9;
+    welcome(0);
+    generation = 5;
+    ck_assert_int_eq(core_unbind(core, now, 2), 0);
+    pump();
+    ck_assert_int_eq(core_status(core)->state, HAWSER_OFFLINE);
+    teardown();
+}
+END_TEST
+
+// One bad token does not take the others with it: a Hello that is refused altogether is tried one
+// by one.
+START_TEST(test_one_bad_token) {
+    setup();
+    ck_assert_int_eq(core_bind(core, now, token_for("shop", "ann"), NULL, 0), 1);
+    ck_assert_int_eq(core_bind(core, now, token_for("chat", "ann"), NULL, 0), 2);
+    pump();
+    connect_now();
+    SAID("HELLO(resume=0)[tags=0][tags=0]");
+    give_close(4002, 0); // of the first one
+    TOLD("connecting offline(4002)");
+    tick_due();
+    connect_now();
+    SAID("HELLO(resume=0)[tags=0]");
+    give_close(_i == 0 ? 4002 : 4101, 0);
+    TOLD(_i == 0 ? "connecting offline(4002) ended:shop:ann(4002) connecting"
+                 : "connecting offline(4101)");
+    while (!connecting)
+        tick_due();
+    connect_now();
+    SAID("HELLO(resume=0)[tags=0]");
+    welcome(0);
+    give_frame(FRAME_PONG, NULL);
+    ck_assert_int_eq(core_status(core)->state, HAWSER_ONLINE);
+    push(INBOX, 1, "a");
+    ck_assert_ptr_nonnull(strstr(buf_cstr(&told), "bound:chat:ann chat:inbox:1=a"));
+    teardown();
+}
+END_TEST
+
+// What a dispatcher says of one product is not for the others.
+START_TEST(test_one_bad_product) {
+    options.dispatchers = one_dispatcher;
+    options.dispatcher_count = 1;
+    setup();
+    ck_assert_int_eq(core_bind(core, now, token_for("gone", "ann"), NULL, 0), 1);
+    ck_assert_int_eq(core_bind(core, now, token_for("chat", "ann"), NULL, 0), 2);
+    pump();
+    for (int i = 0; i < 2; i++) {
+        Hawser__V1__Located m = HAWSER__V1__LOCATED__INIT;
+        m.error = 4004;
+        connect_now();
+        give_frame(FRAME_LOCATED, &m);
+        TOLD(i == 0 ? "connecting offline(4004) ended:gone:ann(4004) connecting" : "stopped(4004)");
+    }
     teardown();
 }
 END_TEST
@@ -354,12 +554,19 @@ int main(void) {
                                    test_renewal,
                                    test_token_expired,
                                    test_token_expired_nobody_cares,
+                                   test_renewal_refused,
+                                   test_offer_takes_over,
+                                   test_last_binding_ends,
+                                   test_one_bad_product,
                                    test_tags_while_offline,
                                    test_opaque_token,
                                    test_restart,
                                    test_upstream};
     for (size_t i = 0; i < COUNT(single); i++)
         tcase_add_test(t, single[i]);
+    tcase_add_loop_test(t, test_expired_tokens_make_no_storm, 0, 2);
+    tcase_add_loop_test(t, test_expired_renewals_make_no_storm, 0, 3);
+    tcase_add_loop_test(t, test_one_bad_token, 0, 2);
     tcase_add_loop_test(t, test_wrong_options, 0, (int)COUNT(wrong_options));
     return run_case("core_login", t);
 }
