@@ -161,12 +161,13 @@ static bool take_position(struct session *s, const Hawser__V1__Position *p) {
         return true; // a newer stream
     if (p->epoch != c->epoch)
         return true; // no longer current
-    if (p->seq > c->sent)
+    if (p->seq > c->shown)
         return false;
     if (p->seq <= c->acked)
         return true;
     uint32_t before = WINDOW_MESSAGES - cursor_window_messages(c);
     cursor_acked(c, p->seq);
+    s->is_shut_asked = false;
     uint32_t after = WINDOW_MESSAGES - cursor_window_messages(c);
     if (c == &s->news)
         s->product->acked_sum += before - after;

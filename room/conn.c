@@ -180,8 +180,15 @@ static void on_closed(void *owner, struct stream *stream, int error) {
 
 static void on_timer(struct timer *t);
 
+// Until when some frame must have come.
+static uint64_t silence_ends_ms(const struct conn *c) {
+    uint64_t end = c->heard_ms + c->heartbeat_ms + c->heartbeat_ms / 2 + HEARTBEAT_GRACE_MS;
+    uint64_t answer = c->pinged_ms + ANSWER_MS;
+    return c->is_asked && answer < end ? answer : end;
+}
+
 static uint64_t next_due(const struct conn *c, uint64_t wall_ms, uint64_t now_ms) {
-    uint64_t due = c->heard_ms + c->heartbeat_ms + c->heartbeat_ms / 2 + HEARTBEAT_GRACE_MS;
+    uint64_t due = silence_ends_ms(c);
     for (const struct session *s = c->sessions; s; s = s->next_in_conn) {
         uint64_t end = s->expires_ms + EXPIRY_GRACE_MS;
         uint64_t left = end > wall_ms ? end - wall_ms : 0;
@@ -193,6 +200,10 @@ static uint64_t next_due(const struct conn *c, uint64_t wall_ms, uint64_t now_ms
 
 void conn_rearm(struct conn *c) {
     struct loop *l = c->room->loop;
+    if (c->binding) { // nothing is read until it is answered: what came waits
+        loop_disarm(l, &c->timer);
+        return;
+    }
     uint64_t now = loop_now_ms(l), due = next_due(c, loop_wall_ms(l), now);
     loop_arm(l, &c->timer, due > now ? due - now : 0, on_timer);
 }
@@ -232,14 +243,26 @@ static void end_expired(struct conn *c, uint64_t wall_ms) {
 static void on_timer(struct timer *t) {
     struct conn *c = container_of(t, struct conn, timer);
     struct loop *l = c->room->loop;
-    uint64_t silent_ms = loop_now_ms(l) - c->heard_ms;
-    if (silent_ms >= c->heartbeat_ms + c->heartbeat_ms / 2 + HEARTBEAT_GRACE_MS) {
+    if (loop_now_ms(l) >= silence_ends_ms(c)) {
         conn_close(c, 4201, "no answer", 0);
         return;
     }
     end_expired(c, loop_wall_ms(l));
     if (c->state == CONN_OPEN)
         conn_rearm(c);
+}
+
+bool conn_ping(struct conn *c) {
+    Hawser__V1__Ping ping = HAWSER__V1__PING__INIT;
+    uint64_t now = loop_now_ms(c->room->loop);
+    if (c->is_asked || c->binding) // of what comes now nothing is read
+        return false;
+    c->pinged_ms = now;
+    c->is_asked = true;
+    c->room->count.pings++;
+    conn_send(c, FRAME_PING, &ping.base);
+    conn_rearm(c);
+    return true;
 }
 
 // --- frames
@@ -281,8 +304,8 @@ static void got_ping(struct conn *c, const ProtobufCMessage *m) {
 }
 
 static void got_pong(struct conn *c, const ProtobufCMessage *m) {
-    (void)c; // any frame is life
     (void)m;
+    unacked_answered(c);
 }
 
 static void got_ack(struct conn *c, const ProtobufCMessage *m) {
@@ -335,6 +358,7 @@ static void protocol_error(struct conn *c, uint32_t code, const char *reason) {
 static void on_frame(struct conn *c, const struct frame *f) {
     struct room *r = c->room;
     c->heard_ms = loop_now_ms(r->loop);
+    c->is_asked = false;
     for (size_t i = 0; i < sizeof(frame_table) / sizeof(frame_table[0]); i++) {
         if (frame_table[i].type != f->type)
             continue;
@@ -410,8 +434,12 @@ static void on_writable(void *owner, struct stream *s) {
 void conn_pause(struct conn *c, bool pause) {
     if (!c->stream)
         return;
-    if (pause)
+    if (pause) {
         stream_pause(c->stream);
-    else
+    } else {
         stream_resume(c->stream);
+        c->heard_ms = loop_now_ms(c->room->loop);
+        c->pinged_ms = c->is_asked ? c->heard_ms : c->pinged_ms;
+    }
+    conn_rearm(c);
 }

@@ -162,7 +162,6 @@ static void bind_answered(struct session *s) {
         conn_close(c, bound.error, bound.reason, 0);
         return;
     }
-    conn_rearm(c);
     conn_pause(c, false);
 }
 
@@ -257,17 +256,14 @@ static bool find_all(struct conn *old, const Hawser__V1__Hello *hello,
 
 // What was under way when the connection was lost is sent again: the client drops repeats.
 static void rewind_cursor(struct cursor *c, const Hawser__V1__Position *have) {
-    uint64_t heard = c->heard;
-    if (have)
-        c->acked = have->seq;
-    cursor_start(c, c->epoch, c->acked);
-    c->heard = heard;
+    cursor_rewind(c, have ? have->seq : c->acked);
 }
 
 // The tags in force when the position passes a message decide: those of before it was lost do not.
 static void go_on(struct resumption *f) {
     struct session *s = f->session;
     bind_take_terms(s, &f->terms);
+    s->is_inbox_asked = s->is_news_asked = s->is_shut_asked = false;
     rewind_cursor(&s->inbox, have_of(f->bind, 0));
     rewind_cursor(&s->news, have_of(f->bind, 1));
     s->is_resumed = true;
@@ -293,6 +289,7 @@ static bool try_resume(struct conn *c, const Hawser__V1__Hello *hello) {
     old->resume_count++;
     old->heartbeat_ms = c->heartbeat_ms;
     old->heard_ms = c->heard_ms;
+    old->is_asked = false;
     c->room->count.resumed++;
     for (size_t i = 0; i < hello->n_bind; i++)
         go_on(&found[i]);

@@ -156,6 +156,9 @@ static void count_all(struct room *r) {
                     &r->count.not_here);
     metrics_counter(m, "live_dropped_total", "live messages not taken by a socket",
                     &r->count.live_dropped);
+    metrics_counter(m, "pings_total", "Pings sent, for what is not acknowledged", &r->count.pings);
+    metrics_counter(m, "resends_total", "streams sent again from the first unacknowledged",
+                    &r->count.resends);
     metrics_counter(m, "protocol_errors_total", "connections closed with 43xx",
                     &r->count.protocol_errors);
     metrics_counter(m, "slow_total", "connections ended because they do not read", &r->count.slow);
@@ -199,6 +202,7 @@ static void stop(void *self) {
     buf_free(&r->scratch);
     buf_free(&r->run);
     free(r->retries);
+    free(r->watched);
     free(r);
 }
 

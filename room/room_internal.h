@@ -10,6 +10,7 @@
 //   acks.c     what clients have handled, on its way to the saver
 //   notices.c  what is told to rooms whose sessions were replaced by ones here
 //   orphans.c  rows on their way out: of ended sessions, and those that lost logins left behind
+//   unacked.c  what is not acknowledged: the Ping that asks, and what its answer brings
 //   upkeep.c   the passes over all sessions: confirm, heads; the lease
 //   service.c  what other daemons call
 //   room.c     life: start, announce, drain, stop
@@ -44,6 +45,7 @@ enum {
     RETRY_MS = 500, // of what a saver did not answer
     HEARTBEAT_MIN_MS = 5000,
     HEARTBEAT_GRACE_MS = 8000,
+    ANSWER_MS = 8000, // from a Ping to any frame
     EXPIRY_GRACE_MS = 60000,
     CLOSE_FLUSH_MS = 2000,
     HELD_MAX = 256 * 1024, // of control frames to a client that does not read
@@ -65,11 +67,13 @@ struct window {
     uint64_t mark; // last seq of the first part
     uint32_t first_bytes, second_bytes;
     uint16_t first, second;
+    uint32_t still_since; // tick that saw them first, with no Ack since; 0 = none, or not looked at
 };
 
 // A session's place in a stream. Behind means sent < heard, never a flag.
 struct cursor {
     uint64_t epoch, sent, acked, heard;
+    uint64_t shown; // the highest ever sent: above sent while some of it is sent again
     struct window window;
 };
 
@@ -125,10 +129,13 @@ struct session {
     uint8_t state, have_count;
     bool is_loading, is_synced, has_news_target, is_dirty, ack_in_flight, waits_for_block,
         reset_inbox, reset_news, has_failed, is_resumed, in_retry, attach_again, is_undecided,
-        is_row_unsure,  // a confirmation without an answer may have written it anew
-        is_stale,       // the saver knows a higher generation
-        is_log_another, // than the inbox's epoch: to be read, whatever was heard
-        is_load_old;    // that was heard while it was read
+        is_row_unsure,                 // a confirmation without an answer may have written it anew
+        is_stale,                      // the saver knows a higher generation
+        is_log_another,                // than the inbox's epoch: to be read, whatever was heard
+        is_load_old,                   // that was heard while it was read
+        is_watched,                    // in room.watched
+        is_inbox_asked, is_news_asked, // a Ping is out, for what is long unacknowledged
+        is_shut_asked; // a Ping was sent for its shut window, and no Ack has come since
 };
 
 enum conn_state { CONN_PREFACE, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
@@ -142,10 +149,12 @@ struct conn {
     struct session *binding;  // the one that a Bind after Welcome is logging in
     struct timer timer;       // login, heartbeat, expiry or linger
     uint64_t heard_ms;
+    uint64_t pinged_ms; // the last Ping of ours
     uint32_t heartbeat_ms;
     uint32_t slot, slab_generation;
     uint32_t resume_count;
     uint8_t state;
+    bool is_asked; // a Ping of ours, and no frame has come since
 };
 
 struct handle { // of a session that may be gone
@@ -234,6 +243,8 @@ struct room {
     struct handle *retries; // owned: sessions whose load failed
     size_t retry_count, retry_capacity;
     struct timer retry;
+    struct handle *watched; // owned: sessions with something under way
+    size_t watched_count, watched_capacity, watched_at;
     // acks
     struct session *dirty;
     struct hook flush_acks;
@@ -262,7 +273,7 @@ struct room {
     struct {
         uint64_t connections, accepted, logins, login_failures, takeovers, resumed, closed[8],
             pushes, gaps, acks, loads, load_failures, not_here, news_frames, live_dropped,
-            protocol_errors, slow, connections_refused, orphans_given_up;
+            protocol_errors, slow, connections_refused, orphans_given_up, pings, resends;
     } count;
 };
 
@@ -272,12 +283,13 @@ void conn_send(struct conn *c, enum frame_type type,
                const ProtobufCMessage *message); // control frames
 void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
 void conn_rearm(struct conn *c); // its timer, after a change of state or expiry
+bool conn_ping(struct conn *c);  // false: one is out already, or nothing is read now
 void conn_end(struct conn *c);   // frees it and its sessions; its stream, if any, ends
 void conn_session_over(struct conn *c, struct session *s, uint32_t code, const char *reason);
 void conn_take_stream(struct conn *c, struct stream *s);
-void conn_lose_stream(struct conn *c); // ends it silently
-void conn_pause(struct conn *c, bool pause);
-bool conn_can_push(const struct conn *c); // the socket takes bytes and nothing is held
+void conn_lose_stream(struct conn *c);       // ends it silently
+void conn_pause(struct conn *c, bool pause); // of an open one, while a Bind is logged in
+bool conn_can_push(const struct conn *c);    // the socket takes bytes and nothing is held
 
 // hello.c
 void hello_received(struct conn *c, const Hawser__V1__Hello *hello);
@@ -327,6 +339,7 @@ struct rpc_link *session_saver(const struct session *s);
 uint32_t session_devices_max(const struct session *s); // of its user
 uint64_t bucket_key(uint32_t product, const char *user);
 void cursor_start(struct cursor *c, uint64_t epoch, uint64_t after);
+void cursor_rewind(struct cursor *c, uint64_t acked); // what lies behind it is sent again
 bool cursor_window_is_open(const struct cursor *c);
 uint32_t cursor_window_messages(const struct cursor *c);
 uint32_t cursor_window_bytes(const struct cursor *c);
@@ -403,6 +416,11 @@ void orphan_drop(const struct session *s); // its row, until the register answer
 // Its login step may be done later than its answer counts, or a confirmation after its drop.
 void orphan_expect(const struct session *s);
 void orphans_deinit(struct room *r); // after the part is gone
+
+// unacked.c
+void unacked_watch(struct session *s); // after it was, or might have been, sent something
+void unacked_tick(struct room *r);
+void unacked_answered(struct conn *c); // a Ping was
 
 // upkeep.c
 void upkeep_tick(struct timer *t);

@@ -8,7 +8,13 @@
 // --- windows and cursors
 
 void cursor_start(struct cursor *c, uint64_t epoch, uint64_t after) {
-    *c = (struct cursor){.epoch = epoch, .sent = after, .acked = after, .heard = after};
+    *c = (struct cursor){
+        .epoch = epoch, .sent = after, .acked = after, .heard = after, .shown = after};
+}
+
+void cursor_rewind(struct cursor *c, uint64_t acked) {
+    c->sent = c->acked = acked;
+    c->window = (struct window){0};
 }
 
 static uint32_t in_flight(const struct cursor *c) {
@@ -36,6 +42,8 @@ void cursor_sent(struct cursor *c, uint64_t last, uint32_t bytes, bool counts) {
     c->sent = last;
     if (c->heard < last)
         c->heard = last;
+    if (c->shown < last)
+        c->shown = last;
     if (!counts)
         return;
     bool into_first =
@@ -53,7 +61,9 @@ void cursor_sent(struct cursor *c, uint64_t last, uint32_t bytes, bool counts) {
 void cursor_acked(struct cursor *c, uint64_t seq) {
     struct window *w = &c->window;
     c->acked = seq;
-    if (seq >= c->sent) {
+    w->still_since = 0;
+    if (seq >= c->sent) { // above it: acknowledged before it was sent again
+        c->sent = seq;
         *w = (struct window){0};
     } else if (seq >= w->mark) {
         w->first = w->second;
@@ -374,6 +384,7 @@ void session_fill_bound(const struct session *s, Hawser__V1__Bound *bound,
 void session_check_synced(struct session *s) {
     Hawser__V1__Synced synced = HAWSER__V1__SYNCED__INIT;
     Hawser__V1__Position at[3], *list[3] = {&at[0], &at[1], &at[2]};
+    unacked_watch(s);
     if (!s->has_news_target && s->product->heads_done >= s->news_round) {
         s->has_news_target = true;
         s->news_target = s->product->heard;

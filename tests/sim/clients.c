@@ -57,7 +57,10 @@ static void close_store(struct position_store *s) {
 
 // --- what the application is told
 
-enum { LATE_US = 10000000 }; // a login that was begun may be done so much later
+enum {
+    LATE_US = 10000000, // a login that was begun may be done so much later
+    REFUSED = 5         // of 1,000 messages while things break: the application cannot take it
+};
 
 static struct binding *binding_of(struct client *c, const char *product) {
     for (int i = 0; i < c->binding_count; i++)
@@ -131,6 +134,10 @@ static int on_message(void *arg, const struct hawser_message *m) {
         violation(r, "%s handled m%u, which was refused", node_name(c), index);
     if (has(&b->now, (int)index))
         violation(r, "%s handled m%u twice", node_name(c), index);
+    if (m->seq != 0 && r->world.now_us < r->fire_ends_us && world_chance(&r->world, REFUSED)) {
+        world_note(&r->world, node_name(c), "cannot take m%u now", index);
+        return 1; // it comes again
+    }
     b->now.handled[index / 8] |= (uint8_t)(1u << index % 8);
     if (b->ever)
         b->ever->handled[index / 8] |= (uint8_t)(1u << index % 8);
