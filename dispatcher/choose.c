@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "cluster.h"
 #include "crypto.h"
 
 enum { BOUND_SLACK = 64 };
@@ -75,7 +76,7 @@ static bool has_usable_endpoint(const Hawser__V1__Locate *ask,
 }
 
 static bool room_takes_clients(const Hawser__Internal__Member *room) {
-    return !room->draining && room->unhealthy[0] == '\0' &&
+    return !room->draining && room->unhealthy[0] == '\0' && room->load < LOAD_FULL &&
            (room->sessions_max == 0 || room->sessions < room->sessions_max);
 }
 

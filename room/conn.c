@@ -80,6 +80,7 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
     close.reason = (char *)(uintptr_t)reason;
     close.retry_after_ms = (uint32_t)retry_after_ms;
     conn_send(c, FRAME_CLOSE, &close.base);
+    conn_give_place(c);
     c->state = CONN_CLOSING;
     loop_disarm(r->loop, &c->timer);
     end_sessions(c);
@@ -87,33 +88,6 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
 }
 
 // --- life
-
-static void login_over(struct timer *t) {
-    struct conn *c = container_of(t, struct conn, timer);
-    if (c->state == CONN_LOGIN)
-        conn_close(c, 4101, "the login took too long", BUSY_RETRY_MS);
-    else
-        conn_close(c, 4201, "no Hello", 0);
-}
-
-void conn_accept(void *arg, struct stream *stream) {
-    struct room *r = arg;
-    uint32_t slot, generation;
-    struct conn *c = r->is_draining ? NULL : slab_take(&r->conns, &slot, &generation);
-    r->count.accepted++;
-    if (!c) {
-        r->count.connections_refused++;
-        stream_end(stream, -HW_EFULL);
-        return;
-    }
-    c->room = r;
-    c->slot = slot;
-    c->slab_generation = generation;
-    c->heard_ms = loop_now_ms(r->loop);
-    r->count.connections++;
-    conn_take_stream(c, stream);
-    loop_arm(r->loop, &c->timer, LOGIN_MS, login_over);
-}
 
 void conn_take_stream(struct conn *c, struct stream *s) {
     c->stream = s;
@@ -143,6 +117,8 @@ void conn_end(struct conn *c) {
     struct room *r = c->room;
     if (c->stream)
         conn_lose_stream(c);
+    conn_lingers_no_more(c);
+    conn_give_place(c);
     c->state = CONN_CLOSING;
     loop_disarm(r->loop, &c->timer);
     end_sessions(c);
@@ -169,6 +145,8 @@ static void on_closed(void *owner, struct stream *stream, int error) {
         return;
     }
     c->state = CONN_LINGERING;
+    TAILQ_INSERT_TAIL(&r->lingering, c, lingers);
+    r->lingering_count++;
     if (c->binding) // half logged in: it begins again
         session_end(c->binding);
     for (struct session *s = c->sessions; s; s = s->next_in_conn)

@@ -285,6 +285,7 @@ static bool try_resume(struct conn *c, const Hawser__V1__Hello *hello) {
         conn_lose_stream(old);
     c->stream = NULL;
     conn_take_stream(old, stream);
+    conn_lingers_no_more(old);
     old->state = CONN_OPEN;
     old->resume_count++;
     old->heartbeat_ms = c->heartbeat_ms;
@@ -324,10 +325,15 @@ void hello_received(struct conn *c, const Hawser__V1__Hello *hello) {
     }
     if (hello->resume.len > 0 && try_resume(c, hello))
         return;
+    if (!conn_take_place(c)) {
+        conn_refuse(c);
+        return;
+    }
+    while (c->room->sessions.used + hello->n_bind > c->room->sessions_max && conn_give_way(c->room))
+        continue;
     for (size_t i = 0; i < hello->n_bind; i++)
         if (!bind_begin(c, hello->bind[i])) {
-            c->room->count.connections_refused++;
-            conn_close(c, 4102, "this room is full", 0);
+            conn_refuse(c);
             return;
         }
     welcome_if_answered(c);

@@ -61,13 +61,26 @@ static int take_endpoints(struct room *r, const char *bound_host, struct buf *re
 
 // --- the cluster
 
+// Those that linger give way: they are no load.
+static uint32_t load(const struct room *r) {
+    return (uint32_t)((uint64_t)(r->places - r->lingering_count) * LOAD_FULL / r->connections_max);
+}
+
+void room_tick(struct room *r) {
+    bool is_full = load(r) >= LOAD_FULL;
+    if (is_full == r->is_full_told)
+        return;
+    r->is_full_told = is_full;
+    part_announce(r->part);
+}
+
 static void fill(void *self, Hawser__Internal__Member *m) {
     struct room *r = self;
     m->n_endpoint = (size_t)r->endpoint_count;
     m->endpoint = r->endpoint_list;
     m->sessions = r->live_sessions;
-    m->sessions_max = r->conns.slots_max;
-    m->load = (uint32_t)(r->count.connections * 10000 / r->conns.slots_max);
+    m->sessions_max = r->sessions_max;
+    m->load = load(r);
     m->draining = r->is_draining;
 }
 
@@ -142,6 +155,8 @@ static void count_all(struct room *r) {
     metrics_counter(m, "accepted_total", "connections accepted", &r->count.accepted);
     metrics_counter(m, "refused_total", "connections refused: the table is full",
                     &r->count.connections_refused);
+    metrics_counter(m, "gave_way_total", "lingering connections ended early, for newcomers",
+                    &r->count.gave_way);
     metrics_counter(m, "logins_total", "bindings logged in", &r->count.logins);
     metrics_counter(m, "login_failures_total", "bindings refused", &r->count.login_failures);
     metrics_counter(m, "takeovers_total", "sessions ended by a newer login", &r->count.takeovers);
@@ -212,7 +227,9 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     r->env = env;
     r->loop = env->loop;
     uint32_t max = connections_max(r);
-    slab_init(&r->conns, sizeof(struct conn), max);
+    TAILQ_INIT(&r->lingering);
+    r->connections_max = max;
+    slab_init(&r->conns, sizeof(struct conn), max + VISITORS_MAX);
     r->sessions_max = max < 4000000 ? max * 4 : max;
     slab_init(&r->sessions, sizeof(struct session), r->sessions_max + max);
     arena_init(&r->arena);
@@ -284,7 +301,7 @@ static bool is_drained(void *self) {
 
 static const char *unready(void *self) {
     struct room *r = self;
-    const char *reason = cluster_unready_reason(r->cluster);
+    const char *reason = r->is_draining ? "draining" : cluster_unready_reason(r->cluster);
     if (reason)
         return reason;
     return cluster_pick(r->cluster, "saver", 0) ? NULL : "no saver is in the directory";

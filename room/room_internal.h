@@ -1,5 +1,6 @@
 // What the files of a room share; nobody else includes it.
 //
+//   places.c   who is let in, and who gives way
 //   conn.c     connections: frames in, heartbeats, closing, lingering
 //   hello.c    a Hello: its bindings, resume, Welcome
 //   bind.c     one binding's login: token, product, register, saver
@@ -18,6 +19,8 @@
 #define HW_ROOM_INTERNAL_H
 
 #include "table.h"
+
+#include <sys/queue.h>
 
 #include "addr.h"
 #include "arena.h"
@@ -48,6 +51,8 @@ enum {
     ANSWER_MS = 8000, // from a Ping to any frame
     EXPIRY_GRACE_MS = 60000,
     CLOSE_FLUSH_MS = 2000,
+    VISIT_MS = 2000,       // a full room waits so long for a Hello that resumes
+    VISITORS_MAX = 1024,   // connections beyond connections_max, on their way in or out
     HELD_MAX = 256 * 1024, // of control frames to a client that does not read
     ARENA_BYTES = 1024 * 1024,
     ARENA_ENTRIES = 8192,
@@ -143,18 +148,20 @@ enum conn_state { CONN_PREFACE, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERIN
 // A client's connection, and what remains of it while it lingers.
 struct conn {
     struct room *room;
-    struct stream *stream;    // NULL while lingering and at the end
-    char *device;             // owned; NULL before Hello
-    struct session *sessions; // owned, in the order of their Binds
-    struct session *binding;  // the one that a Bind after Welcome is logging in
-    struct timer timer;       // login, heartbeat, expiry or linger
+    struct stream *stream;     // NULL while lingering and at the end
+    TAILQ_ENTRY(conn) lingers; // in room.lingering while it does
+    char *device;              // owned; NULL before Hello
+    struct session *sessions;  // owned, in the order of their Binds
+    struct session *binding;   // the one that a Bind after Welcome is logging in
+    struct timer timer;        // login, heartbeat, expiry or linger
     uint64_t heard_ms;
     uint64_t pinged_ms; // the last Ping of ours
     uint32_t heartbeat_ms;
     uint32_t slot, slab_generation;
     uint32_t resume_count;
     uint8_t state;
-    bool is_asked; // a Ping of ours, and no frame has come since
+    bool is_asked;  // a Ping of ours, and no frame has come since
+    bool has_place; // among connections_max; else a visitor, who may resume, or is told 4102
 };
 
 struct handle { // of a session that may be gone
@@ -231,7 +238,10 @@ struct room {
     struct listener *listener;
     struct slab conns, sessions; // of the latter one more for each connection: a Bind renews one
                                  // that is there in a session of its own
-    uint32_t sessions_max;
+    uint32_t sessions_max, connections_max;
+    uint32_t places, lingering_count;
+    TAILQ_HEAD(conn_list, conn) lingering; // those lost first come first
+    bool is_full_told;
     struct room_product *products;
     uint64_t live_sessions;
 
@@ -273,12 +283,19 @@ struct room {
     struct {
         uint64_t connections, accepted, logins, login_failures, takeovers, resumed, closed[8],
             pushes, gaps, acks, loads, load_failures, not_here, news_frames, live_dropped,
-            protocol_errors, slow, connections_refused, orphans_given_up, pings, resends;
+            protocol_errors, slow, connections_refused, gave_way, orphans_given_up, pings, resends;
     } count;
 };
 
-// conn.c
+// places.c
 void conn_accept(void *arg, struct stream *s);
+void conn_refuse(struct conn *c);     // this room is full
+bool conn_take_place(struct conn *c); // false: the room is full
+bool conn_give_way(struct room *r);   // ends who lingers longest; false: nobody does
+void conn_lingers_no_more(struct conn *c);
+void conn_give_place(struct conn *c);
+
+// conn.c
 void conn_send(struct conn *c, enum frame_type type,
                const ProtobufCMessage *message); // control frames
 void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
@@ -435,5 +452,6 @@ extern const struct rpc_method room_methods[];
 
 // room.c
 void room_drain_within(struct room *r, uint32_t within_ms);
+void room_tick(struct room *r); // tells the directory when it is full, and when it is not any more
 
 #endif

@@ -182,6 +182,7 @@ void upkeep_tick(struct timer *t) {
     loop_arm(r->loop, &r->tick, TICK_MS, upkeep_tick);
     r->tick_count++;
     unacked_tick(r);
+    room_tick(r);
     visit(r, &r->confirm_at, share(r, &r->confirm_rest, CONFIRM_TICKS), upkeep_confirm);
     visit(r, &r->heads_at, share(r, &r->heads_rest, HEADS_TICKS), ask_head);
     visit(r, &r->save_at, share(r, &r->save_rest, SAVE_TICKS), acks_save_last);

@@ -150,6 +150,8 @@ static void announce(struct hook *h) {
 static bool differs_in_load_only(const Hawser__Internal__Member *was,
                                  const Hawser__Internal__Member *is) {
     Hawser__Internal__Member a = *was, b = *is;
+    if ((a.load >= LOAD_FULL) != (b.load >= LOAD_FULL)) // others send clients there, or do not
+        return false;
     a.load = b.load = 0;
     a.sessions = b.sessions = 0;
     return message_equal(&a.base, &b.base);

@@ -16,6 +16,8 @@
 
 struct cluster;
 
+enum { LOAD_FULL = 10000 }; // Member.load of one that takes nobody more
+
 struct cluster_options {
     struct loop *loop;
     struct log *log;

@@ -1,0 +1,74 @@
+// Who is let in. A room has connections_max places; whoever comes beyond them is a visitor: it may
+// resume a session that is here, takes the place of one that lingers, or is told that the room is
+// full, with an end that it can read.
+#include "room_internal.h"
+
+// Those that linger count for nothing here: they give way.
+bool conn_take_place(struct conn *c) {
+    struct room *r = c->room;
+    if (!c->has_place && r->places == r->connections_max && !conn_give_way(r))
+        return false;
+    r->places += !c->has_place;
+    c->has_place = true;
+    return true;
+}
+
+void conn_give_place(struct conn *c) {
+    c->room->places -= c->has_place;
+    c->has_place = false;
+}
+
+bool conn_give_way(struct room *r) {
+    struct conn *first = TAILQ_FIRST(&r->lingering);
+    if (!first)
+        return false;
+    r->count.gave_way++;
+    conn_end(first);
+    return true;
+}
+
+void conn_lingers_no_more(struct conn *c) {
+    if (c->state != CONN_LINGERING)
+        return;
+    TAILQ_REMOVE(&c->room->lingering, c, lingers);
+    c->room->lingering_count--;
+}
+
+void conn_refuse(struct conn *c) {
+    c->room->count.connections_refused++;
+    conn_close(c, 4102, "this room is full", 0);
+}
+
+static void login_over(struct timer *t) {
+    struct conn *c = container_of(t, struct conn, timer);
+    if (!c->has_place)
+        conn_refuse(c);
+    else if (c->state == CONN_LOGIN)
+        conn_close(c, 4101, "the login took too long", BUSY_RETRY_MS);
+    else
+        conn_close(c, 4201, "no Hello", 0);
+}
+
+void conn_accept(void *arg, struct stream *stream) {
+    struct room *r = arg;
+    uint32_t slot, generation;
+    struct conn *c = slab_take(&r->conns, &slot, &generation);
+    r->count.accepted++;
+    if (!c) { // too many visitors to have a word for each
+        r->count.connections_refused++;
+        stream_end(stream, -HW_EFULL);
+        return;
+    }
+    c->room = r;
+    c->slot = slot;
+    c->slab_generation = generation;
+    c->heard_ms = loop_now_ms(r->loop);
+    r->count.connections++;
+    conn_take_stream(c, stream);
+    c->has_place = r->places < r->connections_max;
+    r->places += c->has_place;
+    if (r->is_draining)
+        conn_close(c, 4200, "draining", 0);
+    else
+        loop_arm(r->loop, &c->timer, c->has_place ? LOGIN_MS : VISIT_MS, login_over);
+}

@@ -1,0 +1,107 @@
+"""A room at its connections_max: who comes is told so, who lingers gives way, who resumes needs no place."""
+
+import socket
+
+import pytest
+import requests
+
+from client import Client, eventually, pb
+from daemons import Cluster
+
+PLACES = 5
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    running = Cluster(tmp_path_factory.mktemp("full"), settings={"HAWSER_ROOM__CONNECTIONS_MAX": str(PLACES)})
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def product(cluster):
+    return cluster.product()
+
+
+def fill(cluster, product, prefix):
+    clients = [Client(cluster.info["rooms"][0]) for _ in range(PLACES)]
+    for number, client in enumerate(clients):
+        client.login(f"{prefix}{number}", product.token(f"{prefix}{number}"))
+    return clients
+
+
+def leave(cluster, clients):
+    """With a good-bye, so that the next test finds an empty room."""
+    for client in clients:
+        client.send("Bye")
+        client.close()
+
+
+def locate(cluster):
+    with Client(cluster.info["dispatcher"]) as asking:
+        asking.send("Locate", device="d1")
+        return asking.expect("Located").endpoint
+
+
+def test_newcomers_are_told_and_the_dispatcher_knows(cluster, product):
+    """Each newcomer gets Close 4102 and then a clean end, whether it says Hello, only the preface, or nothing; those who are there stay,
+    and the dispatcher names the room again only when a place is free."""
+    clients = fill(cluster, product, "a")
+    for _ in range(10):
+        with Client(cluster.info["rooms"][0]) as newcomer:
+            newcomer.hello("new", pb.Bind(token=product.token("new")))
+            assert newcomer.expect("Close").code == 4102
+            newcomer.socket.shutdown(socket.SHUT_WR)
+            newcomer.expect_end()
+    silent = [Client(cluster.info["rooms"][0]) for _ in range(10)]
+    for newcomer in silent:
+        assert newcomer.expect("Close").code == 4102
+        newcomer.close()
+    eventually(lambda: not locate(cluster))
+    for client in clients:
+        client.nothing_comes()
+    leave(cluster, clients[:1])
+    eventually(lambda: locate(cluster))
+    with Client(cluster.info["rooms"][0]) as newcomer:
+        newcomer.login("new", product.token("new"))
+        leave(cluster, clients[1:] + [newcomer])
+
+
+def test_who_lingers_gives_way(cluster, product):
+    """Five clients that are lost linger; five others, and then the first ones again, are let in at once."""
+    welcome = None
+    for prefix in ("b", "c", "b"):
+        clients = fill(cluster, product, prefix)
+        welcome = welcome or clients[0].welcome
+        for client in clients:
+            client.close()
+    with Client(cluster.info["rooms"][0]) as client:  # its first session gave way: it logs in anew
+        client.hello("b0", pb.Bind(token=product.token("b0")), resume=welcome.resume)
+        assert not client.expect("Welcome").bound[0].resumed
+        client.send("Bye")
+
+
+def test_who_resumes_needs_no_place(cluster, product):
+    """In a full room a client goes on where it was, when it was lost and also when its room has not noticed that yet."""
+    clients = fill(cluster, product, "d")
+    for is_noticed in (True, False):
+        old = clients[0]
+        if is_noticed:
+            old.close()
+        clients[0] = Client(cluster.info["rooms"][0])
+        clients[0].hello("d0", pb.Bind(token=product.token("d0")), resume=old.welcome.resume)
+        clients[0].welcome = clients[0].expect("Welcome")
+        assert clients[0].welcome.bound[0].resumed
+        clients[0].expect("Synced")
+        old.close()
+    leave(cluster, clients)
+
+
+def test_a_drained_room_is_not_ready(cluster, product):
+    """After a drain by the API the room's process goes on, and /readyz says why nobody is sent there."""
+    ops = cluster.room.ports["ops"]
+    assert requests.get(f"http://127.0.0.1:{ops}/readyz", timeout=10).status_code == 200
+    room = next(r for r in cluster.call("GET", "/v1/cluster").json()["items"] if r["role"] == "room")
+    assert cluster.call("POST", f"/v1/rooms/{room['id']}/drain", {}).status_code == 202
+    answer = requests.get(f"http://127.0.0.1:{ops}/readyz", timeout=10)
+    assert (answer.status_code, "draining" in answer.text) == (503, True)
