@@ -18,6 +18,7 @@ enum {
     MISSED = 32, // readable while paused
     QUEUED = 64, // in loop->readable
     AGAIN = 128, // what is kept is to be presented though nothing came behind it
+    ENDED = 256, // the peer has ended too, while bytes were held for it
 };
 
 struct stream {
@@ -30,7 +31,7 @@ struct stream {
     int fd;
     int error;
     uint32_t slot;
-    uint8_t flags;
+    uint16_t flags;
 };
 
 struct ending {
@@ -60,7 +61,7 @@ static void queue_read(struct stream *s) {
 }
 
 // Takes over fd, also on failure.
-static struct stream *stream_new(struct loop *l, int fd, uint8_t flags, int *ret_error) {
+static struct stream *stream_new(struct loop *l, int fd, uint16_t flags, int *ret_error) {
     uint32_t slot = 0, generation = 0;
     struct stream *s = slab_take(&l->streams, &slot, &generation);
     int error = s ? os_watch(l->os, fd, loop_key(KEY_STREAM, slot, generation),
@@ -202,7 +203,10 @@ static void ending_step(struct stream *s) {
     if (s->out || s->ending->shut)
         return;
     s->ending->shut = true;
-    os_shutdown_write(s->loop->os, s->fd);
+    if (s->flags & ENDED)
+        stream_end(s, 0);
+    else
+        os_shutdown_write(s->loop->os, s->fd);
 }
 
 void stream_end_after_flush(struct stream *s, uint64_t linger_ms) {
@@ -213,7 +217,7 @@ void stream_end_after_flush(struct stream *s, uint64_t linger_ms) {
         return;
     }
     s->flags |= ENDING;
-    s->flags &= (uint8_t)~PAUSED; // what the peer still sends is read and dropped, up to its end
+    s->flags &= (uint16_t)~PAUSED; // what the peer still sends is read and dropped, up to its end
     queue_read(s);
     s->ending = hw_calloc(1, sizeof(*s->ending));
     s->ending->stream = s;
@@ -263,6 +267,14 @@ static void present(struct stream *s, const uint8_t *data, size_t len) {
         stream_end(s, -HW_ETOOBIG);
 }
 
+// The peer sends nothing more. It may still read: what is held for its end goes out first.
+static void peer_ended(struct stream *s) {
+    if ((s->flags & ENDING) && s->out)
+        s->flags |= ENDED;
+    else
+        stream_end(s, 0);
+}
+
 // One read; false when there is nothing more for now.
 static bool read_once(struct stream *s, size_t *ret_read) {
     struct loop *l = s->loop;
@@ -273,10 +285,12 @@ static bool read_once(struct stream *s, size_t *ret_read) {
         return false;
     if (got == -EINTR)
         return true;
-    if (got <= 0) {
+    if (got < 0)
         stream_end(s, (int)got);
+    else if (got == 0)
+        peer_ended(s);
+    if (got <= 0)
         return false;
-    }
     *ret_read = (size_t)got;
     if (s->in) {
         s->in->len += (size_t)got;
@@ -288,7 +302,7 @@ static bool read_once(struct stream *s, size_t *ret_read) {
 }
 
 void stream_read_more(struct stream *s) {
-    s->flags &= (uint8_t)~QUEUED;
+    s->flags &= (uint16_t)~QUEUED;
     size_t budget = READ_BUDGET;
     while (!(s->flags & (CLOSING | CONNECTING))) {
         if (s->flags & PAUSED) {
@@ -297,7 +311,7 @@ void stream_read_more(struct stream *s) {
         }
         size_t got = 0;
         if (s->flags & AGAIN) {
-            s->flags &= (uint8_t)~AGAIN;
+            s->flags &= (uint16_t)~AGAIN;
             if (s->in)
                 present(s, s->in->data, s->in->len);
             continue;
@@ -319,7 +333,7 @@ static void connected(struct stream *s) {
         stream_end(s, error);
         return;
     }
-    s->flags &= (uint8_t)~CONNECTING;
+    s->flags &= (uint16_t)~CONNECTING;
     if (s->ops->on_connected)
         s->ops->on_connected(s->owner, s);
 }
@@ -327,7 +341,7 @@ static void connected(struct stream *s) {
 static void writable(struct stream *s) {
     if (!(s->flags & WANTS_WRITE) || !flush_held(s))
         return;
-    s->flags &= (uint8_t)~WANTS_WRITE;
+    s->flags &= (uint16_t)~WANTS_WRITE;
     if (s->flags & ENDING)
         ending_step(s);
     else if (s->ops->on_writable)
@@ -355,10 +369,10 @@ void stream_pause(struct stream *s) {
 void stream_resume(struct stream *s) {
     if (!(s->flags & PAUSED))
         return;
-    s->flags &= (uint8_t)~PAUSED;
+    s->flags &= (uint16_t)~PAUSED;
     if (s->in)
         s->flags |= AGAIN;
     if (s->flags & (MISSED | AGAIN))
         queue_read(s);
-    s->flags &= (uint8_t)~MISSED;
+    s->flags &= (uint16_t)~MISSED;
 }

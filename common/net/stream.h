@@ -70,7 +70,7 @@ void stream_resume(struct stream *s);
 // harmless, the first error counts.
 void stream_end(struct stream *s, int error);
 // Like stream_end(s, 0) but waits until held bytes are out and the peer has ended, at most
-// linger_ms: for a last frame such as Close.
+// linger_ms: for a last frame such as Close. What still comes in is read and dropped.
 void stream_end_after_flush(struct stream *s, uint64_t linger_ms);
 // Asks the kernel: what came before its end may still be unread, and on_closed still to run.
 bool stream_peer_is_gone(const struct stream *s);

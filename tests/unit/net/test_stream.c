@@ -3,6 +3,7 @@
 #include "suite.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "addr.h"
 #include "buf.h"
@@ -252,6 +253,57 @@ START_TEST(test_connect_refused) {
 }
 END_TEST
 
+enum { LAST_WORDS = 16 * 1024 * 1024 };
+
+static size_t say_last_words(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+    static uint8_t words[LAST_WORDS];
+    (void)owner;
+    (void)data;
+    stream_send(s, words, sizeof(words));
+    stream_end_after_flush(s, 60000);
+    return len;
+}
+
+static const struct stream_ops half_ops = {
+    .on_data = say_last_words, .on_closed = on_server_closed, .keep_max = 1000};
+
+static void on_half_accept(void *arg, struct stream *s) {
+    (void)arg;
+    stream_set_owner(s, &half_ops, NULL);
+}
+
+// A peer that has ended its own direction still gets all the last words, also what the kernel did
+// not take at once; and the stream ends when they are out.
+START_TEST(test_peer_ends_its_half) {
+    static uint8_t block[65536];
+    os = os_new();
+    loop = loop_new(os);
+    ck_assert_int_eq(listener_new(loop, "127.0.0.1", 0, 0, on_half_accept, NULL, &listener), 0);
+    struct sock_addr to;
+    ck_assert_int_eq(sock_addr_parse("127.0.0.1", listener_port(listener), &to), 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&to.storage, to.len), 0);
+    ck_assert_int_eq(send(fd, "?", 1, 0), 1);
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    size_t total = 0;
+    ssize_t got = 1;
+    while (got != 0) {
+        loop_step(loop, 0);
+        got = recv(fd, block, sizeof(block), MSG_DONTWAIT);
+        ck_assert(got >= 0 || errno == EAGAIN);
+        total += got > 0 ? (size_t)got : 0;
+    }
+    ck_assert_uint_eq(total, LAST_WORDS);
+    while (!server_closed)
+        loop_step(loop, 0);
+    ck_assert_int_eq(server_error, 0);
+    close(fd);
+    listener_free(listener);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
+}
+END_TEST
+
 struct resolved {
     int error, count;
     bool done;
@@ -287,4 +339,5 @@ END_TEST
 
 RUN_TESTS("stream", test_byte_by_byte, test_held_bytes_go_out_in_order,
           test_resume_presents_the_rest, test_keep_max, test_pause_in_the_middle,
-          test_end_after_flush, test_peer_is_gone, test_connect_refused, test_resolve)
+          test_end_after_flush, test_peer_is_gone, test_connect_refused, test_peer_ends_its_half,
+          test_resolve)
