@@ -103,7 +103,7 @@ void reply_empty(struct request *q) {
     respond(q, &response, NULL);
 }
 
-static const char *allowed_methods(struct request *q, char *out, size_t len);
+static const char *allowed_methods(const struct request *q, char *out, size_t len);
 
 void reply_problem(struct request *q, const struct problem *p) {
     char retry[16], allow[64];
@@ -135,6 +135,15 @@ void reply_fault(struct request *q, enum problem_code code, const char *field, c
     problem_vset(&p, code, field, format, args);
     va_end(args);
     reply_problem(q, &p);
+}
+
+static void reply_options(struct request *q) {
+    char allowed[64], text[96];
+    const char *methods = q->segment_count > 0 ? allowed_methods(q, allowed, sizeof(allowed))
+                                               : "GET, PUT, POST, PATCH, DELETE";
+    snprintf(text, sizeof(text), "%s%s, OPTIONS", methods, strstr(methods, "GET") ? ", HEAD" : "");
+    struct http_response response = {.status = 204, .headers = {{"Allow", text}}};
+    respond(q, &response, NULL);
 }
 
 void request_gone_all(struct center *c) {
@@ -207,7 +216,7 @@ static const struct route *route_find(const struct request *q, bool *ret_path_kn
     return NULL;
 }
 
-static const char *allowed_methods(struct request *q, char *out, size_t len) {
+static const char *allowed_methods(const struct request *q, char *out, size_t len) {
     const char *path = NULL;
     out[0] = '\0';
     for (int i = 0; i < ROUTES; i++) {
@@ -240,34 +249,49 @@ static bool split_path(struct request *q) {
 
 // --- who asks
 
-static bool is_admin_key(const struct center *c, const char *key) {
+enum { KEY_BYTES_MAX = 512 };
+
+struct shown_key {
+    const char *kid; // of an API key, else NULL
+    size_t kid_len;
+    uint8_t hash[32];
+};
+
+// False: it is too long for any.
+static bool take_key(const char *key, struct shown_key *ret_key) {
+    size_t len = strlen(key);
+    if (len > KEY_BYTES_MAX)
+        return false;
+    bool is_api_key = strncmp(key, "hwk_", 4) == 0;
+    ret_key->kid = is_api_key ? key + 4 : NULL;
+    ret_key->kid_len = is_api_key ? strcspn(key + 4, "_") : 0;
+    crypto_sha256(key, len, ret_key->hash);
+    return true;
+}
+
+static bool is_admin_key(const struct center *c, const struct shown_key *key) {
     int count;
     bool found = false;
-    uint8_t given[32], known[32];
+    uint8_t known[32];
     char *const *keys = config_list(c->env->config, "cluster.admin_keys", &count);
-    crypto_sha256(key, strlen(key), given);
     for (int i = 0; i < count; i++) { // hashed first, so that the time tells nothing
         crypto_sha256(keys[i], strlen(keys[i]), known);
-        found = crypto_equal(given, known, sizeof(known)) || found;
+        found = crypto_equal(key->hash, known, sizeof(known)) || found;
     }
     return found;
 }
 
-static bool is_api_key_of(const struct product *p, const char *key) {
-    uint8_t given[32];
-    if (strncmp(key, "hwk_", 4) != 0)
-        return false;
-    const char *kid = key + 4;
+static bool is_api_key_of(const struct product *p, const struct shown_key *key) {
     const struct product_key *known =
-        product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_API, kid, strcspn(kid, "_"));
-    crypto_sha256(key, strlen(key), given);
-    return known && known->secret_len == sizeof(given) &&
-           crypto_equal(given, known->secret, sizeof(given));
+        key->kid ? product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_API, key->kid, key->kid_len)
+                 : NULL;
+    return known && known->secret_len == sizeof(key->hash) &&
+           crypto_equal(key->hash, known->secret, sizeof(key->hash));
 }
 
-static bool is_api_key_of_any(const struct center *c, const char *key) {
+static bool is_api_key_of_any(const struct center *c, const struct shown_key *key) {
     const struct product *p = NULL;
-    while ((p = cluster_product_next(c->cluster, p)) != NULL)
+    while (key->kid && (p = cluster_product_next(c->cluster, p)) != NULL)
         if (is_api_key_of(p, key))
             return true;
     return false;
@@ -291,27 +315,44 @@ json_t *request_body(struct request *q) {
     return NULL;
 }
 
-static void enter(struct request *q) {
-    const struct product *p = q->product_name[0] ? request_product(q) : NULL;
-    const char *key = q->http->authorization + 7;
-    enum who who = q->route->who;
-    if (who != ANYONE && !q->is_admin) {
-        bool own = p && is_api_key_of(p, key);
-        if (!own && !is_api_key_of_any(q->center, key)) {
-            reply_fault(q, PROBLEM_unauthorized, NULL, "the key is not known");
-            return;
-        }
-        if (!own || who == ADMIN) {
-            reply_fault(q, PROBLEM_forbidden, NULL,
-                        "an API key does messages, tokens, users and "
-                        "stats of its own product");
-            return;
-        }
-    }
-    if (q->product_name[0] && !p && !q->route->product_may_miss)
-        reply_fault(q, PROBLEM_not_found, NULL, "no product '%s'", q->product_name);
-    else
+// False: the request is answered.
+static bool product_is_there(struct request *q) {
+    if (!q->product_name[0] || q->route->product_may_miss || request_product(q))
+        return true;
+    reply_fault(q, PROBLEM_not_found, NULL, "no product '%s'", q->product_name);
+    return false;
+}
+
+static void on_body(void *arg, struct http_request *r) {
+    struct request *q = arg;
+    if (!r)
+        request_free(q);
+    else if (product_is_there(q)) // still
         q->route->handle(q);
+}
+
+static bool api_key_suffices(struct request *q) {
+    const struct product *p = q->product_name[0] ? request_product(q) : NULL;
+    struct shown_key key;
+    bool may_be = take_key(q->http->authorization + 7, &key);
+    bool own = may_be && p && is_api_key_of(p, &key);
+    if (!own && !(may_be && is_api_key_of_any(q->center, &key))) {
+        reply_fault(q, PROBLEM_unauthorized, NULL, "the key is not known");
+        return false;
+    }
+    http_trust(q->http);
+    if (own && q->route->who == API)
+        return true;
+    reply_fault(q, PROBLEM_forbidden, NULL,
+                "an API key does messages, tokens, users and stats of its own product");
+    return false;
+}
+
+// All that can be refused by the head alone is refused before the body is read.
+static void enter(struct request *q) {
+    bool is_open = q->route->who == ANYONE || q->is_admin;
+    if ((is_open || api_key_suffices(q)) && product_is_there(q))
+        http_read_body(q->http, on_body, q);
 }
 
 static void on_product(void *arg, int error, const struct product *p) {
@@ -337,16 +378,23 @@ static bool take_product(struct request *q) {
     return true;
 }
 
-static void admit(struct request *q) {
+static bool take_authorization(struct request *q) {
     const char *auth = q->http->authorization;
-    if (q->route->who != ANYONE) {
-        if (strncasecmp(auth, "Bearer ", 7) != 0 || auth[7] == '\0') {
-            reply_fault(q, PROBLEM_unauthorized, NULL, "Authorization: Bearer <key> is needed");
-            return;
-        }
-        q->is_admin = is_admin_key(q->center, auth + 7);
+    struct shown_key key;
+    if (q->route->who == ANYONE)
+        return true;
+    if (strncasecmp(auth, "Bearer ", 7) != 0 || auth[7] == '\0') {
+        reply_fault(q, PROBLEM_unauthorized, NULL, "Authorization: Bearer <key> is needed");
+        return false;
     }
-    if (!take_product(q))
+    q->is_admin = take_key(auth + 7, &key) && is_admin_key(q->center, &key);
+    if (q->is_admin)
+        http_trust(q->http);
+    return true;
+}
+
+static void admit(struct request *q) {
+    if (!take_authorization(q) || !take_product(q))
         return;
     if (q->product_name[0] && !request_product(q))
         cluster_product_ask(q->center->cluster, q->product_name, NULL, on_product, q);
@@ -366,22 +414,15 @@ void center_request(void *self, struct http_request *r) {
     c->requests = q;
     c->count.requests++;
     c->count.open++;
-    if (r->malformed) {
-        reply_fault(q, PROBLEM_malformed, NULL, "Content-Length twice, or with Transfer-Encoding");
-        return;
-    }
-    if (r->too_large) {
-        reply_fault(q, PROBLEM_body_too_large, NULL, "a body has at most %llu bytes",
-                    (unsigned long long)config_bytes(c->env->config, "center.body_max"));
-        return;
-    }
-    if (!split_path(q)) {
+    if (strcmp(r->path, "*") != 0 && !split_path(q)) {
         reply_fault(q, PROBLEM_malformed, NULL, "the path does not decode");
         return;
     }
     q->route = route_find(q, &path_known);
     if (q->route)
         admit(q);
+    else if (strcmp(r->method, "OPTIONS") == 0 && (path_known || q->segment_count == 0))
+        reply_options(q);
     else
         reply_fault(q, path_known ? PROBLEM_method_not_allowed : PROBLEM_not_found, NULL,
                     path_known ? "the Allow header has the methods of this path" : "no such path");

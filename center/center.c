@@ -64,10 +64,22 @@ static void stop(void *self) {
     sends_end(c);
     loop_disarm(c->loop, &c->clock);
     request_gone_all(c);
-    http_server_free(c->http);
+    http_server_free(c->http); // behind the last answers: it calls no handler any more
     hints_free(c);
     rates_free(c);
     free(c);
+}
+
+static struct http_limits limits_of(const struct config *config) {
+    struct http_limits l = http_limits_default;
+    l.head_ms = config_ms(config, "center.head_within");
+    l.idle_ms = config_ms(config, "center.idle_within");
+    l.body_ms = config_ms(config, "center.body_within");
+    l.read_ms = config_ms(config, "center.read_within");
+    l.body_bytes_max = config_bytes(config, "center.body_max");
+    l.bodies_bytes_max = config_bytes(config, "center.bodies_max");
+    l.connections_max = (unsigned)config_number(config, "center.connections_max");
+    return l;
 }
 
 static int serve(struct center *c, struct buf *ret_error) {
@@ -77,21 +89,23 @@ static int serve(struct center *c, struct buf *ret_error) {
         buf_printf(ret_error, "center.listen: '%s' is not host:port", listen);
         return -HW_ECONFIG;
     }
-    int rc = http_server_new(
-        &(struct http_options){.loop = c->loop,
-                               .host = at.host,
-                               .port_first = at.port,
-                               .port_last = at.port_last,
-                               .body_max = config_bytes(c->env->config, "center.body_max"),
-                               .handler = center_request,
-                               .arg = c},
-        &c->http);
-    if (rc != 0)
+    struct http_options options = {.loop = c->loop,
+                                   .host = at.host,
+                                   .port_first = at.port,
+                                   .port_last = at.port_last,
+                                   .log = c->env->log,
+                                   .limits = limits_of(c->env->config),
+                                   .handler = center_request,
+                                   .arg = c};
+    int rc = http_server_new(&options, &c->http);
+    if (rc != 0) {
         buf_printf(ret_error, "center.listen: cannot listen at %s: %s", listen, hw_strerror(rc));
-    else
-        part_advertised(config_text(c->env->config, "center.advertise"), at.host,
-                        http_server_port(c->http), c->advertised, sizeof(c->advertised));
-    return rc;
+        return rc;
+    }
+    http_server_count(c->http, c->env->metrics, false);
+    part_advertised(config_text(c->env->config, "center.advertise"), at.host,
+                    http_server_port(c->http), c->advertised, sizeof(c->advertised));
+    return 0;
 }
 
 static void count_all(struct center *c) {
@@ -111,7 +125,7 @@ static void count_all(struct center *c) {
     metrics_counter(m, "hints_dropped_total", "hints over the bound", &c->count.hints_dropped);
 }
 
-int center_start(struct daemon_env *env, bool with_http, struct buf *ret_error, void **ret_self) {
+static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct center *c = hw_calloc(1, sizeof(*c));
     c->env = env;
     c->loop = env->loop;
@@ -121,7 +135,7 @@ int center_start(struct daemon_env *env, bool with_http, struct buf *ret_error, 
                              .events = {.on_member = on_member, .on_member_gone = on_member_gone},
                              .self = c,
                              .fill = fill};
-    int rc = with_http ? serve(c, ret_error) : 0;
+    int rc = serve(c, ret_error);
     if (rc == 0)
         rc = part_new(&o, ret_error, &c->part);
     if (rc != 0) {
@@ -132,22 +146,16 @@ int center_start(struct daemon_env *env, bool with_http, struct buf *ret_error, 
     count_all(c);
     loop_arm(c->loop, &c->clock, 0, ask_clock);
     part_announce(c->part);
+    log_event(env->log, LOG_INFO, "listening", "port=%u", http_server_port(c->http));
     *ret_self = c;
     return 0;
-}
-
-static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
-    int rc = center_start(env, true, ret_error, ret_self);
-    if (rc == 0)
-        log_event(env->log, LOG_INFO, "listening", "port=%u",
-                  http_server_port(((struct center *)*ret_self)->http));
-    return rc;
 }
 
 // New requests are still answered until the last one is out: whoever balances sees readyz first.
 static void drain(void *self) {
     struct center *c = self;
     c->is_draining = true;
+    http_server_drain(c->http);
     part_withdraw(c->part);
 }
 
@@ -178,7 +186,7 @@ static const char *hopeless(void *self) {
 
 static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
     struct center *c = self;
-    out[0] = (struct daemon_port){"center", c->http ? http_server_port(c->http) : 0};
+    out[0] = (struct daemon_port){"center", http_server_port(c->http)};
     return 1;
 }
 

@@ -19,6 +19,7 @@
 #include "bytes.h"
 #include "center.h"
 #include "crypto.h"
+#include "http.h"
 #include "part.h"
 #include "register.pb-c.h"
 #include "room.pb-c.h"
@@ -117,6 +118,8 @@ struct request {
     void (*free_state)(void *state);
 };
 
+// The handler of the HTTP server: self is a center.
+void center_request(void *self, struct http_request *r);
 // The product of the path, as it is now; NULL after it was deleted (the request is answered 404
 // then).
 const struct product *request_product(struct request *q);

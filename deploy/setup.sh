@@ -5,12 +5,12 @@
 set -euo pipefail
 
 run_packages=(
-    libhiredis0.14 libprotobuf-c1 libyaml-0-2 libmicrohttpd12 libjansson4 libjwt0 libssl3
+    libhiredis0.14 libprotobuf-c1 libyaml-0-2 libhttp-parser2.9 libjansson4 libjwt0 libssl3
     libcurl4 libjemalloc2 ca-certificates curl
 )
 compile_packages=(
     build-essential cmake ninja-build pkg-config libhiredis-dev libprotobuf-c-dev protobuf-c-compiler
-    libyaml-dev libmicrohttpd-dev libjansson-dev libjwt-dev libssl-dev libcurl4-openssl-dev
+    libyaml-dev libhttp-parser-dev libjansson-dev libjwt-dev libssl-dev libcurl4-openssl-dev
     uthash-dev libjemalloc-dev check
 )
 test_packages=(

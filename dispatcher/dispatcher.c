@@ -14,8 +14,8 @@ static void stop(void *self) {
     struct dispatcher *d = self;
     listener_free(d->listener);
     visitors_end(d);
+    http_server_free(d->http); // before what its handler asks
     part_free(d->part);
-    http_server_free(d->http);
     arena_deinit(&d->arena);
     free(d);
 }
@@ -69,16 +69,20 @@ static int serve_http(struct dispatcher *d, struct buf *ret_error) {
                                                 .host = at.host,
                                                 .port_first = at.port,
                                                 .port_last = at.port_last,
-                                                .body_max = 4096,
+                                                .log = d->env->log,
+                                                .limits = http_limits_default,
+                                                .allow_origin = "*",
                                                 .handler = locate_http,
                                                 .arg = d},
                          &d->http);
-    if (rc != 0)
+    if (rc != 0) {
         buf_printf(ret_error, "dispatcher.http_listen: cannot listen at %s: %s",
                    config_text(d->env->config, "dispatcher.http_listen"), hw_strerror(rc));
-    else
-        host_port_format(d->host, http_server_port(d->http), d->http_at, sizeof(d->http_at));
-    return rc;
+        return rc;
+    }
+    http_server_count(d->http, d->env->metrics, false);
+    host_port_format(d->host, http_server_port(d->http), d->http_at, sizeof(d->http_at));
+    return 0;
 }
 
 int dispatcher_start(struct daemon_env *env, bool with_http, struct buf *ret_error,
@@ -121,6 +125,8 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
 
 static void drain(void *self) {
     struct dispatcher *d = self;
+    if (d->http)
+        http_server_drain(d->http);
     part_withdraw(d->part);
 }
 

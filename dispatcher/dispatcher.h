@@ -4,7 +4,6 @@
 #define HW_DISPATCHER_H
 
 #include "daemon.h"
-#include "http.h"
 
 extern const struct daemon_role dispatcher_role;
 

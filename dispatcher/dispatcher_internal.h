@@ -8,6 +8,7 @@
 #include "choose.h"
 #include "dispatcher.h"
 #include "frame.h"
+#include "http.h"
 #include "part.h"
 #include "stream.h"
 

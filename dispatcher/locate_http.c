@@ -122,8 +122,7 @@ static void respond(struct http_request *r, int status, const char *type, json_t
                                             .content_type = type,
                                             .body = text,
                                             .body_len = strlen(text),
-                                            .headers = {{"Access-Control-Allow-Origin", "*"},
-                                                        {"Cache-Control", "no-store"},
+                                            .headers = {{"Cache-Control", "no-store"},
                                                         {status == 405 ? "Allow" : NULL, "GET"}}});
     free(text);
     json_decref(body);
@@ -148,6 +147,9 @@ void locate_http(void *arg, struct http_request *r) {
         respond(r, 200, "application/json", json_pack("{s:s}", "status", "ok"));
     } else if (strcmp(r->path, "/v1/locate") != 0) {
         problem(r, 404, "not_found", "there is /v1/locate", NULL);
+    } else if (strcmp(r->method, "OPTIONS") == 0) {
+        http_respond(r, &(struct http_response){.status = 204,
+                                                .headers = {{"Allow", "GET, HEAD, OPTIONS"}}});
     } else if (strcmp(r->method, "GET") != 0) {
         problem(r, 405, "method_not_allowed", "only GET", NULL);
     } else {

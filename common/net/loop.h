@@ -3,7 +3,7 @@
 // hooks (where batched writes are flushed), and then finish deferred closes. Nothing called from
 // the loop may block.
 //
-// Watches of foreign descriptors (hiredis, libmicrohttpd, libcurl) are level-triggered; streams and
+// Watches of foreign descriptors (hiredis, libcurl) are level-triggered; streams and
 // listeners are edge-triggered and registered once. The kernel gets slot and generation, never a
 // pointer.
 #ifndef HW_LOOP_H

@@ -26,9 +26,10 @@ static void ops_request(void *arg, struct http_request *r) {
     struct daemon *d = arg;
     struct buf body = BUF_EMPTY;
     const char *reason = NULL;
-    if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "HEAD") != 0) {
-        buf_append_str(&body, "only GET\n");
-        ops_text(r, 405, "text/plain", &body);
+    if (strcmp(r->method, "GET") != 0) {
+        bool is_options = strcmp(r->method, "OPTIONS") == 0;
+        http_respond(r, &(struct http_response){.status = is_options ? 204 : 405,
+                                                .headers = {{"Allow", "GET, HEAD, OPTIONS"}}});
     } else if (strcmp(r->path, "/healthz") == 0) {
         buf_append_str(&body, "ok\n");
         ops_text(r, 200, "text/plain", &body);
@@ -69,11 +70,15 @@ static int ops_start(struct daemon *d, struct buf *ret_error) {
                                                     .host = at.host,
                                                     .port_first = at.port,
                                                     .port_last = at.port_last,
-                                                    .body_max = 4096,
+                                                    .door = DOOR_OPS,
+                                                    .log = &d->log,
+                                                    .limits = http_limits_default,
                                                     .handler = ops_request,
                                                     .arg = d},
                              &d->ops);
-    if (rc < 0)
+    if (rc == 0)
+        http_server_count(d->ops, d->env.metrics, true);
+    else
         buf_printf(ret_error, "%s: %s:%u: %s", name, at.host, at.port, hw_strerror(rc));
     return rc;
 }
@@ -136,9 +141,9 @@ int daemon_new(const struct daemon_role *role, struct loop *l, const struct conf
 void daemon_free(struct daemon *d) {
     if (!d)
         return;
+    http_server_free(d->ops); // before what its handler asks
     if (d->self)
         d->role->stop(d->self);
-    http_server_free(d->ops);
     metrics_free(d->env.metrics);
     free(d);
 }

@@ -1,286 +1,237 @@
-// libmicrohttpd's epoll descriptor is one watch of our loop; a request is suspended while its
-// handler works on it and resumed with the answer.
-#include "http.h"
-
-#include <assert.h>
+// A server's life, and who may connect. A flood of connections without a key must not keep out
+// those who have one. So there are two classes: a connection is keyless until its first valid key,
+// and in each class the one at rest for longest gives way to a newcomer.
+#include <arpa/inet.h>
 #include <errno.h>
-#include <microhttpd.h>
 
 #include "addr.h"
 #include "bytes.h"
+#include "http_internal.h"
 
-enum { IDLE_S = 75, CONNECTIONS_MAX = 4096, HEADERS_BYTES_MAX = 32 * 1024 };
+enum { GRACE_MS = 100 }; // a newcomer has so long to say who it is before it may have to give way
 
-struct pending {
-    struct http_request request; // first: http_respond casts back
-    struct pending *next, *prev; // in server.pending while with the handler
-    struct http_server *server;  // NULL once the server is gone
-    struct MHD_Connection *connection;
-    struct MHD_Response *response; // owned, once answered
-    struct buf body;
-    char *uri; // owned: path, NUL, query
-    int status;
-    bool handed;    // the handler has it, until it responds
-    bool suspended; // MHD waits for us
+const struct http_limits http_limits_default = {
+    .head_ms = 10000,
+    .idle_ms = 75000,
+    .body_ms = 30000,
+    .read_ms = 30000,
+    .linger_ms = 5000,
+    .body_bytes_max = 4096,
+    .bodies_bytes_max = 1024 * 1024,
+    .connections_max = 4096,
+    .keyless_max = 1024,
+    .address_max = 64,
 };
 
-struct http_server {
-    struct http_options options;
-    struct MHD_Daemon *daemon;
-    struct watch *watch;
-    struct timer timer;
-    struct hook run_hook;
-    struct pending *pending; // with the handler
-    uint16_t port;
-};
+// --- addresses
 
-// --- MHD in the loop
-
-static void timer_fired(struct timer *t);
-
-static void run(struct http_server *s) {
-    MHD_UNSIGNED_LONG_LONG timeout_ms;
-    MHD_run(s->daemon);
-    loop_disarm(s->options.loop, &s->timer);
-    if (MHD_get_timeout(s->daemon, &timeout_ms) == MHD_YES)
-        loop_arm(s->options.loop, &s->timer, timeout_ms, timer_fired);
+static struct http_address *address_get(struct http_server *s, const struct stream *stream) {
+    struct sock_addr peer;
+    uint8_t key[16] = {0};
+    stream_peer(stream, &peer);
+    if (peer.storage.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&peer.storage;
+        bool is_v4 = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+        memcpy(key, &in6->sin6_addr, is_v4 ? 16 : 8);
+    } else if (peer.storage.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&peer.storage;
+        key[10] = key[11] = 0xff; // as ::ffff:a.b.c.d
+        memcpy(key + 12, &in->sin_addr, 4);
+    }
+    unsigned hash = (unsigned)siphash(s->hash_key, key, sizeof(key));
+    struct http_address *a = NULL;
+    HASH_FIND_BYHASHVALUE(hh, s->addresses, key, sizeof(key), hash, a);
+    if (a)
+        return a;
+    a = hw_calloc(1, sizeof(*a));
+    memcpy(a->key, key, sizeof(key));
+    TAILQ_INIT(&a->conns);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, s->addresses, a->key, sizeof(a->key), hash, a);
+    return a;
 }
 
-static void timer_fired(struct timer *t) {
-    run(container_of(t, struct http_server, timer));
+static void leave_address(struct http_conn *c) {
+    struct http_address *a = c->address;
+    c->address = NULL;
+    TAILQ_REMOVE(&a->conns, c, at_address);
+    if (--a->count > 0)
+        return;
+    HASH_DEL(c->server->addresses, a);
+    free(a);
 }
 
-static void on_ready(void *arg, int fd, uint32_t events) {
-    (void)fd;
-    (void)events;
-    run(arg);
+// --- classes
+
+void http_conn_forget(struct http_conn *c) {
+    struct http_server *s = c->server;
+    if (c->phase == HTTP_CLOSED)
+        return;
+    if (c->address) {
+        TAILQ_REMOVE(&s->keyless, c, in_class);
+        s->keyless_count--;
+        leave_address(c);
+    } else {
+        TAILQ_REMOVE(&s->keyed, c, in_class);
+        s->keyed_count--;
+    }
+    s->count.connections = s->keyed_count + s->keyless_count;
 }
 
-static void run_soon(struct hook *h) {
-    run(container_of(h, struct http_server, run_hook));
+void http_conn_rest(struct http_conn *c) {
+    struct http_conns *class = c->address ? &c->server->keyless : &c->server->keyed;
+    c->rested_ms = loop_now_ms(c->server->options.loop);
+    TAILQ_REMOVE(class, c, in_class);
+    TAILQ_INSERT_TAIL(class, c, in_class);
+    if (c->address) {
+        TAILQ_REMOVE(&c->address->conns, c, at_address);
+        TAILQ_INSERT_TAIL(&c->address->conns, c, at_address);
+    }
 }
 
-// --- one request
+// Whoever waits for an answer is not at rest.
+static bool may_give_way(const struct http_conn *c, uint64_t until_ms) {
+    return c->phase != HTTP_HANDLER && c->phase != HTTP_BODY && c->rested_ms <= until_ms;
+}
 
-static void respond(struct http_request *r, const struct http_response *response);
+static bool give_way(struct http_conn *c) {
+    c->server->count.gave_way++;
+    http_conn_end(c);
+    return true;
+}
 
-static char *uri_take(void *arg, const char *uri, struct MHD_Connection *connection) {
+static bool one_gives_way(struct http_conns *class, const struct http_conn *newcomer,
+                          uint64_t until_ms) {
+    struct http_conn *c;
+    TAILQ_FOREACH(c, class, in_class)
+    if (c != newcomer && may_give_way(c, until_ms))
+        return give_way(c);
+    return false;
+}
+
+static bool one_of_address_gives_way(struct http_address *a, const struct http_conn *newcomer,
+                                     uint64_t until_ms) {
+    struct http_conn *c;
+    TAILQ_FOREACH(c, &a->conns, at_address)
+    if (c != newcomer && may_give_way(c, until_ms))
+        return give_way(c);
+    return false;
+}
+
+static void make_room(struct http_conn *c) {
+    struct http_server *s = c->server;
+    const struct http_limits *l = &s->options.limits;
+    uint64_t now = loop_now_ms(s->options.loop), graced = now > GRACE_MS ? now - GRACE_MS : 0;
+    while (c->address->count > l->address_max && one_of_address_gives_way(c->address, c, graced)) {
+    }
+    // At the last, of the address that has too many, and of any.
+    while (s->keyless_count > l->keyless_max && c->address->count > l->address_max &&
+           one_of_address_gives_way(c->address, c, now)) {
+    }
+    while (s->keyless_count > l->keyless_max && one_gives_way(&s->keyless, c, now)) {
+    }
+    if (s->keyless_count <= l->keyless_max)
+        return;
+    s->count.turned_away++;
+    http_conn_end(c);
+}
+
+static void on_accept(void *arg, struct stream *stream) {
     struct http_server *s = arg;
-    struct pending *p = hw_calloc(1, sizeof(*p));
-    uint8_t id[12];
-    p->server = s;
-    p->connection = connection;
-    p->uri = hw_strdup(uri);
-    char *query = strchr(p->uri, '?');
-    if (query)
-        *query++ = '\0';
-    p->request.path = p->uri;
-    p->request.query = query ? query : p->uri + strlen(p->uri);
-    for (int i = 0; i < 12; i += 4)
-        be32_put(id + i, (uint32_t)rng_u64(loop_rng(s->options.loop)));
-    hex_encode(id, sizeof(id), p->request.id);
-    p->request.respond = respond;
-    return (char *)p;
+    struct http_conn *c = hw_calloc(1, sizeof(*c));
+    c->server = s;
+    c->rested_ms = loop_now_ms(s->options.loop);
+    c->address = address_get(s, stream);
+    c->address->count++;
+    TAILQ_INSERT_TAIL(&c->address->conns, c, at_address);
+    TAILQ_INSERT_TAIL(&s->keyless, c, in_class);
+    s->keyless_count++;
+    s->count.connections = s->keyed_count + s->keyless_count;
+    http_accept_conn(c, stream);
+    make_room(c);
 }
 
-static size_t keep_escaped(void *arg, struct MHD_Connection *connection, char *text) {
-    (void)arg;
-    (void)connection;
-    return strlen(text); // paths are split before they are decoded
-}
-
-static enum MHD_Result count_length(void *arg, enum MHD_ValueKind kind, const char *name,
-                                    const char *value) {
-    int *count = arg;
-    (void)kind;
-    (void)value;
-    *count += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0 ? 1 : 0;
-    return MHD_YES;
-}
-
-static const char *header(struct pending *p, const char *name) {
-    return MHD_lookup_connection_value(p->connection, MHD_HEADER_KIND, name);
-}
-
-static const char *or_empty(const char *text) {
-    return text ? text : "";
-}
-
-static void take_headers(struct pending *p, const char *method) {
-    int lengths = 0;
-    struct http_request *r = &p->request;
-    r->method = method;
-    r->authorization = or_empty(header(p, MHD_HTTP_HEADER_AUTHORIZATION));
-    r->has_idempotency_key = header(p, "Idempotency-Key") != NULL;
-    r->idempotency_key = or_empty(header(p, "Idempotency-Key"));
-    r->if_match = or_empty(header(p, MHD_HTTP_HEADER_IF_MATCH));
-    r->if_none_match = or_empty(header(p, MHD_HTTP_HEADER_IF_NONE_MATCH));
-    MHD_get_connection_values(p->connection, MHD_HEADER_KIND, count_length, &lengths);
-    const char *length = header(p, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    r->malformed = lengths > 1 || (length && header(p, MHD_HTTP_HEADER_TRANSFER_ENCODING));
-    char *end = NULL;
-    r->too_large = length && strtoull(length, &end, 10) > p->server->options.body_max;
-}
-
-static void list_add(struct http_server *s, struct pending *p) {
-    p->prev = NULL;
-    p->next = s->pending;
-    if (p->next)
-        p->next->prev = p;
-    s->pending = p;
-}
-
-static void list_remove(struct http_server *s, struct pending *p) {
-    *(p->prev ? &p->prev->next : &s->pending) = p->next;
-    if (p->next)
-        p->next->prev = p->prev;
-}
-
-// Answers at once if the handler did, else MHD waits.
-static enum MHD_Result handle(struct pending *p) {
-    struct http_server *s = p->server;
-    p->request.body = p->body.data;
-    p->request.body_len = p->body.len;
-    p->handed = true;
-    list_add(s, p);
-    s->options.handler(s->options.arg, &p->request);
-    if (p->response)
-        return MHD_queue_response(p->connection, (unsigned)p->status, p->response);
-    p->suspended = true;
-    MHD_suspend_connection(p->connection);
-    return MHD_YES;
-}
-
-// MHD calls it with the headers, with each part of the body, at its end, and after a resume.
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *data,
-                                  size_t *data_len, void **context) {
-    struct pending *p = *context;
-    (void)arg;
-    (void)connection;
-    (void)url;
-    (void)version;
-    if (!p->request.method) {
-        take_headers(p, method);
-        // Refused without reading on: MHD then ends the connection.
-        return p->request.too_large || p->request.malformed ? handle(p) : MHD_YES;
-    }
-    if (p->response)
-        return MHD_queue_response(p->connection, (unsigned)p->status, p->response);
-    if (*data_len == 0)
-        return handle(p);
-    size_t room = p->server->options.body_max - p->body.len;
-    if (*data_len > room)
-        p->request.too_large = true; // a chunked one: it cannot be answered before its end
-    else if (!p->request.too_large)
-        buf_append(&p->body, data, *data_len);
-    *data_len = 0;
-    return MHD_YES;
-}
-
-static void pending_free(struct pending *p) {
-    if (p->response)
-        MHD_destroy_response(p->response);
-    buf_free(&p->body);
-    free(p->uri);
-    free(p);
-}
-
-// The connection may end while the handler still has the request: then it is freed at the answer.
-static void on_completed(void *arg, struct MHD_Connection *connection, void **context,
-                         enum MHD_RequestTerminationCode code) {
-    struct pending *p = *context;
-    (void)arg;
-    (void)connection;
-    (void)code;
-    if (!p)
+void http_trust(struct http_request *r) {
+    struct http_conn *c = ((struct http_exchange *)r)->conn;
+    if (!c || !c->address)
         return;
-    *context = NULL;
-    p->connection = NULL;
-    if (!p->handed)
-        pending_free(p);
-}
-
-static void respond(struct http_request *r, const struct http_response *response) {
-    struct pending *p = (struct pending *)r;
-    struct http_server *s = p->server;
-    assert(p->handed);
-    p->handed = false;
-    if (s)
-        list_remove(s, p);
-    if (!p->connection) {
-        pending_free(p);
-        return;
-    }
-    p->status = response->status;
-    p->response = MHD_create_response_from_buffer(
-        response->body_len, (void *)(uintptr_t)response->body, MHD_RESPMEM_MUST_COPY);
-    if (!p->response)
-        abort();
-    if (response->content_type)
-        MHD_add_response_header(p->response, MHD_HTTP_HEADER_CONTENT_TYPE, response->content_type);
-    for (int i = 0; i < 8 && response->headers[i][0]; i++)
-        MHD_add_response_header(p->response, response->headers[i][0], response->headers[i][1]);
-    MHD_add_response_header(p->response, "Hawser-Request-Id", r->id);
-    if (p->suspended) {
-        p->suspended = false;
-        MHD_resume_connection(p->connection);
-        hook_schedule(s->options.loop, &s->run_hook, run_soon);
-    }
-}
-
-void http_respond(struct http_request *r, const struct http_response *response) {
-    r->respond(r, response);
+    struct http_server *s = c->server;
+    if (s->keyed_count >= s->options.limits.connections_max &&
+        !one_gives_way(&s->keyed, c, loop_now_ms(s->options.loop)))
+        return; // all of them work: this one is served, and counts among those without a key
+    TAILQ_REMOVE(&s->keyless, c, in_class);
+    s->keyless_count--;
+    leave_address(c);
+    TAILQ_INSERT_TAIL(&s->keyed, c, in_class);
+    s->keyed_count++;
 }
 
 // --- life
 
+static void fit_descriptors(struct http_limits *l, uint32_t descriptors) {
+    uint32_t count = descriptors_for_clients(descriptors);
+    l->connections_max = l->connections_max < count / 2 ? l->connections_max : count / 2;
+    l->keyless_max = l->keyless_max < count / 4 ? l->keyless_max : count / 4;
+    l->address_max = l->address_max < l->keyless_max / 2 ? l->address_max : l->keyless_max / 2;
+}
+
 int http_server_new(const struct http_options *o, struct http_server **ret_server) {
-    struct os *os = loop_os(o->loop);
-    struct sock_addr at, bound;
-    int fd = sock_addr_parse(o->host, o->port_first, &at);
-    for (uint32_t port = o->port_first; fd == 0 && port <= o->port_last; port++) {
-        (void)!sock_addr_parse(o->host, (uint16_t)port, &at);
-        fd = os_listen(os, &at, &bound);
-        if (fd != -EADDRINUSE || port == o->port_last)
-            break;
-        fd = 0;
-    }
-    if (fd < 0)
-        return fd;
     struct http_server *s = hw_calloc(1, sizeof(*s));
     s->options = *o;
-    s->port = sock_addr_port(&bound);
-    s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_BYTES_MAX,
-        MHD_OPTION_URI_LOG_CALLBACK, uri_take, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
-    if (!s->daemon) {
-        os_close(os, fd);
+    fit_descriptors(&s->options.limits, os_descriptors(loop_os(o->loop)));
+    TAILQ_INIT(&s->keyed);
+    TAILQ_INIT(&s->keyless);
+    LIST_INIT(&s->exchanges);
+    be64_put(s->hash_key, rng_u64(loop_rng(o->loop)));
+    be64_put(s->hash_key + 8, rng_u64(loop_rng(o->loop)));
+    int rc =
+        listener_new(o->loop, o->host, o->port_first, o->port_last, on_accept, s, &s->listener);
+    if (rc != 0) {
         free(s);
-        return -EMFILE;
+        return rc;
     }
-    int epoll_fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    s->watch = loop_watch(o->loop, epoll_fd, OS_READABLE, on_ready, s);
+    listener_set_door(s->listener, o->door);
     *ret_server = s;
     return 0;
 }
 
 uint16_t http_server_port(const struct http_server *s) {
-    return s->port;
+    return listener_port(s->listener);
+}
+
+void http_server_count(struct http_server *s, struct metrics *m, bool is_ops) {
+#define COUNT(kind, name, help, value)                                                             \
+    metrics_##kind(m, is_ops ? "ops_" name : "http_" name, help, value);
+#define COUNT_REFUSED(code, status, title)                                                         \
+    COUNT(counter, "refused_" #code "_total", "HTTP requests refused with " #status,               \
+          &s->count.refused[HTTP_REFUSAL_##code])
+    HTTP_REFUSALS(COUNT_REFUSED)
+#undef COUNT_REFUSED
+    COUNT(gauge, "connections_count", "HTTP connections", &s->count.connections)
+    COUNT(gauge, "bodies_bytes", "HTTP request bodies in memory", &s->bodies_bytes)
+    COUNT(counter, "gave_way_total", "HTTP connections at rest that gave way to others",
+          &s->count.gave_way)
+    COUNT(counter, "turned_away_total", "HTTP connections over the bound", &s->count.turned_away)
+    COUNT(counter, "idle_total", "HTTP connections ended after a rest", &s->count.idle)
+    COUNT(counter, "unread_total", "HTTP answers that nobody read in time", &s->count.unread)
+#undef COUNT
+}
+
+void http_server_drain(struct http_server *s) {
+    s->is_draining = true;
 }
 
 void http_server_free(struct http_server *s) {
     if (!s)
         return;
-    assert(!s->pending);
-    run(s); // what was answered last still goes out
-    watch_end(s->watch);
-    hook_stop(&s->run_hook);
-    loop_disarm(s->options.loop, &s->timer);
-    MHD_stop_daemon(s->daemon);
+    listener_free(s->listener);
+    while (!TAILQ_EMPTY(&s->keyless))
+        http_conn_orphan(TAILQ_FIRST(&s->keyless));
+    while (!TAILQ_EMPTY(&s->keyed))
+        http_conn_orphan(TAILQ_FIRST(&s->keyed));
+    struct http_exchange *x;
+    while ((x = LIST_FIRST(&s->exchanges)) != NULL) {
+        LIST_REMOVE(x, at_server);
+        x->server = NULL;
+    }
     free(s);
 }

@@ -76,7 +76,8 @@ def crowd_of(port):
     return crowd
 
 
-DOORS = [("dispatcher", "dispatcher"), ("room", "room"), ("room", "room_rpc"), ("register", "register"), ("saver", "saver")]
+DOORS = [("dispatcher", "dispatcher"), ("room", "room"), ("room", "room_rpc"), ("register", "register"), ("saver", "saver"),
+         ("center", "center"), ("dispatcher", "dispatcher_http"), ("center", "ops")]
 
 
 @pytest.mark.parametrize("role,door", DOORS)

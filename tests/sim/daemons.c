@@ -1,4 +1,4 @@
-// The daemons of a run: production roles on simulated nodes, without their HTTP shells.
+// The daemons of a run: production roles on simulated nodes.
 #include "buf.h"
 #include "center.h"
 #include "coordinator.h"
@@ -7,8 +7,6 @@
 #include "room.h"
 #include "run.h"
 #include "saver.h"
-
-#define ADMIN_KEY "simulated-admin-key-0123456789"
 
 static void set(struct config *c, const char *key, const char *text) {
     struct buf error = BUF_EMPTY;
@@ -36,6 +34,8 @@ static void configure(struct run *r, struct daemon_slot *d) {
     set(d->config, "room.listen", text);
     snprintf(text, sizeof(text), "%s:7100", host);
     set(d->config, "dispatcher.listen", text);
+    snprintf(text, sizeof(text), "%s:%d", host, CENTER_PORT);
+    set(d->config, "center.listen", text);
     snprintf(text, sizeof(text), "%s:7600", host);
     set(d->config, "coordinator.listen", text);
     if (world_chance(&r->world, 300))
@@ -81,8 +81,6 @@ static int start_role(struct daemon_slot *d, struct buf *error) {
         return register_start_on(&d->env, stores_register(stores, d->node), error, &d->self);
     if (d->role == &saver_role)
         return saver_start_on(&d->env, stores_saver(stores, d->node), error, &d->self);
-    if (d->role == &center_role)
-        return center_start(&d->env, false, error, &d->self);
     if (d->role == &dispatcher_role)
         return dispatcher_start(&d->env, false, error, &d->self);
     return d->role->start(&d->env, error, &d->self);
@@ -137,70 +135,5 @@ bool daemons_are_ready(struct run *r) {
         if (!d->self || (d->role->unready && d->role->unready(d->self)))
             return false;
     }
-    return true;
-}
-
-// --- the API, as a web server in front of it would call it
-
-struct api_request {
-    struct http_request http; // first
-    api_done_fn *done;
-    void *arg;
-    char *path, *body, *key;
-};
-
-static void respond(struct http_request *r, const struct http_response *response) {
-    struct api_request *q = (struct api_request *)r;
-    q->done(q->arg, response->status, response->body ? response->body : "", response->body_len);
-    free(q->path);
-    free(q->body);
-    free(q->key);
-    free(q);
-}
-
-struct api_start {
-    struct api_request *request;
-    struct daemon_slot *center;
-};
-
-static void start_call(void *arg) {
-    struct api_start *s = arg;
-    center_request(s->center->self, &s->request->http);
-    free(s);
-}
-
-static void drop_call(void *arg) {
-    struct api_start *s = arg;
-    static const struct http_response gone = {.status = 0};
-    respond(&s->request->http, &gone);
-    free(s);
-}
-
-bool api_call(struct run *r, const char *method, const char *path, const char *key,
-              const char *body, api_done_fn *done, void *arg) {
-    struct daemon_slot *center = daemon_any(r, &center_role);
-    if (!center)
-        return false;
-    struct api_request *q = hw_calloc(1, sizeof(*q));
-    struct api_start *s = hw_malloc(sizeof(*s));
-    q->done = done;
-    q->arg = arg;
-    q->path = hw_strdup(path);
-    q->body = hw_strdup(body);
-    q->key = hw_strdup(key ? key : "");
-    q->http = (struct http_request){.method = method,
-                                    .path = q->path,
-                                    .query = "",
-                                    .authorization = "Bearer " ADMIN_KEY,
-                                    .idempotency_key = q->key,
-                                    .has_idempotency_key = key != NULL,
-                                    .if_match = "",
-                                    .if_none_match = "",
-                                    .body = (const uint8_t *)q->body,
-                                    .body_len = strlen(q->body),
-                                    .id = "simulated",
-                                    .respond = respond};
-    *s = (struct api_start){q, center};
-    node_defer(&r->world, center->node, start_call, drop_call, s);
     return true;
 }

@@ -5,7 +5,6 @@
 #include "client_shell.h"
 #include "cluster.h"
 #include "daemon.h"
-#include "http.h"
 #include "stores.h"
 #include "world.h"
 
@@ -32,6 +31,9 @@ enum {
     VIOLATIONS_MAX = 8,
     FAULT_KINDS_MAX = 20
 };
+
+#define ADMIN_KEY "simulated-admin-key-0123456789"
+enum { CENTER_PORT = 7300 };
 
 enum aim { AT_USERS, AT_DEVICES, AT_ALL, AT_TAGS };
 
@@ -104,6 +106,7 @@ struct daemon_slot {
 struct run {
     struct world world;
     struct stores *stores;
+    struct app *app;
     struct daemon_slot daemons[DAEMONS];
     struct client clients[CLIENTS];
     struct message messages[MESSAGES_MAX];
@@ -130,7 +133,13 @@ int daemon_halt(struct daemon_slot *d, bool kill);
 struct daemon_slot *daemon_any(struct run *r,
                                const struct daemon_role *role); // a running one, or NULL
 bool daemons_are_ready(struct run *r);
-// One API call at any running center; done gets status 0 when the center went away.
+
+// app.c: the app server
+void app_add(struct run *r);
+void app_boot(struct run *r);
+int app_halt(struct run *r);
+// One API call over HTTP at any running center; done gets status 0 when the connection ended before
+// the answer. False: no center runs.
 typedef void api_done_fn(void *arg, int status, const char *body, size_t len);
 bool api_call(struct run *r, const char *method, const char *path, const char *key,
               const char *body, api_done_fn *done, void *arg);

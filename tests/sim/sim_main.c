@@ -127,6 +127,8 @@ static void finish(struct run *r) {
         config_free(d->config);
     }
     world_run(&r->world, r->world.now_us + 100 * 1000000); // what is under way arrives nowhere
+    if (app_halt(r) != 0)
+        violation(r, "the app server left something in its loop");
     stores_free(r->stores);
 }
 
@@ -141,6 +143,7 @@ static void say_who(struct run *r, bool (*is_well)(const struct client *c), cons
 static void scenario(struct run *r) {
     for (int i = 0; i < DAEMONS; i++)
         daemon_boot(&r->daemons[i]);
+    app_boot(r);
     workload_prepare(r);
     if (!wait_for(r, READY_US, daemons_are_ready) || !wait_for(r, READY_US, has_tokens)) {
         violation(r, "the cluster does not come up");
@@ -202,6 +205,7 @@ static int run_seed(uint64_t seed, bool trace, uint64_t *ret_hash, uint64_t *ret
     r->stores = stores_new(&r->world);
     daemons_add(r);
     clients_add(r);
+    app_add(r);
     scenario(r);
     *ret_virtual_ms = world_ms(&r->world) - START_MS;
     finish(r);

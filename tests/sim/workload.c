@@ -119,8 +119,6 @@ static void on_pushed(void *arg, int status, const char *body, size_t len) {
     bool unknown = status == 0 || json_object_get(answer, "outcome") != NULL ||
                    json_object_get(answer, "title") == NULL;
     const char *detail = json_string_value(json_object_get(answer, "detail"));
-    if (status == 503 && detail && strcmp(detail, "this center is ending") == 0)
-        unknown = true; // what a killed one answers here, nobody hears
     if (detail && strstr(detail, "too late") && r->world.now_us < p->asked_us + LATE_US)
         violation(r, "%s came too late after %llu ms", m->payload,
                   (unsigned long long)(r->world.now_us - p->asked_us) / 1000);

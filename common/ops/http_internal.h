@@ -1,0 +1,109 @@
+// What the files of the HTTP server share; nobody else includes it.
+//
+//   http_parse.c, http_chunks.c   bytes to heads and bodies, without I/O
+//   http.c         a server's life; who may connect, and who gives way
+//   http_conn.c    a connection: its phases, deadlines, requests
+//   http_answer.c  answers and refusals
+//   http_query.c   percent-encoding and query fields
+//
+//   HEAD --head read--> HANDLER --http_read_body--> BODY --read--> HANDLER
+//    ^                     |                         |
+//    |<--answer is out-----+--answer--> WRITING <----+ (answered early: LINGERING)
+//    |                                     |
+//    +<--reader has it---------------------+      any --refused, or last answer--> LINGERING -->
+//    CLOSED
+#ifndef HW_HTTP_INTERNAL_H
+#define HW_HTTP_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "http.h"
+#include "http_parse.h"
+#include "stream.h"
+#include "table.h"
+
+#define HTTP_PHASES(X) X(HEAD) X(HANDLER) X(BODY) X(WRITING) X(LINGERING) X(CLOSED)
+enum http_phase {
+#define HTTP_PHASE_ENUM(name) HTTP_##name,
+    HTTP_PHASES(HTTP_PHASE_ENUM)
+#undef HTTP_PHASE_ENUM
+        HTTP_PHASE_COUNT
+};
+
+struct http_conn;
+TAILQ_HEAD(http_conns, http_conn); // the one at rest for longest first
+
+struct http_address { // where connections without a key come from
+    uint8_t key[16];
+    unsigned count;
+    struct http_conns conns;
+    UT_hash_handle hh;
+};
+
+// A request and what becomes of it; lives until the handler has responded.
+struct http_exchange {
+    struct http_request request; // first: http_respond casts back
+    LIST_ENTRY(http_exchange) at_server;
+    struct http_server *server; // NULL once it is gone
+    struct http_conn *conn;     // NULL once it is gone
+    struct http_head head;      // owned: the request's strings
+    struct http_chunks chunks;
+    struct buf body;
+    uint64_t body_left;
+    http_body_fn *on_body;
+    void *arg;
+    bool is_head, is_body_read;
+};
+
+struct http_conn {
+    struct http_server *server; // outlives it
+    struct stream *stream;      // ends with it
+    enum http_phase phase;
+    struct http_address *address; // NULL: it has shown a key
+    TAILQ_ENTRY(http_conn) in_class, at_address;
+    struct timer deadline;
+    struct hook turn;
+    struct http_head head;          // being read
+    struct http_exchange *exchange; // in HANDLER and BODY
+    uint64_t rested_ms;             // when it was accepted, or its last answer was out
+    bool has_begun;                 // the head that is being read
+    bool is_reading;                // within on_data
+};
+
+struct http_server {
+    struct http_options options;
+    struct listener *listener;
+    struct http_conns keyed, keyless;
+    unsigned keyed_count, keyless_count;
+    struct http_address *addresses;
+    LIST_HEAD(, http_exchange) exchanges; // also those whose connection is gone
+    uint8_t hash_key[16];
+    uint64_t bodies_bytes; // what those hold
+    bool is_draining;
+    char date[40];
+    uint64_t date_s;
+    struct {
+        uint64_t refused[HTTP_REFUSAL_COUNT], gave_way, turned_away, idle, unread, connections;
+    } count;
+};
+
+// http.c
+void http_conn_forget(struct http_conn *c); // takes it out of the lists; harmless when it is out
+void http_conn_rest(struct http_conn *c);   // it rests from now on: last of those that give way
+
+// http_conn.c
+void http_accept_conn(struct http_conn *c, struct stream *s);
+void http_conn_end(struct http_conn *c);    // at once
+void http_conn_orphan(struct http_conn *c); // the same as its server ends: c is gone
+void http_conn_answered(struct http_conn *c, bool is_last);
+void http_exchange_free(struct http_exchange *x);
+void http_exchange_end(struct http_conn *c); // as far as the connection goes
+uint64_t http_size_ms(size_t bytes);         // 1 s for 256 KiB
+
+// http_answer.c
+void http_continue(struct http_conn *c);
+// Answers by itself and ends the connection; an exchange of it is over.
+void http_refuse(struct http_conn *c, enum http_fault fault);
+void http_request_id(struct http_server *s, char out[25]);
+
+#endif
