@@ -1,41 +1,7 @@
-// A center's life: its HTTP server, its place in the cluster, and an estimate of the store's clock.
+// A center's life: its HTTP server and its place in the cluster.
 #include "center.h"
 
 #include "center_internal.h"
-
-enum { CLOCK_MS = 5000, CLOCK_RETRY_MS = 200, CLOCK_LOST_MS = 60000, CLOCK_FRESH_MS = 1000 };
-
-// --- the store's clock, for the last moment of appends
-
-static void ask_clock(struct timer *t);
-
-static void on_clock(void *arg, int error, const uint8_t *body, size_t len) {
-    struct center *c = arg;
-    Hawser__Internal__ClockReply *reply =
-        error == 0 ? hawser__internal__clock_reply__unpack(NULL, len, body) : NULL;
-    uint64_t now = loop_now_ms(c->loop);
-    // An answer that waited for us, as after a thaw, says how late it was, not how late it is.
-    bool is_fresh = reply && now - c->clock_asked_ms <= CLOCK_FRESH_MS;
-    loop_arm(c->loop, &c->clock, is_fresh ? CLOCK_MS : CLOCK_RETRY_MS, ask_clock);
-    if (is_fresh) { // read before it came here: never later than the store's clock is
-        c->clock_offset_ms = (int64_t)reply->store_ms - (int64_t)now;
-        c->clock_read_ms = now;
-        c->clock_known = true;
-    } else {
-        c->clock_known = c->clock_known && now < c->clock_read_ms + CLOCK_LOST_MS;
-    }
-    if (reply)
-        hawser__internal__clock_reply__free_unpacked(reply, NULL);
-}
-
-static void ask_clock(struct timer *t) {
-    struct center *c = container_of(t, struct center, clock);
-    Hawser__Internal__ClockRequest request = HAWSER__INTERNAL__CLOCK_REQUEST__INIT;
-    c->clock_asked_ms = loop_now_ms(c->loop);
-    cluster_call(c->cluster, cluster_pick(c->cluster, "saver", 0),
-                 HAWSER__INTERNAL__SAVER_METHOD__SAVER_CLOCK, &request.base, CALL_DEADLINE_MS,
-                 on_clock, c);
-}
 
 // --- life
 
@@ -62,7 +28,7 @@ static void stop(void *self) {
     c->is_stopping = true;
     part_free(c->part); // its calls are cancelled, and answered
     sends_end(c);
-    loop_disarm(c->loop, &c->clock);
+    store_clock_stop(&c->clock);
     request_gone_all(c);
     http_server_free(c->http); // behind the last answers: it calls no handler any more
     hints_free(c);
@@ -144,7 +110,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     }
     c->cluster = part_cluster(c->part);
     count_all(c);
-    loop_arm(c->loop, &c->clock, 0, ask_clock);
+    store_clock_start(&c->clock, c->loop, c->cluster);
     part_announce(c->part);
     log_event(env->log, LOG_INFO, "listening", "port=%u", http_server_port(c->http));
     *ret_self = c;
@@ -176,7 +142,7 @@ static const char *unready(void *self) {
         return reason;
     if (c->is_draining)
         return "draining";
-    return c->clock_known ? NULL : "no saver answers";
+    return c->clock.is_known ? NULL : "no saver answers";
 }
 
 static const char *hopeless(void *self) {

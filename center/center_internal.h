@@ -1,6 +1,6 @@
 // What the files of a center share; nobody else includes it.
 //
-//   center.c    life, metrics, the store's clock
+//   center.c    life, metrics
 //   api.c       a request: its route, who asks, its answer or problem
 //   fields.c    reading JSON fields with their limits
 //   products.c  products and their keys; tokens.c  client tokens
@@ -24,6 +24,7 @@
 #include "register.pb-c.h"
 #include "room.pb-c.h"
 #include "saver.pb-c.h"
+#include "store_clock.h"
 
 enum {
     SEGMENTS_MAX = 8,
@@ -92,11 +93,10 @@ struct center {
     struct leg *legs;         // appends and deliveries that a push waits for
     struct hint_room *hints;
     struct rate *rates;
-    struct timer clock, hint_timer;
-    bool clock_known, is_draining, is_stopping;
-    uint64_t clock_asked_ms, clock_read_ms;
+    struct store_clock clock;
+    struct timer hint_timer;
+    bool is_draining, is_stopping;
     char advertised[HOST_MAX + 8];
-    int64_t clock_offset_ms; // the store's clock less loop_now_ms, never more than it is
     struct {
         uint64_t requests, problems, pushes, targets, appends, append_retries, delivered, not_here,
             hints_kept, hints_dropped, open;

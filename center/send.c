@@ -476,7 +476,7 @@ void send_push(struct center *c, const struct product *product, struct push *pus
     s->arg = arg;
     s->leg_count = s->push.target_count ? s->push.target_count : 1;
     s->give_up_ms = now + GIVE_UP_MS;
-    s->not_after_ms = (uint64_t)((int64_t)now + c->clock_offset_ms) + LAST_MOMENT_MS;
+    s->not_after_ms = store_clock_ms(&c->clock) + LAST_MOMENT_MS;
     s->result.sent_ms = loop_wall_ms(c->loop);
     s->result.expires_ms =
         s->result.sent_ms + (s->push.ttl_ms ? s->push.ttl_ms : product->limits.retention_s * 1000);
@@ -484,7 +484,7 @@ void send_push(struct center *c, const struct product *product, struct push *pus
     message_id_make(loop_rng(c->loop), product, &s->push, s->result.id);
     c->count.pushes++;
     c->count.targets += s->leg_count;
-    if (!s->push.is_live && !c->clock_known)
+    if (!s->push.is_live && !c->clock.is_known)
         problem_set(&s->result.problem, PROBLEM_store_unavailable, NULL, "no saver answers");
     else
         rate_take(c, product, s->leg_count, &s->result.problem);

@@ -1,0 +1,49 @@
+#include "store_clock.h"
+
+#include "saver.pb-c.h"
+
+enum { ASK_MS = 5000, RETRY_MS = 200, DEADLINE_MS = 3000, LOST_MS = 60000, FRESH_MS = 1000 };
+
+static void ask(struct timer *t);
+
+static void on_answer(void *arg, int error, const uint8_t *body, size_t len) {
+    struct store_clock *clock = arg;
+    Hawser__Internal__ClockReply *reply =
+        error == 0 ? hawser__internal__clock_reply__unpack(NULL, len, body) : NULL;
+    uint64_t now = loop_now_ms(clock->loop);
+    // An answer that waited for us, as after a thaw, says how late it was, not how late it is.
+    bool is_fresh = reply && now - clock->asked_ms <= FRESH_MS;
+    loop_arm(clock->loop, &clock->timer, is_fresh ? ASK_MS : RETRY_MS, ask);
+    if (is_fresh) { // read before it came here: never later than the store's clock is
+        clock->offset_ms = (int64_t)reply->store_ms - (int64_t)now;
+        clock->read_ms = now;
+        clock->is_known = true;
+    } else {
+        clock->is_known = clock->is_known && now < clock->read_ms + LOST_MS;
+    }
+    if (reply)
+        hawser__internal__clock_reply__free_unpacked(reply, NULL);
+}
+
+static void ask(struct timer *t) {
+    struct store_clock *clock = container_of(t, struct store_clock, timer);
+    Hawser__Internal__ClockRequest request = HAWSER__INTERNAL__CLOCK_REQUEST__INIT;
+    clock->asked_ms = loop_now_ms(clock->loop);
+    cluster_call(clock->cluster, cluster_pick(clock->cluster, "saver", 0),
+                 HAWSER__INTERNAL__SAVER_METHOD__SAVER_CLOCK, &request.base, DEADLINE_MS, on_answer,
+                 clock);
+}
+
+void store_clock_start(struct store_clock *clock, struct loop *loop, struct cluster *cluster) {
+    *clock = (struct store_clock){.loop = loop, .cluster = cluster};
+    loop_arm(loop, &clock->timer, 0, ask);
+}
+
+void store_clock_stop(struct store_clock *clock) {
+    if (clock->loop)
+        loop_disarm(clock->loop, &clock->timer);
+}
+
+uint64_t store_clock_ms(const struct store_clock *clock) {
+    return clock->is_known ? (uint64_t)((int64_t)loop_now_ms(clock->loop) + clock->offset_ms) : 0;
+}
