@@ -272,7 +272,7 @@ static void renew(struct session *s, struct session *old) {
     struct bind_terms terms = {s->tags, s->expires_ms};
     s->tags = NULL;
     bind_take_terms(old, &terms);
-    s->product = old->product;
+    product_hold_as(s, old);
     s->generation = 0;
     s->state = SESSION_ATTACHED;
     hello_session_done(s);
@@ -303,7 +303,7 @@ static void go_on(struct session *s, const struct product *p, struct token_claim
     } else {
         if (old)
             session_end(old);
-        s->product = product_get(c->room, p);
+        product_hold(s, p);
         if (cluster_store_ms(c->room->cluster) != 0)
             enter_register(s);
         else

@@ -270,7 +270,7 @@ static void go_on(struct resumption *f) {
     s->is_synced = false;
     s->inbox_target = s->inbox.heard;
     // A head that the login waits for is waited for still.
-    s->has_news_target = s->has_news_target && s->news.epoch == s->product->epoch;
+    s->has_news_target = s->has_news_target && s->news.epoch == s->product->news.epoch;
     s->news_target = s->product->heard;
     acks_note(s);
 }

@@ -1,53 +1,62 @@
-// What a room reads of a product's broadcast log: its heads, asked once a second and whenever a
-// login needs one that was asked after it began; holes at the end of the arena, once for all
-// sessions; and blocks of what lies before it.
+// What a room reads at the end of a product's broadcast log: its heads, asked once a second and
+// whenever a login needs one that was asked after it began; and holes behind the news window, once
+// for all sessions.
 #include "room_internal.h"
 
-enum {
-    HOLE_MS = 50,
-    HOLE_MESSAGES = 256,
-    HOLE_BYTES = 1024 * 1024,
-    BLOCK_BYTES = 4 * 1024 * 1024,
-    BLOCK_KEPT_MS = 5000
-};
+enum { HOLE_MS = 50, HOLE_MESSAGES = 256, HOLE_BYTES = 1024 * 1024 };
 
-struct product_call {
-    struct room *room;
-    uint32_t product;
-    uint64_t after; // of a block
-};
+// --- the window
 
-static struct product_call *call_new(struct room_product *p, uint64_t after) {
-    struct product_call *call = hw_malloc(sizeof(*call));
-    *call = (struct product_call){p->room, p->number, after};
-    return call;
+struct audience *news_audience(const Hawser__Internal__Audience *a) {
+    if (!a)
+        return NULL;
+    return audience_new((struct audience_tags){a->any, a->n_any},
+                        (struct audience_tags){a->all, a->n_all},
+                        (struct audience_tags){a->none, a->n_none});
 }
 
-// The product of an answer, unless it is gone or the room is ending; frees the call. A call that is
-// cancelled for another reason (its saver left the directory) is an answer like any other.
-static struct room_product *call_over(struct product_call *call) {
-    struct room_product *p =
-        call->room->is_stopping ? NULL : product_find_here(call->room, call->product);
-    free(call);
-    return p;
+void news_encode(const struct room_product *p, const Hawser__Internal__LoadEntry *e,
+                 struct buf *frame, struct news_entry *ret_entry) {
+    struct news_entry entry = {.first = e->seq, .last = e->seq};
+    buf_reset(frame);
+    if (e->message) {
+        Hawser__V1__Push push;
+        push_from_message(&push, p->number, HAWSER__V1__STREAM__NEWS, e->seq, e->message);
+        frame_put(frame, FRAME_PUSH, &push.base);
+        entry.audience = news_audience(e->message->audience);
+        entry.expires_ms = e->message->expires_ms;
+    } else {
+        Hawser__V1__Gap gap = HAWSER__V1__GAP__INIT;
+        gap.product = p->number;
+        gap.stream = HAWSER__V1__STREAM__NEWS;
+        gap.first = e->seq;
+        gap.last = entry.last = e->last;
+        gap.reason = (Hawser__V1__GapReason)e->gap_reason;
+        frame_put(frame, FRAME_GAP, &gap.base);
+        entry.is_gap = true;
+        entry.reason = (uint8_t)e->gap_reason;
+    }
+    entry.len = (uint32_t)frame->len;
+    *ret_entry = entry;
 }
 
-static struct rpc_link *product_saver(const struct room_product *p) {
-    return cluster_pick(p->room->cluster, "saver", (uint64_t)p->number << 10);
+static void append(struct room_product *p, const Hawser__Internal__LoadEntry *e) {
+    struct room *r = p->room;
+    struct news_entry entry;
+    uint64_t last = e->message ? e->seq : e->last;
+    if (!news_window_takes(&p->news, e->seq, last))
+        return; // known, or behind a hole
+    news_encode(p, e, &r->run, &entry);
+    news_window_add(&p->news, &entry, r->run.data);
+    if (p->heard < last)
+        p->heard = last;
 }
 
-static void call_load(struct room_product *p, uint64_t after, uint32_t messages, uint32_t bytes,
-                      rpc_done_fn *done) {
-    Hawser__Internal__LoadRequest request = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
-    request.product = p->number;
-    request.stream = HAWSER__V1__STREAM__NEWS;
-    request.epoch = p->epoch;
-    request.after = after;
-    request.max_messages = messages;
-    request.max_bytes = bytes;
-    p->room->count.loads++;
-    cluster_call(p->room->cluster, product_saver(p), HAWSER__INTERNAL__SAVER_METHOD__SAVER_LOAD,
-                 &request.base, CALL_MS, done, call_new(p, after));
+static void start_log(struct room_product *p, uint64_t epoch, uint64_t head) {
+    struct news_waiters waiters = {0};
+    news_window_start(&p->news, epoch, head, &waiters);
+    p->heard = head;
+    news_older_waited(p->room, &waiters, false);
 }
 
 // --- holes
@@ -60,57 +69,58 @@ static void hole_wait(struct room_product *p) {
 }
 
 static void on_hole(void *arg, int error, const uint8_t *body, size_t len) {
-    struct room_product *p = call_over(arg);
+    struct room_product *p = product_call_over(arg);
     if (!p)
         return;
     Hawser__Internal__LoadReply *reply =
         error == 0 ? hawser__internal__load_reply__unpack(NULL, len, body) : NULL;
-    uint64_t before = p->head;
+    uint64_t before = p->news.head;
     p->hole_loading = false;
     if (!reply) {
         p->room->count.load_failures++;
         hole_wait(p);
         return;
     }
-    if (reply->epoch != p->epoch || reply->reset) {
-        news_epoch_set(p, reply->epoch, reply->head);
+    if (reply->epoch != p->news.epoch || reply->reset) {
+        start_log(p, reply->epoch, reply->head);
         news_walk(p);
     } else {
         for (size_t i = 0; i < reply->n_entry; i++)
-            news_append(p, reply->entry[i]);
-        if (p->heard > reply->head && reply->head <= p->head)
-            p->heard = p->head; // heard of more than was kept
+            append(p, reply->entry[i]);
+        if (p->heard > reply->head && reply->head <= p->news.head)
+            p->heard = p->news.head; // heard of more than was kept
         if (reply->head > p->heard)
             p->heard = reply->head;
     }
     hawser__internal__load_reply__free_unpacked(reply, NULL);
-    if (p->head != before)
+    if (p->news.head != before)
         news_walk(p);
-    if (p->head < p->heard)
+    if (p->news.head < p->heard)
         hole_wait(p);
 }
 
 static void hole_due(struct timer *t) {
     struct room_product *p = container_of(t, struct room_product, hole);
-    if (p->head >= p->heard)
+    if (p->news.head >= p->heard)
         return; // closed by itself
     p->hole_loading = true;
-    call_load(p, p->head, HOLE_MESSAGES, HOLE_BYTES, on_hole);
+    product_load(p, p->news.head, (struct load_size){HOLE_MESSAGES, HOLE_BYTES}, on_hole,
+                 product_call_new(p, 0));
 }
 
 void news_heard(struct room_product *p, uint64_t epoch, uint64_t seq,
                 const Hawser__Internal__StoredMessage *m) {
     Hawser__Internal__LoadEntry entry = HAWSER__INTERNAL__LOAD_ENTRY__INIT;
-    if (epoch != p->epoch) {
+    if (epoch != p->news.epoch) {
         news_heads_ask(p);
         return;
     }
-    if (seq <= p->head)
+    if (seq <= p->news.head)
         return;
-    if (seq == p->head + 1 && m) {
+    if (seq == p->news.head + 1 && m) {
         entry.seq = seq;
         entry.message = (Hawser__Internal__StoredMessage *)(uintptr_t)m;
-        news_append(p, &entry);
+        append(p, &entry);
         news_walk(p);
         return;
     }
@@ -145,9 +155,9 @@ static void tell_waiters(struct room_product *p) {
 static void take_heads(struct room_product *p, const Hawser__Internal__ProductHeadsReply *reply) {
     if (!reply->news)
         return;
-    if (reply->news->epoch != p->epoch) {
-        bool had_one = p->epoch != 0;
-        news_epoch_set(p, reply->news->epoch, reply->news->head);
+    if (reply->news->epoch != p->news.epoch) {
+        bool had_one = p->news.epoch != 0;
+        start_log(p, reply->news->epoch, reply->news->head);
         if (had_one) { // the store lost its logs: the inboxes too
             news_walk(p);
             upkeep_heads_all(p->room);
@@ -159,7 +169,7 @@ static void take_heads(struct room_product *p, const Hawser__Internal__ProductHe
 }
 
 static void on_heads(void *arg, int error, const uint8_t *body, size_t len) {
-    struct room_product *p = call_over(arg);
+    struct room_product *p = product_call_over(arg);
     if (!p)
         return;
     Hawser__Internal__ProductHeadsReply *reply =
@@ -185,125 +195,13 @@ void news_heads_ask(struct room_product *p) {
     request.product = p->number;
     cluster_call(p->room->cluster, product_saver(p),
                  HAWSER__INTERNAL__SAVER_METHOD__SAVER_PRODUCT_HEADS, &request.base, CALL_MS,
-                 on_heads, call_new(p, 0));
-}
-
-// --- blocks before the arena
-
-static void block_free(struct news_block *b) {
-    for (size_t i = 0; i < b->count; i++)
-        if (b->entries[i].audience)
-            hawser__internal__audience__free_unpacked(b->entries[i].audience, NULL);
-    free(b->entries);
-    free(b->waiters);
-    buf_free(&b->frames);
-    free(b);
-}
-
-static struct news_block *block_find(const struct room_product *p, uint64_t after) {
-    struct news_block *b = p->blocks;
-    while (b && b->after != after)
-        b = b->next;
-    return b;
-}
-
-static void block_remove(struct room_product *p, struct news_block *b) {
-    struct news_block **at = &p->blocks;
-    while (*at != b)
-        at = &(*at)->next;
-    *at = b->next;
-    p->block_count--;
-}
-
-static void block_fill(struct room_product *p, struct news_block *b,
-                       const Hawser__Internal__LoadReply *reply) {
-    b->entries = hw_calloc(reply->n_entry, sizeof(b->entries[0]));
-    for (size_t i = 0; i < reply->n_entry; i++)
-        news_encode(p, reply->entry[i], &b->frames, &b->entries[b->count++]);
-    b->is_loaded = true;
-    b->used_ms = loop_now_ms(p->room->loop);
-}
-
-static void block_tell(struct room_product *p, struct news_block *b, bool loaded) {
-    for (size_t i = 0; i < b->waiter_count; i++) {
-        struct session *s =
-            slab_find(&p->room->sessions, b->waiters[i].slot, b->waiters[i].generation);
-        if (!s)
-            continue;
-        s->waits_for_block = false;
-        if (loaded)
-            session_try(s);
-        else
-            session_retry_later(s);
-    }
-    b->waiter_count = 0;
-}
-
-static void on_block(void *arg, int error, const uint8_t *body, size_t len) {
-    uint64_t after = ((struct product_call *)arg)->after;
-    struct room_product *p = call_over(arg);
-    struct news_block *b = p ? block_find(p, after) : NULL;
-    if (!b)
-        return;
-    Hawser__Internal__LoadReply *reply =
-        error == 0 ? hawser__internal__load_reply__unpack(NULL, len, body) : NULL;
-    bool good = reply && !reply->reset && reply->epoch == p->epoch && reply->n_entry > 0;
-    if (good) {
-        block_fill(p, b, reply);
-    } else {
-        block_remove(p, b);
-        p->room->count.load_failures++;
-        news_heads_ask(p);
-    }
-    if (reply)
-        hawser__internal__load_reply__free_unpacked(reply, NULL);
-    block_tell(p, b, good);
-    if (!good)
-        block_free(b);
-}
-
-struct news_block *news_block_get(struct session *s) {
-    struct room_product *p = s->product;
-    uint64_t after = s->news.sent - s->news.sent % BLOCK_ENTRIES;
-    struct news_block *b = block_find(p, after);
-    if (b && b->is_loaded) {
-        b->used_ms = loop_now_ms(p->room->loop);
-        return b;
-    }
-    if (!b && p->block_count == BLOCKS_MAX) { // all in use now: later
-        session_retry_later(s);
-        return NULL;
-    }
-    if (!b) {
-        b = hw_calloc(1, sizeof(*b));
-        b->product = p;
-        b->after = after;
-        b->next = p->blocks;
-        p->blocks = b;
-        p->block_count++;
-        call_load(p, after, BLOCK_ENTRIES, BLOCK_BYTES, on_block);
-    }
-    s->waits_for_block = true;
-    handles_add(&b->waiters, &b->waiter_count, &b->waiter_capacity, s);
-    return NULL;
-}
-
-static void blocks_drop(struct room_product *p, bool all) {
-    uint64_t now = loop_now_ms(p->room->loop);
-    struct news_block *b = p->blocks, *next;
-    for (; b; b = next) {
-        next = b->next;
-        if (!all && (!b->is_loaded || b->used_ms + BLOCK_KEPT_MS > now))
-            continue;
-        block_remove(p, b);
-        block_free(b);
-    }
+                 on_heads, product_call_new(p, 0));
 }
 
 // --- every second
 
 static void on_sums(void *arg, int error, const uint8_t *body, size_t len) {
-    struct room_product *p = call_over(arg);
+    struct room_product *p = product_call_over(arg);
     (void)body;
     (void)len;
     if (!p)
@@ -337,20 +235,24 @@ static void send_sums(struct room_product *p) {
     request.id = (ProtobufCBinaryData){sizeof(p->sums_id), p->sums_id};
     p->sums_in_flight = true;
     cluster_call(p->room->cluster, product_saver(p), HAWSER__INTERNAL__SAVER_METHOD__SAVER_SUMS,
-                 &request.base, CALL_MS, on_sums, call_new(p, 0));
+                 &request.base, CALL_MS, on_sums, product_call_new(p, 0));
 }
 
-void news_tick(struct room_product *p) {
-    blocks_drop(p, false);
-    send_sums(p);
+void news_log_tick(struct room_product *p) {
+    if (!p->is_deleted)
+        send_sums(p);
     if (!p->sessions)
         p->waiter_count = 0; // those that waited have ended
     else if (!p->heads_asked)
         news_heads_ask(p);
 }
 
+bool news_log_is_done(const struct room_product *p) {
+    return p->is_deleted || (!p->sums_in_flight && p->sums_sent + p->sums_acked == 0 &&
+                             p->sent_sum + p->acked_sum == 0);
+}
+
 void news_log_free(struct room_product *p) {
     loop_disarm(p->room->loop, &p->hole);
-    blocks_drop(p, true);
     free(p->waiters);
 }

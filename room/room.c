@@ -7,6 +7,15 @@
 
 enum { DRAIN_POLL_MS = 100 };
 
+// A block is what a saver reads in a millisecond or two. Eight products may each fill their share;
+// more have less.
+static const struct news_limits news_limits = {.block_bytes = 256 * 1024,
+                                               .block_messages = 256,
+                                               .product_bytes = 8 * 1024 * 1024,
+                                               .room_bytes = 64 * 1024 * 1024,
+                                               .asked_max = 8,
+                                               .idle_ms = 10000};
+
 // --- addresses
 
 static int listen_for_clients(struct room *r, struct host_port *ret_at, struct buf *ret_error) {
@@ -105,12 +114,8 @@ static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool c
 }
 
 static void on_product(void *self, const struct product *p, bool deleted) {
-    struct room *r = self;
-    struct room_product *here = product_find_here(r, p->number);
-    if (!deleted || !here)
-        return;
-    while (here->sessions)
-        conn_session_over(here->sessions->conn, here->sessions, 4004, "the product is closed");
+    if (deleted)
+        product_deleted(self, p->number);
 }
 
 static int join(struct room *r, const struct host_port *clients, struct buf *ret_error) {
@@ -146,6 +151,21 @@ static uint32_t connections_max(const struct room *r) {
         log_event(r->env->log, LOG_WARN, "fewer connections than configured",
                   "connections_max=%u descriptors=%u", got, os_descriptors(loop_os(r->loop)));
     return wanted > 0 && wanted < got ? (uint32_t)wanted : got;
+}
+
+static void count_news(struct room *r) {
+    struct metrics *m = r->env->metrics;
+    metrics_gauge(m, "products_count", "products with sessions here, or that had some lately",
+                  &r->product_count);
+    metrics_gauge(m, "news_window_bytes", "memory of the products' latest broadcasts",
+                  &r->window_bytes);
+    metrics_gauge(m, "news_block_bytes", "memory of blocks of older broadcasts", &r->news.bytes);
+    metrics_counter(m, "news_blocks_asked_total", "blocks of older broadcasts read from logs",
+                    &r->news.loads);
+    metrics_counter(m, "news_blocks_given_back_total",
+                    "blocks that were idle, or made place for others", &r->news.given_back);
+    metrics_counter(m, "news_answers_late_total", "blocks that came when nobody wanted them",
+                    &r->news.too_late);
 }
 
 static void count_all(struct room *r) {
@@ -203,6 +223,8 @@ static void stop(void *self) {
     r->is_draining = r->is_stopping = true;
     end_connections(r);
     part_free(r->part);
+    store_clock_stop(&r->clock);
+    hook_stop(&r->ask_blocks);
     HASH_ITER(hh, r->products, p, next)
     product_free_here(p);
     acks_deinit(r);
@@ -233,6 +255,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     r->sessions_max = max < 4000000 ? max * 4 : max;
     slab_init(&r->sessions, sizeof(struct session), r->sessions_max + max);
     arena_init(&r->arena);
+    news_room_init(&r->news, &news_limits);
     for (size_t i = 0; i < sizeof(r->resume_key); i += 8)
         be64_put(r->resume_key + i, os_random(loop_os(r->loop)));
     int rc = listen_for_clients(r, &at, ret_error);
@@ -247,7 +270,9 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     snprintf(r->id, sizeof(r->id), "room-%.64s-%u", r->endpoints[0].host, r->endpoints[0].port);
     r->round = 1;
     count_all(r);
+    count_news(r);
     loop_arm(r->loop, &r->tick, 0, upkeep_tick);
+    store_clock_start(&r->clock, r->loop, r->cluster);
     part_announce(r->part);
     log_event(env->log, LOG_INFO, "listening", "port=%u rpc=%u connections_max=%u",
               listener_port(r->listener), part_rpc_port(r->part), max);

@@ -6,8 +6,10 @@
 //   bind.c     one binding's login: token, product, register, saver
 //   session.c  a live binding: how it is found, written to, and ended
 //   inbox.c    delivery of the inbox by position and window, and its loads
-//   news.c     the arena of a product's latest broadcasts and the walk over its sessions
-//   news_log.c heads of the product's logs, holes, and blocks before the arena
+//   products.c the products with sessions here
+//   core/      what needs no loop: news_window.h a product's broadcasts, audience.h
+//   news.c     the walk of a product's broadcasts over its sessions
+//   news_log.c heads of the product's logs, and holes; news_older.c blocks before the news window
 //   acks.c     what clients have handled, on its way to the saver
 //   notices.c  what is told to rooms whose sessions were replaced by ones here
 //   orphans.c  rows on their way out: of ended sessions, and those that lost logins left behind
@@ -29,11 +31,13 @@
 #include "client.pb-c.h"
 #include "daemon.h"
 #include "frame.h"
+#include "news_window.h"
 #include "part.h"
 #include "register.pb-c.h"
 #include "room.pb-c.h"
 #include "saver.pb-c.h"
 #include "slab.h"
+#include "store_clock.h"
 #include "stream.h"
 #include "token.h"
 
@@ -54,10 +58,6 @@ enum {
     VISIT_MS = 2000,       // a full room waits so long for a Hello that resumes
     VISITORS_MAX = 1024,   // connections beyond connections_max, on their way in or out
     HELD_MAX = 256 * 1024, // of control frames to a client that does not read
-    ARENA_BYTES = 1024 * 1024,
-    ARENA_ENTRIES = 8192,
-    BLOCK_ENTRIES = 32,
-    BLOCKS_MAX = 32,
     RESUME_BYTES = 36,
 };
 
@@ -168,31 +168,10 @@ struct handle { // of a session that may be gone
     uint32_t slot, generation;
 };
 
-struct news_entry {                       // a frame, or a gap, in the order of seqs
-    uint64_t first, last;                 // equal for a message
-    uint64_t expires_ms;                  // 0 = never here
-    Hawser__Internal__Audience *audience; // owned; NULL = everyone
-    uint32_t offset, len;
-    bool is_gap;
-    uint8_t reason; // of the gap
-};
-
-struct news_block { // what lies before the arena, shared by all sessions that need it
-    struct news_block *next;
-    struct room_product *product;
-    uint64_t after, used_ms; // entries of after+1 .. after+BLOCK_ENTRIES
-    struct buf frames;
-    struct news_entry *entries;
-    size_t count;
-    struct handle *waiters; // owned
-    size_t waiter_count, waiter_capacity;
-    bool is_loaded;
-};
-
 struct live_walk { // one live broadcast on its way round the sessions
     struct live_walk *next;
     struct session *at;
-    Hawser__Internal__Audience *audience; // owned; NULL = everyone
+    struct audience *audience; // owned; NULL = everyone
     struct buf frame;
 };
 
@@ -208,13 +187,12 @@ struct room_product {
     bool walk_again, walk_running;
     struct live_walk *lives, **lives_end;
     int live_count;
-    // the log, as far as it is known
-    uint64_t epoch, base, head, heard, change; // the arena goes on from base to head; heard >= head
-    struct buf arena;
-    struct news_entry *entries; // of the arena: owned, ARENA_ENTRIES
-    size_t entry_first, entry_count;
-    struct news_block *blocks;
-    int block_count;
+    uint64_t holders; // sessions that name it, those not live yet too
+    uint64_t held_ms; // when the last one was let go
+    uint64_t turn;    // of the room's products: one that comes back is another
+    bool is_deleted;
+    struct news_window news; // the log, as far as it is known
+    uint64_t heard;          // >= news.head
     struct timer hole;
     bool hole_loading, heads_asked, heads_wanted;
     struct handle *waiters; // owned: logins that wait for heads
@@ -243,6 +221,10 @@ struct room {
     TAILQ_HEAD(conn_list, conn) lingering; // those lost first come first
     bool is_full_told;
     struct room_product *products;
+    uint64_t product_turns, product_count, window_bytes; // the latter two: at the last tick
+    struct news_room news;
+    struct hook ask_blocks;
+    struct store_clock clock;
     uint64_t live_sessions;
 
     char id[96];
@@ -362,7 +344,6 @@ uint32_t cursor_window_messages(const struct cursor *c);
 uint32_t cursor_window_bytes(const struct cursor *c);
 void cursor_sent(struct cursor *c, uint64_t last, uint32_t bytes, bool counts);
 void cursor_acked(struct cursor *c, uint64_t seq);
-bool audience_has(const Hawser__Internal__Audience *a, const char *tags);
 void session_check_synced(struct session *s);
 void session_retry_later(struct session *s); // session_try after RETRY_MS
 void session_fill_bound(const struct session *s, Hawser__V1__Bound *bound,
@@ -391,27 +372,56 @@ bool inbox_deliver(struct session *s,
                    const Hawser__Internal__DeliverRequest *d); // live: was it handed over?
 void inbox_head_seen(struct session *s, uint64_t epoch, uint64_t head);
 
-// news.c
-struct room_product *product_get(struct room *r, const struct product *p);
+// products.c
 struct room_product *product_find_here(struct room *r, uint32_t number);
+void product_hold(struct session *s, const struct product *p); // sets s->product
+void product_hold_as(struct session *s, const struct session *other);
+void product_let_go(struct session *s);                // clears it
+void product_deleted(struct room *r, uint32_t number); // ends its sessions
 void product_free_here(struct room_product *p);
+void products_tick(struct room *r); // every second
+
+struct product_call { // a call for a product that may be gone when it is answered
+    struct room *room;
+    uint64_t turn, ticket; // ticket: of a block
+    uint32_t product;
+};
+struct load_size {
+    uint32_t messages, bytes;
+};
+struct product_call *product_call_new(struct room_product *p, uint64_t ticket);
+// The product of an answer, unless it is gone or the room is ending; frees the call. A call that is
+// cancelled for another reason (its saver left the directory) is an answer like any other.
+struct room_product *product_call_over(struct product_call *call);
+struct rpc_link *product_saver(const struct room_product *p);
+// Reads its news; done gets the call.
+void product_load(struct room_product *p, uint64_t after, struct load_size size, rpc_done_fn *done,
+                  struct product_call *call);
+
+// news.c
 void news_try(struct session *s);
 void news_walk(struct room_product *p);
 void news_session_leaves(struct session *s);
-void news_append(struct room_product *p, const Hawser__Internal__LoadEntry *e);
-void news_epoch_set(struct room_product *p, uint64_t epoch, uint64_t head);
 void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m);
-void news_encode(struct room_product *p, const Hawser__Internal__LoadEntry *e, struct buf *out,
-                 struct news_entry *ret_entry);
+void news_lives_free(struct room_product *p);
 
 // news_log.c
 void news_heads_ask(struct room_product *p);
 void news_heard(struct room_product *p, uint64_t epoch, uint64_t seq,
                 const Hawser__Internal__StoredMessage *m);
-struct news_block *news_block_get(struct session *s); // loaded, or NULL: the session waits for it
-void news_tick(struct room_product *p);               // every second
+void news_log_tick(struct room_product *p);          // every second
+bool news_log_is_done(const struct room_product *p); // nothing is to be told to the saver
 void news_wait_for_heads(struct session *s);
 void news_log_free(struct room_product *p);
+struct audience *news_audience(const Hawser__Internal__Audience *a); // NULL: everyone
+// Its frame goes to *frame, which is reset; the entry's audience is the caller's.
+void news_encode(const struct room_product *p, const Hawser__Internal__LoadEntry *e,
+                 struct buf *frame, struct news_entry *ret_entry);
+
+// news_older.c
+void news_older_ask(struct room *r); // what is wanted, at the end of this iteration
+// Lets them go on, or try again later; frees the list.
+void news_older_waited(struct room *r, struct news_waiters *waiters, bool loaded);
 
 // acks.c
 void ack_received(struct conn *c, const Hawser__V1__Ack *ack);

@@ -74,30 +74,6 @@ void cursor_acked(struct cursor *c, uint64_t seq) {
     }
 }
 
-// --- audiences
-
-static bool has_tag(const char *tags, const char *tag) {
-    for (const char *t = tags; t && *t; t += strlen(t) + 1)
-        if (strcmp(t, tag) == 0)
-            return true;
-    return false;
-}
-
-bool audience_has(const Hawser__Internal__Audience *a, const char *tags) {
-    if (!a)
-        return true;
-    bool any = a->n_any == 0;
-    for (size_t i = 0; i < a->n_any && !any; i++)
-        any = has_tag(tags, a->any[i]);
-    for (size_t i = 0; i < a->n_all; i++)
-        if (!has_tag(tags, a->all[i]))
-            return false;
-    for (size_t i = 0; i < a->n_none; i++)
-        if (has_tag(tags, a->none[i]))
-            return false;
-    return any;
-}
-
 // --- calls
 
 struct session_call {
@@ -202,6 +178,7 @@ void session_free(struct session *s) {
     struct room *r = s->conn->room;
     struct session **at = &s->conn->sessions;
     leave_product(s);
+    product_let_go(s);
     while (*at != s)
         at = &(*at)->next_in_conn;
     *at = s->next_in_conn;

@@ -76,7 +76,7 @@ static bool look_at(struct session *s) {
     if (s->state != SESSION_LIVE || s->conn->state != CONN_OPEN)
         return false; // what is sent after a resume is watched anew
     enum wish inbox = cursor_wish(&s->inbox, s->inbox.heard, r->tick_count);
-    enum wish news = cursor_wish(&s->news, s->product->head, r->tick_count);
+    enum wish news = cursor_wish(&s->news, s->product->news.head, r->tick_count);
     enum wish wish = inbox > news ? inbox : news;
     if (wish != WISH_NOTHING && ask(s, wish)) {
         s->is_inbox_asked = inbox == WISH_PING;

@@ -177,7 +177,6 @@ static void visit_fast(struct room *r, uint32_t *at, uint32_t *left,
 
 void upkeep_tick(struct timer *t) {
     struct room *r = container_of(t, struct room, tick);
-    struct room_product *p, *next;
     uint64_t now = loop_now_ms(r->loop);
     loop_arm(r->loop, &r->tick, TICK_MS, upkeep_tick);
     r->tick_count++;
@@ -199,8 +198,7 @@ void upkeep_tick(struct timer *t) {
     if (cluster_lease_is_held(r->cluster))
         visit_fast(r, &r->fast_confirm_at, &r->fast_confirm_left, confirm_if_old);
     if (r->tick_count % TICKS_A_SECOND == 0)
-        HASH_ITER(hh, r->products, p, next)
-    news_tick(p);
+        products_tick(r);
 }
 
 // --- what starts them

@@ -59,8 +59,8 @@ static void describe(struct run *r, const struct daemon_slot *d, const struct se
         (unsigned long long)s->inbox.heard, (unsigned long long)s->inbox_target,
         (unsigned long long)s->news.acked, (unsigned long long)s->news.sent,
         (unsigned long long)s->news.heard, (unsigned long long)s->news_target, s->has_news_target,
-        (unsigned long long)(s->product ? s->product->base : 0),
-        (unsigned long long)(s->product ? s->product->head : 0),
+        (unsigned long long)(s->product ? s->product->news.base : 0),
+        (unsigned long long)(s->product ? s->product->news.head : 0),
         (unsigned long long)(s->product ? s->product->heard : 0), (unsigned long long)s->news_round,
         (unsigned long long)(s->product ? s->product->heads_done : 0), s->is_loading, s->in_retry,
         s->waits_for_block, cluster_lease_is_held(room->cluster), s->confirmed_round,
@@ -168,13 +168,13 @@ void inspect_step(void *arg, int node) {
 // --- at the end
 
 static const char *product_waits(const struct room_product *p) {
-    for (const struct news_block *b = p->blocks; b; b = b->next)
-        if (b->waiter_count > 0)
+    for (size_t i = 0; i < p->news.older.count; i++)
+        if (p->news.older.block[i]->waiters.count > 0)
             return "sessions wait for a block";
-    return p->lives              ? "a live broadcast"
-           : p->waiter_count > 0 ? "logins wait for heads"
-           : p->heard != p->head ? "news not loaded"
-                                 : NULL;
+    return p->lives                   ? "a live broadcast"
+           : p->waiter_count > 0      ? "logins wait for heads"
+           : p->heard != p->news.head ? "news not loaded"
+                                      : NULL;
 }
 
 static const char *room_waits(const struct room *room) {

@@ -1,0 +1,136 @@
+// The products of a room: each that has sessions here, or had some lately, with what is known of
+// its news. One that was deleted goes as soon as nobody holds it, one without sessions a while
+// later: with it goes its memory.
+#include "room_internal.h"
+#include <assert.h>
+
+enum {
+    PRODUCT_KEPT_MS = 15000, // without sessions
+    WINDOW_FRAMES_BYTES = 1024 * 1024,
+    WINDOW_ENTRIES = 8192,
+};
+
+struct room_product *product_find_here(struct room *r, uint32_t number) {
+    struct room_product *p = NULL;
+    HASH_FIND(hh, r->products, &number, sizeof(number), p);
+    return p;
+}
+
+static struct room_product *product_get(struct room *r, const struct product *from) {
+    static const struct news_window_limits limits = {WINDOW_FRAMES_BYTES, WINDOW_ENTRIES};
+    struct room_product *p = product_find_here(r, from->number);
+    if (p)
+        return p;
+    p = hw_calloc(1, sizeof(*p));
+    p->room = r;
+    p->number = from->number;
+    p->turn = ++r->product_turns;
+    memcpy(p->name, from->name, sizeof(p->name));
+    p->lives_end = &p->lives;
+    news_window_init(&p->news, &limits, &r->news);
+    HASH_ADD(hh, r->products, number, sizeof(p->number), p);
+    return p;
+}
+
+void product_hold(struct session *s, const struct product *from) {
+    assert(!s->product);
+    s->product = product_get(s->conn->room, from);
+    s->product->holders++;
+}
+
+void product_hold_as(struct session *s, const struct session *other) {
+    s->product = other->product;
+    s->product->holders++;
+}
+
+void product_let_go(struct session *s) {
+    if (!s->product)
+        return;
+    s->product->holders--;
+    s->product->held_ms = loop_now_ms(s->product->room->loop);
+    s->product = NULL;
+}
+
+void product_free_here(struct room_product *p) {
+    job_stop(&p->walk);
+    job_stop(&p->live_job);
+    news_log_free(p);
+    news_window_deinit(&p->news, NULL);
+    news_lives_free(p);
+    HASH_DEL(p->room->products, p);
+    free(p);
+}
+
+static void end_sessions(struct room_product *p) {
+    while (p->sessions)
+        conn_session_over(p->sessions->conn, p->sessions, 4004, "the product is closed");
+}
+
+void product_deleted(struct room *r, uint32_t number) {
+    struct room_product *p = product_find_here(r, number);
+    if (!p)
+        return;
+    p->is_deleted = true;
+    end_sessions(p);
+}
+
+static bool is_over(const struct room_product *p) {
+    uint64_t now = loop_now_ms(p->room->loop);
+    bool is_due = p->is_deleted || p->held_ms + PRODUCT_KEPT_MS <= now;
+    return p->holders == 0 && is_due && news_log_is_done(p);
+}
+
+// Those whose login was under way when their product was deleted are ended here.
+static void tick(struct room_product *p) {
+    if (p->is_deleted)
+        end_sessions(p);
+    news_log_tick(p);
+    news_blocks_tick(&p->news.older, loop_now_ms(p->room->loop));
+    if (is_over(p))
+        product_free_here(p);
+}
+
+void products_tick(struct room *r) {
+    struct room_product *p, *next;
+    HASH_ITER(hh, r->products, p, next)
+    tick(p);
+    r->product_count = HASH_COUNT(r->products);
+    r->window_bytes = 0;
+    for (p = r->products; p; p = p->hh.next)
+        r->window_bytes += news_window_bytes(&p->news);
+}
+
+// --- calls for a product
+
+struct product_call *product_call_new(struct room_product *p, uint64_t ticket) {
+    struct product_call *call = hw_malloc(sizeof(*call));
+    *call = (struct product_call){p->room, p->turn, ticket, p->number};
+    return call;
+}
+
+struct room_product *product_call_over(struct product_call *call) {
+    struct room_product *p =
+        call->room->is_stopping ? NULL : product_find_here(call->room, call->product);
+    if (p && p->turn != call->turn)
+        p = NULL;
+    free(call);
+    return p;
+}
+
+struct rpc_link *product_saver(const struct room_product *p) {
+    return cluster_pick(p->room->cluster, "saver", (uint64_t)p->number << 10);
+}
+
+void product_load(struct room_product *p, uint64_t after, struct load_size size, rpc_done_fn *done,
+                  struct product_call *call) {
+    Hawser__Internal__LoadRequest request = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
+    request.product = p->number;
+    request.stream = HAWSER__V1__STREAM__NEWS;
+    request.epoch = p->news.epoch;
+    request.after = after;
+    request.max_messages = size.messages;
+    request.max_bytes = size.bytes;
+    p->room->count.loads++;
+    cluster_call(p->room->cluster, product_saver(p), HAWSER__INTERNAL__SAVER_METHOD__SAVER_LOAD,
+                 &request.base, CALL_MS, done, call);
+}
