@@ -137,20 +137,30 @@ void news_walk(struct room_product *p) {
 
 // --- live broadcasts: at most once, and not where the socket would not take them
 
-static void live_free(struct live_walk *w) {
+// Answers with the connected sessions that it was for.
+static void live_end(struct live_walk *w) {
+    Hawser__Internal__NewsReply reply = HAWSER__INTERNAL__NEWS_REPLY__INIT;
+    reply.sessions = w->session_count;
+    rpc_reply(w->call, &reply.base);
     free(w->audience);
     buf_free(&w->frame);
     free(w);
+}
+
+static void live_give(struct live_walk *w, struct session *s) {
+    w->session_count += s->conn->state == CONN_OPEN ? 1 : 0;
+    if (session_can_send(s))
+        stream_send(s->conn->stream, w->frame.data, w->frame.len);
+    else
+        s->conn->room->count.live_dropped++;
 }
 
 static bool live_step(struct live_walk *w, uint64_t until, struct room_product *p) {
     for (unsigned n = 1; w->at; n++) {
         struct session *s = w->at;
         w->at = s->next;
-        if (session_can_send(s) && audience_has(w->audience, s->tags))
-            stream_send(s->conn->stream, w->frame.data, w->frame.len);
-        else
-            p->room->count.live_dropped++;
+        if (audience_has(w->audience, s->tags))
+            live_give(w, s);
         if (n % SLICE_CHECK == 0 && loop_clock_us(p->room->loop) >= until)
             return true;
     }
@@ -168,15 +178,17 @@ static bool lives_step(struct job *j) {
         if (!p->lives)
             p->lives_end = &p->lives;
         p->live_count--;
-        live_free(w);
+        live_end(w);
     }
     return false;
 }
 
-void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m) {
+void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
+               struct rpc_call *call) {
     Hawser__V1__Push push;
     if (p->live_count == LIVES_MAX) {
         p->room->count.live_dropped += p->session_count;
+        rpc_fail(call, -HW_EBUSY);
         return;
     }
     struct live_walk *w = hw_calloc(1, sizeof(*w));
@@ -184,6 +196,7 @@ void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m)
     frame_put(&w->frame, FRAME_PUSH, &push.base);
     w->audience = news_audience(m->audience);
     w->at = p->sessions;
+    w->call = call;
     *p->lives_end = w;
     p->lives_end = &w->next;
     p->live_count++;
@@ -194,7 +207,7 @@ void news_lives_free(struct room_product *p) {
     while (p->lives) {
         struct live_walk *w = p->lives;
         p->lives = w->next;
-        live_free(w);
+        live_end(w);
     }
 }
 

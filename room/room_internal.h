@@ -172,6 +172,8 @@ struct live_walk { // one live broadcast on its way round the sessions
     struct live_walk *next;
     struct session *at;
     struct audience *audience; // owned; NULL = everyone
+    struct rpc_call *call;     // owned: answered at the end
+    uint64_t session_count;    // connected ones that it was for
     struct buf frame;
 };
 
@@ -402,7 +404,9 @@ void product_load(struct room_product *p, uint64_t after, struct load_size size,
 void news_try(struct session *s);
 void news_walk(struct room_product *p);
 void news_session_leaves(struct session *s);
-void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m);
+// Answers the call when all sessions had their turn.
+void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
+               struct rpc_call *call);
 void news_lives_free(struct room_product *p);
 
 // news_log.c

@@ -35,15 +35,15 @@ static void on_news(void *self, struct rpc_call *call, const uint8_t *body, size
     Hawser__Internal__NewsReply reply = HAWSER__INTERNAL__NEWS_REPLY__INIT;
     Hawser__Internal__NewsRequest *n =
         hawser__internal__news_request__unpack(&r->arena.allocator, len, body);
+    struct room_product *p = n ? product_find_here(r, n->product) : NULL;
     if (!n) {
         rpc_fail(call, -HW_EMALFORMED);
+    } else if (p && n->seq == 0 && n->message) {
+        news_live(p, n->message, call);
     } else {
-        struct room_product *p = product_find_here(r, n->product);
         reply.sessions = p ? p->session_count : 0;
         if (p && n->seq != 0)
             news_heard(p, n->epoch, n->seq, n->message);
-        else if (p && n->message)
-            news_live(p, n->message);
         rpc_reply(call, &reply.base);
     }
     arena_reset(&r->arena);

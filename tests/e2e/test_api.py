@@ -157,6 +157,21 @@ def test_live(cluster):
         assert before == []
 
 
+def test_live_to_tags(cluster):
+    """`online` of a live broadcast counts the connected devices that it was for, and no others."""
+    product = cluster.product()
+    with Client(cluster.info["rooms"][0]) as red, Client(cluster.info["rooms"][0]) as blue:
+        red.login("d1", product.token("ann"), tags=["red"])
+        blue.login("d1", product.token("bob"), tags=["blue"])
+        live = {"payload": "now", "class": "live"}
+        assert product.push({"tags": {"any": ["red"]}}, **live)["online"] == 1
+        assert red.expect("Push").payload == b"now"
+        assert product.push({"tags": {"any": ["green"]}}, **live)["online"] == 0
+        assert product.push({"all": True}, **live)["online"] == 2
+        assert blue.expect("Push").payload == b"now"
+        blue.nothing_comes()
+
+
 def test_expiry(cluster):
     """What expired while a known device was away is announced as a gap and never comes."""
     product = cluster.product()
