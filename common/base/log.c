@@ -67,6 +67,8 @@ static size_t format_head(const struct log *l, enum log_level level, const char 
     return len < LINE_MAX_BYTES ? (size_t)len : LINE_MAX_BYTES - 1;
 }
 
+static size_t add_fields(char *line, size_t len, const char *fields, va_list args)
+    __attribute__((format(printf, 3, 0)));
 static size_t add_fields(char *line, size_t len, const char *fields, va_list args) {
     size_t left = LINE_MAX_BYTES - len;
     if (left < 2)
@@ -109,6 +111,8 @@ static void give(struct log *l, const char *line, size_t len) {
     l->dropped_untold++;
 }
 
+static void log_line(struct log *l, enum log_level level, const char *event, const char *from,
+                     const char *fields, va_list args) __attribute__((format(printf, 5, 0)));
 static void log_line(struct log *l, enum log_level level, const char *event, const char *from,
                      const char *fields, va_list args) {
     char line[LINE_MAX_BYTES + 2];
