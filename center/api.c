@@ -26,6 +26,8 @@ static void HW_PRINTF(4, 0) problem_vset(struct problem *p, enum problem_code co
     p->code = code;
     snprintf(p->field, sizeof(p->field), "%s", field ? field : "");
     vsnprintf(p->detail, sizeof(p->detail), format, args);
+    utf8_mend(p->field); // names from outside stand in them, and they may be cut
+    utf8_mend(p->detail);
 }
 
 bool problem_set(struct problem *p, enum problem_code code, const char *field, const char *format,
@@ -144,6 +146,27 @@ static void reply_options(struct request *q) {
     snprintf(text, sizeof(text), "%s%s, OPTIONS", methods, strstr(methods, "GET") ? ", HEAD" : "");
     struct http_response response = {.status = 204, .headers = {{"Allow", text}}};
     respond(q, &response, NULL);
+}
+
+bool may_be_done(int error, bool was_up) {
+    switch (-error) {
+    case HW_EBUSY: // not sent
+    case HW_EUNIMPLEMENTED:
+    case HW_ESTORE:
+    case HW_EDRAINING:
+        return false;
+    case HW_ELINK: // by a link that was down already it was not sent
+        return was_up;
+    default:
+        return true;
+    }
+}
+
+void reply_unanswered(struct request *q, const char *who, int error) {
+    struct problem p = {.outcome_unknown = may_be_done(error, q->was_up)};
+    problem_set(&p, PROBLEM_store_unavailable, NULL, "the %s did not answer: %s", who,
+                hw_strerror(error ? error : -HW_EMALFORMED));
+    reply_problem(q, &p);
 }
 
 void request_gone_all(struct center *c) {

@@ -5,7 +5,7 @@
 //   fields.c    reading JSON fields with their limits
 //   products.c  products and their keys; tokens.c  client tokens
 //   message.c   a push as it is asked for, checked; push.c  the calls for it, and batches
-//   send.c      append, then find, then deliver, for one inbox or one broadcast
+//   send.c      a push on its way: its key claimed, appended; deliver.c  then found and delivered
 //   hints.c     heads that could not be told to a room
 //   users.c     users and their sessions; figures.c  statistics and the cluster
 #ifndef HW_CENTER_INTERNAL_H
@@ -33,6 +33,7 @@ enum {
     CALL_DEADLINE_MS = 3000,
     USERS_MAX = 10000,
     DEVICES_MAX = 1000,
+    TARGET_DEVICES_MAX = 16,
     QUERY_USERS_MAX = 1000,
     BATCH_MAX = 1000,
     BATCH_TARGETS_MAX = 10000,
@@ -112,6 +113,7 @@ struct request {
     int segment_count;
     const struct route *route;
     bool is_admin;
+    bool was_up; // the link of a call that changes something, when it was made
     char product_name[33];
     json_t *body; // owned
     void *state;  // of the handler
@@ -132,6 +134,11 @@ void reply_with_etag(struct request *q, int status, json_t *body, uint64_t versi
 void reply_problem(struct request *q, const struct problem *p);
 void reply_fault(struct request *q, enum problem_code code, const char *field, const char *format,
                  ...) HW_PRINTF(4, 5);
+// Whether a call that changes something may have been done, though it ended with this error (0: by
+// an answer that does not decode); was_up: its link, when it was made.
+bool may_be_done(int error, bool was_up);
+// 503 for such a call; its outcome is unknown unless it certainly was not done.
+void reply_unanswered(struct request *q, const char *who, int error);
 void request_gone_all(struct center *c); // answers 503 to what is still open
 
 // fields.c: each returns false with the problem set. field names are paths such as "to.user".
@@ -147,6 +154,8 @@ bool field_bool(const json_t *object, const char *prefix, const char *name, bool
 bool check_tags(const json_t *list, const char *field, size_t max, struct problem *p);
 void format_time(uint64_t unix_ms, char out[32]);
 json_t *time_json(uint64_t unix_ms); // 0 = null
+// What another daemon said, or a path: never NULL, whatever bytes it holds.
+json_t *text_json(const char *text);
 void base62(const uint8_t *data, size_t len, char *out, size_t chars);
 void random_base62(char *out, size_t chars); // and a NUL
 bool base64_decode(const char *text, size_t len, struct buf *out);
@@ -154,8 +163,8 @@ bool query_limit(struct request *q, uint64_t *ret_limit, struct problem *p);
 
 // message.c
 struct target {
-    const char *user;        // borrowed from the body
-    const char *devices[16]; // named ones; none = all
+    const char *user;                        // borrowed from the body
+    const char *devices[TARGET_DEVICES_MAX]; // named ones; none = all
     size_t device_count;
 };
 enum target_kind { TO_USER, TO_USERS, TO_DEVICES, TO_TAGS, TO_ALL };
@@ -178,7 +187,9 @@ void push_deinit(struct push *push);
 // The key, borrowed, which idempotency_key_check has passed, and by what another body under it is
 // known.
 void push_set_key(struct push *push, const char *key, const json_t *body);
-bool idempotency_key_check(const char *key, const char *field, struct problem *p);
+bool idempotency_key_check(const char *key, size_t len, const char *field, struct problem *p);
+// How many targets a push names, duplicates too, without looking at them; at least 1.
+size_t push_targets_named(const json_t *body);
 void message_id_make(struct rng *random, const struct product *product, const struct push *push,
                      char out[ID_CHARS + 1]);
 

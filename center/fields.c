@@ -102,6 +102,14 @@ json_t *time_json(uint64_t unix_ms) {
     return json_string(text);
 }
 
+json_t *text_json(const char *text) {
+    char *copy = hw_strdup(text);
+    utf8_mend(copy);
+    json_t *value = json_string(copy);
+    free(copy);
+    return value;
+}
+
 // The number that the bytes are, most significant first, in base 62.
 void base62(const uint8_t *data, size_t len, char *out, size_t chars) {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -111,9 +111,9 @@ static const char *const roles[] = {"register",    "saver",      "center",
 static json_t *endpoints_json(const Hawser__Internal__Member *m) {
     json_t *list = json_array();
     for (size_t i = 0; i < m->n_endpoint; i++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:i, s:s}", "host", m->endpoint[i]->host, "port",
-                                        (int)m->endpoint[i]->port, "idc", m->endpoint[i]->idc));
+        json_array_append_new(
+            list, json_pack("{s:o, s:i, s:o}", "host", text_json(m->endpoint[i]->host), "port",
+                            (int)m->endpoint[i]->port, "idc", text_json(m->endpoint[i]->idc)));
     return list;
 }
 
@@ -121,11 +121,11 @@ static json_t *member_json(const Hawser__Internal__Member *m) {
     char incarnation[24];
     snprintf(incarnation, sizeof(incarnation), "%llu", (unsigned long long)m->incarnation);
     const char *health = m->draining ? "draining" : *m->unhealthy ? m->unhealthy : "ok";
-    json_t *one =
-        json_pack("{s:s, s:s, s:s, s:s, s:f, s:I, s:s, s:i, s:o}", "role", m->role, "id", m->id,
-                  "incarnation", incarnation, "health", health, "load", m->load / 10000.0,
-                  "sessions", (json_int_t)m->sessions, "build", m->build, "protocol_minor",
-                  (int)m->protocol_minor, "started_at", time_json(m->started_ms));
+    json_t *one = json_pack("{s:o, s:o, s:s, s:o, s:f, s:I, s:o, s:i, s:o}", "role",
+                            text_json(m->role), "id", text_json(m->id), "incarnation", incarnation,
+                            "health", text_json(health), "load", m->load / 10000.0, "sessions",
+                            (json_int_t)m->sessions, "build", text_json(m->build), "protocol_minor",
+                            (int)m->protocol_minor, "started_at", time_json(m->started_ms));
     if (m->sessions_max)
         json_object_set_new(
             one, "headroom",
@@ -135,9 +135,9 @@ static json_t *member_json(const Hawser__Internal__Member *m) {
     if (m->n_endpoint)
         json_object_set_new(one, "endpoints", endpoints_json(m));
     if (*m->rpc)
-        json_object_set_new(one, "rpc", json_string(m->rpc));
+        json_object_set_new(one, "rpc", text_json(m->rpc));
     if (*m->http)
-        json_object_set_new(one, "http", json_string(m->http));
+        json_object_set_new(one, "http", text_json(m->http));
     return one;
 }
 
@@ -156,10 +156,10 @@ static void on_draining(void *arg, int error, const uint8_t *body, size_t len) {
     (void)body;
     (void)len;
     if (error != 0)
-        reply_fault(q, PROBLEM_store_unavailable, NULL, "the room did not answer: %s",
-                    hw_strerror(error));
+        reply_unanswered(q, "room", error);
     else
-        reply_json(q, 202, json_pack("{s:s, s:s}", "id", q->segments[2], "health", "draining"));
+        reply_json(q, 202,
+                   json_pack("{s:o, s:s}", "id", text_json(q->segments[2]), "health", "draining"));
 }
 
 void handle_drain(struct request *q) {
@@ -185,9 +185,10 @@ void handle_drain(struct request *q) {
         return;
     }
     request.within_ms = (uint32_t)(within_s * 1000);
-    cluster_call(q->center->cluster, cluster_peer(q->center->cluster, m->incarnation),
-                 HAWSER__INTERNAL__ROOM_METHOD__ROOM_DRAIN, &request.base, CALL_DEADLINE_MS,
-                 on_draining, q);
+    struct rpc_link *link = cluster_peer(q->center->cluster, m->incarnation);
+    q->was_up = link && rpc_link_is_up(link);
+    cluster_call(q->center->cluster, link, HAWSER__INTERNAL__ROOM_METHOD__ROOM_DRAIN, &request.base,
+                 CALL_DEADLINE_MS, on_draining, q);
 }
 
 // --- health
@@ -199,6 +200,6 @@ void handle_healthz(struct request *q) {
 void handle_readyz(struct request *q) {
     const char *reason = center_role.unready(q->center);
     reply_json(q, reason ? 503 : 200,
-               reason ? json_pack("{s:s, s:s}", "status", "not ready", "reason", reason)
+               reason ? json_pack("{s:s, s:o}", "status", "not ready", "reason", text_json(reason))
                       : json_pack("{s:s}", "status", "ready"));
 }

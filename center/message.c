@@ -54,21 +54,31 @@ static bool take_users(const json_t *list, struct push *push, struct problem *p)
     return true;
 }
 
-static bool add_device(struct push *push, const char *user, const char *device, const char *field,
-                       struct problem *p) {
-    struct target *t = push->targets, *end = t + push->target_count;
-    while (t < end && strcmp(t->user, user) != 0)
-        t++;
-    if (t == end) {
-        push->target_count++;
-        t->user = user;
+static int by_user_and_device(const void *a, const void *b) {
+    const struct target *ta = a, *tb = b;
+    int order = strcmp(ta->user, tb->user);
+    return order ? order : strcmp(ta->devices[0], tb->devices[0]);
+}
+
+// From one target for each device to one for each user, its devices sorted and without duplicates.
+static bool gather_devices(struct push *push, struct problem *p) {
+    size_t kept = 0;
+    qsort(push->targets, push->target_count, sizeof(push->targets[0]), by_user_and_device);
+    for (size_t i = 1; i < push->target_count; i++) {
+        struct target *to = &push->targets[kept];
+        const struct target *from = &push->targets[i];
+        if (strcmp(to->user, from->user) != 0) {
+            push->targets[++kept] = *from;
+            continue;
+        }
+        if (strcmp(to->devices[to->device_count - 1], from->devices[0]) == 0)
+            continue;
+        if (to->device_count == TARGET_DEVICES_MAX)
+            return problem_set(p, PROBLEM_invalid_value, "to.devices",
+                               "at most %d devices of one user", TARGET_DEVICES_MAX);
+        to->devices[to->device_count++] = from->devices[0];
     }
-    for (size_t i = 0; i < t->device_count; i++)
-        if (strcmp(t->devices[i], device) == 0)
-            return true;
-    if (t->device_count == sizeof(t->devices) / sizeof(t->devices[0]))
-        return problem_set(p, PROBLEM_invalid_value, field, "at most 16 devices of one user");
-    t->devices[t->device_count++] = device;
+    push->target_count = kept + 1;
     return true;
 }
 
@@ -83,16 +93,15 @@ static bool take_devices(const json_t *list, struct push *push, struct problem *
                            "to.devices is a list of 1..%d devices", DEVICES_MAX);
     push->targets = hw_calloc(json_array_size(list), sizeof(push->targets[0]));
     json_array_foreach((json_t *)(uintptr_t)list, i, one) {
-        const char *user = NULL, *device = NULL;
+        struct target *t = &push->targets[push->target_count++];
+        t->device_count = 1;
         snprintf(field, sizeof(field), "to.devices[%zu]", i);
         if (!fields_known(one, field, names, p) ||
-            !field_text(one, field, "user", 64, true, &user, p) ||
-            !field_text(one, field, "device", 64, true, &device, p) ||
-            !add_device(push, user, device, field, p))
+            !field_text(one, field, "user", 64, true, &t->user, p) ||
+            !field_text(one, field, "device", 64, true, &t->devices[0], p))
             return false;
     }
-    qsort(push->targets, push->target_count, sizeof(push->targets[0]), by_user);
-    return true;
+    return gather_devices(push, p);
 }
 
 static bool take_tag_list(const json_t *tags, const char *name, const char ***ret_list,
@@ -199,9 +208,9 @@ static bool take_class(const json_t *body, const struct product *product, struct
         return problem_set(p, PROBLEM_conflicting_fields, "ttl_s", "a live message has no ttl_s");
     if (class_given && !push->is_live && ttl_given && ttl_s == 0)
         return problem_set(p, PROBLEM_conflicting_fields, "ttl_s", "ttl_s 0 makes it live");
-    if (strcmp(class, "durable") == 0)
-        return problem_set(p, PROBLEM_class_unavailable, "class",
-                           "durable needs a MariaDB, and none is configured");
+    if (strcmp(class, "durable") == 0) // to come again later would not help
+        return problem_set(p, PROBLEM_invalid_value, "class",
+                           "durable needs a MariaDB, which this version does not serve");
     push->ttl_ms = ttl_s * 1000;
     return true;
 }
@@ -219,8 +228,7 @@ static bool refuse_unserved(const json_t *body, struct problem *p) {
     return true;
 }
 
-bool idempotency_key_check(const char *key, const char *field, struct problem *p) {
-    size_t len = strlen(key);
+bool idempotency_key_check(const char *key, size_t len, const char *field, struct problem *p) {
     bool good = len >= 1 && len <= 255;
     for (size_t i = 0; i < len && good; i++)
         good = key[i] >= 0x20 && key[i] <= 0x7e;
@@ -240,6 +248,13 @@ void push_set_key(struct push *push, const char *key, const json_t *body) {
     json_decref(copy);
 }
 
+size_t push_targets_named(const json_t *body) {
+    const json_t *to = json_object_get(body, "to");
+    size_t users = json_array_size(json_object_get(to, "users"));
+    size_t devices = json_array_size(json_object_get(to, "devices"));
+    return users + devices > 0 ? users + devices : 1;
+}
+
 bool push_parse(const json_t *body, bool in_batch, const struct product *product,
                 struct push *ret_push, struct problem *p) {
     struct push push = {0};
@@ -250,7 +265,7 @@ bool push_parse(const json_t *body, bool in_batch, const struct product *product
     const json_t *given = json_object_get(body, "idempotency_key");
     if (good && given) {
         const char *key = json_string_value(given);
-        good = key ? idempotency_key_check(key, "idempotency_key", p)
+        good = key ? idempotency_key_check(key, json_string_length(given), "idempotency_key", p)
                    : problem_set(p, PROBLEM_invalid_value, "idempotency_key", "a string");
         if (good)
             push_set_key(&push, key, body);

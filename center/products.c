@@ -1,7 +1,7 @@
 // Products and their keys: one catalog record each, changed by compare-and-swap at a register.
 #include "center_internal.h"
 
-enum { KID_CHARS = 12, SECRET_CHARS = 43, KEYS_MAX = 64, URL_MAX = 2048 };
+enum { KID_CHARS = 12, SECRET_CHARS = 43, KEYS_MAX = 64 };
 
 // --- limits
 
@@ -9,20 +9,24 @@ static const struct {
     const char *name;
     size_t offset;
     uint64_t low, high;
+    bool is_unserved; // nothing heeds it in this version
 } limit_table[] = {
 #define LIMIT(name, low, high)                                                                     \
-    { #name, offsetof(Hawser__Internal__ProductLimits, name), low, high }
+    { #name, offsetof(Hawser__Internal__ProductLimits, name), low, high, false }
+#define UNSERVED(name, low, high)                                                                  \
+    { #name, offsetof(Hawser__Internal__ProductLimits, name), low, high, true }
     LIMIT(payload_bytes, 1, 61440),
     LIMIT(inbox_messages, 10, 100000),
     LIMIT(inbox_bytes, 65536, UINT64_C(1) << 30),
     LIMIT(retention_s, 60, 2419200),
     LIMIT(push_per_s, 0, 10000000),
-    LIMIT(bulk_rate_per_s, 1, 100000000),
+    UNSERVED(bulk_rate_per_s, 1, 100000000),
     LIMIT(idempotency_s, 60, 86400),
     LIMIT(idempotency_keys, 1, 1000000000),
-    LIMIT(outcome_s, 60, 31536000),
+    UNSERVED(outcome_s, 60, 31536000),
     LIMIT(devices_per_user, 1, 16),
     LIMIT(token_ttl_s, 60, 31536000),
+#undef UNSERVED
 #undef LIMIT
 };
 enum { LIMITS = sizeof(limit_table) / sizeof(limit_table[0]) };
@@ -32,7 +36,6 @@ struct draft {
     struct arena arena;
     Hawser__Internal__Product record;
     Hawser__Internal__ProductLimits limits;
-    Hawser__Internal__ProductCallbacks callbacks;
 };
 
 static void limit_set(struct draft *d, const char *name) {
@@ -52,6 +55,15 @@ static void limit_clear(struct draft *d, const char *name) { // back to the defa
             d->limits.given[i--] = d->limits.given[--d->limits.n_given];
 }
 
+// What is shown may be put back: only another value asks for what nobody does.
+static bool is_served(int i, uint64_t value) {
+    Hawser__Internal__ProductLimits defaults;
+    uint64_t unchanged;
+    product_limits_fill(NULL, &defaults);
+    memcpy(&unchanged, (const uint8_t *)&defaults + limit_table[i].offset, sizeof(unchanged));
+    return !limit_table[i].is_unserved || value == unchanged;
+}
+
 static bool take_limit(struct draft *d, const json_t *limits, int i, struct problem *p) {
     uint64_t value = 0;
     bool given;
@@ -62,6 +74,12 @@ static bool take_limit(struct draft *d, const json_t *limits, int i, struct prob
     if (!field_number(limits, "limits", limit_table[i].name, limit_table[i].low,
                       limit_table[i].high, &given, &value, p))
         return false;
+    if (given && !is_served(i, value)) {
+        char field[64];
+        snprintf(field, sizeof(field), "limits.%s", limit_table[i].name);
+        return problem_set(p, PROBLEM_invalid_value, field, "%s is not served by this version",
+                           field);
+    }
     if (given) {
         memcpy((uint8_t *)&d->limits + limit_table[i].offset, &value, sizeof(value));
         limit_set(d, limit_table[i].name);
@@ -92,49 +110,13 @@ static bool take_limits(struct draft *d, const json_t *limits, struct problem *p
 
 // --- callbacks
 
-static bool take_events(struct draft *d, const json_t *events, struct problem *p) {
-    static const char *const known[] = {"upstream", "status", "receipt"};
-    size_t i;
-    json_t *event;
-    if (!json_is_array(events) || json_array_size(events) > 3)
-        return problem_set(p, PROBLEM_invalid_value, "callbacks.events",
-                           "a list of upstream, status and receipt");
-    d->callbacks.n_event = 0;
-    d->callbacks.event = arena_calloc(&d->arena, 3, sizeof(char *));
-    json_array_foreach((json_t *)(uintptr_t)events, i, event) {
-        const char *name = json_string_value(event);
-        int k = 0;
-        while (k < 3 && (!name || strcmp(name, known[k]) != 0))
-            k++;
-        if (k == 3)
-            return problem_set(p, PROBLEM_invalid_value, "callbacks.events",
-                               "a list of upstream, status and receipt");
-        d->callbacks.event[d->callbacks.n_event++] = arena_strndup(&d->arena, name, strlen(name));
-    }
-    return true;
-}
-
+// Nothing calls them in this version: who asks for them must not think that somebody will.
 static bool take_callbacks(struct draft *d, const json_t *callbacks, struct problem *p) {
-    static const char *const names[] = {"url", "events", NULL};
-    const char *url = NULL;
-    if (!callbacks || json_is_null(callbacks)) {
-        if (callbacks)
-            d->record.callbacks = NULL;
-        return true;
-    }
-    if (!fields_known(callbacks, "callbacks", names, p) ||
-        !field_text(callbacks, "callbacks", "url", URL_MAX, false, &url, p))
-        return false;
-    if (url && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-        return problem_set(p, PROBLEM_invalid_value, "callbacks.url", "an http or https URL");
-    if (url)
-        d->callbacks.url = arena_strndup(&d->arena, url, strlen(url));
-    const json_t *events = json_object_get(callbacks, "events");
-    if (events && !take_events(d, events, p))
-        return false;
-    if (!d->callbacks.url || !*d->callbacks.url)
-        return problem_set(p, PROBLEM_missing_field, "callbacks.url", "callbacks.url is needed");
-    d->record.callbacks = &d->callbacks;
+    if (callbacks && !json_is_null(callbacks))
+        return problem_set(p, PROBLEM_invalid_value, "callbacks",
+                           "callbacks are not served by this version");
+    if (callbacks)
+        d->record.callbacks = NULL;
     return true;
 }
 
@@ -203,7 +185,6 @@ static struct change *change_new(struct request *q, int status) {
     arena_init(&change->draft.arena);
     hawser__internal__product__init(&change->draft.record);
     hawser__internal__product_limits__init(&change->draft.limits);
-    hawser__internal__product_callbacks__init(&change->draft.callbacks);
     change->status = status;
     q->state = change;
     q->free_state = change_free;
@@ -220,8 +201,6 @@ static void draft_from(struct draft *d, const struct product *product, bool limi
     d->record = *copy;
     if (limits_too && copy->limits)
         d->limits = *copy->limits;
-    if (limits_too && copy->callbacks)
-        d->callbacks = *copy->callbacks;
     if (!limits_too)
         d->record.callbacks = NULL;
 }
@@ -253,10 +232,7 @@ static void on_put(void *arg, int error, const uint8_t *body, size_t len) {
     Hawser__Internal__CatalogPutReply *reply =
         error == 0 ? hawser__internal__catalog_put_reply__unpack(NULL, len, body) : NULL;
     if (!reply || !reply->entry) {
-        struct problem p = {.outcome_unknown = error == -HW_EDEADLINE || error == -HW_EOUTCOME};
-        problem_set(&p, PROBLEM_store_unavailable, NULL, "the register did not answer: %s",
-                    hw_strerror(error));
-        reply_problem(q, &p);
+        reply_unanswered(q, "register", error);
     } else {
         cluster_learn(q->center->cluster, reply->entry);
         if (reply->conflict)
@@ -282,9 +258,10 @@ static void put(struct request *q, uint64_t expect) {
     request.value = (ProtobufCBinaryData){size, bytes};
     request.expect = expect;
     request.deleted = change->deletes;
-    rpc_call(cluster_register(q->center->cluster),
-             HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &request.base, CALL_DEADLINE_MS,
-             on_put, q);
+    struct rpc_link *link = cluster_register(q->center->cluster);
+    q->was_up = rpc_link_is_up(link);
+    rpc_call(link, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &request.base,
+             CALL_DEADLINE_MS, on_put, q);
 }
 
 static bool etag_holds(struct request *q, const struct product *product) {

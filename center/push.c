@@ -9,7 +9,7 @@ static json_t *sent_json(const struct sent *sent, size_t targets, bool is_live) 
         json_object_set_new(body, "seq", json_integer((json_int_t)sent->seq));
     if (targets > 0)
         json_object_set_new(body, "targets", json_integer((json_int_t)targets));
-    if (is_live)
+    if (is_live && !sent->replayed) // how many had it then is not remembered
         json_object_set_new(body, "online", json_integer((json_int_t)sent->online));
     if (sent->replayed)
         json_object_set_new(body, "replayed", json_true());
@@ -44,7 +44,8 @@ void handle_push(struct request *q) {
     if (!body)
         return;
     if ((q->http->has_idempotency_key &&
-         !idempotency_key_check(q->http->idempotency_key, "Idempotency-Key", &p)) ||
+         !idempotency_key_check(q->http->idempotency_key, strlen(q->http->idempotency_key),
+                                "Idempotency-Key", &p)) ||
         !push_parse(body, false, product, &push, &p)) {
         reply_problem(q, &p);
         return;
@@ -64,28 +65,35 @@ struct batch;
 struct batch_item {
     struct batch *batch;
     json_t *result; // owned until the answer
-    struct push push;
     size_t targets;
-    bool is_live, is_good;
+    bool is_live;
 };
 
+// Its messages are read and sent in slices: one batch must not hold up all other calls.
 struct batch {
     struct request *request;
+    const json_t *messages;   // borrowed from the body
     struct batch_item *items; // owned
-    size_t count, left;
+    size_t count, read, left;
+    struct job job;
+    struct hook end; // after the last slice
 };
+
+enum { SLICE_US = 1000 };
 
 static void batch_free(void *state) {
     struct batch *b = state;
-    for (size_t i = 0; i < b->count; i++) {
+    job_stop(&b->job);
+    hook_stop(&b->end);
+    for (size_t i = 0; i < b->count; i++)
         json_decref(b->items[i].result);
-        push_deinit(&b->items[i].push);
-    }
     free(b->items);
     free(b);
 }
 
-static void batch_answer(struct batch *b) {
+static void one_over(struct batch *b) {
+    if (--b->left > 0)
+        return;
     json_t *results = json_array();
     for (size_t i = 0; i < b->count; i++) {
         json_array_append_new(results, b->items[i].result);
@@ -94,38 +102,60 @@ static void batch_answer(struct batch *b) {
     reply_json(b->request, 200, json_pack("{s:o}", "results", results));
 }
 
-static void item_over(struct batch_item *item, const struct sent *sent) {
-    struct batch *b = item->batch;
+static void on_item_sent(void *arg, const struct sent *sent) {
+    struct batch_item *item = arg;
     if (sent->problem.code != PROBLEM_NONE) {
         item->result = problem_json(&sent->problem, NULL);
     } else {
         item->result = sent_json(sent, item->targets, item->is_live);
         json_object_set_new(item->result, "status", json_integer(202));
     }
-    if (--b->left == 0)
-        batch_answer(b);
+    one_over(item->batch);
 }
 
-static void on_item_sent(void *arg, const struct sent *sent) {
-    item_over(arg, sent);
-}
-
-static bool batch_read(struct request *q, struct batch *b, const json_t *list) {
+static void item_send(struct batch *b, size_t i) {
+    struct request *q = b->request;
     const struct product *product = request_product(q);
-    size_t total = 0;
-    for (size_t i = 0; i < b->count; i++) {
-        struct batch_item *item = &b->items[i];
-        struct problem p = {0};
-        item->batch = b;
-        item->is_good = push_parse(json_array_get(list, i), true, product, &item->push, &p);
-        if (!item->is_good) {
-            item->result = problem_json(&p, NULL);
-            continue;
-        }
-        item->is_live = item->push.is_live;
-        item->targets = shown_targets(&item->push);
-        total += item->push.target_count ? item->push.target_count : 1;
+    struct batch_item *item = &b->items[i];
+    struct sent refused = {0};
+    struct push push;
+    item->batch = b;
+    if (!product) { // deleted since the first slice
+        problem_set(&refused.problem, PROBLEM_not_found, NULL, "no product '%s'", q->product_name);
+        on_item_sent(item, &refused);
+    } else if (!push_parse(json_array_get(b->messages, i), true, product, &push,
+                           &refused.problem)) {
+        on_item_sent(item, &refused);
+    } else {
+        item->is_live = push.is_live;
+        item->targets = shown_targets(&push);
+        send_push(q->center, product, &push, on_item_sent, item);
     }
+}
+
+static void all_read(struct hook *h) {
+    one_over(container_of(h, struct batch, end));
+}
+
+static bool batch_step(struct job *j) {
+    struct batch *b = container_of(j, struct batch, job);
+    struct loop *l = b->request->center->loop;
+    uint64_t until = loop_clock_us(l) + SLICE_US;
+    while (b->read < b->count) {
+        item_send(b, b->read++);
+        if (loop_clock_us(l) >= until)
+            return true;
+    }
+    hook_schedule(l, &b->end, all_read);
+    return false;
+}
+
+// The count alone, before anything is looked at.
+static bool batch_is_small(struct request *q, const json_t *messages) {
+    size_t total = 0, i;
+    json_t *message;
+    json_array_foreach((json_t *)(uintptr_t)messages, i, message) total +=
+        push_targets_named(message);
     if (total <= BATCH_TARGETS_MAX)
         return true;
     reply_fault(q, PROBLEM_invalid_value, "messages", "at most %d targets together",
@@ -150,22 +180,15 @@ void handle_batch(struct request *q) {
                     "messages is a list of 1..%d", BATCH_MAX);
         return;
     }
+    if (!batch_is_small(q, list))
+        return;
     struct batch *b = hw_calloc(1, sizeof(*b));
     b->request = q;
+    b->messages = list;
     b->count = json_array_size(list);
     b->items = hw_calloc(b->count, sizeof(b->items[0]));
-    b->left = b->count + 1;
+    b->left = b->count + 1; // the last is the slices' own
     q->state = b;
     q->free_state = batch_free;
-    if (!batch_read(q, b, list))
-        return;
-    const struct product *product = request_product(q);
-    for (size_t i = 0; i < b->count; i++) {
-        if (b->items[i].is_good)
-            send_push(q->center, product, &b->items[i].push, on_item_sent, &b->items[i]);
-        else
-            b->left--;
-    }
-    if (--b->left == 0)
-        batch_answer(b);
+    job_start(q->center->loop, &b->job, batch_step);
 }

@@ -29,10 +29,10 @@ static json_t *sessions_json(const Hawser__Internal__FindReply *found, uint64_t 
         if (row->last_seen_ms > *ret_last_seen)
             *ret_last_seen = row->last_seen_ms;
         if (row->online)
-            json_array_append_new(sessions,
-                                  json_pack("{s:s, s:s, s:o, s:s}", "device", row->device, "room",
-                                            row->room, "since", time_json(row->since_ms), "address",
-                                            row->address));
+            json_array_append_new(
+                sessions, json_pack("{s:o, s:o, s:o, s:o}", "device", text_json(row->device),
+                                    "room", text_json(row->room), "since", time_json(row->since_ms),
+                                    "address", text_json(row->address)));
     }
     return sessions;
 }
@@ -50,8 +50,8 @@ static json_t *positions_json(const Hawser__Internal__UserReply *kept) {
                                               (json_int_t)at->seq));
         }
         json_array_append_new(positions,
-                              json_pack("{s:s, s:o, s:o}", "device", d->device, "streams", streams,
-                                        "seen_at", time_json(d->seen_ms)));
+                              json_pack("{s:o, s:o, s:o}", "device", text_json(d->device),
+                                        "streams", streams, "seen_at", time_json(d->seen_ms)));
     }
     return positions;
 }

@@ -77,6 +77,33 @@ bool utf8_is_valid(const uint8_t *data, size_t len, bool *ret_control) {
     return true;
 }
 
+// Whether p[0..len), the end of a text, begins a character whose own end is missing.
+static bool utf8_is_cut(const uint8_t *p, size_t len) {
+    size_t whole = p[0] < 0xC2 || p[0] > 0xF4 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    bool is_cut = len < whole;
+    for (size_t i = 1; i < len && is_cut; i++)
+        is_cut = (p[i] & 0xC0) == 0x80;
+    return is_cut;
+}
+
+void utf8_mend(char *text) {
+    uint8_t *p = (uint8_t *)text;
+    for (size_t len = strlen(text); len > 0;) {
+        uint32_t point;
+        size_t used = utf8_char(p, len, &point);
+        if (used == 0 && utf8_is_cut(p, len)) {
+            *p = '\0';
+            return;
+        }
+        if (used == 0) {
+            *p = '?';
+            used = 1;
+        }
+        p += used;
+        len -= used;
+    }
+}
+
 bool id_is_valid(const char *id, size_t len, size_t max) {
     bool control = false;
     return len >= 1 && len <= max && utf8_is_valid((const uint8_t *)id, len, &control) && !control;

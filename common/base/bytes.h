@@ -19,6 +19,10 @@ void be64_put(uint8_t *p, uint64_t v);
 // tells whether it holds a control character (U+0000..1F, U+7F..9F). ret_control may be NULL.
 bool utf8_is_valid(const uint8_t *data, size_t len, bool *ret_control);
 
+// Makes text well-formed UTF-8 in place: each byte that stands in no character becomes '?', and a
+// character that was cut at the end goes. For texts that hold what came from outside, or were cut.
+void utf8_mend(char *text);
+
 // An id as the contract has it: 1..max bytes of UTF-8 without control characters (users, devices,
 // tags: max 64).
 bool id_is_valid(const char *id, size_t len, size_t max);

@@ -40,6 +40,33 @@ START_TEST(test_utf8) {
 }
 END_TEST
 
+// What came from outside, or was cut, is UTF-8 afterwards, and no longer.
+START_TEST(test_utf8_mend) {
+    static const struct {
+        const char *text, *mended;
+    } cases[] = {
+        {"", ""},
+        {"abc", "abc"},
+        {"\xc3\xa9", "\xc3\xa9"},
+        {"a\xc3", "a"},
+        {"a\xe2\x82", "a"},
+        {"a\xf0\x9f\x98", "a"},
+        {"\xff", "?"},
+        {"a\xffz", "a?z"},
+        {"\xc3z", "?z"},
+        {"\xed\xa0\x80", "???"},
+        {"\xa9", "?"},
+        {"\xc3\xc3", "?"},
+    };
+    char text[16];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(text, sizeof(text), "%s", cases[i].text);
+        utf8_mend(text);
+        ck_assert_msg(strcmp(text, cases[i].mended) == 0, "case %zu: '%s'", i, text);
+    }
+}
+END_TEST
+
 START_TEST(test_integers_and_hex) {
     uint8_t bytes[8], back[8];
     char hex[17];
@@ -130,5 +157,5 @@ START_TEST(test_arena) {
 }
 END_TEST
 
-RUN_TESTS("base", test_utf8, test_integers_and_hex, test_siphash, test_hashes, test_buf, test_slab,
-          test_arena)
+RUN_TESTS("base", test_utf8, test_utf8_mend, test_integers_and_hex, test_siphash, test_hashes,
+          test_buf, test_slab, test_arena)

@@ -1,0 +1,55 @@
+"""What a call that changes something says when its answer is lost: it may have been done, unless it was certainly not sent."""
+
+import concurrent.futures
+import re
+import signal
+
+import pytest
+import requests
+
+from client import eventually
+from daemons import Cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    running = Cluster(tmp_path_factory.mktemp("outcome"), room=2)
+    yield running
+    running.stop()
+
+
+def open_requests(cluster):
+    text = requests.get(f"http://127.0.0.1:{cluster.center.ports['ops']}/metrics", timeout=20).text
+    return int(re.search(r"^hawser_center_requests_open_count (\d+)", text, re.M)[1])
+
+
+def lost(cluster, daemon, method, path, body=None):
+    """The answer to a call whose daemon hears it, stands still and then dies."""
+    daemon.process.send_signal(signal.SIGSTOP)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(cluster.call, method, path, body)
+        eventually(lambda: open_requests(cluster) == 1 or answer.done())
+        daemon.kill()
+        return answer.result()
+
+
+def test_a_change_whose_register_dies(cluster):
+    """DELETE, PATCH and a new key may all have been done; once the register is known to be gone they were not."""
+    product = cluster.product()
+    path = f"/v1/products/{product.name}"
+    for method, where, body in (("PATCH", path, {"limits": {"push_per_s": 7}}), ("POST", path + "/keys", {"kind": "api"}), ("DELETE", path, None)):
+        eventually(lambda: cluster.call("PATCH", path, {}).status_code == 200)
+        answer = lost(cluster, cluster.register, method, where, body)
+        assert answer.status_code == 503 and answer.json()["outcome"] == "unknown", answer.text
+        answer = cluster.call(method, where, body)
+        assert answer.status_code == 503 and "outcome" not in answer.json(), answer.text
+        cluster.register.start()
+
+
+def test_a_drain_whose_room_dies(cluster):
+    room = cluster.daemons["room"][1]
+    name = f"room-127.0.0.1-{room.ports['room']}"
+    eventually(lambda: name in [d["id"] for d in cluster.call("GET", "/v1/cluster").json()["items"]])
+    answer = lost(cluster, room, "POST", f"/v1/rooms/{name}/drain", {})
+    assert answer.status_code == 503 and answer.json()["outcome"] == "unknown", answer.text
+    room.start()
