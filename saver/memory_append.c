@@ -142,6 +142,11 @@ ProtobufCMessage *saver_memory_append(struct memory_store *m, const ProtobufCMes
     } else if (a->body_hash.len > 0 && a->limits && a->limits->ids_max > 0 &&
                p->keyed_ids >= a->limits->ids_max) {
         reply->outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL;
+    } else if (a->claim != 0) {
+        reply->epoch = a->claim;
+        reply->sent_ms = a->message->sent_ms;
+        reply->expires_ms = a->message->expires_ms;
+        id_remember(m, a, reply);
     } else if (is_inbox && is_full(inbox_get(m, a->product, a->user), a)) {
         reply->outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL;
     } else {

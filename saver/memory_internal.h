@@ -51,7 +51,7 @@ struct product_logs { // of one product
     struct broadcast stream[STREAMS]; // of news and bulk; the inbox's place is empty
     struct sum_id *sum_ids;
     uint64_t keyed_ids; // ids with an Idempotency-Key that are remembered
-    uint64_t accepted, acked, expired, overflowed, broadcasts, sent[STREAMS],
+    uint64_t accepted, acked, expired, overflowed, rejected, broadcasts, sent[STREAMS],
         acked_devices[STREAMS];
     uint64_t pending;
 };

@@ -239,6 +239,7 @@ ProtobufCMessage *saver_memory_sums(struct memory_store *m, const ProtobufCMessa
         HASH_DEL(p->sum_ids, oldest);
         free(oldest);
     }
+    p->rejected += q->rejected;
     for (size_t i = 0; i < q->n_sum; i++) {
         if (q->sum[i]->stream >= STREAMS)
             continue;
@@ -259,6 +260,7 @@ ProtobufCMessage *saver_memory_stats(struct memory_store *m, const ProtobufCMess
     reply->expired = p->expired;
     reply->overflowed = p->overflowed;
     reply->broadcasts = p->broadcasts;
+    reply->rejected = p->rejected;
     reply->sum = hw_calloc(STREAMS, sizeof(reply->sum[0]));
     for (uint32_t i = STREAM_NEWS; i < STREAMS; i++) {
         Hawser__Internal__StreamSum *sum = hw_malloc(sizeof(*sum));

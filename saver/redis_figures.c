@@ -31,6 +31,7 @@ void saver_redis_sums(struct step *p, const ProtobufCMessage *request) {
     saver_bucket_announce(p->store, q->product, -1, false);
     saver_args_init(&args, p->store, q->product, NULL);
     saver_arg_bytes(&args, q->id.data, q->id.len);
+    saver_arg_u64(&args, q->rejected);
     for (size_t i = 0; i < q->n_sum && i < ACKS_MAX; i++) {
         if (q->sum[i]->stream >= STREAMS)
             continue;
@@ -43,8 +44,9 @@ void saver_redis_sums(struct step *p, const ProtobufCMessage *request) {
 
 // --- stats
 
-static const char *const fields[] = {"accepted",   "acked", "pending", "expired", "overflowed",
-                                     "broadcasts", "sent1", "acked1",  "sent2",   "acked2"};
+static const char *const fields[] = {"accepted",   "acked",      "pending", "expired",
+                                     "overflowed", "broadcasts", "sent1",   "acked1",
+                                     "sent2",      "acked2",     "rejected"};
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
 
 static Hawser__Internal__StreamSum *sum_new(uint32_t stream) {
@@ -64,10 +66,10 @@ static ProtobufCMessage *stats_new(void) {
 }
 
 static void add(Hawser__Internal__StatsReply *to, const redisReply *r) {
-    uint64_t *const into[FIELDS] = {&to->accepted,     &to->acked,         &to->pending,
-                                    &to->expired,      &to->overflowed,    &to->broadcasts,
-                                    &to->sum[0]->sent, &to->sum[0]->acked, &to->sum[1]->sent,
-                                    &to->sum[1]->acked};
+    uint64_t *const into[FIELDS] = {&to->accepted,      &to->acked,         &to->pending,
+                                    &to->expired,       &to->overflowed,    &to->broadcasts,
+                                    &to->sum[0]->sent,  &to->sum[0]->acked, &to->sum[1]->sent,
+                                    &to->sum[1]->acked, &to->rejected};
     for (size_t i = 0; i < FIELDS; i++)
         *into[i] += saver_reply_u64(r, i);
 }

@@ -8,6 +8,7 @@ const char saver_lua_append[] =
     "tonumber(ARGV[11])\n"
     "local reject_new, kept, ends = ARGV[12] == '1', tonumber(ARGV[13]), tonumber(ARGV[14])\n"
     "local sent, payload_bytes, names, message = ARGV[15], tonumber(ARGV[16]), ARGV[17], ARGV[18]\n"
+    "local claim = tonumber(ARGV[19])\n"
     "local STORED, REPLAYED, MISMATCH, TOO_LATE, FULL, IDS_FULL = 0, 1, 2, 3, 4, 5\n"
     "local sum_is_new = call('EXISTS', base .. 'sum') == 0 and 1 or 0\n"
     // The oldest that some device has handled: the first place where all and unhandled differ.
@@ -56,6 +57,10 @@ const char saver_lua_append[] =
     "if hash ~= '' and ids_max > 0 and\n"
     " tonumber(call('HGET', base .. 'sum', 'keyed') or 0) >= ids_max then\n"
     " return answer(IDS_FULL, 0, 0, 0, 0, 0)\n"
+    "end\n"
+    "if claim ~= 0 then\n"
+    " remember(0, ends, {epoch = claim, change = 0})\n"
+    " return answer(STORED, F(claim), 0, 0, sent, F(ends))\n"
     "end\n"
     "local l = open(name, epoch)\n"
     "if reject_new and (call('ZCARD', l.n) >= messages_max or\n"

@@ -89,6 +89,14 @@ class Client:
             rest = b""
         assert rest == b"", rest
 
+    def expect_closed(self):
+        """The connection ends, whatever was under way before."""
+        try:
+            while self.socket.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+
     def nothing_comes(self):
         """A Ping is answered by the very next frame: nothing was under way before it."""
         self.send("Ping")

@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -269,6 +270,85 @@ def test_a_long_batch_holds_up_nobody(cluster):
             took.append(time.monotonic() - before)
     assert all(b.result().status_code == 200 for b in batches)
     assert len(took) > 3 and max(took) < 5, (len(took), max(took))
+
+
+def test_keys_of_live_messages(cluster):
+    """A live message under a key is handed over once: its repeat is answered without it, another body is refused, also as a stored one."""
+    product = cluster.product()
+    with Client(cluster.info["rooms"][0]) as client:
+        client.login("d1", product.token("ann"))
+        for number, to in enumerate(({"user": "ann"}, {"users": ["ann", "bob"]}, {"devices": [{"user": "ann", "device": "d1"}]}, {"all": True})):
+            head = {"Idempotency-Key": f"k{number}"}
+            first = product.push(to, payload="once", headers=head, **{"class": "live"})
+            assert first["online"] == 1 and "replayed" not in first
+            again = product.push(to, payload="once", headers=head, **{"class": "live"})
+            assert again["id"] == first["id"] and again["replayed"] is True and "online" not in again
+            assert product.push(to, payload="other", headers=head, expect=409, **{"class": "live"})["code"] == "idempotency_mismatch"
+            assert product.push(to, payload="once", headers=head, expect=409)["code"] == "idempotency_mismatch"
+            push = client.expect("Push")
+            assert (push.payload, push.seq) == (b"once", 0)
+            client.nothing_comes()
+
+
+def test_keys_of_many_targets(cluster):
+    """For many targets the key names the whole push: another body stores nothing anywhere, the same body goes on where the first ended."""
+    product = cluster.product()
+    path = f"/v1/products/{product.name}"
+    cluster.call("PATCH", path, {"limits": {"inbox_messages": 10, "reject_new": True}})
+    eventually(lambda: cluster.call("POST", path + "/messages", {"to": {"user": "bob"}, "payload": "x"}).status_code == 507)
+    to, head = {"users": ["ann", "bob"]}, {"Idempotency-Key": "k"}
+
+    def pending():
+        return [cluster.call("GET", f"{path}/users/{u}").json()["pending"] for u in ("ann", "bob")]
+    first = product.push(to, payload="first", headers=head)
+    assert first["targets"] == 2 and "replayed" not in first and pending() == [1, 10]
+    assert cluster.call("GET", path + "/stats").json()["rejected"] == 1
+    with Client(cluster.info["rooms"][0]) as bob:
+        _, before = bob.login("d1", product.token("bob"))
+        bob.ack_push(before[-1][1])
+        eventually(lambda: pending()[1] == 0)
+        for other in ({"payload": "second"}, {"payload": "first", "ttl_s": 60}):
+            assert product.push(to, headers=head, expect=409, **other)["code"] == "idempotency_mismatch"
+        assert pending() == [1, 0]
+        bob.nothing_comes()
+        again = product.push(to, payload="first", headers=head)
+        assert again["id"] == first["id"] and again["replayed"] is True and again["expires_at"] == first["expires_at"]
+        assert bob.expect("Push").payload == b"first"
+    assert pending() == [1, 1]
+    stats = cluster.call("GET", path + "/stats").json()
+    assert stats["rejected"] == 1 and stats["accepted"] == 12
+
+
+def test_live_reaches_each_device_once(cluster):
+    """Of a user's devices some move while they are told: none of them gets a live message twice."""
+    product = cluster.product()
+    rooms = cluster.info["rooms"]
+    token = product.token("ann")
+    stay, wanted = [Client(rooms[-1]) for _ in range(3)], 100
+    for n, client in enumerate(stay):
+        client.login(f"stays{n}", token)
+    stop = threading.Event()
+
+    def move():
+        while not stop.is_set():  # its row is in the register when its session has gone
+            with Client(rooms[0]) as client:
+                client.login("moves", token, until_synced=False)
+                client.send("Bye")
+                client.expect_closed()
+    mover = threading.Thread(target=move)
+    mover.start()
+    try:
+        ids = [product.push({"user": "ann"}, payload=str(n), **{"class": "live"})["id"] for n in range(wanted)]
+    finally:
+        stop.set()
+        mover.join()
+    for client in stay:
+        got = []
+        client.send("Ping")
+        while (frame := client.receive())[0] != "Pong":
+            got.append(frame[1].id)
+        assert got == ids
+        client.close()
 
 
 def test_limits_of_a_product(cluster):

@@ -110,6 +110,14 @@ struct push_call {
 
 static void push(void *arg);
 
+// What was refused for another body stands nowhere.
+static void check_refused(struct run *r, const struct message *m) {
+    for (int i = 0; i < CLIENTS && !m->unknown; i++)
+        for (int k = 0; k < r->clients[i].binding_count; k++)
+            if (was_handled(&r->clients[i].bindings[k], (int)(m - r->messages)))
+                violation(r, "%s was refused, and client%d handled it", m->payload, i);
+}
+
 static void on_pushed(void *arg, int status, const char *body, size_t len) {
     struct push_call *p = arg;
     struct message *m = p->message;
@@ -134,7 +142,9 @@ static void on_pushed(void *arg, int status, const char *body, size_t len) {
     } else {
         m->unknown = m->unknown || unknown;
         m->refused = true;
-        if (m->key[0] && ++m->tries < PUSH_TRIES_MAX) { // the same key settles it
+        if (status == 409) // its rival has the key
+            check_refused(r, m);
+        else if (m->key[0] && ++m->tries < PUSH_TRIES_MAX) { // the same key settles it
             world_at(&r->world, RETRY_US, push, p);
             json_decref(answer);
             m->is_under_way = true;
@@ -305,7 +315,7 @@ static void vary(struct run *r, struct message *m) {
     struct world *w = &r->world;
     if (r->has_variety)
         vary_kind(r, m);
-    if (!m->is_live && world_chance(w, 500))
+    if (world_chance(w, 500))
         snprintf(m->key, sizeof(m->key), "key-%ld", (long)(m - r->messages));
     if (world_chance(w, 50))
         m->padding = (int)world_between(w, 100, PADDING_MAX);
@@ -320,6 +330,20 @@ void push_bursts(struct run *r) {
     r->wanted_messages = r->message_count;
 }
 
+// Another body under the key of a push to many, at the same time: one of the two is refused.
+static void push_rival(struct run *r, const struct message *of) {
+    bool is_to_many = of->aim == AT_DEVICES || (of->targets & (of->targets - 1)) != 0;
+    if (!of->key[0] || !is_to_many || r->message_count == r->wanted_messages ||
+        !world_chance(&r->world, 500))
+        return;
+    struct message *m = message_new(r, of->product, 0);
+    m->aim = of->aim;
+    m->targets = of->targets;
+    m->is_live = of->is_live;
+    memcpy(m->key, of->key, sizeof(m->key));
+    push_new(r, m);
+}
+
 // To one stream.
 static void push_burst(struct run *r, int count, bool is_heavy) {
     struct world *w = &r->world;
@@ -331,6 +355,7 @@ static void push_burst(struct run *r, int count, bool is_heavy) {
         if (is_heavy)
             m->padding = (int)world_between(w, HEAVY_MIN, HEAVY_MAX);
         push_new(r, m);
+        push_rival(r, m);
     }
 }
 

@@ -1,9 +1,10 @@
 """Small faults that a tired hand could make: where, what stood there, what stands there instead."""
 
 
-def mutant(name, file, *edits):
-    """edits: what stood there, what stands there instead; as many pairs as it takes."""
-    return {"name": name, "file": file, "edits": list(zip(edits[::2], edits[1::2]))}
+def mutant(name, file, *edits, also=None):
+    """edits: what stood there, what stands there instead; as many pairs as it takes. also: the same of other files, by name."""
+    files = {file: edits, **(also or {})}
+    return {"name": name, "files": {file: list(zip(pairs[::2], pairs[1::2])) for file, pairs in files.items()}}
 
 
 FIND_FIRST = """static void on_found_first(void *arg, int error, const uint8_t *body, size_t len) {
@@ -70,7 +71,8 @@ MUTANTS = [
            "    r->generation = r->login = r->generation + 1 > now ? r->generation + 1 : now;\n", "    r->generation = r->login = now;\n"),
     mutant("void-row-wins", "register/memory_sessions.c",
            "        !register_memory_is_gone_for_good(m, r->incarnation)) {", "        register_memory_is_live(m, r->incarnation)) {"),
-    mutant("id-not-remembered", "saver/memory_append.c", "        id_remember(m, a, reply);\n", "        (void)id_remember;\n"),
+    mutant("id-not-remembered", "saver/memory_append.c",
+           "            append_broadcast(m, a, reply);\n        id_remember(m, a, reply);\n", "            append_broadcast(m, a, reply);\n"),
     mutant("handled-by-one-leaves", "saver/memory_logs.c",
            "        if (!has_handled(b, d, e))\n            return false;\n", "        if (!has_handled(b, d, e))\n            continue;\n"),
     mutant("new-run-not-announced", "saver/stream_log.c",
@@ -128,12 +130,17 @@ MUTANTS = [
     mutant("sdk-gap-does-not-move", "sdk/c/core_streams.c",
            "    position_set(c, b, stream, m->last);\n", ""),
     mutant("find-before-the-append", "center/send.c",
-           "    bool may_be_done;\n};\n\n// --- deliver", "    bool may_be_done;\n    Hawser__Internal__FindReply *rows;\n};\n\n// --- deliver",
            "static void start_leg(", FIND_FIRST + "static void start_leg(",
            "    if (!s->push.is_live)\n        append(leg);", "    if (!s->push.is_live && t)\n        find_first(leg);\n    else if (!s->push.is_live)\n        append(leg);",
-           "copy(&m.base);\n    find(d);",
-           "copy(&m.base);\n    if (!appended || !leg->rows) {\n        find(d);\n        return;\n    }\n    d->open++;\n"
-           "    for (size_t i = 0; i < leg->rows->n_row; i++)\n        deliver_to(d, leg->rows->row[i]);\n    d->open--;\n    delivery_step(d);"),
+           also={"center/send_internal.h": ("    struct timer retry;\n", "    struct timer retry;\n    Hawser__Internal__FindReply *rows;\n"),
+                 "center/deliver.c": (
+                     "copy(&m.base);\n    find(d);",
+                     "copy(&m.base);\n    if (!appended || !leg->rows) {\n        find(d);\n        return;\n    }\n    d->open++;\n"
+                     "    for (size_t i = 0; i < leg->rows->n_row; i++)\n        deliver_to(d, leg->rows->row[i]);\n    d->open--;\n    delivery_step(d);")}),
+    mutant("live-again-to-those-who-had-it", "center/deliver.c",
+           "    if (!row->online || !room || is_dealt_with(d, row))\n", "    (void)is_dealt_with;\n    if (!row->online || !room)\n"),
+    mutant("appends-before-the-claim", "center/send.c",
+           "           (push->is_live || push->kind == TO_USERS || push->kind == TO_DEVICES);", "           push->is_live;"),
     mutant("superseded-at-once", "room/upkeep.c",
            "    return s->superseded_for_ms < SUPERSEDED_MS;", "    return false;"),
     mutant("all-failed-no-room", "dispatcher/choose.c", "    return count > 0 || ask->n_failed == 0 ? count", "    return true ? count"),
@@ -178,7 +185,7 @@ NOT_YET = [
     mutant("sdk-resumes-after-a-login-elsewhere", "sdk/c/core_login.c",
            "    if (!route_peer_is(c, &c->resume_at))\n        c->resume_len = 0;\n", ""),
     mutant("inbox-heads-never-asked", "room/upkeep.c", "    visit(r, &r->heads_at, share(r, &r->heads_rest, HEADS_TICKS), ask_head);\n", ""),
-    mutant("full-though-a-try-is-open", "center/send.c", "    if (leg->may_be_done) {", "    if (false) {"),
+    mutant("full-though-a-try-is-open", "center/send.c", "    if (may_be_stored(leg)) {", "    if (false) {"),
     mutant("unknown-to-one-register", "common/cluster/ask.c",
            "    if (found || a->error != 0 || !call_another(a))\n", "    (void)call_another;\n"),
     mutant("late-answer-counts", "common/rpc/link.c",

@@ -26,11 +26,16 @@ def run(*command, **options):
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
-def edited(mutant, text):
-    for old, new in mutant["edits"]:
-        assert text.count(old) == 1, f"{mutant['name']}: {text.count(old)} places in {mutant['file']}:\n{old}"
-        text = text.replace(old, new)
-    return text
+def edited(mutant, root):
+    """The text of each file of the mutant, under root, as the mutant has it."""
+    texts = {}
+    for file, edits in mutant["files"].items():
+        text = (root / file).read_text()
+        for old, new in edits:
+            assert text.count(old) == 1, f"{mutant['name']}: {text.count(old)} places in {file}:\n{old}"
+            text = text.replace(old, new)
+        texts[file] = text
+    return texts
 
 
 class Copy:
@@ -57,14 +62,16 @@ class Copy:
 
     def hunt(self, mutant):
         """How many seeds it took, or None; and what was seen."""
-        path = self.tree / mutant["file"]
-        text = path.read_text()
-        path.write_text(edited(mutant, text))
+        planted = edited(mutant, self.tree)
+        before = {file: (self.tree / file).read_text() for file in planted}
+        for file, text in planted.items():
+            (self.tree / file).write_text(text)
         try:
             self.make(mutant["name"])
             return self.look()
         finally:
-            path.write_text(text)
+            for file, text in before.items():
+                (self.tree / file).write_text(text)
 
     def look(self):
         kept = re.findall(r"^\d+", (ROOT / "tests/sim/seeds/seeds.txt").read_text(), re.M)
@@ -88,7 +95,7 @@ class Copy:
 def main():
     names = set(sys.argv[1:])
     for mutant in MUTANTS + NOT_YET:
-        edited(mutant, (ROOT / mutant["file"]).read_text())
+        edited(mutant, ROOT)
     if names == {"--check"}:
         print(f"{len(MUTANTS)} mutants have their places")
         return 0

@@ -102,6 +102,38 @@ static inline void case_order_of_checks(struct bed *b) {
     ck_assert_str_eq(bed_stats(b), "0/2/0/0");
 }
 
+// A claim takes an id and stores nothing: who comes again, with a claim or an append, hears whose
+// it is, or that the body was another one. It counts as a key.
+static inline void case_claims(struct bed *b) {
+    struct push p = {.user = "u", .id = "i", .hash = HASH_A, .ids_max = 1, .expires_ms = 5};
+    p.claim = 7;
+    p.not_after_ms = 1;
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(TOO_LATE));
+    p.not_after_ms = 0;
+    Hawser__Internal__AppendReply reply = bed_append(b, &p);
+    ck_assert_int_eq(reply.outcome, OUTCOME(STORED));
+    ck_assert(reply.epoch == 7 && reply.sent_ms == 77 && reply.expires_ms == 5);
+    p.claim = (UINT64_C(1) << 53) - 1;
+    p.expires_ms = 6;
+    reply = bed_append(b, &p);
+    ck_assert_int_eq(reply.outcome, OUTCOME(REPLAYED));
+    ck_assert(reply.epoch == 7 && reply.seq == 0 && reply.sent_ms == 77 && reply.expires_ms == 5);
+    p.hash = HASH_B;
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(MISMATCH));
+    p.claim = 0;
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(MISMATCH));
+    p = (struct push){.id = "i", .stream = STREAM_NEWS, .hash = HASH_A, .claim = 1};
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(STORED)); // another log's
+    p.id = "j";
+    p.ids_max = 1;
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(IDS_FULL));
+    ck_assert_str_eq(LOAD(b, .user = "u"), "");
+    ck_assert_uint_eq(bed_head(b, STREAM_NEWS, NULL).head, 0);
+    ck_assert_str_eq(bed_stats(b), "0/0/0/0");
+    STORE(b, .user = "u", .id = "k");
+    ck_assert_str_eq(LOAD(b, .user = "u"), "1");
+}
+
 // With reject_new only what no device has handled counts, in messages and in bytes.
 static inline void case_reject_new(struct bed *b) {
     ATTACH(b, .user = "u", .device = "a", .generation = 1);

@@ -247,6 +247,15 @@ static inline void case_figures(struct bed *b) {
     ck_assert(reply->sum[0]->stream == STREAM_NEWS && reply->sum[1]->stream == STREAM_BULK);
     ck_assert(reply->sum[0]->sent == 15 && reply->sum[0]->acked == 5);
     ck_assert(reply->sum[1]->sent == 0 && reply->sum[1]->acked == 0);
+    ck_assert_uint_eq(reply->rejected, 0);
+    Hawser__Internal__SumsRequest sums = HAWSER__INTERNAL__SUMS_REQUEST__INIT;
+    sums.product = 1;
+    sums.rejected = 3;
+    sums.id = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t) "a push to a few."};
+    ASK(b, SUMS, &sums.base);
+    ASK(b, SUMS, &sums.base);
+    reply = ASK(b, STATS, &q.base);
+    ck_assert(reply->rejected == 3 && reply->sum[0]->sent == 15);
 }
 
 #endif

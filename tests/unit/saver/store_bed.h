@@ -95,6 +95,7 @@ struct push {
     const char *device[2]; // "" or NULL = none
     uint64_t messages, limit_bytes, retention_ms, ids_max;
     bool reject_new;
+    uint64_t claim;
 };
 
 static inline Hawser__Internal__AppendReply bed_append(struct bed *b, const struct push *p) {
@@ -109,6 +110,7 @@ static inline Hawser__Internal__AppendReply bed_append(struct bed *b, const stru
     q.limits = &limits;
     q.not_after_ms = p->not_after_ms;
     q.id_ttl_ms = p->id_ttl_ms;
+    q.claim = p->claim;
     q.body_hash = (ProtobufCBinaryData){p->hash ? 16 : 0, (uint8_t *)(uintptr_t)p->hash};
     m.id = (char *)(uintptr_t)p->id;
     m.payload = (ProtobufCBinaryData){p->bytes, hw_calloc(1, p->bytes + 1)};
