@@ -19,6 +19,7 @@ test_packages=(
     python3-requests python3-jsonschema python3-hypothesis python3-websockets
     docker.io docker-compose debootstrap iproute2
 )
+command -v npm >/dev/null || test_packages+=(nodejs npm) # whoever has a newer one brings its npm along
 case "${1:-all}" in
 run) packages=("${run_packages[@]}") ;;
 compile) packages=("${run_packages[@]}" "${compile_packages[@]}") ;;
