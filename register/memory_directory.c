@@ -53,6 +53,7 @@ bool register_memory_is_gone_for_good(const struct memory_store *m, uint64_t inc
     return (e->is_gone && e->was_clean) || ended_ms + GONE_FOR_GOOD_MS <= now;
 }
 
+// What watchers are told of at once: everything but small changes of load.
 static bool member_changed(const Hawser__Internal__Member *was,
                            const Hawser__Internal__Member *is) {
     Hawser__Internal__Member a = *was, b = *is;
@@ -82,7 +83,10 @@ ProtobufCMessage *register_memory_announce(struct memory_store *m,
     struct member *e = NULL;
     end_leases(m);
     HASH_FIND(hh, m->members, &a->member->incarnation, sizeof(uint64_t), e);
-    bool changed = !e || e->is_gone || member_changed(e->record, a->member);
+    uint64_t now_ms = register_memory_now_ms(m);
+    bool changed = !e || e->is_gone || member_changed(e->record, a->member) ||
+                   (now_ms - e->told_ms >= LOAD_TOLD_MS && // also when the clock was set back
+                    !message_equal(&e->record->base, &a->member->base));
     if (!e) {
         end_predecessors(m, a->member);
         e = hw_calloc(1, sizeof(*e));
@@ -94,6 +98,7 @@ ProtobufCMessage *register_memory_announce(struct memory_store *m,
             hawser__internal__member__free_unpacked(e->record, NULL);
         e->record = (Hawser__Internal__Member *)message_copy(&a->member->base);
         e->version = ++m->directory_version;
+        e->told_ms = now_ms;
         e->is_gone = false;
     }
     e->lease_end_ms = register_memory_now_ms(m) + a->lease_ms;

@@ -13,7 +13,8 @@
 struct member { // live, or gone and not forgotten yet
     UT_hash_handle hh;
     uint64_t incarnation, version, lease_end_ms, gone_ms;
-    Hawser__Internal__Member *record; // owned
+    Hawser__Internal__Member *record; // owned; as watchers were told of it
+    uint64_t told_ms;
     bool is_gone, was_clean;
 };
 

@@ -58,6 +58,7 @@ void register_redis_announce(struct step *p) {
     register_arg_u64(&a, q->lease_ms);
     register_arg_bytes(&a, place.data, place.len);
     register_arg_u64(&a, m->started_ms);
+    register_arg_u64(&a, LOAD_TOLD_MS);
     register_script_send(p->store, SCRIPT_ANNOUNCE, &a, on_announce, p);
     buf_free(&place);
     free(bytes);

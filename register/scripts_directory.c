@@ -1,7 +1,7 @@
 // The steps of the directory and the catalog, in Lua. KEYS[1] is "hw:{dir}", the front of all keys:
 //   :h  hash: epochs and versions      :m  hash: member by incarnation
 //   :v  zset: version by incarnation   :l  zset: end of its lease    :g  hash: "ended_ms clean"
-//   :s  hash: what of a member is told :p  hash: the run at a place
+//   :s  hash: what was told of it, when :p  hash: the run at a place
 //   :c  hash: "version deleted value" by catalog key    :w  zset: version by catalog key
 #include "redis_internal.h"
 
@@ -43,8 +43,8 @@
              "             'ie', ARGV[3], 'since', s(now))\n"                                      \
              "end\n"
 
-// ARGV: epochs, run, incarnation, member, what of it is told, lease_ms, place, started_ms. Answers
-// the index epoch and the store's clock.
+// ARGV: epochs, run, incarnation, member, what of it is told at once, lease_ms, place, started_ms,
+// after how many ms the rest is told. Answers the index epoch and the store's clock.
 const char register_script_announce[] = CLOCK GONE EPOCHS EXPIRE
     "local inc, place = ARGV[5], ARGV[9]\n"
     "local old = redis.call('HGET', K .. ':p', place)\n"
@@ -54,13 +54,17 @@ const char register_script_announce[] = CLOCK GONE EPOCHS EXPIRE
     "     redis.call('ZSCORE', K .. ':l', before) then gone(before, '0') end\n"
     "end\n"
     "redis.call('HSET', K .. ':p', place, inc .. ' ' .. ARGV[10])\n"
-    "local changed = redis.call('HGET', K .. ':s', inc) ~= ARGV[7] or\n"
-    "  not redis.call('ZSCORE', K .. ':l', inc)\n"
+    "local coarse, exact, told = string.match(redis.call('HGET', K .. ':s', inc) or '',\n"
+    "  '^(%x+) (%x+) (%d+)$')\n"
+    "local is = redis.sha1hex(ARGV[6])\n"
+    "local since = now - (tonumber(told) or 0)\n"
+    "local changed = coarse ~= ARGV[7] or not redis.call('ZSCORE', K .. ':l', inc) or\n"
+    "  (exact ~= is and (since < 0 or since >= tonumber(ARGV[11])))\n"
     "redis.call('HSET', K .. ':m', inc, ARGV[6])\n"
-    "redis.call('HSET', K .. ':s', inc, ARGV[7])\n"
     "redis.call('ZADD', K .. ':l', s(now + tonumber(ARGV[8])), inc)\n"
     "redis.call('HDEL', K .. ':g', inc)\n"
     "if changed then\n"
+    "  redis.call('HSET', K .. ':s', inc, ARGV[7] .. ' ' .. is .. ' ' .. s(now))\n"
     "  redis.call('ZADD', K .. ':v', redis.call('HINCRBY', K .. ':h', 'dv', 1), inc)\n"
     "end\n"
     "return {redis.call('HGET', K .. ':h', 'ie'), s(now)}\n";

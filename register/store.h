@@ -29,7 +29,8 @@ enum {
     DEVICES_PER_USER = 16,
     DEVICES_RETRY_MS = 60 * 1000, // for a login that found no place among the devices
     WATCH_BYTES_MAX = 512 * 1024,
-    AWAY_MS = 2500, // a store that nobody asked for so long was away: leases go on
+    LOAD_TOLD_MS = 5000, // small changes of a daemon's load are told no later than this
+    AWAY_MS = 2500,      // a store that nobody asked for so long was away: leases go on
     PRODUCT_EPOCH_S =
         1735689600, // 2025-01-01: the first product number of a second is its distance
 };

@@ -12,10 +12,20 @@ static inline void check_directory(struct bed *b) {
     uint64_t epoch = w->directory_epoch, version = w->directory_version, ce = w->catalog_epoch;
     ck_assert_uint_gt(epoch, 0);
     ck_assert_uint_gt(w->index_epoch, 0);
-    // A renewal, also with a little more load, is no news.
+    // A renewal, also with a little more load, is no news for a while; but nobody is told too
+    // little of it for longer.
     announce(b, "a", 11, 10, 60000);
     w = watch(b, epoch, version, ce, 0);
     ck_assert_uint_eq(w->n_member + w->n_gone, 0);
+    while (w->n_member == 0) {
+        loop_step(b->loop, 100);
+        announce(b, "a", 11, 10, 60000);
+        w = watch(b, epoch, version, ce, 0);
+    }
+    ck_assert_uint_eq(w->member[0]->sessions, 10);
+    version = w->directory_version;
+    announce(b, "a", 11, 10, 60000);
+    ck_assert_uint_eq(watch(b, epoch, version, ce, 0)->n_member, 0);
     announce(b, "a", 11, 5000, 60000);
     w = watch(b, epoch, version, ce, 0);
     ck_assert_uint_eq(w->n_member, 1);
