@@ -261,6 +261,7 @@ ProtobufCMessage *saver_memory_stats(struct memory_store *m, const ProtobufCMess
     reply->overflowed = p->overflowed;
     reply->broadcasts = p->broadcasts;
     reply->rejected = p->rejected;
+    reply->keyed = p->keyed_ids;
     reply->sum = hw_calloc(STREAMS, sizeof(reply->sum[0]));
     for (uint32_t i = STREAM_NEWS; i < STREAMS; i++) {
         Hawser__Internal__StreamSum *sum = hw_malloc(sizeof(*sum));

@@ -37,10 +37,11 @@ static void put_names(struct buf *out, const Hawser__Internal__StoredMessage *m)
         buf_append(out, "\0", 1);
 }
 
-static void put_limits(struct redis_args *args, const Hawser__Internal__AppendRequest *a) {
+static void put_limits(struct redis_args *args, const Hawser__Internal__AppendRequest *a,
+                       bool keys_full) {
     const Hawser__Internal__InboxLimits *l = a->limits;
     bool is_inbox = a->stream == STREAM_INBOX;
-    saver_arg_u64(args, l ? l->ids_max : 0);
+    saver_arg_u64(args, keys_full ? 1 : 0);
     saver_arg_u64(args, is_inbox ? 1 : 0);
     saver_arg_u64(args, !is_inbox ? BROADCAST_MESSAGES_MAX : l ? l->messages : UINT64_MAX);
     saver_arg_u64(args, !is_inbox ? BROADCAST_BYTES_MAX : l ? l->bytes : UINT64_MAX);
@@ -53,8 +54,8 @@ static int id_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_MAX]
     return snprintf(out, ID_KEY_MAX, "%u/%.64s/%.100s", a->stream, a->message->id, a->user);
 }
 
-void saver_redis_append(struct step *p, const ProtobufCMessage *request) {
-    const Hawser__Internal__AppendRequest *a = (const Hawser__Internal__AppendRequest *)request;
+void saver_redis_append_step(struct step *p, const Hawser__Internal__AppendRequest *a,
+                             bool keys_full) {
     bool is_inbox = a->stream == STREAM_INBOX;
     struct redis_args args;
     struct buf names = BUF_EMPTY;
@@ -73,7 +74,7 @@ void saver_redis_append(struct step *p, const ProtobufCMessage *request) {
     saver_arg_bytes(&args, a->body_hash.data, a->body_hash.len == HASH_BYTES ? HASH_BYTES : 0);
     saver_arg_u64(&args, a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS);
     saver_arg_u64(&args, a->not_after_ms);
-    put_limits(&args, a);
+    put_limits(&args, a, keys_full);
     saver_arg_u64(&args, a->message->expires_ms);
     saver_arg_u64(&args, a->message->sent_ms);
     saver_arg_u64(&args, a->message->payload.len);

@@ -44,9 +44,9 @@ void saver_redis_sums(struct step *p, const ProtobufCMessage *request) {
 
 // --- stats
 
-static const char *const fields[] = {"accepted",   "acked",      "pending", "expired",
-                                     "overflowed", "broadcasts", "sent1",   "acked1",
-                                     "sent2",      "acked2",     "rejected"};
+static const char *const fields[] = {"accepted",   "acked",      "pending",  "expired",
+                                     "overflowed", "broadcasts", "sent1",    "acked1",
+                                     "sent2",      "acked2",     "rejected", "keyed"};
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
 
 static Hawser__Internal__StreamSum *sum_new(uint32_t stream) {
@@ -69,7 +69,7 @@ static void add(Hawser__Internal__StatsReply *to, const redisReply *r) {
     uint64_t *const into[FIELDS] = {&to->accepted,      &to->acked,         &to->pending,
                                     &to->expired,       &to->overflowed,    &to->broadcasts,
                                     &to->sum[0]->sent,  &to->sum[0]->acked, &to->sum[1]->sent,
-                                    &to->sum[1]->acked, &to->rejected};
+                                    &to->sum[1]->acked, &to->rejected,      &to->keyed};
     for (size_t i = 0; i < FIELDS; i++)
         *into[i] += saver_reply_u64(r, i);
 }

@@ -21,6 +21,7 @@ enum saver_script {
 };
 
 struct known_buckets;
+struct key_count;
 struct sweep { // one store's part in finding what is due
     struct timer timer;
     bool busy;
@@ -35,7 +36,8 @@ struct redis_store {
     struct log *log;
     struct redis_conn *conn; // owned
     struct redis_script scripts[SCRIPTS];
-    struct known_buckets *known; // by product: those that were written to the sets
+    struct known_buckets *known;  // by product: those that were written to the sets
+    struct key_count *key_counts; // by product: its Idempotency-Keys in all buckets
     struct sweep sweep;
     uint64_t next_log_ms;
     char reason[200];
@@ -43,6 +45,7 @@ struct redis_store {
 
 // A step that is on its way. Completed, it is gone.
 struct step {
+    struct step *next; // of those that wait for a count of keys
     struct redis_store *store;
     saver_done_fn *done;
     void *arg;
@@ -88,6 +91,10 @@ void saver_redis_refused(struct redis_store *s, const char *what, const redisRep
 void saver_redis_ask_heads(struct step *p, uint32_t product, redis_done_fn *done);
 void saver_redis_take_heads(struct step *p, const redisReply *r);
 void saver_redis_append(struct step *p, const ProtobufCMessage *request);
+// The step itself; keys_full: a new Idempotency-Key is refused.
+void saver_redis_append_step(struct step *p, const Hawser__Internal__AppendRequest *a,
+                             bool keys_full);
+void saver_key_counts_free(struct redis_store *s); // after all calls have completed
 void saver_redis_load(struct step *p, const ProtobufCMessage *request);
 void saver_redis_head(struct step *p, const ProtobufCMessage *request);
 void saver_redis_product_heads(struct step *p, const ProtobufCMessage *request);

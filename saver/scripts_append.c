@@ -3,7 +3,7 @@
 
 const char saver_lua_append[] =
     "local epoch, name, key, hash = ARGV[2], ARGV[3], ARGV[4], ARGV[5]\n"
-    "local id_ttl, not_after, ids_max = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])\n"
+    "local id_ttl, not_after, keys_full = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'\n"
     "local is_inbox, messages_max, bytes_max = ARGV[9] == '1', tonumber(ARGV[10]), "
     "tonumber(ARGV[11])\n"
     "local reject_new, kept, ends = ARGV[12] == '1', tonumber(ARGV[13]), tonumber(ARGV[14])\n"
@@ -54,8 +54,7 @@ const char saver_lua_append[] =
     "expires)\n"
     "end\n"
     "if not_after ~= 0 and now > not_after then return answer(TOO_LATE, 0, 0, 0, 0, 0) end\n"
-    "if hash ~= '' and ids_max > 0 and\n"
-    " tonumber(call('HGET', base .. 'sum', 'keyed') or 0) >= ids_max then\n"
+    "if hash ~= '' and keys_full then\n"
     " return answer(IDS_FULL, 0, 0, 0, 0, 0)\n"
     "end\n"
     "if claim ~= 0 then\n"

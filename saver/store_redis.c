@@ -151,6 +151,7 @@ static void redis_free(struct saver_store *store) {
     saver_sweep_stop(s);
     redis_conn_free(s->conn); // completes what is open
     saver_buckets_forget(s);
+    saver_key_counts_free(s);
     free(s->sweep.bases);
     for (int i = 0; i < SCRIPTS; i++)
         free((char *)(uintptr_t)s->scripts[i].source);

@@ -290,6 +290,21 @@ def test_keys_of_live_messages(cluster):
             client.nothing_comes()
 
 
+def test_keys_of_a_product_are_bounded(cluster):
+    """idempotency_keys counts the keys of the whole product, whoever they are for; a push to many takes one."""
+    product = cluster.product()
+    path = f"/v1/products/{product.name}"
+    cluster.call("PATCH", path, {"limits": {"idempotency_keys": 2}})
+
+    def statuses(targets):
+        return [cluster.call("POST", path + "/messages", {"to": to, "payload": "x"}, headers={"Idempotency-Key": "k"}).status_code for to in targets]
+    eventually(lambda: cluster.call("GET", path).json()["limits"]["idempotency_keys"] == 2)
+    targets = [{"users": [f"user{n}" for n in range(9)]}] + [{"user": f"user{n}"} for n in range(6)]
+    assert statuses(targets) == [202, 202] + [429] * 5
+    assert statuses(targets) == [202, 202] + [429] * 5  # a repeat is answered
+    assert statuses([{"all": True}]) == [429]
+
+
 def test_keys_of_many_targets(cluster):
     """For many targets the key names the whole push: another body stores nothing anywhere, the same body goes on where the first ended."""
     product = cluster.product()

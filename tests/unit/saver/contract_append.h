@@ -102,6 +102,34 @@ static inline void case_order_of_checks(struct bed *b) {
     ck_assert_str_eq(bed_stats(b), "0/2/0/0");
 }
 
+// The bound on keys is the product's, wherever its users' buckets lie; known ids are answered
+// still.
+static inline void case_keys_of_a_product(struct bed *b) {
+    char user[16];
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(user, sizeof(user), "user %u", i);
+        struct push p = {.user = user, .id = "i", .hash = HASH_A, .ids_max = 3};
+        ck_assert_int_eq(bed_append(b, &p).outcome, i < 3 ? OUTCOME(STORED) : OUTCOME(IDS_FULL));
+        p.hash = NULL;
+        p.id = "j";
+        ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(STORED));
+    }
+    struct push p = {.user = "user 1", .id = "i", .hash = HASH_A, .ids_max = 3};
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(REPLAYED));
+    p.hash = HASH_B;
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(MISMATCH));
+    p.user = "another";
+    p.product = 2;
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(STORED));
+    p.product = 1;
+    p.ids_max = 4;
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(STORED));
+    p.id = "k";
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(IDS_FULL));
+    p.ids_max = 1000000;
+    ck_assert_int_eq(bed_append(b, &p).outcome, OUTCOME(STORED));
+}
+
 // A claim takes an id and stores nothing: who comes again, with a claim or an append, hears whose
 // it is, or that the body was another one. It counts as a key.
 static inline void case_claims(struct bed *b) {

@@ -17,6 +17,7 @@ static const struct {
     {"seqs", case_seqs},
     {"bytes", case_bytes},
     {"order of checks", case_order_of_checks},
+    {"keys of a product", case_keys_of_a_product},
     {"claims", case_claims},
     {"reject new", case_reject_new},
     {"overflow", case_overflow},
