@@ -359,7 +359,7 @@ void hawser_start(struct hawser_client *c) {
     finish(c, outermost);
 }
 
-const struct hawser_status *hawser_status(const struct hawser_client *c) {
+const struct hawser_status *hawser_status_get(const struct hawser_client *c) {
     return core_status(c->core);
 }
 

@@ -54,6 +54,11 @@ enum {
     HAWSER_UPSTREAM_ID_BYTES = 16,
 };
 
+// What is declared here is all that the libraries export.
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 struct hawser_client;
 
 enum hawser_stream { HAWSER_INBOX, HAWSER_NEWS, HAWSER_BULK };
@@ -266,7 +271,11 @@ void hawser_stop(struct hawser_client *client);
 // After HAWSER_STOPPED: tries again from the start, with the bindings that have not ended.
 // Otherwise no effect.
 void hawser_start(struct hawser_client *client);
-const struct hawser_status *hawser_status(const struct hawser_client *client); // as last reported
+// As last reported; borrowed, and it changes.
+const struct hawser_status *hawser_status_get(const struct hawser_client *client);
+#ifndef __cplusplus // in C++ a function of that name would hide the struct
+#define hawser_status(client) hawser_status_get(client)
+#endif
 
 // Blocks and works until the client is stopped. 0: by hawser_stop; else the Close code with which
 // the cluster stopped it (see hawser_status).
@@ -286,6 +295,10 @@ bool hawser_step(struct hawser_client *client, int timeout_ms);
 const char *hawser_stream_name(enum hawser_stream stream);  // "inbox", "news", "bulk"
 const char *hawser_state_name(enum hawser_state state);     // "offline", "connecting", ...
 const char *hawser_gap_name(enum hawser_gap_reason reason); // "expired", ...; "unknown" for others
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -144,7 +144,7 @@ START_TEST(test_on_a_shared_loop) {
     while (acks < 1)
         loop_step(loop, -1);
     ck_assert_uint_eq(acked, 1);
-    ck_assert_int_eq(hawser_status(client)->state, HAWSER_ONLINE);
+    ck_assert_int_eq(hawser_status_get(client)->state, HAWSER_ONLINE);
     stream_end(served, 0); // the connection breaks: it comes back by itself, where it was
     while (acks < 2)
         loop_step(loop, -1);
@@ -155,7 +155,7 @@ START_TEST(test_on_a_shared_loop) {
     hawser_stop(client);
     while (!hawser_client_is_done(client) || byes < 1)
         loop_step(loop, -1);
-    ck_assert_int_eq(hawser_status(client)->state, HAWSER_STOPPED);
+    ck_assert_int_eq(hawser_status_get(client)->state, HAWSER_STOPPED);
     hawser_free(client);
     teardown();
 }
@@ -221,10 +221,10 @@ START_TEST(test_refused) {
     listener = NULL;
     client = hawser_client_new_on(loop, &options, NULL, error, sizeof(error));
     ck_assert_int_eq(hawser_bind(client, token_for("chat", "ann"), NULL, 0), 1);
-    while (hawser_status(client)->state != HAWSER_OFFLINE)
+    while (hawser_status_get(client)->state != HAWSER_OFFLINE)
         loop_step(loop, -1);
-    ck_assert_str_eq(hawser_status(client)->reason, strerror(ECONNREFUSED));
-    ck_assert_uint_ne(hawser_status(client)->retry_ms, UINT64_MAX);
+    ck_assert_str_eq(hawser_status_get(client)->reason, strerror(ECONNREFUSED));
+    ck_assert_uint_ne(hawser_status_get(client)->retry_ms, UINT64_MAX);
     hawser_free(client);
     teardown();
 }
