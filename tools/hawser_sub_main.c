@@ -32,9 +32,7 @@ struct arguments {
 struct sub {
     const struct arguments *arguments;
     uint64_t seen;
-    size_t bindings; // that have not ended
-    uint32_t code;   // why the last one did
-    char reason[HAWSER_ERROR_BYTES];
+    size_t json_flags;
     bool enough, output_broken;
 };
 
@@ -181,30 +179,33 @@ static void out_flush(struct sub *s) {
     hawser_stop(client);
 }
 
-// Printable UTF-8 as it is, the rest as \xNN, \n, \t and \\, so that a message stays one line.
-static void put_escaped(const uint8_t *data, size_t len) {
-    bool control = true;
-    if (utf8_is_valid(data, len, &control) && !control && !memchr(data, '\\', len)) {
-        fwrite(data, 1, len, stdout);
-        return;
-    }
+// U+0080..9F are control characters as well: C2 and one byte.
+static bool is_control(const uint8_t *data, size_t len) {
+    return data[0] < 0x20 || data[0] == 0x7f ||
+           (len > 1 && data[0] == 0xc2 && data[1] >= 0x80 && data[1] < 0xa0);
+}
+
+// Printable UTF-8 as it is, the rest as \xNN, \n, \t and \\, so that a message stays one line, and
+// nothing that came from elsewhere commands the terminal.
+static void put_escaped(FILE *to, const void *bytes, size_t len) {
+    const uint8_t *data = bytes;
     bool text = utf8_is_valid(data, len, NULL);
     for (size_t i = 0; i < len; i++) {
         if (data[i] == '\n')
-            fputs("\\n", stdout);
+            fputs("\\n", to);
         else if (data[i] == '\t')
-            fputs("\\t", stdout);
+            fputs("\\t", to);
         else if (data[i] == '\\')
-            fputs("\\\\", stdout);
-        else if (data[i] < 0x20 || data[i] == 0x7f || (data[i] >= 0x80 && !text))
-            printf("\\x%02x", data[i]);
+            fputs("\\\\", to);
+        else if ((data[i] >= 0x80 && !text) || is_control(data + i, len - i))
+            fprintf(to, "\\x%02x", data[i]);
         else
-            putchar(data[i]);
+            putc(data[i], to);
     }
 }
 
 static void put_json(struct sub *s, json_t *object) {
-    json_dumpf(object, stdout, JSON_COMPACT);
+    json_dumpf(object, stdout, JSON_COMPACT | s->json_flags);
     putchar('\n');
     json_decref(object);
     out_flush(s);
@@ -246,8 +247,10 @@ static int on_message(void *arg, const struct hawser_message *m) {
     if (s->arguments->json) {
         message_json(s, m);
     } else {
-        printf("%s %" PRIu64 " %s ", hawser_stream_name(m->stream), m->seq, m->id);
-        put_escaped(m->payload, m->payload_len);
+        printf("%s %" PRIu64 " ", hawser_stream_name(m->stream), m->seq);
+        put_escaped(stdout, m->id, strlen(m->id));
+        putchar(' ');
+        put_escaped(stdout, m->payload, m->payload_len);
         putchar('\n');
         out_flush(s);
     }
@@ -268,7 +271,7 @@ static void event(struct sub *s, const char *name, json_t *fields) {
     if (!s->arguments->quiet) {
         fprintf(stderr, "hawser-sub: %s", name);
         json_object_foreach(fields, key, value) {
-            char *text = json_dumps(value, JSON_ENCODE_ANY);
+            char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
             fprintf(stderr, " %s=%s", key, text ? text : "?");
             free(text);
         }
@@ -327,7 +330,6 @@ static void on_state(void *arg, const struct hawser_status *status) {
 }
 
 static void on_binding(void *arg, const struct hawser_binding_event *e) {
-    struct sub *s = arg;
     json_t *o = json_object();
     json_object_set_new(o, "product", json_string(e->product));
     json_object_set_new(o, "user", json_string(e->user));
@@ -335,18 +337,16 @@ static void on_binding(void *arg, const struct hawser_binding_event *e) {
         json_object_set_new(o, "code", json_integer(e->code));
     if (e->reason[0])
         json_object_set_new(o, "reason", json_string(e->reason));
-    event(s, e->bound ? "bound" : "unbound", o);
-    if (e->bound || --s->bindings > 0)
-        return;
-    s->code = e->code;
-    snprintf(s->reason, sizeof(s->reason), "%s", e->reason);
-    hawser_stop(client);
+    event(arg, e->bound ? "bound" : "unbound", o);
 }
 
 static void on_notice(void *arg, const char *text) {
     struct sub *s = arg;
-    if (!s->arguments->quiet)
-        fprintf(stderr, "hawser-sub: %s\n", text);
+    if (s->arguments->quiet)
+        return;
+    fputs("hawser-sub: ", stderr);
+    put_escaped(stderr, text, strlen(text));
+    fputc('\n', stderr);
 }
 
 // --- main
@@ -365,11 +365,9 @@ static void catch_signals(void) {
     sigaction(SIGPIPE, &ignore, NULL); // a closed stdout is seen when writing
 }
 
-static int bind_all(const struct arguments *a, struct sub *s) {
+static int bind_all(const struct arguments *a) {
     for (size_t i = 0; i < a->token_count; i++) {
         int id = hawser_bind(client, a->tokens[i], (const char *const *)a->tags, a->tag_count);
-        // Two tokens of one product and user are one binding.
-        s->bindings = (size_t)id > s->bindings && id > 0 ? (size_t)id : s->bindings;
         if (id > 0)
             continue;
         fprintf(stderr, "hawser-sub: a token or tags cannot be used: %s\n", strerror(-id));
@@ -380,13 +378,15 @@ static int bind_all(const struct arguments *a, struct sub *s) {
 
 static int run(const struct arguments *a, struct sub *s) {
     catch_signals();
-    int failed = bind_all(a, s);
+    int failed = bind_all(a);
     if (failed != 0)
         return failed;
     uint32_t code = hawser_run(client);
-    if (code != 0 || s->code != 0) {
-        fprintf(stderr, "hawser-sub: stopped by the cluster: %" PRIu32 " %s\n",
-                code != 0 ? code : s->code, code != 0 ? hawser_status(client)->reason : s->reason);
+    if (code != 0) {
+        const char *reason = hawser_status_get(client)->reason;
+        fprintf(stderr, "hawser-sub: stopped by the cluster: %" PRIu32 " ", code);
+        put_escaped(stderr, reason, strlen(reason));
+        fputc('\n', stderr);
         return EXIT_STOPPED;
     }
     if (s->output_broken)
@@ -409,7 +409,7 @@ int main(int argc, char **argv) {
     argp_err_exit_status = EXIT_USAGE;
     if (argp_parse(&parser, argc, argv, 0, NULL, &a) != 0)
         return EXIT_USAGE;
-    struct sub s = {.arguments = &a};
+    struct sub s = {.arguments = &a, .json_flags = isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0};
     struct hawser_options options = {
         .dispatchers = a.dispatchers,
         .dispatcher_count = a.dispatcher_count,

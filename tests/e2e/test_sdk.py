@@ -1,14 +1,20 @@
-"""The client library as others get it: installed, linked from C and C++, built without the daemons' libraries."""
+"""The client library as others get it: installed, linked from C and C++, built without the daemons' libraries; and what hawser-sub
+shows of a peer that means harm."""
 
 import os
 import pathlib
+import pty
 import re
 import shutil
+import socket
+import struct
 import subprocess
+import threading
 
 import pytest
 
 from cluster import BIN
+from hawser_proto import pb
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = BIN.parent
@@ -127,3 +133,60 @@ def test_sdk_only(tmp_path):
     run("cmake", "--build", tmp_path / "build", env=env)
     assert (tmp_path / "build/lib/libhawser.so").exists() and (tmp_path / "build/lib/libhawser.a").exists()
     assert not list((tmp_path / "build").rglob("hawser-*"))
+
+
+def frame(number, message):
+    body = message.SerializeToString()
+    return struct.pack(">I", number << 24 | len(body)) + body
+
+
+ESCAPES = "\x1b[2J\x9b31m\x07"
+
+
+class HostileRoom:
+    """Welcomes whoever comes and sends a message and an end that hold commands for a terminal."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        with self.listener, self.listener.accept()[0] as s:
+            s.recv(65536)
+            bound = pb.Bound(product=1, name="demo", user="ann", generation=5, after=[pb.Position(epoch=7)])
+            s.sendall(frame(65, pb.Welcome(bound=[bound], heartbeat_s=60)))
+            s.sendall(frame(67, pb.Push(product=1, seq=1, id="id" + ESCAPES, payload=("pay" + ESCAPES).encode())))
+            s.sendall(frame(74, pb.Close(code=4003, reason="end" + ESCAPES)))
+            s.recv(65536)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_sub_cleans_its_output(options):
+    """On a terminal neither ids, payloads nor reasons reach it raw; the failure is said, and the exit is 1."""
+    room = HostileRoom()
+    reader, terminal = pty.openpty()
+    process = subprocess.Popen([BIN / "hawser-sub", "--room", f"127.0.0.1:{room.port}", "--device", "d", "--token", "opaque", *options],
+                               stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    try:
+        while piece := os.read(reader, 65536):
+            shown += piece
+    except OSError:
+        pass  # its other end is closed
+    os.close(reader)
+    assert process.wait(60) == 1
+    room.thread.join(60)
+    assert b"pay" in shown and b"stopped by the cluster: 4003 end" in shown
+    assert not re.search(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]", shown), shown
+
+
+def test_sub_at_a_room_for_a_dispatcher(cluster):
+    """A room that is named as dispatcher says what it is, and hawser-sub says so."""
+    token = cluster.product().token("ann")
+    ended = subprocess.run([BIN / "hawser-sub", "--quiet", "--dispatcher", f"127.0.0.1:{cluster.info['rooms'][0]}", "--device", "d", "--token",
+                            token], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert "is no dispatcher: this is a room, not a dispatcher" in ended.stderr
