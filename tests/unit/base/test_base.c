@@ -5,6 +5,7 @@
 #include "buf.h"
 #include "bytes.h"
 #include "crypto.h"
+#include "rng.h"
 #include "slab.h"
 
 static const struct {
@@ -145,6 +146,65 @@ START_TEST(test_slab) {
 }
 END_TEST
 
+// What was taken in a storm is given back, and handles of before find nothing in chunks that came
+// again: their slots go on with later generations.
+START_TEST(test_slab_gives_back) {
+    enum { COUNT = 5000 };
+    static uint32_t slots[COUNT], generations[COUNT];
+    struct slab s;
+    slab_init(&s, 100, 10000);
+    for (int storm = 0; storm < 3; storm++) {
+        for (int i = 0; i < COUNT; i++) {
+            uint32_t slot = 0, generation = 0;
+            ck_assert_ptr_nonnull(slab_take(&s, &slot, &generation));
+            ck_assert_uint_lt(slot, COUNT); // the lowest chunk first
+            ck_assert_uint_eq(generation, (uint32_t)storm + 1);
+            ck_assert(storm == 0 || !slab_find(&s, slots[i], generations[i]));
+            slots[i] = slot;
+            generations[i] = generation;
+        }
+        ck_assert_uint_eq(s.high_water, COUNT);
+        for (int i = 0; i < COUNT; i++) // here and there
+            slab_give(&s, slots[(i * 7) % COUNT]);
+        ck_assert_uint_le(s.high_water, 1024);
+        for (int i = 0; i < COUNT; i++)
+            ck_assert_ptr_null(slab_find(&s, slots[i], generations[i]));
+    }
+    slab_deinit(&s);
+}
+END_TEST
+
+// Against a plain model: what is taken is found, and nothing else.
+START_TEST(test_slab_at_random) {
+    enum { SLOTS = 3000, STEPS = 60000 };
+    static uint32_t taken[SLOTS]; // generation, 0 = free
+    struct slab s;
+    struct rng rng;
+    uint32_t used = 0;
+    rng_init(&rng, 1);
+    slab_init(&s, 8, SLOTS);
+    for (int step = 0; step < STEPS; step++) {
+        uint32_t at = (uint32_t)rng_below(&rng, SLOTS), slot = 0, generation = 0;
+        bool grows = step / 6000 % 2 == 0; // fills, then empties, ten times
+        if (taken[at] && (!grows || rng_below(&rng, 3) == 0)) {
+            slab_give(&s, at);
+            ck_assert_ptr_null(slab_find(&s, at, taken[at]));
+            taken[at] = 0;
+            used--;
+        } else if (grows && used < SLOTS) {
+            void *object = slab_take(&s, &slot, &generation);
+            ck_assert(slot < SLOTS && taken[slot] == 0 && generation != 0);
+            ck_assert_ptr_eq(slab_find(&s, slot, generation), object);
+            taken[slot] = generation;
+            used++;
+        }
+        ck_assert_uint_eq(s.used, used);
+        ck_assert(!taken[at] || slab_find(&s, at, taken[at]));
+    }
+    slab_deinit(&s);
+}
+END_TEST
+
 START_TEST(test_arena) {
     struct arena a;
     arena_init(&a);
@@ -158,4 +218,4 @@ START_TEST(test_arena) {
 END_TEST
 
 RUN_TESTS("base", test_utf8, test_utf8_mend, test_integers_and_hex, test_siphash, test_hashes,
-          test_buf, test_slab, test_arena)
+          test_buf, test_slab, test_slab_gives_back, test_slab_at_random, test_arena)
