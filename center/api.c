@@ -326,6 +326,10 @@ const struct product *request_product(struct request *q) {
 
 json_t *request_body(struct request *q) {
     json_error_t error;
+    if (!json_is_bounded(q->http->body, q->http->body_len)) {
+        reply_fault(q, PROBLEM_invalid_value, NULL, "the body has more values than any call takes");
+        return NULL;
+    }
     q->body = json_loadb((const char *)q->http->body, q->http->body_len,
                          JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (!q->body)

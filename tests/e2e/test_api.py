@@ -247,6 +247,8 @@ def test_batch_is_counted_first(cluster):
     assert answer.status_code == 422 and answer.json()["field"] == "messages"
     answer = cluster.call("POST", path, {"messages": [{"nope": 1}] + [{"to": {"users": [f"u{n}" for n in range(1000)]}, "payload": "x"}] * 10})
     assert answer.status_code == 422 and answer.json()["field"] == "messages"
+    answer = cluster.call("POST", path, {"messages": [one] * 200})  # so many values are not even read
+    assert answer.status_code == 422 and "values" in answer.json()["detail"]
     results = cluster.call("POST", path, {"messages": [one] * 10}).json()["results"]
     assert [(r["status"], r["targets"]) for r in results] == [(202, 1)] * 10
     seventeen = [{"user": "v", "device": str(n)} for n in range(17)]
