@@ -238,18 +238,20 @@ static void print_quoted(struct buf *out, const char *text) {
     buf_append_str(out, "\"");
 }
 
-// A url may carry a password: what stands between the scheme and the last @ is left out.
+void config_url_show(const char *url, struct buf *out) {
+    const char *at = strrchr(url, '@'), *scheme = strstr(url, "://");
+    if (at && scheme && scheme < at)
+        buf_append(out, url, (size_t)(scheme + 3 - url));
+    buf_append_str(out, at ? "..." : url);
+    buf_append_str(out, at ? at : "");
+}
+
 static void print_text(struct buf *out, const struct config_key *key, const char *text) {
-    const char *at = strcmp(key->key, "url") == 0 ? strrchr(text, '@') : NULL,
-               *scheme = strstr(text, "://");
-    if (!at || !scheme || at < scheme) {
-        print_quoted(out, text);
-        return;
-    }
     struct buf shown = BUF_EMPTY;
-    buf_append(&shown, text, (size_t)(scheme + 3 - text));
-    buf_append_str(&shown, "...");
-    buf_append_str(&shown, at);
+    if (strcmp(key->key, "url") == 0)
+        config_url_show(text, &shown);
+    else
+        buf_append_str(&shown, text);
     print_quoted(out, buf_cstr(&shown));
     buf_free(&shown);
 }

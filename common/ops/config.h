@@ -38,6 +38,8 @@ const char *config_text(const struct config *c, const char *name);
 char *const *config_list(const struct config *c, const char *name,
                          int *ret_count); // lists and secrets
 
+// A url as it may be shown: what stands in front of its last @ is left out.
+void config_url_show(const char *url, struct buf *out);
 void config_print(const struct config *c, struct buf *out); // YAML, without secrets
 void config_markdown(struct buf *out);                      // docs/CONFIG.md
 

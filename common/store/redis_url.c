@@ -42,12 +42,34 @@ static int parse_unix(const char *path, struct redis_url *u, struct buf *ret_err
     return 0;
 }
 
+static int hex_digit(char c) {
+    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+// %XX is a byte, any other % itself: a password that was written plainly stays what it was.
+static bool decode_part(const char *from, size_t len, char *out, size_t out_bytes) {
+    size_t used = 0;
+    for (size_t i = 0; i < len; i++) {
+        bool is_code = from[i] == '%' && len - i > 2 && hex_digit(from[i + 1]) >= 0 &&
+                       hex_digit(from[i + 2]) >= 0;
+        char c = is_code ? (char)(hex_digit(from[i + 1]) * 16 + hex_digit(from[i + 2])) : from[i];
+        i += is_code ? 2 : 0;
+        if (c == '\0' || used + 1 >= out_bytes)
+            return false;
+        out[used++] = c;
+    }
+    out[used] = '\0';
+    return true;
+}
+
 static int parse_tcp(const char *rest, struct redis_url *u, struct buf *ret_error) {
     const char *at = strrchr(rest, '@'),
                *colon = at ? memchr(rest, ':', (size_t)(at - rest)) : NULL;
-    if (at && (!colon || !copy_part(rest, (size_t)(colon - rest), u->user, sizeof(u->user)) ||
-               !copy_part(colon + 1, (size_t)(at - colon - 1), u->password, sizeof(u->password))))
-        return refuse(ret_error, "before @ stands user:password, each of at most 127 bytes");
+    if (at && (!colon || !decode_part(rest, (size_t)(colon - rest), u->user, sizeof(u->user)) ||
+               !decode_part(colon + 1, (size_t)(at - colon - 1), u->password, sizeof(u->password))))
+        return refuse(ret_error, "before @ stands user:password, each of at most 127 bytes, with "
+                                 "%XX for what would not be read so");
     const char *host = at ? at + 1 : rest, *slash = strchr(host, '/');
     char authority[HOST_MAX + 8];
     struct host_port hp;

@@ -15,7 +15,8 @@ struct redis_url {
     uint32_t db;
 };
 
-// redis://[[user]:password@]host[:port][/db], unix:///path[?db=n]. 0, or -EINVAL with the reason in
+// redis://[[user]:password@]host[:port][/db], unix:///path[?db=n]; %XX in user and password
+// is that byte. 0, or -EINVAL with the reason in
 // ret_error (never the password).
 int redis_url_parse(const char *url, struct redis_url *ret_url,
                     struct buf *ret_error) HW_MUST_CHECK;

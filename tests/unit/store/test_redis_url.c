@@ -13,6 +13,8 @@ static const struct {
     {"redis://redis.example:7000/3", "redis.example", "", "", 7000, 3, false},
     {"redis://:p@ss@[::1]:7000/", "::1", "", "p@ss", 7000, 0, false},
     {"redis://hawser:secret@h", "h", "hawser", "secret", 6379, 0, false},
+    {"redis://us%3Aer:p%40ss%2f%25:@h", "h", "us:er", "p@ss/%:", 6379, 0, false},
+    {"redis://a%:100%%4x%@h", "h", "a%", "100%%4x%", 6379, 0, false},
     {"unix:///run/redis.sock", "/run/redis.sock", "", "", 0, 0, true},
     {"unix:///run/redis.sock?db=2", "/run/redis.sock", "", "", 0, 2, true},
 };
@@ -28,6 +30,7 @@ static const char *const bad[] = {
     "redis://h:x",
     "redis://h/x",
     "redis://p@h",
+    "redis://:a%00b@h",
     "redis://h/123456",
     "unix://relative",
     "unix:///s?",
