@@ -2,6 +2,8 @@
 #include "crypto.h"
 #include "redis_internal.h"
 
+enum { VERSION_DIGITS_MAX = 16 }; // below 2^53
+
 static void add_epochs(struct redis_args *a, struct redis_store *s) {
     for (int i = 0; i < 3; i++)
         register_arg_u64(a, rng_epoch(loop_rng(s->loop)));
@@ -83,24 +85,24 @@ void register_redis_withdraw(struct step *p) {
 
 // --- what is newer
 
-// "version deleted value"
+// "version deleted value"; NULL for bytes that are no record, as for no entry.
 static Hawser__Internal__CatalogEntry *entry_parse(const char *key, const redisReply *v) {
-    char *end;
-    if (!v || v->type != REDIS_REPLY_STRING || v->len < 4)
+    size_t len = (size_t)v->len, digits = strspn(v->str, "0123456789"), front = digits + 3;
+    if (digits == 0 || digits > VERSION_DIGITS_MAX || len < front || v->str[digits] != ' ' ||
+        (v->str[digits + 1] != '0' && v->str[digits + 1] != '1') || v->str[digits + 2] != ' ')
         return NULL;
     Hawser__Internal__CatalogEntry *e = hw_malloc(sizeof(*e));
     hawser__internal__catalog_entry__init(e);
     e->key = hw_strdup(key);
-    e->version = strtoull(v->str, &end, 10);
-    e->deleted = end[1] == '1';
-    size_t front = (size_t)(end - v->str) + 3;
-    size_t len = (size_t)v->len > front ? (size_t)v->len - front : 0;
+    e->version = strtoull(v->str, NULL, 10);
+    e->deleted = v->str[digits + 1] == '1';
+    len -= front;
     e->value = (ProtobufCBinaryData){len, len ? hw_memdup(v->str + front, len) : NULL};
     return e;
 }
 
 static void take_members(Hawser__Internal__WatchReply *reply, const redisReply *list) {
-    size_t count = list ? list->elements : 0;
+    size_t count = list->elements;
     reply->member = hw_calloc(count + 1, sizeof(reply->member[0]));
     for (size_t i = 0; i < count; i++) {
         Hawser__Internal__Member *m = hawser__internal__member__unpack(
@@ -111,7 +113,7 @@ static void take_members(Hawser__Internal__WatchReply *reply, const redisReply *
 }
 
 static void take_gone(Hawser__Internal__WatchReply *reply, const redisReply *list) {
-    size_t count = list ? list->elements : 0;
+    size_t count = list->elements;
     reply->gone = hw_calloc(count / 2 + 1, sizeof(reply->gone[0]));
     for (size_t i = 0; i + 1 < count; i += 2) {
         Hawser__Internal__GoneMember *g = hw_malloc(sizeof(*g));
@@ -123,7 +125,7 @@ static void take_gone(Hawser__Internal__WatchReply *reply, const redisReply *lis
 }
 
 static void take_entries(Hawser__Internal__WatchReply *reply, const redisReply *list) {
-    size_t count = list ? list->elements : 0;
+    size_t count = list->elements;
     reply->entry = hw_calloc(count / 2 + 1, sizeof(reply->entry[0]));
     for (size_t i = 0; i + 1 < count; i += 2) {
         Hawser__Internal__CatalogEntry *e =

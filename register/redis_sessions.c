@@ -20,7 +20,7 @@ static void count(struct redis_store *s, uint32_t product, uint64_t incarnation,
     snprintf(change, sizeof(change), "%d", by);
     for (int i = 0; i < 4; i++)
         len[i] = strlen(argv[i]);
-    redis_command(s->conn, 4, argv, len, on_counted, s);
+    redis_command(s->conn, "i", 4, argv, len, on_counted, s);
 }
 
 // --- rows
@@ -225,8 +225,8 @@ static int live_first(const void *a, const void *b) {
 
 static void on_find(void *arg, int error, const redisReply *r) {
     struct step *p = arg;
-    if (error != 0 || r->type != REDIS_REPLY_ARRAY) {
-        register_step_complete(p, error ? error : -HW_ESTORE, NULL);
+    if (error != 0) {
+        register_step_complete(p, error, NULL);
         return;
     }
     Hawser__Internal__FindReply *reply = hw_malloc(sizeof(*reply));
@@ -252,7 +252,7 @@ void register_redis_find(struct step *p) {
     register_args_user(&a, q->product, q->user);
     const char *argv[] = {"HGETALL", a.key};
     const size_t len[] = {7, strlen(a.key)};
-    redis_command(p->store->conn, 2, argv, len, on_find, p);
+    redis_command(p->store->conn, "[*ss]", 2, argv, len, on_find, p);
 }
 
 // Of a run that will not come back.
@@ -261,13 +261,13 @@ static void forget_count(struct redis_store *s, uint32_t product, const redisRep
     snprintf(key, sizeof(key), "hw:{%u}:on", product);
     const char *argv[] = {"HDEL", key, incarnation->str};
     const size_t len[] = {4, strlen(key), incarnation->len};
-    redis_command(s->conn, 3, argv, len, on_counted, s);
+    redis_command(s->conn, "i", 3, argv, len, on_counted, s);
 }
 
 static void on_online(void *arg, int error, const redisReply *r) {
     struct step *p = arg;
-    if (error != 0 || r->type != REDIS_REPLY_ARRAY) {
-        register_step_complete(p, error ? error : -HW_ESTORE, NULL);
+    if (error != 0) {
+        register_step_complete(p, error, NULL);
         return;
     }
     Hawser__Internal__OnlineReply *reply = hw_malloc(sizeof(*reply));
@@ -289,5 +289,5 @@ void register_redis_online(struct step *p) {
     snprintf(key, sizeof(key), "hw:{%u}:on", q->product);
     const char *argv[] = {"HGETALL", key};
     const size_t len[] = {7, strlen(key)};
-    redis_command(p->store->conn, 2, argv, len, on_online, p);
+    redis_command(p->store->conn, "[*ss]", 2, argv, len, on_online, p);
 }

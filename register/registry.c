@@ -99,10 +99,13 @@ static const char *unready(void *self) {
 static const char *hopeless(void *self) {
     struct registry *r = self;
     const char *reason = r->store->ops->down_reason(r->store);
-    if (!reason || loop_wall_ms(r->loop) < r->env->started_ms + STORE_WAIT_MS)
+    bool is_coming = r->store->ops->is_coming && r->store->ops->is_coming(r->store);
+    if (!reason || is_coming || loop_wall_ms(r->loop) < r->env->started_ms + STORE_WAIT_MS)
         return cluster_hopeless(part_cluster(r->part));
-    snprintf(r->hopeless, sizeof(r->hopeless), "redis.url: %s: %s",
-             config_text(r->env->config, "redis.url"), reason);
+    struct buf url = BUF_EMPTY;
+    config_url_show(config_text(r->env->config, "redis.url"), &url);
+    snprintf(r->hopeless, sizeof(r->hopeless), "redis.url: %s: %s", buf_cstr(&url), reason);
+    buf_free(&url);
     return r->hopeless;
 }
 

@@ -107,10 +107,10 @@ const char register_script_watch[] = CLOCK GONE EPOCHS EXPIRE
     "for _, key in ipairs(redis.call('ZRANGEBYSCORE', K .. ':w', cw and '-inf' or '(' .. ARGV[8],\n"
     "                                '+inf')) do\n"
     "  if bytes > tonumber(ARGV[9]) then more = 1; break end\n"
-    "  local v = redis.call('HGET', K .. ':c', key)\n"
+    "  local v = redis.call('HGET', K .. ':c', key) or ''\n"
     "  bytes = bytes + #v + #key\n"
     "  entries[#entries + 1] = key; entries[#entries + 1] = v\n"
-    "  cv = v:match('^(%d+) ')\n"
+    "  cv = v:match('^(%d+) ') or cv\n"
     "end\n"
     "if more == 0 then cv = h[4] or '0' end\n"
     "return {h[1], h[2] or '0', h[3], cv, h[5], dw and 1 or 0, cw and 1 or 0, more, members, "
@@ -120,8 +120,8 @@ const char register_script_watch[] = CLOCK GONE EPOCHS EXPIRE
 // ARGV: key, value, expected version, deleted. Answers conflict and the entry as it is now.
 const char register_script_put[] =
     CLOCK "local v = redis.call('HGET', K .. ':c', ARGV[1])\n"
-          "local version, deleted = '0', '1'\n"
-          "if v then version, deleted = v:match('^(%d+) (%d) ') end\n"
+          "local version, deleted = string.match(v or '', '^(%d+) (%d) ')\n"
+          "version, deleted = version or '0', deleted or '1'\n" // what is no record is no entry
           "if (deleted == '1' and '0' or version) ~= ARGV[3] then return {1, v or ''} end\n"
           "local n = redis.call('HINCRBY', K .. ':h', 'cv', 1)\n"
           "v = s(n) .. ' ' .. ARGV[4] .. ' ' .. ARGV[2]\n"

@@ -16,6 +16,7 @@
 #define HW_REGISTER_STORE_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cluster.pb-c.h"
@@ -45,6 +46,8 @@ struct register_store_ops {
     void (*call)(struct register_store *s, int method, const ProtobufCMessage *request,
                  register_done_fn *done, void *arg); // done is called once, never before it returns
     const char *(*down_reason)(struct register_store *s); // NULL = it answers
+    bool (*is_coming)(
+        struct register_store *s);          // down, but met: worth waiting for; NULL = never down
     void (*free)(struct register_store *s); // calls that are open complete with -HW_ECANCELLED
 };
 struct register_store {

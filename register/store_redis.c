@@ -78,7 +78,7 @@ bool register_view_is_over(const struct redis_store *s, uint64_t incarnation) {
 static void take_view(struct buf *b, const redisReply *list) {
     buf_reset(b);
     buf_append_str(b, " ");
-    for (size_t i = 0; list && i < list->elements; i++)
+    for (size_t i = 0; i < list->elements; i++)
         buf_printf(b, "%s ", list->element[i]->str);
 }
 
@@ -87,7 +87,7 @@ static void ask_view(struct timer *t);
 static void on_view(void *arg, int error, const redisReply *reply) {
     struct redis_store *s = arg;
     s->view_asked = false;
-    if (error == 0 && reply && reply->type == REDIS_REPLY_ARRAY) {
+    if (error == 0) {
         take_view(&s->live, register_reply_at(reply, 0));
         take_view(&s->undead, register_reply_at(reply, 1));
         s->view_ms = register_reply_u64(reply, 2);
@@ -159,7 +159,7 @@ static void call(struct register_store *store, int method, const ProtobufCMessag
         if (steps[i].method != method)
             continue;
         if (steps[i].needs_view && !s->view_known)
-            redis_command(s->conn, 1, ping, ping_len, on_refused, p); // later, and not done
+            redis_command(s->conn, "+", 1, ping, ping_len, on_refused, p); // later, and not done
         else
             steps[i].step(p);
         return;
@@ -174,6 +174,11 @@ static const char *down_reason(struct register_store *store) {
     return s->view_known ? NULL : "the directory was not read yet";
 }
 
+static bool is_coming(struct register_store *store) {
+    const struct redis_store *s = (struct redis_store *)store;
+    return redis_conn_is_loading(s->conn) || redis_conn_is_up(s->conn);
+}
+
 static void redis_free(struct register_store *store) {
     struct redis_store *s = (struct redis_store *)store;
     redis_conn_free(s->conn);
@@ -184,21 +189,29 @@ static void redis_free(struct register_store *store) {
 }
 
 static const struct register_store_ops ops = {
-    .call = call, .down_reason = down_reason, .free = redis_free};
+    .call = call, .down_reason = down_reason, .is_coming = is_coming, .free = redis_free};
 
 struct register_store *register_store_redis(const struct redis_options *options) {
     struct redis_store *s = hw_calloc(1, sizeof(*s));
     struct redis_options o = *options;
-    const char *const sources[SCRIPTS] = {
-        [SCRIPT_LOGIN] = register_script_login,       [SCRIPT_TAKEOVER] = register_script_takeover,
-        [SCRIPT_DROP] = register_script_drop,         [SCRIPT_CONFIRM] = register_script_confirm,
-        [SCRIPT_ANNOUNCE] = register_script_announce, [SCRIPT_WITHDRAW] = register_script_withdraw,
-        [SCRIPT_WATCH] = register_script_watch,       [SCRIPT_PUT] = register_script_put,
-        [SCRIPT_GET] = register_script_get,           [SCRIPT_VIEW] = register_script_view,
-        [SCRIPT_NUMBER] = register_script_number,
+    static const struct {
+        const char *source, *shape; // of its answer
+    } scripts[SCRIPTS] = {
+        [SCRIPT_LOGIN] = {register_script_login, "[nn*i]|[iisssssssss[*s][*s]]"},
+        [SCRIPT_TAKEOVER] = {register_script_takeover, "i"},
+        [SCRIPT_DROP] = {register_script_drop, "i"},
+        [SCRIPT_CONFIRM] = {register_script_confirm, "[is]|[isissssssss*[*s]]"},
+        [SCRIPT_ANNOUNCE] = {register_script_announce, "[nn]"},
+        [SCRIPT_WITHDRAW] = {register_script_withdraw, "i"},
+        [SCRIPT_WATCH] = {register_script_watch, "[nnnnniii[*s][*nn][*ss]]"},
+        [SCRIPT_PUT] = {register_script_put, "[is]"},
+        [SCRIPT_GET] = {register_script_get, "s"},
+        [SCRIPT_VIEW] = {register_script_view, "[[*s][*s]n]"},
+        [SCRIPT_NUMBER] = {register_script_number, "i"},
     };
     for (int i = 0; i < SCRIPTS; i++)
-        s->scripts[i].source = sources[i];
+        s->scripts[i] =
+            (struct redis_script){.source = scripts[i].source, .shape = scripts[i].shape};
     s->store.ops = &ops;
     s->loop = o.loop;
     o.on_state = on_state;

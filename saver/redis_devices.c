@@ -99,8 +99,8 @@ static void on_ack(void *arg, int error, const redisReply *r) {
     }
     Hawser__Internal__AckReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__ack_reply__init(reply);
-    reply->stale = r->type == REDIS_REPLY_INTEGER && r->integer == 1;
-    reply->unknown = r->type == REDIS_REPLY_INTEGER && r->integer == 2;
+    reply->stale = r->integer == 1;
+    reply->unknown = r->integer == 2;
     saver_step_complete(p, 0, &reply->base);
 }
 
@@ -175,9 +175,7 @@ static ProtobufCMessage *user_reply(const redisReply *r) {
     reply->head = saver_reply_u64(r, 2);
     reply->device = hw_calloc(r->elements + 1, sizeof(reply->device[0]));
     for (size_t i = 3; i + 1 < r->elements; i += 2)
-        if (r->element[i]->type == REDIS_REPLY_STRING &&
-            r->element[i + 1]->type == REDIS_REPLY_STRING)
-            reply->device[reply->n_device++] = user_device(r->element[i], r->element[i + 1]);
+        reply->device[reply->n_device++] = user_device(r->element[i], r->element[i + 1]);
     return &reply->base;
 }
 

@@ -24,7 +24,7 @@ void saver_redis_sums(struct step *p, const ProtobufCMessage *request) {
     hawser__internal__sums_reply__init(reply);
     p->reply = &reply->base;
     if (q->id.len != 16) { // not counted
-        redis_command(p->store->conn, 1, (const char *const[]){"PING"}, (const size_t[]){4},
+        redis_command(p->store->conn, "+", 1, (const char *const[]){"PING"}, (const size_t[]){4},
                       on_sums, p);
         return;
     }
@@ -96,12 +96,12 @@ static void ask_bucket(struct step *p, int bucket) {
     for (size_t i = 1; i < FIELDS + 2; i++)
         lens[i] = strlen(argv[i]);
     p->open++;
-    redis_command(p->store->conn, FIELDS + 2, argv, lens, on_bucket_figures, p);
+    redis_command(p->store->conn, "[*?n]", FIELDS + 2, argv, lens, on_bucket_figures, p);
 }
 
 static void on_buckets(void *arg, int error, const redisReply *r) {
     struct step *p = arg;
-    if (error != 0 || r->type != REDIS_REPLY_ARRAY || r->elements == 0) {
+    if (error != 0 || r->elements == 0) {
         complete_held(p, error, r, "stats");
         return;
     }
@@ -115,7 +115,7 @@ void saver_redis_stats(struct step *p, const ProtobufCMessage *request) {
     p->reply = stats_new();
     saver_base(base, p->product, -1);
     snprintf(key, sizeof(key), "%sb", base);
-    redis_command(p->store->conn, 2, (const char *const[]){"SMEMBERS", key},
+    redis_command(p->store->conn, "[*s]", 2, (const char *const[]){"SMEMBERS", key},
                   (const size_t[]){8, strlen(key)}, on_buckets, p);
 }
 
@@ -135,6 +135,6 @@ static void on_clock(void *arg, int error, const redisReply *r) {
 
 void saver_redis_clock(struct step *p, const ProtobufCMessage *request) {
     (void)request;
-    redis_command(p->store->conn, 1, (const char *const[]){"TIME"}, (const size_t[]){4}, on_clock,
-                  p);
+    redis_command(p->store->conn, "[nn]", 1, (const char *const[]){"TIME"}, (const size_t[]){4},
+                  on_clock, p);
 }

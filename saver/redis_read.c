@@ -8,7 +8,7 @@ static Hawser__Internal__LoadEntry *load_entry(const redisReply *r) {
     const redisReply *second = saver_reply_at(r, 1);
     hawser__internal__load_entry__init(e);
     e->seq = e->last = saver_reply_u64(r, 0);
-    if (r->elements == 2 && second->type == REDIS_REPLY_STRING)
+    if (r->elements == 2)
         e->message = hawser__internal__stored_message__unpack(NULL, (size_t)second->len,
                                                               (const uint8_t *)second->str);
     else
@@ -26,8 +26,6 @@ static ProtobufCMessage *load_reply(const redisReply *r) {
     reply->change = saver_reply_u64(r, 2);
     reply->reset = saver_reply_u64(r, 3) != 0;
     reply->reset_after = saver_reply_u64(r, 4);
-    if (!list || list->type != REDIS_REPLY_ARRAY)
-        return &reply->base;
     reply->entry = hw_calloc(list->elements + 1, sizeof(reply->entry[0]));
     for (size_t i = 0; i < list->elements; i++)
         reply->entry[reply->n_entry++] = load_entry(list->element[i]);

@@ -14,11 +14,12 @@ struct known_buckets { // of one product: bucket + 1, and 0 for the product's ow
     bool has[BUCKETS + 1];
 };
 
-static void command(struct redis_store *s, redis_done_fn *done, int argc, const char *const *argv) {
+static void command(struct redis_store *s, const char *shape, redis_done_fn *done, int argc,
+                    const char *const *argv) {
     size_t lens[8];
     for (int i = 0; i < argc; i++)
         lens[i] = strlen(argv[i]);
-    redis_command(s->conn, argc, argv, lens, done, s);
+    redis_command(s->conn, shape, argc, argv, lens, done, s);
 }
 
 // --- the sets
@@ -61,8 +62,8 @@ void saver_bucket_announce(struct redis_store *s, uint32_t product, int bucket, 
     set_key(key, product);
     snprintf(member, sizeof(member), "%d", bucket);
     snprintf(number, sizeof(number), "%" PRIu32, product);
-    command(s, on_announced, 3, (const char *const[]){"SADD", "hw:products", number});
-    command(s, on_announced, 3, (const char *const[]){"SADD", key, member});
+    command(s, "i", on_announced, 3, (const char *const[]){"SADD", "hw:products", number});
+    command(s, "i", on_announced, 3, (const char *const[]){"SADD", key, member});
 }
 
 // --- the sweep
@@ -103,7 +104,7 @@ static void on_members(void *arg, int error, const redisReply *r) {
     struct product_buckets *of = arg;
     struct redis_store *s = of->store;
     struct sweep *w = &s->sweep;
-    if (error == 0 && r->type == REDIS_REPLY_ARRAY) {
+    if (error == 0) {
         w->bases = hw_realloc(w->bases, (w->count + r->elements + 1) * sizeof(w->bases[0]));
         for (size_t i = 0; i < r->elements; i++)
             saver_base(w->bases[w->count++], of->product,
@@ -116,7 +117,7 @@ static void on_members(void *arg, int error, const redisReply *r) {
 
 static void on_products(void *arg, int error, const redisReply *r) {
     struct redis_store *s = arg;
-    if (error != 0 || r->type != REDIS_REPLY_ARRAY || r->elements == 0) {
+    if (error != 0 || r->elements == 0) {
         end_turn(s);
         return;
     }
@@ -126,7 +127,7 @@ static void on_products(void *arg, int error, const redisReply *r) {
         *of = (struct product_buckets){s, (uint32_t)strtoul(r->element[i]->str, NULL, 10)};
         set_key(key, of->product);
         s->sweep.open++;
-        redis_command(s->conn, 2, (const char *const[]){"SMEMBERS", key},
+        redis_command(s->conn, "[*s]", 2, (const char *const[]){"SMEMBERS", key},
                       (const size_t[]){8, strlen(key)}, on_members, of);
     }
 }
@@ -138,7 +139,7 @@ static void on_lease(void *arg, int error, const redisReply *r) {
     else if (s->sweep.count > 0)
         sweep_some(s);
     else
-        command(s, on_products, 2, (const char *const[]){"SMEMBERS", "hw:products"});
+        command(s, "[*s]", on_products, 2, (const char *const[]){"SMEMBERS", "hw:products"});
 }
 
 static void on_tick(struct timer *t) {
@@ -149,7 +150,7 @@ static void on_tick(struct timer *t) {
     if (s->sweep.busy || !redis_conn_is_up(s->conn))
         return;
     s->sweep.busy = true;
-    command(s, on_lease, 6, (const char *const[]){"SET", "hw:sweep", "1", "NX", "PX", lease});
+    command(s, "?+", on_lease, 6, (const char *const[]){"SET", "hw:sweep", "1", "NX", "PX", lease});
 }
 
 void saver_sweep_start(struct redis_store *s) {

@@ -117,10 +117,13 @@ static const char *unready(void *self) {
 static const char *hopeless(void *self) {
     struct saver *s = self;
     const char *reason = s->store->ops->down_reason(s->store);
-    if (!reason || loop_wall_ms(s->loop) < s->env->started_ms + STORE_WAIT_MS)
+    bool is_coming = s->store->ops->is_coming && s->store->ops->is_coming(s->store);
+    if (!reason || is_coming || loop_wall_ms(s->loop) < s->env->started_ms + STORE_WAIT_MS)
         return cluster_hopeless(part_cluster(s->part));
-    snprintf(s->hopeless, sizeof(s->hopeless), "redis.url: %s: %s",
-             config_text(s->env->config, "redis.url"), reason);
+    struct buf url = BUF_EMPTY;
+    config_url_show(config_text(s->env->config, "redis.url"), &url);
+    snprintf(s->hopeless, sizeof(s->hopeless), "redis.url: %s: %s", buf_cstr(&url), reason);
+    buf_free(&url);
     return s->hopeless;
 }
 

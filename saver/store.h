@@ -6,6 +6,7 @@
 #define HW_SAVER_STORE_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "saver.pb-c.h"
@@ -34,7 +35,8 @@ struct saver_store_ops {
     void (*call)(struct saver_store *s, int method, const ProtobufCMessage *request,
                  saver_done_fn *done, void *arg); // done is called once, never before it returns
     const char *(*down_reason)(struct saver_store *s); // NULL = it answers
-    void (*free)(struct saver_store *s); // calls that are open complete with -HW_ECANCELLED
+    bool (*is_coming)(struct saver_store *s); // down, but met: worth waiting for; NULL = never down
+    void (*free)(struct saver_store *s);      // calls that are open complete with -HW_ECANCELLED
 };
 struct saver_store {
     const struct saver_store_ops *ops;

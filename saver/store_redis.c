@@ -7,20 +7,24 @@
 #include "crypto.h"
 
 static const struct {
-    const char *name;
+    const char *name, *shape; // of the answer
     const char *parts[5];
 } sources[SCRIPTS] = {
-    [SCRIPT_APPEND] = {"append", {saver_lua_append}},
-    [SCRIPT_LOAD] = {"load", {saver_lua_when_full, saver_lua_places, saver_lua_load}},
-    [SCRIPT_HEADS] = {"heads", {saver_lua_when_full, saver_lua_heads}},
+    [SCRIPT_APPEND] = {"append", "[*n]", {saver_lua_append}},
+    [SCRIPT_LOAD] = {"load",
+                     "[nnnin[*[ns*i]]]",
+                     {saver_lua_when_full, saver_lua_places, saver_lua_load}},
+    [SCRIPT_HEADS] = {"heads", "[*n]", {saver_lua_when_full, saver_lua_heads}},
     [SCRIPT_ATTACH] = {"attach",
+                       "[*n]",
                        {saver_lua_when_full, saver_lua_places, saver_lua_devices,
                         saver_lua_attach}},
     [SCRIPT_ACK] = {"ack",
+                    "i",
                     {saver_lua_when_full, saver_lua_places, saver_lua_devices, saver_lua_ack}},
-    [SCRIPT_USER] = {"user", {saver_lua_when_full, saver_lua_user}},
-    [SCRIPT_SUMS] = {"sums", {saver_lua_when_full, saver_lua_sums}},
-    [SCRIPT_SWEEP] = {"sweep", {saver_lua_when_full, saver_lua_sweep}},
+    [SCRIPT_USER] = {"user", "[nnn*ss]", {saver_lua_when_full, saver_lua_user}},
+    [SCRIPT_SUMS] = {"sums", "i", {saver_lua_when_full, saver_lua_sums}},
+    [SCRIPT_SWEEP] = {"sweep", "i", {saver_lua_when_full, saver_lua_sweep}},
 };
 
 static const struct {
@@ -146,6 +150,10 @@ static const char *down_reason(struct saver_store *store) {
     return s->reason;
 }
 
+static bool is_coming(struct saver_store *store) {
+    return redis_conn_is_loading(((struct redis_store *)store)->conn);
+}
+
 static void redis_free(struct saver_store *store) {
     struct redis_store *s = (struct redis_store *)store;
     saver_sweep_stop(s);
@@ -159,7 +167,7 @@ static void redis_free(struct saver_store *store) {
 }
 
 static const struct saver_store_ops ops = {
-    .call = call, .down_reason = down_reason, .free = redis_free};
+    .call = call, .down_reason = down_reason, .is_coming = is_coming, .free = redis_free};
 
 static void on_state(void *arg, bool up) {
     struct redis_store *s = arg;
@@ -175,6 +183,7 @@ static void make_scripts(struct redis_store *s) {
         for (int part = 0; sources[i].parts[part]; part++)
             buf_append_str(&source, sources[i].parts[part]);
         s->scripts[i].name = sources[i].name;
+        s->scripts[i].shape = sources[i].shape;
         s->scripts[i].source = hw_strdup(buf_cstr(&source));
         buf_free(&source);
     }

@@ -1,8 +1,11 @@
 // Commands complete in the order they were sent, so their deadlines stand in a queue too and one
 // timer watches the oldest.
 //
-//   DOWN --resolve, connect--> ASKING (AUTH, SELECT, INFO) --fit--> UP
-//     ^------------ backoff ------------ any end, late answer, unfit server
+//   DOWN --resolve, connect--> ASKING (AUTH, SELECT, INFO) --fit--> UP (INFO every 10 s)
+//     ^                          | unfit                            | unfit, or says READONLY
+//     |                          v                                  v
+//     +---- backoff ---- LEAVING (what is in flight is still answered, nothing is asked)
+//     ^----------------- any end, late or bad answer
 #include "redis_conn.h"
 
 #include <errno.h>
@@ -11,13 +14,16 @@
 
 #include "addr.h"
 #include "crypto.h"
+#include "redis_info.h"
+#include "redis_reply.h"
 #include "redis_url.h"
 
-enum { BACKOFF_BASE_MS = 50, BACKOFF_CAP_MS = 2000, SCRIPTS_MAX = 64, RUN_ID_MAX = 40 };
+enum { BACKOFF_BASE_MS = 50, BACKOFF_CAP_MS = 2000, SCRIPTS_MAX = 64, CHECK_MS = 10000 };
 
 struct command {
     struct command *next;
     struct redis_conn *conn;
+    const char *shape; // of its answer; static
     redis_done_fn *done;
     void *arg;
     uint64_t due_ms;
@@ -36,9 +42,10 @@ struct redis_conn {
     struct watch *watch;
     uint32_t watched;
     struct os_resolve *resolving;
-    struct timer retry, deadline;
+    struct timer retry, deadline, check;
     uint32_t attempts;
-    bool up, asking;
+    bool up, asking, is_leaving, is_loading; // leaving: up until it is gone, for what is in flight
+    struct redis_guard guard;
     char reason[160], run_id[RUN_ID_MAX + 1];
     struct command *sent, **sent_end;     // in order
     struct command *failed, **failed_end; // completed by the hook
@@ -49,6 +56,7 @@ struct redis_conn {
 };
 
 static void try_connect(struct timer *t);
+static void ask_again(struct timer *t);
 
 int redis_url_check(const char *url, struct buf *ret_error) {
     struct redis_url parsed;
@@ -62,6 +70,10 @@ static void on_fd(void *arg, int fd, uint32_t events) {
     (void)fd;
     if (events & (OS_READABLE | OS_HANGUP))
         redisAsyncHandleRead(c->context);
+    if (c->watch && redis_guard_is_over(c->context->c.reader)) {
+        c->guard.refused = "an answer that is too large";
+        redisAsyncFree(c->context);
+    }
     if (c->watch && (events & OS_WRITABLE) && (c->watched & OS_WRITABLE))
         redisAsyncHandleWrite(c->context);
 }
@@ -144,33 +156,72 @@ static void watch_oldest(struct redis_conn *c) {
     loop_arm(c->loop, &c->deadline, c->sent->due_ms > now ? c->sent->due_ms - now : 0, on_late);
 }
 
+static void set_reason(struct redis_conn *c, const char *why) {
+    snprintf(c->reason, sizeof(c->reason), "%s", why);
+    for (char *at = c->reason; *at; at++) // it may be the peer's text
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+}
+
+// Nothing is asked here any more. What is in flight is answered, then the connection ends and the
+// primary is looked for again.
+static void leave(struct redis_conn *c, const char *why) {
+    if (c->is_leaving)
+        return;
+    set_reason(c, why);
+    c->is_leaving = true;
+    c->asking = false;
+    redisAsyncDisconnect(c->context);
+}
+
+// Not what was asked for: whatever comes behind it can't be believed either.
+static void give_up(struct redis_conn *c, const char *why) {
+    set_reason(c, why);
+    c->is_leaving = true;
+    c->asking = false;
+    redisAsyncFree(c->context); // when this callback returns; completes all that was sent
+}
+
+static void take_reply(struct command *k, const redisReply *reply) {
+    struct redis_conn *c = k->conn;
+    bool is_error = reply->type == REDIS_REPLY_ERROR;
+    if (is_error && strncmp(reply->str, "NOSCRIPT", 8) == 0)
+        c->loaded_count = 0; // flushed by someone: the next call loads it
+    if (is_error && c->up && redis_error_is_of_server(reply->str))
+        leave(c, reply->str);
+    if (is_error || redis_reply_fits(reply, k->shape)) {
+        k->done(k->arg, is_error ? -HW_ESTORE : 0, reply);
+        free(k);
+        return;
+    }
+    give_up(c, "an answer that is not what the question asks for");
+    fail_later(k, -HW_EOUTCOME);
+}
+
 static void on_reply(redisAsyncContext *context, void *raw, void *arg) {
     struct command *k = arg;
     struct redis_conn *c = k->conn;
-    const redisReply *reply = raw;
     (void)context;
     // Replies and losses alike come in the order of sending.
     c->sent = k->next;
     if (!c->sent)
         c->sent_end = &c->sent;
     watch_oldest(c);
-    if (!reply) {
+    if (raw)
+        take_reply(k, raw);
+    else
         fail_later(k, -HW_EOUTCOME);
-        return;
-    }
-    bool is_error = reply->type == REDIS_REPLY_ERROR;
-    if (is_error && strncmp(reply->str, "NOSCRIPT", 8) == 0)
-        c->loaded_count = 0; // flushed by someone: the next call loads it
-    k->done(k->arg, is_error ? -HW_ESTORE : 0, reply);
-    free(k);
 }
 
-static void send_command(struct redis_conn *c, int argc, const char *const *argv,
+static void send_command(struct redis_conn *c, const char *shape, int argc, const char *const *argv,
                          const size_t *argv_len, redis_done_fn *done, void *arg) {
     struct command *k = hw_calloc(1, sizeof(*k));
-    *k = (struct command){
-        .conn = c, .done = done, .arg = arg, .due_ms = loop_now_ms(c->loop) + c->timeout_ms};
-    if (!c->context || (!c->up && !c->asking)) {
+    *k = (struct command){.conn = c,
+                          .shape = shape,
+                          .done = done,
+                          .arg = arg,
+                          .due_ms = loop_now_ms(c->loop) + c->timeout_ms};
+    if (!c->context || c->is_leaving || (!c->up && !c->asking)) {
         fail_later(k, -HW_ESTORE);
         return;
     }
@@ -181,13 +232,13 @@ static void send_command(struct redis_conn *c, int argc, const char *const *argv
     // hiredis takes a non-const argv but only reads it.
     if (redisAsyncCommandArgv(c->context, on_reply, k, argc, (const char **)(uintptr_t)argv,
                               argv_len) != REDIS_OK)
-        abort(); // only for a context that is being freed: then c->context is NULL or up is false
+        abort(); // only for a context that is being freed: then it is NULL, or being left
 }
 
-void redis_command(struct redis_conn *c, int argc, const char *const *argv, const size_t *argv_len,
-                   redis_done_fn *done, void *arg) {
+void redis_command(struct redis_conn *c, const char *shape, int argc, const char *const *argv,
+                   const size_t *argv_len, redis_done_fn *done, void *arg) {
     if (c->up) {
-        send_command(c, argc, argv, argv_len, done, arg);
+        send_command(c, shape, argc, argv, argv_len, done, arg);
         return;
     }
     struct command *k = hw_calloc(1, sizeof(*k));
@@ -213,7 +264,7 @@ static bool is_loaded(const struct redis_conn *c, const struct redis_script *s) 
 static void load_script(struct redis_conn *c, struct redis_script *s) {
     const char *argv[] = {"SCRIPT", "LOAD", s->source};
     size_t lens[] = {6, 4, strlen(s->source)};
-    send_command(c, 3, argv, lens, ignore_reply, NULL);
+    send_command(c, "s", 3, argv, lens, ignore_reply, NULL);
     if (c->loaded_count < SCRIPTS_MAX)
         c->loaded[c->loaded_count++] = s;
 }
@@ -223,7 +274,7 @@ void redis_script_call(struct redis_conn *c, struct redis_script *s, int key_cou
                        void *arg) {
     if (s->sha1[0] == '\0')
         crypto_sha1_hex(s->source, strlen(s->source), s->sha1);
-    if (c->up && !is_loaded(c, s))
+    if (redis_conn_is_up(c) && !is_loaded(c, s))
         load_script(c, s);
     char keys[12];
     snprintf(keys, sizeof(keys), "%d", key_count);
@@ -239,7 +290,7 @@ void redis_script_call(struct redis_conn *c, struct redis_script *s, int key_cou
         all[i + 3] = argv[i];
         lens[i + 3] = argv_len[i];
     }
-    redis_command(c, argc + 3, all, lens, done, arg);
+    redis_command(c, s->shape, argc + 3, all, lens, done, arg);
     free(all);
     free(lens);
 }
@@ -248,11 +299,15 @@ void redis_script_call(struct redis_conn *c, struct redis_script *s, int key_cou
 
 static void went_down(struct redis_conn *c, int error, const char *why) {
     bool was_up = c->up;
-    c->up = c->asking = false;
+    if (c->guard.refused)
+        set_reason(c, c->guard.refused);
+    else if (why && !c->is_leaving) // else it was said why
+        set_reason(c, why);
+    c->guard.refused = NULL;
+    c->up = c->asking = c->is_leaving = false;
     c->loaded_count = 0;
     c->run_id[0] = '\0';
-    if (why)
-        snprintf(c->reason, sizeof(c->reason), "%s", why);
+    loop_disarm(c->loop, &c->check);
     if (was_up || error != c->logged_error)
         log_event(c->log, LOG_WARN, "redis down", "reason=%s", log_quote_str(c->reason));
     c->logged_error = error;
@@ -271,82 +326,59 @@ static void on_disconnect(const redisAsyncContext *context, int status) {
     went_down(c, -HW_ELINK, status == REDIS_OK ? NULL : context->errstr);
 }
 
-// The value behind `name:` in INFO's text; false when it is missing or does not fit.
-static bool info_value(const char *info, const char *name, char *out, size_t out_bytes) {
-    size_t name_len = strlen(name);
-    for (const char *line = info; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, name_len) != 0 || line[name_len] != ':')
-            continue;
-        size_t len = strcspn(line + name_len + 1, "\r\n");
-        if (len >= out_bytes)
-            return false;
-        memcpy(out, line + name_len + 1, len);
-        out[len] = '\0';
-        return true;
-    }
-    return false;
-}
-
-static const char *unfit_reason(const struct redis_conn *c, const char *info) {
-    char value[64];
-    if (!info_value(info, "role", value, sizeof(value)) || strcmp(value, "master") != 0)
-        return "it is a replica, which is never read";
-    if (c->allow_volatile)
-        return NULL;
-    if (!info_value(info, "aof_enabled", value, sizeof(value)) || strcmp(value, "1") != 0)
-        return "it runs without AOF (appendonly yes), so it forgets at a crash";
-    if (!info_value(info, "maxmemory_policy", value, sizeof(value)) ||
-        strcmp(value, "noeviction") != 0)
-        return "its maxmemory_policy is not noeviction, so it may drop what was accepted";
-    return NULL;
-}
-
-static void refuse_server(struct redis_conn *c, const char *why) {
-    snprintf(c->reason, sizeof(c->reason), "%s", why);
-    c->asking = false;
-    redisAsyncDisconnect(c->context);
-}
-
 static void on_asked(void *arg, int error, const redisReply *reply) {
-    struct redis_conn *c = arg;
     if (error != 0 && reply)
-        refuse_server(c, reply->str);
+        leave(arg, reply->str);
 }
 
-static void on_info(void *arg, int error, const redisReply *reply) {
-    struct redis_conn *c = arg;
-    if (!c->asking)
-        return; // refused already
-    if (error != 0 || reply->type != REDIS_REPLY_STRING) {
-        if (reply)
-            refuse_server(c, reply->type == REDIS_REPLY_ERROR
-                                 ? reply->str
-                                 : "INFO was not answered with a text");
-        return;
-    }
-    const char *why = unfit_reason(c, reply->str);
-    if (!why && !info_value(reply->str, "run_id", c->run_id, sizeof(c->run_id)))
-        why = "INFO has no run_id";
-    if (why) {
-        refuse_server(c, why);
-        return;
-    }
+static void came_up(struct redis_conn *c) {
     c->asking = false;
     c->up = true;
     c->attempts = 0;
     c->logged_error = 0;
     c->reason[0] = '\0';
     log_event(c->log, LOG_INFO, "redis up", "run_id=%s", c->run_id);
+    loop_arm(c->loop, &c->check, CHECK_MS, ask_again);
     if (c->on_state)
         c->on_state(c->arg, true);
 }
 
-static void ask(struct redis_conn *c, redis_done_fn *done, int argc, const char *const *argv) {
+static void on_info(void *arg, int error, const redisReply *reply) {
+    struct redis_conn *c = arg;
+    if (c->is_leaving || !reply)
+        return; // refused already, or gone
+    const char *why = error != 0 ? reply->str : redis_info_unfit(reply->str, c->allow_volatile);
+    char run_id[RUN_ID_MAX + 1];
+    c->is_loading =
+        why && (error != 0 ? strncmp(why, "LOADING", 7) == 0 : redis_info_is_loading(reply->str));
+    if (!why && redis_info_value(reply->str, "run_id", run_id, sizeof(run_id)) && c->up &&
+        strcmp(run_id, c->run_id) != 0)
+        why = "it is another server than it was";
+    if (why) {
+        leave(c, why);
+    } else if (!c->up) {
+        memcpy(c->run_id, run_id, sizeof(c->run_id));
+        came_up(c);
+    }
+}
+
+static void ask(struct redis_conn *c, const char *shape, redis_done_fn *done, int argc,
+                const char *const *argv) {
     size_t lens[3];
     for (int i = 0; i < argc; i++)
         lens[i] = strlen(argv[i]);
-    send_command(c, argc, argv, lens, done, c);
+    send_command(c, shape, argc, argv, lens, done, c);
+}
+
+static void ask_info(struct redis_conn *c) {
+    ask(c, "s", on_info, 1, (const char *const[]){"INFO"});
+}
+
+// What made the server fit may be changed while it runs.
+static void ask_again(struct timer *t) {
+    struct redis_conn *c = container_of(t, struct redis_conn, check);
+    loop_arm(c->loop, &c->check, CHECK_MS, ask_again);
+    ask_info(c);
 }
 
 static void on_connect(const redisAsyncContext *context, int status) {
@@ -354,6 +386,7 @@ static void on_connect(const redisAsyncContext *context, int status) {
     loop_disarm(c->loop, &c->deadline);
     if (status != REDIS_OK) {
         c->context = NULL; // freed by hiredis
+        c->is_loading = false;
         went_down(c, -HW_ELINK, context->errstr);
         return;
     }
@@ -361,12 +394,17 @@ static void on_connect(const redisAsyncContext *context, int status) {
     char db[12];
     snprintf(db, sizeof(db), "%u", c->url.db);
     if (c->url.password[0] && c->url.user[0])
-        ask(c, on_asked, 3, (const char *const[]){"AUTH", c->url.user, c->url.password});
+        ask(c, "+", on_asked, 3, (const char *const[]){"AUTH", c->url.user, c->url.password});
     else if (c->url.password[0])
-        ask(c, on_asked, 2, (const char *const[]){"AUTH", c->url.password});
+        ask(c, "+", on_asked, 2, (const char *const[]){"AUTH", c->url.password});
     if (c->url.db != 0)
-        ask(c, on_asked, 2, (const char *const[]){"SELECT", db});
-    ask(c, on_info, 1, (const char *const[]){"INFO"});
+        ask(c, "+", on_asked, 2, (const char *const[]){"SELECT", db});
+    ask_info(c);
+}
+
+static bool is_asked(void *arg) {
+    const struct redis_conn *c = arg;
+    return c->sent != NULL;
 }
 
 static void attach(struct redis_conn *c, redisAsyncContext *context) {
@@ -378,6 +416,7 @@ static void attach(struct redis_conn *c, redisAsyncContext *context) {
     }
     c->context = context;
     context->data = c;
+    redis_guard_attach(&c->guard, context->c.reader);
     context->ev.data = c;
     context->ev.addRead = add_read;
     context->ev.delRead = del_read;
@@ -431,6 +470,8 @@ struct redis_conn *redis_conn_new(const struct redis_options *o) {
         abort(); // checked by the configuration
     c->sent_end = &c->sent;
     c->failed_end = &c->failed;
+    c->guard.is_asked = is_asked;
+    c->guard.arg = c;
     signal(SIGPIPE, SIG_IGN); // hiredis writes without MSG_NOSIGNAL
     loop_arm(c->loop, &c->retry, 0, try_connect);
     return c;
@@ -453,11 +494,16 @@ void redis_conn_free(struct redis_conn *c) {
     hook_stop(&c->fail_hook);
     loop_disarm(c->loop, &c->retry);
     loop_disarm(c->loop, &c->deadline);
+    loop_disarm(c->loop, &c->check);
     free(c);
 }
 
 bool redis_conn_is_up(const struct redis_conn *c) {
-    return c->up;
+    return c->up && !c->is_leaving;
+}
+
+bool redis_conn_is_loading(const struct redis_conn *c) {
+    return c->is_loading;
 }
 
 const char *redis_conn_down_reason(const struct redis_conn *c) {

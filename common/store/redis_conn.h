@@ -1,8 +1,9 @@
 // One pipelined Redis connection on hiredis 0.14 async (only the part that 1.x shares) in our loop.
 // hiredis has no time-outs of its own, so every command has a deadline here; a server that misses
 // one is disconnected and all its commands complete with -HW_EOUTCOME (sent) or -HW_ESTORE (not
-// sent). Reconnects by itself with backoff; names are resolved off the loop. After each connect it
-// asks INFO for run_id, AOF and maxmemory_policy.
+// sent). Reconnects by itself with backoff; names are resolved off the loop. After each connect and
+// every 10 s it asks INFO for run_id, role, AOF and maxmemory_policy. A server that does not fit,
+// or says that it is no primary any more, is left, and the primary is looked for again.
 #ifndef HW_REDIS_CONN_H
 #define HW_REDIS_CONN_H
 
@@ -30,15 +31,18 @@ struct redis_conn *redis_conn_new(const struct redis_options *o);
 void redis_conn_free(
     struct redis_conn *c); // not from a completion; completes what is in flight with -HW_ECANCELLED
 bool redis_conn_is_up(const struct redis_conn *c);
+bool redis_conn_is_loading(
+    const struct redis_conn *c); // down, but met: it has yet to read its data
 const char *redis_conn_down_reason(const struct redis_conn *c);
 const char *redis_conn_run_id(const struct redis_conn *c); // "" while down
 
-// reply is valid during the call; an error reply of Redis arrives as error -HW_ESTORE with reply
-// set to it.
+// reply is valid during the call and has the shape that was asked for; an error reply of Redis
+// arrives as error -HW_ESTORE with reply set to it.
 typedef void redis_done_fn(void *arg, int error, const redisReply *reply);
-// Never completes before it returns. argv is copied out by hiredis.
-void redis_command(struct redis_conn *c, int argc, const char *const *argv, const size_t *argv_len,
-                   redis_done_fn *done, void *arg);
+// Never completes before it returns. argv is copied out by hiredis. shape: what the answer must be
+// (redis_reply.h); another one ends the connection, and the outcome is unknown.
+void redis_command(struct redis_conn *c, const char *shape, int argc, const char *const *argv,
+                   const size_t *argv_len, redis_done_fn *done, void *arg);
 
 // A Lua script, called by its digest, and sent in front of its first call on each connection. A
 // call after someone flushed the server's scripts fails with -HW_ESTORE (NOSCRIPT, nothing done);
@@ -46,7 +50,8 @@ void redis_command(struct redis_conn *c, int argc, const char *const *argv, cons
 struct redis_script {
     const char *name;
     const char *source;
-    char sha1[41]; // filled on first use
+    const char *shape; // of its answer
+    char sha1[41];     // filled on first use
 };
 void redis_script_call(struct redis_conn *c, struct redis_script *s, int key_count, int argc,
                        const char *const *argv, const size_t *argv_len, redis_done_fn *done,

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.parse
 
 import requests
 
@@ -33,32 +34,50 @@ def wait_until(what, why, process=None, log=None):
 
 
 class Redis:
-    """A private redis-server on a UNIX socket, with AOF; it can be killed and started again on the same folder."""
+    """A private redis-server with AOF, on a UNIX socket, or with a password on a port; it can be killed and started again on the same folder."""
 
-    def __init__(self, folder, appendfsync="everysec"):
+    def __init__(self, folder, appendfsync="everysec", password=None):
         self.dir = pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.path = self.dir / "redis.sock"
-        self.url = f"unix://{self.path}"
-        self.fsync = appendfsync
+        self.fsync, self.password, self.port = appendfsync, password, 0
+        if password:
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", 0))
+                self.port = s.getsockname()[1]
+        self.url = self.url_with(password) if password else f"unix://{self.path}"
         self.start()
 
-    def start(self):
+    @staticmethod
+    def quoted(password):
+        return urllib.parse.quote(password, safe="")
+
+    def url_with(self, password):
+        return f"redis://:{self.quoted(password)}@127.0.0.1:{self.port}"
+
+    def start(self, *options, wait=True):
         self.path.unlink(missing_ok=True)
+        secret = ["--bind", "127.0.0.1", "--requirepass", self.password] if self.password else []
         with open(self.dir / "redis.log", "ab") as log:
             self.process = subprocess.Popen(
-                ["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", self.dir, "--save", "", "--appendonly", "yes",
-                 "--appendfsync", self.fsync, "--maxmemory-policy", "noeviction"], stdout=log, stderr=log)
-        wait_until(self._answers, "redis-server did not come up", self.process, self.dir / "redis.log")
+                ["redis-server", "--port", str(self.port), "--unixsocket", self.path, "--dir", self.dir, "--save", "", "--appendonly", "yes",
+                 "--appendfsync", self.fsync, "--maxmemory-policy", "noeviction", *secret, *options], stdout=log, stderr=log)
+        if wait:
+            wait_until(lambda: self.command("PING") == "PONG", "redis-server did not come up", self.process, self.dir / "redis.log")
 
-    def _answers(self):
-        with socket.socket(socket.AF_UNIX) as s:
-            try:
-                s.connect(str(self.path))
-                s.sendall(b"PING\r\n")
-                return s.recv(100).startswith(b"+PONG")
-            except OSError:
-                return False
+    def command(self, *words):
+        """What redis-cli prints."""
+        environment = {**os.environ, **({"REDISCLI_AUTH": self.password} if self.password else {})}
+        return subprocess.run(["redis-cli", "-s", self.path, *words], capture_output=True, text=True, timeout=WAIT_S,
+                              env=environment, check=False).stdout.strip()
+
+    def info(self, name):
+        lines = [line for line in self.command("INFO").splitlines() if line.startswith(name + ":")]
+        return lines[0].split(":", 1)[1] if lines else ""
+
+    def loaded_keys(self):
+        """Of a database 0 that is being read, or has been."""
+        return int(self.info("db0").partition("keys=")[2].partition(",")[0] or 0)
 
     def kill(self):
         self.process.kill()

@@ -297,8 +297,10 @@ static const char *logs_down(struct saver_store *s) {
     return NULL;
 }
 
-static const struct register_store_ops index_ops = {index_call, index_down, index_free};
-static const struct saver_store_ops logs_ops = {logs_call, logs_down, logs_free};
+static const struct register_store_ops index_ops = {
+    .call = index_call, .down_reason = index_down, .free = index_free};
+static const struct saver_store_ops logs_ops = {
+    .call = logs_call, .down_reason = logs_down, .free = logs_free};
 
 struct register_store *stores_register(struct stores *s, int node) {
     struct proxy *p = hw_calloc(1, sizeof(*p));

@@ -32,7 +32,8 @@ static void losable_free(struct register_store *s) {
     free(s);
 }
 
-static const struct register_store_ops losable_ops = {losable_call, losable_down, losable_free};
+static const struct register_store_ops losable_ops = {
+    .call = losable_call, .down_reason = losable_down, .free = losable_free};
 
 // --- the bed: a register, and two daemons that follow it
 

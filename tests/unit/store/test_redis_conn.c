@@ -9,7 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fake_redis.h"
 #include "redis_conn.h"
+#include "redis_info.h"
+#include "redis_reply.h"
 
 static char dir[] = "/tmp/hawser-test-redis.XXXXXX", url[128];
 static pid_t server;
@@ -77,12 +80,13 @@ static void until_up(struct redis_conn *c) {
         loop_step(loop, -1);
 }
 
+static const char *shape;
 static void command(struct redis_conn *c, const char *name, const char *a, const char *b,
                     struct outcome *o) {
     const char *argv[] = {name, a, b};
     size_t lens[] = {strlen(name), a ? strlen(a) : 0, b ? strlen(b) : 0};
     *o = (struct outcome){0};
-    redis_command(c, 1 + (a != NULL) + (b != NULL), argv, lens, on_done, o);
+    redis_command(c, shape, 1 + (a != NULL) + (b != NULL), argv, lens, on_done, o);
     ck_assert_int_eq(o->completions, 0);
 }
 
@@ -93,10 +97,11 @@ static void wait_for(struct outcome *o) {
 }
 
 START_TEST(test_commands_and_scripts) {
-    static struct redis_script script = {.name = "double",
-                                         .source = "return tonumber(ARGV[1]) * 2"};
+    static struct redis_script script = {
+        .name = "double", .source = "return tonumber(ARGV[1]) * 2", .shape = "i"};
     struct redis_conn *c = setup("yes", false, 20000);
     struct outcome o, before = {0};
+    shape = "+";
     command(c, "PING", NULL, NULL, &before); // down: fails, in a later turn
     wait_for(&before);
     ck_assert_int_eq(before.error, -HW_ESTORE);
@@ -147,6 +152,7 @@ END_TEST
 START_TEST(test_frozen_server) {
     struct redis_conn *c = setup("yes", false, 1000);
     struct outcome o;
+    shape = "+";
     until_up(c);
     kill(server, SIGSTOP);
     command(c, "SET", "k", "v", &o);
@@ -164,6 +170,7 @@ START_TEST(test_killed_server) {
     struct redis_conn *c = setup("yes", false, 20000);
     struct outcome o;
     char run_id[64];
+    shape = "+";
     until_up(c);
     snprintf(run_id, sizeof(run_id), "%s", redis_conn_run_id(c));
     end_server(SIGKILL);
@@ -179,5 +186,151 @@ START_TEST(test_killed_server) {
 }
 END_TEST
 
+static void until_down(struct redis_conn *c, const char *reason) {
+    while (redis_conn_is_up(c) || !strstr(redis_conn_down_reason(c), reason))
+        loop_step(loop, -1);
+}
+
+// A primary that became a replica refuses one command; then it is left, as not fit, until it is a
+// primary again. From within a script it says the same.
+START_TEST(test_demoted) {
+    static struct redis_script script = {
+        .name = "set", .source = "return redis.call('INCR', 'k')", .shape = "i"};
+    for (int in_script = 0; in_script < 2; in_script++) {
+        struct redis_conn *c = setup("yes", false, 20000);
+        struct outcome o;
+        shape = "+";
+        until_up(c);
+        command(c, "REPLICAOF", "127.0.0.1", "1", &o);
+        wait_for(&o);
+        ck_assert_int_eq(o.error, 0);
+        o = (struct outcome){0};
+        if (in_script)
+            redis_script_call(c, &script, 0, 0, (const char *const[]){""}, (size_t[]){0}, on_done,
+                              &o);
+        else
+            command(c, "SET", "k", "v", &o);
+        wait_for(&o);
+        ck_assert_int_eq(o.error, -HW_ESTORE);
+        ck_assert_ptr_nonnull(strstr(o.text, "READONLY"));
+        ck_assert(!redis_conn_is_up(c));
+        until_down(c, "replica");
+        char line[200];
+        snprintf(line, sizeof(line), "redis-cli -s %s/s REPLICAOF NO ONE >/dev/null", dir);
+        ck_assert_int_eq(system(line), 0);
+        until_up(c);
+        teardown(c);
+        snprintf(dir + strlen(dir) - 6, 7, "XXXXXX");
+    }
+}
+END_TEST
+
+// What made a server fit is looked at again while it runs.
+START_TEST(test_changed_under_us) {
+    struct redis_conn *c = setup("yes", false, 20000);
+    until_up(c);
+    for (int i = 0; i < 2; i++) {
+        char set[240];
+        snprintf(set, sizeof(set), "redis-cli -s %s/s CONFIG SET maxmemory-policy %s >/dev/null",
+                 dir, i == 0 ? "allkeys-lru" : "noeviction");
+        ck_assert_int_eq(system(set), 0);
+        if (i == 0)
+            until_down(c, "noeviction");
+        else
+            until_up(c);
+    }
+    teardown(c);
+}
+END_TEST
+
+static struct redis_conn *fake_setup(struct fake_redis *f, uint32_t timeout_ms) {
+    fake_start(f);
+    os = os_new();
+    loop = loop_new(os);
+    return redis_conn_new(
+        &(struct redis_options){.url = f->url, .timeout_ms = timeout_ms, .loop = loop});
+}
+
+static void fake_teardown(struct fake_redis *f, struct redis_conn *c) {
+    redis_conn_free(c);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
+    fake_stop(f);
+}
+
+// A server that loads its data says that it has no AOF: it is waited for, with its own reason.
+START_TEST(test_loading) {
+    struct fake_redis f = {.reply = FAKE_TEXT("+OK\r\n")};
+    struct redis_conn *c = fake_setup(&f, 20000);
+    *f.info = FAKE_INFO("1", "0");
+    until_down(c, "loading");
+    ck_assert(redis_conn_is_loading(c));
+    *f.info = FAKE_INFO("0", "0");
+    until_down(c, "without AOF");
+    ck_assert(!redis_conn_is_loading(c));
+    *f.info = FAKE_INFO("0", "1");
+    until_up(c);
+    fake_teardown(&f, c);
+}
+END_TEST
+
+// Whatever comes as an answer, to a question of each shape: it is the answer, or it costs the
+// connection, and the call completes once.
+START_TEST(test_garbage) {
+    static const char *const shapes[] = {"i",    "s", "n", "+", "?+", "[*n]", "[nnnin[*[ns*i]]]",
+                                         "[*?n]"};
+    for (size_t i = 0; i < FAKE_GARBAGE; i++) {
+        struct fake_redis f = {.reply = fake_garbage[i]};
+        struct redis_conn *c = fake_setup(&f, 2000);
+        for (size_t j = 0; j < sizeof(shapes) / sizeof(shapes[0]); j++) {
+            struct outcome o;
+            until_up(c);
+            shape = shapes[j];
+            command(c, "PING", NULL, NULL, &o);
+            wait_for(&o);
+        }
+        fake_teardown(&f, c);
+    }
+}
+END_TEST
+
+// Answers that nobody asked for, before and between the others.
+START_TEST(test_unasked) {
+    struct fake_redis f = {.reply = FAKE_TEXT("+OK\r\n+OK\r\n")};
+    struct redis_conn *c = fake_setup(&f, 20000);
+    struct outcome o;
+    shape = "+";
+    until_up(c);
+    command(c, "PING", NULL, NULL, &o);
+    wait_for(&o);
+    ck_assert_int_eq(o.error, 0);
+    until_down(c, "nobody asked");
+    until_up(c);
+    fake_teardown(&f, c);
+}
+END_TEST
+
+// A reply that never ends is read up to a bound.
+START_TEST(test_endless) {
+    size_t len = REPLY_BYTES_MAX + (1 << 20);
+    char *bytes = calloc(1, len);
+    for (int i = 0; i < 2; i++) {
+        memcpy(bytes, i == 0 ? "$2000000000\r\n" : "+abcdefghijklmnop", 13);
+        struct fake_redis f = {.reply = {bytes, len}};
+        struct redis_conn *c = fake_setup(&f, 60000);
+        struct outcome o;
+        until_up(c);
+        shape = "s";
+        command(c, "PING", NULL, NULL, &o);
+        wait_for(&o);
+        ck_assert_int_eq(o.error, -HW_EOUTCOME);
+        ck_assert_ptr_nonnull(strstr(redis_conn_down_reason(c), "too large"));
+        fake_teardown(&f, c);
+    }
+    free(bytes);
+}
+END_TEST
+
 RUN_TESTS("redis_conn", test_commands_and_scripts, test_volatile_server, test_frozen_server,
-          test_killed_server)
+          test_killed_server, test_demoted, test_changed_under_us, test_loading, test_garbage,
+          test_unasked, test_endless)

@@ -1,0 +1,127 @@
+// The Redis store of a register against a server that answers with what no Redis would: each method
+// completes once, the store goes on with the next connection, and a record that is none is no
+// entry.
+#include "../store/fake_redis.h"
+#include "loop.h"
+#include "redis_conn.h"
+#include "store.h"
+
+static int completions, last_error;
+static size_t entries;
+
+static void on_done(void *arg, int error, const ProtobufCMessage *reply) {
+    (void)arg;
+    ck_assert_int_eq(error != 0, reply == NULL);
+    completions++;
+    last_error = error;
+    if (reply && reply->descriptor == &hawser__internal__watch_reply__descriptor)
+        entries = ((const Hawser__Internal__WatchReply *)reply)->n_entry;
+    if (reply && reply->descriptor == &hawser__internal__catalog_get_reply__descriptor)
+        entries = ((const Hawser__Internal__CatalogGetReply *)reply)->found ? 1 : 0;
+}
+
+struct bed {
+    struct fake_redis *fake;
+    struct os *os;
+    struct loop *loop;
+    struct register_store *store;
+};
+
+static void bed_open(struct bed *b, struct fake_redis *f) {
+    f->rules[0] = (struct fake_rule){.has = "undead[#undead",
+                                     .reply = "*3\r\n*1\r\n$1\r\n7\r\n*0\r\n:0\r\n"}; // the view
+    fake_start(f);
+    *b = (struct bed){.fake = f, .os = os_new()};
+    b->loop = loop_new(b->os);
+    b->store = register_store_redis(
+        &(struct redis_options){.url = f->url, .timeout_ms = 2000, .loop = b->loop});
+}
+
+static void bed_close(struct bed *b) {
+    b->store->ops->free(b->store);
+    loop_step(b->loop, 0);
+    ck_assert_int_eq(loop_free(b->loop), 0);
+    os_free(b->os);
+    fake_stop(b->fake);
+}
+
+static void call(struct bed *b, int method, const ProtobufCMessage *request) {
+    while (b->store->ops->down_reason(b->store))
+        loop_step(b->loop, -1);
+    completions = 0;
+    entries = 0;
+    b->store->ops->call(b->store, method, request, on_done, NULL);
+    while (completions == 0)
+        loop_step(b->loop, -1);
+    ck_assert_int_eq(completions, 1);
+}
+
+static void call_each(struct fake_redis *f) {
+    Hawser__Internal__Member member = HAWSER__INTERNAL__MEMBER__INIT;
+    Hawser__Internal__AnnounceRequest announce = HAWSER__INTERNAL__ANNOUNCE_REQUEST__INIT;
+    Hawser__Internal__WithdrawRequest withdraw = HAWSER__INTERNAL__WITHDRAW_REQUEST__INIT;
+    Hawser__Internal__WatchRequest watch = HAWSER__INTERNAL__WATCH_REQUEST__INIT;
+    Hawser__Internal__CatalogPutRequest put = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
+    Hawser__Internal__CatalogGetRequest get = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+    Hawser__Internal__LoginRequest login = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
+    Hawser__Internal__DropRequest drop = HAWSER__INTERNAL__DROP_REQUEST__INIT;
+    Hawser__Internal__ConfirmRequest confirm = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
+    Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
+    Hawser__Internal__OnlineRequest online = HAWSER__INTERNAL__ONLINE_REQUEST__INIT;
+    struct bed b;
+    announce.member = &member;
+    bed_open(&b, f);
+    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &announce.base);
+    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, &withdraw.base);
+    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &watch.base);
+    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &put.base);
+    put.key = (char[]){"product/p"};
+    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &put.base);
+    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, &get.base);
+    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN, &login.base);
+    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP, &drop.base);
+    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &confirm.base);
+    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
+    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_ONLINE, &online.base);
+    bed_close(&b);
+}
+
+START_TEST(test_garbage) {
+    for (size_t i = 0; i < FAKE_GARBAGE; i++)
+        call_each(&(struct fake_redis){.reply = fake_garbage[i]});
+}
+END_TEST
+
+// The catalog's values stand at the end of what was read: looked at no further than that.
+START_TEST(test_no_records) {
+    static const char *const values[] = {"",     "1",    "12",    "1234",
+                                         "1 ",   "1 1",  "1 x",   "1 2 ",
+                                         "1 0x", "a 1 ", "12  1", "99999999999999999 1 v"};
+    Hawser__Internal__CatalogGetRequest get = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+    Hawser__Internal__WatchRequest watch = HAWSER__INTERNAL__WATCH_REQUEST__INIT;
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char as_watch[256], as_get[64];
+        snprintf(as_get, sizeof(as_get), "$%zu\r\n%s\r\n", strlen(values[i]), values[i]);
+        snprintf(as_watch, sizeof(as_watch),
+                 "*11\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:0\r\n*0\r\n*0\r\n"
+                 "*4\r\n$1\r\nk\r\n%s$1\r\nl\r\n$5\r\n2 0 v\r\n",
+                 as_get);
+        struct fake_redis f = {
+            .reply = FAKE_TEXT("+OK\r\n"),
+            .rules = {{0},
+                      {.has = "return redis.call('HGET', KEYS[1] .. ':c'", .reply = as_get},
+                      {.has = "more = 1; break", .reply = as_watch}}};
+        struct bed b;
+        bed_open(&b, &f);
+        call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, &get.base);
+        ck_assert_int_eq(last_error, 0);
+        ck_assert_uint_eq(entries, 0);
+        call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &watch.base);
+        ck_assert_int_eq(last_error, 0);
+        ck_assert_uint_eq(entries, 1); // the other one
+        bed_close(&b);
+    }
+}
+END_TEST
+
+RUN_TESTS("register_garbage", test_garbage, test_no_records)
