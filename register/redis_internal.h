@@ -31,6 +31,13 @@ enum register_script {
     SCRIPT_NUMBER,
     SCRIPTS,
 };
+// A full server refuses a script's first command that may take memory, and none behind one that has
+// written, so that no step is done by half. What may grow therefore asks before it writes anything;
+// a step that lets go, or only changes what is there, says so instead.
+#define LUA_GROW                                                                                   \
+    "local function grow() redis.call('SETRANGE', KEYS[1] .. ':nothing', 0, '') end\n"             \
+    "local function no_growth() redis.call('DEL', KEYS[1] .. ':nothing') end\n"
+
 extern const char register_script_login[], register_script_takeover[], register_script_drop[],
     register_script_confirm[], register_script_announce[], register_script_withdraw[],
     register_script_watch[], register_script_put[], register_script_get[], register_script_view[],

@@ -9,7 +9,7 @@
     "local t = redis.call('TIME')\n"                                                               \
     "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"                                          \
     "local function s(n) return string.format('%.0f', n) end\n"                                    \
-    "local K = KEYS[1]\n"
+    "local K = KEYS[1]\n" LUA_GROW
 #define GONE                                                                                       \
     "local function gone(inc, clean)\n"                                                            \
     "  redis.call('ZREM', K .. ':l', inc)\n"                                                       \
@@ -44,9 +44,11 @@
              "end\n"
 
 // ARGV: epochs, run, incarnation, member, what of it is told at once, lease_ms, place, started_ms,
-// after how many ms the rest is told. Answers the index epoch and the store's clock.
-const char register_script_announce[] = CLOCK GONE EPOCHS EXPIRE
-    "local inc, place = ARGV[5], ARGV[9]\n"
+// after how many ms the rest is told. Answers the index epoch and the store's clock. Whoever comes
+// where one was may come to a full server too.
+const char register_script_announce[] = CLOCK
+    "if redis.call('HEXISTS', K .. ':p', ARGV[9]) == 1 then no_growth() else grow() end\n" GONE
+        EPOCHS EXPIRE "local inc, place = ARGV[5], ARGV[9]\n"
     "local old = redis.call('HGET', K .. ':p', place)\n"
     "if old then\n"
     "  local before, started = old:match('^(%d+) (%d+)$')\n"
@@ -71,14 +73,15 @@ const char register_script_announce[] = CLOCK GONE EPOCHS EXPIRE
 
 // ARGV: incarnation
 const char register_script_withdraw[] =
-    CLOCK GONE "if redis.call('ZSCORE', K .. ':l', ARGV[1]) then gone(ARGV[1], '1') end\n"
+    CLOCK GONE "no_growth()\n"
+               "if redis.call('ZSCORE', K .. ':l', ARGV[1]) then gone(ARGV[1], '1') end\n"
                "return 1\n";
 
 // ARGV: epochs, run, then the watcher's directory epoch and version, catalog epoch and version,
 // bytes at most. Answers de dv ce cv ie whole_directory whole_catalog more {members} {gone, clean,
 // ...} {key, "version deleted value", ...}.
-const char register_script_watch[] = CLOCK GONE EPOCHS EXPIRE
-    "local g = redis.call('HGETALL', K .. ':g')\n"
+const char register_script_watch[] = CLOCK
+    "no_growth()\n" GONE EPOCHS EXPIRE "local g = redis.call('HGETALL', K .. ':g')\n"
     "local ended, forgotten = {}, false\n"
     "for i = 1, #g, 2 do\n"
     "  local at, clean = g[i + 1]:match('^(%d+) (%d)$')\n"
@@ -123,6 +126,7 @@ const char register_script_put[] =
           "local version, deleted = string.match(v or '', '^(%d+) (%d) ')\n"
           "version, deleted = version or '0', deleted or '1'\n" // what is no record is no entry
           "if (deleted == '1' and '0' or version) ~= ARGV[3] then return {1, v or ''} end\n"
+          "if ARGV[4] == '1' and v then no_growth() else grow() end\n"
           "local n = redis.call('HINCRBY', K .. ':h', 'cv', 1)\n"
           "v = s(n) .. ' ' .. ARGV[4] .. ' ' .. ARGV[2]\n"
           "redis.call('HSET', K .. ':c', ARGV[1], v)\n"
@@ -133,6 +137,7 @@ const char register_script_put[] =
 const char register_script_number[] =
     CLOCK "local n = tonumber(redis.call('HGET', K .. ':h', 'n') or 0) + 1\n"
           "n = math.max(n, math.floor(now / 1000) - tonumber(ARGV[1]))\n"
+          "grow()\n"
           "redis.call('HSET', K .. ':h', 'n', s(n))\n"
           "return n\n";
 
@@ -143,19 +148,19 @@ const char register_script_get[] = "return redis.call('HGET', KEYS[1] .. ':c', A
 // among the latter is any run but those behind a "-": a store that has just begun, or lost its
 // directory, does not know who is gone.
 const char register_script_view[] =
-    CLOCK PRESENCE "local live, undead = {}, {}\n"
-                   "local l = redis.call('ZRANGE', K .. ':l', 0, -1, 'WITHSCORES')\n"
-                   "for i = 1, #l, 2 do\n"
-                   "  if tonumber(l[i + 1]) > now then live[#live + 1] = l[i] end\n"
-                   "  undead[#undead + 1] = l[i]\n"
-                   "end\n"
-                   "local g = redis.call('HGETALL', K .. ':g')\n"
-                   "for i = 1, #g, 2 do\n"
-                   "  local at, clean = g[i + 1]:match('^(%d+) (%d)$')\n"
-                   "  if clean == '0' and tonumber(at) + tonumber(ARGV[1]) > now then\n"
-                   "    undead[#undead + 1] = g[i]\n"
-                   "  else undead[#undead + 1] = '-' .. g[i] end\n"
-                   "end\n"
-                   "local since = tonumber(redis.call('HGET', K .. ':h', 'since') or now)\n"
-                   "if since + tonumber(ARGV[1]) > now then undead[#undead + 1] = '*' end\n"
-                   "return {live, undead, s(now)}\n";
+    CLOCK "no_growth()\n" PRESENCE "local live, undead = {}, {}\n"
+          "local l = redis.call('ZRANGE', K .. ':l', 0, -1, 'WITHSCORES')\n"
+          "for i = 1, #l, 2 do\n"
+          "  if tonumber(l[i + 1]) > now then live[#live + 1] = l[i] end\n"
+          "  undead[#undead + 1] = l[i]\n"
+          "end\n"
+          "local g = redis.call('HGETALL', K .. ':g')\n"
+          "for i = 1, #g, 2 do\n"
+          "  local at, clean = g[i + 1]:match('^(%d+) (%d)$')\n"
+          "  if clean == '0' and tonumber(at) + tonumber(ARGV[1]) > now then\n"
+          "    undead[#undead + 1] = g[i]\n"
+          "  else undead[#undead + 1] = '-' .. g[i] end\n"
+          "end\n"
+          "local since = tonumber(redis.call('HGET', K .. ':h', 'since') or now)\n"
+          "if since + tonumber(ARGV[1]) > now then undead[#undead + 1] = '*' end\n"
+          "return {live, undead, s(now)}\n";

@@ -3,7 +3,7 @@
 // slot online since seen 0 0 room address login. KEYS[2], of logins and takeovers, holds the
 // moments of the last takeovers by device, the newest first; it ends with its user's last minute.
 //
-// What may grow comes before what lets go: after an HDEL Redis no longer looks at maxmemory.
+// put() asks whether there is memory, so it comes before what lets go.
 #include "redis_internal.h"
 
 #define CLOCK                                                                                      \
@@ -11,6 +11,7 @@
     "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"                                          \
     "local function s(n) return string.format('%.0f', n) end\n"
 #define ROW                                                                                        \
+    LUA_GROW                                                                                       \
     "local function parse(v)\n"                                                                    \
     "  local g, i, sl, o, si, se, r, a, d = (v or ''):match(\n"                                    \
     "    '^(%d+) (%d+) (%d+) (%d) (%d+) (%d+) %d+ %d+ (%S*) (%S*) ?(%d*)$')\n"                     \
@@ -25,6 +26,7 @@
     "  return parse(v), not v\n"                                                                   \
     "end\n"                                                                                        \
     "local function put(device, r)\n"                                                              \
+    "  if redis.call('HEXISTS', KEYS[1], device) == 1 then no_growth() else grow() end\n"          \
     "  redis.call('HSET', KEYS[1], device, table.concat({s(r.gen), r.inc, r.slot, r.on,\n"         \
     "    s(r.since), s(r.seen), '0', '0', r.room,\n"                                               \
     "    r.addr ~= '' and r.addr or '-', s(r.login)}, ' '))\n"                                     \

@@ -18,7 +18,6 @@
 #define HW_SAVER_REDIS_SCRIPTS_H
 
 extern const char saver_lua_log[], saver_lua_entries[];    // in front of every script
-extern const char saver_lua_when_full[];                   // and of all but append
 extern const char saver_lua_places[], saver_lua_devices[]; // and of those that need them
 extern const char saver_lua_append[], saver_lua_load[], saver_lua_heads[], saver_lua_attach[],
     saver_lua_ack[], saver_lua_user[], saver_lua_sums[], saver_lua_sweep[];

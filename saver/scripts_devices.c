@@ -52,6 +52,8 @@ const char saver_lua_devices[] =
 const char saver_lua_attach[] =
     "local user, name, generation, max = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])\n"
     "local forgotten = now - tonumber(ARGV[7])\n"
+    "if is_there(user) and call('HEXISTS', base .. 'v:' .. user, name) == 1 then no_growth() else "
+    "grow() end\n"
     "purge(20)\n"
     "local l = open(user, ARGV[2])\n"
     "local heads = {{l.epoch, l.head}, {tonumber(ARGV[8]), tonumber(ARGV[9])},\n"
@@ -119,16 +121,17 @@ const char saver_lua_attach[] =
 
 const char saver_lua_ack[] =
     "local user, name, generation = ARGV[3], ARGV[4], tonumber(ARGV[5])\n"
+    "no_growth()\n"
     "purge(20)\n"
-    "local l = open(user, ARGV[2])\n"
-    "local heads = {{l.epoch, l.head}, {tonumber(ARGV[6]), tonumber(ARGV[7])},\n"
-    " {tonumber(ARGV[8]), tonumber(ARGV[9])}}\n"
-    "local d = device_of(l, name)\n"
+    "local l = open(user)\n"
+    "local d = l and device_of(l, name)\n"
     // 1: stale. 2: a forgotten device attaches again first.
     "if not d or d.generation ~= generation then\n"
     " finish()\n"
     " return d and d.generation > generation and 1 or 2\n"
     "end\n"
+    "local heads = {{l.epoch, l.head}, {tonumber(ARGV[6]), tonumber(ARGV[7])},\n"
+    " {tonumber(ARGV[8]), tonumber(ARGV[9])}}\n"
     "local from = place(l, d)\n"
     "d.seen = now\n"
     "for a = 10, #ARGV, 3 do\n"
@@ -147,7 +150,8 @@ const char saver_lua_ack[] =
     "finish()\n"
     "return 0\n";
 
-const char saver_lua_user[] = "local l = open(ARGV[2])\n"
+const char saver_lua_user[] = "no_growth()\n"
+                              "local l = open(ARGV[2])\n"
                               "if not l then return {0, 0, 0} end\n"
                               "local out = {call('ZCARD', l.n), F(l.epoch), F(l.head)}\n"
                               "for _, name in ipairs(call('HKEYS', l.v)) do\n"

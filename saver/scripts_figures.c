@@ -2,7 +2,9 @@
 #include "redis_scripts.h"
 
 const char saver_lua_sums[] =
-    "if call('ZADD', base .. 'sid', 'NX', F(now), ARGV[2]) == 0 then return 0 end\n"
+    "if call('ZSCORE', base .. 'sid', ARGV[2]) then return 0 end\n"
+    "grow()\n"
+    "call('ZADD', base .. 'sid', F(now), ARGV[2])\n"
     "if call('ZCARD', base .. 'sid') > 10000 then call('ZREMRANGEBYRANK', base .. 'sid', 0, 0) "
     "end\n"
     "if ARGV[3] ~= '0' then count('rejected', ARGV[3]) end\n"
@@ -12,6 +14,7 @@ const char saver_lua_sums[] =
     "end\n"
     "return 1\n";
 
-const char saver_lua_sweep[] = "local done = purge(tonumber(ARGV[2]))\n"
+const char saver_lua_sweep[] = "no_growth()\n"
+                               "local done = purge(tonumber(ARGV[2]))\n"
                                "finish()\n"
                                "return done\n";

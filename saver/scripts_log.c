@@ -10,6 +10,12 @@ const char saver_lua_log[] =
     // tostring keeps 14 digits only.
     "local function F(n) return string.format('%.0f', n) end\n"
     "local function count(name, by) call('HINCRBY', base .. 'sum', name, by) end\n"
+    // A full server refuses a script's first command that may take memory, and none behind one that
+    // has written, so that no step is done by half. What may grow therefore asks before it writes
+    // anything; a step that lets go, or only changes what is there, says so instead.
+    "local function grow() call('SETRANGE', base .. 'nothing', 0, '') end\n"
+    "local function no_growth() call('DEL', base .. 'nothing') end\n"
+    "local function is_there(name) return call('EXISTS', base .. 'u:' .. name) == 1 end\n"
     // A log by its name (the user's, or the stream's number). Of one that is not there: a new one
     // in that epoch, or nil without one. When another server took its last append, some of it may
     // have been lost there: the next seq lies above all that was ever given, and the jump loads as
@@ -145,7 +151,3 @@ const char saver_lua_entries[] =
     " for _, key in ipairs(ids) do forget_id(key) end\n"
     " return #due + #ids\n"
     "end\n";
-
-// A full server refuses only a script's first growing command: behind a command that does not grow
-// it, what lets memory go (acks, the sweep) and what is small (logins) go on.
-const char saver_lua_when_full[] = "call('DEL', base .. 'nothing')\n";

@@ -26,6 +26,7 @@ const char saver_lua_load[] =
     "local name, is_inbox, wanted, after = ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), "
     "tonumber(ARGV[6])\n"
     "local messages_max, bytes_max, device = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]\n"
+    "if is_there(name) then no_growth() else grow() end\n"
     "local l = open(name, ARGV[2])\n"
     "local steps = {}\n"
     "local function gap(first, last, reason)\n"
@@ -86,12 +87,15 @@ const char saver_lua_load[] =
     "finish()\n"
     "return {F(l.epoch), F(l.head), F(l.change), reset and 1 or 0, F(reset_after), steps}\n";
 
-const char saver_lua_heads[] = "local out = {}\n"
-                               "for i = 2, #ARGV, 2 do\n"
-                               " local l = open(ARGV[i], ARGV[i + 1])\n"
-                               " out[#out + 1] = F(l.epoch)\n"
-                               " out[#out + 1] = F(l.head)\n"
-                               " out[#out + 1] = F(l.change)\n"
-                               "end\n"
-                               "finish()\n"
-                               "return out\n";
+const char saver_lua_heads[] =
+    "local out, are_there = {}, true\n"
+    "for i = 2, #ARGV, 2 do are_there = are_there and is_there(ARGV[i]) end\n"
+    "if are_there then no_growth() else grow() end\n"
+    "for i = 2, #ARGV, 2 do\n"
+    " local l = open(ARGV[i], ARGV[i + 1])\n"
+    " out[#out + 1] = F(l.epoch)\n"
+    " out[#out + 1] = F(l.head)\n"
+    " out[#out + 1] = F(l.change)\n"
+    "end\n"
+    "finish()\n"
+    "return out\n";

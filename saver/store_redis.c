@@ -11,20 +11,13 @@ static const struct {
     const char *parts[5];
 } sources[SCRIPTS] = {
     [SCRIPT_APPEND] = {"append", "[*n]", {saver_lua_append}},
-    [SCRIPT_LOAD] = {"load",
-                     "[nnnin[*[ns*i]]]",
-                     {saver_lua_when_full, saver_lua_places, saver_lua_load}},
-    [SCRIPT_HEADS] = {"heads", "[*n]", {saver_lua_when_full, saver_lua_heads}},
-    [SCRIPT_ATTACH] = {"attach",
-                       "[*n]",
-                       {saver_lua_when_full, saver_lua_places, saver_lua_devices,
-                        saver_lua_attach}},
-    [SCRIPT_ACK] = {"ack",
-                    "i",
-                    {saver_lua_when_full, saver_lua_places, saver_lua_devices, saver_lua_ack}},
-    [SCRIPT_USER] = {"user", "[nnn*ss]", {saver_lua_when_full, saver_lua_user}},
-    [SCRIPT_SUMS] = {"sums", "i", {saver_lua_when_full, saver_lua_sums}},
-    [SCRIPT_SWEEP] = {"sweep", "i", {saver_lua_when_full, saver_lua_sweep}},
+    [SCRIPT_LOAD] = {"load", "[nnnin[*[ns*i]]]", {saver_lua_places, saver_lua_load}},
+    [SCRIPT_HEADS] = {"heads", "[*n]", {saver_lua_heads}},
+    [SCRIPT_ATTACH] = {"attach", "[*n]", {saver_lua_places, saver_lua_devices, saver_lua_attach}},
+    [SCRIPT_ACK] = {"ack", "i", {saver_lua_places, saver_lua_devices, saver_lua_ack}},
+    [SCRIPT_USER] = {"user", "[nnn*ss]", {saver_lua_user}},
+    [SCRIPT_SUMS] = {"sums", "i", {saver_lua_sums}},
+    [SCRIPT_SWEEP] = {"sweep", "i", {saver_lua_sweep}},
 };
 
 static const struct {

@@ -217,25 +217,61 @@ START_TEST(test_every_call_completes) {
 }
 END_TEST
 
-// A Redis that is full refuses appends and changes nothing, but logins, loads and acks go on: they
-// make room.
+static void expect_refused(struct bed *b, int method, const ProtobufCMessage *request) {
+    ck_assert_ptr_null(bed_try(b, method, request));
+    ck_assert_int_eq(b->error, -HW_ESTORE);
+}
+
+// What would take memory: messages, to users that are there and new ones, where something is due
+// too; new logs and devices; sums.
+static void expect_no_growth(struct bed *b) {
+    Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
+    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    Hawser__Internal__HeadRequest head = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
+    Hawser__Internal__LoadRequest load = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
+    Hawser__Internal__AttachRequest attach = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
+    Hawser__Internal__SumsRequest sums = HAWSER__INTERNAL__SUMS_REQUEST__INIT;
+    static char *const users[] = {(char *)"u", (char *)"new", (char *)"due", (char *)""};
+    q.product = head.product = load.product = attach.product = sums.product = 1;
+    q.message = &m;
+    m.id = (char[]){"3"};
+    for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+        q.user = users[i];
+        q.stream = *q.user ? STREAM_INBOX : STREAM_BULK;
+        expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base);
+    }
+    head.user = load.user = attach.user = users[1];
+    attach.device = (char[]){"d"};
+    sums.id = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t) "0123456789abcdef"};
+    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_HEAD, &head.base);
+    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_LOAD, &load.base);
+    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH, &attach.base);
+    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_SUMS, &sums.base);
+    attach.user = users[0]; // a device more
+    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH, &attach.base);
+}
+
+// A Redis that is full refuses what would take memory, whatever the step has done before, and
+// changes nothing; but repeats, logins of who is known, loads and acks go on: they make room.
 START_TEST(test_full_server) {
     struct bed b;
     bed_open(&b, &factory);
     store_many(&b, STREAM_INBOX, "u", 1, 2);
+    STORE(&b, .user = "due", .id = "1");
+    ATTACH(&b, .user = "u", .device = "a", .generation = 1);
+    bed_head(&b, STREAM_NEWS, NULL);
+    char due[160];
+    snprintf(due, sizeof(due), "ZADD hw:{1:%u}:idx 1 %u/1/due", bucket_of_user("due", 3),
+             STREAM_INBOX);
+    raw("SET hw:sweep other"); // no sweep
+    raw(due);
     raw("CONFIG SET maxmemory 1");
-    Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
-    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
-    q.product = 1;
-    q.user = (char[]){"u"};
-    q.message = &m;
-    m.id = (char[]){"3"};
-    ck_assert_ptr_null(bed_try(&b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base));
-    ck_assert_int_eq(b.error, -HW_ESTORE);
+    expect_no_growth(&b);
+    ck_assert_int_eq(APPEND(&b, .user = "u", .id = "2").outcome, OUTCOME(REPLAYED));
     ck_assert_str_eq(LOAD(&b, .user = "u"), "1 2");
-    ck_assert_str_eq(ATTACH(&b, .user = "u", .device = "a", .generation = 1), "0:0 1:0 2:0");
-    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 1);
-    ck_assert_str_eq(bed_stats(&b), "1/1/0/0");
+    ck_assert_str_eq(ATTACH(&b, .user = "u", .device = "a", .generation = 2), "0:0 1:0 2:0");
+    ACK(&b, .user = "u", .device = "a", .generation = 2, .seq = 1);
+    ck_assert_str_eq(bed_stats(&b), "1/2/0/0");
     raw("CONFIG SET maxmemory 0");
     store_many(&b, STREAM_INBOX, "u", 3, 3);
     ck_assert_str_eq(LOAD(&b, .user = "u"), "gap 1-1 (0) 2 3");
