@@ -23,13 +23,6 @@ void log_stream_deinit(struct log_stream *l) {
     free(l->ranges);
 }
 
-void log_run(struct log_stream *l, uint64_t run, uint64_t now_ms) {
-    uint64_t least = (now_ms / 1000) << 20;
-    if (l->run != run && l->head < least)
-        l->head = least;
-    l->run = run;
-}
-
 struct log_entry *log_append(struct log_stream *l, const Hawser__Internal__StoredMessage *m,
                              uint64_t expires_ms) {
     struct log_entry *e = hw_calloc(1, sizeof(*e));
@@ -65,35 +58,49 @@ static bool has_entry_between(const struct log_stream *l, uint64_t first, uint64
 
 // Ranges never span an entry that is still there; over their bound the oldest neighbours without
 // one between them become one of unknown reason, and if there are none, the oldest is forgotten.
+// What holds a jump stays one: its seqs are no count of messages.
 static void bound_ranges(struct log_stream *l) {
     for (size_t i = 0; i + 1 < l->range_count; i++)
         if (!has_entry_between(l, l->ranges[i].first, l->ranges[i + 1].last)) {
-            merge_with_next(l, i, HAWSER__V1__GAP_REASON__GAP_UNKNOWN);
+            bool jumps = l->ranges[i].reason == HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED ||
+                         l->ranges[i + 1].reason == HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED;
+            merge_with_next(l, i,
+                            jumps ? HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED
+                                  : HAWSER__V1__GAP_REASON__GAP_UNKNOWN);
             return;
         }
     memmove(&l->ranges[0], &l->ranges[1], (l->range_count - 1) * sizeof(l->ranges[0]));
     l->range_count--;
 }
 
-static void range_add(struct log_stream *l, uint64_t seq, uint32_t reason) {
+static void range_add(struct log_stream *l, uint64_t first, uint64_t last, uint32_t reason) {
     size_t i = l->range_count;
-    while (i > 0 && l->ranges[i - 1].first > seq)
+    while (i > 0 && l->ranges[i - 1].first > first)
         i--;
-    if (i > 0 && l->ranges[i - 1].last + 1 == seq && l->ranges[i - 1].reason == reason) {
-        l->ranges[i - 1].last = seq;
-        if (i < l->range_count && l->ranges[i].first == seq + 1 && l->ranges[i].reason == reason)
+    if (i > 0 && l->ranges[i - 1].last + 1 == first && l->ranges[i - 1].reason == reason) {
+        l->ranges[i - 1].last = last;
+        if (i < l->range_count && l->ranges[i].first == last + 1 && l->ranges[i].reason == reason)
             merge_with_next(l, i - 1, reason);
         return;
     }
-    if (i < l->range_count && l->ranges[i].first == seq + 1 && l->ranges[i].reason == reason) {
-        l->ranges[i].first = seq;
+    if (i < l->range_count && l->ranges[i].first == last + 1 && l->ranges[i].reason == reason) {
+        l->ranges[i].first = first;
         return;
     }
     l->ranges = hw_realloc(l->ranges, (l->range_count + 1) * sizeof(l->ranges[0]));
     memmove(&l->ranges[i + 1], &l->ranges[i], (l->range_count - i) * sizeof(l->ranges[0]));
-    l->ranges[i] = (struct log_range){seq, seq, reason};
+    l->ranges[i] = (struct log_range){first, last, reason};
     if (++l->range_count > DROPPED_RANGES_MAX)
         bound_ranges(l);
+}
+
+void log_run(struct log_stream *l, uint64_t run, uint64_t now_ms) {
+    uint64_t least = (now_ms / 1000) << 20;
+    if (l->run != run && l->head < least) {
+        range_add(l, l->head + 1, least, HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED);
+        l->head = least;
+    }
+    l->run = run;
 }
 
 static uint32_t reason_at(const struct log_stream *l, uint64_t seq, uint64_t *ret_last) {
@@ -131,7 +138,7 @@ void log_remove(struct log_stream *l, struct log_entry *e, int reason) {
         l->unhandled_bytes -= e->bytes;
     }
     if (reason >= 0)
-        range_add(l, e->seq, (uint32_t)reason);
+        range_add(l, e->seq, e->seq, (uint32_t)reason);
     entry_free(e);
 }
 

@@ -35,7 +35,7 @@ void log_stream_init(struct log_stream *l, uint64_t epoch, uint64_t run);
 void log_stream_deinit(struct log_stream *l);
 // Called whenever the log is met. Another run of the store than before: the store may have gone
 // back, and seqs that were told are not here. The head rises above any of them, and everybody who
-// reads on is told of the jump as a gap.
+// reads on is told of the jump as a gap of that reason.
 void log_run(struct log_stream *l, uint64_t run, uint64_t now_ms);
 // Takes the next seq. The message is copied.
 struct log_entry *log_append(struct log_stream *l, const Hawser__Internal__StoredMessage *m,

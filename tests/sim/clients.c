@@ -5,6 +5,8 @@
 #include "buf.h"
 #include "run.h"
 
+#define COUNT_MAX (UINT64_C(1) << 20) // seqs that a run comes to; a jump is larger
+
 // --- positions: what is saved with them is what the application keeps over a crash
 
 struct wrapped_store {
@@ -204,6 +206,9 @@ static void on_gap(void *arg, const struct hawser_gap *g) {
         b->expired_us[g->stream] = c->run->world.now_us;
     if (g->reason == HAWSER_GAP_OVERFLOWED)
         b->overflowed_us = c->run->world.now_us;
+    if (g->reason != HAWSER_GAP_STORE_RESTARTED && g->last - g->first >= COUNT_MAX)
+        violation(c->run, "%s is told that it missed %llu", node_name(c),
+                  (unsigned long long)(g->last - g->first));
     check_order(c, b, (int)g->stream, g->first, g->last, "gap");
     told(c, b, (int)g->stream, is_excused, "gap");
 }

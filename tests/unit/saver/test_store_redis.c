@@ -45,7 +45,7 @@ static void restart(struct bed *b) {
 }
 
 // A killed server comes back with all that was answered; the next seq lies above every older one,
-// and the jump is a gap of unknown reason. Positions stay good.
+// and the jump is a gap of that reason. Positions stay good.
 START_TEST(test_restart) {
     struct bed b;
     bed_open(&b, &factory);
@@ -61,12 +61,12 @@ START_TEST(test_restart) {
     ck_assert(reply.epoch == epoch && reply.seq >= least && reply.seq <= SERVER_EPOCH_SEQ);
     ck_assert_uint_eq(STORE(&b, .user = "u", .id = "5"), reply.seq + 1);
     char want[160];
-    snprintf(want, sizeof(want), "2 3 gap 4-%" PRIu64 " (0) %" PRIu64 " %" PRIu64, reply.seq - 1,
+    snprintf(want, sizeof(want), "2 3 gap 4-%" PRIu64 " (7) %" PRIu64 " %" PRIu64, reply.seq - 1,
              reply.seq, reply.seq + 1);
     ck_assert_str_eq(LOAD(&b, .user = "u", .after = 1), want);
     uint64_t news = bed_head(&b, STREAM_NEWS, NULL).head;
     ck_assert(news >= least - 1);
-    snprintf(want, sizeof(want), "1 2 gap 3-%" PRIu64 " (0)", news);
+    snprintf(want, sizeof(want), "1 2 gap 3-%" PRIu64 " (7)", news);
     ck_assert_str_eq(LOAD(&b, .stream = STREAM_NEWS), want);
     ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = reply.seq);
     ck_assert_str_eq(bed_stats(&b), "4/1/0/0");
@@ -101,7 +101,7 @@ START_TEST(test_gone_back) {
                      "0:3 1:0 2:0");
     uint64_t seq = STORE(&b, .user = "u", .id = "new");
     ck_assert_uint_gt(seq, 3);
-    snprintf(want, sizeof(want), "gap 4-%" PRIu64 " (0) %" PRIu64, seq - 1, seq);
+    snprintf(want, sizeof(want), "gap 4-%" PRIu64 " (7) %" PRIu64, seq - 1, seq);
     ck_assert_str_eq(LOAD(&b, .user = "u", .after = 3), want);
     bed_close(&b);
 }
