@@ -94,16 +94,27 @@ static uint64_t expiry_of(const Hawser__Internal__AppendRequest *a, uint64_t now
     uint64_t kept_ms = a->stream == STREAM_INBOX && a->limits && a->limits->retention_ms
                            ? a->limits->retention_ms
                            : BROADCAST_RETENTION_MS;
-    uint64_t end = now + kept_ms;
-    return a->message->expires_ms != 0 && a->message->expires_ms < end ? a->message->expires_ms
-                                                                       : end;
+    uint64_t end = now + kept_ms, asked = a->ttl_ms ? now + a->ttl_ms : a->message->expires_ms;
+    return asked != 0 && asked < end ? asked : end;
+}
+
+// As it is kept: with the store's times, where they are the store's to give.
+static void fix_times(const Hawser__Internal__AppendRequest *a,
+                      const Hawser__Internal__AppendReply *reply,
+                      Hawser__Internal__StoredMessage *ret_message) {
+    *ret_message = *a->message;
+    ret_message->sent_ms = reply->sent_ms;
+    if (a->ttl_ms)
+        ret_message->expires_ms = reply->expires_ms;
 }
 
 static void append_broadcast(struct memory_store *m, const Hawser__Internal__AppendRequest *a,
                              Hawser__Internal__AppendReply *reply) {
     struct product_logs *p = product_logs_get(m, a->product);
     struct broadcast *b = &p->stream[a->stream];
-    log_append(&b->log, a->message, reply->expires_ms);
+    Hawser__Internal__StoredMessage message;
+    fix_times(a, reply, &message);
+    log_append(&b->log, &message, reply->expires_ms);
     while (b->log.count > BROADCAST_MESSAGES_MAX || b->log.bytes > BROADCAST_BYTES_MAX)
         log_remove(&b->log, b->log.first, HAWSER__V1__GAP_REASON__GAP_OVERFLOWED);
     broadcast_expires(b, reply->expires_ms);
@@ -115,7 +126,9 @@ static void append_broadcast(struct memory_store *m, const Hawser__Internal__App
 
 static void append_inbox(struct inbox *b, const Hawser__Internal__AppendRequest *a,
                          Hawser__Internal__AppendReply *reply) {
-    log_append(&b->log, a->message, reply->expires_ms);
+    Hawser__Internal__StoredMessage message;
+    fix_times(a, reply, &message);
+    log_append(&b->log, &message, reply->expires_ms);
     b->product->accepted++;
     b->product->pending++;
     if (a->limits)
@@ -144,13 +157,13 @@ ProtobufCMessage *saver_memory_append(struct memory_store *m, const ProtobufCMes
         reply->outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL;
     } else if (a->claim != 0) {
         reply->epoch = a->claim;
-        reply->sent_ms = a->message->sent_ms;
-        reply->expires_ms = a->message->expires_ms;
+        reply->sent_ms = a->message->sent_ms ? a->message->sent_ms : now;
+        reply->expires_ms = a->ttl_ms ? now + a->ttl_ms : a->message->expires_ms;
         id_remember(m, a, reply);
     } else if (is_inbox && is_full(inbox_get(m, a->product, a->user), a)) {
         reply->outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL;
     } else {
-        reply->sent_ms = a->message->sent_ms;
+        reply->sent_ms = a->message->sent_ms ? a->message->sent_ms : now;
         reply->expires_ms = expiry_of(a, now);
         if (is_inbox)
             append_inbox(inbox_get(m, a->product, a->user), a, reply);

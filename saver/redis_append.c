@@ -81,6 +81,7 @@ void saver_redis_append_step(struct step *p, const Hawser__Internal__AppendReque
     saver_arg_bytes(&args, names.data, names.len);
     saver_arg_bytes(&args, packed, size);
     saver_arg_u64(&args, a->claim);
+    saver_arg_u64(&args, a->ttl_ms);
     saver_bucket_announce(p->store, a->product, p->bucket, false); // before there is anything
     saver_script_send(p->store, SCRIPT_APPEND, &args, on_answer, p);
     buf_free(&names);

@@ -308,4 +308,41 @@ static inline void case_reset(struct bed *b) {
     ck_assert_str_eq(LOAD(b, .stream = STREAM_BULK, .after = 1), "2 3");
 }
 
+static inline const Hawser__Internal__StoredMessage *loaded(struct bed *b, uint32_t stream,
+                                                            uint64_t seq) {
+    bed_load(b, &(const struct view){.stream = stream,
+                                     .user = stream == STREAM_INBOX ? "u" : NULL,
+                                     .after = seq - 1});
+    return ((const Hawser__Internal__LoadReply *)b->reply)->entry[0]->message;
+}
+
+// When a message was sent and when it ends are the store's to say; what it answered is what the
+// log shows, to whoever reads it, and what a repeat is answered with.
+static inline void case_times(struct bed *b) {
+    for (uint32_t stream = STREAM_INBOX; stream <= STREAM_NEWS; stream++) {
+        const char *user = stream == STREAM_INBOX ? "u" : NULL;
+        struct push p = {.stream = stream,
+                         .user = user,
+                         .id = "a",
+                         .bytes = 3,
+                         .ttl_ms = 3600000,
+                         .is_undated = true};
+        Hawser__Internal__AppendReply first = bed_append(b, &p), again = bed_append(b, &p);
+        ck_assert_uint_eq(first.sent_ms, first.store_ms);
+        ck_assert_uint_eq(first.expires_ms, first.store_ms + 3600000);
+        ck_assert(again.sent_ms == first.sent_ms && again.expires_ms == first.expires_ms);
+        const Hawser__Internal__StoredMessage *m = loaded(b, stream, first.seq);
+        ck_assert(m->sent_ms == first.sent_ms && m->expires_ms == first.expires_ms);
+        ck_assert(m->payload.len == 3 && strcmp(m->id, "a") == 0);
+        p = (struct push){.stream = stream, .user = user, .id = "b"};
+        uint64_t seq = bed_store(b, &p); // no ttl: it ends with the retention, which is not told
+        m = loaded(b, stream, seq);
+        ck_assert(m->sent_ms == 77 && m->expires_ms == 0);
+        p = (struct push){.stream = stream, .user = user, .id = "c", .ttl_ms = UINT64_C(1) << 40};
+        Hawser__Internal__AppendReply last = bed_append(b, &p); // at most the retention
+        m = loaded(b, stream, last.seq);
+        ck_assert(m->expires_ms == last.expires_ms && last.expires_ms < last.store_ms + p.ttl_ms);
+    }
+}
+
 #endif

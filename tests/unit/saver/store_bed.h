@@ -90,7 +90,8 @@ struct push {
     uint32_t stream;
     const char *user, *id;
     size_t bytes; // of the payload
-    uint64_t expires_ms, not_after_ms, id_ttl_ms;
+    uint64_t expires_ms, not_after_ms, id_ttl_ms, ttl_ms;
+    bool is_undated;       // the store says when it was sent
     const char *hash;      // 16 characters
     const char *device[2]; // "" or NULL = none
     uint64_t messages, limit_bytes, retention_ms, ids_max;
@@ -111,10 +112,11 @@ static inline Hawser__Internal__AppendReply bed_append(struct bed *b, const stru
     q.not_after_ms = p->not_after_ms;
     q.id_ttl_ms = p->id_ttl_ms;
     q.claim = p->claim;
+    q.ttl_ms = p->ttl_ms;
     q.body_hash = (ProtobufCBinaryData){p->hash ? 16 : 0, (uint8_t *)(uintptr_t)p->hash};
     m.id = (char *)(uintptr_t)p->id;
     m.payload = (ProtobufCBinaryData){p->bytes, hw_calloc(1, p->bytes + 1)};
-    m.sent_ms = 77;
+    m.sent_ms = p->is_undated ? 0 : 77;
     m.expires_ms = p->expires_ms;
     m.device = devices;
     m.n_device = p->device[0] ? p->device[1] ? 2 : 1 : 0;

@@ -22,6 +22,7 @@ static const struct {
     {"reject new", case_reject_new},
     {"overflow", case_overflow},
     {"expiry", case_expiry},
+    {"times", case_times},
     {"load limits", case_load_limits},
     {"many ranges", case_many_ranges},
     {"range bound", case_range_bound},
