@@ -153,6 +153,7 @@ static void tell_waiters(struct room_product *p) {
 }
 
 static void take_heads(struct room_product *p, const Hawser__Internal__ProductHeadsReply *reply) {
+    upkeep_store_seen(p, reply->store);
     if (!reply->news)
         return;
     if (reply->news->epoch != p->news.epoch) {

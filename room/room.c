@@ -99,6 +99,11 @@ static void on_lease(void *self, bool held) {
 
 static void on_index_lost(void *self) {
     upkeep_confirm_all(self);
+    upkeep_hints_lost(self);
+}
+
+static void on_registers_back(void *self) {
+    upkeep_hints_lost(self);
 }
 
 static void on_member(void *self, const Hawser__Internal__Member *m) {
@@ -111,6 +116,8 @@ static void on_member(void *self, const Hawser__Internal__Member *m) {
 static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
     if (strcmp(m->role, "center") == 0 && !clean)
         upkeep_heads_all(self);
+    else if (strcmp(m->role, "register") == 0 && !clean) // centers may have asked it in vain
+        upkeep_hints_lost(self);
 }
 
 static void on_product(void *self, const struct product *p, bool deleted) {
@@ -130,6 +137,7 @@ static int join(struct room *r, const struct host_port *clients, struct buf *ret
                              .advertise = config_text(r->env->config, "room.rpc_advertise"),
                              .events = {.on_lease = on_lease,
                                         .on_index_lost = on_index_lost,
+                                        .on_registers_back = on_registers_back,
                                         .on_member = on_member,
                                         .on_member_gone = on_member_gone,
                                         .on_product = on_product},
@@ -185,6 +193,9 @@ static void count_all(struct room *r) {
     metrics_counter(m, "news_frames_total", "broadcast frames sent", &r->count.news_frames);
     metrics_counter(m, "gaps_total", "gaps sent", &r->count.gaps);
     metrics_counter(m, "acks_total", "Acks received", &r->count.acks);
+    metrics_counter(m, "heads_ahead_total",
+                    "inbox heads that told of messages before any hint had: they came late",
+                    &r->count.heads_ahead);
     metrics_counter(m, "loads_total", "log reads asked", &r->count.loads);
     metrics_counter(m, "load_failures_total", "log reads not answered", &r->count.load_failures);
     metrics_counter(m, "not_here_total", "deliveries for sessions that are gone",

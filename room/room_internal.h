@@ -200,6 +200,7 @@ struct room_product {
     struct handle *waiters; // owned: logins that wait for heads
     size_t waiter_count, waiter_capacity;
     uint64_t heads_round, heads_done; // asked, answered
+    uint64_t store;                   // the run of the savers' store that answered last; 0 = none
     uint64_t sent_sum, acked_sum;     // devices, since the last SumsRequest
     bool sums_in_flight;
     uint64_t sums_sent, sums_acked; // what is in flight
@@ -257,7 +258,7 @@ struct room {
     uint32_t fast_confirm_left, fast_heads_left;  // slots still to be visited in a hurry
     uint64_t fast_heads_ms;
     uint32_t round, round_required; // rows confirmed before the latter may be void: nothing is sent
-    bool confirm_again, is_draining, is_stopping, fast_heads_wanted;
+    bool confirm_again, is_draining, is_stopping, fast_heads_wanted, fast_heads_twice;
     Hawser__Internal__MemberEndpoint endpoints[8], *endpoint_list[8];
     char endpoint_hosts[8][264];
     char endpoint_idcs[8][64];
@@ -267,7 +268,8 @@ struct room {
     struct {
         uint64_t connections, accepted, logins, login_failures, takeovers, resumed, closed[8],
             pushes, gaps, acks, loads, load_failures, not_here, news_frames, live_dropped,
-            protocol_errors, slow, connections_refused, gave_way, orphans_given_up, pings, resends;
+            protocol_errors, slow, connections_refused, gave_way, orphans_given_up, pings, resends,
+            heads_ahead;
     } count;
 };
 
@@ -461,6 +463,8 @@ void upkeep_ask_row(struct session *s, session_reply_fn *done); // gets a Confir
 uint32_t upkeep_round(const struct room *r); // what is asked now holds for that round
 void upkeep_confirm_all(struct room *r);
 void upkeep_heads_all(struct room *r);
+void upkeep_hints_lost(struct room *r);
+void upkeep_store_seen(struct room_product *p, uint64_t run); // that answered for the heads
 
 extern const struct rpc_method room_methods[];
 

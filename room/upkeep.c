@@ -21,9 +21,10 @@ enum {
 static void on_head(struct room *r, struct session *s, int error, const uint8_t *body, size_t len) {
     Hawser__Internal__HeadReply *reply =
         error == 0 ? hawser__internal__head_reply__unpack(NULL, len, body) : NULL;
-    (void)r;
     if (!reply)
         return; // the next pass asks again
+    r->count.heads_ahead +=
+        s->is_synced && reply->epoch == s->inbox.epoch && reply->head > s->inbox.heard;
     if (s->state == SESSION_LIVE)
         inbox_head_seen(s, reply->epoch, reply->head);
     hawser__internal__head_reply__free_unpacked(reply, NULL);
@@ -186,7 +187,8 @@ void upkeep_tick(struct timer *t) {
     visit(r, &r->heads_at, share(r, &r->heads_rest, HEADS_TICKS), ask_head);
     visit(r, &r->save_at, share(r, &r->save_rest, SAVE_TICKS), acks_save_last);
     if (r->fast_heads_wanted && now >= r->fast_heads_ms + FAST_HEADS_APART_MS) {
-        r->fast_heads_wanted = false;
+        r->fast_heads_wanted = r->fast_heads_twice;
+        r->fast_heads_twice = false;
         r->fast_heads_ms = now;
         fast_begin(r, &r->fast_heads_at, &r->fast_heads_left);
     }
@@ -210,6 +212,19 @@ void upkeep_confirm_all(struct room *r) {
 
 void upkeep_heads_all(struct room *r) {
     r->fast_heads_wanted = true;
+}
+
+// Centers could not ask where users are, or were answered by what is not there any more. They may
+// find their register back later than this room does, so it asks once more when that is over.
+void upkeep_hints_lost(struct room *r) {
+    r->fast_heads_wanted = r->fast_heads_twice = true;
+}
+
+// Another run of the store: what was being told while it was away may have reached nobody.
+void upkeep_store_seen(struct room_product *p, uint64_t run) {
+    if (p->store != 0 && run != 0 && run != p->store)
+        upkeep_hints_lost(p->room);
+    p->store = run != 0 ? run : p->store;
 }
 
 // While the lease is void so are our rows: another login would not name ours. Nothing is sent until

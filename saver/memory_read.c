@@ -68,6 +68,7 @@ ProtobufCMessage *saver_memory_product_heads(struct memory_store *m,
     Hawser__Internal__ProductHeadsReply *reply = hw_malloc(sizeof(*reply));
     struct product_logs *p = product_logs_get(m, q->product);
     hawser__internal__product_heads_reply__init(reply);
+    reply->store = m->run;
     reply->news = hw_malloc(sizeof(*reply->news));
     reply->bulk = hw_malloc(sizeof(*reply->bulk));
     fill_head(reply->news, &p->stream[STREAM_NEWS].log);

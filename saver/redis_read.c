@@ -115,7 +115,10 @@ static void on_product_heads(void *arg, int error, const redisReply *r) {
         return;
     }
     Hawser__Internal__ProductHeadsReply *reply = hw_malloc(sizeof(*reply));
+    char run_id[RUN_ID_CHARS + 1]; // hexadecimal
+    snprintf(run_id, sizeof(run_id), "%s", redis_conn_run_id(p->store->conn));
     hawser__internal__product_heads_reply__init(reply);
+    reply->store = strtoull(run_id, NULL, 16);
     saver_redis_take_heads(p, r);
     reply->news = hw_malloc(sizeof(*reply->news));
     reply->bulk = hw_malloc(sizeof(*reply->bulk));

@@ -40,6 +40,13 @@ static void index_seen(struct cluster *c, uint64_t epoch) {
         c->options.on_index_lost(c->options.arg);
 }
 
+static void register_answered(struct cluster *c, bool did) {
+    bool is_back = did && c->were_registers_away;
+    c->were_registers_away = !did;
+    if (is_back && c->options.on_registers_back)
+        c->options.on_registers_back(c->options.arg);
+}
+
 static void watch_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply) {
     directory_apply(c, reply);
     if (reply->catalog_whole)
@@ -60,6 +67,7 @@ static void on_watched(void *arg, int error, const uint8_t *body, size_t len) {
     struct cluster *c = arg;
     Hawser__Internal__WatchReply *reply =
         error == 0 ? hawser__internal__watch_reply__unpack(NULL, len, body) : NULL;
+    register_answered(c, reply != NULL);
     if (!reply) {
         loop_arm(c->options.loop, &c->watch_retry, WATCH_RETRY_MS, watch_again);
         return;

@@ -32,6 +32,7 @@ struct cluster_options {
     void (*on_settings)(void *arg, const Hawser__Internal__Settings *s);
     void (*on_index_lost)(
         void *arg); // the session index is another one: write sessions again, paced
+    void (*on_registers_back)(void *arg);   // one answers again: what was asked meanwhile was lost
     void (*on_lease)(void *arg, bool held); // our own lease, counted from when the renewal was sent
     void (*on_ready)(void *arg);            // once: the first whole directory and catalog are here
     void *arg;

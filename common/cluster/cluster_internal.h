@@ -51,7 +51,7 @@ struct cluster {
     void (*withdrawn)(void *arg); // the good-bye is said, or cannot be
     void *withdrawn_arg;
     // following
-    bool ready;
+    bool were_registers_away, ready;
     uint64_t directory_epoch, directory_version, catalog_epoch, catalog_version, index_epoch;
     struct member_entry *members;
     struct product_entry *products, *numbers;
