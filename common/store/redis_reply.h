@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { REPLY_BYTES_MAX = 64 * 1024 * 1024 }; // read or kept of one reply, with what its parts cost
+enum { REPLY_BYTES_MAX = 16 * 1024 * 1024 }; // read or kept of one reply, with what its parts cost
 
 // Lies in its owner and outlives the reader.
 struct redis_guard {

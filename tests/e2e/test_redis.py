@@ -1,12 +1,14 @@
 """What the savers and registers owe to a Redis that is not as it should be, and to whoever runs it."""
 
 import os
+import signal
 import socket
 import subprocess
 
 import pytest
 import requests
 
+from client import Client
 from cluster import BIN, WAIT_S
 from daemons import ADMIN_KEY, SECRET, Cluster, Redis, wait_until
 
@@ -97,3 +99,26 @@ def test_no_secret_is_told(tmp_path):
     finally:
         cluster.kill_all()
         server.stop()
+
+
+def test_found_by_heads_after_a_register_was_away(tmp_path, redis):
+    """What was pushed while no register could say where the user is comes soon after it answers again, and a counter shows it."""
+    cluster = Cluster(tmp_path, redis=redis)
+    try:
+        product = cluster.product()
+        with Client(cluster.room.ports["room"]) as client:
+            client.login("d1", product.token("ann"))
+            os.kill(cluster.register.process.pid, signal.SIGSTOP)
+            try:
+                product.push_user("ann", "meanwhile")
+                wait_until(lambda: readiness(f"http://127.0.0.1:{cluster.room.ports['ops']}").status_code == 503, "the room does not miss it")
+            finally:
+                os.kill(cluster.register.process.pid, signal.SIGCONT)
+            push = client.expect("Push")
+            assert push.payload == b"meanwhile"
+            client.ack_push(push)
+        metrics = requests.get(f"http://127.0.0.1:{cluster.room.ports['ops']}/metrics", timeout=10).text
+        assert "hawser_room_heads_ahead_total 1\n" in metrics
+        cluster.stop()
+    finally:
+        cluster.kill_all()

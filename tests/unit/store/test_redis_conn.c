@@ -317,7 +317,7 @@ START_TEST(test_endless) {
     for (int i = 0; i < 2; i++) {
         memcpy(bytes, i == 0 ? "$2000000000\r\n" : "+abcdefghijklmnop", 13);
         struct fake_redis f = {.reply = {bytes, len}};
-        struct redis_conn *c = fake_setup(&f, 60000);
+        struct redis_conn *c = fake_setup(&f, 100000);
         struct outcome o;
         until_up(c);
         shape = "s";
