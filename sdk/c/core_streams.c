@@ -335,4 +335,5 @@ void streams_on_reset(struct client_core *c, const Hawser__V1__Reset *m) {
     b->stream[stream].shown = m->position->seq;
     tell_reset(c, b, stream, m->reason);
     position_set(c, b, stream, m->position->seq);
+    synced_catch_up(c, b); // nothing that was refused there comes again
 }

@@ -376,6 +376,21 @@ START_TEST(test_refused_comes_again) {
 }
 END_TEST
 
+// A log that starts again has nothing to resend: what waited behind the refused message waits no
+// longer.
+START_TEST(test_reset_after_a_refusal) {
+    setup();
+    online(0);
+    refuse = 1;
+    push(INBOX, 1, "a");
+    synced(1, 0);
+    TOLD("chat:inbox:1=a");
+    reset(INBOX, 78, 3);
+    TOLD("reset:inbox:78:3 synced:chat:ann");
+    teardown();
+}
+END_TEST
+
 int main(void) {
     TCase *t = tcase_create("core_streams");
     tcase_set_timeout(t, 120);
@@ -389,6 +404,7 @@ int main(void) {
                                    test_jump_by_synced,
                                    test_ack_before_pong,
                                    test_refused_comes_again,
+                                   test_reset_after_a_refusal,
                                    test_chunks,
                                    test_garbage,
                                    test_refused_message};
