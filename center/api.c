@@ -313,11 +313,9 @@ static bool is_api_key_of(const struct product *p, const struct shown_key *key) 
 }
 
 static bool is_api_key_of_any(const struct center *c, const struct shown_key *key) {
-    const struct product *p = NULL;
-    while (key->kid && (p = cluster_product_next(c->cluster, p)) != NULL)
-        if (is_api_key_of(p, key))
-            return true;
-    return false;
+    const struct product *p =
+        key->kid ? cluster_product_by_api_kid(c->cluster, key->kid, key->kid_len) : NULL;
+    return p && is_api_key_of(p, key);
 }
 
 const struct product *request_product(struct request *q) {

@@ -8,7 +8,32 @@ static struct product_entry *entry_find(const struct cluster *c, const char *nam
     return e;
 }
 
+static void api_kids_drop(struct cluster *c, struct product_entry *e) {
+    while (e->api_kids) {
+        struct api_kid *k = e->api_kids;
+        e->api_kids = k->next;
+        HASH_DEL(c->api_kids, k);
+        free(k);
+    }
+}
+
+static void api_kids_take(struct cluster *c, struct product_entry *e) {
+    const struct product *p = e->product;
+    api_kids_drop(c, e);
+    for (size_t i = 0; i < p->key_count; i++) {
+        if (p->keys[i].kind != HAWSER__INTERNAL__KEY_KIND__KEY_API)
+            continue;
+        struct api_kid *k = hw_calloc(1, sizeof(*k));
+        memcpy(k->kid, p->keys[i].kid, sizeof(k->kid));
+        k->product = p;
+        k->next = e->api_kids;
+        e->api_kids = k;
+        HASH_ADD_STR(c->api_kids, kid, k);
+    }
+}
+
 static void entry_free(struct cluster *c, struct product_entry *e) {
+    api_kids_drop(c, e);
     HASH_DELETE(hh, c->products, e);
     HASH_DELETE(by_number, c->numbers, e);
     product_free(e->product);
@@ -36,6 +61,7 @@ static void product_learn(struct cluster *c, struct product *p) {
     }
     struct product *old = e->product;
     e->product = p;
+    api_kids_take(c, e);
     if (c->options.on_product)
         c->options.on_product(c->options.arg, p, false);
     product_free(old);
@@ -99,6 +125,13 @@ const struct product *cluster_product_by_number(const struct cluster *c, uint32_
     struct product_entry *e = NULL;
     HASH_FIND(by_number, c->numbers, &number, sizeof(number), e);
     return e ? e->product : NULL;
+}
+
+const struct product *cluster_product_by_api_kid(const struct cluster *c, const char *kid,
+                                                 size_t len) {
+    struct api_kid *k = NULL;
+    HASH_FIND(hh, c->api_kids, kid, len, k);
+    return k ? k->product : NULL;
 }
 
 const struct product *cluster_product_next(const struct cluster *c, const struct product *after) {

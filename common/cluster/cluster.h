@@ -79,6 +79,9 @@ void cluster_call(struct cluster *c, struct rpc_link *link, uint16_t method,
 // Products. A product stays at its address until its next change is told (on_product).
 const struct product *cluster_product_find(const struct cluster *c, const char *name, size_t len);
 const struct product *cluster_product_by_number(const struct cluster *c, uint32_t number);
+// The one with an API key of that kid, if any.
+const struct product *cluster_product_by_api_kid(const struct cluster *c, const char *kid,
+                                                 size_t len);
 const struct product *cluster_product_next(const struct cluster *c, const struct product *after);
 
 // Asks the registers, one after another, for a product that is not known here (asks in one

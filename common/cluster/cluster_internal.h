@@ -20,12 +20,20 @@ struct member_entry {
     struct rpc_link *link;            // owned; NULL until somebody talks to it
 };
 
+struct api_kid {       // which product an API key is of, by what it is called
+    UT_hash_handle hh; // in cluster.api_kids
+    struct api_kid *next;
+    const struct product *product;
+    char kid[33];
+};
+
 struct product_entry {
     UT_hash_handle hh;        // in cluster.products, by name
     UT_hash_handle by_number; // in cluster.numbers
     char name[33];
     uint32_t number;
-    struct product *product; // owned
+    struct product *product;  // owned
+    struct api_kid *api_kids; // owned
 };
 
 struct ask;
@@ -55,6 +63,7 @@ struct cluster {
     uint64_t directory_epoch, directory_version, catalog_epoch, catalog_version, index_epoch;
     struct member_entry *members;
     struct product_entry *products, *numbers;
+    struct api_kid *api_kids;
     struct ask *asks;
     struct nowhere *nowhere; // owned
     struct hook nowhere_hook;
