@@ -24,7 +24,8 @@ SENT_MAX = 64 << 20  # above what kernels keep for a connection whose ends do no
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    running = Cluster(tmp_path_factory.mktemp("doors"), descriptors=DESCRIPTORS)
+    running = Cluster(tmp_path_factory.mktemp("doors"), descriptors=DESCRIPTORS,
+                      settings={"ASAN_OPTIONS": "quarantine_size_mb=1"})  # freed memory is free there too
     yield running
     running.stop()
 
