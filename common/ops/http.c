@@ -129,10 +129,9 @@ static void make_room(struct http_conn *c) {
     }
     while (s->keyless_count > l->keyless_max && one_gives_way(&s->keyless, c, now)) {
     }
-    if (s->keyless_count <= l->keyless_max)
-        return;
-    s->count.turned_away++;
-    http_conn_end(c);
+    // All wait for answers, as when the registers are slow: the first one does not get its own.
+    if (s->keyless_count > l->keyless_max)
+        (void)give_way(TAILQ_FIRST(&s->keyless));
 }
 
 static void on_accept(void *arg, struct stream *stream) {
@@ -210,7 +209,6 @@ void http_server_count(struct http_server *s, struct metrics *m, bool is_ops) {
     COUNT(gauge, "bodies_bytes", "HTTP request bodies in memory", &s->bodies_bytes)
     COUNT(counter, "gave_way_total", "HTTP connections at rest that gave way to others",
           &s->count.gave_way)
-    COUNT(counter, "turned_away_total", "HTTP connections over the bound", &s->count.turned_away)
     COUNT(counter, "idle_total", "HTTP connections ended after a rest", &s->count.idle)
     COUNT(counter, "unread_total", "HTTP answers that nobody read in time", &s->count.unread)
 #undef COUNT

@@ -83,7 +83,7 @@ struct http_server {
     char date[40];
     uint64_t date_s;
     struct {
-        uint64_t refused[HTTP_REFUSAL_COUNT], gave_way, turned_away, idle, unread, connections;
+        uint64_t refused[HTTP_REFUSAL_COUNT], gave_way, idle, unread, connections;
     } count;
 };
 

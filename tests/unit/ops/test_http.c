@@ -364,6 +364,29 @@ START_TEST(test_giving_way) {
 }
 END_TEST
 
+// Where all without a key wait for their answers, a newcomer still gets in: it may have one.
+START_TEST(test_giving_way_while_waiting) {
+    struct http_limits l = http_limits_default;
+    l.keyless_max = l.address_max = 2;
+    setup(&l);
+    int fds[] = {say(GET("/later")), say(GET("/later"))};
+    run_until(&later_count, 2);
+    int keyed = say(GET("/key"));
+    hears(keyed, "200 OK");
+    ck_assert_uint_eq(metric("gave_way_total"), 1);
+    respond_later();
+    struct buf heard = BUF_EMPTY;
+    ck_assert(hear(fds[0], &heard, NULL));
+    ck_assert_uint_eq(heard.len, 0);
+    hears(fds[1], "late");
+    close(fds[0]);
+    close(fds[1]);
+    close(keyed);
+    buf_free(&heard);
+    teardown();
+}
+END_TEST
+
 // All bodies together are bounded: who is over it is told to come again.
 START_TEST(test_bodies) {
     struct http_limits l = http_limits_default;
@@ -420,5 +443,5 @@ START_TEST(test_drain) {
 END_TEST
 
 RUN_TESTS("http", test_pipelining, test_head, test_expect, test_refused_with_body, test_refusals,
-          test_half_closed, test_gone, test_unread, test_late, test_giving_way, test_bodies,
-          test_end_in_every_phase, test_drain)
+          test_half_closed, test_gone, test_unread, test_late, test_giving_way,
+          test_giving_way_while_waiting, test_bodies, test_end_in_every_phase, test_drain)
