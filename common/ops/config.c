@@ -7,8 +7,11 @@
 
 const struct config_key config_keys[CONFIG_KEYS] = {
 #define KEY(section, key, type, fallback, low, high, help)                                         \
-    {#section, #key, CONFIG_##type, fallback, low, high, help},
+    {#section, #key, CONFIG_##type, fallback, low, high, false, help},
+#define RESTART_KEY(section, key, type, fallback, low, high, help)                                 \
+    {#section, #key, CONFIG_##type, fallback, low, high, true, help},
 #include "config_keys.def"
+#undef RESTART_KEY
 #undef KEY
 };
 
@@ -21,6 +24,18 @@ static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"
 static const struct unit size_units[] = {
     {"B", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", UINT64_C(1) << 30}, {NULL, 0}};
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
+
+bool config_is_list(enum config_type type) {
+    return type >= CONFIG_ADDRESSES;
+}
+
+bool config_is_text(enum config_type type) {
+    return type >= CONFIG_TEXT && !config_is_list(type);
+}
+
+static bool is_quantity(enum config_type type) {
+    return type < CONFIG_BOOL;
+}
 
 static const struct unit *units_of(enum config_type type) {
     return type == CONFIG_DURATION ? duration_units : type == CONFIG_SIZE ? size_units : no_units;
@@ -64,12 +79,30 @@ static int refuse_quantity(const struct config_key *key, const char *text, struc
     return -HW_ECONFIG;
 }
 
-static void value_clear(struct config_value *v) {
+void config_value_clear(struct config_value *v) {
     for (int i = 0; i < v->count; i++)
         free(v->list[i]);
     free(v->list);
     free(v->text);
+    free(v->bound);
     *v = (struct config_value){0};
+}
+
+bool config_value_equal(const struct config_value *a, const struct config_value *b) {
+    bool equal = a->number == b->number && a->count == b->count && !a->text == !b->text &&
+                 (!a->text || strcmp(a->text, b->text) == 0);
+    for (int i = 0; equal && i < a->count; i++)
+        equal = strcmp(a->list[i], b->list[i]) == 0;
+    return equal;
+}
+
+void config_value_copy(struct config_value *to, const struct config_value *from) {
+    config_value_clear(to);
+    to->number = from->number;
+    to->text = from->text ? hw_strdup(from->text) : NULL;
+    to->bound = from->bound ? hw_strdup(from->bound) : NULL;
+    for (int i = 0; i < from->count; i++)
+        config_value_add(to, from->list[i], strlen(from->list[i]));
 }
 
 void config_value_add(struct config_value *v, const char *item, size_t len) {
@@ -99,27 +132,29 @@ static int bool_parse(const struct config_key *key, const char *text, struct con
     return -HW_ECONFIG;
 }
 
+static int list_parse(const struct config_key *key, const char *text, struct config_value *v,
+                      struct buf *ret_error) {
+    split_commas(text, v);
+    for (int i = 0; i < v->count; i++)
+        if (config_syntax_check(key, v->list[i], ret_error) != 0)
+            return -HW_ECONFIG;
+    return 0;
+}
+
 static int value_parse(const struct config_key *key, const char *text, struct config_value *v,
                        struct buf *ret_error) {
-    switch (key->type) {
-    case CONFIG_DURATION:
-    case CONFIG_SIZE:
-    case CONFIG_NUMBER:
-        if (!quantity_parse(text, units_of(key->type), &v->number) || v->number < key->low ||
-            v->number > key->high)
-            return refuse_quantity(key, text, ret_error);
-        return 0;
-    case CONFIG_BOOL:
+    if (key->type == CONFIG_BOOL)
         return bool_parse(key, text, v, ret_error);
-    case CONFIG_TEXT:
+    if (config_is_list(key->type))
+        return list_parse(key, text, v, ret_error);
+    if (config_is_text(key->type)) {
         v->text = hw_strdup(text);
-        return 0;
-    case CONFIG_LIST:
-    case CONFIG_SECRETS:
-        split_commas(text, v);
-        return 0;
+        return config_syntax_check(key, text, ret_error);
     }
-    return -HW_ECONFIG;
+    if (!quantity_parse(text, units_of(key->type), &v->number) || v->number < key->low ||
+        v->number > key->high)
+        return refuse_quantity(key, text, ret_error);
+    return 0;
 }
 
 int config_key_index(const char *section, size_t section_len, const char *key, size_t key_len) {
@@ -137,6 +172,12 @@ static int index_of(const char *name) {
     return dot ? config_key_index(name, (size_t)(dot - name), dot + 1, strlen(dot + 1)) : -1;
 }
 
+void config_replace(struct config *c, int index, struct config_value *v) {
+    config_value_clear(&c->values[index]);
+    c->values[index] = *v;
+    *v = (struct config_value){0};
+}
+
 int config_set(struct config *c, const char *name, const char *text, struct buf *ret_error) {
     int i = index_of(name);
     if (i < 0) {
@@ -145,17 +186,10 @@ int config_set(struct config *c, const char *name, const char *text, struct buf 
     }
     struct config_value parsed = {0};
     int error = value_parse(&config_keys[i], text, &parsed, ret_error);
-    if (error == 0) {
-        value_clear(&c->values[i]);
-        c->values[i] = parsed;
-    }
+    if (error == 0)
+        config_replace(c, i, &parsed);
+    config_value_clear(&parsed);
     return error;
-}
-
-void config_replace_list(struct config *c, int index, struct config_value *v) {
-    value_clear(&c->values[index]);
-    c->values[index] = *v;
-    *v = (struct config_value){0};
 }
 
 struct config *config_default(void) {
@@ -170,15 +204,20 @@ struct config *config_default(void) {
 
 void config_free(struct config *c) {
     for (int i = 0; c && i < CONFIG_KEYS; i++)
-        value_clear(&c->values[i]);
+        config_value_clear(&c->values[i]);
     free(c);
+}
+
+const struct config_value *config_value_at(const struct config *c, const char *section,
+                                           const char *key) {
+    int i = config_key_index(section, strlen(section), key, strlen(key));
+    return i < 0 ? NULL : &c->values[i];
 }
 
 static const struct config_value *get(const struct config *c, const char *name,
                                       enum config_type type) {
     int i = index_of(name);
-    assert(i >= 0 && (config_keys[i].type == type ||
-                      (type == CONFIG_LIST && config_keys[i].type == CONFIG_SECRETS)));
+    assert(i >= 0 && config_keys[i].type == type);
     return &c->values[i];
 }
 
@@ -199,34 +238,19 @@ bool config_bool(const struct config *c, const char *name) {
 }
 
 const char *config_text(const struct config *c, const char *name) {
-    return get(c, name, CONFIG_TEXT)->text;
+    int i = index_of(name);
+    assert(i >= 0 && config_is_text(config_keys[i].type));
+    return c->values[i].bound ? c->values[i].bound : c->values[i].text;
 }
 
 char *const *config_list(const struct config *c, const char *name, int *ret_count) {
-    const struct config_value *v = get(c, name, CONFIG_LIST);
-    *ret_count = v->count;
-    return v->list;
+    int i = index_of(name);
+    assert(i >= 0 && config_is_list(config_keys[i].type));
+    *ret_count = c->values[i].count;
+    return c->values[i].list;
 }
 
-int config_check_secrets(const struct config *c, struct buf *ret_error) {
-    for (int i = 0; i < CONFIG_KEYS; i++) {
-        if (config_keys[i].type != CONFIG_SECRETS)
-            continue;
-        const struct config_value *v = &c->values[i];
-        bool weak = v->count == 0;
-        for (int j = 0; j < v->count; j++)
-            weak = weak || strlen(v->list[j]) < 16 || strstr(v->list[j], "example") ||
-                   strstr(v->list[j], "change");
-        if (!weak)
-            continue;
-        buf_printf(ret_error,
-                   "%s.%s: empty, short or an example; each must have 16 bytes or more (hawserctl "
-                   "init makes some)",
-                   config_keys[i].section, config_keys[i].key);
-        return -HW_ECONFIG;
-    }
-    return 0;
-}
+// --- as text
 
 static void print_quoted(struct buf *out, const char *text) {
     buf_append_str(out, "\"");
@@ -267,25 +291,16 @@ static void print_list(struct buf *out, const struct config_value *v) {
 
 static void print_value(struct buf *out, const struct config_key *key,
                         const struct config_value *v) {
-    switch (key->type) {
-    case CONFIG_DURATION:
-    case CONFIG_SIZE:
-    case CONFIG_NUMBER:
-        quantity_print(out, v->number, units_of(key->type));
-        break;
-    case CONFIG_BOOL:
-        buf_append_str(out, v->number ? "yes" : "no");
-        break;
-    case CONFIG_TEXT:
-        print_text(out, key, v->text);
-        break;
-    case CONFIG_LIST:
-        print_list(out, v);
-        break;
-    case CONFIG_SECRETS:
+    if (key->type == CONFIG_SECRETS)
         buf_printf(out, "[] # %d, not shown", v->count);
-        break;
-    }
+    else if (config_is_list(key->type))
+        print_list(out, v);
+    else if (config_is_text(key->type))
+        print_text(out, key, v->text);
+    else if (key->type == CONFIG_BOOL)
+        buf_append_str(out, v->number ? "yes" : "no");
+    else
+        quantity_print(out, v->number, units_of(key->type));
 }
 
 void config_print(const struct config *c, struct buf *out) {
@@ -299,19 +314,24 @@ void config_print(const struct config *c, struct buf *out) {
     }
 }
 
+static void mark_range(struct buf *out, const struct config_key *key, uint64_t end) {
+    if (is_quantity(key->type))
+        quantity_print(out, end, units_of(key->type));
+    buf_append_str(out, " | ");
+}
+
 void config_markdown(struct buf *out) {
-    buf_append_str(out, "# Configuration\n\n| key | default | lowest | highest | what it does "
-                        "|\n|---|---|---|---|---|\n");
+    buf_append_str(out, "# Configuration\n\n"
+                        "`restart`: read at the start only. SIGHUP leaves it as it is, and the log "
+                        "names it when it has changed; the\nothers are in force at once. "
+                        "`/config` shows what is in force.\n\n"
+                        "| key | default | lowest | highest | SIGHUP | what it does "
+                        "|\n|---|---|---|---|---|---|\n");
     for (int i = 0; i < CONFIG_KEYS; i++) {
         const struct config_key *key = &config_keys[i];
-        bool ranged =
-            key->type == CONFIG_DURATION || key->type == CONFIG_SIZE || key->type == CONFIG_NUMBER;
         buf_printf(out, "| `%s.%s` | `%s` | ", key->section, key->key, key->fallback);
-        if (ranged)
-            quantity_print(out, key->low, units_of(key->type));
-        buf_append_str(out, " | ");
-        if (ranged)
-            quantity_print(out, key->high, units_of(key->type));
-        buf_printf(out, " | %s |\n", key->help);
+        mark_range(out, key, key->low);
+        mark_range(out, key, key->high);
+        buf_printf(out, "%s | %s |\n", key->needs_restart ? "restart" : "", key->help);
     }
 }

@@ -25,8 +25,21 @@ int config_load(const char *path, char *const *environment, struct buf *ret_erro
 int config_set(struct config *c, const char *name, const char *text,
                struct buf *ret_error) HW_MUST_CHECK;
 
-// Empty, short (under 16 bytes) or example secrets are refused, with the reason.
-int config_check_secrets(const struct config *c, struct buf *ret_error) HW_MUST_CHECK;
+// What no single key shows: that there are secrets, and that ports made from others are ports.
+int config_check(const struct config *c, struct buf *ret_error) HW_MUST_CHECK;
+
+// Looks up the names among the addresses that this role listens at, and waits for it: before a loop
+// runs. config_text tells the address from then on.
+int config_resolve(struct config *c, const char *role, struct buf *ret_error) HW_MUST_CHECK;
+
+// A line for each thing that a daemon of this role will not do as its operator may think.
+void config_warnings(const struct config *c, const char *role,
+                     void (*tell)(void *arg, const char *line), void *arg);
+
+// Of what is read at the start only c takes the values of the one in force; tell hears the name of
+// each key that this role reads and that would have changed.
+void config_keep(struct config *c, const struct config *in_force, const char *role,
+                 void (*tell)(void *arg, const char *key), void *arg);
 
 // By "section.key"; asserts that the key exists and has that type. Pointers live as long as the
 // config.

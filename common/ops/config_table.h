@@ -1,4 +1,4 @@
-// What config.c and config_load.c share; nobody else includes it.
+// What the config files share; nobody else includes it.
 #ifndef HW_CONFIG_TABLE_H
 #define HW_CONFIG_TABLE_H
 
@@ -9,8 +9,17 @@ enum config_type {
     CONFIG_SIZE,
     CONFIG_NUMBER,
     CONFIG_BOOL,
+    // texts
     CONFIG_TEXT,
-    CONFIG_LIST,
+    CONFIG_LEVEL,       // of the log
+    CONFIG_LISTEN,      // host:port, host:first-last; a name is looked up once
+    CONFIG_ADDRESS,     // host[:port] that others are told
+    CONFIG_REDIS_URL,   // or memory:
+    CONFIG_MARIADB_URL, // or nothing
+    // lists
+    CONFIG_ADDRESSES,
+    CONFIG_ENDPOINTS, // addresses with [@idc]
+    CONFIG_SEEDS,     // host:port
     CONFIG_SECRETS
 };
 
@@ -19,12 +28,15 @@ struct config_key {
     enum config_type type;
     const char *fallback;
     uint64_t low, high; // of durations, sizes and numbers
+    bool needs_restart;
     const char *help;
 };
 
 enum {
 #define KEY(section, key, type, fallback, low, high, help) CONFIG_AT_##section##_##key,
+#define RESTART_KEY KEY
 #include "config_keys.def"
+#undef RESTART_KEY
 #undef KEY
     CONFIG_KEYS
 };
@@ -33,6 +45,7 @@ extern const struct config_key config_keys[CONFIG_KEYS];
 struct config_value {
     uint64_t number;
     char *text;  // owned
+    char *bound; // owned: a listen text whose name was looked up; NULL: not yet, or no name
     char **list; // owned, as are its items
     int count;
 };
@@ -41,9 +54,20 @@ struct config {
     struct config_value values[CONFIG_KEYS];
 };
 
+bool config_is_text(enum config_type type);
+bool config_is_list(enum config_type type);
+bool config_is_everywhere(const char *host); // all addresses of this machine
+// A text, or an item of a list. ret_error gets "section.key: what, and what is allowed".
+int config_syntax_check(const struct config_key *key, const char *text,
+                        struct buf *ret_error) HW_MUST_CHECK;
+void config_value_clear(struct config_value *v);
+bool config_value_equal(const struct config_value *a, const struct config_value *b);
+void config_value_copy(struct config_value *to, const struct config_value *from);
+const struct config_value *config_value_at(const struct config *c, const char *section,
+                                           const char *key); // NULL: no such key
 int config_key_index(const char *section, size_t section_len, const char *key,
                      size_t key_len); // -1: no such key
 void config_value_add(struct config_value *v, const char *item, size_t len);
-void config_replace_list(struct config *c, int index, struct config_value *v); // takes v's content
+void config_replace(struct config *c, int index, struct config_value *v); // takes v's content
 
 #endif

@@ -87,10 +87,10 @@ static int ops_start(struct daemon *d, struct buf *ret_error) {
 
 static enum log_level level_of(const struct config *config) {
     static const char *const names[] = {"error", "warn", "info", "debug"};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(config_text(config, "cluster.log_level"), names[i]) == 0)
-            return (enum log_level)i;
-    return LOG_INFO;
+    int i = 0;
+    while (i < LOG_DEBUG && strcmp(config_text(config, "cluster.log_level"), names[i]) != 0)
+        i++;
+    return (enum log_level)i;
 }
 
 static uint64_t process_rss(void *arg) {
@@ -183,4 +183,8 @@ int daemon_ports(struct daemon *d, struct daemon_port out[DAEMON_PORTS_MAX]) {
 
 uint16_t daemon_ops_port(const struct daemon *d) {
     return http_server_port(d->ops);
+}
+
+struct log *daemon_log(struct daemon *d) {
+    return &d->log;
 }

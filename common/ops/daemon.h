@@ -59,5 +59,6 @@ const char *daemon_unready(struct daemon *d);  // NULL = ready
 const char *daemon_hopeless(struct daemon *d); // NULL = not
 int daemon_ports(struct daemon *d, struct daemon_port out[DAEMON_PORTS_MAX]);
 uint16_t daemon_ops_port(const struct daemon *d);
+struct log *daemon_log(struct daemon *d);
 
 #endif

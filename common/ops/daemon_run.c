@@ -75,18 +75,25 @@ static bool take_arguments(struct runner *r, int argc, char **argv, enum what *r
 
 extern char **environ;
 
-static struct config *load(struct runner *r) {
-    struct buf error = BUF_EMPTY;
+// NULL with one line in ret_error.
+static struct config *load(struct runner *r, struct buf *ret_error) {
     struct config *config = NULL;
-    int rc = config_load(r->config_path, environ, &error, &config);
-    if (rc == 0)
-        rc = config_check_secrets(config, &error);
-    if (rc == 0)
+    if (config_load(r->config_path, environ, ret_error, &config) != 0)
+        return NULL;
+    if (config_check(config, ret_error) == 0)
         return config;
-    fprintf(stderr, "hawser-%s: %s\n", r->role->name, buf_cstr(&error));
-    buf_free(&error);
     config_free(config);
     return NULL;
+}
+
+static void print_warning(void *arg, const char *line) {
+    const struct runner *r = arg;
+    fprintf(stderr, "hawser-%s: warning: %s\n", r->role->name, line);
+}
+
+static void log_warning(void *arg, const char *line) {
+    const struct runner *r = arg;
+    log_event(daemon_log(r->daemon), LOG_WARN, "configuration", "warning=%s", log_quote_str(line));
 }
 
 static void print_config(const struct config *config) {
@@ -152,15 +159,24 @@ static void on_poll(struct timer *t) {
         loop_arm(r->loop, &r->poll, POLL_MS, on_poll);
 }
 
+static void tell_restart(void *arg, const char *key) {
+    const struct runner *r = arg;
+    log_event(daemon_log(r->daemon), LOG_WARN, "changed, and needs a restart", "key=%s", key);
+}
+
 static void reload(struct runner *r) {
-    struct config *config = load(r);
-    if (!config) {
-        fprintf(stderr, "hawser-%s: the configuration stays as it was\n", r->role->name);
-        return;
+    struct buf error = BUF_EMPTY;
+    struct config *config = load(r, &error);
+    if (config) {
+        config_keep(config, r->config, r->role->name, tell_restart, r);
+        daemon_reload(r->daemon, config);
+        config_free(r->config);
+        r->config = config;
+    } else {
+        log_event(daemon_log(r->daemon), LOG_ERROR, "the configuration stays as it was",
+                  "reason=%s", log_quote_str(buf_cstr(&error)));
     }
-    daemon_reload(r->daemon, config);
-    config_free(r->config);
-    r->config = config;
+    buf_free(&error);
 }
 
 static void on_signal(void *arg, int signal_number) {
@@ -194,6 +210,7 @@ static void run(struct runner *r) {
     r->loop = loop_new(os);
     loop_on_signal(r->loop, on_signal, r);
     if (daemon_new(r->role, r->loop, r->config, &error, &r->daemon) == 0) {
+        config_warnings(r->config, r->role->name, log_warning, r);
         loop_arm(r->loop, &r->poll, 0, on_poll);
         loop_run(r->loop);
         loop_disarm(r->loop, &r->poll);
@@ -210,21 +227,30 @@ static void run(struct runner *r) {
     buf_free(&error);
 }
 
+static void check(struct runner *r) {
+    config_warnings(r->config, r->role->name, print_warning, r);
+    printf("hawser-%s: the configuration is right\n", r->role->name);
+}
+
 int daemon_main(const struct daemon_role *role, int argc, char **argv) {
     struct runner r = {.role = role};
+    struct buf error = BUF_EMPTY;
     enum what what = RUN;
     if (!take_arguments(&r, argc, argv, &what))
         return r.exit_code;
-    r.config = load(&r);
-    if (!r.config)
-        return EXIT_CONFIG;
-    raise_descriptors();
-    if (what == PRINT)
+    r.config = load(&r, &error);
+    if (!r.config || (what == RUN && config_resolve(r.config, role->name, &error) != 0)) {
+        fprintf(stderr, "hawser-%s: %s\n", role->name, buf_cstr(&error));
+        r.exit_code = EXIT_CONFIG;
+    } else if (what == PRINT) {
         print_config(r.config);
-    else if (what == CHECK)
-        printf("hawser-%s: the configuration is right\n", role->name);
-    else
+    } else if (what == CHECK) {
+        check(&r);
+    } else {
+        raise_descriptors();
         run(&r);
+    }
+    buf_free(&error);
     config_free(r.config);
     return r.exit_code;
 }

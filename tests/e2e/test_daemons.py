@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -76,12 +77,35 @@ def test_arguments(tmp_path, role):
     ("cluster:\n  secrets: [changeme]\n  admin_keys: [admin-key-0123456789abcdef]\n", "cluster.secrets"),
     ("cluster:\n  name: x\n", "cluster.secrets"),
     ("cluster: [", "hawser.yaml:"),
+    (GOOD + "  log_level: loud\n", "hawser.yaml:4: cluster.log_level"),
+    (GOOD + "  registers: [nowhere]\n", "hawser.yaml:4: cluster.registers"),
+    (GOOD + "room:\n  listen: 7200\n", "hawser.yaml:5: room.listen"),
+    (GOOD + "redis:\n  url: redis-sentinel://h:1/s\n", "hawser.yaml:5: redis.url"),
 ])
-def test_bad_configuration(tmp_path, text, says):
-    """A wrong configuration is one line that names the file, the line and the key; exit 2."""
-    ended = run("room", tmp_path, text)
+@pytest.mark.parametrize("check", [False, True], ids=["start", "check"])
+def test_bad_configuration(tmp_path, text, says, check):
+    """A wrong configuration is one line that names the file, the line and the key; exit 2, whether it is checked or started with."""
+    ended = run("room", tmp_path, text, *(["--check-config"] if check else []))
     assert ended.returncode == 2
     assert says in ended.stderr and ended.stderr.count("\n") == 1, ended.stderr
+
+
+@pytest.mark.parametrize("variable", ["HAWSER_ROOM__FILE", "HAWSER__X_FILE", "HAWSER___FILE", "HAWSER_ROOM__LINGER_FILE"])
+def test_odd_environment(tmp_path, variable):
+    """A variable that only looks like one of ours ends nothing but the start, with one line."""
+    ended = run("room", tmp_path, GOOD, "--check-config", environment={variable: "/etc"})
+    if variable == "HAWSER__X_FILE":  # no section: not ours
+        assert ended.returncode == 0, ended
+    else:
+        assert ended.returncode == 2 and variable in ended.stderr and ended.stderr.count("\n") == 1, ended
+
+
+def test_warns_of_addresses(tmp_path):
+    """Who listens at all addresses and names none is warned of what others are told, when checked and when started."""
+    checked = run("room", tmp_path, GOOD, "--check-config")
+    assert checked.returncode == 0 and "room.advertise" in checked.stderr and "127.0.0.1" in checked.stderr
+    checked = run("room", tmp_path, GOOD + "room:\n  advertise: [a.test]\n  rpc_advertise: b.test\n", "--check-config")
+    assert checked.returncode == 0 and checked.stderr == ""
 
 
 @pytest.mark.parametrize("role, environment", [
@@ -107,13 +131,14 @@ def test_unwritable_ports_file(tmp_path, cluster):
 
 
 @pytest.mark.parametrize("role", ["saver", "register"])
-@pytest.mark.parametrize("url", ["redis-sentinel://127.0.0.1:1", "rediss://127.0.0.1:1", "nonsense", "unix:///nonexistent/redis.sock"])
-def test_redis_absent(tmp_path, role, url):
-    """A Redis that cannot be had is one line that names it and says why; exit not 0."""
+@pytest.mark.parametrize("url, code", [("redis-sentinel://127.0.0.1:1", 2), ("rediss://127.0.0.1:1", 2), ("nonsense", 2),
+                                       ("unix:///nonexistent/redis.sock", 1)])
+def test_redis_absent(tmp_path, role, url, code):
+    """A Redis that cannot be had is one line that names it and says why; exit 2 where it is the configuration that is wrong."""
     ended = run(role, tmp_path, GOOD, environment={"HAWSER_REDIS__URL": url, f"HAWSER_{role.upper()}__LISTEN": "127.0.0.1:0",
                                                    f"HAWSER_{role.upper()}__OPS_LISTEN": "127.0.0.1:0"})
     lines = [line for line in ended.stderr.splitlines() if not line.startswith("ts=")]
-    assert ended.returncode == 1 and len(lines) == 1 and "redis.url" in lines[0], ended.stderr
+    assert ended.returncode == code and len(lines) == 1 and "redis.url" in lines[0], ended.stderr
 
 
 def test_wrong_secret(tmp_path, cluster):
@@ -125,8 +150,18 @@ def test_wrong_secret(tmp_path, cluster):
     assert ended.returncode == 1 and len(lines) == 1 and "cluster.secrets" in lines[0], ended.stderr
 
 
+def log_lines(daemon):
+    """The log as dicts: each line of it must be logfmt."""
+    pair = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)')
+    lines = []
+    for line in daemon.log_path.read_text().splitlines():
+        assert line.startswith("ts=") and pair.sub("", line) == "", line
+        lines.append({k: v.strip('"') for k, v in pair.findall(line)})
+    return lines
+
+
 def test_reload(cluster):
-    """SIGHUP takes a new configuration whole; a bad one changes nothing and says so."""
+    """SIGHUP takes a new configuration whole; a bad one changes nothing and says so in the log."""
     room = cluster.daemons["room"][0]
     before = cluster.config.read_text()
     base = f"http://127.0.0.1:{room.ports['ops']}/config"
@@ -138,8 +173,49 @@ def test_reload(cluster):
         room.process.send_signal(signal.SIGHUP)
         eventually(lambda: "stays as it was" in room.log_path.read_text())
         assert "heartbeat: 77s" in requests.get(base, timeout=10).text
+        refused = next(line for line in log_lines(room) if "stays as it was" in line["event"])
+        assert refused["level"] == "error" and "hawser.yaml:5: room.heartbeat" in refused["reason"]
     finally:
         cluster.config.write_text(before)
+
+
+def test_reload_names_what_needs_a_restart(cluster):
+    """SIGHUP names each key that is read at the start only and has changed, to the daemons that read it; /config shows what is in force."""
+    room, saver = cluster.daemons["room"][0], cluster.saver
+    before = cluster.config.read_text()
+    ask = lambda daemon: requests.get(f"http://127.0.0.1:{daemon.ports['ops']}/config", timeout=10).text
+    told = lambda daemon: {line["key"] for line in log_lines(daemon) if line["event"] == "changed, and needs a restart"}
+    kept = ['  idc: ""\n', "  connections_max: 0\n", "  advertise: []\n", "  body_max: 8MiB\n", "  timeout: 3s\n"]
+    try:
+        cluster.config.write_text(before + "  idc: elsewhere\nroom:\n  connections_max: 7\n  advertise: [a.test]\n"
+                                  "center:\n  body_max: 1MiB\nredis:\n  timeout: 7s\n")
+        for daemon in (room, saver):
+            daemon.process.send_signal(signal.SIGHUP)
+        eventually(lambda: told(room) == {"cluster.idc", "room.connections_max", "room.advertise"})
+        eventually(lambda: told(saver) == {"cluster.idc", "redis.timeout"})
+        eventually(lambda: "reloaded" in [line["event"] for line in log_lines(saver)])
+        assert all(line in ask(daemon) for line in kept for daemon in (room, saver))
+    finally:
+        cluster.config.write_text(before)
+
+
+def test_listens_at_a_name(tmp_path, cluster):
+    """A name to listen at is looked up at the start; one that there is not is one line, and exit 2."""
+    ports = tmp_path / "ports.json"
+    (tmp_path / "hawser.yaml").write_text(GOOD)
+    environment = {**os.environ, **cluster.environment(), "HAWSER_COORDINATOR__LISTEN": "localhost:0",
+                   "HAWSER_COORDINATOR__OPS_LISTEN": "localhost:0"}
+    process = subprocess.Popen([BIN / "hawser-coordinator", "--config", tmp_path / "hawser.yaml", "--ports-file", ports],
+                               stderr=subprocess.DEVNULL, env=environment)
+    try:
+        eventually(ports.exists)
+        at = json.loads(ports.read_text())["ops"]
+        assert requests.get(f"http://localhost:{at}/healthz", timeout=10).status_code == 200
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+    ended = run("coordinator", tmp_path, GOOD, environment={"HAWSER_COORDINATOR__LISTEN": "no-such-host.invalid:0"})
+    assert ended.returncode == 2 and "coordinator.listen: no-such-host.invalid" in ended.stderr and ended.stderr.count("\n") == 1
 
 
 def test_drain_sends_clients_elsewhere(tmp_path):
