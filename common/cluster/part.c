@@ -112,18 +112,28 @@ void part_free(struct part *p) {
     free(p);
 }
 
-// The id names the place, so that it stays over restarts: its advertised address.
+static bool is_own_machine(const char *host) {
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
+}
+
+// The id names the place, so that it stays over restarts: its advertised address. One that means
+// another machine to everybody gives way to this machine's name, so that two machines differ.
 static void name_it(struct part *p, Hawser__Internal__Member *m) {
-    const char *at = *p->rpc ? p->rpc : m->http ? m->http : "";
-    if (m->n_endpoint > 0)
-        snprintf(p->id, sizeof(p->id), "%s-%.255s-%u", p->options.env->role, m->endpoint[0]->host,
-                 m->endpoint[0]->port);
-    else
-        snprintf(p->id, sizeof(p->id), "%s-%s", p->options.env->role, at);
+    const struct daemon_env *env = p->options.env;
+    struct host_port at = {0};
+    if (m->n_endpoint > 0) {
+        snprintf(at.host, sizeof(at.host), "%s", m->endpoint[0]->host);
+        at.port = (uint16_t)m->endpoint[0]->port;
+    } else if (host_port_parse(*p->rpc ? p->rpc : m->http ? m->http : "", true, &at) != 0) {
+        at.host[0] = '\0'; // advertises nothing
+    }
+    const char *host = env->host && is_own_machine(at.host) ? env->host : at.host;
+    snprintf(p->id, sizeof(p->id), "%s-%.255s-%u", env->role, host, at.port);
     for (char *c = p->id; *c; c++)
-        if (*c == ':')
+        if (*c == ':' || *c <= ' ' || *c == '"')
             *c = '-';
-    snprintf(p->options.env->log->id, sizeof(p->options.env->log->id), "%.63s", p->id);
+    snprintf(env->log->id, sizeof(env->log->id), "%.63s", p->id);
     m->id = p->id;
 }
 

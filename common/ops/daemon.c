@@ -1,6 +1,8 @@
 // One daemon in a loop: its role's value, its log and metrics, and its ops port.
 #include "daemon.h"
 
+#include <unistd.h>
+
 #include "addr.h"
 #include "http.h"
 
@@ -8,6 +10,7 @@ struct daemon {
     struct daemon_env env;
     const struct daemon_role *role;
     struct log log;
+    char host[65];
     void *self; // owned, the role's
     struct http_server *ops;
     bool draining;
@@ -117,6 +120,8 @@ int daemon_new(const struct daemon_role *role, struct loop *l, const struct conf
                                  .metrics = metrics_new(role->name),
                                  .incarnation = rng_epoch(loop_rng(l)),
                                  .started_ms = loop_wall_ms(l)};
+    if (gethostname(d->host, sizeof(d->host) - 1) == 0)
+        d->env.host = d->host;
     metrics_gauge_read(d->env.metrics, "resident_bytes", "memory of the process", process_rss,
                        NULL);
     metrics_counter(d->env.metrics, "log_dropped_total", "log lines that stderr did not take",

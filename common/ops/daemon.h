@@ -20,6 +20,7 @@ struct daemon_env {
     struct metrics *metrics;     // borrowed
     uint64_t incarnation;        // random number of this run, 1..2^53-1
     uint64_t started_ms;         // Unix ms
+    const char *host;            // this machine's name; NULL: none
 };
 
 enum { DAEMON_PORTS_MAX = 4 };

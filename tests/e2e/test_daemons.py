@@ -199,6 +199,12 @@ def test_reload_names_what_needs_a_restart(cluster):
         cluster.config.write_text(before)
 
 
+def test_ids_differ_by_machine(cluster):
+    """An address that each machine takes for itself names none: the ids in the directory have the machine's name instead."""
+    ids = [item["id"] for item in cluster.call("GET", "/v1/cluster").json()["items"]]
+    assert len(set(ids)) == len(ids) == 8 and all(socket.gethostname() in i for i in ids), ids
+
+
 def test_listens_at_a_name(tmp_path, cluster):
     """A name to listen at is looked up at the start; one that there is not is one line, and exit 2."""
     ports = tmp_path / "ports.json"
