@@ -124,9 +124,14 @@ static int options_from_dir(struct options *o) {
     return 0;
 }
 
-// A path segment, percent-encoded, with a slash before it.
+// A path segment, percent-encoded, with a slash before it. What proxies and libraries take for a
+// step up or for nothing would be another call.
 static void append_segment(struct buf *url, const char *segment) {
     static const char digits[] = "0123456789ABCDEF";
+    if (*segment == '\0' || strcmp(segment, ".") == 0 || strcmp(segment, "..") == 0) {
+        fprintf(stderr, "hawserctl: '%s' cannot be a name in a path\n", segment);
+        exit(2);
+    }
     buf_append_str(url, "/");
     for (const char *p = segment; *p; p++) {
         bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
@@ -146,7 +151,9 @@ static void print_answer(const struct buf *answer, long status) {
         fputc('\n', to);
         json_decref(json);
     } else if (answer->len > 0) {
-        fprintf(to, "%.*s\n", (int)answer->len, (const char *)answer->data);
+        for (size_t i = 0; i < answer->len; i++) // it may be a terminal
+            fputc(answer->data[i] == '\n' || answer->data[i] >= ' ' ? answer->data[i] : '?', to);
+        fputc('\n', to);
     }
 }
 
@@ -170,6 +177,7 @@ static int call(struct options *o, const char *method, struct buf *path, json_t 
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
@@ -234,16 +242,21 @@ static json_t *comma_list(const char *text) {
     return list;
 }
 
+// What is no text is never left out in silence: a token would be for all devices.
+static void need_text(const char *what, const char *text) {
+    bool control = false;
+    if (!text || (utf8_is_valid((const uint8_t *)text, strlen(text), &control) && !control))
+        return;
+    fprintf(stderr, "hawserctl: %s is not UTF-8 without control characters\n", what);
+    exit(2);
+}
+
 static int run_token(struct options *o) {
     struct buf path = BUF_EMPTY;
     product_path(&path, o->args[1]);
     buf_append_str(&path, "/tokens");
+    need_text("USER", o->args[2]);
     json_t *body = json_pack("{s:s}", "user", o->args[2]);
-    if (!body) {
-        fputs("hawserctl: USER is not UTF-8\n", stderr);
-        buf_free(&path);
-        return 2;
-    }
     if (o->device)
         json_object_set_new(body, "device", json_string(o->device));
     if (o->tags)
@@ -305,7 +318,14 @@ static int run_init(struct options *o) {
         "  admin_keys: [hwa_%s]\n"
         "  registers: [\"127.0.0.1:7400\"]\n"
         "redis:\n"
-        "  url: redis://127.0.0.1:6379\n",
+        "  url: redis://127.0.0.1:6379\n"
+        "# Daemons listen at all addresses of their machine, and clients and other daemons are "
+        "told 127.0.0.1,\n"
+        "# until each machine names its own in the environment of its daemons. With several "
+        "machines:\n"
+        "#   HAWSER_ROOM__ADVERTISE, HAWSER_DISPATCHER__ADVERTISE       for clients\n"
+        "#   HAWSER_ROOM__RPC_ADVERTISE, HAWSER_<ROLE>__ADVERTISE       for the other daemons\n"
+        "# and cluster.registers above names the registers' machines.\n",
         secret, admin);
     int failed = written < 0 || close(fd) != 0;
     if (failed)
@@ -364,6 +384,12 @@ int main(int argc, char **argv) {
         fputs("hawserctl: no key: give --key, HAWSER_KEY or --dir\n", stderr);
         return 2;
     }
+    need_text("--center", o.center);
+    need_text("--key", o.key);
+    need_text("--device", o.device);
+    need_text("--tags", o.tags);
+    need_text("--class", o.class_name);
+    need_text("--idempotency-key", o.idempotency_key);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int code = command->run(&o);
     curl_global_cleanup();

@@ -41,6 +41,31 @@ def test_operator(cluster):
     assert {d["role"] for d in ctl(cluster, "cluster")["items"]} >= {"room", "center", "saver", "register", "dispatcher", "coordinator"}
 
 
+def test_names_are_names(cluster):
+    """No name steps out of its place in the path, is cut, or is left out in silence: each is one line on stderr, and exit 2."""
+    name = cluster.product().name
+    raw = lambda *arguments: subprocess.run([BIN / "hawserctl", "--center", f"127.0.0.1:{center_port(cluster)}", "--key",
+                                             cluster.info["admin_key"], *arguments], capture_output=True, timeout=60)
+    for arguments in (["user", name, ".."], ["user", name, "."], ["user", name, ""], ["product", "show", ".."], ["product", "delete", "."],
+                      ["push", "..", "ann", "x"], ["token", "..", "ann"], ["token", name, b"\xff"], ["token", name, "ann", "--device", b"\xff"],
+                      ["token", name, "ann", "--tags", b"a,\xff"], ["push", name, "ann", "x", "--idempotency-key", "a\r\nX: y"]):
+        ended = raw(*arguments)
+        assert ended.returncode == 2 and ended.stdout == b"" and ended.stderr.count(b"\n") == 1, (arguments, ended)
+    for user in ("a/b", "a?b", "a%2e", "...", "a b", "ü#"):
+        assert ctl(cluster, "user", name, user)["user"] == user
+
+
+def test_init(tmp_path):
+    """What init writes is a configuration that each daemon takes; without an address for others it says what they will be told."""
+    made = tmp_path / "hawser.yaml"
+    subprocess.run([BIN / "hawserctl", "init", made], check=True, capture_output=True)
+    assert made.stat().st_mode & 0o077 == 0 and "HAWSER_ROOM__ADVERTISE" in made.read_text()
+    for role in ("register", "saver", "room", "center", "coordinator", "dispatcher"):
+        checked = subprocess.run([BIN / f"hawser-{role}", "--config", made, "--check-config"], capture_output=True, text=True)
+        assert checked.returncode == 0 and f"{role}.advertise is empty" in checked.stderr, checked
+    assert subprocess.run([BIN / "hawserctl", "init", made], capture_output=True).returncode == 1
+
+
 def test_readme_program(cluster, tmp_path):
     """The client of the README compiles as it stands, receives a push, and keeps its position."""
     source = re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
