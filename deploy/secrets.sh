@@ -4,7 +4,8 @@
 #   deploy/secrets.sh [FOLDER]
 #
 # To rotate one: write "new,old" into its file (into it: the file itself is mounted) and `docker-compose kill -s HUP`; once
-# every daemon has it, write "new" and do so again.
+# every daemon has it, write "new" and do so again. The password of Redis stands in redis_conf, which Redis reads when it starts, and
+# in redis_url, which register and saver do: write both, and start the three again.
 set -euo pipefail
 folder=${1:-$(dirname "$(readlink -f "$0")")/secrets}
 
@@ -21,4 +22,9 @@ mkdir -p "$folder"
 chmod 700 "$folder"
 write cluster_secrets "$(random_hex 32)"
 write admin_keys "hwa_$(random_hex 16)"
-echo "secrets: $folder has cluster_secrets and admin_keys"
+password=$(random_hex 32)
+[ -e "$folder/redis_conf" ] || [ -e "$folder/redis_url" ] || {
+    write redis_conf "requirepass $password"
+    write redis_url "redis://:$password@127.0.0.1:6379"
+}
+echo "secrets: $folder has cluster_secrets, admin_keys, redis_conf and redis_url"

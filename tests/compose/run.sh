@@ -6,12 +6,12 @@
 # The machine is a network namespace, the client's machine another, a cable (veth) between them: so no port, bridge or
 # firewall rule of the real machine is used or left behind. The last line is `compose-test: N checks passed`; exit 0 then.
 #
-# HAWSER_REDIS__URL=memory: leaves out what forgets everything then: restarts of register and saver, down and up.
+# HAWSER_REDIS_URL=memory: leaves out what forgets everything then: restarts of register and saver, down and up.
 set -euo pipefail
 repo=$(readlink -f "$(dirname "$0")/../..")
 here=$repo/tests/compose
 images=$repo/build/compose/images
-export HAWSER_REDIS__URL=${HAWSER_REDIS__URL:-redis://127.0.0.1:6379}
+redis_url=${HAWSER_REDIS_URL:-} # empty: the compose file's own
 export HAWSER_NOFILE=${HAWSER_NOFILE:-4096}
 machine=hawser-machine-$$ away=hawser-away-$$
 address=192.0.2.1 away_address=192.0.2.2
@@ -98,6 +98,8 @@ copy_tree() {
     git -C "$repo" ls-files -z --cached --others --exclude-standard |
         tar -C "$repo" --null -T - --ignore-failed-read -c | tar -C "$work/tree" -x
     "$work/tree/deploy/secrets.sh" >/dev/null
+    [ -z "$redis_url" ] || { rm -f "$work/tree/deploy/secrets/redis_url" && echo "$redis_url" >"$work/tree/deploy/secrets/redis_url"; }
+    password=$(sed -n 's/^requirepass //p' "$work/tree/deploy/secrets/redis_conf")
     admin_key=$(cat "$work/tree/deploy/secrets/admin_keys")
 }
 
@@ -246,6 +248,24 @@ is_contained() {
         [ "$(awk '/^Max open files/ {print $5}' "/proc/$pid/limits")" -eq "$HAWSER_NOFILE" ]
 }
 
+# Redis takes nobody without its password, which no list of processes, no environment and no log has.
+keeps_its_password() {
+    local id pid
+    on_machine bash -c 'exec 3<>/dev/tcp/127.0.0.1/6379; printf "PING\r\n" >&3; head -1 <&3' | grep -q NOAUTH || return 1
+    for id in $(containers); do
+        pid=$(docker inspect -f '{{.State.Pid}}' "$id")
+        ! cat "/proc/$pid/cmdline" "/proc/$pid/environ" | tr '\0' '\n' | grep "$password" >/dev/null || return 1
+        ! docker inspect "$id" | grep "$password" >/dev/null || return 1
+        ! docker logs "$id" 2>&1 | grep "$password" >/dev/null || return 1
+    done
+}
+
+# Limits of memory and processes, and logs that do not fill the disk.
+is_bounded() {
+    [ "$(docker inspect -f '{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{index .HostConfig.LogConfig.Config "max-size"}}' \
+        $(containers) | awk '$1 > 0 && $2 == 64 && $3 == "10m"' | wc -l)" -eq "$(containers | wc -l)" ]
+}
+
 count_of() {
     containers "$1" | wc -l
 }
@@ -344,11 +364,13 @@ check "a client elsewhere is told all three rooms at the advertised address" eve
 check "it logs in at one of them" start_subscriber
 check "a push reaches it" push_arrives
 check "a broadcast reaches it" broadcast_arrives
-check "it cannot reach what is not for clients" unreachable 6379 7300 7400 7500 7600 7700 7701 7702
+check "it cannot reach what is not for clients" unreachable 6379 7300 7400 7500 7600 7700 7701 7702 8100 8200 8201 8202 8300 8400 8500 8600
+check "Redis keeps its password to itself" keeps_its_password
+check "memory, processes and logs have limits" is_bounded
 check "all daemons reload, and a push arrives" reloads
 
 durable=(register saver)
-case $HAWSER_REDIS__URL in memory:*) durable=() ;; esac
+case $redis_url in memory:*) durable=() ;; esac
 for service in redis "${durable[@]}" coordinator center dispatcher room; do
     check "$service is started again, and a push arrives" restarts "$service"
 done
