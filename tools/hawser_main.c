@@ -102,6 +102,17 @@ static uint16_t port_of(struct trial *t, const char *name) {
     return 0;
 }
 
+// What another run left there is of ports and a key that are no more. Not before ours are taken: it
+// may be that of a cluster that runs here.
+static bool remove_stale_info(const struct trial *t) {
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/cluster.json", t->dir);
+    if (unlink(path) == 0 || errno == ENOENT)
+        return true;
+    fprintf(stderr, "hawser: %s: %s\n", path, strerror(errno));
+    return false;
+}
+
 static void write_info(struct trial *t) {
     char path[4096], temporary[4096];
     struct buf text = BUF_EMPTY;
@@ -182,7 +193,7 @@ static void run(struct trial *t) {
     struct os *os = os_new();
     t->loop = loop_new(os);
     loop_on_signal(t->loop, on_signal, t);
-    if (start_all(t)) {
+    if (start_all(t) && remove_stale_info(t)) {
         loop_arm(t->loop, &t->poll, 0, on_poll);
         loop_run(t->loop);
         loop_disarm(t->loop, &t->poll);
