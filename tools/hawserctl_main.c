@@ -19,7 +19,8 @@ enum { ARGS_MAX = 16 };
 enum { OPT_BASE64 = 256, OPT_TTL, OPT_TAGS, OPT_DEVICE, OPT_CLASS, OPT_ALL, OPT_IDEMPOTENCY };
 
 struct options {
-    const char *center, *key, *dir; // borrowed from argv or the environment
+    const char *center, *key, *dir; // borrowed from argv, the environment, or the next two
+    char *dir_center, *dir_key;     // owned: of a trial cluster
     const char *device, *tags, *class_name, *idempotency_key; // likewise
     long ttl_s;                                               // -1 = not given
     bool all, base64;
@@ -99,7 +100,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg) {
     return size * count;
 }
 
-// Takes center and key from the trial cluster's file; the strings live until exit.
+// Takes center and key from the trial cluster's file.
 static int options_from_dir(struct options *o) {
     struct buf path = BUF_EMPTY, center = BUF_EMPTY;
     buf_printf(&path, "%s/cluster.json", o->dir);
@@ -114,12 +115,12 @@ static int options_from_dir(struct options *o) {
     if (!o->center) {
         buf_printf(&center, "127.0.0.1:%lld",
                    (long long)json_integer_value(json_object_get(root, "center")));
-        o->center = hw_strdup(buf_cstr(&center));
+        o->center = o->dir_center = hw_strdup(buf_cstr(&center));
         buf_free(&center);
     }
     const char *key = json_string_value(json_object_get(root, "admin_key"));
     if (!o->key && key)
-        o->key = hw_strdup(key);
+        o->key = o->dir_key = hw_strdup(key);
     json_decref(root);
     return 0;
 }
@@ -393,5 +394,7 @@ int main(int argc, char **argv) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int code = command->run(&o);
     curl_global_cleanup();
+    free(o.dir_center);
+    free(o.dir_key);
     return code;
 }
