@@ -48,8 +48,8 @@ static inline void redis_start(struct bed *b) {
     if (!freopen("/dev/null", "w", stdout))
         _exit(1);
     execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--dir",
-           b->dir, "--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction",
-           (char *)NULL);
+           b->dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+           "--maxmemory-policy", "noeviction", (char *)NULL);
     _exit(1);
 }
 
