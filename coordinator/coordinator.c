@@ -8,7 +8,7 @@ struct coordinator {
     struct part *part;
 };
 
-static const struct rpc_method methods[] = {{0, NULL}};
+static const struct rpc_method methods[] = {{0, NULL, 0}};
 
 static void stop(void *self) {
     struct coordinator *c = self;

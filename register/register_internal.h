@@ -25,7 +25,8 @@ struct registry {
     bool held_compare; // a whole catalog is being read, in parts
     char hopeless[256];
     struct {
-        uint64_t logins, takeovers, refused, devices_full, finds, store_errors, watches, restored;
+        uint64_t logins, takeovers, refused, refused_calls, devices_full, finds, store_errors,
+            watches, restored;
     } count;
 };
 

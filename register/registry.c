@@ -15,6 +15,8 @@ static void stop(void *self) {
 
 static void count_all(struct registry *r) {
     struct metrics *m = r->env->metrics;
+    metrics_counter(m, "refused_calls_total", "calls with values that no daemon may send",
+                    &r->count.refused_calls);
     metrics_counter(m, "logins_total", "login steps", &r->count.logins);
     metrics_counter(m, "takeovers_total", "sessions replaced by a newer login",
                     &r->count.takeovers);

@@ -115,11 +115,11 @@ static void on_drain(void *self, struct rpc_call *call, const uint8_t *body, siz
 }
 
 const struct rpc_method room_methods[] = {
-    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_DELIVER, on_deliver},
-    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_NEWS, on_news},
-    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED, on_replaced},
-    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_DRAIN, on_drain},
-    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_STATS, on_stats},
-    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_CONFIRM_ROW, on_confirm_row},
-    {0, NULL},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_DELIVER, on_deliver, RPC_CENTER | RPC_COORDINATOR},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_NEWS, on_news, RPC_CENTER | RPC_COORDINATOR},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED, on_replaced, RPC_ROOM | RPC_CENTER},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_DRAIN, on_drain, RPC_CENTER},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_STATS, on_stats, RPC_CENTER},
+    {HAWSER__INTERNAL__ROOM_METHOD__ROOM_CONFIRM_ROW, on_confirm_row, RPC_ROOM},
+    {0, NULL, 0},
 };

@@ -22,7 +22,8 @@
     X(HW_EVERSION, 1015, "the peer speaks another major version")                                  \
     X(HW_ECONFIG, 1016, "the configuration is wrong")                                              \
     X(HW_EFULL, 1017, "a table is full")                                                           \
-    X(HW_ECANCELLED, 1018, "given up because its owner is ending")
+    X(HW_ECANCELLED, 1018, "given up because its owner is ending")                                 \
+    X(HW_EFORBIDDEN, 1019, "not for the caller's role")
 
 enum hw_error {
 #define HW_ERROR_ENUM(name, number, text) name = number,

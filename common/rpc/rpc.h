@@ -69,9 +69,20 @@ struct rpc_call; // one request being answered; lives until rpc_reply or rpc_fai
                  // link's end
 typedef void rpc_handler_fn(void *daemon, struct rpc_call *call, const uint8_t *body,
                             size_t len); // body is valid during the call
+// Roles that may call a method, as a set. The peer's role is the one it proved in the hand-shake.
+enum rpc_caller {
+    RPC_ROOM = 1,
+    RPC_CENTER = 2,
+    RPC_REGISTER = 4,
+    RPC_SAVER = 8,
+    RPC_COORDINATOR = 16,
+    RPC_DISPATCHER = 32,
+    RPC_EVERY_ROLE = 63
+};
 struct rpc_method {
     uint16_t method;
     rpc_handler_fn *handler;
+    unsigned callers; // others are answered -HW_EFORBIDDEN, and the handler never hears of them
 };
 struct rpc_server;
 // Serves `methods` (ends with handler NULL; borrowed, static) at host, first free port of
@@ -81,7 +92,8 @@ int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *
                    const struct rpc_method *methods, void *daemon,
                    struct rpc_server **ret_server) HW_MUST_CHECK;
 struct rpc_counts {
-    uint64_t refused; // peers that could not prove themselves, or broke the protocol
+    uint64_t refused;   // peers that could not prove themselves, or broke the protocol
+    uint64_t forbidden; // calls of a method that is not for the caller's role
 };
 const struct rpc_counts *rpc_server_counts(const struct rpc_server *s); // valid as long as s
 uint16_t rpc_server_port(const struct rpc_server *s);
@@ -91,5 +103,6 @@ void rpc_reply(struct rpc_call *call,
                const ProtobufCMessage *reply);   // consumes call; sent with this iteration's batch
 void rpc_fail(struct rpc_call *call, int error); // error: a negative HW_E number
 const char *rpc_call_peer_role(const struct rpc_call *call);
+uint64_t rpc_call_peer_incarnation(const struct rpc_call *call);
 
 #endif

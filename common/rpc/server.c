@@ -13,6 +13,7 @@ struct conn {
     struct rpc_server *server; // borrowed: frees us before it goes
     struct rpc_call *calls;    // open ones; cleared of us when we end
     struct channel channel;
+    unsigned role;      // a bit of enum rpc_caller, once proven; 0: none that we know
     char from[48];      // its address
     struct buf replies; // this iteration's, one frame for each BATCH_BYTES_MAX
 };
@@ -34,6 +35,7 @@ struct rpc_call {
     uint32_t call;
     uint16_t method;
     char peer_role[ROLE_MAX + 1];
+    uint64_t peer_incarnation;
 };
 
 static void call_unlink(struct rpc_call *call) {
@@ -73,8 +75,40 @@ const char *rpc_call_peer_role(const struct rpc_call *call) {
     return call->peer_role;
 }
 
+uint64_t rpc_call_peer_incarnation(const struct rpc_call *call) {
+    return call->peer_incarnation;
+}
+
+static unsigned role_bit(const char *role) {
+    static const struct {
+        const char *role;
+        enum rpc_caller bit;
+    } roles[] = {
+        {"room", RPC_ROOM},   {"center", RPC_CENTER},           {"register", RPC_REGISTER},
+        {"saver", RPC_SAVER}, {"coordinator", RPC_COORDINATOR}, {"dispatcher", RPC_DISPATCHER}};
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+        if (strcmp(role, roles[i].role) == 0)
+            return roles[i].bit;
+    return 0;
+}
+
 static void on_open(void *owner) {
-    (void)owner;
+    struct conn *conn = owner;
+    conn->role = role_bit(conn->channel.peer_role);
+}
+
+static const struct rpc_method *method_find(const struct rpc_server *server, uint16_t method) {
+    const struct rpc_method *m = server->methods;
+    while (m->handler && m->method != method)
+        m++;
+    return m->handler ? m : NULL;
+}
+
+static void forbid(struct conn *conn, struct rpc_call *call) {
+    conn->server->counts.forbidden++;
+    log_peer_event(conn->server->log, LOG_WARN, "method refused", conn->from, "peer=%s method=%u",
+                   log_quote_str(call->peer_role), call->method);
+    rpc_fail(call, -HW_EFORBIDDEN);
 }
 
 static void on_request(void *owner, uint16_t method, uint32_t id, const uint8_t *body, size_t len) {
@@ -83,16 +117,17 @@ static void on_request(void *owner, uint16_t method, uint32_t id, const uint8_t 
     *call = (struct rpc_call){
         .next = conn->calls, .link = &conn->calls, .conn = conn, .call = id, .method = method};
     memcpy(call->peer_role, conn->channel.peer_role, sizeof(call->peer_role));
+    call->peer_incarnation = conn->channel.peer_incarnation;
     if (conn->calls)
         conn->calls->link = &call->next;
     conn->calls = call;
-    for (const struct rpc_method *m = conn->server->methods; m->handler; m++) {
-        if (m->method == method) {
-            m->handler(conn->server->daemon, call, body, len);
-            return;
-        }
-    }
-    rpc_fail(call, -HW_EUNIMPLEMENTED);
+    const struct rpc_method *m = method_find(conn->server, method);
+    if (!m)
+        rpc_fail(call, -HW_EUNIMPLEMENTED);
+    else if (!(m->callers & conn->role))
+        forbid(conn, call);
+    else
+        m->handler(conn->server->daemon, call, body, len);
 }
 
 static void on_flush(void *owner) {

@@ -46,7 +46,7 @@ static void on_get(void *daemon, struct rpc_call *call, const uint8_t *body, siz
 }
 
 static const struct rpc_method methods[] = {
-    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, on_get}, {0, NULL}};
+    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, on_get, RPC_ROOM}, {0, NULL, 0}};
 
 static void on_asked(void *arg, int error, const struct product *p) {
     struct answer *a = arg;

@@ -50,7 +50,7 @@ static struct config *config;
 static struct daemon_env env;
 static struct losable *store;
 static void *registry;
-static struct daemon a, b;
+static struct daemon a, b, center;
 
 static void on_member(void *arg, const Hawser__Internal__Member *m) {
     ((struct daemon *)arg)->members += strcmp(m->role, "room") == 0;
@@ -79,13 +79,13 @@ static void set(const char *key, const char *value) {
     buf_free(&error);
 }
 
-static void daemon_begin(struct daemon *d, uint64_t incarnation) {
+static void daemon_begin(struct daemon *d, const char *role, uint64_t incarnation) {
     char at[32];
     char *registers[] = {at};
     struct daemon_port port[DAEMON_PORTS_MAX];
     register_role.ports(registry, port);
     snprintf(at, sizeof(at), "127.0.0.1:%u", port[0].port);
-    *d = (struct daemon){.identity = {.role = "room",
+    *d = (struct daemon){.identity = {.role = role,
                                       .incarnation = incarnation,
                                       .secrets = {"a-secret-of-this-test-0123456789"},
                                       .secret_count = 1}};
@@ -125,14 +125,16 @@ static void setup(void) {
     store->store.ops = &losable_ops;
     store->inner = register_store_memory(loop);
     ck_assert_int_eq(register_start_on(&env, &store->store, &error, &registry), 0);
-    daemon_begin(&a, 11);
-    daemon_begin(&b, 22);
+    daemon_begin(&a, "room", 11);
+    daemon_begin(&b, "room", 22);
+    daemon_begin(&center, "center", 66);
     WAIT_FOR(cluster_is_ready(a.cluster) && cluster_is_ready(b.cluster));
 }
 
 static void teardown(void) {
     cluster_free(a.cluster);
     cluster_free(b.cluster);
+    cluster_free(center.cluster);
     register_role.stop(registry);
     metrics_free(env.metrics);
     config_free(config);
@@ -178,6 +180,14 @@ static ProtobufCMessage *ask(struct daemon *d, uint16_t method, const ProtobufCM
     return w.reply;
 }
 
+static int refusal(struct daemon *d, uint16_t method, const ProtobufCMessage *request) {
+    struct answer w = {.type = &hawser__internal__withdraw_reply__descriptor};
+    WAIT_FOR(rpc_link_is_up(cluster_register(d->cluster)));
+    rpc_call(cluster_register(d->cluster), method, request, 5000, on_answer, &w);
+    WAIT_FOR(w.done);
+    return w.error;
+}
+
 static uint32_t put_product(const char *name) {
     Hawser__Internal__CatalogPutRequest q = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
     Hawser__Internal__Product p = HAWSER__INTERNAL__PRODUCT__INIT;
@@ -188,7 +198,7 @@ static uint32_t put_product(const char *name) {
     q.key = key;
     q.value = (ProtobufCBinaryData){hawser__internal__product__pack(&p, value), value};
     Hawser__Internal__CatalogPutReply *reply = (Hawser__Internal__CatalogPutReply *)ask(
-        &a, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &q.base,
+        &center, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &q.base,
         &hawser__internal__catalog_put_reply__descriptor);
     ck_assert(!reply->conflict);
     Hawser__Internal__Product *stored =
@@ -245,8 +255,41 @@ START_TEST(test_directory) {
 }
 END_TEST
 
+// A room may not change the catalog, nor speak for another daemon: it is told so, and nothing
+// changes.
+START_TEST(test_what_a_room_may_not) {
+    setup();
+    Hawser__Internal__CatalogPutRequest put = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
+    Hawser__Internal__WithdrawRequest other = HAWSER__INTERNAL__WITHDRAW_REQUEST__INIT;
+    Hawser__Internal__AnnounceRequest q = HAWSER__INTERNAL__ANNOUNCE_REQUEST__INIT;
+    Hawser__Internal__Member m = HAWSER__INTERNAL__MEMBER__INIT;
+    put.key = (char *)"settings";
+    ck_assert_int_eq(refusal(&a, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &put.base),
+                     -HW_EFORBIDDEN);
+    announce(&b, "r2", 0);
+    WAIT_FOR(room_of(&a, 22));
+    other.incarnation = 22;
+    ck_assert_int_eq(refusal(&a, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, &other.base),
+                     -HW_EMALFORMED);
+    m.role = (char *)"center";
+    m.incarnation = 11;
+    q.member = &m;
+    q.lease_ms = 1000;
+    ck_assert_int_eq(refusal(&a, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &q.base),
+                     -HW_EMALFORMED);
+    m.role = (char *)"room";
+    m.incarnation = 22;
+    ck_assert_int_eq(refusal(&a, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &q.base),
+                     -HW_EMALFORMED);
+    ck_assert_ptr_nonnull(room_of(&a, 22));
+    teardown();
+}
+END_TEST
+
 START_TEST(test_lease_ends) {
     setup();
+    static struct daemon silent;
+    daemon_begin(&silent, "room", 33);
     Hawser__Internal__AnnounceRequest q = HAWSER__INTERNAL__ANNOUNCE_REQUEST__INIT;
     Hawser__Internal__Member m = HAWSER__INTERNAL__MEMBER__INIT;
     m.role = m.id = m.rpc = (char *)"room";
@@ -255,12 +298,13 @@ START_TEST(test_lease_ends) {
     q.lease_ms = 1000;
     hawser__internal__announce_reply__free_unpacked(
         (Hawser__Internal__AnnounceReply *)ask(
-            &a, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &q.base,
+            &silent, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &q.base,
             &hawser__internal__announce_reply__descriptor),
         NULL);
     WAIT_FOR(room_of(&a, 33) && room_of(&b, 33));
     WAIT_FOR(a.gone == 1 && b.gone == 1);
     ck_assert_int_eq(a.gone_clean + b.gone_clean, 0);
+    cluster_free(silent.cluster);
     teardown();
 }
 END_TEST
@@ -323,7 +367,7 @@ START_TEST(test_store_lost) {
     store->inner->ops->free(store->inner);
     store->inner = register_store_memory(loop);
     struct daemon late; // it knows of nothing
-    daemon_begin(&late, 44);
+    daemon_begin(&late, "room", 44);
     WAIT_FOR(rpc_link_is_up(cluster_register(late.cluster)));
     struct asked w = ask_product(&late, "shop");
     ck_assert_int_eq(w.error, 0);
@@ -345,5 +389,5 @@ START_TEST(test_store_lost) {
 }
 END_TEST
 
-RUN_TESTS("register service", test_directory, test_lease_ends, test_products, test_takeover,
-          test_store_lost)
+RUN_TESTS("register service", test_directory, test_what_a_room_may_not, test_lease_ends,
+          test_products, test_takeover, test_store_lost)

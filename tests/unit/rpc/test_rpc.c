@@ -63,8 +63,9 @@ static void on_grow(void *daemon, struct rpc_call *call, const uint8_t *body, si
     hawser__internal__catalog_get_request__free_unpacked(m, NULL);
 }
 
-static const struct rpc_method methods[] = {{ECHO, on_echo},     {NEVER, on_keep}, {LATER, on_keep},
-                                            {REFUSE, on_refuse}, {GROW, on_grow},  {0, NULL}};
+static const struct rpc_method methods[] = {
+    {ECHO, on_echo, RPC_ROOM},     {NEVER, on_keep, RPC_ROOM}, {LATER, on_keep, RPC_ROOM},
+    {REFUSE, on_refuse, RPC_ROOM}, {GROW, on_grow, RPC_ROOM},  {0, NULL, 0}};
 
 static void on_done(void *arg, int error, const uint8_t *body, size_t len) {
     struct outcome *o = arg;
