@@ -45,6 +45,9 @@ static int listen_at(struct part *p, struct buf *ret_error) {
     metrics_counter(o->env->metrics, "calls_forbidden_total",
                     "calls of methods that are not for the caller's role",
                     &rpc_server_counts(p->server)->forbidden);
+    metrics_counter(o->env->metrics, "peers_displaced_total",
+                    "connections that gave way to newer ones before they had proven themselves",
+                    &rpc_server_counts(p->server)->displaced);
     metrics_counter(o->env->metrics, "peers_refused_total",
                     "daemons that did not prove themselves, or broke the protocol",
                     &rpc_server_counts(p->server)->refused);

@@ -5,21 +5,43 @@
 #include "arena.h"
 #include "crypto.h"
 
-enum { HANDSHAKE_MS = 5000, QUIET_MS = 5000, SILENT_MS = 10000, HANDSHAKE_FRAME_MAX = 64 * 1024 };
+enum {
+    HANDSHAKE_MS = 5000,
+    QUIET_MS = 5000,
+    SILENT_MS = 10000,
+    LATE_MS = 1000,
+    HANDSHAKE_FRAME_MAX = 64 * 1024,
+    OUT_PAUSE_BYTES = 1024 * 1024 // replies of one iteration, before further requests wait
+};
 
 static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len);
 static void on_connected(void *owner, struct stream *s);
+static void on_writable(void *owner, struct stream *s);
 static void on_closed(void *owner, struct stream *s, int error);
 
 static const struct stream_ops channel_ops = {.on_connected = on_connected,
                                               .on_data = on_data,
+                                              .on_writable = on_writable,
                                               .on_closed = on_closed,
                                               .keep_max = RPC_FRAME_MAX + RPC_LENGTH_BYTES};
 
+// A peer that takes bytes is alive, also when it has nothing to say or its pong stands behind a
+// long frame of ours.
+static void look_at_held(struct channel *c) {
+    size_t held = stream_held(c->stream);
+    if (held < c->held)
+        c->heard_ms = loop_now_ms(c->loop);
+    c->held = held;
+}
+
 static void idle_check(struct timer *t) {
     struct channel *c = container_of(t, struct channel, idle);
-    uint64_t quiet_ms = loop_now_ms(c->loop) - c->heard_ms;
-    if (c->state != CHANNEL_OPEN || quiet_ms >= SILENT_MS) {
+    uint64_t now = loop_now_ms(c->loop);
+    // After a stall of our own, what the peer said meanwhile may still be unread.
+    bool is_late = now - t->due_ms >= LATE_MS;
+    look_at_held(c);
+    uint64_t quiet_ms = now - c->heard_ms;
+    if (c->state != CHANNEL_OPEN || (quiet_ms >= SILENT_MS && !is_late)) {
         channel_end(c, -HW_EDEADLINE);
         return;
     }
@@ -101,13 +123,25 @@ static void flush(struct hook *h) {
         c->events->on_flush(c->owner); // calls nobody back
     if (c->state == CHANNEL_ENDED || !stream_is_open(c->stream))
         return;
+    look_at_held(c);
     stream_send(c->stream, c->out.data, c->out.len);
     // A burst's memory is not kept by a link that is quiet afterwards.
     if (c->out.capacity > BATCH_BYTES_MAX)
         buf_free(&c->out);
     buf_reset(&c->out);
-    if (stream_held(c->stream) > OUT_BYTES_MAX)
-        channel_end(c, -HW_ETOOBIG);
+    c->held = stream_held(c->stream);
+    if (c->expected_role)
+        return;
+    if (c->held > 0)
+        stream_pause(c->stream);
+    else
+        stream_resume(c->stream);
+}
+
+static void on_writable(void *owner, struct stream *s) {
+    struct channel *c = owner;
+    look_at_held(c);
+    stream_resume(s);
 }
 
 void channel_want_flush(struct channel *c) {
@@ -119,6 +153,8 @@ void channel_put_batch(struct channel *c, enum rpc_kind kind, uint16_t method, u
     rpc_frame_put_header(&c->out, kind, method, call, items->len);
     buf_append(&c->out, items->data, items->len);
     buf_reset(items);
+    if (c->out.len + stream_held(c->stream) > OUT_BYTES_MAX)
+        channel_end(c, -HW_ETOOBIG);
 }
 
 // --- the hand-shake
@@ -253,6 +289,9 @@ static int on_replies(struct channel *c, const struct rpc_frame *f, struct arena
 static int on_frame(struct channel *c, const struct rpc_frame *f, struct arena *a) {
     if (c->state != CHANNEL_OPEN)
         return on_handshake(c, f, a);
+    bool is_batch = f->kind == RPC_REQUEST || f->kind == RPC_REPLY;
+    if (is_batch && !rpc_items_fit(f->body, f->body_len, BATCH_ITEMS_MAX))
+        return -HW_EMALFORMED;
     switch (f->kind) {
     case RPC_REQUEST:
         return on_requests(c, f, a);
@@ -267,6 +306,10 @@ static int on_frame(struct channel *c, const struct rpc_frame *f, struct arena *
     default:
         return -HW_EMALFORMED;
     }
+}
+
+static bool must_wait(const struct channel *c) {
+    return !c->expected_role && (c->out.len >= OUT_PAUSE_BYTES || stream_held(c->stream) > 0);
 }
 
 static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
@@ -289,6 +332,10 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
         at += used;
         if (error != 0)
             channel_end(c, error);
+        if (c->stream == s && must_wait(c)) {
+            stream_pause(s); // until the flush has written them
+            break;
+        }
     }
     arena_deinit(&arena);
     leave(c);

@@ -5,6 +5,9 @@
 //   client: HELLO ->            GREETING  --server's HELLO, proof right--> PROOF ->  OPEN
 //   server:          <- HELLO   GREETING  --client's HELLO--> PROVING --PROOF right--> OPEN
 //   any fault or 5 s without getting there: the channel ends
+//
+// A server reads no requests while replies are held for its peer. A client always reads, so that
+// the two never wait for each other; what it holds is bounded by its calls in flight.
 #ifndef HW_RPC_CHANNEL_H
 #define HW_RPC_CHANNEL_H
 
@@ -17,6 +20,7 @@ enum {
     NONCE_BYTES = 16,
     ROLE_MAX = 32,
     BATCH_BYTES_MAX = 256 * 1024,
+    BATCH_ITEMS_MAX = BATCH_BYTES_MAX / 2, // an item has two bytes at least
     OUT_BYTES_MAX = 64 * 1024 * 1024
 };
 enum channel_state { CHANNEL_GREETING, CHANNEL_PROVING, CHANNEL_OPEN, CHANNEL_ENDED };
@@ -43,6 +47,7 @@ struct channel {
     char peer_role[ROLE_MAX + 1];
     uint64_t peer_incarnation;
     uint64_t heard_ms;
+    size_t held; // bytes that the kernel had not taken when last looked at
     struct timer idle;
     struct hook flush;
     struct buf out;
@@ -59,8 +64,8 @@ void channel_detach(struct channel *c);         // at once and silently: no even
 // Detaches, and frees the owner (which holds c) as soon as no event of c is running.
 void channel_give_up(struct channel *c, void (*free_owner)(void *owner));
 void channel_want_flush(struct channel *c);
-// A batch as one frame; items are consumed. Ends the channel when the peer leaves more than
-// OUT_BYTES_MAX unread.
+// A batch as one frame, of BATCH_ITEMS_MAX items at most; items are consumed. Ends the channel when
+// the peer leaves more than OUT_BYTES_MAX unread.
 void channel_put_batch(struct channel *c, enum rpc_kind kind, uint16_t method, uint32_t call,
                        struct buf *items);
 

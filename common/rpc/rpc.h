@@ -4,7 +4,7 @@
 // All requests to one method of one peer in one loop iteration travel in one frame, and so do
 // replies; order is kept within a method and not across methods. Every call completes exactly once,
 // never before rpc_call returns: with its reply, or with
-//   -HW_EBUSY          too many bytes in flight on this link
+//   -HW_EBUSY          too many bytes in flight on this link, or open at its server
 //   -HW_EDEADLINE      no answer in time; it may still have been done
 //   -HW_ELINK          the link is down (not sent) or went down (may have been done)
 //   -HW_ECANCELLED     the link was freed
@@ -93,6 +93,7 @@ int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *
                    struct rpc_server **ret_server) HW_MUST_CHECK;
 struct rpc_counts {
     uint64_t refused;   // peers that could not prove themselves, or broke the protocol
+    uint64_t displaced; // connections that gave way to others before they had proven themselves
     uint64_t forbidden; // calls of a method that is not for the caller's role
 };
 const struct rpc_counts *rpc_server_counts(const struct rpc_server *s); // valid as long as s

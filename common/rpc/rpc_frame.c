@@ -3,6 +3,7 @@
 #include "bytes.h"
 
 enum { TAG_ITEM = 0x0a, TAG_CALL = 0x08, TAG_ERROR = 0x10, TAG_BODY = 0x1a };
+enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LEN = 2, WIRE_32 = 5 };
 
 enum rpc_parsed rpc_frame_parse(const uint8_t *data, size_t len, size_t frame_max,
                                 struct rpc_frame *ret_frame, size_t *ret_used) {
@@ -57,6 +58,55 @@ void rpc_frame_put(struct buf *b, enum rpc_kind kind, const ProtobufCMessage *bo
     rpc_frame_put_header(b, kind, 0, 0, len);
     if (body)
         put_message(b, body, len);
+}
+
+static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_value) {
+    uint64_t value = 0;
+    for (unsigned shift = 0; *at < end && shift < 64; shift += 7) {
+        uint8_t byte = *(*at)++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80)) {
+            *ret_value = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool skip_field(const uint8_t **at, const uint8_t *end) {
+    uint64_t tag = 0, len = 0;
+    if (!take_varint(at, end, &tag))
+        return false;
+    switch (tag & 7) {
+    case WIRE_VARINT:
+        return take_varint(at, end, &len);
+    case WIRE_64:
+        len = 8;
+        break;
+    case WIRE_LEN:
+        if (!take_varint(at, end, &len))
+            return false;
+        break;
+    case WIRE_32:
+        len = 4;
+        break;
+    default:
+        return false;
+    }
+    if (len > (size_t)(end - *at))
+        return false;
+    *at += len;
+    return true;
+}
+
+bool rpc_items_fit(const uint8_t *body, size_t len, size_t items_max) {
+    const uint8_t *end = body + len;
+    while (body < end) {
+        if (items_max == 0 || !skip_field(&body, end))
+            return false;
+        items_max--;
+    }
+    return true;
 }
 
 size_t rpc_put_request_item(struct buf *b, const ProtobufCMessage *request) {

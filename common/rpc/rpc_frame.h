@@ -3,6 +3,7 @@
 #define HW_RPC_FRAME_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,10 @@ void rpc_frame_put_header(struct buf *b, enum rpc_kind kind, uint16_t method, ui
                           size_t body_len);
 // Header and body.
 void rpc_frame_put(struct buf *b, enum rpc_kind kind, const ProtobufCMessage *body);
+
+// Whether a batch's body has at most items_max fields, which are its items. protobuf-c takes memory
+// for each of them, many times its bytes on the wire.
+bool rpc_items_fit(const uint8_t *body, size_t len, size_t items_max);
 
 // Appends a message as an item of RpcRequests, or of RpcReplies (body NULL: none), and returns the
 // bytes added.

@@ -5,14 +5,24 @@
 #include "addr.h"
 #include "channel.h"
 
-// A reply travels behind less than a batch of others, and has its own item's head.
-enum { REPLY_BYTES_MAX = RPC_FRAME_MAX - BATCH_BYTES_MAX - 1024 };
+enum {
+    // A reply travels behind less than a batch of others, and has its own item's head.
+    REPLY_BYTES_MAX = RPC_FRAME_MAX - BATCH_BYTES_MAX - 1024,
+    // A peer's open calls: four times what a link has in flight, since the link forgets at a call's
+    // deadline and its handler may not.
+    CALLS_BYTES_MAX = 32 * 1024 * 1024,
+    // Who has not proven itself holds a part of the descriptors, for the time of a hand-shake.
+    UNPROVEN_MAX = 1024,
+    UNPROVEN_PART = 4
+};
 
 struct conn {
-    struct conn *next, **link; // in the server's list
+    struct conn *next, **link; // in one of the server's lists
     struct rpc_server *server; // borrowed: frees us before it goes
     struct rpc_call *calls;    // open ones; cleared of us when we end
+    size_t calls_bytes;
     struct channel channel;
+    bool is_proven;
     unsigned role;      // a bit of enum rpc_caller, once proven; 0: none that we know
     char from[48];      // its address
     struct buf replies; // this iteration's, one frame for each BATCH_BYTES_MAX
@@ -25,13 +35,16 @@ struct rpc_server {
     struct listener *listener;       // owned
     const struct rpc_method *methods;
     void *daemon;
-    struct conn *conns;
+    struct conn *conns;                    // proven
+    struct conn *unproven, **unproven_end; // oldest first
+    uint32_t unproven_count, unproven_max;
     struct rpc_counts counts;
 };
 
 struct rpc_call {
     struct rpc_call *next, **link; // in conn's list; link NULL when the connection has gone
     struct conn *conn;             // borrowed; NULL when gone
+    size_t bytes;                  // of the request and of this
     uint32_t call;
     uint16_t method;
     char peer_role[ROLE_MAX + 1];
@@ -44,6 +57,7 @@ static void call_unlink(struct rpc_call *call) {
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;
+    call->conn->calls_bytes -= call->bytes;
     call->link = NULL;
     call->conn = NULL;
 }
@@ -92,9 +106,28 @@ static unsigned role_bit(const char *role) {
     return 0;
 }
 
+static void conn_leave(struct conn *conn) {
+    struct rpc_server *server = conn->server;
+    *conn->link = conn->next;
+    if (conn->next)
+        conn->next->link = conn->link;
+    else if (server->unproven_end == &conn->next)
+        server->unproven_end = conn->link;
+    if (!conn->is_proven)
+        server->unproven_count--;
+}
+
 static void on_open(void *owner) {
     struct conn *conn = owner;
+    struct rpc_server *server = conn->server;
+    conn_leave(conn);
+    conn->is_proven = true;
     conn->role = role_bit(conn->channel.peer_role);
+    conn->next = server->conns;
+    conn->link = &server->conns;
+    if (conn->next)
+        conn->next->link = &conn->next;
+    server->conns = conn;
 }
 
 static const struct rpc_method *method_find(const struct rpc_server *server, uint16_t method) {
@@ -116,6 +149,8 @@ static void on_request(void *owner, uint16_t method, uint32_t id, const uint8_t 
     struct rpc_call *call = hw_calloc(1, sizeof(*call));
     *call = (struct rpc_call){
         .next = conn->calls, .link = &conn->calls, .conn = conn, .call = id, .method = method};
+    call->bytes = sizeof(*call) + len;
+    conn->calls_bytes += call->bytes;
     memcpy(call->peer_role, conn->channel.peer_role, sizeof(call->peer_role));
     call->peer_incarnation = conn->channel.peer_incarnation;
     if (conn->calls)
@@ -126,6 +161,8 @@ static void on_request(void *owner, uint16_t method, uint32_t id, const uint8_t 
         rpc_fail(call, -HW_EUNIMPLEMENTED);
     else if (!(m->callers & conn->role))
         forbid(conn, call);
+    else if (conn->calls_bytes > CALLS_BYTES_MAX)
+        rpc_fail(call, -HW_EBUSY);
     else
         m->handler(conn->server->daemon, call, body, len);
 }
@@ -144,22 +181,21 @@ static void conn_free(void *owner) {
     free(conn);
 }
 
-static void conn_leave(struct conn *conn) {
-    *conn->link = conn->next;
-    if (conn->next)
-        conn->next->link = conn->link;
+static void conn_drop(struct conn *conn) {
+    conn_leave(conn);
+    channel_give_up(&conn->channel, conn_free);
 }
 
 static void on_ended(void *owner, int error) {
     struct conn *conn = owner;
-    if (error == -HW_EAUTH || error == -HW_EVERSION || error == -HW_EMALFORMED) {
+    if (error == -HW_EAUTH || error == -HW_EVERSION || error == -HW_EMALFORMED ||
+        error == -HW_ETOOBIG) {
         conn->server->counts.refused++;
         log_peer_event(conn->server->log, LOG_WARN, "peer refused", conn->from,
                        "peer=%s reason=\"%s\"", log_quote_str(conn->channel.peer_role),
                        hw_strerror(error));
     }
-    conn_leave(conn);
-    channel_give_up(&conn->channel, conn_free);
+    conn_drop(conn);
 }
 
 static const struct channel_events server_events = {
@@ -169,14 +205,17 @@ static void on_accept(void *arg, struct stream *s) {
     struct rpc_server *server = arg;
     struct conn *conn = hw_calloc(1, sizeof(*conn));
     struct sock_addr peer;
+    if (server->unproven_count >= server->unproven_max) {
+        server->counts.displaced++;
+        conn_drop(server->unproven);
+    }
     stream_peer(s, &peer);
     sock_addr_host(&peer, conn->from, sizeof(conn->from));
     conn->server = server;
-    conn->next = server->conns;
-    conn->link = &server->conns;
-    if (conn->next)
-        conn->next->link = &conn->next;
-    server->conns = conn;
+    conn->link = server->unproven_end;
+    *conn->link = conn;
+    server->unproven_end = &conn->next;
+    server->unproven_count++;
     channel_init(&conn->channel, server->loop, server->self, s, NULL, &server_events, conn);
 }
 
@@ -186,6 +225,9 @@ int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *
     struct rpc_server *server = hw_calloc(1, sizeof(*server));
     *server = (struct rpc_server){
         .loop = l, .self = self, .log = log, .methods = methods, .daemon = daemon};
+    uint32_t part = os_descriptors(loop_os(l)) / UNPROVEN_PART;
+    server->unproven_end = &server->unproven;
+    server->unproven_max = part < 1 ? 1 : part < UNPROVEN_MAX ? part : UNPROVEN_MAX;
     int error = listener_new(l, host, first, last, on_accept, server, &server->listener);
     if (error != 0) {
         free(server);
@@ -208,10 +250,9 @@ void rpc_server_free(struct rpc_server *s) {
     if (!s)
         return;
     listener_free(s->listener);
-    while (s->conns) {
-        struct conn *conn = s->conns;
-        conn_leave(conn);
-        channel_give_up(&conn->channel, conn_free);
-    }
+    while (s->conns)
+        conn_drop(s->conns);
+    while (s->unproven)
+        conn_drop(s->unproven);
     free(s);
 }
