@@ -7,9 +7,16 @@
 enum { ASKS_MAX = 10000, UNKNOWN_MS = 1000, ASK_KEY_MAX = 72 };
 
 struct waiter {
-    struct waiter *next;
+    struct waiter *next;            // of the same question
+    struct waiter *sibling, **link; // of the same asker
+    struct asker *asker;
     product_asked_fn *done; // NULL: forgotten
+};
+
+struct asker {
+    UT_hash_handle hh; // in cluster.askers, by arg
     void *arg;
+    struct waiter *waiters;
 };
 
 struct ask {
@@ -33,12 +40,45 @@ static const struct product *answer_of(const struct ask *a) {
     return has_key || (p && a->error == 0) ? p : NULL;
 }
 
+static void waiter_add(struct ask *a, product_asked_fn *done, void *arg) {
+    struct asker *asker = NULL;
+    struct waiter *w = hw_calloc(1, sizeof(*w));
+    HASH_FIND_PTR(a->cluster->askers, &arg, asker);
+    if (!asker) {
+        asker = hw_calloc(1, sizeof(*asker));
+        asker->arg = arg;
+        HASH_ADD_PTR(a->cluster->askers, arg, asker);
+    }
+    *w = (struct waiter){
+        .sibling = asker->waiters, .link = &asker->waiters, .asker = asker, .done = done};
+    if (w->sibling)
+        w->sibling->link = &w->sibling;
+    asker->waiters = w;
+    *a->waiters_end = w;
+    a->waiters_end = &w->next;
+}
+
+// Its question goes on without it.
+static void waiter_forget(struct cluster *c, struct waiter *w) {
+    struct asker *asker = w->asker;
+    *w->link = w->sibling;
+    if (w->sibling)
+        w->sibling->link = w->link;
+    w->done = NULL;
+    if (asker->waiters)
+        return;
+    HASH_DEL(c->askers, asker);
+    free(asker);
+}
+
 static void ask_free(struct ask *a) {
     loop_disarm(a->cluster->options.loop, &a->end);
     HASH_DEL(a->cluster->asks, a);
     while (a->waiters) {
         struct waiter *w = a->waiters;
         a->waiters = w->next;
+        if (w->done)
+            waiter_forget(a->cluster, w);
         free(w);
     }
     free(a);
@@ -59,8 +99,12 @@ static void tell(struct ask *a) {
     while (list) {
         struct waiter *w = list;
         list = w->next;
-        if (w->done)
-            w->done(w->arg, error, p);
+        product_asked_fn *done = w->done;
+        void *arg = done ? w->asker->arg : NULL;
+        if (done) {
+            waiter_forget(a->cluster, w);
+            done(arg, error, p);
+        }
         free(w);
     }
 }
@@ -89,6 +133,8 @@ static bool call_another(struct ask *a) {
 
 static void on_got(void *arg, int error, const uint8_t *body, size_t len) {
     struct ask *a = arg;
+    if (a->cluster->ending)
+        return; // its link is being freed, and asks_free is next
     Hawser__Internal__CatalogGetReply *reply =
         error == 0 ? hawser__internal__catalog_get_reply__unpack(NULL, len, body) : NULL;
     a->error = error == -HW_EDEADLINE ? error : error != 0 ? -HW_ELINK : reply ? 0 : -HW_ELINK;
@@ -136,10 +182,7 @@ void cluster_product_ask(struct cluster *c, const char *name, const char *kid,
     bool is_new = a == NULL;
     if (is_new)
         a = ask_new(c, key, name, kid);
-    struct waiter *w = hw_calloc(1, sizeof(*w));
-    *w = (struct waiter){.done = done, .arg = arg};
-    *a->waiters_end = w;
-    a->waiters_end = &w->next;
+    waiter_add(a, done, arg);
     bool known = answer_of(a) &&
                  (!kid || product_key_find(answer_of(a), HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid,
                                            strlen(kid)));
@@ -152,15 +195,12 @@ void cluster_product_ask(struct cluster *c, const char *name, const char *kid,
 }
 
 void cluster_forget(struct cluster *c, const void *arg) {
-    for (struct ask *a = c->asks; a; a = a->hh.next)
-        for (struct waiter *w = a->waiters; w; w = w->next)
-            if (w->arg == arg)
-                w->done = NULL;
-}
-
-void asks_forget(struct cluster *c, struct rpc_link *link) {
-    for (struct ask *a = c->asks; a; a = a->hh.next)
-        rpc_forget(link, a);
+    struct asker *asker = NULL;
+    HASH_FIND_PTR(c->askers, &arg, asker);
+    for (struct waiter *w = asker ? asker->waiters : NULL, *next = NULL; w; w = next) {
+        next = w->sibling;
+        waiter_forget(c, w); // the last one takes the asker along
+    }
 }
 
 void asks_free(struct cluster *c) {

@@ -290,10 +290,9 @@ void cluster_free(struct cluster *c) {
     if (!c)
         return;
     struct loop *l = c->options.loop;
-    // Cancelled calls must find nobody to tell.
+    c->ending = true; // cancelled calls must find nobody to tell
     for (int i = 0; i < c->register_count; i++) {
         rpc_forget(c->registers[i], c);
-        asks_forget(c, c->registers[i]);
         rpc_link_free(c->registers[i]);
     }
     complete_nowhere(&c->nowhere_hook);

@@ -37,6 +37,7 @@ struct product_entry {
 };
 
 struct ask;
+struct asker;
 
 struct nowhere { // a call without a link, completed before the loop sleeps
     struct nowhere *next;
@@ -59,12 +60,13 @@ struct cluster {
     void (*withdrawn)(void *arg); // the good-bye is said, or cannot be
     void *withdrawn_arg;
     // following
-    bool were_registers_away, ready;
+    bool were_registers_away, ready, ending;
     uint64_t directory_epoch, directory_version, catalog_epoch, catalog_version, index_epoch;
     struct member_entry *members;
     struct product_entry *products, *numbers;
     struct api_kid *api_kids;
     struct ask *asks;
+    struct asker *askers;
     struct nowhere *nowhere; // owned
     struct hook nowhere_hook;
 };
@@ -74,7 +76,6 @@ void directory_free(struct cluster *c);
 void catalog_apply(struct cluster *c, const Hawser__Internal__CatalogEntry *e);
 void catalog_whole(struct cluster *c); // what comes counts, whatever its version: a store went back
 void catalog_free(struct cluster *c);
-void asks_forget(struct cluster *c, struct rpc_link *link); // before the link is freed
-void asks_free(struct cluster *c);
+void asks_free(struct cluster *c); // after the links, which hold calls for them
 
 #endif

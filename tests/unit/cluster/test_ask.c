@@ -134,4 +134,43 @@ START_TEST(test_one_is_away) {
 }
 END_TEST
 
-RUN_TESTS("ask", test_one_has_it, test_none_has_it, test_one_is_away)
+struct leaver { // takes the other along when it is told
+    struct cluster *cluster;
+    struct leaver *other;
+    int told;
+};
+
+static void on_leaver(void *arg, int error, const struct product *p) {
+    struct leaver *a = arg;
+    (void)error;
+    (void)p;
+    a->told++;
+    cluster_forget(a->cluster, a->other);
+}
+
+// Who leaves is not told, from whichever of its questions, also when it leaves while others are
+// being told; who stays is told once for each question.
+START_TEST(test_forgotten) {
+    static const char *const names[] = {"demo", "other", "third"};
+    struct cluster *c = setup();
+    struct leaver stays = {0}, leaves = {0}, gone = {0};
+    stays = (struct leaver){.cluster = c, .other = &leaves};
+    leaves.cluster = gone.cluster = c;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        cluster_product_ask(c, names[i], NULL, on_leaver, &gone);
+        cluster_product_ask(c, names[i], NULL, on_leaver, &stays);
+        cluster_product_ask(c, names[i], NULL, on_leaver, &leaves);
+    }
+    cluster_forget(c, &gone);
+    cluster_forget(c, &gone); // knows nobody of this name any more
+    while (stays.told < 3)
+        loop_step(loop, -1);
+    ck_assert_int_eq(leaves.told, 0);
+    ck_assert_int_eq(gone.told, 0);
+    cluster_product_ask(c, "fourth", NULL, on_leaver, &stays); // still open when the cluster ends
+    teardown(c);
+    ck_assert_int_eq(stays.told, 3);
+}
+END_TEST
+
+RUN_TESTS("ask", test_forgotten, test_one_has_it, test_none_has_it, test_one_is_away)
