@@ -1,5 +1,6 @@
 // A Hello: all its bindings log in side by side, one Welcome answers them; or the resume bytes show
-// that the session is still here, and nothing is asked of anybody.
+// that the session is still here, and nothing is asked of anybody. Then Bind and Unbind, one at a
+// time.
 #include "bytes.h"
 #include "crypto.h"
 #include "room_internal.h"
@@ -18,265 +19,181 @@ void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]) {
     memcpy(out + 20, mac, 16);
 }
 
-static struct conn *conn_of_resume(struct room *r, const ProtobufCBinaryData *resume) {
+static struct conn *conn_of_resume(struct room *r, const struct hello_request *hello) {
     uint8_t expected[RESUME_BYTES];
-    if (resume->len != RESUME_BYTES || be64_get(resume->data) != r->env->incarnation)
+    if (hello->resume_len != RESUME_BYTES || be64_get(hello->resume) != r->env->incarnation)
         return NULL;
-    uint32_t slot = be32_get(resume->data + 8);
-    struct conn *c =
-        slot < r->conns.high_water ? slab_find(&r->conns, slot, be32_get(resume->data + 12)) : NULL;
+    uint32_t slot = be32_get(hello->resume + 8);
+    struct conn *c = slot < r->conns.high_water
+                         ? slab_find(&r->conns, slot, be32_get(hello->resume + 12))
+                         : NULL;
     if (!c || (c->state != CONN_LINGERING && c->state != CONN_OPEN) || c->binding)
         return NULL;
     hello_resume_bytes(c, expected);
-    return crypto_equal(expected, resume->data, RESUME_BYTES) ? c : NULL;
+    return crypto_equal(expected, hello->resume, RESUME_BYTES) ? c : NULL;
+}
+
+uint32_t hello_spread_ms(const struct room *r) {
+    uint64_t spread = r->live_sessions / SPREAD_CONNECTIONS_PER_MS;
+    return (uint32_t)(spread < SPREAD_MAX_MS ? spread : SPREAD_MAX_MS);
 }
 
 // --- Welcome
 
-static void send_welcome(struct conn *c) {
-    Hawser__V1__Welcome welcome = HAWSER__V1__WELCOME__INIT;
-    Hawser__V1__Bound bound[BINDS_MAX], *list[BINDS_MAX];
-    struct token_hint hints[BINDS_MAX];
-    Hawser__V1__Position after[BINDS_MAX][3], *after_list[BINDS_MAX][3];
-    struct room *r = c->room;
-    uint8_t resume[RESUME_BYTES];
-    uint64_t spread = r->live_sessions / SPREAD_CONNECTIONS_PER_MS;
-    size_t n = 0;
-    for (struct session *s = c->sessions; s && n < BINDS_MAX; s = s->next_in_conn, n++) {
-        hawser__v1__bound__init(&bound[n]);
-        list[n] = &bound[n];
-        if (s->has_failed) {
-            bound[n].name = (char *)(uintptr_t)bind_product_name(s, &hints[n]);
-            bound[n].error = s->error;
-            bound[n].reason = (char *)(uintptr_t)s->error_reason;
-            continue;
-        }
-        session_fill_bound(s, &bound[n], after[n]);
-        for (int i = 0; i < 3; i++)
-            after_list[n][i] = &after[n][i];
-        bound[n].n_after = 3;
-        bound[n].after = after_list[n];
-    }
-    hello_resume_bytes(c, resume);
-    welcome.resume = (ProtobufCBinaryData){RESUME_BYTES, resume};
-    welcome.heartbeat_s = c->heartbeat_ms / 1000;
-    welcome.heartbeat_max_s = (uint32_t)(config_ms(r->env->config, "room.heartbeat_max") / 1000);
-    welcome.server_ms = loop_wall_ms(r->loop);
-    welcome.spread_ms = (uint32_t)(spread < SPREAD_MAX_MS ? spread : SPREAD_MAX_MS);
-    welcome.max_frame = FRAME_BODY_MAX;
-    welcome.n_bound = n;
-    welcome.bound = list;
-    conn_send(c, FRAME_WELCOME, &welcome.base);
-}
-
-static void begin_delivery(struct session *s) {
-    session_live(s);
-    if (s->reset_inbox)
-        session_send_reset(s, HAWSER__V1__STREAM__INBOX, s->inbox.epoch, s->inbox.sent,
-                           "the position is not one of this log");
-    if (s->reset_news)
-        session_send_reset(s, HAWSER__V1__STREAM__NEWS, s->news.epoch, s->news.sent,
-                           "the position is not one of this log");
-    news_wait_for_heads(s);
-    if (s->is_undecided) // since before it was live
-        upkeep_confirm(s);
-    session_try(s);
+static void begin_delivery(struct room_binding *b) {
+    free(b->token);
+    b->token = NULL;
+    news_wait_for_heads(b);
+    room_binding_tell_kind(b, EVENT_TOLD);
 }
 
 static void open_conn(struct conn *c) {
-    struct session *s, *next;
+    struct room_binding *b, *next;
     c->state = CONN_OPEN;
-    send_welcome(c);
-    for (s = c->sessions; s; s = next) {
-        next = s->next_in_conn;
-        if (s->has_failed)
-            session_end(s);
+    c->voice->say_welcome(c);
+    for (b = c->bindings; b; b = next) {
+        next = b->next_in_conn;
+        if (b->session.state == SESSION_REFUSED)
+            room_binding_end(b);
         else
-            begin_delivery(s);
+            begin_delivery(b);
     }
-    conn_rearm(c);
-}
-
-// Replaced while the saver, or another binding, was asked for.
-static void fail_replaced(struct session *s) {
-    if (s->generation != 0 && s->generation <= s->replaced_generation && !s->has_failed) {
-        s->has_failed = true;
-        s->error = 4001;
-        s->error_reason = REPLACED_TEXT;
-    }
-}
-
-static bool is_answered(const struct session *s) {
-    return s->has_failed || s->state == SESSION_ATTACHED || s->state == SESSION_LIVE;
+    if (c->state == CONN_OPEN)
+        conn_rearm(c);
 }
 
 // Refused altogether: the first binding's code.
 static void welcome_if_answered(struct conn *c) {
     bool any = false;
-    for (struct session *s = c->sessions; s; s = s->next_in_conn) {
-        if (!is_answered(s))
+    for (struct room_binding *b = c->bindings; b; b = b->next_in_conn) {
+        if (!session_is_answered(&b->session))
             return;
-        fail_replaced(s);
-        any = any || !s->has_failed;
+        any = any || b->session.state != SESSION_REFUSED;
     }
-    if (any)
+    if (any) {
         open_conn(c);
-    else if (c->sessions)
-        conn_close(c, c->sessions->error, c->sessions->error_reason, c->sessions->error_retry_ms);
-    else
+    } else if (c->bindings) {
+        struct session_refusal first = c->bindings->session.refusal;
+        conn_close(c, first.code, first.reason, first.retry_after_ms);
+    } else {
         conn_close(c, 4002, "a Hello without a binding", 0);
+    }
 }
 
 // --- a Bind after Welcome
 
-static struct session *live_of_product(struct conn *c, const struct room_product *p) {
-    for (struct session *s = c->sessions; s; s = s->next_in_conn)
-        if (s->state == SESSION_LIVE && s->product == p)
-            return s;
-    return NULL;
-}
-
-static void bind_answered(struct session *s) {
-    struct conn *c = s->conn;
-    Hawser__V1__Bound bound = HAWSER__V1__BOUND__INIT;
-    struct token_hint hint;
-    Hawser__V1__Position after[3], *list[3] = {&after[0], &after[1], &after[2]};
-    struct session *renewed =
-        s->generation == 0 && !s->has_failed ? live_of_product(c, s->product) : NULL;
+static void bind_answered(struct room_binding *b) {
+    struct conn *c = b->conn;
+    struct session_refusal refusal = b->session.refusal;
     c->binding = NULL;
-    if (s->has_failed) {
-        bound.name = (char *)(uintptr_t)bind_product_name(s, &hint);
-        bound.error = s->error;
-        bound.reason = (char *)(uintptr_t)s->error_reason;
+    if (b->session.state == SESSION_REFUSED) {
+        c->voice->say_bound(c, &(struct bound){b, refusal.code, refusal.reason});
+        room_binding_end(b);
     } else {
-        session_fill_bound(renewed ? renewed : s, &bound, after);
-        bound.n_after = 3;
-        bound.after = list;
+        c->voice->say_bound(c, &(struct bound){.binding = b});
+        begin_delivery(b);
     }
-    conn_send(c, FRAME_BOUND, &bound.base);
-    if (s->has_failed || renewed)
-        session_end(s);
-    else
-        begin_delivery(s);
-    if (!c->sessions) {
-        conn_close(c, bound.error, bound.reason, 0);
+    if (!c->bindings)
+        conn_close(c, refusal.code, refusal.reason, 0);
+    else if (c->state == CONN_OPEN)
+        conn_pause(c, false);
+}
+
+void hello_renewed(struct room_binding *b, struct room_binding *old) {
+    struct conn *c = b->conn;
+    c->voice->say_bound(c, &(struct bound){.binding = old});
+    room_binding_end(b);
+}
+
+void hello_answered(struct room_binding *b) {
+    if (b->conn->binding == b)
+        bind_answered(b);
+    else if (b->conn->state == CONN_LOGIN)
+        welcome_if_answered(b->conn);
+}
+
+void hello_got_bind(struct conn *c, const struct bind_request *bind) {
+    struct room_binding *b = login_begin(c, bind);
+    if (!b) {
+        c->voice->say_bound(c, &(struct bound){NULL, 4101, "no room for another binding"});
         return;
     }
-    conn_pause(c, false);
-}
-
-void hello_session_done(struct session *s) {
-    fail_replaced(s);
-    if (s->conn->binding == s)
-        bind_answered(s);
-    else if (s->conn->state == CONN_LOGIN)
-        welcome_if_answered(s->conn);
-}
-
-static size_t session_total(const struct conn *c) {
-    size_t n = 0;
-    for (const struct session *s = c->sessions; s; s = s->next_in_conn)
-        n++;
-    return n;
-}
-
-void bind_received(struct conn *c, const Hawser__V1__Bind *bind) {
-    Hawser__V1__Bound refused = HAWSER__V1__BOUND__INIT;
-    struct session *s = bind_begin(c, bind);
-    if (!s) {
-        refused.error = 4101;
-        refused.reason = (char *)(uintptr_t) "no room for another binding";
-        conn_send(c, FRAME_BOUND, &refused.base);
-        return;
-    }
-    c->binding = s;
-    if (s->has_failed)
-        bind_answered(s);
+    c->binding = b;
+    if (session_is_answered(&b->session))
+        bind_answered(b);
     else
         conn_pause(c, true);
 }
 
-void unbind_received(struct conn *c, const Hawser__V1__Unbind *unbind) {
-    for (struct session *s = c->sessions; s; s = s->next_in_conn)
-        if (s->state == SESSION_LIVE && s->product->number == unbind->product) {
-            session_end(s);
-            break;
-        }
-    if (!c->sessions)
+void hello_got_unbind(struct conn *c, struct room_binding *b) {
+    if (b)
+        room_binding_end(b);
+    if (!c->bindings)
         conn_end(c); // the end of the only binding, at the client's wish
 }
 
 // --- resume
 
-static const Hawser__V1__Position *have_of(const Hawser__V1__Bind *bind, int stream) {
-    for (size_t i = 0; i < bind->n_have; i++)
-        if ((int)bind->have[i]->stream == stream)
-            return bind->have[i];
-    return NULL;
-}
-
-static bool can_go_on(const struct cursor *c, const Hawser__V1__Position *have) {
-    return !have || (have->epoch == c->epoch && have->seq >= c->acked && have->seq <= c->sent);
-}
-
 struct resumption {
-    struct session *session;
-    const Hawser__V1__Bind *bind;
+    struct room_binding *binding;
+    const struct bind_request *bind;
     struct bind_terms terms;
 };
 
-static bool find_session(struct conn *old, struct resumption *f) {
+static bool find_binding(struct conn *old, struct resumption *f) {
     struct token_hint hint;
     const char *reason;
     if (!token_peek(f->bind->token, &hint, &reason))
         return false;
-    for (struct session *s = old->sessions; s; s = s->next_in_conn)
-        if (s->state == SESSION_LIVE && strcmp(s->product->name, hint.product) == 0)
-            f->session = s;
-    return f->session && can_go_on(&f->session->inbox, have_of(f->bind, 0)) &&
-           can_go_on(&f->session->news, have_of(f->bind, 1)) &&
-           bind_check_resume(f->session, f->bind, &f->terms);
+    for (struct room_binding *b = old->bindings; b; b = b->next_in_conn)
+        if (session_is_entered(&b->session) && strcmp(b->product->name, hint.product) == 0)
+            f->binding = b;
+    return f->binding && session_can_resume(&f->binding->session, &f->bind->have) &&
+           login_check_resume(f->binding, f->bind, &f->terms);
+}
+
+static size_t binding_count(const struct conn *c) {
+    size_t n = 0;
+    for (const struct room_binding *b = c->bindings; b; b = b->next_in_conn)
+        n++;
+    return n;
 }
 
 // Each session by a Bind of its own, or none goes on: no token keeps another's session alive.
-static bool find_all(struct conn *old, const Hawser__V1__Hello *hello,
+static bool find_all(struct conn *old, const struct hello_request *hello,
                      struct resumption found[BINDS_MAX]) {
     size_t n = 0;
-    bool good = session_total(old) == hello->n_bind;
-    for (; n < hello->n_bind && good; n++) {
-        found[n] = (struct resumption){.bind = hello->bind[n]};
-        good = find_session(old, &found[n]);
+    bool good = binding_count(old) == hello->bind_count;
+    for (; n < hello->bind_count && good; n++) {
+        found[n] = (struct resumption){.bind = &hello->bind[n]};
+        good = find_binding(old, &found[n]);
         for (size_t i = 0; i < n; i++)
-            good = good && found[i].session != found[n].session;
+            good = good && found[i].binding != found[n].binding;
     }
     for (size_t i = 0; i < n && !good; i++)
         free(found[i].terms.tags);
     return good;
 }
 
-// What was under way when the connection was lost is sent again: the client drops repeats.
-static void rewind_cursor(struct cursor *c, const Hawser__V1__Position *have) {
-    cursor_rewind(c, have ? have->seq : c->acked);
-}
-
 // The tags in force when the position passes a message decide: those of before it was lost do not.
-static void go_on(struct resumption *f) {
-    struct session *s = f->session;
-    bind_take_terms(s, &f->terms);
-    s->is_inbox_asked = s->is_news_asked = s->is_shut_asked = false;
-    rewind_cursor(&s->inbox, have_of(f->bind, 0));
-    rewind_cursor(&s->news, have_of(f->bind, 1));
-    s->is_resumed = true;
-    s->is_synced = false;
-    s->inbox_target = s->inbox.heard;
-    // A head that the login waits for is waited for still.
-    s->has_news_target = s->has_news_target && s->news.epoch == s->product->news.epoch;
-    s->news_target = s->product->heard;
-    acks_note(s);
+// Nothing goes out before the Welcome.
+static void go_on(struct conn *c, struct resumption *found, size_t count) {
+    c->state = CONN_LOGIN;
+    for (size_t i = 0; i < count; i++) {
+        login_take_terms(found[i].binding, &found[i].terms);
+        room_binding_tell(
+            found[i].binding,
+            &(struct session_event){.kind = EVENT_RESUMED, .of.have = found[i].bind->have});
+    }
+    c->voice->say_welcome(c);
+    c->state = CONN_OPEN;
+    for (size_t i = 0; i < count; i++)
+        room_binding_tell_kind(found[i].binding, EVENT_READY);
+    conn_rearm(c);
 }
 
-static bool try_resume(struct conn *c, const Hawser__V1__Hello *hello) {
-    struct conn *old = conn_of_resume(c->room, &hello->resume);
+static bool try_resume(struct conn *c, const struct hello_request *hello) {
+    struct conn *old = conn_of_resume(c->room, hello);
     struct resumption found[BINDS_MAX];
     if (!old || old == c || strcmp(old->device, c->device) != 0 || !find_all(old, hello, found))
         return false;
@@ -284,30 +201,28 @@ static bool try_resume(struct conn *c, const Hawser__V1__Hello *hello) {
     if (old->stream) // its other end is gone, only nobody has noticed yet
         conn_lose_stream(old);
     c->stream = NULL;
-    conn_take_stream(old, stream);
     conn_lingers_no_more(old);
-    old->state = CONN_OPEN;
+    old->state = CONN_LOGIN;
+    old->voice = c->voice;
+    conn_take_stream(old, stream);
     old->resume_count++;
     old->heartbeat_ms = c->heartbeat_ms;
     old->heard_ms = c->heard_ms;
     old->is_asked = false;
     c->room->count.resumed++;
-    for (size_t i = 0; i < hello->n_bind; i++)
-        go_on(&found[i]);
-    send_welcome(old);
-    for (struct session *s = old->sessions; s; s = s->next_in_conn)
-        session_try(s);
-    conn_rearm(old);
+    go_on(old, found, hello->bind_count);
     conn_end(c);
     return true;
 }
 
-static bool names_a_product_twice(const Hawser__V1__Hello *hello) {
+// --- the Hello
+
+static bool names_a_product_twice(const struct hello_request *hello) {
     struct token_hint hints[BINDS_MAX];
     const char *reason;
     size_t n = 0;
-    for (size_t i = 0; i < hello->n_bind && hello->n_bind > 1; i++) {
-        if (!token_peek(hello->bind[i]->token, &hints[n], &reason))
+    for (size_t i = 0; i < hello->bind_count && hello->bind_count > 1; i++) {
+        if (!token_peek(hello->bind[i].token, &hints[n], &reason))
             continue; // refused by itself
         for (size_t k = 0; k < n; k++)
             if (strcmp(hints[k].product, hints[n].product) == 0)
@@ -317,24 +232,38 @@ static bool names_a_product_twice(const Hawser__V1__Hello *hello) {
     return false;
 }
 
-void hello_received(struct conn *c, const Hawser__V1__Hello *hello) {
-    if (names_a_product_twice(hello)) {
-        c->room->count.protocol_errors++;
-        conn_close(c, 4300, "two bindings for one product", 0);
-        return;
-    }
-    if (hello->resume.len > 0 && try_resume(c, hello))
-        return;
-    if (!conn_take_place(c)) {
-        conn_refuse(c);
-        return;
-    }
-    while (c->room->sessions.used + hello->n_bind > c->room->sessions_max && conn_give_way(c->room))
+static void log_in(struct conn *c, const struct hello_request *hello) {
+    struct room *r = c->room;
+    while (r->bindings.used + hello->bind_count > r->sessions_max && conn_give_way(r))
         continue;
-    for (size_t i = 0; i < hello->n_bind; i++)
-        if (!bind_begin(c, hello->bind[i])) {
+    for (size_t i = 0; i < hello->bind_count; i++)
+        if (!login_begin(c, &hello->bind[i])) {
             conn_refuse(c);
             return;
         }
+    c->state = CONN_LOGIN; // only now can it be answered whole
     welcome_if_answered(c);
+}
+
+void hello_got_hello(struct conn *c, const struct hello_request *hello) {
+    if (!id_is_valid(hello->device, strlen(hello->device), DEVICE_MAX)) {
+        conn_close(c, 4300, "device: 1..64 bytes of UTF-8 without control characters", 0);
+        return;
+    }
+    if (hello->bind_count > BINDS_MAX) {
+        conn_close(c, 4300, "at most 16 bindings", 0);
+        return;
+    }
+    c->device = hw_strdup(hello->device);
+    c->heartbeat_ms = conn_heartbeat_granted(c, hello->heartbeat_s);
+    if (names_a_product_twice(hello)) {
+        conn_fault(c, 4300, "two bindings for one product");
+        return;
+    }
+    if (hello->resume_len > 0 && try_resume(c, hello))
+        return;
+    if (conn_take_place(c))
+        log_in(c, hello);
+    else
+        conn_refuse(c);
 }

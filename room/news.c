@@ -1,103 +1,105 @@
 // Broadcast is a walk, not a queue: the latest news of a product lie encoded one behind the other
-// in its news window, a session is a cursor into them, and what lies between cursor and end, as far
+// in its news window, a session is a place in them, and what lies between that and the end, as far
 // as the ack window goes, is one write. The walk over sessions runs in slices.
-#include <assert.h>
-
+#include "client.pb-c.h"
 #include "room_internal.h"
 
-enum { SLICE_US = 1000, SLICE_CHECK = 8, LIVES_MAX = 64, RUN_MAX = WINDOW_MESSAGES };
+enum { SLICE_US = 1000, SLICE_CHECK = 8 };
 
 // --- one session
 
-static void flush_run(struct session *s, const uint8_t *data, struct run_item *items, size_t *count,
-                      bool *ret_full) {
-    struct room_product *p = s->product;
-    uint32_t start = 0;
-    size_t sent = conn_send_run(s->conn, data, items, *count);
-    for (size_t i = 0; i < sent; i++) {
-        cursor_sent(&s->news, items[i].last, items[i].end - start, items[i].counts);
-        start = items[i].end;
-        p->sent_sum += items[i].counts ? 1 : 0;
-    }
+static void send_run(struct room_binding *b, const uint8_t *frames, const struct frame_run *run) {
+    struct room_product *p = b->product;
+    size_t messages, sent = conn_send_run(b->conn, frames, run);
+    frame_run_went(run, sent, &b->session.feed[FEED_NEWS], &messages);
+    p->sums.sent += messages;
     p->room->count.news_frames += sent;
-    *ret_full = sent < *count;
-    *count = 0;
 }
 
-// A gap that began before the cursor, and an entry that expired here, are told by frames of their
-// own.
-static bool skip_entry(struct session *s, const struct news_entry *e, uint64_t store_ms) {
-    bool is_for = audience_has(e->audience, s->tags);
-    bool expired = e->expires_ms != 0 && e->expires_ms <= store_ms;
-    if (is_for && !expired && !(e->is_gap && e->first <= s->news.sent))
+static bool is_expired(const struct news_entry *e, uint64_t store_ms) {
+    return e->expires_ms != 0 && e->expires_ms <= store_ms;
+}
+
+// A gap that began before the feed's place, and an entry that expired here, are told by frames of
+// their own.
+static bool skip_entry(struct room_binding *b, const struct news_entry *e, uint64_t store_ms) {
+    struct feed *news = &b->session.feed[FEED_NEWS];
+    bool is_for = audience_has(e->audience, b->tags), expired = is_expired(e, store_ms);
+    if (is_for && !expired && !(e->is_gap && e->first <= news->sent))
         return false;
-    if (is_for)
-        session_send_gap(s, HAWSER__V1__STREAM__NEWS, s->news.sent + 1, e->last,
-                         expired ? HAWSER__V1__GAP_REASON__GAP_EXPIRED : e->reason);
-    cursor_sent(&s->news, e->last, 0, false);
+    if (is_for) {
+        struct message_place at = {b->product->number, FEED_NEWS, news->sent + 1, e->last};
+        b->conn->room->count.gaps++;
+        b->conn->voice->say_gap(b, &at, expired ? HAWSER__V1__GAP_REASON__GAP_EXPIRED : e->reason);
+    }
+    feed_sent(news, e->last, 0, false);
     return true;
+}
+
+// As many entries as can go out as they lie: those for everyone of these tags, in the ack window.
+static void fill_run(const struct room_binding *b, struct frame_run *run,
+                     const struct news_range *range, uint64_t store_ms) {
+    uint32_t bytes = feed_bytes_left(&b->session.feed[FEED_NEWS]), start = range->entry->offset;
+    for (const struct news_entry *e = range->entry; e < range->end; e++) {
+        if (!e->is_gap && bytes == 0)
+            return;
+        if (!audience_has(e->audience, b->tags) || is_expired(e, store_ms) ||
+            frame_run_place(run, e->first, e->last, !e->is_gap) != RUN_NEXT)
+            return;
+        frame_run_add(run, e->last, e->offset + e->len - start, !e->is_gap);
+        bytes -= e->len < bytes ? e->len : bytes;
+    }
 }
 
 // Sends entries as far as window and socket go; true when all went or were passed over.
-static bool send_range(struct session *s, const struct news_range *range) {
-    struct run_item items[RUN_MAX];
-    const struct news_entry *e = range->entry, *end = range->end;
-    uint64_t store_ms = store_clock_ms(&s->product->room->clock); // 0: nothing expires yet
-    bool full = false;
-    while (e < end && !full && conn_can_push(s->conn)) {
-        size_t count = 0;
-        uint32_t messages = cursor_window_messages(&s->news), bytes = cursor_window_bytes(&s->news);
-        const struct news_entry *first = e;
-        if (skip_entry(s, e, store_ms)) {
-            e++;
+static bool send_range(struct room_binding *b, struct news_range range) {
+    struct room *r = b->conn->room;
+    struct frame_run *run = &r->items;
+    uint64_t store_ms = store_clock_ms(&r->clock); // 0: nothing expires yet
+    while (range.entry < range.end && conn_can_push(b->conn)) {
+        if (skip_entry(b, range.entry, store_ms)) {
+            range.entry++;
             continue;
         }
-        for (; e < end && count < RUN_MAX && (e->is_gap || (messages > 0 && bytes > 0)); e++) {
-            bool is_plain =
-                audience_has(e->audience, s->tags) && !(e->expires_ms && e->expires_ms <= store_ms);
-            if (!is_plain)
-                break;
-            items[count++] =
-                (struct run_item){e->last, e->offset + e->len - first->offset, !e->is_gap};
-            messages -= e->is_gap ? 0 : 1;
-            bytes -= e->len < bytes ? e->len : bytes;
-        }
-        if (count == 0)
+        frame_run_begin(run, &b->session.feed[FEED_NEWS]);
+        fill_run(b, run, &range, store_ms);
+        if (run->count == 0)
             return false; // the window is shut
-        flush_run(s, range->frames + first->offset, items, &count, &full);
+        size_t planned = run->count;
+        send_run(b, range.frames + range.entry->offset, run);
+        if (b->session.feed[FEED_NEWS].sent != run->at)
+            return false; // the socket is full
+        range.entry += planned;
     }
-    return e >= end && !full;
+    return range.entry >= range.end;
 }
 
-static bool epoch_is_settled(struct session *s) {
-    struct room_product *p = s->product;
-    if (p->news.epoch == 0 || p->heads_done < s->news_round)
+static bool is_ready(struct room_binding *b) {
+    struct session_env env;
+    bool reset;
+    room_binding_env(b, &env);
+    if (!session_can_send(&b->session, &env) || b->session.waits_for_news ||
+        !session_news_ready(&b->session, &env, b->product->news.window.base, &reset))
         return false;
-    if (s->news.epoch != p->news.epoch) {
-        cursor_start(&s->news, p->news.epoch, p->news.base);
-        s->news_saved = p->news.base;
-        if (s->has_news_target)
-            s->news_target = p->heard;
-        session_send_reset(s, HAWSER__V1__STREAM__NEWS, p->news.epoch, p->news.base,
-                           "the log is not the one that it was");
-    }
+    if (reset)
+        room_binding_say_reset(b, FEED_NEWS, "the log is not the one that it was");
     return true;
 }
 
-void news_try(struct session *s) {
-    struct room_product *p = s->product;
+void news_send(struct room_binding *b) {
+    struct broadcasts *log = &b->product->news;
+    struct feed *news = &b->session.feed[FEED_NEWS];
     struct news_range range;
-    if (!session_can_send(s) || s->waits_for_block || !epoch_is_settled(s))
+    if (!is_ready(b))
         return;
-    while (s->news.sent < p->news.head && cursor_window_is_open(&s->news) &&
-           conn_can_push(s->conn)) {
-        uint64_t before = s->news.sent;
-        enum news_found found = news_window_find(&p->news, before, session_place(s),
-                                                 loop_now_ms(p->room->loop), &range);
-        s->waits_for_block = found == NEWS_LATER;
-        if (before < p->news.base)
-            news_older_ask(p->room);
-        if (found != NEWS_HERE || !send_range(s, &range) || s->news.sent == before)
+    while (news->sent < log->window.head && feed_is_open(news) && conn_can_push(b->conn)) {
+        uint64_t before = news->sent;
+        enum news_found found = news_window_find(&log->window, before, room_binding_place(b),
+                                                 loop_now_ms(b->conn->room->loop), &range);
+        b->session.waits_for_news = found == NEWS_LATER;
+        if (before < log->window.base)
+            news_older_ask(b->conn->room);
+        if (found != NEWS_HERE || !send_range(b, range) || news->sent == before)
             return;
     }
 }
@@ -105,117 +107,42 @@ void news_try(struct session *s) {
 // --- the walk
 
 static bool walk_step(struct job *j) {
-    struct room_product *p = container_of(j, struct room_product, walk);
-    uint64_t until = loop_clock_us(p->room->loop) + SLICE_US;
-    for (unsigned n = 1; p->walk_at; n++) {
-        struct session *s = p->walk_at;
-        p->walk_at = s->next;
-        news_try(s);
-        session_check_synced(s);
-        if (n % SLICE_CHECK == 0 && loop_clock_us(p->room->loop) >= until)
+    struct broadcasts *log = container_of(j, struct broadcasts, walk);
+    struct loop *l = log->product->room->loop;
+    uint64_t until = loop_clock_us(l) + SLICE_US;
+    for (unsigned n = 1; log->walk_at; n++) {
+        struct room_binding *b = log->walk_at;
+        log->walk_at = b->next;
+        news_send(b);
+        room_binding_sent(b);
+        if (n % SLICE_CHECK == 0 && loop_clock_us(l) >= until)
             return true;
     }
-    if (p->walk_again) {
-        p->walk_again = false;
-        p->walk_at = p->sessions;
-        return p->walk_at != NULL;
+    if (log->walk_again) {
+        log->walk_again = false;
+        log->walk_at = log->product->bindings;
+        return log->walk_at != NULL;
     }
-    p->walk_running = false;
+    log->walk_running = false;
     return false;
 }
 
-void news_walk(struct room_product *p) {
-    if (p->walk_running) {
-        p->walk_again = true;
+void news_walk(struct broadcasts *log) {
+    if (log->walk_running) {
+        log->walk_again = true;
         return;
     }
-    p->walk_at = p->sessions;
-    p->walk_running = p->walk_at != NULL;
-    if (p->walk_running)
-        job_start(p->room->loop, &p->walk, walk_step);
+    log->walk_at = log->product->bindings;
+    log->walk_running = log->walk_at != NULL;
+    if (log->walk_running)
+        job_start(log->product->room->loop, &log->walk, walk_step);
 }
 
-// --- live broadcasts: at most once, and not where the socket would not take them
-
-// Answers with the connected sessions that it was for.
-static void live_end(struct live_walk *w) {
-    Hawser__Internal__NewsReply reply = HAWSER__INTERNAL__NEWS_REPLY__INIT;
-    reply.sessions = w->session_count;
-    rpc_reply(w->call, &reply.base);
-    free(w->audience);
-    buf_free(&w->frame);
-    free(w);
-}
-
-static void live_give(struct live_walk *w, struct session *s) {
-    w->session_count += s->conn->state == CONN_OPEN ? 1 : 0;
-    if (session_can_send(s))
-        stream_send(s->conn->stream, w->frame.data, w->frame.len);
-    else
-        s->conn->room->count.live_dropped++;
-}
-
-static bool live_step(struct live_walk *w, uint64_t until, struct room_product *p) {
-    for (unsigned n = 1; w->at; n++) {
-        struct session *s = w->at;
-        w->at = s->next;
-        if (audience_has(w->audience, s->tags))
-            live_give(w, s);
-        if (n % SLICE_CHECK == 0 && loop_clock_us(p->room->loop) >= until)
-            return true;
-    }
-    return false;
-}
-
-static bool lives_step(struct job *j) {
-    struct room_product *p = container_of(j, struct room_product, live_job);
-    uint64_t until = loop_clock_us(p->room->loop) + SLICE_US;
-    while (p->lives) {
-        struct live_walk *w = p->lives;
-        if (live_step(w, until, p))
-            return true;
-        p->lives = w->next;
-        if (!p->lives)
-            p->lives_end = &p->lives;
-        p->live_count--;
-        live_end(w);
-    }
-    return false;
-}
-
-void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
-               struct rpc_call *call) {
-    Hawser__V1__Push push;
-    if (p->live_count == LIVES_MAX) {
-        p->room->count.live_dropped += p->session_count;
-        rpc_fail(call, -HW_EBUSY);
-        return;
-    }
-    struct live_walk *w = hw_calloc(1, sizeof(*w));
-    push_from_message(&push, p->number, HAWSER__V1__STREAM__NEWS, 0, m);
-    frame_put(&w->frame, FRAME_PUSH, &push.base);
-    w->audience = news_audience(m->audience);
-    w->at = p->sessions;
-    w->call = call;
-    *p->lives_end = w;
-    p->lives_end = &w->next;
-    p->live_count++;
-    job_start(p->room->loop, &p->live_job, lives_step);
-}
-
-void news_lives_free(struct room_product *p) {
-    while (p->lives) {
-        struct live_walk *w = p->lives;
-        p->lives = w->next;
-        live_end(w);
-    }
-}
-
-void news_session_leaves(struct session *s) {
-    struct room_product *p = s->product;
-    if (p->walk_at == s)
-        p->walk_at = s->next;
+void news_leaves(struct room_binding *b) {
+    struct room_product *p = b->product;
+    if (p->news.walk_at == b)
+        p->news.walk_at = b->next;
     for (struct live_walk *w = p->lives; w; w = w->next)
-        if (w->at == s)
-            w->at = s->next;
+        if (w->at == b)
+            w->at = b->next;
 }

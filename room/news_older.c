@@ -3,30 +3,25 @@
 // all who waited for it before another block can take its place.
 #include "room_internal.h"
 
-static void ask_all(struct hook *h);
-
 void news_older_waited(struct room *r, struct news_waiters *waiters, bool loaded) {
     for (size_t i = 0; i < waiters->count; i++) {
-        struct session *s = session_at_place(r, waiters->list[i]);
-        if (!s)
+        struct room_binding *b = room_binding_at_place(r, waiters->list[i]);
+        if (!b)
             continue;
-        s->waits_for_block = false;
-        if (loaded)
-            session_try(s);
-        else
-            session_retry_later(s);
+        b->session.waits_for_news = false;
+        room_binding_tell_kind(b, loaded ? EVENT_READY : EVENT_NEWS_UNREAD);
     }
     news_waiters_deinit(waiters);
 }
 
-static void take_answer(struct room_product *p, struct news_block *b,
+static void take_answer(const struct broadcasts *log, struct news_block *b,
                         const Hawser__Internal__LoadReply *reply) {
-    struct buf *frame = &p->room->run;
-    if (reply->reset || reply->epoch != p->news.epoch)
+    struct buf *frame = &log->product->room->run;
+    if (reply->reset || reply->epoch != log->window.epoch)
         return;
     for (size_t i = 0; i < reply->n_entry; i++) {
         struct news_entry entry;
-        news_encode(p, reply->entry[i], frame, &entry);
+        news_encode(log, reply->entry[i], frame, &entry);
         if (news_block_add(b, &entry, frame->data))
             continue;
         free(entry.audience);
@@ -34,19 +29,16 @@ static void take_answer(struct room_product *p, struct news_block *b,
     }
 }
 
-static void on_block(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_block(void *arg, int error, const Hawser__Internal__LoadReply *reply) {
     uint64_t ticket = ((struct product_call *)arg)->ticket;
     struct room_product *p = product_call_over(arg);
-    struct news_block *b = p ? news_blocks_answer(&p->news.older, ticket) : NULL;
+    struct news_block *b = p ? news_blocks_answer(&p->news.window.older, ticket) : NULL;
     struct news_waiters waiters = {0};
+    (void)error;
     if (!b)
         return;
-    Hawser__Internal__LoadReply *reply =
-        error == 0 ? hawser__internal__load_reply__unpack(NULL, len, body) : NULL;
-    if (reply) {
-        take_answer(p, b, reply);
-        hawser__internal__load_reply__free_unpacked(reply, NULL);
-    }
+    if (reply)
+        take_answer(&p->news, b, reply);
     bool loaded = news_block_settle(b, loop_now_ms(p->room->loop), &waiters);
     if (!loaded) {
         p->room->count.load_failures++;
@@ -61,9 +53,9 @@ static void ask_all(struct hook *h) {
     struct room *r = container_of(h, struct room, ask_blocks);
     struct news_ask ask;
     while (news_room_ask(&r->news, &ask)) {
-        struct room_product *p = container_of(ask.of, struct room_product, news.older);
-        product_load(p, ask.after, (struct load_size){ask.messages, ask.bytes}, on_block,
-                     product_call_new(p, ask.ticket));
+        struct broadcasts *log = container_of(ask.of, struct broadcasts, window.older);
+        news_load(log, ask.after, (struct load_size){ask.messages, ask.bytes}, ask.ticket,
+                  on_block);
     }
 }
 

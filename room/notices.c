@@ -4,7 +4,7 @@
 // step that was held up and is done when nobody waits for it any more ends nobody's session.
 #include "room_internal.h"
 
-enum { NOTICE_MS = 2000, NOTICE_RETRY_MS = 200, NOTICE_TRIES = 20 };
+enum { NOTICE_RETRY_MS = 200, NOTICE_TRIES = 20 };
 
 struct notice {
     struct notice *next, *prev; // in room.notices
@@ -27,34 +27,37 @@ static void tell(struct timer *t);
 
 // Also to a room that the directory does not have: we may have slept while it came. One that misses
 // every notice hears of it at its next confirmation.
-static void on_told(void *arg, int error, const uint8_t *body, size_t len) {
-    struct notice *n = arg;
+static void told(struct notice *n, int error) {
     struct room *r = n->room;
-    (void)body;
-    (void)len;
     if (error == 0 || r->is_stopping || ++n->tries == NOTICE_TRIES)
         notice_free(n);
     else
         loop_arm(r->loop, &n->retry, NOTICE_RETRY_MS, tell);
 }
 
-static void tell(struct timer *t) {
-    struct notice *n = container_of(t, struct notice, retry);
-    struct cluster *cluster = n->room->cluster;
-    struct rpc_link *room = cluster_peer(cluster, n->replaced.incarnation);
-    Hawser__Internal__ConfirmRowRequest confirm = HAWSER__INTERNAL__CONFIRM_ROW_REQUEST__INIT;
-    confirm.incarnation = n->replaced.incarnation;
-    confirm.slot = n->replaced.slot;
-    if (n->replaced.by_generation == 0)
-        cluster_call(cluster, room, HAWSER__INTERNAL__ROOM_METHOD__ROOM_CONFIRM_ROW, &confirm.base,
-                     NOTICE_MS, on_told, n);
-    else
-        cluster_call(cluster, room, HAWSER__INTERNAL__ROOM_METHOD__ROOM_REPLACED, &n->replaced.base,
-                     NOTICE_MS, on_told, n);
+static void on_replaced_told(void *arg, int error, const Hawser__Internal__ReplacedReply *reply) {
+    (void)reply;
+    told(arg, error);
 }
 
-static void notice_new(struct room *r, const Hawser__Internal__SessionRow *row,
-                       uint64_t by_generation) {
+static void on_changed_told(void *arg, int error, const Hawser__Internal__ConfirmRowReply *reply) {
+    (void)reply;
+    told(arg, error);
+}
+
+static void tell(struct timer *t) {
+    struct notice *n = container_of(t, struct notice, retry);
+    struct peer room = room_of(n->room->cluster, n->replaced.incarnation);
+    Hawser__Internal__ConfirmRowRequest changed = HAWSER__INTERNAL__CONFIRM_ROW_REQUEST__INIT;
+    changed.incarnation = n->replaced.incarnation;
+    changed.slot = n->replaced.slot;
+    if (n->replaced.by_generation == 0)
+        room_confirm_row(room, &changed, on_changed_told, n);
+    else
+        room_replaced(room, &n->replaced, on_replaced_told, n);
+}
+
+static void notice_new(struct room *r, const struct session_row *row, uint64_t by_generation) {
     struct notice *n = hw_calloc(1, sizeof(*n));
     n->room = r;
     hawser__internal__replaced_request__init(&n->replaced);
@@ -70,19 +73,25 @@ static void notice_new(struct room *r, const Hawser__Internal__SessionRow *row,
     tell(&n->retry);
 }
 
-void notice_replaced(struct room *r, const Hawser__Internal__SessionRow *row,
-                     uint64_t by_generation) {
-    if (row->incarnation == r->env->incarnation)
-        session_replaced(r, row->slot, row->generation, 4001, REPLACED_TEXT);
-    else
+// --- to this room
+
+static struct room_binding *own(struct room *r, const struct session_row *row) {
+    return row->incarnation == r->env->incarnation ? room_binding_at_place(r, row->slot) : NULL;
+}
+
+void notice_replaced(struct room *r, const struct session_row *row, uint64_t by_generation) {
+    struct room_binding *b = own(r, row);
+    if (b)
+        room_binding_tell(
+            b, &(struct session_event){.kind = EVENT_NOTICED, .of.generation = row->generation});
+    else if (row->incarnation != r->env->incarnation)
         notice_new(r, row, by_generation);
 }
 
-void notice_confirm_row(struct room *r, const Hawser__Internal__SessionRow *row) {
-    struct session *own =
-        row->incarnation == r->env->incarnation ? session_at_place(r, row->slot) : NULL;
-    if (own)
-        session_row_has_changed(own);
+void notice_changed(struct room *r, const struct session_row *row) {
+    struct room_binding *b = own(r, row);
+    if (b)
+        room_binding_tell_kind(b, EVENT_ROW_CHANGED);
     else if (row->incarnation != r->env->incarnation)
         notice_new(r, row, 0);
 }

@@ -7,7 +7,8 @@
 #include "room_internal.h"
 
 enum {
-    LOOK_AFTER_MS = CALL_MS + 500, // after it was asked for: a login step's last moment is over
+    LOOK_AFTER_MS =
+        LAST_MOMENT_MS + 500, // after it was asked for: a login step's last moment is over
     LOOKS = 4,
     AGAIN_MS = 1000,
     FAILURES_MAX = 60
@@ -27,7 +28,7 @@ struct orphan {
 // device, or the end of this run.
 static struct orphan *orphan_new(struct room *r, uint32_t product, const char *user,
                                  const char *device) {
-    if (r->orphan_count == r->sessions.slots_max) {
+    if (r->orphan_count == r->bindings.slots_max) {
         r->count.orphans_given_up++;
         return NULL;
     }
@@ -74,10 +75,9 @@ static void drop_again(struct timer *t) {
     drop(container_of(t, struct orphan, timer));
 }
 
-static void on_dropped(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_dropped(void *arg, int error, const Hawser__Internal__DropReply *reply) {
     struct orphan *o = arg;
-    (void)body;
-    (void)len;
+    (void)reply;
     o->failures += error != 0;
     if (error == 0)
         orphan_free(o);
@@ -93,8 +93,7 @@ static void drop(struct orphan *o) {
     request.device = o->device;
     request.incarnation = r->env->incarnation;
     request.generation = o->generation;
-    rpc_call(cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP,
-             &request.base, CALL_MS, on_dropped, o);
+    register_drop(register_of(r->cluster), &request, on_dropped, o);
 }
 
 static void drop_row(struct room *r, uint32_t product, const char *user, const char *device,
@@ -106,9 +105,9 @@ static void drop_row(struct room *r, uint32_t product, const char *user, const c
     drop(o);
 }
 
-void orphan_drop(const struct session *s) {
-    struct room *r = s->conn->room;
-    drop_row(r, s->product->number, s->user, s->conn->device, s->generation);
+void orphan_drop(const struct room_binding *b) {
+    drop_row(b->conn->room, b->product->number, b->user, b->conn->device,
+             b->session.fence.generation);
 }
 
 // --- a row that may come
@@ -119,25 +118,20 @@ static void drop_found(struct orphan *o, const Hawser__Internal__SessionRow *row
     struct room *r = o->room;
     // Whether it is online or not: none of ours is while our lease is void.
     if (row->incarnation != r->env->incarnation || strcmp(row->device, o->device) != 0 ||
-        session_at_place(r, row->slot))
+        room_binding_at_place(r, row->slot))
         return;
     drop_row(r, o->product, o->user, o->device, row->generation);
 }
 
-static void on_found(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct orphan *o = arg;
-    Hawser__Internal__FindReply *reply =
-        error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
-    bool is_answered = reply != NULL;
     for (size_t i = 0; reply && i < reply->n_row; i++)
         drop_found(o, reply->row[i]);
-    *(is_answered ? &o->looks : &o->failures) += 1;
-    if (reply)
-        hawser__internal__find_reply__free_unpacked(reply, NULL);
+    *(error == 0 ? &o->looks : &o->failures) += 1;
     if (o->looks == LOOKS)
         orphan_free(o);
     else
-        try_again(o, is_answered ? LOOK_AFTER_MS : AGAIN_MS, look);
+        try_again(o, error == 0 ? LOOK_AFTER_MS : AGAIN_MS, look);
 }
 
 static void look(struct timer *t) {
@@ -146,17 +140,16 @@ static void look(struct timer *t) {
     Hawser__Internal__FindRequest request = HAWSER__INTERNAL__FIND_REQUEST__INIT;
     request.product = o->product;
     request.user = o->user;
-    rpc_call(cluster_register(r->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND,
-             &request.base, CALL_MS, on_found, o);
+    register_find(register_of(r->cluster), &request, on_found, o);
 }
 
-void orphan_expect(const struct session *s) {
-    struct orphan *o = orphan_new(s->conn->room, s->product->number, s->user, s->conn->device);
-    uint64_t now_ms = loop_wall_ms(s->conn->room->loop);
-    uint64_t since_ms = now_ms > s->since_ms ? now_ms - s->since_ms : 0;
+void orphan_expect(const struct room_binding *b) {
+    struct room *r = b->conn->room;
+    struct orphan *o = orphan_new(r, b->product->number, b->user, b->conn->device);
+    uint64_t now_ms = loop_wall_ms(r->loop);
+    uint64_t since_ms = now_ms > b->since_ms ? now_ms - b->since_ms : 0;
     if (o)
-        loop_arm(o->room->loop, &o->timer, since_ms < LOOK_AFTER_MS ? LOOK_AFTER_MS - since_ms : 0,
-                 look);
+        loop_arm(r->loop, &o->timer, since_ms < LOOK_AFTER_MS ? LOOK_AFTER_MS - since_ms : 0, look);
 }
 
 void orphans_deinit(struct room *r) {

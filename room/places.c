@@ -60,6 +60,7 @@ void conn_accept(void *arg, struct stream *stream) {
         return;
     }
     c->room = r;
+    c->voice = &voice_hawser;
     c->slot = slot;
     c->slab_generation = generation;
     c->heard_ms = loop_now_ms(r->loop);

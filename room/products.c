@@ -6,8 +6,6 @@
 
 enum {
     PRODUCT_KEPT_MS = 15000, // without sessions
-    WINDOW_FRAMES_BYTES = 1024 * 1024,
-    WINDOW_ENTRIES = 8192,
 };
 
 struct room_product *product_find_here(struct room *r, uint32_t number) {
@@ -17,7 +15,6 @@ struct room_product *product_find_here(struct room *r, uint32_t number) {
 }
 
 static struct room_product *product_get(struct room *r, const struct product *from) {
-    static const struct news_window_limits limits = {WINDOW_FRAMES_BYTES, WINDOW_ENTRIES};
     struct room_product *p = product_find_here(r, from->number);
     if (p)
         return p;
@@ -27,43 +24,57 @@ static struct room_product *product_get(struct room *r, const struct product *fr
     p->turn = ++r->product_turns;
     memcpy(p->name, from->name, sizeof(p->name));
     p->lives_end = &p->lives;
-    news_window_init(&p->news, &limits, &r->news);
+    news_log_init(&p->news, p, FEED_NEWS);
     HASH_ADD(hh, r->products, number, sizeof(p->number), p);
     return p;
 }
 
-void product_hold(struct session *s, const struct product *from) {
-    assert(!s->product);
-    s->product = product_get(s->conn->room, from);
-    s->product->holders++;
+void product_hold(struct room_binding *b, const struct product *from) {
+    assert(!b->product);
+    b->product = product_get(b->conn->room, from);
+    b->product->holders++;
 }
 
-void product_hold_as(struct session *s, const struct session *other) {
-    s->product = other->product;
-    s->product->holders++;
-}
-
-void product_let_go(struct session *s) {
-    if (!s->product)
+void product_let_go(struct room_binding *b) {
+    if (!b->product)
         return;
-    s->product->holders--;
-    s->product->held_ms = loop_now_ms(s->product->room->loop);
-    s->product = NULL;
+    b->product->holders--;
+    b->product->held_ms = loop_now_ms(b->product->room->loop);
+    b->product = NULL;
+}
+
+void product_enter(struct room_binding *b) {
+    struct room_product *p = b->product;
+    b->prev = NULL;
+    b->next = p->bindings;
+    if (b->next)
+        b->next->prev = b;
+    p->bindings = b;
+    p->session_count++;
+    p->room->live_sessions++;
+}
+
+void product_leave(struct room_binding *b) {
+    struct room_product *p = b->product;
+    news_leaves(b);
+    *(b->prev ? &b->prev->next : &p->bindings) = b->next;
+    if (b->next)
+        b->next->prev = b->prev;
+    p->session_count--;
+    p->room->live_sessions--;
 }
 
 void product_free_here(struct room_product *p) {
-    job_stop(&p->walk);
     job_stop(&p->live_job);
     news_log_free(p);
-    news_window_deinit(&p->news, NULL);
     news_lives_free(p);
     HASH_DEL(p->room->products, p);
     free(p);
 }
 
 static void end_sessions(struct room_product *p) {
-    while (p->sessions)
-        conn_session_over(p->sessions->conn, p->sessions, 4004, "the product is closed");
+    while (p->bindings)
+        conn_binding_over(p->bindings, 4004, "the product is closed");
 }
 
 void product_deleted(struct room *r, uint32_t number) {
@@ -85,7 +96,7 @@ static void tick(struct room_product *p) {
     if (p->is_deleted)
         end_sessions(p);
     news_log_tick(p);
-    news_blocks_tick(&p->news.older, loop_now_ms(p->room->loop));
+    news_blocks_tick(&p->news.window.older, loop_now_ms(p->room->loop));
     if (is_over(p))
         product_free_here(p);
 }
@@ -97,7 +108,7 @@ void products_tick(struct room *r) {
     r->product_count = HASH_COUNT(r->products);
     r->window_bytes = 0;
     for (p = r->products; p; p = p->hh.next)
-        r->window_bytes += news_window_bytes(&p->news);
+        r->window_bytes += news_window_bytes(&p->news.window);
 }
 
 // --- calls for a product
@@ -115,22 +126,4 @@ struct room_product *product_call_over(struct product_call *call) {
         p = NULL;
     free(call);
     return p;
-}
-
-struct rpc_link *product_saver(const struct room_product *p) {
-    return cluster_pick(p->room->cluster, "saver", (uint64_t)p->number << 10);
-}
-
-void product_load(struct room_product *p, uint64_t after, struct load_size size, rpc_done_fn *done,
-                  struct product_call *call) {
-    Hawser__Internal__LoadRequest request = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
-    request.product = p->number;
-    request.stream = HAWSER__V1__STREAM__NEWS;
-    request.epoch = p->news.epoch;
-    request.after = after;
-    request.max_messages = size.messages;
-    request.max_bytes = size.bytes;
-    p->room->count.loads++;
-    cluster_call(p->room->cluster, product_saver(p), HAWSER__INTERNAL__SAVER_METHOD__SAVER_LOAD,
-                 &request.base, CALL_MS, done, call);
 }

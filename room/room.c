@@ -3,6 +3,7 @@
 
 #include "addr.h"
 #include "bytes.h"
+#include "client.pb-c.h"
 #include "room_internal.h"
 
 enum { DRAIN_POLL_MS = 100 };
@@ -94,16 +95,16 @@ static void fill(void *self, Hawser__Internal__Member *m) {
 }
 
 static void on_lease(void *self, bool held) {
-    upkeep_on_lease(self, held);
+    passes_on_lease(self, held);
 }
 
 static void on_index_lost(void *self) {
-    upkeep_confirm_all(self);
-    upkeep_hints_lost(self);
+    passes_confirm_all(self);
+    passes_hints_lost(self);
 }
 
 static void on_registers_back(void *self) {
-    upkeep_hints_lost(self);
+    passes_hints_lost(self);
 }
 
 static void on_member(void *self, const Hawser__Internal__Member *m) {
@@ -115,9 +116,9 @@ static void on_member(void *self, const Hawser__Internal__Member *m) {
 
 static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
     if (strcmp(m->role, "center") == 0 && !clean)
-        upkeep_heads_all(self);
+        passes_heads_all(self);
     else if (strcmp(m->role, "register") == 0 && !clean) // centers may have asked it in vain
-        upkeep_hints_lost(self);
+        passes_hints_lost(self);
 }
 
 static void on_product(void *self, const struct product *p, bool deleted) {
@@ -208,23 +209,22 @@ static void count_all(struct room *r) {
     metrics_counter(m, "protocol_errors_total", "connections closed with 43xx",
                     &r->count.protocol_errors);
     metrics_counter(m, "slow_total", "connections ended because they do not read", &r->count.slow);
+    metrics_counter(m, "unexpected_total", "events that a session's state does not name",
+                    &r->count.unexpected);
     metrics_counter(m, "orphans_given_up_total", "register rows that could not be dropped",
                     &r->count.orphans_given_up);
 }
 
-// Sessions that wait for the register's answer do not get it any more.
+// Bindings that wait for the register's answer do not get it any more.
 static void end_connections(struct room *r) {
     for (uint32_t i = 0; i < r->conns.high_water; i++) {
         struct conn *c = slab_at(&r->conns, i);
-        if (!c)
-            continue;
-        conn_end(c);
-        if (!slab_at(&r->conns, i))
-            continue;
-        while (c->sessions)
-            session_free(c->sessions);
-        conn_end(c);
+        if (c)
+            conn_end(c);
+        while (c && c->bindings)
+            room_binding_free(c->bindings);
     }
+    conn_reap(r);
 }
 
 static void stop(void *self) {
@@ -242,15 +242,15 @@ static void stop(void *self) {
     notices_deinit(r);
     orphans_deinit(r);
     loop_disarm(r->loop, &r->tick);
-    loop_disarm(r->loop, &r->retry);
+    retries_deinit(r);
+    hook_stop(&r->reap);
     loop_disarm(r->loop, &r->drain_timer);
-    slab_deinit(&r->sessions);
+    slab_deinit(&r->bindings);
     slab_deinit(&r->conns);
     arena_deinit(&r->arena);
     buf_free(&r->scratch);
     buf_free(&r->run);
-    free(r->retries);
-    free(r->watched);
+    free(r->watched.list);
     free(r);
 }
 
@@ -264,7 +264,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     r->connections_max = max;
     slab_init(&r->conns, sizeof(struct conn), max + VISITORS_MAX);
     r->sessions_max = max < 4000000 ? max * 4 : max;
-    slab_init(&r->sessions, sizeof(struct session), r->sessions_max + max);
+    slab_init(&r->bindings, sizeof(struct room_binding), r->sessions_max + max);
     arena_init(&r->arena);
     news_room_init(&r->news, &news_limits);
     for (size_t i = 0; i < sizeof(r->resume_key); i += 8)
@@ -279,10 +279,10 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
         return rc;
     }
     snprintf(r->id, sizeof(r->id), "room-%.64s-%u", r->endpoints[0].host, r->endpoints[0].port);
-    r->round = 1;
+    lease_init(&r->lease);
     count_all(r);
     count_news(r);
-    loop_arm(r->loop, &r->tick, 0, upkeep_tick);
+    loop_arm(r->loop, &r->tick, 0, passes_tick);
     store_clock_start(&r->clock, r->loop, r->cluster);
     part_announce(r->part);
     log_event(env->log, LOG_INFO, "listening", "port=%u rpc=%u connections_max=%u",
@@ -303,19 +303,16 @@ static void close_rest(struct timer *t) {
 }
 
 void room_drain_within(struct room *r, uint32_t within_ms) {
-    Hawser__V1__GoAway go = HAWSER__V1__GO_AWAY__INIT;
     if (r->is_draining)
         return;
     r->is_draining = true;
     listener_free(r->listener);
     r->listener = NULL;
     part_announce(r->part);
-    go.within_ms = within_ms * 8 / 10; // the rest of the time is for the stragglers
-    go.reason = (char *)(uintptr_t) "draining";
     for (uint32_t i = 0; i < r->conns.high_water; i++) {
         struct conn *c = slab_at(&r->conns, i);
         if (c && c->state == CONN_OPEN)
-            conn_send(c, FRAME_GO_AWAY, &go.base);
+            c->voice->say_go_away(c, within_ms * 8 / 10, "draining"); // the rest is for stragglers
         else if (c && c->state != CONN_CLOSING)
             conn_close(c, 4200, "draining", 0);
     }

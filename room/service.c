@@ -6,25 +6,19 @@ static void on_deliver(void *self, struct rpc_call *call, const uint8_t *body, s
     Hawser__Internal__DeliverReply reply = HAWSER__INTERNAL__DELIVER_REPLY__INIT;
     Hawser__Internal__DeliverRequest *d =
         hawser__internal__deliver_request__unpack(&r->arena.allocator, len, body);
-    struct session *s = d && d->incarnation == r->env->incarnation
-                            ? session_by_row(r, d->slot, d->generation)
-                            : NULL;
-    bool is_here = s && !s->has_failed && s->state != SESSION_LEAVING;
+    struct room_binding *b =
+        d && d->incarnation == r->env->incarnation ? room_binding_at_place(r, d->slot) : NULL;
     if (!d) {
         rpc_fail(call, -HW_EMALFORMED);
-    } else if (!is_here) {
+    } else if (!b || !session_is_here(&b->session, d->generation)) {
         r->count.not_here++;
         rpc_fail(call, -HW_ENOTHERE);
     } else {
-        if (s->state == SESSION_LIVE) {
-            reply.sent = inbox_deliver(s, d);
-        } else if (d->seq != 0 && s->state == SESSION_ATTACHED) {
-            inbox_head_seen(s, d->epoch, d->seq);
-        } else if (d->seq != 0) { // its positions are still being asked for
-            s->inbox.heard =
-                s->inbox.epoch == d->epoch && s->inbox.heard > d->seq ? s->inbox.heard : d->seq;
-            s->inbox.epoch = d->epoch;
-        }
+        struct place at = {d->epoch, d->seq};
+        if (session_is_entered(&b->session))
+            reply.sent = inbox_deliver(b, &at, d->message);
+        else if (at.seq != 0)
+            room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.place = at});
         rpc_reply(call, &reply.base);
     }
     arena_reset(&r->arena);
@@ -43,7 +37,7 @@ static void on_news(void *self, struct rpc_call *call, const uint8_t *body, size
     } else {
         reply.sessions = p ? p->session_count : 0;
         if (p && n->seq != 0)
-            news_heard(p, n->epoch, n->seq, n->message);
+            news_heard(&p->news, (struct place){n->epoch, n->seq}, n->message);
         rpc_reply(call, &reply.base);
     }
     arena_reset(&r->arena);
@@ -59,8 +53,7 @@ static void on_replaced(void *self, struct rpc_call *call, const uint8_t *body, 
         return;
     }
     if (n->incarnation == r->env->incarnation)
-        session_replaced(r, n->slot, n->generation, n->code ? n->code : 4001,
-                         *n->reason ? n->reason : REPLACED_TEXT);
+        notice_replaced(r, &(struct session_row){n->incarnation, n->slot, n->generation}, 0);
     rpc_reply(call, &reply.base);
     hawser__internal__replaced_request__free_unpacked(n, NULL);
 }
@@ -70,13 +63,11 @@ static void on_confirm_row(void *self, struct rpc_call *call, const uint8_t *bod
     Hawser__Internal__ConfirmRowReply reply = HAWSER__INTERNAL__CONFIRM_ROW_REPLY__INIT;
     Hawser__Internal__ConfirmRowRequest *q =
         hawser__internal__confirm_row_request__unpack(&r->arena.allocator, len, body);
-    struct session *s =
-        q && q->incarnation == r->env->incarnation ? session_at_place(r, q->slot) : NULL;
     if (!q) {
         rpc_fail(call, -HW_EMALFORMED);
     } else {
-        if (s) // whatever its generation: to confirm it once more harms nobody
-            session_row_has_changed(s);
+        if (q->incarnation == r->env->incarnation) // to confirm it once more harms nobody
+            notice_changed(r, &(struct session_row){q->incarnation, q->slot, 0});
         rpc_reply(call, &reply.base);
     }
     arena_reset(&r->arena);

@@ -267,6 +267,7 @@ static void on_link_state(void *arg, struct rpc_link *link, bool up) {
 struct cluster *cluster_new(const struct cluster_options *o) {
     struct cluster *c = hw_calloc(1, sizeof(*c));
     c->options = *o;
+    arena_init(&c->replies);
     c->options.registers = NULL; // the caller's; what is needed of it is in the links
     for (int i = 0; i < o->register_count && c->register_count < REGISTERS_MAX; i++) {
         struct host_port at;
@@ -307,5 +308,6 @@ void cluster_free(struct cluster *c) {
     hook_stop(&c->announce_hook);
     if (c->self)
         hawser__internal__member__free_unpacked(c->self, NULL);
+    arena_deinit(&c->replies);
     free(c);
 }

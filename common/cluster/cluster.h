@@ -11,6 +11,7 @@
 #include "cluster.pb-c.h"
 #include "log.h"
 #include "loop.h"
+#include "metrics.h"
 #include "product.h"
 #include "rpc.h"
 
@@ -21,6 +22,7 @@ enum { LOAD_FULL = 10000 }; // Member.load of one that takes nobody more
 struct cluster_options {
     struct loop *loop;
     struct log *log;
+    struct metrics *metrics;         // NULL: calls are not counted there
     const struct rpc_identity *self; // borrowed, outlives the cluster
     char *const *registers;          // "host:port" seeds, copied
     int register_count;

@@ -7,11 +7,16 @@
 #include "table.h"
 #include <stddef.h>
 
+#include "arena.h"
 #include "buf.h"
 
 #include "cluster.h"
 
-enum { REGISTERS_MAX = 16, CALL_MS = 3000, LEASE_MS = 10000 };
+enum { REGISTERS_MAX = 16, CALL_MS = 3000, LEASE_MS = 10000, CALL_METHODS_MAX = 64 };
+
+struct call_count { // of a method
+    uint64_t calls, failures;
+};
 
 struct member_entry {
     UT_hash_handle hh; // in cluster.members, by incarnation
@@ -69,6 +74,10 @@ struct cluster {
     struct asker *askers;
     struct nowhere *nowhere; // owned
     struct hook nowhere_hook;
+    // calls.c
+    struct arena replies; // of the completion under way
+    int answering;        // completions within completions
+    struct call_count calls[CALL_METHODS_MAX];
 };
 
 void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply);

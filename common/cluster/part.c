@@ -72,6 +72,7 @@ static int join(struct part *p, struct buf *ret_error) {
     struct host_port at;
     options.loop = env->loop;
     options.log = env->log;
+    options.metrics = env->metrics;
     options.self = &p->identity;
     options.arg = p->options.self;
     options.registers = config_list(env->config, "cluster.registers", &options.register_count);

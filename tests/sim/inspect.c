@@ -1,38 +1,39 @@
 // A look into the daemons: at the rooms after each of their steps, and for what is left at the end.
 #include "center.h"
+#include "frame.h"
 #include "room.h"
 #include "room_internal.h"
 #include "run.h"
 
-static struct session *next_session(struct room *r, uint32_t *at) {
-    while (*at < r->sessions.high_water) {
-        struct session *s = slab_at(&r->sessions, (*at)++);
-        if (s)
-            return s;
+static struct room_binding *next_binding(struct room *r, uint32_t *at) {
+    while (*at < r->bindings.high_water) {
+        struct room_binding *b = slab_at(&r->bindings, (*at)++);
+        if (b)
+            return b;
     }
     return NULL;
 }
 
-struct walk { // over the sessions of all rooms
+struct walk { // over the bindings of all rooms
     int next;
     uint32_t slot;
-    struct daemon_slot *room; // of the session that was given last
+    struct daemon_slot *room; // of the binding that was given last
 };
 
-static struct session *walk_on(struct run *r, struct walk *w) {
+static struct room_binding *walk_on(struct run *r, struct walk *w) {
     for (; w->next < DAEMONS; w->next++, w->slot = 0) {
         w->room = &r->daemons[w->next];
-        struct session *s = w->room->role == &room_role && w->room->self
-                                ? next_session(w->room->self, &w->slot)
-                                : NULL;
-        if (s)
-            return s;
+        struct room_binding *b = w->room->role == &room_role && w->room->self
+                                     ? next_binding(w->room->self, &w->slot)
+                                     : NULL;
+        if (b)
+            return b;
     }
     return NULL;
 }
 
-static bool is_connected(const struct session *s) {
-    return s->state == SESSION_LIVE && s->conn->state == CONN_OPEN;
+static bool is_connected(const struct room_binding *b) {
+    return b->session.state == SESSION_LIVE && b->conn->state == CONN_OPEN;
 }
 
 static Hawser__Internal__FindReply *rows_of(struct run *r, uint32_t product, int user) {
@@ -47,25 +48,33 @@ static Hawser__Internal__FindReply *rows_of(struct run *r, uint32_t product, int
 
 // --- into the trace
 
-static void describe(struct run *r, const struct daemon_slot *d, const struct session *s) {
-    const struct room *room = s->conn->room;
+static void describe_feed(struct run *r, const char *name, const struct feed *f) {
+    world_note(&r->world, name, "  feed: saved %llu acked %llu sent %llu heard %llu -> %llu, %u+%u",
+               (unsigned long long)f->saved, (unsigned long long)f->acked,
+               (unsigned long long)f->sent, (unsigned long long)f->heard,
+               (unsigned long long)f->target, f->window.first, f->window.second);
+}
+
+static void describe(struct run *r, const struct daemon_slot *d, const struct room_binding *b) {
+    const struct session *s = &b->session;
+    const struct room *room = b->conn->room;
+    const struct room_product *p = b->product;
+    const char *name = r->world.nodes[d->node].name;
     world_note(
-        &r->world, r->world.nodes[d->node].name,
-        "%s/%s: state %d conn %d inbox %llu/%llu/%llu->%llu news %llu/%llu/%llu->%llu(%d) of "
-        "%llu..%llu heard %llu rounds %llu<=%llu loading %d retry %d block %d lease %d %u>=%u "
-        "held %zu synced %d windows %u+%u %u+%u",
-        s->conn->device, s->product ? s->product->name : "-", s->state, s->conn->state,
-        (unsigned long long)s->inbox.acked, (unsigned long long)s->inbox.sent,
-        (unsigned long long)s->inbox.heard, (unsigned long long)s->inbox_target,
-        (unsigned long long)s->news.acked, (unsigned long long)s->news.sent,
-        (unsigned long long)s->news.heard, (unsigned long long)s->news_target, s->has_news_target,
-        (unsigned long long)(s->product ? s->product->news.base : 0),
-        (unsigned long long)(s->product ? s->product->news.head : 0),
-        (unsigned long long)(s->product ? s->product->heard : 0), (unsigned long long)s->news_round,
-        (unsigned long long)(s->product ? s->product->heads_done : 0), s->is_loading, s->in_retry,
-        s->waits_for_block, cluster_lease_is_held(room->cluster), s->confirmed_round,
-        room->round_required, s->conn->stream ? stream_held(s->conn->stream) : 0, s->is_synced,
-        s->inbox.window.first, s->inbox.window.second, s->news.window.first, s->news.window.second);
+        &r->world, name,
+        "%s/%s: %s conn %d load %d retry %d block %d synced %d target %d lease %d %u>=%u held "
+        "%zu",
+        b->conn->device, p ? p->name : "-", session_state_name(s->state), b->conn->state, s->load,
+        s->is_retrying, s->waits_for_news, s->is_synced, s->has_news_target,
+        cluster_lease_is_held(room->cluster), s->fence.confirmed_round, room->lease.required,
+        b->conn->stream ? stream_held(b->conn->stream) : 0);
+    if (p)
+        world_note(&r->world, name, "  news %llu..%llu heard %llu rounds %llu<=%llu",
+                   (unsigned long long)p->news.window.base, (unsigned long long)p->news.window.head,
+                   (unsigned long long)p->news.heard, (unsigned long long)s->news_round,
+                   (unsigned long long)p->heads_done);
+    describe_feed(r, name, &s->feed[FEED_INBOX]);
+    describe_feed(r, name, &s->feed[FEED_NEWS]);
 }
 
 static void describe_rows(struct run *r, int user) {
@@ -84,18 +93,18 @@ static void describe_rows(struct run *r, int user) {
 
 void inspect_client(const struct client *c) {
     struct walk walk = {0};
-    struct session *s;
+    struct room_binding *b;
     describe_rows(c->run, c->user);
-    while ((s = walk_on(c->run, &walk)) != NULL)
-        if (s->conn->device && strcmp(s->conn->device, c->device) == 0)
-            describe(c->run, walk.room, s);
+    while ((b = walk_on(c->run, &walk)) != NULL)
+        if (b->conn->device && strcmp(b->conn->device, c->device) == 0)
+            describe(c->run, walk.room, b);
 }
 
 // --- after each step
 
 // Where nothing was lost, and every seq is a message to be sent, how far they are apart is how much
 // is under way.
-static const char *wrong(const struct cursor *c, bool is_plain) {
+static const char *wrong(const struct feed *c, bool is_plain) {
     uint64_t apart = c->sent - c->acked, counted = c->window.first + c->window.second;
     if (c->acked > c->sent)
         return "acked above sent";
@@ -108,20 +117,22 @@ static const char *wrong(const struct cursor *c, bool is_plain) {
     return NULL;
 }
 
-static void check_session(struct run *r, const struct daemon_slot *d, const struct session *s) {
+static void check_session(struct run *r, const struct daemon_slot *d,
+                          const struct room_binding *b) {
+    const struct feed *feed = b->session.feed;
     bool is_plain = !r->store_lost && !r->has_variety;
-    bool is_small = r->has_small_inboxes && strcmp(s->product->name, "product1") == 0;
-    const char *inbox = wrong(&s->inbox, is_plain && !is_small);
-    const char *news = wrong(&s->news, is_plain);
-    if (s->inbox_saved > s->inbox.sent)
+    bool is_small = r->has_small_inboxes && strcmp(b->product->name, "product1") == 0;
+    const char *inbox = wrong(&feed[FEED_INBOX], is_plain && !is_small);
+    const char *news = wrong(&feed[FEED_NEWS], is_plain);
+    if (feed[FEED_INBOX].saved > feed[FEED_INBOX].sent)
         inbox = "saved above sent";
-    if (!inbox && !news && s->generation != 0)
+    if (!inbox && !news && b->session.fence.generation != 0)
         return;
-    violation(r, "%s, %s: %s", r->world.nodes[d->node].name, s->conn->device,
+    violation(r, "%s, %s: %s", r->world.nodes[d->node].name, b->conn->device,
               inbox  ? inbox
               : news ? news
                      : "no generation");
-    describe(r, d, s);
+    describe(r, d, b);
 }
 
 // A room's lease is no longer than the store has it, and after one that was lost every row is to be
@@ -133,11 +144,11 @@ static void check_lease(struct run *r, struct daemon_slot *d, const struct room 
         ours > stores_lease_end_us(r->stores, d->env.incarnation))
         violation(r, "%s holds its lease for longer than the store", name);
     if (d->lease_us != 0 && (ours == 0 || d->lease_us <= r->world.now_us)) // ended, renewed or not
-        d->is_loss_unseen = room->round_required == d->round;
+        d->is_loss_unseen = room->lease.required == d->round;
     if (ours != 0 && d->is_loss_unseen)
         violation(r, "%s goes on after a lost lease", name);
     d->lease_us = ours;
-    d->round = room->round_required;
+    d->round = room->lease.required;
 }
 
 // Nothing is sent when it is over.
@@ -153,37 +164,38 @@ void inspect_step(void *arg, int node) {
     struct run *r = arg;
     struct daemon_slot *d = node < DAEMONS ? &r->daemons[node] : NULL;
     uint32_t at = 0;
-    struct session *s;
+    struct room_binding *b;
     if (!d || d->role != &room_role || !d->self)
         return;
     check_lease(r, d, d->self);
     check_sends(r, d, d->self);
     if (++d->steps % 4 != 0) // what is wrong stays so for a while
         return;
-    while ((s = next_session(d->self, &at)) != NULL)
-        if (s->state == SESSION_LIVE)
-            check_session(r, d, s);
+    while ((b = next_binding(d->self, &at)) != NULL)
+        if (session_is_entered(&b->session))
+            check_session(r, d, b);
 }
 
 // --- at the end
 
 static const char *product_waits(const struct room_product *p) {
-    for (size_t i = 0; i < p->news.older.count; i++)
-        if (p->news.older.block[i]->waiters.count > 0)
+    const struct news_blocks *older = &p->news.window.older;
+    for (size_t i = 0; i < older->count; i++)
+        if (older->block[i]->waiters.count > 0)
             return "sessions wait for a block";
-    return p->lives                   ? "a live broadcast"
-           : p->waiter_count > 0      ? "logins wait for heads"
-           : p->heard != p->news.head ? "news not loaded"
-                                      : NULL;
+    return p->lives                               ? "a live broadcast"
+           : p->waiters.count > 0                 ? "logins wait for heads"
+           : p->news.heard != p->news.window.head ? "news not loaded"
+                                                  : NULL;
 }
 
 static const char *room_waits(const struct room *room) {
-    const char *what = room->dirty             ? "acks"
-                       : room->late_acks       ? "positions of ended sessions"
-                       : room->notices         ? "notices of takeovers"
-                       : room->orphans         ? "rows of lost logins"
-                       : room->retry_count > 0 ? "sessions to be tried again"
-                                               : NULL;
+    const char *what = room->saving              ? "acks"
+                       : room->late_acks         ? "positions of ended sessions"
+                       : room->notices           ? "notices of takeovers"
+                       : room->orphans           ? "rows of lost logins"
+                       : room->retries.count > 0 ? "sessions to be tried again"
+                                                 : NULL;
     for (const struct room_product *p = room->products; p && !what; p = p->hh.next)
         what = product_waits(p);
     return what;
@@ -228,7 +240,7 @@ void inspect_rows(struct run *r) {
             for (size_t i = 0; i < rows->n_row; i++) {
                 const Hawser__Internal__SessionRow *row = rows->row[i];
                 struct daemon_slot *d = room_of_run(r, row->incarnation);
-                if (row->online && d && !session_at_place(d->self, row->slot))
+                if (row->online && d && !room_binding_at_place(d->self, row->slot))
                     violation(r, "a row of %s has no session", row->device);
             }
             hawser__internal__find_reply__free_unpacked(rows, NULL);
@@ -239,16 +251,17 @@ enum row_state { ROW_OWN, ROW_OF_THE_DEAD, ROW_OTHER };
 
 // Of the dead: of a login that nobody waited for, at a room that is gone and cannot give it back.
 static enum row_state row_state(struct run *r, const struct daemon_slot *d,
-                                const struct session *s) {
+                                const struct room_binding *b) {
     Hawser__Internal__FindReply *rows =
-        rows_of(r, s->product->number, (int)strtol(s->user + strlen("user"), NULL, 10));
+        rows_of(r, b->product->number, (int)strtol(b->user + strlen("user"), NULL, 10));
     enum row_state state = ROW_OTHER;
     for (size_t i = 0; i < rows->n_row; i++) {
         const Hawser__Internal__SessionRow *row = rows->row[i];
-        if (strcmp(row->device, s->conn->device) != 0)
+        if (strcmp(row->device, b->conn->device) != 0)
             continue;
-        if (row->online && row->slot == session_place(s) &&
-            row->incarnation == d->env.incarnation && row->generation == s->generation)
+        if (row->online && row->slot == room_binding_place(b) &&
+            row->incarnation == d->env.incarnation &&
+            row->generation == b->session.fence.generation)
             state = ROW_OWN;
         else if (!room_of_run(r, row->incarnation))
             state = ROW_OF_THE_DEAD;
@@ -260,10 +273,10 @@ static enum row_state row_state(struct run *r, const struct daemon_slot *d,
 // Connected sessions without their rows.
 int inspect_rowless(struct run *r, bool also_of_the_dead) {
     struct walk walk = {0};
-    struct session *s;
+    struct room_binding *b;
     int count = 0;
-    while ((s = walk_on(r, &walk)) != NULL) {
-        enum row_state state = is_connected(s) ? row_state(r, walk.room, s) : ROW_OWN;
+    while ((b = walk_on(r, &walk)) != NULL) {
+        enum row_state state = is_connected(b) ? row_state(r, walk.room, b) : ROW_OWN;
         count += state == ROW_OTHER || (state == ROW_OF_THE_DEAD && also_of_the_dead);
     }
     return count;
@@ -274,11 +287,11 @@ void inspect_rooms(struct run *r) {
     for (int k = 0; k < DEVICES; k++) {
         const struct client *c = &r->clients[k];
         struct walk walk = {0};
-        struct session *s;
+        struct room_binding *b;
         int live[PRODUCTS] = {0};
-        while ((s = walk_on(r, &walk)) != NULL)
-            if (is_connected(s) && strcmp(s->conn->device, c->device) == 0)
-                live[s->product->name[strlen("product")] - '0']++;
+        while ((b = walk_on(r, &walk)) != NULL)
+            if (is_connected(b) && strcmp(b->conn->device, c->device) == 0)
+                live[b->product->name[strlen("product")] - '0']++;
         for (int p = 0; p < PRODUCTS; p++)
             if (live[p] > 1) {
                 violation(r, "%s has %d live sessions of product%d", c->device, live[p], p);
@@ -289,9 +302,9 @@ void inspect_rooms(struct run *r) {
 
 struct daemon_slot *inspect_room_of(struct run *r, const char *device) {
     struct walk walk = {0};
-    struct session *s;
-    while ((s = walk_on(r, &walk)) != NULL)
-        if (is_connected(s) && strcmp(s->conn->device, device) == 0)
+    struct room_binding *b;
+    while ((b = walk_on(r, &walk)) != NULL)
+        if (is_connected(b) && strcmp(b->conn->device, device) == 0)
             return walk.room;
     return NULL;
 }

@@ -1,0 +1,127 @@
+// The stubs of proto/methods.h. A done function is kept without its type and called with it by the
+// method's own `answer`.
+#include "calls.h"
+
+#include <string.h>
+
+#include "cluster_internal.h"
+#include "crypto.h"
+
+typedef void untyped_fn(void);
+
+enum method_at {
+#define METHOD_AT(server, name, number, Message, message, deadline_ms) AT_##server##_##name,
+    REGISTER_METHODS(METHOD_AT) SAVER_METHODS(METHOD_AT) ROOM_METHODS(METHOD_AT)
+#undef METHOD_AT
+        METHODS
+};
+_Static_assert((int)METHODS <= CALL_METHODS_MAX, "cluster.calls has a place for each method");
+
+struct method {
+    enum method_at at;
+    uint16_t number;
+    uint32_t deadline_ms;
+    const ProtobufCMessageDescriptor *reply;
+    void (*answer)(untyped_fn *done, void *arg, int error, const ProtobufCMessage *reply);
+    const char *calls_name, *failures_name; // of the metrics
+};
+
+struct typed_call {
+    struct cluster *cluster;
+    const struct method *method;
+    untyped_fn *done;
+    void *arg;
+};
+
+// --- whom
+
+struct peer peer_by(struct cluster *c, struct rpc_link *link) {
+    return (struct peer){c, link};
+}
+
+struct peer register_of(struct cluster *c) {
+    return peer_by(c, cluster_register(c));
+}
+
+struct peer saver_of(struct cluster *c, uint32_t product, const char *user) {
+    uint64_t bucket = bucket_of_user(user, strlen(user));
+    return peer_by(c, cluster_pick(c, "saver", (uint64_t)product << 10 | bucket));
+}
+
+struct peer saver_of_product(struct cluster *c, uint32_t product) {
+    return peer_by(c, cluster_pick(c, "saver", (uint64_t)product << 10));
+}
+
+struct peer room_of(struct cluster *c, uint64_t incarnation) {
+    return peer_by(c, cluster_peer(c, incarnation));
+}
+
+// --- a call
+
+// Replies live in the cluster's arena until the outermost completion is over: one that frees a link
+// completes what was in flight there from within.
+static void on_answer(void *arg, int error, const uint8_t *body, size_t len) {
+    struct typed_call call = *(struct typed_call *)arg;
+    struct cluster *c = call.cluster;
+    ProtobufCMessage *reply = NULL;
+    free(arg);
+    if (error == 0) {
+        reply = protobuf_c_message_unpack(call.method->reply, &c->replies.allocator, len, body);
+        error = reply ? 0 : -HW_EMALFORMED;
+    }
+    c->calls[call.method->at].failures += error != 0;
+    c->answering++;
+    call.method->answer(call.done, call.arg, error, reply);
+    if (--c->answering == 0)
+        arena_reset(&c->replies);
+}
+
+// A method that this daemon never calls has no figures.
+static struct call_count *count_of(struct cluster *c, const struct method *method) {
+    struct call_count *count = &c->calls[method->at];
+    struct metrics *m = c->options.metrics;
+    if (count->calls > 0 || !m)
+        return count;
+    metrics_counter(m, method->calls_name, "calls to another daemon", &count->calls);
+    metrics_counter(m, method->failures_name, "calls that were not answered, or with an error",
+                    &count->failures);
+    return count;
+}
+
+static void call(struct peer to, const struct method *method, const ProtobufCMessage *request,
+                 struct typed_call *with) {
+    with->cluster = to.cluster;
+    with->method = method;
+    count_of(to.cluster, method)->calls++;
+    cluster_call(to.cluster, to.link, method->number, request, method->deadline_ms, on_answer,
+                 with);
+}
+
+static struct typed_call *call_new(untyped_fn *done, void *arg) {
+    struct typed_call *call = hw_malloc(sizeof(*call));
+    *call = (struct typed_call){.done = done, .arg = arg};
+    return call;
+}
+
+// --- the stubs
+
+#define CALL_STUB(server, name, value, Message, message, deadline)                                 \
+    static void answer_##server##_##name(untyped_fn *done, void *arg, int error,                   \
+                                         const ProtobufCMessage *reply) {                          \
+        ((server##_##name##_done *)done)(arg, error,                                               \
+                                         (const Hawser__Internal__##Message##Reply *)reply);       \
+    }                                                                                              \
+    void server##_##name(struct peer to, const Hawser__Internal__##Message##Request *request,      \
+                         server##_##name##_done *done, void *arg) {                                \
+        static const struct method method = {AT_##server##_##name,                                 \
+                                             HAWSER__INTERNAL__##value,                            \
+                                             deadline,                                             \
+                                             &hawser__internal__##message##_reply__descriptor,     \
+                                             answer_##server##_##name,                             \
+                                             #server "_" #name "_calls_total",                     \
+                                             #server "_" #name "_call_failures_total"};            \
+        call(to, &method, &request->base, call_new((untyped_fn *)done, arg));                      \
+    }
+REGISTER_METHODS(CALL_STUB)
+SAVER_METHODS(CALL_STUB)
+ROOM_METHODS(CALL_STUB)

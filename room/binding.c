@@ -1,0 +1,265 @@
+// A binding: how it is found, and what its session writes down, carried out.
+#include <assert.h>
+
+#include "room_internal.h"
+
+// --- life
+
+struct room_binding *room_binding_new(struct conn *c, const struct session_have *have) {
+    struct room *r = c->room;
+    uint32_t slot, generation;
+    struct room_binding *b = slab_take(&r->bindings, &slot, &generation);
+    if (!b)
+        return NULL;
+    b->conn = c;
+    b->slot = slot;
+    b->slab_generation = generation;
+    session_init(&b->session, have, &r->lease);
+    struct room_binding **end = &c->bindings;
+    while (*end)
+        end = &(*end)->next_in_conn;
+    *end = b;
+    return b;
+}
+
+static void unlink_saving(struct room_binding *b) {
+    struct room_binding **at = &b->conn->room->saving;
+    while (b->is_saving && *at != b)
+        at = &(*at)->next_saving;
+    if (b->is_saving)
+        *at = b->next_saving;
+}
+
+void room_binding_free(struct room_binding *b) {
+    struct conn *c = b->conn;
+    struct room_binding **at = &c->bindings;
+    unlink_saving(b);
+    while (*at != b)
+        at = &(*at)->next_in_conn;
+    *at = b->next_in_conn;
+    bool was_awaited = c->binding == b;
+    if (was_awaited)
+        c->binding = NULL;
+    cluster_forget(c->room->cluster, b);
+    product_let_go(b);
+    free(b->user);
+    free(b->tags);
+    free(b->token);
+    slab_give(&c->room->bindings, b->slot);
+    conn_binding_freed(c, was_awaited);
+}
+
+void room_binding_end(struct room_binding *b) {
+    room_binding_tell_kind(b, EVENT_ENDED);
+}
+
+// --- as others name it. A slot is used again, and many sessions have the same generation: only
+// both numbers of the slab name a binding.
+
+uint64_t room_binding_place(const struct room_binding *b) {
+    return (uint64_t)b->slab_generation << 32 | b->slot;
+}
+
+struct room_binding *room_binding_at_place(struct room *r, uint64_t place) {
+    return slab_find(&r->bindings, (uint32_t)place, (uint32_t)(place >> 32));
+}
+
+struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t generation) {
+    return slab_find(&r->bindings, slot, generation);
+}
+
+void handles_add(struct handles *h, const struct room_binding *b) {
+    if (h->count == h->capacity) {
+        h->capacity = h->capacity ? h->capacity * 2 : 16;
+        h->list = hw_realloc(h->list, h->capacity * sizeof(h->list[0]));
+    }
+    h->list[h->count++] = (struct handle){b->slot, b->slab_generation};
+}
+
+uint32_t room_binding_devices_max(const struct room_binding *b) {
+    const struct product *p = cluster_product_by_number(b->conn->room->cluster, b->product->number);
+    return p ? (uint32_t)p->limits.devices_per_user : 16;
+}
+
+// --- what it can do now
+
+void room_binding_env(const struct room_binding *b, struct session_env *ret_env) {
+    struct room *r = b->conn->room;
+    const struct room_product *p = b->product;
+    r->lease.is_held = cluster_lease_is_held(r->cluster);
+    *ret_env =
+        (struct session_env){.now_ms = loop_now_ms(r->loop),
+                             .lease = &r->lease,
+                             .socket_takes = b->conn->state == CONN_OPEN && conn_can_push(b->conn)};
+    if (p)
+        ret_env->news = (struct news_heads){.epoch = p->news.window.epoch,
+                                            .head = p->news.window.head,
+                                            .heard = p->news.heard,
+                                            .asked = p->heads_round,
+                                            .answered = p->heads_done};
+}
+
+bool room_binding_can_send(const struct room_binding *b) {
+    struct session_env env;
+    room_binding_env(b, &env);
+    return session_can_send(&b->session, &env);
+}
+
+void room_binding_sent(struct room_binding *b) {
+    struct session_env env;
+    unacked_watch(b);
+    room_binding_env(b, &env);
+    if (session_becomes_synced(&b->session, &env))
+        b->conn->voice->say_synced(b);
+}
+
+void room_binding_say_reset(struct room_binding *b, enum feed_stream stream, const char *reason) {
+    b->conn->voice->say_reset(b, stream, reason);
+}
+
+// --- waits
+
+static void retry_all(struct timer *t) {
+    struct room *r = container_of(t, struct room, retry);
+    struct handles due = r->retries;
+    r->retries = (struct handles){0}; // what is added meanwhile waits its own time
+    for (size_t i = 0; i < due.count; i++) {
+        struct room_binding *b = room_binding_find(r, due.list[i].slot, due.list[i].generation);
+        if (b)
+            room_binding_tell_kind(b, EVENT_WAITED);
+    }
+    free(due.list);
+}
+
+void room_binding_retry_later(struct room_binding *b) {
+    struct room *r = b->conn->room;
+    handles_add(&r->retries, b);
+    if (!timer_is_armed(&r->retry))
+        loop_arm(r->loop, &r->retry, RETRY_MS, retry_all);
+}
+
+void retries_deinit(struct room *r) {
+    loop_disarm(r->loop, &r->retry);
+    free(r->retries.list);
+}
+
+// --- carrying out
+
+static void login_over(struct room_binding *b) {
+    struct room *r = b->conn->room;
+    if (b->session.state == SESSION_REFUSED)
+        r->count.login_failures++;
+    else
+        r->count.logins++;
+    hello_answered(b);
+}
+
+static void over(struct room_binding *b, const struct session_refusal *refusal) {
+    if (refusal->code == 4001)
+        b->conn->room->count.takeovers++;
+    conn_binding_over(b, refusal->code, refusal->reason);
+}
+
+static void carry_out(struct room_binding *b, const struct session_effect *e) {
+    struct room *r = b->conn->room;
+    switch (e->kind) {
+    case EFFECT_ENTER:
+        ask_enter(b);
+        break;
+    case EFFECT_ATTACH:
+        ask_attach(b);
+        break;
+    case EFFECT_CONFIRM:
+        ask_row(b);
+        break;
+    case EFFECT_LOAD:
+        ask_load(b);
+        break;
+    case EFFECT_ASK_HEAD:
+        ask_head(b);
+        break;
+    case EFFECT_ASK_NEWS:
+        news_heads_ask(b->product);
+        break;
+    case EFFECT_SAVE:
+        ask_save(b);
+        break;
+    case EFFECT_SAVE_LAST:
+        acks_save_last(b);
+        break;
+    case EFFECT_RETRY:
+        room_binding_retry_later(b);
+        break;
+    case EFFECT_CONFIRM_SOON:
+        r->confirm_again = true;
+        break;
+    case EFFECT_SETTLED:
+        login_over(b);
+        break;
+    case EFFECT_OVER:
+        over(b, &e->of.refusal);
+        break;
+    case EFFECT_RESENT:
+        r->count.resends++;
+        break;
+    case EFFECT_SAY_RESET:
+        room_binding_say_reset(b, e->of.reset.stream, e->of.reset.reason);
+        break;
+    case EFFECT_SEND_NEWS:
+        news_send(b);
+        break;
+    case EFFECT_TAKEN_OVER:
+        ask_count_takeover(b);
+        break;
+    case EFFECT_TELL_REPLACED:
+        notice_replaced(r, &e->of.row, b->session.fence.generation);
+        break;
+    case EFFECT_TELL_CHANGED:
+        notice_changed(r, &e->of.row);
+        break;
+    case EFFECT_DROP_ROW:
+        orphan_drop(b);
+        break;
+    case EFFECT_EXPECT_ROW:
+        orphan_expect(b);
+        break;
+    case SESSION_EFFECT_COUNT:
+        break;
+    }
+}
+
+// The client is told of its login, or of the session's end, last of all: that may end the binding.
+static bool ends_here(const struct session_effects *out) {
+    enum session_effect_kind last =
+        out->count > 0 ? out->list[out->count - 1].kind : EFFECT_SEND_NEWS;
+    return last == EFFECT_SETTLED || last == EFFECT_OVER;
+}
+
+void room_binding_tell(struct room_binding *b, const struct session_event *e) {
+    struct room *r = b->conn->room;
+    struct session_env env;
+    struct session_effects out = {.count = 0};
+    bool was_entered = session_is_entered(&b->session);
+    room_binding_env(b, &env);
+    if (!session_step(&b->session, e, &env, &out)) {
+        r->count.unexpected++;
+        log_event(r->env->log, LOG_DEBUG, "unexpected", "state=%s event=%s",
+                  session_state_name(b->session.state), session_event_name(e->kind));
+        return;
+    }
+    bool is_gone = b->session.state == SESSION_GONE, is_entered = session_is_entered(&b->session);
+    if (is_entered && !was_entered)
+        product_enter(b);
+    if (was_entered && !is_entered)
+        product_leave(b);
+    for (size_t i = 0; i < out.count; i++)
+        carry_out(b, &out.list[i]);
+    if (is_gone)
+        room_binding_free(b);
+    else if (is_entered && !ends_here(&out))
+        room_binding_sent(b);
+}
+
+void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind) {
+    room_binding_tell(b, &(struct session_event){.kind = kind});
+}

@@ -1,0 +1,102 @@
+// One binding of a connection: who it is (product, user, device), and its session, which knows
+// nothing of that. Events go to the session through binding_tell, which carries out what it writes
+// down and frees a binding whose session is gone: nobody else frees one.
+#ifndef HW_BINDING_H
+#define HW_BINDING_H
+
+#include "saver.pb-c.h"
+#include "session.h"
+
+struct conn;
+struct room;
+struct room_product;
+struct token_hint;
+
+struct room_binding {
+    struct session session;
+    struct conn *conn;                 // owns it; outlives it
+    struct room_binding *next_in_conn; // in conn.bindings
+    struct room_product *product;      // NULL until known
+    struct room_binding *next, *prev;  // in product.bindings while LIVE or AWAY
+    struct room_binding *next_saving;  // in room.saving
+    char *user;                        // owned; NULL until the token is checked
+    char *tags;  // owned: tags with a NUL after each, a second one at the end; NULL = none
+    char *token; // owned: until its login is over
+    // of the row that its login has just written: borrowed while the answer is taken
+    char *const *known_devices;
+    size_t known_device_count;
+    uint64_t since_ms, expires_ms; // Unix: when its row was asked for; the token's end
+    uint32_t slot, slab_generation;
+    bool is_watched; // in room.watched
+    bool is_saving;  // in room.saving
+};
+
+// --- its life
+struct room_binding *room_binding_new(struct conn *c,
+                                      const struct session_have *have); // NULL: no slot
+void room_binding_free(struct room_binding *b);                         // at the end of a room only
+// One step of its session, and all that follows. The binding may be gone afterwards, and where the
+// step tells the client the connection may be on its way out.
+void room_binding_tell(struct room_binding *b, const struct session_event *e);
+void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind);
+void room_binding_end(struct room_binding *b); // ENDED
+
+// --- as others name it
+uint64_t room_binding_place(const struct room_binding *b); // the slot of its row
+struct room_binding *room_binding_at_place(struct room *r, uint64_t place);
+struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t generation);
+uint32_t room_binding_devices_max(const struct room_binding *b); // of its user
+
+// --- what it can do now
+void room_binding_env(const struct room_binding *b, struct session_env *ret_env);
+bool room_binding_can_send(const struct room_binding *b);
+// After anything was sent: Synced, when all is; what is under way is watched.
+void room_binding_sent(struct room_binding *b);
+void room_binding_say_reset(struct room_binding *b, enum feed_stream stream, const char *reason);
+
+// --- login.c: the token
+// NULL: no slot. Else answered by hello_answered, later unless it is refused at once.
+struct bind_request;
+struct room_binding *login_begin(struct conn *c, const struct bind_request *bind);
+// What a Bind sets, and a later one for the same session sets anew.
+struct bind_terms {
+    char *tags; // owned; NULL = none
+    uint64_t expires_ms;
+};
+// Would this Bind log in to what the binding holds? Checked at once; nothing changes yet. false:
+// the login must go the whole way.
+bool login_check_resume(const struct room_binding *b, const struct bind_request *bind,
+                        struct bind_terms *ret_terms);
+void login_take_terms(struct room_binding *b, struct bind_terms *terms); // takes the tags over
+// As far as it can be known; hint is the caller's, and what is returned may lie in it.
+const char *login_product_name(const struct room_binding *b, struct token_hint *hint);
+
+// --- questions.c: what a session asks of other daemons
+void ask_enter(struct room_binding *b);
+void ask_attach(struct room_binding *b);
+void ask_row(struct room_binding *b);
+void ask_count_takeover(struct room_binding *b); // if its client is still there
+void ask_head(struct room_binding *b);
+void ask_load(struct room_binding *b);
+void ask_save(struct room_binding *b); // with others, at the end of the iteration
+
+// --- inbox.c
+// A hint, or a live message: whether it was sent now. m may be NULL.
+bool inbox_deliver(struct room_binding *b, const struct place *at,
+                   const Hawser__Internal__StoredMessage *m);
+void inbox_loaded(struct room_binding *b,
+                  const Hawser__Internal__LoadReply *reply); // NULL: no answer
+
+// --- acks.c
+void acks_save_last(
+    struct room_binding *b); // positions of a session that is ending, away, or at rest
+
+// --- orphans.c
+void orphan_drop(const struct room_binding *b); // its row, until the register answers
+// Its login step may be done later than its answer counts, or a confirmation after its drop.
+void orphan_expect(const struct room_binding *b);
+
+// --- unacked.c
+void unacked_watch(struct room_binding *b); // after it was, or might have been, sent something
+
+#endif

@@ -1,0 +1,108 @@
+// A client's connection, and what remains of it while it lingers. At rest one is a slot, a stream
+// and a timer; it has no buffers.
+//
+//   GREETING --first bytes--> HELLO --Hello--> LOGIN --all its bindings answered--> OPEN
+//   OPEN --lost--> LINGERING --a Hello with its resume bytes--> OPEN
+//   any --Close, Bye, fault--> CLOSING --end of its stream, and of its last binding--> gone
+//
+// A connection is freed at the end of the iteration in which it has nothing any more: whoever holds
+// one may go on using it until then.
+#ifndef HW_CONN_H
+#define HW_CONN_H
+
+#include <sys/queue.h>
+
+#include "binding.h"
+#include "frame_run.h"
+#include "stream.h"
+#include "timer.h"
+#include "voice.h"
+
+enum { RESUME_BYTES = 36, BINDS_MAX = 16, DEVICE_MAX = 64, HEARTBEAT_MIN_MS = 5000 };
+
+enum conn_state { CONN_GREETING, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
+
+struct conn {
+    struct room *room;
+    const struct voice *voice;     // Hawser's while GREETING
+    struct stream *stream;         // NULL while lingering and at the end
+    TAILQ_ENTRY(conn) lingers;     // in room.lingering while it does
+    struct conn *next_gone;        // in room.gone
+    char *device;                  // owned; NULL before Hello
+    struct room_binding *bindings; // owned, in the order of their Binds
+    struct room_binding *binding;  // the one that a Bind after Welcome is logging in
+    struct timer timer;            // login, heartbeat, expiry or linger
+    uint64_t heard_ms;
+    uint64_t pinged_ms; // the last Ping of ours
+    uint32_t heartbeat_ms;
+    uint32_t slot, slab_generation;
+    uint32_t resume_count;
+    uint8_t state;  // enum conn_state
+    bool is_asked;  // a Ping of ours, and no frame has come since
+    bool has_place; // among connections_max; else a visitor, who may resume, or is told 4102
+    bool is_gone;   // in room.gone
+};
+
+// --- life
+void conn_take_stream(struct conn *c, struct stream *s);
+void conn_lose_stream(struct conn *c); // ends it silently
+void conn_end(struct conn *c);         // with its bindings; its stream, if any, ends
+void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
+void conn_fault(struct conn *c, uint32_t code, const char *reason); // of the client's protocol
+void conn_heard(struct conn *c);                                    // a whole frame: it lives
+void conn_rearm(struct conn *c);             // its timer, after a change of state or expiry
+void conn_pause(struct conn *c, bool pause); // of an open one, while a Bind is logged in
+bool conn_ping(struct conn *c);              // false: one is out already, or nothing is read now
+void conn_pinged(struct conn *c, uint32_t heartbeat_s); // by the client, with its wish; 0 = none
+void conn_ponged(struct conn *c);
+uint32_t conn_heartbeat_granted(const struct conn *c, uint32_t wish_s); // ms
+void conn_binding_freed(struct conn *c, bool was_awaited); // by the next frames of the client
+// A live binding is over: the one binding's end is the connection's, one of several is told.
+void conn_binding_over(struct room_binding *b, uint32_t code, const char *reason);
+void conn_reap(struct room *r); // those that are gone
+
+// --- its bytes
+bool conn_can_push(const struct conn *c); // the socket takes bytes and nothing is held
+void conn_send(struct conn *c, const struct buf *frame); // what is not a push
+// A run of whole frames: as many as its socket takes go out, the last of them perhaps in part (the
+// rest is kept). Returns how many items went out.
+size_t conn_send_run(struct conn *c, const uint8_t *data, const struct frame_run *run);
+
+// --- places.c: who is let in
+void conn_accept(void *arg, struct stream *s);
+void conn_refuse(struct conn *c);     // this room is full
+bool conn_take_place(struct conn *c); // false: the room is full
+bool conn_give_way(struct room *r);   // ends who lingers longest; false: nobody does
+void conn_lingers_no_more(struct conn *c);
+void conn_give_place(struct conn *c);
+
+// --- hello.c: what a voice has understood. Texts are borrowed for the call.
+struct bind_request {
+    const char *token;
+    char *const *tags;
+    size_t tag_count;
+    struct session_have have;
+    bool is_have_good; // else a stream twice, or one that is not there
+};
+struct hello_request {
+    const char *device;
+    uint32_t heartbeat_s;
+    const uint8_t *resume;
+    size_t resume_len;
+    size_t bind_count; // of bind[], at most BINDS_MAX; more are counted only
+    struct bind_request bind[BINDS_MAX];
+};
+void hello_got_hello(struct conn *c, const struct hello_request *hello);
+void hello_got_bind(struct conn *c, const struct bind_request *bind);
+void hello_got_unbind(struct conn *c, struct room_binding *b); // NULL: not bound
+void hello_answered(struct room_binding *b);                   // its login is settled
+void hello_renewed(struct room_binding *b,
+                   struct room_binding *old); // b was a Bind for what old holds
+void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]);
+uint32_t hello_spread_ms(const struct room *r); // after losing a connection here
+
+// --- acks.c
+// false: above what was sent; the connection is closed.
+bool ack_got(struct room_binding *b, enum feed_stream stream, struct place upto);
+
+#endif

@@ -1,0 +1,133 @@
+#include "feed.h"
+
+enum {
+    SHUT_TICKS = 10,     // a window that is shut so long, with something waiting
+    UNACKED_TICKS = 300, // anything that is unacknowledged so long
+};
+
+void feed_start(struct feed *f, struct place after) {
+    *f = (struct feed){.epoch = after.epoch,
+                       .acked = after.seq,
+                       .sent = after.seq,
+                       .heard = after.seq,
+                       .shown = after.seq,
+                       .saved = after.seq,
+                       .target = after.seq};
+}
+
+void feed_hear(struct feed *f, uint64_t seq) {
+    if (f->heard < seq)
+        f->heard = seq;
+}
+
+void feed_rewind(struct feed *f, uint64_t acked) {
+    f->acked = f->sent = acked;
+    f->window = (struct window){0};
+}
+
+// --- the window
+
+static uint32_t in_flight(const struct feed *f) {
+    uint64_t distance = f->sent - f->acked;
+    uint32_t counted = (uint32_t)f->window.first + f->window.second;
+    return distance < counted ? (uint32_t)distance : counted;
+}
+
+bool feed_is_behind(const struct feed *f) {
+    return f->sent < f->heard;
+}
+
+uint32_t feed_messages_left(const struct feed *f) {
+    uint32_t used = in_flight(f);
+    return used < WINDOW_MESSAGES ? WINDOW_MESSAGES - used : 0;
+}
+
+uint32_t feed_bytes_left(const struct feed *f) {
+    uint32_t used = f->sent == f->acked ? 0 : f->window.first_bytes + f->window.second_bytes;
+    return used < WINDOW_BYTES ? WINDOW_BYTES - used : 0;
+}
+
+bool feed_is_open(const struct feed *f) {
+    return feed_messages_left(f) > 0 && feed_bytes_left(f) > 0;
+}
+
+bool feed_takes(const struct feed *f, struct place at) {
+    return at.epoch == f->epoch && at.seq == f->sent + 1 && feed_is_open(f);
+}
+
+static void window_add(struct window *w, uint64_t seq, uint32_t bytes) {
+    bool into_first =
+        w->second == 0 && w->first < WINDOW_MESSAGES / 2 && w->first_bytes < WINDOW_BYTES / 2;
+    if (into_first) {
+        w->mark = seq;
+        w->first++;
+        w->first_bytes += bytes;
+    } else {
+        w->second++;
+        w->second_bytes += bytes;
+    }
+}
+
+void feed_sent(struct feed *f, uint64_t last, uint32_t bytes, bool counts) {
+    f->sent = last;
+    feed_hear(f, last);
+    if (f->shown < last)
+        f->shown = last;
+    if (counts)
+        window_add(&f->window, last, bytes);
+}
+
+static void window_acked(struct window *w, uint64_t seq, uint64_t sent) {
+    w->still_since = 0;
+    if (seq >= sent) {
+        *w = (struct window){0};
+    } else if (seq >= w->mark) {
+        w->first = w->second;
+        w->first_bytes = w->second_bytes;
+        w->second = 0;
+        w->second_bytes = 0;
+        w->mark = sent;
+    }
+}
+
+enum feed_ack feed_acked(struct feed *f, struct place upto, uint32_t *ret_messages) {
+    *ret_messages = 0;
+    if (upto.epoch != f->epoch)
+        return FEED_ACK_OLD;
+    if (upto.seq > f->shown)
+        return FEED_ACK_ABOVE;
+    if (upto.seq <= f->acked)
+        return FEED_ACK_OLD;
+    uint32_t before = in_flight(f);
+    f->acked = upto.seq;
+    if (f->sent < upto.seq) // acknowledged before it was sent again
+        f->sent = upto.seq;
+    window_acked(&f->window, upto.seq, f->sent);
+    *ret_messages = before - in_flight(f);
+    return FEED_ACKED;
+}
+
+// --- what is not acknowledged
+
+bool feed_is_at_rest(const struct feed *f) {
+    return in_flight(f) == 0;
+}
+
+enum feed_wish feed_look(struct feed *f, uint64_t head, uint32_t tick) {
+    struct window *w = &f->window;
+    if (feed_is_at_rest(f)) {
+        w->still_since = 0;
+        return WISH_NOTHING;
+    }
+    if (w->still_since == 0)
+        w->still_since = tick;
+    uint32_t ticks = tick - w->still_since;
+    bool waits = f->sent < head && !feed_is_open(f);
+    return ticks >= UNACKED_TICKS         ? WISH_PING
+           : waits && ticks >= SHUT_TICKS ? WISH_PING_IF_READ
+                                          : WISH_NOTHING;
+}
+
+bool feed_can_resume(const struct feed *f, struct place have) {
+    return have.epoch == f->epoch && have.seq >= f->acked && have.seq <= f->sent;
+}

@@ -1,0 +1,78 @@
+// A session's place in one stream, and what may go out of it now. A seq goes out only as successor
+// of the last one sent, with the window open; "behind" means sent < heard, never a flag:
+//
+//        saved      acked        sent           heard
+//   -------|----------|============|..............|------>  seq
+//   the saver  the client   in flight   known of, still in the log
+//   knows it   handled it
+//
+// A feed knows neither where messages come from nor who listens. Bytes are those of encoded frames.
+#ifndef HW_FEED_H
+#define HW_FEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { WINDOW_MESSAGES = 32, WINDOW_BYTES = 256 * 1024 };
+
+// The streams of client.proto, by number; each session has one feed of each.
+enum feed_stream { FEED_INBOX, FEED_NEWS, FEED_BULK, FEEDS };
+
+// Messages sent and not yet acknowledged, in two parts of at most half a window each: an ack that
+// passes `mark` ends the first. Both a count of these and a distance of seqs are upper bounds of
+// what is in flight; the lower one counts.
+struct window {
+    uint64_t mark; // last seq of the first part
+    uint32_t first_bytes, second_bytes;
+    uint16_t first, second;
+    uint32_t still_since; // tick that saw them first, with no Ack since; 0: none, or not looked at
+};
+
+struct feed {
+    uint64_t epoch;              // 0: not known yet
+    uint64_t acked, sent, heard; // acked <= sent <= heard
+    uint64_t shown;              // the highest ever sent: above sent while some is sent again
+    uint64_t saved;              // of acked, what the saver answered for
+    uint64_t target;             // Synced goes out when sent has reached it
+    struct window window;
+};
+
+// A place in a log: the client, or the saver, goes on behind seq.
+struct place {
+    uint64_t epoch, seq;
+};
+
+// Goes on behind `after`; nothing is in flight, nothing further is heard of.
+void feed_start(struct feed *f, struct place after);
+void feed_hear(struct feed *f, uint64_t seq); // the log has at least so much
+// What lies behind it is sent again.
+void feed_rewind(struct feed *f, uint64_t acked);
+
+bool feed_is_behind(const struct feed *f);
+bool feed_is_open(const struct feed *f);           // the window takes at least one message
+uint32_t feed_messages_left(const struct feed *f); // 0..WINDOW_MESSAGES
+uint32_t feed_bytes_left(const struct feed *f);    // 0..WINDOW_BYTES; the last message may pass it
+// It is the next one, and may go out if the socket takes it.
+bool feed_takes(const struct feed *f, struct place at);
+// Everything up to `last` went out, or was passed over. counts: it was a message of so many bytes,
+// which is in flight until it is acked.
+void feed_sent(struct feed *f, uint64_t last, uint32_t bytes, bool counts);
+
+enum feed_ack {
+    FEED_ACKED,     // it moved
+    FEED_ACK_OLD,   // a repeat, or of another epoch: nothing changes
+    FEED_ACK_ABOVE, // above what was ever sent: a protocol error
+};
+// *ret_messages: how many left the window, at most; 0 unless FEED_ACKED.
+enum feed_ack feed_acked(struct feed *f, struct place upto, uint32_t *ret_messages);
+
+// What a look at it, in a tick of 100 ms, asks for. `head` is what is known of the log. A Ping may
+// be of use where something is long unacknowledged, or where the window is shut and something
+// waits; for the latter only if the client has read all that was sent.
+enum feed_wish { WISH_NOTHING, WISH_PING_IF_READ, WISH_PING };
+enum feed_wish feed_look(struct feed *f, uint64_t head, uint32_t tick);
+bool feed_is_at_rest(const struct feed *f); // nothing is in flight
+// Whether a client that goes on there can do so without a look into the log.
+bool feed_can_resume(const struct feed *f, struct place have);
+
+#endif

@@ -1,0 +1,78 @@
+// Who of several sessions of one (product, user, device) is the newest, as one of them knows it.
+// The register's row has a generation; logins order sessions, confirmations only say that the row
+// is still ours. A higher row may be the late work of a login whose room is gone, or is about to
+// drop it again, so a session that was told of one goes on until that is certain:
+//
+//             confirmed                      confirmed
+//   SURE <----------------- UNDECIDED   SURE <---------- SUPERSEDED --12 s of answers--> over
+//     |  the row changed, ----^           |  higher row ----^
+//     |  or a dead room's                 |
+//
+// Time in which the register did not answer does not count: leases go on meanwhile.
+#ifndef HW_FENCE_H
+#define HW_FENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lease.h"
+
+enum {
+    FENCE_SUPERSEDED_MS = 12000, // more than a lease
+    FENCE_APART_MS = 2500,       // no answer for longer: the register heard nobody else either
+};
+
+struct fence {
+    uint64_t generation;       // of our row; 0: we have none
+    uint64_t login_generation; // the login's own: a confirmation may have given another since
+    uint64_t login_order;      // of this room's logins, by when they were asked for; 0: none
+    uint64_t noticed;          // a notice that came before the register's answer was for this one
+    uint64_t superseded_by;    // 0: by nobody
+    uint64_t superseded_ms;    // when a confirmation last said so
+    uint32_t superseded_for_ms;
+    uint32_t asked_round, confirmed_round; // of the room's lease
+    uint16_t asking;                       // confirmations on their way
+    bool is_undecided;                     // the row may be another's: to be confirmed soon
+    bool is_row_unsure; // a confirmation without an answer may have written the row anew
+    bool is_stale;      // the saver knows a higher generation
+};
+
+// What the register says of the row.
+enum fence_outcome { FENCE_HELD, FENCE_REWRITTEN, FENCE_HIGHER, FENCE_UNKNOWN };
+struct fence_answer {
+    enum fence_outcome outcome;
+    uint64_t generation; // HIGHER: the other one; REWRITTEN: ours from now on
+};
+
+// What a live session makes of it.
+enum fence_verdict {
+    FENCE_OURS,     // the row is ours
+    FENCE_WAIT,     // not decided: ask again soon
+    FENCE_REPLACED, // a newer login has it: over
+    FENCE_TOO_LOW,  // it is ours, by a generation below one that the saver knows: over, come again
+};
+
+// --- questions and answers
+void fence_asks_login(struct fence *f, const struct lease *l, uint64_t order);
+void fence_logged_in(struct fence *f, uint64_t generation);
+void fence_asks_row(struct fence *f, const struct lease *l);
+void fence_answered(struct fence *f, bool is_answer); // each fence_asks_row ends in one
+// Of a live session. *ret_anew: the generation changed; the saver must learn it before acks count.
+enum fence_verdict fence_confirmed(struct fence *f, const struct fence_answer *a, uint64_t now_ms,
+                                   bool *ret_anew);
+
+// --- what others say
+void fence_row_changed(struct fence *f); // it is to be confirmed at once
+void fence_saver_knows_higher(struct fence *f);
+// A newer login took the row of `generation`. Whether that is this session; before the register has
+// answered it is kept for fence_was_noticed.
+bool fence_noticed(struct fence *f, uint64_t generation);
+bool fence_was_noticed(const struct fence *f, uint64_t generation);
+
+// --- questions
+bool fence_may_send(const struct fence *f, const struct lease *l);
+bool fence_needs_confirmation(const struct fence *f, const struct lease *l); // in this round
+// Whether the row, or a delivery by it, is this session's.
+bool fence_is(const struct fence *f, uint64_t generation);
+
+#endif

@@ -1,0 +1,40 @@
+// Some frames on their way to one client in one write: which entries of a log go into it, and what
+// became of them. The bytes are the caller's; a run knows where each frame ends.
+#ifndef HW_FRAME_RUN_H
+#define HW_FRAME_RUN_H
+
+#include <stddef.h>
+
+#include "feed.h"
+
+enum { FRAME_RUN_MAX = 2 * WINDOW_MESSAGES + 2 };
+
+struct frame_run_item {
+    uint64_t last; // seq
+    uint32_t end;  // offset behind its frame
+    bool counts;   // a message, in the window; else a gap
+};
+
+struct frame_run {
+    struct frame_run_item items[FRAME_RUN_MAX];
+    size_t count;
+    uint64_t at; // last seq in it
+    uint32_t messages_left;
+};
+
+enum frame_run_place {
+    RUN_KNOWN, // sent already: pass it over
+    RUN_NEXT,  // goes on where the run ends
+    RUN_ENDS,  // it does not go on there, or the window or the run is used up
+};
+
+void frame_run_begin(struct frame_run *r, const struct feed *f);
+// Where an entry of the log stands: a message (first = last), or a gap of first..last.
+enum frame_run_place frame_run_place(const struct frame_run *r, uint64_t first, uint64_t last,
+                                     bool is_message);
+// Takes one that is RUN_NEXT; its frame ends at `end` of the caller's bytes.
+void frame_run_add(struct frame_run *r, uint64_t last, uint32_t end, bool is_message);
+// The first so many items went out. *ret_messages of them were messages.
+void frame_run_went(const struct frame_run *r, size_t items, struct feed *f, size_t *ret_messages);
+
+#endif

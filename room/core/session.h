@@ -1,0 +1,272 @@
+// One live binding of (product, user, device): what it has, what it waits for, and what is to be
+// done. A session takes an event, writes down effects and returns before any of them happens. It
+// owns no connection, socket, call or clock, and does not know who it is: the shell carries the
+// effects out after the step, and what comes of them is the next event.
+//
+//   ASKING --ADMITTED--> ENTERING --ROW--> ATTACHING --ATTACHED--> ACCEPTED --TOLD--> LIVE <-> AWAY
+//      |                   |   |             |     ^  ATTACHED: the saver knows a higher generation
+//      |                   |   |             v     |  CONFIRMED: ours, by a higher one
+//      |                   |   |            DOUBTING
+//      +-- not taken ------+-- | ------------+-----------> REFUSED
+//                              +--ENDED--> LEAVING --ROW--> GONE
+//   every state but ENTERING and LEAVING --ENDED--> GONE
+//
+// Only a step that leaves the session GONE ends it; the shell frees it in one place, after that
+// step's effects. The table of steps is SESSION_STEPS in session.c; an event that a state does not
+// name changes nothing and is counted.
+#ifndef HW_SESSION_H
+#define HW_SESSION_H
+
+#include <stddef.h>
+
+#include "feed.h"
+#include "fence.h"
+#include "lease.h"
+
+#define SESSION_STATES(X)                                                                          \
+    X(ASKING)    /* its product and key are asked for */                                           \
+    X(ENTERING)  /* the register writes its row */                                                 \
+    X(ATTACHING) /* the saver is asked for its positions */                                        \
+    X(DOUBTING)  /* the register is asked whose the row is */                                      \
+    X(ACCEPTED)  /* the Welcome or Bound is still to go out */                                     \
+    X(LIVE)                                                                                        \
+    X(AWAY)    /* its connection is lost; it is kept for the linger time */                        \
+    X(REFUSED) /* the Bound or Close is still to go out */                                         \
+    X(LEAVING) /* ended while the register had not answered */                                     \
+    X(GONE)
+enum session_state {
+#define SESSION_STATE_ENUM(name) SESSION_##name,
+    SESSION_STATES(SESSION_STATE_ENUM)
+#undef SESSION_STATE_ENUM
+        SESSION_STATE_COUNT
+};
+
+// --- what a step gets
+
+#define SESSION_EVENTS(X)                                                                          \
+    X(ADMITTED)    /* the token is right; `order` counts this room's logins */                     \
+    X(DENIED)      /* the token is wrong, or cannot be checked: `refusal` */                       \
+    X(ROW)         /* the register's answer to the login: `row` */                                 \
+    X(ATTACHED)    /* the saver's answer: `attached` */                                            \
+    X(CONFIRMED)   /* the register's answer to whose the row is: `confirmed` */                    \
+    X(TOLD)        /* the Welcome or Bound is on its way */                                        \
+    X(NOTICED)     /* a newer login has the row of `notice` */                                     \
+    X(ROW_CHANGED) /* the row may be another's now */                                              \
+    X(CONFIRM_DUE) /* its row is to be confirmed in this pass */                                   \
+    X(HINTED)      /* of a message, or a head: `place` is the last of the inbox, or was */         \
+    X(LOADED)      /* the log's answer: `loaded` */                                                \
+    X(SAVED)       /* the saver's answer to what was handled: `saved` */                           \
+    X(READY)       /* the socket takes bytes, the client has acked, news moved: go on */           \
+    X(WAITED)      /* the wait of a RETRY is over: go on */                                        \
+    X(NEWS_UNREAD) /* a block of older news that it waited for could not be read */                \
+    X(PONGED)      /* the client has answered a Ping */                                            \
+    X(LOST)        /* its connection */                                                            \
+    X(RESUMED)     /* on another connection, behind `have` */                                      \
+    X(ENDED)       /* by client, room or refusal */
+enum session_event_kind {
+#define SESSION_EVENT_ENUM(name) EVENT_##name,
+    SESSION_EVENTS(SESSION_EVENT_ENUM)
+#undef SESSION_EVENT_ENUM
+        SESSION_EVENT_COUNT
+};
+
+// A session's row in the register, as others hold it. incarnation 0: none.
+struct session_row {
+    uint64_t incarnation, slot, generation;
+};
+
+struct session_refusal {
+    uint32_t code; // a Close code
+    uint32_t retry_after_ms;
+    const char *reason; // a literal
+};
+
+// Positions that the client brought: where the application is.
+struct session_have {
+    struct place at[FEEDS];
+    bool given[FEEDS];
+};
+
+// Where a stream goes on, as the saver says.
+struct session_start {
+    struct place after;
+    uint64_t head;
+    bool is_reset; // the position that was given or kept is not one of this log
+};
+
+enum session_row_result { ROW_WRITTEN, ROW_REFUSED, ROW_NO_ANSWER };
+struct session_row_answer {
+    enum session_row_result result;
+    struct session_refusal refusal; // REFUSED
+    uint64_t generation;            // WRITTEN
+    struct session_row replaced;    // WRITTEN: the live one that it took the row from
+    bool is_overtaken;   // WRITTEN: that one is of this room, and was asked for after this one
+    bool client_is_gone; // the socket says so, though it is still to be told
+};
+
+enum session_saver_result { SAVER_OK, SAVER_NO_ANSWER, SAVER_STALE, SAVER_UNKNOWN };
+struct session_attached {
+    enum session_saver_result result; // OK, NO_ANSWER or STALE
+    struct session_start start[FEEDS];
+};
+
+struct session_confirmed {
+    bool is_answer;
+    struct fence_answer answer;
+    struct session_row replaced; // REWRITTEN: the live one that had the row
+};
+
+enum session_loaded_result {
+    LOADED_NO_ANSWER,
+    LOADED_UNREAD,  // the client takes nothing now: it is read again when it does
+    LOADED_OTHER,   // of a log that is not this feed's any more
+    LOADED_RESET,   // the log is another one: goes on behind `after`
+    LOADED_ENTRIES, // as many as could went out
+};
+struct session_loaded {
+    enum session_loaded_result result;
+    uint64_t head;
+    struct place after; // RESET
+    bool has_begun;     // ENTRIES: at least one continued what was sent
+};
+
+struct session_event {
+    enum session_event_kind kind;
+    union {
+        uint64_t order;                     // ADMITTED
+        struct session_refusal refusal;     // DENIED
+        struct session_row_answer row;      // ROW
+        struct session_attached attached;   // ATTACHED
+        struct session_confirmed confirmed; // CONFIRMED
+        uint64_t generation;                // NOTICED: of the row that was taken
+        struct place place;                 // HINTED
+        struct session_loaded loaded;       // LOADED
+        enum session_saver_result saved;    // SAVED
+        struct session_have have;           // RESUMED
+    } of;
+};
+
+// What is true around the session while it takes a step.
+struct news_heads { // of its product's news, as far as the room knows them
+    uint64_t epoch, head, heard;
+    uint64_t asked, answered; // rounds of heads
+};
+struct session_env {
+    uint64_t now_ms, wall_ms; // of a monotonic clock; Unix
+    const struct lease *lease;
+    struct news_heads news;
+    bool socket_takes; // bytes, and nothing is held
+};
+
+// --- what a step writes down
+
+#define SESSION_EFFECTS(X)                                                                         \
+    X(ENTER)         /* the register writes the row */                                             \
+    X(ATTACH)        /* the saver answers with positions */                                        \
+    X(CONFIRM)       /* the register says whose the row is */                                      \
+    X(LOAD)          /* the inbox, behind what was sent */                                         \
+    X(ASK_HEAD)      /* of the inbox */                                                            \
+    X(ASK_NEWS)      /* heads of the product's news, in a round that begins now */                 \
+    X(SAVE)          /* the inbox position, with others of this iteration */                       \
+    X(SAVE_LAST)     /* positions of a session that may end: tried for a minute */                 \
+    X(RETRY)         /* READY again, in a while */                                                 \
+    X(CONFIRM_SOON)  /* CONFIRM_DUE again in the next hurried pass */                              \
+    X(SETTLED)       /* the login is decided: the client is to be told */                          \
+    X(OVER)          /* `refusal`: the client is to be told, then ENDED */                         \
+    X(RESENT)        /* for the figures: what was unacknowledged goes out again */                 \
+    X(SAY_RESET)     /* of `reset` */                                                              \
+    X(SEND_NEWS)     /* what its window takes of the product's news */                             \
+    X(TAKEN_OVER)    /* for the register's count: a newer login has its row */                     \
+    X(TELL_REPLACED) /* the room of `row`: its session was taken over by this login */             \
+    X(TELL_CHANGED)  /* the room of `row`: it is to be confirmed */                                \
+    X(DROP_ROW)      /* until the register answers */                                              \
+    X(EXPECT_ROW)    /* a row may be written late: look for it */
+enum session_effect_kind {
+#define SESSION_EFFECT_ENUM(name) EFFECT_##name,
+    SESSION_EFFECTS(SESSION_EFFECT_ENUM)
+#undef SESSION_EFFECT_ENUM
+        SESSION_EFFECT_COUNT
+};
+
+struct session_effect {
+    enum session_effect_kind kind;
+    union {
+        struct session_refusal refusal; // OVER
+        struct {
+            enum feed_stream stream;
+            const char *reason; // a literal
+        } reset;                // SAY_RESET: the feed's epoch, behind its sent
+        struct session_row row; // TELL_REPLACED, TELL_CHANGED
+    } of;
+};
+
+enum { SESSION_EFFECTS_MAX = 12 };
+struct session_effects {
+    struct session_effect list[SESSION_EFFECTS_MAX];
+    size_t count;
+};
+
+// --- the session
+
+// The inbox is read by one load at a time.
+enum session_load { LOAD_NONE, LOAD_ASKED, LOAD_STALE /* another log was heard of since */ };
+
+struct session {
+    struct feed feed[FEEDS];
+    struct fence fence;
+    struct session_have have;       // of its login
+    struct session_refusal refusal; // REFUSED
+    uint64_t news_round; // the first round of heads that was asked for after the login began
+    uint64_t saving, saving_generation; // on the way to the saver: inbox position, and by whom
+    enum session_state state;
+    enum session_load load;
+    bool resets[FEEDS];  // of its login: to be told before anything else
+    bool is_log_another; // than the inbox's epoch: to be read, whatever was heard
+    bool is_saving;      // a SAVE is not answered yet
+    bool attach_again;   // the saver does not know this device, or its generation, any more
+    bool is_retrying, has_news_target, is_synced, is_resumed;
+    bool waits_for_news; // a block of older ones is being read
+    bool asked[FEEDS];   // a Ping is out for what is long unacknowledged: its answer resends
+    bool is_shut_asked;  // a Ping was sent for a shut window, and no Ack has come since
+};
+
+void session_init(struct session *s, const struct session_have *have, const struct lease *lease);
+// Adds to `out`, which the caller owns and has emptied. false: the state does not name this event;
+// nothing changed.
+bool session_step(struct session *s, const struct session_event *e, const struct session_env *env,
+                  struct session_effects *out);
+
+// --- hot paths: calls, not events
+
+// Looks for what is long unacknowledged, or waits behind a shut window: the strongest wish of its
+// feeds. If a Ping is sent for it, session_pings follows.
+enum feed_wish session_look(struct session *s, const struct session_env *env, uint32_t tick,
+                            bool *ret_is_at_rest);
+void session_pings(struct session *s, const struct session_env *env, uint32_t tick);
+// The client has handled up to there. *ret_messages: how many left the window, for the sums.
+enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct place upto,
+                            uint32_t *ret_messages);
+// Whether pushes may go out to it now.
+bool session_can_send(const struct session *s, const struct session_env *env);
+// Before news are sent: whether the heads that the login waits for are in. Sets the feed to the
+// product's log, behind `base`, when that is another one; *ret_reset then.
+bool session_news_ready(struct session *s, const struct session_env *env, uint64_t base,
+                        bool *ret_reset);
+// True once, when all that was accepted before its login has been sent: Synced is to be said.
+bool session_becomes_synced(struct session *s, const struct session_env *env);
+// A SAVE is carried out now. true: the saver must be asked to attach it again; else to take the
+// inbox feed's acked position.
+bool session_begins_save(struct session *s);
+
+// --- questions
+
+bool session_is_answered(const struct session *s); // the client can be told how its login ended
+bool session_is_entered(const struct session *s);  // LIVE or AWAY
+bool session_is_here(const struct session *s, uint64_t generation); // deliveries may name it
+bool session_can_resume(const struct session *s, const struct session_have *have);
+
+const char *session_state_name(enum session_state state);
+const char *session_event_name(enum session_event_kind kind);
+const char *session_effect_name(enum session_effect_kind kind);
+
+#endif

@@ -1,0 +1,38 @@
+// What the files of the session share: session.c (the table of steps), session_login.c (from the
+// token to the Welcome), session_row.c (whose the row is), session_live.c (delivery and acks).
+#ifndef HW_SESSION_INTERNAL_H
+#define HW_SESSION_INTERNAL_H
+
+#include "session.h"
+
+#define REPLACED_TEXT "replaced by a newer login"
+
+// One step under way.
+struct step {
+    struct session *s;
+    const struct session_event *e;
+    const struct session_env *env;
+    struct session_effects *out;
+};
+
+// An action answers with the next state; it changes nothing else of s->state.
+typedef enum session_state session_action(struct step *t);
+
+struct session_effect *step_adds(struct step *t, enum session_effect_kind kind);
+
+// session_login.c
+session_action login_admitted, login_denied, login_row, login_row_of_leaving, login_attached,
+    login_confirmed, login_noticed, login_noticed_early, login_hinted, login_told;
+
+// session_row.c
+session_action row_confirmed, row_answered_late, row_noticed, row_changed, row_changed_early,
+    row_due;
+void row_confirm(struct step *t);
+void row_stale(struct step *t); // the saver knows a higher generation
+
+// session_live.c
+session_action live_hinted, live_loaded, live_saved, live_attached, live_ready, live_waited,
+    live_ponged, live_news_unread, live_lost, live_resumed;
+void live_go_on(struct step *t); // whatever can be sent, read or saved now
+
+#endif

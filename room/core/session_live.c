@@ -1,0 +1,298 @@
+// Delivery of a live session: what is heard of, what is read from the log, what its client has
+// handled. Nothing is queued: what cannot go out now is read again when it can.
+#include "session_internal.h"
+
+// --- going on
+
+bool session_can_send(const struct session *s, const struct session_env *env) {
+    return s->state == SESSION_LIVE && env->socket_takes && fence_may_send(&s->fence, env->lease);
+}
+
+static void save(struct step *t) {
+    struct session *s = t->s;
+    const struct feed *f = &s->feed[FEED_INBOX];
+    if (s->is_saving || s->is_retrying || s->fence.is_stale ||
+        (f->acked <= f->saved && !s->attach_again))
+        return;
+    s->is_saving = true;
+    step_adds(t, EFFECT_SAVE);
+}
+
+static void load(struct step *t) {
+    struct session *s = t->s;
+    const struct feed *f = &s->feed[FEED_INBOX];
+    bool has_more = feed_is_behind(f) && feed_is_open(f);
+    if (!(has_more || s->is_log_another) || s->load != LOAD_NONE || s->is_retrying ||
+        !session_can_send(s, t->env))
+        return;
+    s->load = LOAD_ASKED;
+    step_adds(t, EFFECT_LOAD);
+}
+
+void live_go_on(struct step *t) {
+    save(t);
+    load(t);
+    step_adds(t, EFFECT_SEND_NEWS);
+}
+
+static void retry(struct step *t) {
+    if (!t->s->is_retrying)
+        step_adds(t, EFFECT_RETRY);
+    t->s->is_retrying = true;
+}
+
+enum session_state live_ready(struct step *t) {
+    live_go_on(t);
+    return t->s->state;
+}
+
+enum session_state live_waited(struct step *t) {
+    t->s->is_retrying = false;
+    live_go_on(t);
+    return t->s->state;
+}
+
+enum session_state live_news_unread(struct step *t) {
+    retry(t);
+    return t->s->state;
+}
+
+// --- what the inbox has
+
+// Another epoch: the saver says what became of this one.
+static void hear(struct session *s, const struct place *head) {
+    if (head->epoch == s->feed[FEED_INBOX].epoch) {
+        feed_hear(&s->feed[FEED_INBOX], head->seq);
+        return;
+    }
+    s->is_log_another = true;
+    if (s->load == LOAD_ASKED)
+        s->load = LOAD_STALE;
+}
+
+enum session_state live_hinted(struct step *t) {
+    hear(t->s, &t->e->of.place);
+    load(t);
+    return t->s->state;
+}
+
+static void start_again(struct step *t, const struct session_loaded *a) {
+    struct session *s = t->s;
+    struct feed *f = &s->feed[FEED_INBOX];
+    feed_start(f, a->after);
+    feed_hear(f, a->head);
+    f->target = s->is_synced ? 0 : f->heard;
+    s->saving = a->after.seq; // what is on its way is of the old log
+    s->attach_again = true;
+    struct session_effect *e = step_adds(t, EFFECT_SAY_RESET);
+    e->of.reset.stream = FEED_INBOX;
+    e->of.reset.reason = "the log is not the one that it was";
+    save(t);
+}
+
+static void entries_went(struct step *t, const struct session_loaded *a) {
+    struct feed *f = &t->s->feed[FEED_INBOX];
+    feed_hear(f, a->head);
+    if (a->has_begun || !feed_is_open(f) || !feed_is_behind(f))
+        return;
+    // Heard of more than the log has: what was announced was not kept (a store went back).
+    if (a->head <= f->sent)
+        f->heard = f->sent;
+    else
+        retry(t);
+}
+
+enum session_state live_loaded(struct step *t) {
+    struct session *s = t->s;
+    const struct session_loaded *a = &t->e->of.loaded;
+    bool is_stale = s->load == LOAD_STALE;
+    s->load = LOAD_NONE;
+    if (a->result == LOADED_NO_ANSWER) {
+        retry(t);
+        return s->state;
+    }
+    if (a->result == LOADED_UNREAD)
+        return s->state;
+    s->is_log_another = is_stale;
+    if (a->result == LOADED_RESET)
+        start_again(t, a);
+    else if (a->result == LOADED_ENTRIES)
+        entries_went(t, a);
+    load(t);
+    return s->state;
+}
+
+// --- what the client has handled
+
+enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct place upto,
+                            uint32_t *ret_messages) {
+    enum feed_ack ack = feed_acked(&s->feed[stream], upto, ret_messages);
+    if (ack == FEED_ACKED)
+        s->is_shut_asked = false;
+    return ack;
+}
+
+bool session_begins_save(struct session *s) {
+    s->saving = s->feed[FEED_INBOX].acked;
+    s->saving_generation = s->fence.generation;
+    return s->attach_again;
+}
+
+enum session_state live_saved(struct step *t) {
+    struct session *s = t->s;
+    struct feed *f = &s->feed[FEED_INBOX];
+    enum session_saver_result result = t->e->of.saved;
+    s->is_saving = false;
+    if (s->saving_generation != s->fence.generation) {
+        save(t); // attached again, by the one that the register gave it meanwhile
+    } else if (result == SAVER_STALE) {
+        row_stale(t);
+    } else if (result == SAVER_NO_ANSWER) {
+        retry(t);
+    } else {
+        if (result == SAVER_UNKNOWN)
+            s->attach_again = true;
+        else if (f->saved < s->saving)
+            f->saved = s->saving;
+        save(t);
+    }
+    return s->state;
+}
+
+// A store that lost the device must know it again, or what others handled leaves the log before
+// this one had it.
+enum session_state live_attached(struct step *t) {
+    struct session *s = t->s;
+    const struct session_attached *a = &t->e->of.attached;
+    struct feed *f = &s->feed[FEED_INBOX];
+    s->is_saving = false;
+    if (a->result == SAVER_NO_ANSWER) {
+        retry(t);
+    } else if (s->saving_generation != s->fence.generation) {
+        save(t); // once more
+    } else if (a->result == SAVER_STALE) {
+        row_stale(t);
+    } else if (a->start[FEED_INBOX].after.epoch != f->epoch) {
+        hear(s, &(struct place){a->start[FEED_INBOX].after.epoch, 0}); // the load tells the client
+        load(t);
+        retry(t);
+    } else {
+        s->attach_again = false;
+        f->saved = s->saving;
+        save(t);
+    }
+    return s->state;
+}
+
+// --- news
+
+bool session_news_ready(struct session *s, const struct session_env *env, uint64_t base,
+                        bool *ret_reset) {
+    struct feed *f = &s->feed[FEED_NEWS];
+    *ret_reset = false;
+    if (env->news.epoch == 0 || env->news.answered < s->news_round)
+        return false;
+    if (f->epoch == env->news.epoch)
+        return true;
+    feed_start(f, (struct place){env->news.epoch, base});
+    if (s->has_news_target)
+        f->target = env->news.heard;
+    *ret_reset = true;
+    return true;
+}
+
+// The inbox up to the head that was read after the row was written, news up to a head that was
+// asked for after the login began.
+bool session_becomes_synced(struct session *s, const struct session_env *env) {
+    const struct feed *inbox = &s->feed[FEED_INBOX];
+    struct feed *news = &s->feed[FEED_NEWS];
+    if (!s->has_news_target && env->news.answered >= s->news_round) {
+        s->has_news_target = true;
+        news->target = env->news.heard;
+    }
+    if (s->is_synced || s->is_log_another || !s->has_news_target || !session_can_send(s, env) ||
+        inbox->sent < inbox->target || news->sent < news->target)
+        return false;
+    s->is_synced = true;
+    return true;
+}
+
+// --- what is not acknowledged. Nothing is sent again by a timer: the client is asked with a Ping,
+// which it answers when it has acknowledged all that it has handled; only then the rest goes again.
+
+static uint64_t head_of(const struct session *s, const struct session_env *env, int stream) {
+    return stream == FEED_NEWS ? env->news.head : s->feed[stream].heard;
+}
+
+enum feed_wish session_look(struct session *s, const struct session_env *env, uint32_t tick,
+                            bool *ret_is_at_rest) {
+    enum feed_wish strongest = WISH_NOTHING;
+    *ret_is_at_rest = true;
+    for (int i = 0; i < FEEDS; i++) {
+        enum feed_wish wish = feed_look(&s->feed[i], head_of(s, env, i), tick);
+        strongest = wish > strongest ? wish : strongest;
+        *ret_is_at_rest = *ret_is_at_rest && feed_is_at_rest(&s->feed[i]);
+    }
+    return strongest;
+}
+
+void session_pings(struct session *s, const struct session_env *env, uint32_t tick) {
+    s->is_shut_asked = true;
+    for (int i = 0; i < FEEDS; i++)
+        s->asked[i] = feed_look(&s->feed[i], head_of(s, env, i), tick) == WISH_PING;
+}
+
+// What was acknowledged just before the answer does not save the rest from going out again.
+// Synced comes again behind it: a client that could not take a message was not synced.
+enum session_state live_ponged(struct step *t) {
+    struct session *s = t->s;
+    bool any = false;
+    for (int i = 0; i < FEEDS; i++) {
+        struct feed *f = &s->feed[i];
+        bool is_due = s->asked[i] && f->sent > f->acked;
+        s->asked[i] = false;
+        if (is_due)
+            feed_rewind(f, f->acked);
+        any = any || is_due;
+    }
+    if (!any)
+        return s->state;
+    step_adds(t, EFFECT_RESENT);
+    s->is_synced = false;
+    s->feed[FEED_INBOX].target = s->feed[FEED_INBOX].heard;
+    s->feed[FEED_NEWS].target = t->env->news.heard;
+    live_go_on(t);
+    return s->state;
+}
+
+// --- its connection
+
+enum session_state live_lost(struct step *t) {
+    step_adds(t, EFFECT_SAVE_LAST);
+    return SESSION_AWAY;
+}
+
+static void rewind_feed(struct feed *f, const struct session_have *have, enum feed_stream stream) {
+    feed_rewind(f, have->given[stream] ? have->at[stream].seq : f->acked);
+}
+
+// What was under way when the connection was lost is sent again: the client drops repeats. Nothing
+// goes out before the Welcome; READY follows it.
+enum session_state live_resumed(struct step *t) {
+    struct session *s = t->s;
+    const struct session_have *have = &t->e->of.have;
+    struct feed *inbox = &s->feed[FEED_INBOX], *news = &s->feed[FEED_NEWS];
+    rewind_feed(inbox, have, FEED_INBOX);
+    rewind_feed(news, have, FEED_NEWS);
+    for (int i = 0; i < FEEDS; i++)
+        s->asked[i] = false;
+    s->is_shut_asked = false;
+    s->is_resumed = true;
+    s->is_synced = false;
+    inbox->target = inbox->heard;
+    // A head that the login waits for is waited for still.
+    s->has_news_target = s->has_news_target && news->epoch == t->env->news.epoch;
+    news->target = t->env->news.heard;
+    save(t);
+    return SESSION_LIVE;
+}

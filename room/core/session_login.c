@@ -1,0 +1,173 @@
+// A login: the register writes the row and gives the generation, and only then the saver is asked
+// for positions (register, then load), so that every message is seen by one of the two ways.
+#include "session_internal.h"
+
+enum { BUSY_RETRY_MS = 1000 };
+#define MEANWHILE_TEXT "replaced by a newer login meanwhile"
+
+static enum session_state refuse(struct step *t, uint32_t code, const char *reason,
+                                 uint32_t retry_after_ms) {
+    t->s->refusal = (struct session_refusal){code, retry_after_ms, reason};
+    step_adds(t, EFFECT_SETTLED);
+    return SESSION_REFUSED;
+}
+
+static enum session_state refuse_busy(struct step *t, const char *reason) {
+    return refuse(t, 4101, reason, BUSY_RETRY_MS);
+}
+
+enum session_state login_denied(struct step *t) {
+    const struct session_refusal *r = &t->e->of.refusal;
+    return refuse(t, r->code, r->reason, r->retry_after_ms);
+}
+
+enum session_state login_admitted(struct step *t) {
+    fence_asks_login(&t->s->fence, t->env->lease, t->e->of.order);
+    step_adds(t, EFFECT_ENTER);
+    return SESSION_ENTERING;
+}
+
+// --- the row
+
+static void tell(struct step *t, enum session_effect_kind kind, const struct session_row *row) {
+    if (row->incarnation != 0)
+        step_adds(t, kind)->of.row = *row;
+}
+
+// Nobody is replaced by a client that is not there any more: it may be the one that was taken over.
+enum session_state login_row_of_leaving(struct step *t) {
+    const struct session_row_answer *a = &t->e->of.row;
+    if (a->result == ROW_NO_ANSWER) {
+        step_adds(t, EFFECT_EXPECT_ROW);
+    } else if (a->result == ROW_WRITTEN) {
+        t->s->fence.generation = a->generation;
+        step_adds(t, EFFECT_DROP_ROW);
+        tell(t, EFFECT_TELL_CHANGED, &a->replaced);
+    }
+    return SESSION_GONE;
+}
+
+static enum session_state row_written(struct step *t, const struct session_row_answer *a) {
+    struct session *s = t->s;
+    if (fence_was_noticed(&s->fence, a->generation)) // the row is another's already
+        return refuse(t, 4001, MEANWHILE_TEXT, 0);
+    fence_logged_in(&s->fence, a->generation);
+    if (a->is_overtaken) { // of two logins here the one asked for later is the newer one
+        tell(t, EFFECT_TELL_CHANGED, &a->replaced);
+        return refuse(t, 4001, MEANWHILE_TEXT, 0);
+    }
+    tell(t, EFFECT_TELL_REPLACED, &a->replaced);
+    s->news_round = t->env->news.asked + 1;
+    step_adds(t, EFFECT_ATTACH);
+    step_adds(t, EFFECT_ASK_NEWS);
+    return SESSION_ATTACHING;
+}
+
+enum session_state login_row(struct step *t) {
+    const struct session_row_answer *a = &t->e->of.row;
+    if (a->client_is_gone)
+        return login_row_of_leaving(t);
+    if (a->result == ROW_WRITTEN)
+        return row_written(t, a);
+    if (a->result == ROW_REFUSED)
+        return refuse(t, a->refusal.code, a->refusal.reason, a->refusal.retry_after_ms);
+    step_adds(t, EFFECT_EXPECT_ROW);
+    return refuse_busy(t, "the register cannot be asked");
+}
+
+// --- positions
+
+static void start_inbox(struct session *s, const struct session_start *a) {
+    struct feed *f = &s->feed[FEED_INBOX];
+    uint64_t hinted = f->epoch == a->after.epoch ? f->heard : 0; // since the row was written
+    s->is_log_another = f->epoch != 0 && f->epoch != a->after.epoch;
+    feed_start(f, a->after);
+    feed_hear(f, a->head);
+    f->target = f->heard;
+    feed_hear(f, hinted);
+}
+
+static void start_feeds(struct session *s, const struct session_start start[FEEDS]) {
+    start_inbox(s, &start[FEED_INBOX]);
+    feed_start(&s->feed[FEED_NEWS], start[FEED_NEWS].after);
+    feed_start(&s->feed[FEED_BULK], start[FEED_BULK].after);
+    s->resets[FEED_INBOX] = start[FEED_INBOX].is_reset;
+    s->resets[FEED_NEWS] = start[FEED_NEWS].is_reset;
+}
+
+enum session_state login_attached(struct step *t) {
+    const struct session_attached *a = &t->e->of.attached;
+    if (a->result == SAVER_STALE) {
+        row_confirm(t); // whose it is the register says
+        return SESSION_DOUBTING;
+    }
+    if (a->result != SAVER_OK)
+        return refuse_busy(t, "the store cannot be asked");
+    start_feeds(t->s, a->start);
+    step_adds(t, EFFECT_SETTLED);
+    return SESSION_ACCEPTED;
+}
+
+// The row was another's in between, or it is ours by a generation below one that the saver knows.
+enum session_state login_confirmed(struct step *t) {
+    const struct session_confirmed *c = &t->e->of.confirmed;
+    struct fence *f = &t->s->fence;
+    fence_answered(f, c->is_answer);
+    if (c->is_answer && c->answer.outcome == FENCE_HIGHER)
+        return refuse(t, 4001, MEANWHILE_TEXT, 0);
+    if (!c->is_answer || c->answer.outcome == FENCE_UNKNOWN ||
+        c->answer.generation <= f->generation)
+        return refuse_busy(t, "the store knows a higher generation");
+    tell(t, EFFECT_TELL_CHANGED, &c->replaced);
+    f->generation = c->answer.generation;
+    f->confirmed_round = f->asked_round;
+    step_adds(t, EFFECT_ATTACH);
+    return SESSION_ATTACHING;
+}
+
+// --- meanwhile
+
+// Its positions are still being asked for.
+enum session_state login_hinted(struct step *t) {
+    struct feed *f = &t->s->feed[FEED_INBOX];
+    const struct place *p = &t->e->of.place;
+    if (f->epoch != p->epoch)
+        f->heard = 0;
+    f->epoch = p->epoch;
+    feed_hear(f, p->seq);
+    return t->s->state;
+}
+
+enum session_state login_noticed_early(struct step *t) {
+    if (t->s->fence.noticed == 0)
+        step_adds(t, EFFECT_TAKEN_OVER);
+    (void)fence_noticed(&t->s->fence, t->e->of.generation);
+    return t->s->state;
+}
+
+enum session_state login_noticed(struct step *t) {
+    if (!fence_noticed(&t->s->fence, t->e->of.generation))
+        return t->s->state;
+    step_adds(t, EFFECT_TAKEN_OVER);
+    return refuse(t, 4001, REPLACED_TEXT, 0);
+}
+
+// --- the client was told
+
+enum session_state login_told(struct step *t) {
+    struct session *s = t->s;
+    for (int i = 0; i < FEEDS; i++) {
+        if (!s->resets[i])
+            continue;
+        struct session_effect *e = step_adds(t, EFFECT_SAY_RESET);
+        e->of.reset.stream = (enum feed_stream)i;
+        e->of.reset.reason = "the position is not one of this log";
+    }
+    if (s->fence.is_undecided) { // since before it was live
+        row_confirm(t);
+        step_adds(t, EFFECT_CONFIRM_SOON);
+    }
+    s->state = SESSION_LIVE;
+    live_go_on(t);
+    return SESSION_LIVE;
+}

@@ -1,0 +1,88 @@
+// Whose the row is: confirmations, and what other rooms say of it.
+#include "session_internal.h"
+
+void row_confirm(struct step *t) {
+    fence_asks_row(&t->s->fence, t->env->lease);
+    step_adds(t, EFFECT_CONFIRM);
+}
+
+void row_stale(struct step *t) {
+    fence_saver_knows_higher(&t->s->fence);
+    step_adds(t, EFFECT_CONFIRM_SOON);
+    row_confirm(t);
+}
+
+static void over(struct step *t, uint32_t code, const char *reason) {
+    step_adds(t, EFFECT_OVER)->of.refusal = (struct session_refusal){code, 0, reason};
+}
+
+// --- of a live session
+
+static void row_is_ours(struct step *t, bool was_void, bool is_anew) {
+    const struct session_confirmed *c = &t->e->of.confirmed;
+    if (was_void || c->answer.outcome == FENCE_REWRITTEN)
+        step_adds(t, EFFECT_ASK_HEAD);
+    if (c->replaced.incarnation != 0)
+        step_adds(t, EFFECT_TELL_CHANGED)->of.row = c->replaced;
+    if (is_anew) // the saver must know the new one before acks count
+        t->s->attach_again = true;
+    live_go_on(t);
+}
+
+enum session_state row_confirmed(struct step *t) {
+    const struct session_confirmed *c = &t->e->of.confirmed;
+    struct fence *f = &t->s->fence;
+    bool was_void = f->confirmed_round < t->env->lease->required, is_anew;
+    fence_answered(f, c->is_answer);
+    if (!c->is_answer) {
+        step_adds(t, EFFECT_CONFIRM_SOON);
+        return t->s->state;
+    }
+    switch (fence_confirmed(f, &c->answer, t->env->now_ms, &is_anew)) {
+    case FENCE_OURS:
+        row_is_ours(t, was_void, is_anew);
+        break;
+    case FENCE_WAIT:
+        step_adds(t, EFFECT_CONFIRM_SOON);
+        break;
+    case FENCE_REPLACED:
+        over(t, 4001, "the register knows a newer login");
+        break;
+    case FENCE_TOO_LOW:
+        over(t, 4101, "the store knows a higher generation");
+        break;
+    }
+    return t->s->state;
+}
+
+enum session_state row_noticed(struct step *t) {
+    if (fence_noticed(&t->s->fence, t->e->of.generation)) {
+        step_adds(t, EFFECT_TAKEN_OVER);
+        over(t, 4001, REPLACED_TEXT);
+    }
+    return t->s->state;
+}
+
+enum session_state row_changed(struct step *t) {
+    fence_row_changed(&t->s->fence);
+    step_adds(t, EFFECT_CONFIRM_SOON);
+    row_confirm(t);
+    return t->s->state;
+}
+
+enum session_state row_due(struct step *t) {
+    row_confirm(t);
+    return t->s->state;
+}
+
+// --- of one that is not live
+
+enum session_state row_changed_early(struct step *t) {
+    fence_row_changed(&t->s->fence);
+    return t->s->state;
+}
+
+enum session_state row_answered_late(struct step *t) {
+    fence_answered(&t->s->fence, t->e->of.confirmed.is_answer);
+    return t->s->state;
+}

@@ -1,0 +1,207 @@
+// A Bind: its token is checked against the product and key that it names, which are asked of a
+// register where this room does not know them. What it may be goes to the session: ADMITTED, or
+// DENIED.
+#include "room_internal.h"
+
+// --- the token
+
+static bool tags_allowed(const char *tags, const struct token_claims *claims) {
+    for (const char *t = tags; claims->tags_given && t && *t; t += strlen(t) + 1) {
+        bool found = false;
+        for (int i = 0; i < claims->tag_count && !found; i++)
+            found = strcmp(t, claims->tags[i]) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+// A token and the tags that came with it.
+struct bind_check {
+    const struct conn *conn;
+    const char *token, *tags;
+    struct token_claims claims; // the caller's to free when code is 0
+    uint32_t code;              // 0, or a Close code
+    const char *reason;
+};
+
+static void check(struct bind_check *k, const struct product *p, const char *kid) {
+    const struct product_key *key =
+        product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid, strlen(kid));
+    k->code = 4002;
+    k->reason = "no such key";
+    if (!key)
+        return;
+    struct token_key with = {.secret = key->secret,
+                             .secret_len = key->secret_len,
+                             .product = p->name,
+                             .ttl_ms = p->limits.token_ttl_s * 1000};
+    k->code = token_check(k->token, &with, k->conn->device, loop_wall_ms(k->conn->room->loop),
+                          &k->claims, &k->reason);
+    if (k->code == 0 && !tags_allowed(k->tags, &k->claims)) {
+        token_claims_deinit(&k->claims);
+        k->reason = "a tag that the token does not allow";
+        k->code = 4002;
+    }
+}
+
+// --- the product
+
+static void deny(struct room_binding *b, const struct session_refusal *refusal) {
+    room_binding_tell(b, &(struct session_event){.kind = EVENT_DENIED, .of.refusal = *refusal});
+}
+
+static struct room_binding *other_of_product(const struct room_binding *b, uint32_t number) {
+    for (struct room_binding *o = b->conn->bindings; o; o = o->next_in_conn)
+        if (o != b && o->product && o->product->number == number &&
+            o->session.state != SESSION_REFUSED && o->session.state != SESSION_LEAVING)
+            return o;
+    return NULL;
+}
+
+void login_take_terms(struct room_binding *b, struct bind_terms *terms) {
+    free(b->tags);
+    b->tags = terms->tags;
+    b->expires_ms = terms->expires_ms;
+    terms->tags = NULL;
+}
+
+// A Bind for what the connection holds already: new token and tags, the rest stays.
+static void renew(struct room_binding *b, struct room_binding *old) {
+    struct bind_terms terms = {b->tags, b->expires_ms};
+    b->tags = NULL;
+    login_take_terms(old, &terms);
+    hello_renewed(b, old);
+}
+
+// A Bind for one more product: NULL, or why it cannot be held. One that is leaving holds no place.
+static const char *no_place_text(const struct room_binding *b) {
+    const struct room *r = b->conn->room;
+    size_t held = 0;
+    for (const struct room_binding *o = b->conn->bindings; o; o = o->next_in_conn)
+        held += o != b && o->session.state != SESSION_LEAVING;
+    return held >= BINDS_MAX                    ? "at most 16 bindings"
+           : r->bindings.used > r->sessions_max ? "this room is full"
+                                                : NULL;
+}
+
+static void admit(struct room_binding *b, const struct product *p) {
+    struct room *r = b->conn->room;
+    product_hold(b, p);
+    if (cluster_store_ms(r->cluster) == 0)
+        deny(b, &(struct session_refusal){4101, BUSY_RETRY_MS, "no register has answered yet"});
+    else
+        room_binding_tell(
+            b, &(struct session_event){.kind = EVENT_ADMITTED, .of.order = ++r->logins_asked});
+}
+
+static void go_on(struct room_binding *b, const struct product *p, struct token_claims *claims) {
+    struct conn *c = b->conn;
+    struct room_binding *old = other_of_product(b, p->number);
+    const char *refusal = !old && c->state == CONN_OPEN ? no_place_text(b) : NULL;
+    b->user = hw_strdup(claims->user);
+    b->expires_ms = claims->expires_ms;
+    token_claims_deinit(claims);
+    if (old && strcmp(old->user, b->user) == 0) {
+        renew(b, old);
+    } else if (refusal) {
+        deny(b, &(struct session_refusal){4101, BUSY_RETRY_MS, refusal});
+    } else {
+        if (old)
+            room_binding_end(old);
+        admit(b, p);
+    }
+}
+
+static void on_product(void *arg, int error, const struct product *p) {
+    struct room_binding *b = arg;
+    struct token_hint hint;
+    const char *reason = "";
+    if (error == -HW_EUNKNOWN) {
+        deny(b, &(struct session_refusal){4004, 0, "no such product"});
+        return;
+    }
+    if (error != 0) {
+        deny(b, &(struct session_refusal){4101, BUSY_RETRY_MS,
+                                          "no register can be asked for the product"});
+        return;
+    }
+    (void)token_peek(b->token, &hint, &reason); // it was right before the question
+    struct bind_check k = {.conn = b->conn, .token = b->token, .tags = b->tags};
+    check(&k, p, hint.kid);
+    if (k.code != 0)
+        deny(b, &(struct session_refusal){k.code, 0, k.reason});
+    else
+        go_on(b, p, &k.claims);
+}
+
+// --- the Bind
+
+// *ret_tags: the caller's to free; NULL = none.
+static bool take_tags(const struct bind_request *bind, char **ret_tags) {
+    struct buf tags = BUF_EMPTY;
+    size_t bytes = 0;
+    bool good = bind->tag_count <= TAGS_MAX;
+    for (size_t i = 0; i < bind->tag_count && good; i++) {
+        size_t len = strlen(bind->tags[i]);
+        bytes += len;
+        good = id_is_valid(bind->tags[i], len, TAG_MAX) && bytes <= TAGS_BYTES_MAX;
+        buf_append(&tags, bind->tags[i], len + 1);
+    }
+    *ret_tags = NULL;
+    if (good && tags.len > 0) {
+        buf_append(&tags, "", 1);
+        *ret_tags = hw_memdup(tags.data, tags.len);
+    }
+    buf_free(&tags);
+    return good;
+}
+
+// The product is asked for even when it is here, so that every answer comes later.
+struct room_binding *login_begin(struct conn *c, const struct bind_request *bind) {
+    static const struct session_have nothing = {0};
+    struct room_binding *b = room_binding_new(c, bind->is_have_good ? &bind->have : &nothing);
+    struct token_hint hint;
+    const char *reason = "";
+    if (!b)
+        return NULL;
+    b->token = hw_strdup(bind->token);
+    if (!take_tags(bind, &b->tags))
+        deny(b, &(struct session_refusal){
+                    4300, 0, "tags: at most 32 of 1..64 bytes, together at most 1 KiB"});
+    else if (!bind->is_have_good)
+        deny(b, &(struct session_refusal){4300, 0, "have: at most one position for each stream"});
+    else if (!token_peek(b->token, &hint, &reason))
+        deny(b, &(struct session_refusal){4002, 0, reason});
+    else
+        cluster_product_ask(c->room->cluster, hint.product, hint.kid, on_product, b);
+    return b;
+}
+
+bool login_check_resume(const struct room_binding *b, const struct bind_request *bind,
+                        struct bind_terms *ret_terms) {
+    struct bind_check k = {.conn = b->conn, .token = bind->token, .code = 4002};
+    const struct product *p = cluster_product_by_number(b->conn->room->cluster, b->product->number);
+    struct token_hint hint;
+    char *tags = NULL;
+    if (p && bind->is_have_good && take_tags(bind, &tags) &&
+        token_peek(bind->token, &hint, &k.reason)) {
+        k.tags = tags;
+        check(&k, p, hint.kid);
+    }
+    bool is_same = k.code == 0 && strcmp(k.claims.user, b->user) == 0;
+    if (is_same)
+        *ret_terms = (struct bind_terms){tags, k.claims.expires_ms};
+    else
+        free(tags);
+    if (k.code == 0)
+        token_claims_deinit(&k.claims);
+    return is_same;
+}
+
+const char *login_product_name(const struct room_binding *b, struct token_hint *hint) {
+    const char *reason;
+    if (b->product)
+        return b->product->name;
+    return b->token && token_peek(b->token, hint, &reason) ? hint->product : "";
+}

@@ -1,0 +1,78 @@
+// Live broadcasts: at most once, and not where the socket would not take them. Each goes round the
+// sessions in slices, one behind the other.
+#include "room_internal.h"
+
+enum { SLICE_US = 1000, SLICE_CHECK = 8, LIVES_MAX = 64 };
+
+// Answers with the connected sessions that it was for.
+static void live_end(struct live_walk *w) {
+    Hawser__Internal__NewsReply reply = HAWSER__INTERNAL__NEWS_REPLY__INIT;
+    reply.sessions = w->session_count;
+    rpc_reply(w->call, &reply.base);
+    free(w->audience);
+    buf_free(&w->frame);
+    free(w);
+}
+
+static void live_give(struct live_walk *w, struct room_binding *b) {
+    w->session_count += b->session.state == SESSION_LIVE ? 1 : 0;
+    if (room_binding_can_send(b))
+        stream_send(b->conn->stream, w->frame.data, w->frame.len);
+    else
+        b->conn->room->count.live_dropped++;
+}
+
+static bool live_step(struct live_walk *w, uint64_t until, struct room_product *p) {
+    for (unsigned n = 1; w->at; n++) {
+        struct room_binding *b = w->at;
+        w->at = b->next;
+        if (audience_has(w->audience, b->tags))
+            live_give(w, b);
+        if (n % SLICE_CHECK == 0 && loop_clock_us(p->room->loop) >= until)
+            return true;
+    }
+    return false;
+}
+
+static bool lives_step(struct job *j) {
+    struct room_product *p = container_of(j, struct room_product, live_job);
+    uint64_t until = loop_clock_us(p->room->loop) + SLICE_US;
+    while (p->lives) {
+        struct live_walk *w = p->lives;
+        if (live_step(w, until, p))
+            return true;
+        p->lives = w->next;
+        if (!p->lives)
+            p->lives_end = &p->lives;
+        p->live_count--;
+        live_end(w);
+    }
+    return false;
+}
+
+void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
+               struct rpc_call *call) {
+    struct message_place at = {.product = p->number, .stream = FEED_NEWS};
+    if (p->live_count == LIVES_MAX) {
+        p->room->count.live_dropped += p->session_count;
+        rpc_fail(call, -HW_EBUSY);
+        return;
+    }
+    struct live_walk *w = hw_calloc(1, sizeof(*w));
+    voice_hawser.put_message(&w->frame, &at, m);
+    w->audience = news_audience(m->audience);
+    w->at = p->bindings;
+    w->call = call;
+    *p->lives_end = w;
+    p->lives_end = &w->next;
+    p->live_count++;
+    job_start(p->room->loop, &p->live_job, lives_step);
+}
+
+void news_lives_free(struct room_product *p) {
+    while (p->lives) {
+        struct live_walk *w = p->lives;
+        p->lives = w->next;
+        live_end(w);
+    }
+}

@@ -1,0 +1,137 @@
+// The passes over all sessions, a few at every tick: rows confirmed every 60 s, inbox heads asked
+// every 30 s, and both in a hurry when something was lost. A pass is a place in the slab that moves
+// on; nothing is kept per session for it but the round of its last confirmation.
+#include "room_internal.h"
+
+enum {
+    TICK_MS = 100,
+    TICKS_A_SECOND = 1000 / TICK_MS,
+    CONFIRM_TICKS = 60 * TICKS_A_SECOND,
+    CONFIRM_AGAIN_TICKS = 2 * TICKS_A_SECOND,
+    HEADS_TICKS = 30 * TICKS_A_SECOND,
+    SAVE_TICKS = 300 * TICKS_A_SECOND,
+    HURRIED_PER_TICK = 2000,
+    HEADS_APART_MS = 10000,
+};
+
+// --- one session
+
+static void confirm(struct room_binding *b) {
+    if (session_is_entered(&b->session))
+        room_binding_tell_kind(b, EVENT_CONFIRM_DUE);
+}
+
+static void confirm_if_old(struct room_binding *b) {
+    if (fence_needs_confirmation(&b->session.fence, &b->conn->room->lease))
+        confirm(b);
+}
+
+static void head(struct room_binding *b) {
+    if (session_is_entered(&b->session))
+        ask_head(b);
+}
+
+static void save(struct room_binding *b) {
+    if (session_is_entered(&b->session))
+        acks_save_last(b);
+}
+
+// --- passes
+
+typedef void visit_fn(struct room_binding *b);
+
+static void visit(struct room *r, struct pass *p, uint32_t count, visit_fn *what) {
+    uint32_t slots = r->bindings.high_water;
+    for (; count > 0 && slots > 0; count--) {
+        p->at = p->at + 1 < slots ? p->at + 1 : 0;
+        struct room_binding *b = slab_at(&r->bindings, p->at);
+        if (b)
+            what(b);
+    }
+}
+
+// So many slots that all are visited once in so many ticks. The rest of a division is kept for the
+// next one: a small room does not ask more often than a large one.
+static void visit_share(struct room *r, struct pass *p, uint32_t ticks, visit_fn *what) {
+    uint32_t due = p->rest + r->bindings.high_water;
+    p->rest = due % ticks;
+    visit(r, p, due / ticks, what);
+}
+
+// From the first slot: sessions that begin meanwhile need no visit, and must not shift the others.
+static void hurry(const struct room *r, struct pass *p) {
+    p->at = UINT32_MAX;
+    p->hurried = r->bindings.high_water;
+}
+
+static void visit_hurried(struct room *r, struct pass *p, visit_fn *what) {
+    uint32_t count = p->hurried < HURRIED_PER_TICK ? p->hurried : HURRIED_PER_TICK;
+    p->hurried -= count;
+    visit(r, p, count, what);
+}
+
+static void visit_all(struct room *r) {
+    uint64_t now = loop_now_ms(r->loop);
+    visit_share(r, &r->confirm, CONFIRM_TICKS, confirm);
+    visit_share(r, &r->heads, HEADS_TICKS, head);
+    visit_share(r, &r->save, SAVE_TICKS, save);
+    if (r->heads_wanted && now >= r->hurried_heads_ms + HEADS_APART_MS) {
+        r->heads_wanted = r->heads_twice;
+        r->heads_twice = false;
+        r->hurried_heads_ms = now;
+        hurry(r, &r->hurried_heads);
+    }
+    visit_hurried(r, &r->hurried_heads, head);
+    if (r->confirm_again && r->hurried_confirm.hurried == 0 &&
+        r->tick_count % CONFIRM_AGAIN_TICKS == 0) {
+        r->confirm_again = false;
+        hurry(r, &r->hurried_confirm);
+    }
+    if (cluster_lease_is_held(r->cluster))
+        visit_hurried(r, &r->hurried_confirm, confirm_if_old);
+}
+
+void passes_tick(struct timer *t) {
+    struct room *r = container_of(t, struct room, tick);
+    loop_arm(r->loop, &r->tick, TICK_MS, passes_tick);
+    r->tick_count++;
+    unacked_tick(r);
+    room_tick(r);
+    visit_all(r);
+    if (r->tick_count % TICKS_A_SECOND == 0)
+        products_tick(r);
+}
+
+// --- what starts them
+
+void passes_confirm_all(struct room *r) {
+    lease_confirm_again(&r->lease);
+    hurry(r, &r->hurried_confirm);
+}
+
+void passes_heads_all(struct room *r) {
+    r->heads_wanted = true;
+}
+
+// Centers could not ask where users are, or were answered by what is not there any more. They may
+// find their register back later than this room does, so it asks once more when that is over.
+void passes_hints_lost(struct room *r) {
+    r->heads_wanted = r->heads_twice = true;
+}
+
+// Another run of the store: what was being told while it was away may have reached nobody.
+void passes_store_seen(struct room_product *p, uint64_t run) {
+    if (p->store != 0 && run != 0 && run != p->store)
+        passes_hints_lost(p->room);
+    p->store = run != 0 ? run : p->store;
+}
+
+// While the lease is void so are our rows: another login would not name ours. Nothing is sent until
+// each is confirmed again.
+void passes_on_lease(struct room *r, bool held) {
+    log_event(r->env->log, held ? LOG_INFO : LOG_WARN, held ? "lease held" : "lease lost", "%s",
+              "");
+    if (!held)
+        lease_lost(&r->lease);
+    hurry(r, &r->hurried_confirm);
+}

@@ -1,0 +1,134 @@
+// A product with sessions here, and its broadcasts as far as this room knows them.
+#ifndef HW_PRODUCTS_H
+#define HW_PRODUCTS_H
+
+#include "table.h"
+
+#include "binding.h"
+#include "cluster.h"
+#include "news_window.h"
+#include "rpc.h"
+#include "saver.pb-c.h"
+#include "timer.h"
+
+struct handle { // of a binding that may be gone
+    uint32_t slot, generation;
+};
+struct handles {
+    struct handle *list; // owned
+    size_t count, capacity;
+};
+void handles_add(struct handles *h, const struct room_binding *b);
+
+// One of a product's broadcast logs: what is known of it, and the walk that hands it round.
+struct broadcasts {
+    struct room_product *product; // holds it
+    enum feed_stream stream;
+    struct news_window window; // encoded for the one voice that there is
+    uint64_t heard;            // >= window.head
+    struct timer hole;
+    bool hole_loading;
+    // the walk
+    struct job walk;
+    struct room_binding *walk_at;
+    bool walk_again, walk_running;
+};
+
+struct live_walk { // one live broadcast on its way round the sessions
+    struct live_walk *next;
+    struct room_binding *at;
+    struct audience *audience; // owned; NULL = everyone
+    struct rpc_call *call;     // owned: answered at the end
+    uint64_t session_count;    // connected ones that it was for
+    struct buf frame;
+};
+
+struct sums { // of devices, for DELIVERY's sums
+    uint64_t sent, acked;
+};
+
+struct room_product {
+    UT_hash_handle hh;
+    struct room *room;
+    uint32_t number;
+    char name[33];
+    bool is_deleted;
+    struct room_binding *bindings; // LIVE or AWAY
+    uint64_t session_count;        // of them
+    uint64_t holders;              // bindings that name it, those not live yet too
+    uint64_t held_ms;              // when the last one was let go
+    uint64_t turn;                 // of the room's products: one that comes back is another
+    struct broadcasts news;
+    // heads of its logs, asked in rounds
+    bool heads_asked, heads_wanted;
+    uint64_t heads_round, heads_done; // asked, answered
+    uint64_t store;                   // the run of the savers' store that answered last; 0 = none
+    struct handles waiters;           // logins that wait for heads
+    // live broadcasts
+    struct job live_job;
+    struct live_walk *lives, **lives_end;
+    int live_count;
+    // sums, told once a second: since the last SumsRequest; what is in flight, under one id
+    struct sums sums, sums_telling;
+    bool sums_in_flight;
+    uint8_t sums_id[16];
+};
+
+// --- products.c
+struct room_product *product_find_here(struct room *r, uint32_t number);
+void product_hold(struct room_binding *b, const struct product *p); // sets b->product
+void product_let_go(struct room_binding *b);                        // clears it
+void product_enter(struct room_binding *b);                         // its session is LIVE
+void product_leave(struct room_binding *b);
+void product_deleted(struct room *r, uint32_t number); // ends its sessions
+void product_free_here(struct room_product *p);
+void products_tick(struct room *r); // every second
+
+struct product_call { // a call for a product that may be gone when it is answered
+    struct room *room;
+    uint64_t turn, ticket; // ticket: of a block
+    uint32_t product;
+};
+struct product_call *product_call_new(struct room_product *p, uint64_t ticket);
+// The product of an answer, unless it is gone or the room is ending; frees the call. A call that is
+// cancelled for another reason (its saver left the directory) is an answer like any other.
+struct room_product *product_call_over(struct product_call *call);
+
+// --- news.c: the walk
+void news_send(struct room_binding *b); // what its window and its socket take now
+void news_walk(struct broadcasts *log);
+void news_leaves(struct room_binding *b);
+
+// --- news_live.c
+// Answers the call when all sessions had their turn.
+void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
+               struct rpc_call *call);
+bool news_lives_step(struct job *j);
+void news_lives_free(struct room_product *p);
+
+// --- news_log.c
+void news_log_init(struct broadcasts *log, struct room_product *p, enum feed_stream stream);
+void news_heard(struct broadcasts *log, struct place at, const Hawser__Internal__StoredMessage *m);
+void news_heads_ask(struct room_product *p);
+void news_wait_for_heads(struct room_binding *b);
+void news_log_tick(struct room_product *p);          // every second
+bool news_log_is_done(const struct room_product *p); // nothing is to be told to the saver
+void news_log_free(struct room_product *p);
+struct audience *news_audience(const Hawser__Internal__Audience *a); // NULL: everyone
+// Its frame goes to *frame, which is reset; the entry's audience is the caller's.
+void news_encode(const struct broadcasts *log, const Hawser__Internal__LoadEntry *e,
+                 struct buf *frame, struct news_entry *ret_entry);
+struct load_size {
+    uint32_t messages, bytes;
+};
+// Reads behind `after`; done gets the product_call with that ticket.
+typedef void news_loaded_fn(void *arg, int error, const Hawser__Internal__LoadReply *reply);
+void news_load(struct broadcasts *log, uint64_t after, struct load_size size, uint64_t ticket,
+               news_loaded_fn *done);
+
+// --- news_older.c
+void news_older_ask(struct room *r); // what is wanted, at the end of this iteration
+// Lets them go on, or try again later; frees the list.
+void news_older_waited(struct room *r, struct news_waiters *waiters, bool loaded);
+
+#endif

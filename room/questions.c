@@ -1,0 +1,306 @@
+// What a session asks of register and saver. An answer goes to the slot and generation that asked,
+// so that one for a session that is gone finds nobody.
+#include "room_internal.h"
+
+struct asker {
+    struct room *room;
+    uint32_t slot, generation;
+};
+
+static struct asker *asker_new(const struct room_binding *b) {
+    struct asker *a = hw_malloc(sizeof(*a));
+    *a = (struct asker){b->conn->room, b->slot, b->slab_generation};
+    return a;
+}
+
+// Who asked, if it is still there; frees the asker.
+static struct room_binding *asker_over(void *arg) {
+    struct asker a = *(struct asker *)arg;
+    free(arg);
+    return a.room->is_stopping ? NULL : room_binding_find(a.room, a.slot, a.generation);
+}
+
+static struct peer saver(const struct room_binding *b) {
+    return saver_of(b->conn->room->cluster, b->product->number, b->user);
+}
+
+struct session_row row_of(const Hawser__Internal__SessionRow *row) {
+    return row ? (struct session_row){row->incarnation, row->slot, row->generation}
+               : (struct session_row){0};
+}
+
+// --- the row
+
+static const char *refusal_text(const Hawser__Internal__LoginReply *reply) {
+    return reply->devices_full      ? "too many devices"
+           : reply->refused == 4103 ? "too many logins of this device"
+           : reply->refused == 4003 ? "kicked"
+           : reply->refused == 4101 ? "the register was reached too late"
+                                    : "refused by the register";
+}
+
+// Of two logins here the one asked for later is the newer one, whichever the register did first.
+static bool is_overtaken(const struct room_binding *b, const struct session_row *replaced) {
+    struct room *r = b->conn->room;
+    const struct room_binding *other = replaced->incarnation == r->env->incarnation
+                                           ? room_binding_at_place(r, replaced->slot)
+                                           : NULL;
+    return other && other->session.state != SESSION_LEAVING &&
+           other->session.fence.login_order > b->session.fence.login_order;
+}
+
+static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply *reply) {
+    struct room_binding *b = asker_over(arg);
+    struct session_event e = {.kind = EVENT_ROW};
+    struct session_row_answer *a = &e.of.row;
+    if (!b)
+        return;
+    a->client_is_gone = !b->conn->stream || stream_peer_is_gone(b->conn->stream);
+    a->result = error != 0 ? ROW_NO_ANSWER : reply->refused != 0 ? ROW_REFUSED : ROW_WRITTEN;
+    if (a->result == ROW_REFUSED)
+        a->refusal = (struct session_refusal){reply->refused, (uint32_t)reply->retry_after_ms,
+                                              refusal_text(reply)};
+    if (a->result == ROW_WRITTEN) {
+        a->generation = reply->generation;
+        a->replaced = row_of(reply->replaced);
+        a->is_overtaken = is_overtaken(b, &a->replaced);
+        b->known_devices = reply->device;
+        b->known_device_count = reply->n_device;
+    }
+    room_binding_tell(b, &e);
+}
+
+void ask_enter(struct room_binding *b) {
+    Hawser__Internal__LoginRequest request = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
+    struct room *r = b->conn->room;
+    char address[64] = "";
+    struct sock_addr peer;
+    stream_peer(b->conn->stream, &peer);
+    if (peer.len > 0)
+        sock_addr_format(&peer, address, sizeof(address));
+    request.product = b->product->number;
+    request.user = b->user;
+    request.device = b->conn->device;
+    request.room = r->id;
+    request.incarnation = r->env->incarnation;
+    request.slot = room_binding_place(b);
+    request.address = address;
+    request.devices_max = room_binding_devices_max(b);
+    // When that is over, we have given up, and the client may log in again.
+    request.not_after_ms = cluster_store_ms(r->cluster) + LAST_MOMENT_MS;
+    b->since_ms = loop_wall_ms(r->loop);
+    register_login(register_of(r->cluster), &request, on_entered, asker_new(b));
+}
+
+static void on_confirmed(void *arg, int error, const Hawser__Internal__ConfirmReply *reply) {
+    static const enum fence_outcome outcomes[] = {
+        [HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD] = FENCE_HELD,
+        [HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN] = FENCE_REWRITTEN,
+        [HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED] = FENCE_HIGHER,
+        [HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED] = FENCE_UNKNOWN};
+    struct room_binding *b = asker_over(arg);
+    struct session_event e = {.kind = EVENT_CONFIRMED};
+    struct session_confirmed *c = &e.of.confirmed;
+    if (!b)
+        return;
+    c->is_answer = error == 0;
+    if (reply) {
+        bool is_known = reply->outcome <= HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
+        c->answer.outcome = is_known ? outcomes[reply->outcome] : FENCE_UNKNOWN;
+        c->answer.generation = reply->generation;
+        c->replaced = row_of(reply->replaced);
+    }
+    room_binding_tell(b, &e);
+}
+
+void ask_row(struct room_binding *b) {
+    Hawser__Internal__ConfirmRequest request = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
+    struct room *r = b->conn->room;
+    request.product = b->product->number;
+    request.user = b->user;
+    request.device = b->conn->device;
+    request.room = r->id;
+    request.incarnation = r->env->incarnation;
+    request.slot = room_binding_place(b);
+    request.generation = b->session.fence.generation;
+    request.login = b->session.fence.login_generation;
+    request.since_ms = b->since_ms;
+    request.devices_max = room_binding_devices_max(b);
+    register_confirm(register_of(r->cluster), &request, on_confirmed, asker_new(b));
+}
+
+static void on_counted(void *arg, int error, const Hawser__Internal__TakeoverReply *reply) {
+    (void)arg; // one that is lost was not counted
+    (void)error;
+    (void)reply;
+}
+
+// Only here is it known whether its client was still there: one that comes back after a crash takes
+// nobody's place.
+void ask_count_takeover(struct room_binding *b) {
+    Hawser__Internal__TakeoverRequest request = HAWSER__INTERNAL__TAKEOVER_REQUEST__INIT;
+    struct conn *c = b->conn;
+    if (!c->stream || stream_peer_is_gone(c->stream))
+        return;
+    request.product = b->product->number;
+    request.user = b->user;
+    request.device = c->device;
+    register_takeover(register_of(c->room->cluster), &request, on_counted, NULL);
+}
+
+// --- positions
+
+static void take_start(struct session_start *start, const Hawser__Internal__AttachedStream *a) {
+    *start = (struct session_start){
+        .after = {a->epoch, a->after}, .head = a->head, .is_reset = a->reset};
+}
+
+static void on_attached(void *arg, int error, const Hawser__Internal__AttachReply *reply) {
+    struct room_binding *b = asker_over(arg);
+    struct session_event e = {.kind = EVENT_ATTACHED};
+    struct session_attached *a = &e.of.attached;
+    if (!b)
+        return;
+    a->result = error != 0 ? SAVER_NO_ANSWER : reply->stale ? SAVER_STALE : SAVER_OK;
+    for (size_t i = 0; reply && i < reply->n_stream; i++)
+        if (reply->stream[i]->stream < FEEDS)
+            take_start(&a->start[reply->stream[i]->stream], reply->stream[i]);
+    room_binding_tell(b, &e);
+}
+
+static void attach(struct room_binding *b, const struct session_have *have) {
+    Hawser__Internal__AttachRequest request = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
+    Hawser__Internal__StreamPosition at[FEEDS], *list[FEEDS];
+    for (uint32_t i = 0; i < FEEDS; i++) {
+        if (!have->given[i])
+            continue;
+        Hawser__Internal__StreamPosition *p = list[request.n_have] = &at[request.n_have];
+        hawser__internal__stream_position__init(p);
+        p->stream = i;
+        p->epoch = have->at[i].epoch;
+        p->seq = have->at[i].seq;
+        request.n_have++;
+    }
+    request.have = list;
+    request.product = b->product->number;
+    request.user = b->user;
+    request.device = b->conn->device;
+    request.generation = b->session.fence.generation;
+    request.devices_max = room_binding_devices_max(b);
+    request.n_known = b->known_device_count;
+    request.known = (char **)(uintptr_t)b->known_devices;
+    saver_attach(saver(b), &request, on_attached, asker_new(b));
+    b->known_device_count = 0; // the register's answer goes now
+    b->known_devices = NULL;
+}
+
+void ask_attach(struct room_binding *b) {
+    attach(b, &b->session.have);
+}
+
+// --- what was handled
+
+static void on_saved(void *arg, int error, const Hawser__Internal__AckReply *reply) {
+    struct room_binding *b = asker_over(arg);
+    if (!b)
+        return;
+    enum session_saver_result result = error != 0       ? SAVER_NO_ANSWER
+                                       : reply->stale   ? SAVER_STALE
+                                       : reply->unknown ? SAVER_UNKNOWN
+                                                        : SAVER_OK;
+    room_binding_tell(b, &(struct session_event){.kind = EVENT_SAVED, .of.saved = result});
+}
+
+static void save(struct room_binding *b) {
+    Hawser__Internal__AckRequest request = HAWSER__INTERNAL__ACK_REQUEST__INIT;
+    Hawser__Internal__StreamPosition at = HAWSER__INTERNAL__STREAM_POSITION__INIT, *list[1] = {&at};
+    const struct feed *inbox = &b->session.feed[FEED_INBOX];
+    request.product = b->product->number;
+    request.user = b->user;
+    request.device = b->conn->device;
+    request.generation = b->session.fence.generation;
+    at.stream = FEED_INBOX;
+    at.epoch = inbox->epoch;
+    at.seq = inbox->acked;
+    request.n_upto = 1;
+    request.upto = list;
+    saver_ack(saver(b), &request, on_saved, asker_new(b));
+}
+
+// Inbox and news, where the client is.
+static void attach_again(struct room_binding *b) {
+    struct session_have have = {0};
+    for (int i = FEED_INBOX; i <= FEED_NEWS; i++) {
+        const struct feed *f = &b->session.feed[i];
+        have.given[i] = true;
+        have.at[i] = (struct place){f->epoch, f->acked};
+    }
+    attach(b, &have);
+}
+
+static void flush_saves(struct hook *h) {
+    struct room *r = container_of(h, struct room, flush_acks);
+    while (r->saving) {
+        struct room_binding *b = r->saving;
+        r->saving = b->next_saving;
+        b->is_saving = false;
+        if (session_begins_save(&b->session))
+            attach_again(b);
+        else
+            save(b);
+    }
+}
+
+void ask_save(struct room_binding *b) {
+    struct room *r = b->conn->room;
+    b->is_saving = true;
+    b->next_saving = r->saving;
+    r->saving = b;
+    hook_schedule(r->loop, &r->flush_acks, flush_saves);
+}
+
+// --- the inbox's head
+
+static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *reply) {
+    struct room_binding *b = asker_over(arg);
+    (void)error;
+    if (!b || !reply)
+        return; // the next pass asks again
+    const struct feed *inbox = &b->session.feed[FEED_INBOX];
+    b->conn->room->count.heads_ahead +=
+        b->session.is_synced && reply->epoch == inbox->epoch && reply->head > inbox->heard;
+    room_binding_tell(
+        b, &(struct session_event){.kind = EVENT_HINTED, .of.place = {reply->epoch, reply->head}});
+}
+
+void ask_head(struct room_binding *b) {
+    Hawser__Internal__HeadRequest request = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
+    request.product = b->product->number;
+    request.user = b->user;
+    saver_head(saver(b), &request, on_head, asker_new(b));
+}
+
+// --- the inbox itself: inbox.c takes the answer
+
+static void on_loaded(void *arg, int error, const Hawser__Internal__LoadReply *reply) {
+    struct room_binding *b = asker_over(arg);
+    (void)error;
+    if (b)
+        inbox_loaded(b, reply);
+}
+
+void ask_load(struct room_binding *b) {
+    Hawser__Internal__LoadRequest request = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
+    const struct feed *inbox = &b->session.feed[FEED_INBOX];
+    uint32_t messages = feed_messages_left(inbox), bytes = feed_bytes_left(inbox);
+    request.product = b->product->number;
+    request.stream = FEED_INBOX;
+    request.user = b->user;
+    request.device = b->conn->device;
+    request.epoch = inbox->epoch;
+    request.after = inbox->sent;
+    request.max_messages = messages > 0 ? messages : 1;
+    request.max_bytes = bytes > 0 ? bytes : 1;
+    b->conn->room->count.loads++;
+    saver_load(saver(b), &request, on_loaded, asker_new(b));
+}

@@ -1,0 +1,57 @@
+// How a room speaks to its clients: one table of functions for each protocol, and nothing of it in
+// the session or the connection. Bytes become calls of conn_got_*; what is to be said becomes
+// bytes. What a broadcast says is made once for each voice, not once for each session.
+#ifndef HW_VOICE_H
+#define HW_VOICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "feed.h"
+#include "saver.pb-c.h"
+
+struct conn;
+struct room_binding;
+
+enum voice_number { VOICE_HAWSER, VOICES };
+
+struct message_place { // of a message or gap on its way to a client
+    uint32_t product;
+    enum feed_stream stream;
+    uint64_t first, last; // seqs; 0: live. Equal for a message
+};
+
+struct bound {                          // what became of a Bind
+    const struct room_binding *binding; // NULL: refused before it was one
+    uint32_t code;                      // 0, or a Close code: then with its reason
+    const char *reason;
+};
+
+struct voice {
+    enum voice_number number;
+    const char *name; // for logs
+    // Bytes of the client, at least one. How many are done with; the rest comes again with more
+    // behind it. May end the connection, or hand its stream to another.
+    size_t (*take)(struct conn *c, const uint8_t *data, size_t len);
+
+    void (*say_welcome)(struct conn *c);
+    void (*say_bound)(struct conn *c, const struct bound *bound);
+    void (*say_gap)(struct room_binding *b, const struct message_place *at, uint32_t reason);
+    void (*say_reset)(struct room_binding *b, enum feed_stream stream, const char *reason);
+    void (*say_synced)(struct room_binding *b);
+    void (*say_ping)(struct conn *c);
+    void (*say_pong)(struct conn *c);
+    void (*say_go_away)(struct conn *c, uint32_t within_ms, const char *reason);
+    void (*say_close)(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
+
+    // Append to *out what any client of this voice is told of it.
+    void (*put_message)(struct buf *out, const struct message_place *at,
+                        const Hawser__Internal__StoredMessage *m);
+    void (*put_gap)(struct buf *out, const struct message_place *at, uint32_t reason);
+};
+
+extern const struct voice voice_hawser; // proto/client.proto
+
+#endif

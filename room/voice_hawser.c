@@ -1,0 +1,342 @@
+// The voice of client.proto: frames of one type byte, a length and a protobuf message.
+#include "frame.h"
+#include "room_internal.h"
+
+// --- what is said
+
+static void say(struct conn *c, enum frame_type type, const ProtobufCMessage *message) {
+    struct buf *frame = &c->room->scratch;
+    buf_reset(frame);
+    frame_put(frame, type, message);
+    conn_send(c, frame);
+}
+
+static void fill_position(Hawser__V1__Position *p, enum feed_stream stream, const struct feed *f) {
+    hawser__v1__position__init(p);
+    p->stream = (Hawser__V1__Stream)stream;
+    p->epoch = f->epoch;
+    p->seq = f->sent;
+}
+
+struct positions { // of all streams, as a message points to them
+    Hawser__V1__Position at[FEEDS], *list[FEEDS];
+};
+
+static void fill_positions(struct positions *p, const struct room_binding *b) {
+    for (int i = 0; i < FEEDS; i++) {
+        fill_position(&p->at[i], (enum feed_stream)i, &b->session.feed[i]);
+        p->list[i] = &p->at[i];
+    }
+}
+
+struct bound_parts { // what a Bound points to
+    struct positions after;
+    struct token_hint hint;
+};
+
+static void fill_identity(Hawser__V1__Bound *m, const struct room_binding *b) {
+    m->product = b->product->number;
+    m->name = b->product->name;
+    m->user = b->user;
+    m->generation = b->session.fence.generation;
+}
+
+// One that was never bound has a name at most, as far as the token could be read.
+static void fill_bound(Hawser__V1__Bound *m, const struct bound *bound, struct bound_parts *parts) {
+    const struct room_binding *b = bound->binding;
+    hawser__v1__bound__init(m);
+    m->error = bound->code;
+    m->reason = bound->code ? (char *)(uintptr_t)bound->reason : m->reason;
+    if (bound->code == 0) {
+        fill_identity(m, b);
+        fill_positions(&parts->after, b);
+        m->resumed = b->session.is_resumed;
+        m->expires_ms = b->expires_ms;
+        m->n_after = FEEDS;
+        m->after = parts->after.list;
+    } else if (b && session_is_entered(&b->session)) {
+        fill_identity(m, b);
+    } else if (b) {
+        m->name = (char *)(uintptr_t)login_product_name(b, &parts->hint);
+    }
+}
+
+static void say_bound(struct conn *c, const struct bound *bound) {
+    Hawser__V1__Bound m;
+    struct bound_parts parts;
+    fill_bound(&m, bound, &parts);
+    say(c, FRAME_BOUND, &m.base);
+}
+
+static void say_welcome(struct conn *c) {
+    Hawser__V1__Welcome m = HAWSER__V1__WELCOME__INIT;
+    Hawser__V1__Bound bound[BINDS_MAX], *list[BINDS_MAX];
+    struct bound_parts parts[BINDS_MAX];
+    uint8_t resume[RESUME_BYTES];
+    const struct config *config = c->room->env->config;
+    for (struct room_binding *b = c->bindings; b && m.n_bound < BINDS_MAX; b = b->next_in_conn) {
+        const struct session_refusal *r = &b->session.refusal;
+        bool is_refused = b->session.state == SESSION_REFUSED;
+        struct bound of = {b, is_refused ? r->code : 0, r->reason};
+        list[m.n_bound] = &bound[m.n_bound];
+        fill_bound(&bound[m.n_bound], &of, &parts[m.n_bound]);
+        m.n_bound++;
+    }
+    hello_resume_bytes(c, resume);
+    m.bound = list;
+    m.resume = (ProtobufCBinaryData){RESUME_BYTES, resume};
+    m.heartbeat_s = c->heartbeat_ms / 1000;
+    m.heartbeat_max_s = (uint32_t)(config_ms(config, "room.heartbeat_max") / 1000);
+    m.server_ms = loop_wall_ms(c->room->loop);
+    m.spread_ms = hello_spread_ms(c->room);
+    m.max_frame = FRAME_BODY_MAX;
+    say(c, FRAME_WELCOME, &m.base);
+}
+
+static void put_message(struct buf *out, const struct message_place *at,
+                        const Hawser__Internal__StoredMessage *m) {
+    Hawser__V1__Push push = HAWSER__V1__PUSH__INIT;
+    push.product = at->product;
+    push.stream = (Hawser__V1__Stream)at->stream;
+    push.seq = at->last;
+    push.id = m->id;
+    push.payload = m->payload;
+    push.sent_ms = m->sent_ms;
+    push.expires_ms = m->expires_ms;
+    push.collapse_key = m->collapse_key;
+    push.content_type = m->content_type;
+    frame_put(out, FRAME_PUSH, &push.base);
+}
+
+static void put_gap(struct buf *out, const struct message_place *at, uint32_t reason) {
+    Hawser__V1__Gap gap = HAWSER__V1__GAP__INIT;
+    gap.product = at->product;
+    gap.stream = (Hawser__V1__Stream)at->stream;
+    gap.first = at->first;
+    gap.last = at->last;
+    gap.reason = (Hawser__V1__GapReason)reason;
+    frame_put(out, FRAME_GAP, &gap.base);
+}
+
+static void say_gap(struct room_binding *b, const struct message_place *at, uint32_t reason) {
+    struct buf *frame = &b->conn->room->scratch;
+    buf_reset(frame);
+    put_gap(frame, at, reason);
+    conn_send(b->conn, frame);
+}
+
+static void say_reset(struct room_binding *b, enum feed_stream stream, const char *reason) {
+    Hawser__V1__Reset m = HAWSER__V1__RESET__INIT;
+    Hawser__V1__Position at;
+    fill_position(&at, stream, &b->session.feed[stream]);
+    m.product = b->product->number;
+    m.position = &at;
+    m.reason = (char *)(uintptr_t)reason;
+    say(b->conn, FRAME_RESET, &m.base);
+}
+
+static void say_synced(struct room_binding *b) {
+    Hawser__V1__Synced m = HAWSER__V1__SYNCED__INIT;
+    struct positions at;
+    fill_positions(&at, b);
+    m.product = b->product->number;
+    m.n_at = FEEDS;
+    m.at = at.list;
+    say(b->conn, FRAME_SYNCED, &m.base);
+}
+
+static void say_ping(struct conn *c) {
+    Hawser__V1__Ping m = HAWSER__V1__PING__INIT;
+    say(c, FRAME_PING, &m.base);
+}
+
+static void say_pong(struct conn *c) {
+    Hawser__V1__Pong m = HAWSER__V1__PONG__INIT;
+    m.heartbeat_s = c->heartbeat_ms / 1000;
+    m.server_ms = loop_wall_ms(c->room->loop);
+    say(c, FRAME_PONG, &m.base);
+}
+
+static void say_go_away(struct conn *c, uint32_t within_ms, const char *reason) {
+    Hawser__V1__GoAway m = HAWSER__V1__GO_AWAY__INIT;
+    m.within_ms = within_ms;
+    m.reason = (char *)(uintptr_t)reason;
+    say(c, FRAME_GO_AWAY, &m.base);
+}
+
+static void say_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms) {
+    Hawser__V1__Close m = HAWSER__V1__CLOSE__INIT;
+    m.code = code;
+    m.reason = (char *)(uintptr_t)reason;
+    m.retry_after_ms = (uint32_t)retry_after_ms;
+    say(c, FRAME_CLOSE, &m.base);
+}
+
+// --- what is heard
+
+static bool take_have(const Hawser__V1__Bind *m, struct session_have *have) {
+    for (size_t i = 0; i < m->n_have; i++) {
+        const Hawser__V1__Position *p = m->have[i];
+        unsigned stream = (unsigned)p->stream;
+        if (stream >= FEEDS || have->given[stream])
+            return false;
+        have->given[stream] = true;
+        have->at[stream] = (struct place){p->epoch, p->seq};
+    }
+    return true;
+}
+
+static void take_bind(const Hawser__V1__Bind *m, struct bind_request *bind) {
+    *bind = (struct bind_request){.token = m->token, .tags = m->tags, .tag_count = m->n_tags};
+    bind->is_have_good = take_have(m, &bind->have);
+}
+
+static void got_hello(struct conn *c, const ProtobufCMessage *message) {
+    const Hawser__V1__Hello *m = (const Hawser__V1__Hello *)message;
+    struct hello_request hello = {.device = m->device,
+                                  .heartbeat_s = m->heartbeat_s,
+                                  .resume = m->resume.data,
+                                  .resume_len = m->resume.len,
+                                  .bind_count = m->n_bind};
+    for (size_t i = 0; i < m->n_bind && i < BINDS_MAX; i++)
+        take_bind(m->bind[i], &hello.bind[i]);
+    hello_got_hello(c, &hello);
+}
+
+static void got_ping(struct conn *c, const ProtobufCMessage *m) {
+    conn_pinged(c, ((const Hawser__V1__Ping *)m)->heartbeat_s);
+}
+
+static void got_pong(struct conn *c, const ProtobufCMessage *m) {
+    (void)m;
+    conn_ponged(c);
+}
+
+static struct room_binding *bound_to(struct conn *c, uint32_t product) {
+    struct room_binding *b = c->bindings;
+    while (b && !(session_is_entered(&b->session) && b->product->number == product))
+        b = b->next_in_conn;
+    return b;
+}
+
+static void got_ack(struct conn *c, const ProtobufCMessage *message) {
+    const Hawser__V1__Ack *m = (const Hawser__V1__Ack *)message;
+    struct room_binding *b = bound_to(c, m->product);
+    c->room->count.acks++;
+    if (!b)
+        return; // no longer bound
+    for (size_t i = 0; i < m->n_upto; i++) {
+        const Hawser__V1__Position *p = m->upto[i];
+        bool is_known = (unsigned)p->stream < FEEDS; // else a newer stream
+        if (is_known && !ack_got(b, (enum feed_stream)p->stream, (struct place){p->epoch, p->seq}))
+            return;
+    }
+    room_binding_tell_kind(b, EVENT_READY);
+}
+
+static void got_bind(struct conn *c, const ProtobufCMessage *m) {
+    struct bind_request bind;
+    take_bind((const Hawser__V1__Bind *)m, &bind);
+    hello_got_bind(c, &bind);
+}
+
+static void got_unbind(struct conn *c, const ProtobufCMessage *m) {
+    struct room_binding *b = bound_to(c, ((const Hawser__V1__Unbind *)m)->product);
+    hello_got_unbind(c, b);
+}
+
+// Nothing takes what clients send up yet: the client keeps it.
+static void got_upstream(struct conn *c, const ProtobufCMessage *message) {
+    const Hawser__V1__Upstream *m = (const Hawser__V1__Upstream *)message;
+    Hawser__V1__UpstreamReply reply = HAWSER__V1__UPSTREAM_REPLY__INIT;
+    bool is_bound = bound_to(c, m->product) != NULL;
+    reply.id = m->id;
+    reply.status = is_bound ? 503 : 410;
+    reply.reason = (char *)(uintptr_t)(is_bound ? "upstream is not served" : "not bound");
+    say(c, FRAME_UPSTREAM_REPLY, &reply.base);
+}
+
+static void got_bye(struct conn *c, const ProtobufCMessage *m) {
+    (void)m;
+    conn_end(c);
+}
+
+enum { IN_HELLO = 1 << CONN_HELLO, IN_LOGIN = 1 << CONN_LOGIN, IN_OPEN = 1 << CONN_OPEN };
+static const struct {
+    uint8_t type;
+    unsigned states; // where it is allowed
+    void (*got)(struct conn *c, const ProtobufCMessage *m);
+} frame_table[] = {
+    {FRAME_HELLO, IN_HELLO, got_hello},      {FRAME_PING, IN_OPEN, got_ping},
+    {FRAME_PONG, IN_OPEN, got_pong},         {FRAME_ACK, IN_OPEN, got_ack},
+    {FRAME_BIND, IN_OPEN, got_bind},         {FRAME_UNBIND, IN_OPEN, got_unbind},
+    {FRAME_UPSTREAM, IN_OPEN, got_upstream}, {FRAME_BYE, IN_LOGIN | IN_OPEN, got_bye},
+};
+
+static void on_frame(struct conn *c, const struct frame *f) {
+    struct room *r = c->room;
+    conn_heard(c);
+    for (size_t i = 0; i < sizeof(frame_table) / sizeof(frame_table[0]); i++) {
+        if (frame_table[i].type != f->type)
+            continue;
+        if (!(frame_table[i].states & 1u << c->state)) {
+            conn_fault(c, 4302, "a frame that this state does not allow");
+            return;
+        }
+        ProtobufCMessage *m = frame_decode(f, &r->arena.allocator);
+        if (m)
+            frame_table[i].got(c, m);
+        else
+            conn_fault(c, 4300, "a body that does not decode");
+        arena_reset(&r->arena);
+        return;
+    }
+    if (f->type == FRAME_LOCATE)
+        conn_fault(c, 4302, "this is a room, not a dispatcher");
+    else if (c->state != CONN_OPEN || frame_message(f->type)) // known ones here are the room's own
+        conn_fault(c, 4302, "a frame that this state does not allow");
+}
+
+static size_t take(struct conn *c, const uint8_t *data, size_t len) {
+    struct stream *s = c->stream;
+    size_t used = 0;
+    while (used < len) {
+        struct frame f;
+        size_t n = 0;
+        if (c->state == CONN_CLOSING)
+            return len;
+        if (c->binding) // Binds are answered in order: the next frame waits for this one
+            return used;
+        enum frame_parsed parsed = frame_parse(
+            data + used, len - used,
+            c->state == CONN_OPEN ? FRAME_BODY_MAX : FRAME_BODY_BEFORE_WELCOME_MAX, &f, &n);
+        if (parsed == FRAME_MORE)
+            return used;
+        if (parsed == FRAME_TOO_LARGE) {
+            conn_fault(c, 4301, "a frame over its limit");
+            return len;
+        }
+        used += n;
+        on_frame(c, &f);
+        if (c->stream != s) // handed on by a resume, or its end
+            return used;
+    }
+    return used;
+}
+
+const struct voice voice_hawser = {
+    .number = VOICE_HAWSER,
+    .name = "hawser",
+    .take = take,
+    .say_welcome = say_welcome,
+    .say_bound = say_bound,
+    .say_gap = say_gap,
+    .say_reset = say_reset,
+    .say_synced = say_synced,
+    .say_ping = say_ping,
+    .say_pong = say_pong,
+    .say_go_away = say_go_away,
+    .say_close = say_close,
+    .put_message = put_message,
+    .put_gap = put_gap,
+};

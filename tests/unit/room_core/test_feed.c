@@ -1,0 +1,131 @@
+// A feed held against a plain oracle that remembers every message in flight, and runs of frames.
+#include "suite.h"
+
+#include <stdlib.h>
+
+#include "frame_run.h"
+
+enum { EPOCH = 9, STEPS = 200000, SEQS = 4096 };
+
+static uint32_t sizes[SEQS]; // of messages in flight; 0: a gap, or acked
+static uint64_t random_state = 42;
+
+static uint32_t draw(uint32_t below) {
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(random_state >> 33) % below;
+}
+
+static void flying(const struct feed *f, uint32_t *ret_messages, uint32_t *ret_bytes) {
+    *ret_messages = *ret_bytes = 0;
+    for (uint64_t seq = f->acked + 1; seq <= f->sent; seq++) {
+        *ret_messages += sizes[seq % SEQS] ? 1 : 0;
+        *ret_bytes += sizes[seq % SEQS];
+    }
+}
+
+static void send_one(struct feed *f) {
+    uint32_t size = draw(4) ? 1 + draw(20000) : 0;
+    if (!feed_is_open(f))
+        return;
+    sizes[(f->sent + 1) % SEQS] = size;
+    feed_sent(f, f->sent + 1, size, size > 0);
+}
+
+// Never more in flight than the window allows, and never shut for good: once all is acked it is
+// whole again, and a half that is acked opens it.
+START_TEST(test_window_against_oracle) {
+    struct feed f;
+    feed_start(&f, (struct place){EPOCH, 0});
+    for (int i = 0; i < STEPS; i++) {
+        uint32_t messages, bytes, left;
+        if (draw(3))
+            send_one(&f);
+        else if (f.sent > f.acked)
+            ck_assert_int_eq(
+                feed_acked(&f,
+                           (struct place){EPOCH, f.acked + 1 + draw((uint32_t)(f.sent - f.acked))},
+                           &left),
+                FEED_ACKED);
+        flying(&f, &messages, &bytes);
+        ck_assert_uint_le(messages, WINDOW_MESSAGES);
+        ck_assert_uint_ge(WINDOW_MESSAGES - feed_messages_left(&f), messages);
+        ck_assert_uint_le(bytes, WINDOW_BYTES + 20000);
+        ck_assert(f.acked <= f.sent && f.sent <= f.heard);
+        if (f.sent == f.acked)
+            ck_assert_uint_eq(feed_messages_left(&f), WINDOW_MESSAGES);
+    }
+}
+END_TEST
+
+START_TEST(test_half_an_ack_opens) {
+    struct feed f;
+    uint32_t left;
+    feed_start(&f, (struct place){EPOCH, 0});
+    while (feed_is_open(&f))
+        feed_sent(&f, f.sent + 1, 10, true);
+    ck_assert_uint_eq(f.sent, WINDOW_MESSAGES);
+    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, WINDOW_MESSAGES / 2}, &left), FEED_ACKED);
+    ck_assert_uint_eq(left, WINDOW_MESSAGES / 2);
+    ck_assert_uint_eq(feed_messages_left(&f), WINDOW_MESSAGES / 2);
+}
+END_TEST
+
+START_TEST(test_acks) {
+    struct feed f;
+    uint32_t left;
+    feed_start(&f, (struct place){EPOCH, 5});
+    feed_sent(&f, 8, 10, true);
+    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 9}, &left), FEED_ACK_ABOVE);
+    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH + 1, 9}, &left), FEED_ACK_OLD);
+    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 5}, &left), FEED_ACK_OLD);
+    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 8}, &left), FEED_ACKED);
+    ck_assert_uint_eq(f.acked, 8);
+}
+END_TEST
+
+// What was in flight goes out again; what was heard of is not forgotten.
+START_TEST(test_rewind) {
+    struct feed f;
+    feed_start(&f, (struct place){EPOCH, 5});
+    feed_hear(&f, 12);
+    feed_sent(&f, 9, 10, true);
+    ck_assert(!feed_can_resume(&f, (struct place){EPOCH, 4}));
+    ck_assert(!feed_can_resume(&f, (struct place){EPOCH, 10}));
+    ck_assert(!feed_can_resume(&f, (struct place){EPOCH + 1, 7}));
+    ck_assert(feed_can_resume(&f, (struct place){EPOCH, 7}));
+    feed_rewind(&f, 7);
+    ck_assert_uint_eq(f.sent, 7);
+    ck_assert_uint_eq(f.heard, 12);
+    ck_assert(feed_takes(&f, (struct place){EPOCH, 8}));
+    ck_assert(!feed_takes(&f, (struct place){EPOCH, 9}));
+    ck_assert(!feed_takes(&f, (struct place){EPOCH + 1, 8}));
+}
+END_TEST
+
+// Entries of a load that go on where the last one ended, as far as the window goes.
+START_TEST(test_run) {
+    struct feed f;
+    struct frame_run run;
+    size_t messages;
+    feed_start(&f, (struct place){EPOCH, 5});
+    frame_run_begin(&run, &f);
+    ck_assert_int_eq(frame_run_place(&run, 4, 5, true), RUN_KNOWN);
+    ck_assert_int_eq(frame_run_place(&run, 7, 7, true), RUN_ENDS);
+    ck_assert_int_eq(frame_run_place(&run, 4, 6, false), RUN_NEXT); // a gap that began before
+    frame_run_add(&run, 6, 20, false);
+    for (uint64_t seq = 7; seq < 7 + WINDOW_MESSAGES; seq++) {
+        ck_assert_int_eq(frame_run_place(&run, seq, seq, true), RUN_NEXT);
+        frame_run_add(&run, seq, 20 + (uint32_t)(seq - 6) * 100, true);
+    }
+    ck_assert_int_eq(frame_run_place(&run, 7 + WINDOW_MESSAGES, 7 + WINDOW_MESSAGES, true),
+                     RUN_ENDS);
+    ck_assert_int_eq(frame_run_place(&run, 7 + WINDOW_MESSAGES, 50, false), RUN_NEXT);
+    frame_run_went(&run, 3, &f, &messages); // the socket took no more
+    ck_assert_uint_eq(messages, 2);
+    ck_assert_uint_eq(f.sent, 8);
+    ck_assert_uint_eq(feed_bytes_left(&f), WINDOW_BYTES - 200);
+}
+END_TEST
+
+RUN_TESTS("feed", test_window_against_oracle, test_half_an_ack_opens, test_acks, test_rewind,
+          test_run)
