@@ -12,11 +12,12 @@
 //   inbox.c        deliveries and loads of a session's inbox
 //   products.c     the products with sessions here
 //   news.c         the walk of broadcasts over sessions; news_live.c of live ones
-//   news_log.c     heads of the product's logs, and holes; news_older.c blocks before the news
-//   window acks.c         what clients have handled, on its way to the saver unacked.c      what is
-//   not acknowledged: the Ping that asks notices.c      what is told to rooms whose sessions were
-//   replaced by ones here orphans.c      rows on their way out: of ended sessions, and those that
-//   lost logins left behind passes.c       the passes over all sessions: confirm, heads; the lease
+//   news_log.c     heads of the product's logs, and holes; news_older.c blocks before the window
+//   acks.c         what clients have handled, on its way to the saver
+//   unacked.c      what is not acknowledged: the Ping that asks
+//   notices.c      what is told to rooms whose sessions were replaced by ones here
+//   orphans.c      rows on their way out: of ended sessions, and those that lost logins left behind
+//   passes.c       the passes over all sessions: confirm, heads; the lease
 //   service.c      what other daemons call
 //   room.c         life: start, announce, drain, stop
 #ifndef HW_ROOM_INTERNAL_H

@@ -29,11 +29,11 @@
     X(ATTACHING) /* the saver is asked for its positions */                                        \
     X(DOUBTING)  /* the register is asked whose the row is */                                      \
     X(ACCEPTED)  /* the Welcome or Bound is still to go out */                                     \
-    X(LIVE)                                                                                        \
-    X(AWAY)    /* its connection is lost; it is kept for the linger time */                        \
-    X(REFUSED) /* the Bound or Close is still to go out */                                         \
-    X(LEAVING) /* ended while the register had not answered */                                     \
-    X(GONE)
+    X(LIVE)      /* the client gets what is there */                                               \
+    X(AWAY)      /* its connection is lost; it is kept for the linger time */                      \
+    X(REFUSED)   /* the Bound or Close is still to go out */                                       \
+    X(LEAVING)   /* ended while the register had not answered */                                   \
+    X(GONE)      /* the shell frees it */
 enum session_state {
 #define SESSION_STATE_ENUM(name) SESSION_##name,
     SESSION_STATES(SESSION_STATE_ENUM)
@@ -50,7 +50,7 @@ enum session_state {
     X(ATTACHED)    /* the saver's answer: `attached` */                                            \
     X(CONFIRMED)   /* the register's answer to whose the row is: `confirmed` */                    \
     X(TOLD)        /* the Welcome or Bound is on its way */                                        \
-    X(NOTICED)     /* a newer login has the row of `notice` */                                     \
+    X(NOTICED)     /* a newer login has the row of `generation` */                                 \
     X(ROW_CHANGED) /* the row may be another's now */                                              \
     X(CONFIRM_DUE) /* its row is to be confirmed in this pass */                                   \
     X(HINTED)      /* of a message, or a head: `place` is the last of the inbox, or was */         \
@@ -169,7 +169,7 @@ struct session_env {
     X(ASK_NEWS)      /* heads of the product's news, in a round that begins now */                 \
     X(SAVE)          /* the inbox position, with others of this iteration */                       \
     X(SAVE_LAST)     /* positions of a session that may end: tried for a minute */                 \
-    X(RETRY)         /* READY again, in a while */                                                 \
+    X(RETRY)         /* WAITED, in a while */                                                      \
     X(CONFIRM_SOON)  /* CONFIRM_DUE again in the next hurried pass */                              \
     X(SETTLED)       /* the login is decided: the client is to be told */                          \
     X(OVER)          /* `refusal`: the client is to be told, then ENDED */                         \

@@ -64,3 +64,7 @@ def test_stale_cluster_file(tmp_path):
     ended = subprocess.run([BIN / "hawser", "--dir", tmp_path], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1 and "cluster.json" in ended.stderr
     assert not (tmp_path / "cluster.json").exists()
+def test_session_page_is_the_table():
+    """SESSION.md is what the table of a session's steps says today."""
+    made = subprocess.run(["/usr/bin/python3", "-B", ROOT / "tools/session_diagram.py"], check=True, capture_output=True, text=True)
+    assert made.stdout == (ROOT / "docs/SESSION.md").read_text()
