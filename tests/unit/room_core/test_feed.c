@@ -70,6 +70,23 @@ START_TEST(test_half_an_ack_opens) {
 }
 END_TEST
 
+// Large messages shut it before there are many: the last one may pass the bound, no further one.
+START_TEST(test_bytes_shut_it) {
+    struct feed f;
+    uint32_t left;
+    feed_start(&f, (struct place){EPOCH, 0});
+    feed_sent(&f, 1, WINDOW_BYTES - 1, true);
+    ck_assert_uint_eq(feed_bytes_left(&f), 1);
+    ck_assert(feed_is_open(&f));
+    feed_sent(&f, 2, 100, true);
+    ck_assert_uint_eq(feed_bytes_left(&f), 0);
+    ck_assert(!feed_is_open(&f));
+    ck_assert(!feed_takes(&f, (struct place){EPOCH, 3}));
+    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 2}, &left), FEED_ACKED);
+    ck_assert_uint_eq(feed_bytes_left(&f), WINDOW_BYTES);
+}
+END_TEST
+
 START_TEST(test_acks) {
     struct feed f;
     uint32_t left;
@@ -127,5 +144,5 @@ START_TEST(test_run) {
 }
 END_TEST
 
-RUN_TESTS("feed", test_window_against_oracle, test_half_an_ack_opens, test_acks, test_rewind,
-          test_run)
+RUN_TESTS("feed", test_window_against_oracle, test_half_an_ack_opens, test_bytes_shut_it, test_acks,
+          test_rewind, test_run)

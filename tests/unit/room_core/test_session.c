@@ -272,6 +272,44 @@ START_TEST(test_load_of_an_old_log) {
 }
 END_TEST
 
+// That there is another log is not forgotten while the client takes nothing.
+START_TEST(test_another_log_while_the_client_reads_nothing) {
+    reach(SESSION_LIVE);
+    told("HINTED 2 epoch 8");
+    said("LOAD");
+    env.socket_takes = false;
+    told("LOADED unread");
+    env.socket_takes = true;
+    told("READY");
+    said("LOAD SEND_NEWS"); // though nothing was heard of in the log that it has
+    ck_assert(!session_becomes_synced(&s, &env));
+}
+END_TEST
+
+// What was on its way to the saver when the log became another one is a position of the old log.
+START_TEST(test_saved_of_an_old_log) {
+    uint32_t messages;
+    reach(SESSION_LIVE);
+    feed_sent(&s.feed[FEED_INBOX], 9, 10, true);
+    (void)session_acked(&s, FEED_INBOX, (struct place){EPOCH, 9}, &messages);
+    told("READY");
+    (void)session_begins_save(&s);
+    told("HINTED 4 epoch 8");
+    told("LOADED reset 3 head 4");
+    said("SAY_RESET(0) LOAD"); // one SAVE at a time
+    told("SAVED");
+    said("SAVE");
+    ck_assert(session_begins_save(&s)); // the device must be known there
+    ck_assert_uint_eq(s.feed[FEED_INBOX].saved, 3);
+    told("ATTACHED 3 epoch 8");
+    said("");
+    feed_sent(&s.feed[FEED_INBOX], 4, 10, true);
+    (void)session_acked(&s, FEED_INBOX, (struct place){OTHER_EPOCH, 4}, &messages);
+    told("READY");
+    said("SAVE SEND_NEWS");
+}
+END_TEST
+
 // Heard of more than the log has: a store went back.
 START_TEST(test_heard_of_more_than_there_is) {
     reach(SESSION_LIVE);
@@ -418,6 +456,26 @@ START_TEST(test_resumed) {
 }
 END_TEST
 
+// A head that its login waits for is waited for still; and a Ping of the lost connection is no
+// question any more.
+START_TEST(test_resumed_before_the_heads) {
+    bool is_at_rest;
+    reach(SESSION_LIVE);
+    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
+    (void)session_look(&s, &env, 1000, &is_at_rest);
+    session_pings(&s, &env, 1300);
+    told("LOST");
+    told("RESUMED have 6");
+    said("SAVE");
+    feed_sent(&s.feed[FEED_INBOX], 7, 10, true);
+    told("PONGED");
+    said("");
+    ck_assert(!session_becomes_synced(&s, &env)); // round 5 is not answered
+    env.news.answered = 5;
+    ck_assert(session_becomes_synced(&s, &env));
+}
+END_TEST
+
 // Unacknowledged for 30 s brings a Ping, and only its answer the message again, with Synced.
 START_TEST(test_resent_after_a_ping) {
     bool is_at_rest;
@@ -479,7 +537,8 @@ END_TEST
 RUN_TESTS("session", test_every_row, test_nothing_else, test_hint_during_login,
           test_hint_of_another_log_during_login, test_replaced_before_the_row_was_known,
           test_refused_while_doubting, test_synced, test_resets_come_first, test_one_load,
-          test_load_of_an_old_log, test_heard_of_more_than_there_is, test_saves,
+          test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,
+          test_saved_of_an_old_log, test_heard_of_more_than_there_is, test_saves,
           test_attached_again, test_stale_at_the_saver, test_superseded, test_too_low,
-          test_void_lease, test_resumed, test_resent_after_a_ping, test_ping_for_a_shut_window,
-          test_resent_after_a_ping, test_ping_for_a_shut_window, test_news_of_another_log)
+          test_void_lease, test_resumed, test_resumed_before_the_heads, test_resent_after_a_ping,
+          test_ping_for_a_shut_window, test_news_of_another_log)
