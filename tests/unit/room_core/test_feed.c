@@ -119,6 +119,35 @@ START_TEST(test_rewind) {
 }
 END_TEST
 
+// What was shown once may be acknowledged before it was all sent again.
+START_TEST(test_ack_of_what_is_sent_again) {
+    struct feed f;
+    uint32_t left;
+    feed_start(&f, (struct place){EPOCH, 5});
+    feed_sent(&f, 6, 10, true);
+    feed_sent(&f, 8, 10, true);
+    feed_rewind(&f, 5);
+    feed_sent(&f, 6, 10, true);
+    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 8}, &left), FEED_ACKED);
+    ck_assert_uint_eq(f.sent, 8);
+    ck_assert(feed_is_at_rest(&f));
+}
+END_TEST
+
+// A run has places for a window of messages with a gap before each, and two more.
+START_TEST(test_run_of_gaps) {
+    struct feed f;
+    struct frame_run run;
+    feed_start(&f, (struct place){EPOCH, 0});
+    frame_run_begin(&run, &f);
+    for (uint64_t seq = 1; seq <= FRAME_RUN_MAX; seq++) {
+        ck_assert_int_eq(frame_run_place(&run, seq, seq, false), RUN_NEXT);
+        frame_run_add(&run, seq, (uint32_t)seq * 10, false);
+    }
+    ck_assert_int_eq(frame_run_place(&run, FRAME_RUN_MAX + 1, FRAME_RUN_MAX + 1, false), RUN_ENDS);
+}
+END_TEST
+
 // Entries of a load that go on where the last one ended, as far as the window goes.
 START_TEST(test_run) {
     struct feed f;
@@ -145,4 +174,4 @@ START_TEST(test_run) {
 END_TEST
 
 RUN_TESTS("feed", test_window_against_oracle, test_half_an_ack_opens, test_bytes_shut_it, test_acks,
-          test_rewind, test_run)
+          test_rewind, test_ack_of_what_is_sent_again, test_run, test_run_of_gaps)

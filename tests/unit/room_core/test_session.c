@@ -208,337 +208,58 @@ START_TEST(test_refused_while_doubting) {
 }
 END_TEST
 
-// The saver's head is what the login waits for; news, a head that was asked for after it began.
-START_TEST(test_synced) {
+// Told that its row may be another's before it was live: asked as soon as it is.
+START_TEST(test_row_changed_during_login) {
+    static const enum session_state states[] = {SESSION_ENTERING, SESSION_ATTACHING,
+                                                SESSION_ACCEPTED};
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        reach(states[i]);
+        told("ROW_CHANGED");
+        if (states[i] == SESSION_ENTERING)
+            told("ROW 100");
+        if (states[i] != SESSION_ACCEPTED)
+            told("ATTACHED 5");
+        told("TOLD");
+        said("CONFIRM CONFIRM_SOON SEND_NEWS");
+    }
+}
+END_TEST
+
+// A hint from after the row was written is no part of what the login waits for.
+START_TEST(test_hint_is_no_target) {
     reach(SESSION_ATTACHING);
-    told("ATTACHED 5 head 6");
+    told("HINTED 7");
+    told("ATTACHED 5 head 5");
     told("TOLD");
-    said("LOAD SEND_NEWS");
-    ck_assert(!session_becomes_synced(&s, &env));
-    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    told("LOADED head 6 begun");
-    said("");
-    ck_assert(!session_becomes_synced(&s, &env)); // round 5 is not answered
     env.news.answered = 5;
-    env.news.heard = 3;
-    ck_assert(!session_becomes_synced(&s, &env)); // news up to 3 are not sent
-    feed_sent(&s.feed[FEED_NEWS], 3, 10, true);
     ck_assert(session_becomes_synced(&s, &env));
-    ck_assert(!session_becomes_synced(&s, &env)); // once
 }
 END_TEST
 
-// The positions were of other logs: told before anything else.
-START_TEST(test_resets_come_first) {
+// Another room may tell of one takeover several times.
+START_TEST(test_taken_over_once) {
+    reach(SESSION_ENTERING);
+    ck_assert_uint_eq(s.fence.login_order, 1); // the later of two logins here is the newer one
+    told("NOTICED 100");
+    said("TAKEN_OVER");
+    told("NOTICED 100");
+    said("");
+}
+END_TEST
+
+// Ours again while the login went on, by an answer of a later round than the login's.
+START_TEST(test_doubt_over_a_lost_lease) {
     reach(SESSION_ATTACHING);
-    told("ATTACHED 5 head 9 reset news-too");
-    told("TOLD");
-    said("SAY_RESET(0) SAY_RESET(1) LOAD SEND_NEWS");
-}
-END_TEST
-
-// One load at a time; what the client cannot take now is read when it can.
-START_TEST(test_one_load) {
-    reach(SESSION_LIVE);
-    told("HINTED 9");
-    said("LOAD");
-    told("HINTED 10");
-    said("");
-    env.socket_takes = false;
-    told("LOADED unread");
-    said("");
-    env.socket_takes = true;
-    told("READY");
-    said("LOAD SEND_NEWS");
-    told("LOADED none");
-    said("RETRY");
-    told("READY");
-    said("SEND_NEWS");
-    told("WAITED");
-    said("LOAD SEND_NEWS");
-}
-END_TEST
-
-// Another log was heard of while the old one was read: it is read once more.
-START_TEST(test_load_of_an_old_log) {
-    reach(SESSION_LIVE);
-    told("HINTED 9");
-    told("HINTED 2 epoch 8");
-    told("LOADED head 5");
-    said("LOAD");
-    told("LOADED reset 1 head 1");
-    said("SAY_RESET(0) SAVE");
-    ck_assert_uint_eq(s.feed[FEED_INBOX].epoch, OTHER_EPOCH);
-}
-END_TEST
-
-// That there is another log is not forgotten while the client takes nothing.
-START_TEST(test_another_log_while_the_client_reads_nothing) {
-    reach(SESSION_LIVE);
-    told("HINTED 2 epoch 8");
-    said("LOAD");
-    env.socket_takes = false;
-    told("LOADED unread");
-    env.socket_takes = true;
-    told("READY");
-    said("LOAD SEND_NEWS"); // though nothing was heard of in the log that it has
-    ck_assert(!session_becomes_synced(&s, &env));
-}
-END_TEST
-
-// What was on its way to the saver when the log became another one is a position of the old log.
-START_TEST(test_saved_of_an_old_log) {
-    uint32_t messages;
-    reach(SESSION_LIVE);
-    feed_sent(&s.feed[FEED_INBOX], 9, 10, true);
-    (void)session_acked(&s, FEED_INBOX, (struct place){EPOCH, 9}, &messages);
-    told("READY");
-    (void)session_begins_save(&s);
-    told("HINTED 4 epoch 8");
-    told("LOADED reset 3 head 4");
-    said("SAY_RESET(0) LOAD"); // one SAVE at a time
-    told("SAVED");
-    said("SAVE");
-    ck_assert(session_begins_save(&s)); // the device must be known there
-    ck_assert_uint_eq(s.feed[FEED_INBOX].saved, 3);
-    told("ATTACHED 3 epoch 8");
-    said("");
-    feed_sent(&s.feed[FEED_INBOX], 4, 10, true);
-    (void)session_acked(&s, FEED_INBOX, (struct place){OTHER_EPOCH, 4}, &messages);
-    told("READY");
-    said("SAVE SEND_NEWS");
-}
-END_TEST
-
-// Heard of more than the log has: a store went back.
-START_TEST(test_heard_of_more_than_there_is) {
-    reach(SESSION_LIVE);
-    told("HINTED 9");
-    told("LOADED head 5");
-    said("");
-    ck_assert(!feed_is_behind(&s.feed[FEED_INBOX]));
-}
-END_TEST
-
-// One SAVE at a time; what is acked meanwhile goes with the next.
-START_TEST(test_saves) {
-    uint32_t messages;
-    reach(SESSION_LIVE);
-    feed_sent(&s.feed[FEED_INBOX], 8, 10, true);
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct place){EPOCH, 7}, &messages),
-                     FEED_ACKED);
-    told("READY");
-    said("SAVE SEND_NEWS");
-    ck_assert(!session_begins_save(&s));
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct place){EPOCH, 8}, &messages),
-                     FEED_ACKED);
-    told("READY");
-    said("SEND_NEWS");
-    told("SAVED");
-    said("SAVE");
-    ck_assert(!session_begins_save(&s));
-    told("SAVED none");
-    said("RETRY");
-    told("WAITED");
-    said("SAVE SEND_NEWS");
-    told("SAVED");
-    said("");
-}
-END_TEST
-
-// The saver lost the device, or took the position under a generation that is no longer ours.
-START_TEST(test_attached_again) {
-    reach(SESSION_LIVE);
-    (void)session_begins_save(&s);
-    told("SAVED unknown");
-    said("SAVE");
-    ck_assert(session_begins_save(&s));
-    told("ATTACHED 5");
-    said("");
-    told("SAVED unknown");
-    ck_assert(session_begins_save(&s));
-    told("ATTACHED 5 epoch 8");
-    said("LOAD RETRY");
-    reach(SESSION_LIVE);
-    (void)session_begins_save(&s);
-    told("SAVED unknown");
-    ck_assert(session_begins_save(&s));
-    told("CONFIRM_DUE");
-    told("CONFIRMED rewritten as 101");
-    told("ATTACHED 5");
-    said("SAVE"); // once more, by 101
-    ck_assert(session_begins_save(&s));
-}
-END_TEST
-
-// The saver knows a higher generation: nothing is saved until the register says whose the row is.
-START_TEST(test_stale_at_the_saver) {
-    uint32_t messages;
-    reach(SESSION_LIVE);
-    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    (void)session_acked(&s, FEED_INBOX, (struct place){EPOCH, 6}, &messages);
-    told("READY");
-    (void)session_begins_save(&s);
-    told("SAVED stale");
-    said("CONFIRM_SOON CONFIRM");
-    told("READY");
-    said("SEND_NEWS");
-    told("CONFIRMED rewritten as 101");
-    said("ASK_HEAD SAVE SEND_NEWS");
-}
-END_TEST
-
-// A higher row ends it only after more than a lease's time in which the register answered.
-START_TEST(test_superseded) {
-    reach(SESSION_LIVE);
-    for (int answers = 0; answers < 5; answers++) {
-        told("CONFIRM_DUE");
-        told("CONFIRMED higher as 200");
-        said("CONFIRM_SOON");
-        env.now_ms += 60000; // counts as 2.5 s: nobody else was heard either
-    }
-    told("CONFIRM_DUE");
-    told("CONFIRMED higher as 200");
-    said("OVER(4001)");
-}
-END_TEST
-
-// Ours, but below what the saver knows: come again, not stop for good.
-START_TEST(test_too_low) {
-    reach(SESSION_LIVE);
-    (void)session_begins_save(&s);
-    told("SAVED stale");
-    for (int answers = 0; answers < 5; answers++) {
-        told("CONFIRMED held as 100");
-        said("CONFIRM_SOON");
-        env.now_ms += 2500;
-        told("CONFIRM_DUE");
-    }
-    told("CONFIRMED held as 100");
-    said("OVER(4101)");
-}
-END_TEST
-
-// While the lease is void nothing is sent, and what was missed is asked for when the row is sure.
-START_TEST(test_void_lease) {
-    reach(SESSION_LIVE);
-    lease.is_held = false;
-    told("HINTED 6");
-    said("");
     lease_lost(&lease);
-    told("CONFIRM_DUE"); // asked while it is void: counts for no round
-    lease.is_held = true;
-    told("CONFIRMED held as 100");
-    said("ASK_HEAD SEND_NEWS");
-    ck_assert(!session_can_send(&s, &env));
-    told("CONFIRM_DUE");
-    told("CONFIRMED held as 100");
-    said("ASK_HEAD LOAD SEND_NEWS");
-    ck_assert(session_can_send(&s, &env));
-}
-END_TEST
-
-// What was in flight when the connection was lost is sent again, behind what the client has.
-START_TEST(test_resumed) {
-    reach(SESSION_LIVE);
-    feed_sent(&s.feed[FEED_INBOX], 9, 10, true);
-    told("LOST");
-    struct session_have have = {.given = {true}, .at = {{EPOCH, 10}}};
-    ck_assert(!session_can_resume(&s, &have));
-    have.at[0].seq = 7;
-    ck_assert(session_can_resume(&s, &have));
-    told("RESUMED have 7");
-    said("SAVE");
-    told("READY");
+    told("ATTACHED stale");
+    told("CONFIRMED rewritten as 101");
+    told("ATTACHED 5 head 9");
+    told("TOLD");
     said("LOAD SEND_NEWS");
-    ck_assert_uint_eq(s.feed[FEED_INBOX].sent, 7);
-    ck_assert(!session_becomes_synced(&s, &env));
-}
-END_TEST
-
-// A head that its login waits for is waited for still; and a Ping of the lost connection is no
-// question any more.
-START_TEST(test_resumed_before_the_heads) {
-    bool is_at_rest;
-    reach(SESSION_LIVE);
-    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    (void)session_look(&s, &env, 1000, &is_at_rest);
-    session_pings(&s, &env, 1300);
-    told("LOST");
-    told("RESUMED have 6");
-    said("SAVE");
-    feed_sent(&s.feed[FEED_INBOX], 7, 10, true);
-    told("PONGED");
-    said("");
-    ck_assert(!session_becomes_synced(&s, &env)); // round 5 is not answered
-    env.news.answered = 5;
-    ck_assert(session_becomes_synced(&s, &env));
-}
-END_TEST
-
-// Unacknowledged for 30 s brings a Ping, and only its answer the message again, with Synced.
-START_TEST(test_resent_after_a_ping) {
-    bool is_at_rest;
-    uint32_t messages;
-    reach(SESSION_LIVE);
-    env.news.answered = 5;
-    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    feed_sent(&s.feed[FEED_INBOX], 7, 10, true);
-    ck_assert(session_becomes_synced(&s, &env));
-    ck_assert_int_eq(session_look(&s, &env, 1000, &is_at_rest), WISH_NOTHING);
-    ck_assert(!is_at_rest);
-    ck_assert_int_eq(session_look(&s, &env, 1299, &is_at_rest), WISH_NOTHING);
-    ck_assert_int_eq(session_look(&s, &env, 1300, &is_at_rest), WISH_PING);
-    session_pings(&s, &env, 1300);
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct place){EPOCH, 6}, &messages),
-                     FEED_ACKED);
-    told("PONGED");
-    said("RESENT SAVE LOAD SEND_NEWS");
-    ck_assert_uint_eq(s.feed[FEED_INBOX].sent, 6);
-    ck_assert(!session_becomes_synced(&s, &env));
-    // acknowledged before it was sent again: it was shown once
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct place){EPOCH, 7}, &messages),
-                     FEED_ACKED);
-    ck_assert(session_becomes_synced(&s, &env));
-    told("PONGED");
-    said("");
-}
-END_TEST
-
-// A window that is shut for a second while something waits brings a Ping, which resends nothing.
-START_TEST(test_ping_for_a_shut_window) {
-    bool is_at_rest;
-    reach(SESSION_LIVE);
-    feed_hear(&s.feed[FEED_INBOX], 100);
-    while (feed_is_open(&s.feed[FEED_INBOX]))
-        feed_sent(&s.feed[FEED_INBOX], s.feed[FEED_INBOX].sent + 1, 10, true);
-    ck_assert_int_eq(session_look(&s, &env, 1000, &is_at_rest), WISH_NOTHING);
-    ck_assert_int_eq(session_look(&s, &env, 1010, &is_at_rest), WISH_PING_IF_READ);
-    session_pings(&s, &env, 1010);
-    told("PONGED");
-    said("");
-}
-END_TEST
-
-// News of another log: from what the room has of it, told once.
-START_TEST(test_news_of_another_log) {
-    bool reset;
-    reach(SESSION_LIVE);
-    ck_assert(!session_news_ready(&s, &env, 0, &reset)); // its login's round of heads is out
-    env.news.answered = 5;
-    ck_assert(session_news_ready(&s, &env, 0, &reset) && !reset);
-    env.news.epoch = OTHER_EPOCH;
-    ck_assert(session_news_ready(&s, &env, 12, &reset) && reset);
-    ck_assert_uint_eq(s.feed[FEED_NEWS].sent, 12);
-    ck_assert(session_news_ready(&s, &env, 12, &reset) && !reset);
 }
 END_TEST
 
 RUN_TESTS("session", test_every_row, test_nothing_else, test_hint_during_login,
           test_hint_of_another_log_during_login, test_replaced_before_the_row_was_known,
-          test_refused_while_doubting, test_synced, test_resets_come_first, test_one_load,
-          test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,
-          test_saved_of_an_old_log, test_heard_of_more_than_there_is, test_saves,
-          test_attached_again, test_stale_at_the_saver, test_superseded, test_too_low,
-          test_void_lease, test_resumed, test_resumed_before_the_heads, test_resent_after_a_ping,
-          test_ping_for_a_shut_window, test_news_of_another_log)
+          test_refused_while_doubting, test_row_changed_during_login, test_hint_is_no_target,
+          test_taken_over_once, test_doubt_over_a_lost_lease)
