@@ -17,6 +17,7 @@
 #include "addr.h"
 #include "arena.h"
 #include "bytes.h"
+#include "calls.h"
 #include "center.h"
 #include "crypto.h"
 #include "http.h"
@@ -30,7 +31,6 @@ enum {
     SEGMENTS_MAX = 8,
     SEGMENT_MAX = 256,
     ID_CHARS = 24,
-    CALL_DEADLINE_MS = 3000,
     USERS_MAX = 10000,
     DEVICES_MAX = 1000,
     TARGET_DEVICES_MAX = 16,

@@ -59,17 +59,14 @@ static void delivery_step(struct delivery *d) {
     delivery_over(d);
 }
 
-static void on_delivered(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_delivered(void *arg, int error, const Hawser__Internal__DeliverReply *reply) {
     struct delivery_call *call = arg;
     struct delivery *d = call->delivery;
     struct center *c = d->center;
-    Hawser__Internal__DeliverReply *reply =
-        error == 0 ? hawser__internal__deliver_reply__unpack(NULL, len, body) : NULL;
     d->open--;
     if (reply) {
         c->count.delivered++;
         d->handed_over += reply->sent ? 1 : 0;
-        hawser__internal__deliver_reply__free_unpacked(reply, NULL);
     } else if (error == -HW_ENOTHERE) {
         c->count.not_here++;
         call->was_not_here = d->look_again = true;
@@ -108,20 +105,16 @@ static void deliver_to(struct delivery *d, const Hawser__Internal__SessionRow *r
     request.change = d->change;
     request.message = d->message;
     d->open++;
-    rpc_call(room, HAWSER__INTERNAL__ROOM_METHOD__ROOM_DELIVER, &request.base, CALL_DEADLINE_MS,
-             on_delivered, call);
+    room_deliver(peer_by(d->center->cluster, room), &request, on_delivered, call);
 }
 
-static void on_found(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct delivery *d = arg;
-    Hawser__Internal__FindReply *reply =
-        error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
     d->open--;
     d->failed = d->failed || !reply;
     for (size_t i = 0; reply && i < reply->n_row; i++)
         deliver_to(d, reply->row[i]);
-    if (reply)
-        hawser__internal__find_reply__free_unpacked(reply, NULL);
     delivery_step(d);
 }
 
@@ -130,8 +123,7 @@ static void find(struct delivery *d) {
     request.product = d->product;
     request.user = d->user;
     d->open++;
-    rpc_call(cluster_register(d->center->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND,
-             &request.base, CALL_DEADLINE_MS, on_found, d);
+    register_find(register_of(d->center->cluster), &request, on_found, d);
 }
 
 void deliver_inbox(struct leg *leg, const Hawser__Internal__AppendReply *appended) {
@@ -161,14 +153,11 @@ struct news_call {
     size_t *open;    // owned by the last to come
 };
 
-static void on_news(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_news(void *arg, int error, const Hawser__Internal__NewsReply *reply) {
     struct news_call *call = arg;
-    Hawser__Internal__NewsReply *reply =
-        error == 0 ? hawser__internal__news_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
     if (reply && call->leg)
         call->leg->sending->result.online += reply->sessions;
-    if (reply)
-        hawser__internal__news_reply__free_unpacked(reply, NULL);
     if (call->leg && --*call->open == 0) {
         free(call->open);
         leg_ended(call->leg);
@@ -200,9 +189,7 @@ void deliver_news(struct leg *leg, const Hawser__Internal__AppendReply *appended
         *call = (struct news_call){is_live ? leg : NULL, open};
         if (open)
             ++*open;
-        cluster_call(cluster, cluster_peer(cluster, room->incarnation),
-                     HAWSER__INTERNAL__ROOM_METHOD__ROOM_NEWS, &request.base, CALL_DEADLINE_MS,
-                     on_news, call);
+        room_news(room_of(cluster, room->incarnation), &request, on_news, call);
     }
     if (open && *open == 0) {
         free(open);

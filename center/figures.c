@@ -31,14 +31,12 @@ static void figures_step(struct figures *f) {
     reply_json(f->request, 200, body);
 }
 
-static void on_online(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_online(void *arg, int error, const Hawser__Internal__OnlineReply *reply) {
     struct figures *f = arg;
-    Hawser__Internal__OnlineReply *reply =
-        error == 0 ? hawser__internal__online_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
     f->failed = f->failed || !reply;
     if (reply) {
         f->online += reply->sessions;
-        hawser__internal__online_reply__free_unpacked(reply, NULL);
     }
     figures_step(f);
 }
@@ -55,14 +53,12 @@ static void add_stats(struct figures *f, const Hawser__Internal__StatsReply *s) 
     f->broadcasts += s->broadcasts;
 }
 
-static void on_stats(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_stats(void *arg, int error, const Hawser__Internal__StatsReply *reply) {
     struct figures *f = arg;
-    Hawser__Internal__StatsReply *reply =
-        error == 0 ? hawser__internal__stats_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
     f->failed = f->failed || !reply;
     if (reply) {
         add_stats(f, reply);
-        hawser__internal__stats_reply__free_unpacked(reply, NULL);
     }
     figures_step(f);
 }
@@ -73,11 +69,8 @@ static void ask_product(struct figures *f, const struct product *product) {
     Hawser__Internal__StatsRequest stats = HAWSER__INTERNAL__STATS_REQUEST__INIT;
     online.product = stats.product = product->number;
     f->left += 2;
-    rpc_call(cluster_register(cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_ONLINE,
-             &online.base, CALL_DEADLINE_MS, on_online, f);
-    cluster_call(cluster, cluster_pick(cluster, "saver", (uint64_t)product->number << 10),
-                 HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &stats.base, CALL_DEADLINE_MS,
-                 on_stats, f);
+    register_online(register_of(cluster), &online, on_online, f);
+    saver_stats(saver_of_product(cluster, product->number), &stats, on_stats, f);
 }
 
 static struct figures *figures_new(struct request *q) {
@@ -151,10 +144,9 @@ void handle_cluster(struct request *q) {
     reply_json(q, 200, json_pack("{s:o, s:n}", "items", items, "next"));
 }
 
-static void on_draining(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_draining(void *arg, int error, const Hawser__Internal__DrainReply *reply) {
     struct request *q = arg;
-    (void)body;
-    (void)len;
+    (void)reply;
     if (error != 0)
         reply_unanswered(q, "room", error);
     else
@@ -185,10 +177,9 @@ void handle_drain(struct request *q) {
         return;
     }
     request.within_ms = (uint32_t)(within_s * 1000);
-    struct rpc_link *link = cluster_peer(q->center->cluster, m->incarnation);
-    q->was_up = link && rpc_link_is_up(link);
-    cluster_call(q->center->cluster, link, HAWSER__INTERNAL__ROOM_METHOD__ROOM_DRAIN, &request.base,
-                 CALL_DEADLINE_MS, on_draining, q);
+    struct peer room = room_of(q->center->cluster, m->incarnation);
+    q->was_up = peer_is_up(room);
+    room_drain(room, &request, on_draining, q);
 }
 
 // --- health

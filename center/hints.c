@@ -19,11 +19,10 @@ struct hint_room {
     struct hint *hints; // owned
 };
 
-static void on_told(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_told(void *arg, int error, const Hawser__Internal__DeliverReply *reply) {
     (void)arg; // lost once more: the room asks for heads by itself
     (void)error;
-    (void)body;
-    (void)len;
+    (void)reply;
 }
 
 static void tell(struct center *c, struct hint_room *room, struct rpc_link *link) {
@@ -39,8 +38,7 @@ static void tell(struct center *c, struct hint_room *room, struct rpc_link *link
         request.product = h->product;
         request.epoch = h->epoch;
         request.seq = h->seq;
-        rpc_call(link, HAWSER__INTERNAL__ROOM_METHOD__ROOM_DELIVER, &request.base, CALL_DEADLINE_MS,
-                 on_told, c);
+        room_deliver(peer_by(c->cluster, link), &request, on_told, c);
         HASH_DEL(room->hints, h);
         free(h);
     }

@@ -227,10 +227,8 @@ static void answer_change(struct request *q, const Hawser__Internal__CatalogEntr
     reply_with_etag(q, change->status, shown, entry->version);
 }
 
-static void on_put(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_put(void *arg, int error, const Hawser__Internal__CatalogPutReply *reply) {
     struct request *q = arg;
-    Hawser__Internal__CatalogPutReply *reply =
-        error == 0 ? hawser__internal__catalog_put_reply__unpack(NULL, len, body) : NULL;
     if (!reply || !reply->entry) {
         reply_unanswered(q, "register", error);
     } else {
@@ -241,8 +239,6 @@ static void on_put(void *arg, int error, const uint8_t *body, size_t len) {
         else
             answer_change(q, reply->entry);
     }
-    if (reply)
-        hawser__internal__catalog_put_reply__free_unpacked(reply, NULL);
 }
 
 static void put(struct request *q, uint64_t expect) {
@@ -258,10 +254,9 @@ static void put(struct request *q, uint64_t expect) {
     request.value = (ProtobufCBinaryData){size, bytes};
     request.expect = expect;
     request.deleted = change->deletes;
-    struct rpc_link *link = cluster_register(q->center->cluster);
-    q->was_up = rpc_link_is_up(link);
-    rpc_call(link, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &request.base,
-             CALL_DEADLINE_MS, on_put, q);
+    struct peer peer = register_of(q->center->cluster);
+    q->was_up = peer_is_up(peer);
+    register_catalog_put(peer, &request, on_put, q);
 }
 
 static bool etag_holds(struct request *q, const struct product *product) {

@@ -15,7 +15,6 @@ enum {
     LEGS_AT_ONCE = 512,
     LEGS_AT_ONCE_MIN = 8,
     LEGS_BYTES = 1024 * 1024, // of payload, to be packed at once
-    APPEND_MS = 2000,         // deadline of one try
     LAST_MOMENT_MS = 10000,   // an append later than this is refused by the store
     GIVE_UP_MS = 8000,
     RETRY_FIRST_MS = 20,
@@ -71,10 +70,9 @@ static void complete(struct sending *s) {
     free(s);
 }
 
-static void on_rejected(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_rejected(void *arg, int error, const Hawser__Internal__SumsReply *reply) {
     (void)error; // a figure that is lost is no reason to refuse what is stored
-    (void)body;
-    (void)len;
+    (void)reply;
     complete(arg);
 }
 
@@ -87,9 +85,7 @@ static void tell_rejected(struct sending *s) {
     request.product = s->product;
     request.rejected = s->refused;
     request.id = (ProtobufCBinaryData){SUMS_ID_BYTES, digest};
-    cluster_call(cluster, cluster_pick(cluster, "saver", (uint64_t)s->product << 10),
-                 HAWSER__INTERNAL__SAVER_METHOD__SAVER_SUMS, &request.base, APPEND_MS, on_rejected,
-                 s);
+    saver_sums(saver_of_product(cluster, s->product), &request, on_rejected, s);
 }
 
 static void all_ended(struct sending *s) {
@@ -227,12 +223,10 @@ static void stored(struct leg *leg, const Hawser__Internal__AppendReply *reply) 
         deliver_news(leg, reply);
 }
 
-static void on_appended(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_appended(void *arg, int error, const Hawser__Internal__AppendReply *reply) {
     struct leg *leg = arg;
-    Hawser__Internal__AppendReply *reply =
-        error == 0 ? hawser__internal__append_reply__unpack(NULL, len, body) : NULL;
     if (!reply) {
-        missed_answer(leg, error ? error : -HW_EMALFORMED);
+        missed_answer(leg, error);
         return;
     }
     if (!refusal(leg, reply->outcome)) {
@@ -242,7 +236,6 @@ static void on_appended(void *arg, int error, const uint8_t *body, size_t len) {
             stored(leg, reply);
     }
     leg_ended(leg);
-    hawser__internal__append_reply__free_unpacked(reply, NULL);
 }
 
 // A claim lies where the one append would: in the user's bucket, or in the product's own.
@@ -279,16 +272,13 @@ static void append(struct leg *leg) {
     Hawser__Internal__StoredMessage m;
     Hawser__Internal__Audience audience;
     const struct target *at = place_of(leg);
-    uint64_t key = (uint64_t)s->product << 10;
     message_fill(s, leg->target, &m, &audience);
     append_fill(leg, &request, &m);
-    if (at)
-        key |= bucket_of_user(at->user, strlen(at->user));
+    struct peer saver =
+        at ? saver_of(cluster, s->product, at->user) : saver_of_product(cluster, s->product);
     leg->tries++;
-    struct rpc_link *saver = cluster_pick(cluster, "saver", key);
-    leg->was_up = saver && rpc_link_is_up(saver);
-    cluster_call(cluster, saver, HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &request.base,
-                 APPEND_MS, on_appended, leg);
+    leg->was_up = peer_is_up(saver);
+    saver_append(saver, &request, on_appended, leg);
 }
 
 // --- a push

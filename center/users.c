@@ -1,5 +1,6 @@
 // Users: their sessions and positions, and who is online.
 #include "center_internal.h"
+#include "message.h"
 
 // --- one user: the register's rows and the saver's positions, asked side by side
 
@@ -74,18 +75,20 @@ static void view_step(struct request *q) {
                          (json_int_t)v->kept->parked));
 }
 
-static void on_rows(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_rows(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct request *q = arg;
     struct user_view *v = q->state;
-    v->found = error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
+    v->found = (Hawser__Internal__FindReply *)message_copy(reply ? &reply->base : NULL);
     v->failed = v->failed || !v->found;
     view_step(q);
 }
 
-static void on_kept(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_kept(void *arg, int error, const Hawser__Internal__UserReply *reply) {
     struct request *q = arg;
     struct user_view *v = q->state;
-    v->kept = error == 0 ? hawser__internal__user_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
+    v->kept = (Hawser__Internal__UserReply *)message_copy(reply ? &reply->base : NULL);
     v->failed = v->failed || !v->kept;
     view_step(q);
 }
@@ -109,12 +112,8 @@ void handle_user(struct request *q) {
     q->free_state = view_free;
     find.product = kept.product = product->number;
     find.user = kept.user = v->user;
-    rpc_call(cluster_register(cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND,
-             &find.base, CALL_DEADLINE_MS, on_rows, q);
-    cluster_call(
-        cluster,
-        cluster_pick(cluster, "saver", (uint64_t)product->number << 10 | bucket_of_user(user, len)),
-        HAWSER__INTERNAL__SAVER_METHOD__SAVER_USER, &kept.base, CALL_DEADLINE_MS, on_kept, q);
+    register_find(register_of(cluster), &find, on_rows, q);
+    saver_user(saver_of(cluster, product->number, user), &kept, on_kept, q);
 }
 
 // --- who is online
@@ -154,18 +153,15 @@ static void query_step(struct query *query) {
     reply_json(query->request, 200, json_pack("{s:o, s:n}", "items", items, "next"));
 }
 
-static void on_queried(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_queried(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct query_item *item = arg;
-    Hawser__Internal__FindReply *reply =
-        error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
     item->query->failed = item->query->failed || !reply;
     for (size_t i = 0; reply && i < reply->n_row; i++) {
         item->online = item->online || reply->row[i]->online;
         if (reply->row[i]->last_seen_ms > item->last_seen_ms)
             item->last_seen_ms = reply->row[i]->last_seen_ms;
     }
-    if (reply)
-        hawser__internal__find_reply__free_unpacked(reply, NULL);
     query_step(item->query);
 }
 
@@ -217,9 +213,7 @@ void handle_users_query(struct request *q) {
         query->items[i].user = json_string_value(json_array_get(list, i));
         find.product = product->number;
         find.user = (char *)(uintptr_t)query->items[i].user;
-        rpc_call(cluster_register(q->center->cluster),
-                 HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base, CALL_DEADLINE_MS,
-                 on_queried, &query->items[i]);
+        register_find(register_of(q->center->cluster), &find, on_queried, &query->items[i]);
     }
     query_step(query);
 }

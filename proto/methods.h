@@ -22,7 +22,7 @@
     X(register, takeover, REGISTER_METHOD__REGISTER_TAKEOVER, Takeover, takeover, 3000)
 
 #define SAVER_METHODS(X)                                                                           \
-    X(saver, append, SAVER_METHOD__SAVER_APPEND, Append, append, 3000)                             \
+    X(saver, append, SAVER_METHOD__SAVER_APPEND, Append, append, 2000)                             \
     X(saver, load, SAVER_METHOD__SAVER_LOAD, Load, load, 3000)                                     \
     X(saver, head, SAVER_METHOD__SAVER_HEAD, Head, head, 3000)                                     \
     X(saver, product_heads, SAVER_METHOD__SAVER_PRODUCT_HEADS, ProductHeads, product_heads, 3000)  \

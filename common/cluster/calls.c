@@ -39,6 +39,10 @@ struct peer peer_by(struct cluster *c, struct rpc_link *link) {
     return (struct peer){c, link};
 }
 
+bool peer_is_up(struct peer p) {
+    return p.link && rpc_link_is_up(p.link);
+}
+
 struct peer register_of(struct cluster *c) {
     return peer_by(c, cluster_register(c));
 }

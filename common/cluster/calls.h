@@ -23,6 +23,7 @@ struct peer saver_of(struct cluster *c, uint32_t product, const char *user); // 
 struct peer saver_of_product(struct cluster *c, uint32_t product); // of its broadcasts and figures
 struct peer room_of(struct cluster *c, uint64_t incarnation);      // that run of a room
 struct peer peer_by(struct cluster *c, struct rpc_link *link);     // whom a link leads to
+bool peer_is_up(struct peer p);
 
 #define CALL_DECLARATION(server, name, number, Message, message, deadline_ms)                      \
     typedef void server##_##name##_done(void *arg, int error,                                      \

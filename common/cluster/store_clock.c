@@ -1,15 +1,14 @@
 #include "store_clock.h"
 
-#include "saver.pb-c.h"
+#include "calls.h"
 
-enum { ASK_MS = 5000, RETRY_MS = 200, DEADLINE_MS = 3000, LOST_MS = 60000, FRESH_MS = 1000 };
+enum { ASK_MS = 5000, RETRY_MS = 200, LOST_MS = 60000, FRESH_MS = 1000 };
 
 static void ask(struct timer *t);
 
-static void on_answer(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_answer(void *arg, int error, const Hawser__Internal__ClockReply *reply) {
     struct store_clock *clock = arg;
-    Hawser__Internal__ClockReply *reply =
-        error == 0 ? hawser__internal__clock_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
     uint64_t now = loop_now_ms(clock->loop);
     // An answer that waited for us, as after a thaw, says how late it was, not how late it is.
     bool is_fresh = reply && now - clock->asked_ms <= FRESH_MS;
@@ -21,17 +20,13 @@ static void on_answer(void *arg, int error, const uint8_t *body, size_t len) {
     } else {
         clock->is_known = clock->is_known && now < clock->read_ms + LOST_MS;
     }
-    if (reply)
-        hawser__internal__clock_reply__free_unpacked(reply, NULL);
 }
 
 static void ask(struct timer *t) {
     struct store_clock *clock = container_of(t, struct store_clock, timer);
     Hawser__Internal__ClockRequest request = HAWSER__INTERNAL__CLOCK_REQUEST__INIT;
     clock->asked_ms = loop_now_ms(clock->loop);
-    cluster_call(clock->cluster, cluster_pick(clock->cluster, "saver", 0),
-                 HAWSER__INTERNAL__SAVER_METHOD__SAVER_CLOCK, &request.base, DEADLINE_MS, on_answer,
-                 clock);
+    saver_clock(saver_of_product(clock->cluster, 0), &request, on_answer, clock);
 }
 
 void store_clock_start(struct store_clock *clock, struct loop *loop, struct cluster *cluster) {

@@ -7,17 +7,17 @@ def mutant(name, file, *edits, also=None):
     return {"name": name, "files": {file: list(zip(pairs[::2], pairs[1::2])) for file, pairs in files.items()}}
 
 
-FIND_FIRST = """static void on_found_first(void *arg, int error, const uint8_t *body, size_t len) {
+FIND_FIRST = """static void on_found_first(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct leg *leg = arg;
-    leg->rows = error == 0 ? hawser__internal__find_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
+    leg->rows = (Hawser__Internal__FindReply *)message_copy(reply ? &reply->base : NULL);
     append(leg);
 }
 static void find_first(struct leg *leg) {
     Hawser__Internal__FindRequest request = HAWSER__INTERNAL__FIND_REQUEST__INIT;
     request.product = leg->sending->product;
     request.user = (char *)(uintptr_t)leg->target->user;
-    rpc_call(cluster_register(leg->sending->center->cluster), HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND,
-             &request.base, CALL_DEADLINE_MS, on_found_first, leg);
+    register_find(register_of(leg->sending->center->cluster), &request, on_found_first, leg);
 }
 """
 
