@@ -8,6 +8,9 @@ enum {
     EXPIRY_GRACE_MS = 60000,
     CLOSE_FLUSH_MS = 2000,
     HELD_MAX = 256 * 1024, // of what is not a push, to a client that does not read
+    // While more is held, nothing is read from it. What is left of one push does not count: its
+    // client is on a slow line, and is to be heard.
+    HELD_READING_MAX = 68 * 1024,
 };
 
 // --- sending
@@ -25,6 +28,13 @@ void conn_send(struct conn *c, const struct buf *frame) {
         c->room->count.slow++;
         stream_end(c->stream, -HW_ETOOBIG);
     }
+}
+
+bool conn_waits_for_reader(struct conn *c) {
+    if (!c->stream || stream_held(c->stream) <= HELD_READING_MAX)
+        return false;
+    stream_pause(c->stream);
+    return true;
 }
 
 size_t conn_send_run(struct conn *c, const uint8_t *data, const struct frame_run *run) {
@@ -54,6 +64,8 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
 static void on_writable(void *owner, struct stream *s) {
     struct conn *c = owner;
     struct room_binding *next;
+    if (!c->binding)
+        stream_resume(s);
     for (struct room_binding *b = c->bindings; b && c->stream == s; b = next) {
         next = b->next_in_conn;
         if (session_is_entered(&b->session))

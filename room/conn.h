@@ -64,6 +64,8 @@ void conn_reap(struct room *r); // those that are gone
 // --- its bytes
 bool conn_can_push(const struct conn *c); // the socket takes bytes and nothing is held
 void conn_send(struct conn *c, const struct buf *frame); // what is not a push
+// Its client leaves answers unread: nothing more is read from it until it has taken them.
+bool conn_waits_for_reader(struct conn *c);
 // A run of whole frames: as many as its socket takes go out, the last of them perhaps in part (the
 // rest is kept). Returns how many items went out.
 size_t conn_send_run(struct conn *c, const uint8_t *data, const struct frame_run *run);

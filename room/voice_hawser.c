@@ -2,6 +2,8 @@
 #include "frame.h"
 #include "room_internal.h"
 
+enum { UPSTREAM_ID_BYTES = 16 };
+
 // --- what is said
 
 static void say(struct conn *c, enum frame_type type, const ProtobufCMessage *message) {
@@ -250,6 +252,10 @@ static void got_upstream(struct conn *c, const ProtobufCMessage *message) {
     const Hawser__V1__Upstream *m = (const Hawser__V1__Upstream *)message;
     Hawser__V1__UpstreamReply reply = HAWSER__V1__UPSTREAM_REPLY__INIT;
     bool is_bound = bound_to(c, m->product) != NULL;
+    if (m->id.len != UPSTREAM_ID_BYTES) {
+        conn_fault(c, 4300, "id: 16 bytes");
+        return;
+    }
     reply.id = m->id;
     reply.status = is_bound ? 503 : 410;
     reply.reason = (char *)(uintptr_t)(is_bound ? "upstream is not served" : "not bound");
@@ -318,7 +324,7 @@ static size_t take(struct conn *c, const uint8_t *data, size_t len) {
         }
         used += n;
         on_frame(c, &f);
-        if (c->stream != s) // handed on by a resume, or its end
+        if (c->stream != s || conn_waits_for_reader(c)) // handed on by a resume, or its end
             return used;
     }
     return used;

@@ -66,6 +66,28 @@ def test_locates_without_reading(cluster):
         assert located(dispatcher.ports["dispatcher"]).ttl_s > 0
 
 
+def test_answers_without_reading(cluster):
+    """A client that asks and never reads is not read any more; once it reads again it is answered, and an Upstream's id is held to
+    its length."""
+    port = cluster.room.ports["room"]
+    product = "chatty"
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    url = f"http://127.0.0.1:{cluster.center.ports['center']}/v1/products/{product}"
+    assert requests.put(url, headers=headers, json={}).status_code == 201
+    token = requests.post(url + "/tokens", headers=headers, json={"user": "ann"}).json()["token"]
+    with Client(port) as client:
+        client.login("d1", token)
+        asked = frame("Upstream", product=client.product, type="t", id=b"i" * 16) * 100
+        assert send_until_stuck(client.socket, asked) < SENT_MAX
+        client.socket.settimeout(20)
+        for _ in range(1000):
+            assert client.receive()[1].status == 503
+    with Client(port) as client:
+        client.login("d2", token)
+        client.send("Upstream", product=client.product, type="t", id=b"i" * 15)
+        assert client.expect("Close").code == 4300
+
+
 def crowd_of(port):
     """Connections that say nothing, and stay while the other end lets them."""
     crowd = []
