@@ -189,8 +189,8 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
     if (c->state == CONN_CLOSING)
         return;
     r->count.closed[code / 100 % 10 & 7]++;
-    log_event(r->env->log, LOG_DEBUG, "close", "conn=%u code=%u reason=%s", c->slot, code,
-              log_quote_str(reason));
+    log_event(r->env->log, LOG_DEBUG, "close", "conn=%u voice=%s code=%u reason=%s", c->slot,
+              c->voice->name, code, log_quote_str(reason));
     if (!c->stream) {
         conn_end(c);
         return;

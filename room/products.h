@@ -103,7 +103,6 @@ void news_leaves(struct room_binding *b);
 // Answers the call when all sessions had their turn.
 void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
                struct rpc_call *call);
-bool news_lives_step(struct job *j);
 void news_lives_free(struct room_product *p);
 
 // --- news_log.c

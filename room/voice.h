@@ -15,8 +15,6 @@
 struct conn;
 struct room_binding;
 
-enum voice_number { VOICE_HAWSER, VOICES };
-
 struct message_place { // of a message or gap on its way to a client
     uint32_t product;
     enum feed_stream stream;
@@ -30,7 +28,6 @@ struct bound {                          // what became of a Bind
 };
 
 struct voice {
-    enum voice_number number;
     const char *name; // for logs
     // Bytes of the client, at least one. How many are done with; the rest comes again with more
     // behind it. May end the connection, or hand its stream to another.

@@ -331,7 +331,6 @@ static size_t take(struct conn *c, const uint8_t *data, size_t len) {
 }
 
 const struct voice voice_hawser = {
-    .number = VOICE_HAWSER,
     .name = "hawser",
     .take = take,
     .say_welcome = say_welcome,
