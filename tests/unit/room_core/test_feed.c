@@ -87,6 +87,34 @@ START_TEST(test_bytes_shut_it) {
 }
 END_TEST
 
+// Half of the bytes are free again with an ack of the first half's last message.
+START_TEST(test_half_an_ack_frees_bytes) {
+    struct feed f;
+    uint32_t left;
+    feed_start(&f, (struct place){EPOCH, 0});
+    feed_sent(&f, 1, WINDOW_BYTES / 2, true);
+    feed_sent(&f, 2, WINDOW_BYTES / 2, true);
+    ck_assert(!feed_is_open(&f));
+    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 1}, &left), FEED_ACKED);
+    ck_assert_uint_eq(feed_bytes_left(&f), WINDOW_BYTES / 2);
+}
+END_TEST
+
+// Where others' messages lie between, seqs say nothing: the halves are counted.
+START_TEST(test_half_an_ack_between_gaps) {
+    struct feed f;
+    uint32_t left;
+    feed_start(&f, (struct place){EPOCH, 0});
+    while (feed_is_open(&f)) {
+        feed_sent(&f, f.sent + 1, 0, false);
+        feed_sent(&f, f.sent + 1, 10, true);
+    }
+    ck_assert_uint_eq(f.sent, 2 * WINDOW_MESSAGES);
+    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, WINDOW_MESSAGES}, &left), FEED_ACKED);
+    ck_assert_uint_eq(left, WINDOW_MESSAGES / 2);
+}
+END_TEST
+
 START_TEST(test_acks) {
     struct feed f;
     uint32_t left;
@@ -173,5 +201,6 @@ START_TEST(test_run) {
 }
 END_TEST
 
-RUN_TESTS("feed", test_window_against_oracle, test_half_an_ack_opens, test_bytes_shut_it, test_acks,
-          test_rewind, test_ack_of_what_is_sent_again, test_run, test_run_of_gaps)
+RUN_TESTS("feed", test_window_against_oracle, test_half_an_ack_opens, test_bytes_shut_it,
+          test_half_an_ack_frees_bytes, test_half_an_ack_between_gaps, test_acks, test_rewind,
+          test_ack_of_what_is_sent_again, test_run, test_run_of_gaps)
