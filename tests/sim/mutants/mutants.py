@@ -35,7 +35,7 @@ MUTANTS = [
            "    if (a->result == ROW_NO_ANSWER) {\n        step_adds(t, EFFECT_EXPECT_ROW);\n", "    if (a->result == ROW_NO_ANSWER) {\n",
            "    step_adds(t, EFFECT_EXPECT_ROW);\n    return refuse_busy(", "    return refuse_busy("),
     mutant("replaced-not-told", "room/notices.c", "        notice_new(r, row, by_generation);", "        (void)by_generation;"),
-    mutant("replaced-here-not-ended", "room/notices.c", # by_generation is 0 where another room tells of it
+    mutant("replaced-here-not-ended", "room/notices.c",  # by_generation is 0 where another room tells of it
            "    if (b)\n        room_binding_tell(\n", "    if (b && by_generation == 0)\n        room_binding_tell(\n"),
     mutant("cancelled-call-ignored", "room/questions.c",
            "    struct session_row_answer *a = &e.of.row;\n    if (!b)", "    struct session_row_answer *a = &e.of.row;\n    if (!b || error == -HW_ECANCELLED)",
