@@ -147,10 +147,7 @@ void retries_deinit(struct room *r) {
 
 static void login_over(struct room_binding *b) {
     struct room *r = b->conn->room;
-    if (b->session.state == SESSION_REFUSED)
-        r->count.login_failures++;
-    else
-        r->count.logins++;
+    r->count.login_failures += b->session.state == SESSION_REFUSED ? 1 : 0;
     hello_answered(b);
 }
 

@@ -43,6 +43,7 @@ uint32_t hello_spread_ms(const struct room *r) {
 static void begin_delivery(struct room_binding *b) {
     free(b->token);
     b->token = NULL;
+    b->conn->room->count.logins++;
     news_wait_for_heads(b);
     room_binding_tell_kind(b, EVENT_TOLD);
 }

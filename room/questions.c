@@ -50,6 +50,7 @@ static bool is_overtaken(const struct room_binding *b, const struct session_row 
 }
 
 static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply *reply) {
+    struct asker asker = *(struct asker *)arg;
     struct room_binding *b = asker_over(arg);
     struct session_event e = {.kind = EVENT_ROW};
     struct session_row_answer *a = &e.of.row;
@@ -68,6 +69,9 @@ static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply 
         b->known_device_count = reply->n_device;
     }
     room_binding_tell(b, &e);
+    b = room_binding_find(asker.room, asker.slot, asker.generation);
+    if (b)
+        b->known_device_count = 0; // the answer goes now
 }
 
 void ask_enter(struct room_binding *b) {
@@ -190,8 +194,6 @@ static void attach(struct room_binding *b, const struct session_have *have) {
     request.n_known = b->known_device_count;
     request.known = (char **)(uintptr_t)b->known_devices;
     saver_attach(saver(b), &request, on_attached, asker_new(b));
-    b->known_device_count = 0; // the register's answer goes now
-    b->known_devices = NULL;
 }
 
 void ask_attach(struct room_binding *b) {

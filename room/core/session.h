@@ -12,7 +12,8 @@
 //   every state but ENTERING and LEAVING --ENDED--> GONE
 //
 // Only a step that leaves the session GONE ends it; the shell frees it in one place, after that
-// step's effects. The table of steps is SESSION_STEPS in session.c; an event that a state does not
+// step's effects. The table of steps is SESSION_STEPS in session.c, all of it drawn in
+// docs/SESSION.md; an event that a state does not
 // name changes nothing and is counted.
 #ifndef HW_SESSION_H
 #define HW_SESSION_H

@@ -158,6 +158,9 @@ static void check_sends(struct run *r, struct daemon_slot *d, const struct room 
         stores_lease_end_us(r->stores, d->env.incarnation) == 0)
         violation(r, "%s sends though its lease is over", r->world.nodes[d->node].name);
     d->sent = sent;
+    if (room->count.unexpected != 0)
+        violation(r, "%s: a session was told what its state does not name",
+                  r->world.nodes[d->node].name);
 }
 
 void inspect_step(void *arg, int node) {
