@@ -23,6 +23,7 @@ ip link set lo up
 trap 'kill $(jobs -p) && wait' EXIT
 within() { for _ in $(seq 600); do ! "$@" >/dev/null 2>&1 || return 0; sleep 0.05; done; echo "not in time: $*"; exit 1; }
 knows_phone() { curl -s -H "Authorization: Bearer $key" http://127.0.0.1:7300/v1/products/demo/users/alice | grep phone; }
+handled() { curl -s -H "Authorization: Bearer $key" http://127.0.0.1:7300/v1/products/demo/users/alice | jq -e '.pending == 0'; }
 mkdir -p trial
 echo '{"admin_key": "of an older cluster", "center": 1}' >trial/cluster.json
 PUSH
@@ -32,6 +33,7 @@ exec >&3
 within grep -qw hi laptop.out
 ALL
 within grep -q 'hi all' laptop.out
+within handled
 PHONE
 within knows_phone
 curl -H "Authorization: Bearer $key" -d '{"to": {"user": "alice"}, "payload": "later"}' http://127.0.0.1:7300/v1/products/demo/messages
