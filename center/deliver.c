@@ -51,7 +51,7 @@ static void delivery_over(struct delivery *d) {
 static void delivery_step(struct delivery *d) {
     if (d->open > 0)
         return;
-    if (d->look_again && !d->looked_again) {
+    if (d->look_again && !d->looked_again && !d->center->is_stopping) {
         d->looked_again = true;
         find(d);
         return;

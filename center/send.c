@@ -61,7 +61,8 @@ static void complete(struct sending *s) {
     bool all_replayed = s->replays > 0 && s->replays == s->stored;
     result->replayed =
         s->claim ? s->claim_replayed && (s->push.is_live || s->replays > 0) : all_replayed;
-    if (s->stored > 0 && result->problem.code != PROBLEM_NONE) { // some have it
+    bool some_have_it = s->stored > 0 || (s->push.is_live && result->online > 0);
+    if (some_have_it && result->problem.code != PROBLEM_NONE) {
         result->problem.code = PROBLEM_store_unavailable;
         result->problem.outcome_unknown = true;
     }

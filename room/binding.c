@@ -8,7 +8,10 @@
 struct room_binding *room_binding_new(struct conn *c, const struct session_have *have) {
     struct room *r = c->room;
     uint32_t slot, generation;
-    struct room_binding *b = slab_take(&r->bindings, &slot, &generation);
+    // The rest is kept for those that are in: a Bind that renews stands beside the one that it is
+    // for.
+    bool has_place = c->state == CONN_OPEN || r->bindings.used < r->sessions_max;
+    struct room_binding *b = has_place ? slab_take(&r->bindings, &slot, &generation) : NULL;
     if (!b)
         return NULL;
     b->conn = c;

@@ -31,9 +31,10 @@ void conn_send(struct conn *c, const struct buf *frame) {
 }
 
 bool conn_waits_for_reader(struct conn *c) {
-    if (!c->stream || stream_held(c->stream) <= HELD_READING_MAX)
+    if (!c->stream || c->state == CONN_CLOSING || stream_held(c->stream) <= HELD_READING_MAX)
         return false;
     stream_pause(c->stream);
+    c->is_unread = true;
     return true;
 }
 
@@ -64,6 +65,10 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
 static void on_writable(void *owner, struct stream *s) {
     struct conn *c = owner;
     struct room_binding *next;
+    if (c->is_unread) { // what it says has waited for us
+        c->is_unread = false;
+        conn_heard(c);
+    }
     if (!c->binding)
         stream_resume(s);
     for (struct room_binding *b = c->bindings; b && c->stream == s; b = next) {
@@ -274,7 +279,7 @@ static void on_timer(struct timer *t) {
 }
 
 bool conn_ping(struct conn *c) {
-    if (c->is_asked || c->binding) // of what comes now nothing is read
+    if (c->is_asked || c->binding || c->is_unread) // of what comes now nothing is read
         return false;
     c->pinged_ms = loop_now_ms(c->room->loop);
     c->is_asked = true;

@@ -41,6 +41,7 @@ struct conn {
     bool is_asked;  // a Ping of ours, and no frame has come since
     bool has_place; // among connections_max; else a visitor, who may resume, or is told 4102
     bool is_gone;   // in room.gone
+    bool is_unread; // nothing is read from it: it leaves answers unread
 };
 
 // --- life

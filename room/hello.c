@@ -95,7 +95,7 @@ static void bind_answered(struct room_binding *b) {
         begin_delivery(b);
     }
     if (!c->bindings)
-        conn_close(c, refusal.code, refusal.reason, 0);
+        conn_close(c, refusal.code, refusal.reason, refusal.retry_after_ms);
     else if (c->state == CONN_OPEN)
         conn_pause(c, false);
 }
@@ -164,7 +164,7 @@ static size_t binding_count(const struct conn *c) {
 static bool find_all(struct conn *old, const struct hello_request *hello,
                      struct resumption found[BINDS_MAX]) {
     size_t n = 0;
-    bool good = binding_count(old) == hello->bind_count;
+    bool good = hello->bind_count > 0 && binding_count(old) == hello->bind_count;
     for (; n < hello->bind_count && good; n++) {
         found[n] = (struct resumption){.bind = &hello->bind[n]};
         good = find_binding(old, &found[n]);

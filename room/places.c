@@ -3,11 +3,15 @@
 // full, with an end that it can read.
 #include "room_internal.h"
 
+static void login_over(struct timer *t);
+
 // Those that linger count for nothing here: they give way.
 bool conn_take_place(struct conn *c) {
     struct room *r = c->room;
     if (!c->has_place && r->places == r->connections_max && !conn_give_way(r))
         return false;
+    if (!c->has_place) // its login has the time that any has
+        loop_arm(r->loop, &c->timer, LOGIN_MS, login_over);
     r->places += !c->has_place;
     c->has_place = true;
     return true;

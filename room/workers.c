@@ -228,6 +228,7 @@ int workers_run(int count, int argc, char **argv) {
     sigemptyset(&signals);
     for (int i = 0; i < 4; i++)
         sigaddset(&signals, (int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD}[i]);
+    signal(SIGPIPE, SIG_IGN); // the workers have theirs by daemon_main
     sigprocmask(SIG_BLOCK, &signals, NULL);
     struct pollfd fd = {.fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN};
     while (!w.ending || alive(&w) > 0) {

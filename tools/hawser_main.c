@@ -240,6 +240,7 @@ static bool take_arguments(struct trial *t, int argc, char **argv) {
 int main(int argc, char **argv) {
     struct trial t = {0};
     struct rlimit limit;
+    signal(SIGPIPE, SIG_IGN); // whoever reads the log may go
     if (!take_arguments(&t, argc, argv))
         return t.exit_code;
     if (mkdir(t.dir, 0700) != 0 && errno != EEXIST) {

@@ -233,6 +233,7 @@ static void check(struct runner *r) {
 }
 
 int daemon_main(const struct daemon_role *role, int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); // whoever reads the log may go
     struct runner r = {.role = role};
     struct buf error = BUF_EMPTY;
     enum what what = RUN;

@@ -66,28 +66,6 @@ def test_locates_without_reading(cluster):
         assert located(dispatcher.ports["dispatcher"]).ttl_s > 0
 
 
-def test_answers_without_reading(cluster):
-    """A client that asks and never reads is not read any more; once it reads again it is answered, and an Upstream's id is held to
-    its length."""
-    port = cluster.room.ports["room"]
-    product = "chatty"
-    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-    url = f"http://127.0.0.1:{cluster.center.ports['center']}/v1/products/{product}"
-    assert requests.put(url, headers=headers, json={}).status_code == 201
-    token = requests.post(url + "/tokens", headers=headers, json={"user": "ann"}).json()["token"]
-    with Client(port) as client:
-        client.login("d1", token)
-        asked = frame("Upstream", product=client.product, type="t", id=b"i" * 16) * 100
-        assert send_until_stuck(client.socket, asked) < SENT_MAX
-        client.socket.settimeout(20)
-        for _ in range(1000):
-            assert client.receive()[1].status == 503
-    with Client(port) as client:
-        client.login("d2", token)
-        client.send("Upstream", product=client.product, type="t", id=b"i" * 15)
-        assert client.expect("Close").code == 4300
-
-
 def crowd_of(port):
     """Connections that say nothing, and stay while the other end lets them."""
     crowd = []
@@ -177,3 +155,51 @@ def test_a_log_that_nobody_reads(tmp_path):
     assert process.returncode == 0, lines
     refused = [line for line in lines if 'event="peer refused"' in line]
     assert 1 <= len(refused) <= 30 and "from=127.0.0.1" in refused[0]
+
+
+def test_answers_without_reading(cluster):
+    """A client that asks and never reads is not read any more; once it reads again it is answered, and an Upstream's id is held to
+    its length. The last test of this room, in which both linger for a while."""
+    port = cluster.room.ports["room"]
+    product = "chatty"
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    url = f"http://127.0.0.1:{cluster.center.ports['center']}/v1/products/{product}"
+    assert requests.put(url, headers=headers, json={}).status_code == 201
+    token = requests.post(url + "/tokens", headers=headers, json={"user": "ann"}).json()["token"]
+    with Client(port) as client:
+        client.login("d1", token)
+        asked = frame("Upstream", product=client.product, type="t", id=b"i" * 16) * 100
+        assert send_until_stuck(client.socket, asked) < SENT_MAX
+        client.socket.settimeout(20)
+        for _ in range(1000):
+            assert client.receive()[1].status == 503
+    with Client(port) as client:
+        client.login("d2", token)
+        client.send("Upstream", product=client.product, type="t", id=b"i" * 15)
+        assert client.expect("Close").code == 4300
+
+
+def test_no_body_without_a_key(cluster):
+    """What needs no key is answered by its head: a body that it announces takes no place among those of others."""
+    with socket.create_connection(("127.0.0.1", cluster.center.ports["center"]), timeout=20) as s:
+        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 8388608\r\n\r\n")
+        assert s.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_the_reader_of_the_log_goes(tmp_path):
+    """A daemon whose log nobody takes any more goes on."""
+    config = tmp_path / "hawser.yaml"
+    config.write_text(f"cluster:\n  secrets: [{SECRET}]\n  admin_keys: [{ADMIN_KEY}]\n")
+    ports = tmp_path / "ports.json"
+    env = {**os.environ, "HAWSER_REGISTER__LISTEN": "127.0.0.1:0", "HAWSER_REGISTER__OPS_LISTEN": "127.0.0.1:0"}
+    daemon = subprocess.Popen([BIN / "hawser-register", "--config", config, "--ports-file", ports], stderr=subprocess.PIPE, env=env)
+    try:
+        wait_until(ports.exists, "no ports file")
+        daemon.stderr.close()
+        for _ in range(3):
+            daemon.send_signal(1)  # SIGHUP: a line in the log
+            url = f"http://127.0.0.1:{json.loads(ports.read_text())['ops']}/healthz"
+            assert requests.get(url, timeout=20).status_code == 200
+    finally:
+        daemon.terminate()
+        assert daemon.wait(20) == 0
