@@ -1,5 +1,5 @@
-// What clients have handled: into their sessions, and, of one that is ending, away or at rest, to
-// the saver on its own, tried for a minute.
+// What clients have handled: into their sessions, and, of one that is ending or away and of all now
+// and then, to the saver on its own, tried for a minute.
 #include "message.h"
 #include "room_internal.h"
 

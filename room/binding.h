@@ -1,6 +1,6 @@
 // One binding of a connection: who it is (product, user, device), and its session, which knows
-// nothing of that. Events go to the session through binding_tell, which carries out what it writes
-// down and frees a binding whose session is gone: nobody else frees one.
+// nothing of that. Events go to the session through room_binding_tell, which carries out what it
+// writes down and frees a binding whose session is gone; at its end the room frees the rest.
 #ifndef HW_BINDING_H
 #define HW_BINDING_H
 
@@ -89,7 +89,7 @@ void inbox_loaded(struct room_binding *b,
 
 // --- acks.c
 void acks_save_last(
-    struct room_binding *b); // positions of a session that is ending, away, or at rest
+    struct room_binding *b); // positions of a session: when it ends or is away, and now and then
 
 // --- orphans.c
 void orphan_drop(const struct room_binding *b); // its row, until the register answers

@@ -2,7 +2,8 @@
 // and a timer; it has no buffers.
 //
 //   GREETING --first bytes--> HELLO --Hello--> LOGIN --all its bindings answered--> OPEN
-//   OPEN --lost--> LINGERING --a Hello with its resume bytes--> OPEN
+//   OPEN --lost--> LINGERING; LINGERING or OPEN --a Hello with its resume bytes, which brings the
+//   socket of the connection that said it; that one closes--> OPEN
 //   any --Close, Bye, fault--> CLOSING --end of its stream, and of its last binding--> gone
 //
 // A connection is freed at the end of the iteration in which it has nothing any more: whoever holds

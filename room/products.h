@@ -78,7 +78,7 @@ struct room_product {
 struct room_product *product_find_here(struct room *r, uint32_t number);
 void product_hold(struct room_binding *b, const struct product *p); // sets b->product
 void product_let_go(struct room_binding *b);                        // clears it
-void product_enter(struct room_binding *b);                         // its session is LIVE
+void product_enter(struct room_binding *b); // its session is LIVE or AWAY from now on
 void product_leave(struct room_binding *b);
 void product_deleted(struct room *r, uint32_t number); // ends its sessions
 void product_free_here(struct room_product *p);

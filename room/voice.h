@@ -1,6 +1,7 @@
 // How a room speaks to its clients: one table of functions for each protocol, and nothing of it in
-// the session or the connection. Bytes become calls of conn_got_*; what is to be said becomes
-// bytes. What a broadcast says is made once for each voice, not once for each session.
+// the session or the connection. Bytes become calls (hello_got_*, ack_got, conn_pinged); what is to
+// be said becomes bytes. A broadcast's bytes are made once, not once for each session, and by the
+// one voice that there is: a second one needs a news window of its own (news_log.c, news_live.c).
 #ifndef HW_VOICE_H
 #define HW_VOICE_H
 

@@ -1,4 +1,4 @@
-// The table of steps, and the one function that changes the state.
+// The table of steps, and the one function that carries a state over to the next.
 #include "session_internal.h"
 
 #include <assert.h>

@@ -62,7 +62,7 @@ enum session_state {
     X(NEWS_UNREAD) /* a block of older news that it waited for could not be read */                \
     X(PONGED)      /* the client has answered a Ping */                                            \
     X(LOST)        /* its connection */                                                            \
-    X(RESUMED)     /* on another connection, behind `have` */                                      \
+    X(RESUMED)     /* on another socket, behind `have` */                                          \
     X(ENDED)       /* by client, room or refusal */
 enum session_event_kind {
 #define SESSION_EVENT_ENUM(name) EVENT_##name,
@@ -153,7 +153,7 @@ struct news_heads { // of its product's news, as far as the room knows them
     uint64_t asked, answered; // rounds of heads
 };
 struct session_env {
-    uint64_t now_ms, wall_ms; // of a monotonic clock; Unix
+    uint64_t now_ms; // of a monotonic clock
     const struct lease *lease;
     struct news_heads news;
     bool socket_takes; // bytes, and nothing is held

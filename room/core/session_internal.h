@@ -15,7 +15,8 @@ struct step {
     struct session_effects *out;
 };
 
-// An action answers with the next state; it changes nothing else of s->state.
+// An action answers with the next state. Only login_told sets it itself, since what goes out then
+// goes to a live session.
 typedef enum session_state session_action(struct step *t);
 
 struct session_effect *step_adds(struct step *t, enum session_effect_kind kind);
