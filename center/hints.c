@@ -108,7 +108,7 @@ void hints_member_gone(struct center *c, uint64_t incarnation) {
 void hints_free(struct center *c) {
     struct hint_room *room, *next;
     HASH_ITER(hh, c->hints, room, next)
-    room_free(c, room);
+        room_free(c, room);
     loop_disarm(c->loop, &c->hint_timer);
 }
 

@@ -70,10 +70,10 @@ static bool member_changed(const Hawser__Internal__Member *was,
 static void end_predecessors(struct memory_store *m, const Hawser__Internal__Member *is) {
     struct member *e, *next;
     HASH_ITER(hh, m->members, e, next)
-    if (!e->is_gone && e->incarnation != is->incarnation && *is->id &&
-        strcmp(e->record->id, is->id) == 0 && strcmp(e->record->role, is->role) == 0 &&
-        strcmp(e->record->rpc, is->rpc) == 0 && e->record->started_ms <= is->started_ms)
-        member_end(m, e, false);
+        if (!e->is_gone && e->incarnation != is->incarnation && *is->id &&
+            strcmp(e->record->id, is->id) == 0 && strcmp(e->record->role, is->role) == 0 &&
+            strcmp(e->record->rpc, is->rpc) == 0 && e->record->started_ms <= is->started_ms)
+            member_end(m, e, false);
 }
 
 ProtobufCMessage *register_memory_announce(struct memory_store *m,
@@ -271,7 +271,7 @@ void register_memory_directory_free(struct memory_store *m) {
     struct member *e, *next;
     struct entry *c, *next_entry;
     HASH_ITER(hh, m->members, e, next)
-    member_free(m, e);
+        member_free(m, e);
     HASH_ITER(hh, m->catalog, c, next_entry) {
         HASH_DEL(m->catalog, c);
         free(c->key);

@@ -104,7 +104,7 @@ static void tick(struct room_product *p) {
 void products_tick(struct room *r) {
     struct room_product *p, *next;
     HASH_ITER(hh, r->products, p, next)
-    tick(p);
+        tick(p);
     r->product_count = HASH_COUNT(r->products);
     r->window_bytes = 0;
     for (p = r->products; p; p = p->hh.next)

@@ -237,7 +237,7 @@ static void stop(void *self) {
     store_clock_stop(&r->clock);
     hook_stop(&r->ask_blocks);
     HASH_ITER(hh, r->products, p, next)
-    product_free_here(p);
+        product_free_here(p);
     acks_deinit(r);
     notices_deinit(r);
     orphans_deinit(r);

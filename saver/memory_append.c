@@ -66,7 +66,7 @@ static bool same_body(const struct known_id *id, const Hawser__Internal__AppendR
 void saver_memory_ids_free(struct memory_store *m) {
     struct known_id *id, *next;
     HASH_ITER(hh, m->ids, id, next)
-    id_free(id);
+        id_free(id);
 }
 
 // --- the step

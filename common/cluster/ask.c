@@ -206,5 +206,5 @@ void cluster_forget(struct cluster *c, const void *arg) {
 void asks_free(struct cluster *c) {
     struct ask *a, *next;
     HASH_ITER(hh, c->asks, a, next)
-    ask_free(a);
+        ask_free(a);
 }

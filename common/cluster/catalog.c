@@ -109,7 +109,7 @@ void catalog_whole(struct cluster *c) {
 void catalog_free(struct cluster *c) {
     struct product_entry *e, *next;
     HASH_ITER(hh, c->products, e, next)
-    entry_free(c, e);
+        entry_free(c, e);
 }
 
 void cluster_learn(struct cluster *c, const Hawser__Internal__CatalogEntry *e) {

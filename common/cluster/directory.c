@@ -54,8 +54,8 @@ void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *repl
     if (reply->directory_whole) {
         struct member_entry *e, *next;
         HASH_ITER(hh, c->members, e, next)
-        if (!is_listed(reply, e->incarnation))
-            member_gone(c, e, false);
+            if (!is_listed(reply, e->incarnation))
+                member_gone(c, e, false);
     }
     for (size_t i = 0; i < reply->n_member; i++)
         member_learn(c, reply->member[i]);

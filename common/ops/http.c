@@ -103,8 +103,8 @@ static bool one_gives_way(struct http_conns *class, const struct http_conn *newc
                           uint64_t until_ms) {
     struct http_conn *c;
     TAILQ_FOREACH(c, class, in_class)
-    if (c != newcomer && may_give_way(c, until_ms))
-        return give_way(c);
+        if (c != newcomer && may_give_way(c, until_ms))
+            return give_way(c);
     return false;
 }
 
@@ -112,8 +112,8 @@ static bool one_of_address_gives_way(struct http_address *a, const struct http_c
                                      uint64_t until_ms) {
     struct http_conn *c;
     TAILQ_FOREACH(c, &a->conns, at_address)
-    if (c != newcomer && may_give_way(c, until_ms))
-        return give_way(c);
+        if (c != newcomer && may_give_way(c, until_ms))
+            return give_way(c);
     return false;
 }
 

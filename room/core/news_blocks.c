@@ -159,7 +159,7 @@ void news_blocks_reset(struct news_blocks *blocks, struct news_waiters *waiters)
     if (!TAILQ_EMPTY(&blocks->wanted))
         TAILQ_REMOVE(&blocks->room->wanting, blocks, in_room);
     TAILQ_FOREACH(b, &blocks->loaded, in_product)
-    TAILQ_REMOVE(&blocks->room->loaded, b, in_room);
+        TAILQ_REMOVE(&blocks->room->loaded, b, in_room);
     for (size_t i = 0; i < blocks->count; i++)
         waiters_move(&blocks->block[i]->waiters, waiters);
     while (blocks->count > 0)
