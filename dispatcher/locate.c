@@ -1,4 +1,5 @@
 // A Located from the directory as it is now.
+#include "close_codes.h"
 #include "dispatcher_internal.h"
 
 enum {
@@ -55,7 +56,7 @@ Hawser__V1__Located *locate(struct dispatcher *d, const Hawser__V1__Locate *ask)
     d->count.located++;
     if (n == 0) {
         d->count.without_room++;
-        answer->error = 4101;
+        answer->error = CLOSE_BUSY;
         answer->reason = (char *)(uintptr_t) "no room can take this device now";
         answer->start_after_ms = NO_ROOM_RETRY_MS;
         answer->ttl_s = 1;

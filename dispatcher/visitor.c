@@ -1,6 +1,7 @@
 // A client's connection: "HWS1", then Locate frames, each answered at once; 10 s of silence end it.
 // While an answer is held, because the client does not read, nothing is read from the client
 // either. A full house lets the one go that has been silent longest: most are answered already.
+#include "close_codes.h"
 #include "dispatcher_internal.h"
 
 enum { IDLE_MS = 10000, FLUSH_MS = 1000, DEVICE_MAX = 64, FAILED_MAX = 64 };
@@ -45,7 +46,7 @@ static void close_with(struct visitor *v, uint32_t code, const char *reason) {
 }
 
 static void idle_over(struct timer *t) {
-    close_with(container_of(t, struct visitor, idle), 4201, "no Locate");
+    close_with(container_of(t, struct visitor, idle), CLOSE_NO_ANSWER, "no Locate");
 }
 
 static void heard(struct visitor *v) {
@@ -60,7 +61,8 @@ static void answer(struct visitor *v, const Hawser__V1__Locate *ask) {
     size_t device_len = strlen(ask->device);
     if ((device_len > 0 && !id_is_valid(ask->device, device_len, DEVICE_MAX)) ||
         ask->n_failed > FAILED_MAX) {
-        close_with(v, 4300, "device: at most 64 bytes of UTF-8 without control characters");
+        close_with(v, CLOSE_MALFORMED,
+                   "device: at most 64 bytes of UTF-8 without control characters");
         return;
     }
     frame_put(&out, FRAME_LOCATED, &locate(d, ask)->base);
@@ -71,14 +73,14 @@ static void answer(struct visitor *v, const Hawser__V1__Locate *ask) {
 static void on_frame(struct visitor *v, const struct frame *f) {
     struct dispatcher *d = v->dispatcher;
     if (f->type != FRAME_LOCATE) {
-        close_with(v, 4302, "this is a dispatcher, not a room");
+        close_with(v, CLOSE_UNEXPECTED, "this is a dispatcher, not a room");
         return;
     }
     ProtobufCMessage *m = frame_decode(f, &d->arena.allocator);
     if (m)
         answer(v, (const Hawser__V1__Locate *)m);
     else
-        close_with(v, 4300, "a body that does not decode");
+        close_with(v, CLOSE_MALFORMED, "a body that does not decode");
     arena_reset(&d->arena);
 }
 
@@ -105,7 +107,7 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
         if (parsed == FRAME_MORE)
             return used;
         if (parsed == FRAME_TOO_LARGE) {
-            close_with(v, 4301, "a frame over its limit");
+            close_with(v, CLOSE_TOO_LARGE, "a frame over its limit");
             break;
         }
         used += n;

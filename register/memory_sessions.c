@@ -1,5 +1,6 @@
 // Rows of sessions: one per (product, user, device), changed only by the incarnation and generation
 // that they hold. A row of a run that is no longer in the directory is void.
+#include "close_codes.h"
 #include "memory_internal.h"
 
 enum { KEY_MAX = 128 };
@@ -146,11 +147,11 @@ static bool refuse(const struct row *r, bool replaces, uint64_t now,
                    Hawser__Internal__LoginReply *reply) {
     uint64_t oldest = r ? r->takeovers_ms[0] : 0;
     if (!r) {
-        reply->refused = 4103;
+        reply->refused = CLOSE_RATE_LIMITED;
         reply->devices_full = true;
         reply->retry_after_ms = DEVICES_RETRY_MS;
     } else if (replaces && oldest <= now && now - oldest < TAKEOVER_WINDOW_MS) {
-        reply->refused = 4103;
+        reply->refused = CLOSE_RATE_LIMITED;
         reply->retry_after_ms = (uint32_t)(oldest + TAKEOVER_WINDOW_MS - now);
     }
     return reply->refused != 0;
@@ -162,7 +163,7 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
     uint64_t now = register_memory_now_ms(m);
     hawser__internal__login_reply__init(reply);
     if (l->not_after_ms != 0 && now > l->not_after_ms) {
-        reply->refused = 4101;
+        reply->refused = CLOSE_BUSY;
         return &reply->base;
     }
     struct user *u = user_get(m, l->product, l->user);

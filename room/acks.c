@@ -1,5 +1,6 @@
 // What clients have handled: into their sessions, and, of one that is ending or away and of all now
 // and then, to the saver on its own, tried for a minute.
+#include "close_codes.h"
 #include "message.h"
 #include "room_internal.h"
 
@@ -17,7 +18,7 @@ bool ack_got(struct room_binding *b, enum feed_stream stream, struct place upto)
     case FEED_ACK_ABOVE:
         break;
     }
-    conn_fault(b->conn, 4302, "an Ack above what was sent");
+    conn_fault(b->conn, CLOSE_UNEXPECTED, "an Ack above what was sent");
     return false;
 }
 

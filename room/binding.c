@@ -1,6 +1,7 @@
 // A binding: how it is found, and what its session writes down, carried out.
 #include <assert.h>
 
+#include "close_codes.h"
 #include "room_internal.h"
 
 // --- life
@@ -155,7 +156,7 @@ static void login_over(struct room_binding *b) {
 }
 
 static void over(struct room_binding *b, const struct session_refusal *refusal) {
-    if (refusal->code == 4001)
+    if (refusal->code == CLOSE_REPLACED)
         b->conn->room->count.takeovers++;
     conn_binding_over(b, refusal->code, refusal->reason);
 }

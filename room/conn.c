@@ -1,5 +1,6 @@
 // Connections: sending, heartbeats, closing, lingering. What the client says is the voice's to
 // read.
+#include "close_codes.h"
 #include "room_internal.h"
 
 enum {
@@ -262,7 +263,7 @@ static void end_expired(struct conn *c, uint64_t wall_ms) {
     for (struct room_binding *next; b && c->state == CONN_OPEN; b = next) {
         next = b->next_in_conn;
         if (b->session.state == SESSION_LIVE && b->expires_ms + EXPIRY_GRACE_MS <= wall_ms)
-            conn_binding_over(b, 4005, "the token is expired");
+            conn_binding_over(b, CLOSE_TOKEN_EXPIRED, "the token is expired");
     }
 }
 
@@ -270,7 +271,7 @@ static void on_timer(struct timer *t) {
     struct conn *c = container_of(t, struct conn, timer);
     struct loop *l = c->room->loop;
     if (loop_now_ms(l) >= silence_ends_ms(c)) {
-        conn_close(c, 4201, "no answer", 0);
+        conn_close(c, CLOSE_NO_ANSWER, "no answer", 0);
         return;
     }
     end_expired(c, loop_wall_ms(l));

@@ -2,6 +2,7 @@
 // that the session is still here, and nothing is asked of anybody. Then Bind and Unbind, one at a
 // time.
 #include "bytes.h"
+#include "close_codes.h"
 #include "crypto.h"
 #include "room_internal.h"
 
@@ -77,7 +78,7 @@ static void welcome_if_answered(struct conn *c) {
         struct session_refusal first = c->bindings->session.refusal;
         conn_close(c, first.code, first.reason, first.retry_after_ms);
     } else {
-        conn_close(c, 4002, "a Hello without a binding", 0);
+        conn_close(c, CLOSE_TOKEN_REFUSED, "a Hello without a binding", 0);
     }
 }
 
@@ -116,7 +117,7 @@ void hello_answered(struct room_binding *b) {
 void hello_got_bind(struct conn *c, const struct bind_request *bind) {
     struct room_binding *b = login_begin(c, bind);
     if (!b) {
-        c->voice->say_bound(c, &(struct bound){NULL, 4101, "no room for another binding"});
+        c->voice->say_bound(c, &(struct bound){NULL, CLOSE_BUSY, "no room for another binding"});
         return;
     }
     c->binding = b;
@@ -248,17 +249,18 @@ static void log_in(struct conn *c, const struct hello_request *hello) {
 
 void hello_got_hello(struct conn *c, const struct hello_request *hello) {
     if (!id_is_valid(hello->device, strlen(hello->device), DEVICE_MAX)) {
-        conn_close(c, 4300, "device: 1..64 bytes of UTF-8 without control characters", 0);
+        conn_close(c, CLOSE_MALFORMED, "device: 1..64 bytes of UTF-8 without control characters",
+                   0);
         return;
     }
     if (hello->bind_count > BINDS_MAX) {
-        conn_close(c, 4300, "at most 16 bindings", 0);
+        conn_close(c, CLOSE_MALFORMED, "at most 16 bindings", 0);
         return;
     }
     c->device = hw_strdup(hello->device);
     c->heartbeat_ms = conn_heartbeat_granted(c, hello->heartbeat_s);
     if (names_a_product_twice(hello)) {
-        conn_fault(c, 4300, "two bindings for one product");
+        conn_fault(c, CLOSE_MALFORMED, "two bindings for one product");
         return;
     }
     if (hello->resume_len > 0 && try_resume(c, hello))

@@ -1,6 +1,7 @@
 // A Bind: its token is checked against the product and key that it names, which are asked of a
 // register where this room does not know them. What it may be goes to the session: ADMITTED, or
 // DENIED.
+#include "close_codes.h"
 #include "room_internal.h"
 
 // --- the token
@@ -28,7 +29,7 @@ struct bind_check {
 static void check(struct bind_check *k, const struct product *p, const char *kid) {
     const struct product_key *key =
         product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid, strlen(kid));
-    k->code = 4002;
+    k->code = CLOSE_TOKEN_REFUSED;
     k->reason = "no such key";
     if (!key)
         return;
@@ -41,7 +42,7 @@ static void check(struct bind_check *k, const struct product *p, const char *kid
     if (k->code == 0 && !tags_allowed(k->tags, &k->claims)) {
         token_claims_deinit(&k->claims);
         k->reason = "a tag that the token does not allow";
-        k->code = 4002;
+        k->code = CLOSE_TOKEN_REFUSED;
     }
 }
 
@@ -89,7 +90,8 @@ static void admit(struct room_binding *b, const struct product *p) {
     struct room *r = b->conn->room;
     product_hold(b, p);
     if (cluster_store_ms(r->cluster) == 0)
-        deny(b, &(struct session_refusal){4101, BUSY_RETRY_MS, "no register has answered yet"});
+        deny(b,
+             &(struct session_refusal){CLOSE_BUSY, BUSY_RETRY_MS, "no register has answered yet"});
     else
         room_binding_tell(
             b, &(struct session_event){.kind = EVENT_ADMITTED, .of.order = ++r->logins_asked});
@@ -105,7 +107,7 @@ static void go_on(struct room_binding *b, const struct product *p, struct token_
     if (old && strcmp(old->user, b->user) == 0) {
         renew(b, old);
     } else if (refusal) {
-        deny(b, &(struct session_refusal){4101, BUSY_RETRY_MS, refusal});
+        deny(b, &(struct session_refusal){CLOSE_BUSY, BUSY_RETRY_MS, refusal});
     } else {
         if (old)
             room_binding_end(old);
@@ -118,11 +120,11 @@ static void on_product(void *arg, int error, const struct product *p) {
     struct token_hint hint;
     const char *reason = "";
     if (error == -HW_EUNKNOWN) {
-        deny(b, &(struct session_refusal){4004, 0, "no such product"});
+        deny(b, &(struct session_refusal){CLOSE_PRODUCT_CLOSED, 0, "no such product"});
         return;
     }
     if (error != 0) {
-        deny(b, &(struct session_refusal){4101, BUSY_RETRY_MS,
+        deny(b, &(struct session_refusal){CLOSE_BUSY, BUSY_RETRY_MS,
                                           "no register can be asked for the product"});
         return;
     }
@@ -168,11 +170,12 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     b->token = hw_strdup(bind->token);
     if (!take_tags(bind, &b->tags))
         deny(b, &(struct session_refusal){
-                    4300, 0, "tags: at most 32 of 1..64 bytes, together at most 1 KiB"});
+                    CLOSE_MALFORMED, 0, "tags: at most 32 of 1..64 bytes, together at most 1 KiB"});
     else if (!bind->is_have_good)
-        deny(b, &(struct session_refusal){4300, 0, "have: at most one position for each stream"});
+        deny(b, &(struct session_refusal){CLOSE_MALFORMED, 0,
+                                          "have: at most one position for each stream"});
     else if (!token_peek(b->token, &hint, &reason))
-        deny(b, &(struct session_refusal){4002, 0, reason});
+        deny(b, &(struct session_refusal){CLOSE_TOKEN_REFUSED, 0, reason});
     else
         cluster_product_ask(c->room->cluster, hint.product, hint.kid, on_product, b);
     return b;
@@ -180,7 +183,7 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
 
 bool login_check_resume(const struct room_binding *b, const struct bind_request *bind,
                         struct bind_terms *ret_terms) {
-    struct bind_check k = {.conn = b->conn, .token = bind->token, .code = 4002};
+    struct bind_check k = {.conn = b->conn, .token = bind->token, .code = CLOSE_TOKEN_REFUSED};
     const struct product *p = cluster_product_by_number(b->conn->room->cluster, b->product->number);
     struct token_hint hint;
     char *tags = NULL;

@@ -2,6 +2,7 @@
 // changed: the login that had taken it has ended, or one that came before was given it. Repeated
 // for a while. They come from the room that has the new session, not from the register: a login
 // step that was held up and is done when nobody waits for it any more ends nobody's session.
+#include "close_codes.h"
 #include "room_internal.h"
 
 enum { NOTICE_RETRY_MS = 200, NOTICE_TRIES = 20 };
@@ -65,7 +66,7 @@ static void notice_new(struct room *r, const struct session_row *row, uint64_t b
     n->replaced.slot = row->slot;
     n->replaced.generation = row->generation;
     n->replaced.by_generation = by_generation;
-    n->replaced.code = 4001;
+    n->replaced.code = CLOSE_REPLACED;
     n->next = r->notices;
     if (n->next)
         n->next->prev = n;

@@ -1,6 +1,7 @@
 // Who is let in. A room has connections_max places; whoever comes beyond them is a visitor: it may
 // resume a session that is here, takes the place of one that lingers, or is told that the room is
 // full, with an end that it can read.
+#include "close_codes.h"
 #include "room_internal.h"
 
 static void login_over(struct timer *t);
@@ -40,7 +41,7 @@ void conn_lingers_no_more(struct conn *c) {
 
 void conn_refuse(struct conn *c) {
     c->room->count.connections_refused++;
-    conn_close(c, 4102, "this room is full", 0);
+    conn_close(c, CLOSE_TRY_ANOTHER, "this room is full", 0);
 }
 
 static void login_over(struct timer *t) {
@@ -48,9 +49,9 @@ static void login_over(struct timer *t) {
     if (!c->has_place)
         conn_refuse(c);
     else if (c->state == CONN_LOGIN)
-        conn_close(c, 4101, "the login took too long", BUSY_RETRY_MS);
+        conn_close(c, CLOSE_BUSY, "the login took too long", BUSY_RETRY_MS);
     else
-        conn_close(c, 4201, "no Hello", 0);
+        conn_close(c, CLOSE_NO_ANSWER, "no Hello", 0);
 }
 
 void conn_accept(void *arg, struct stream *stream) {
@@ -73,7 +74,7 @@ void conn_accept(void *arg, struct stream *stream) {
     c->has_place = r->places < r->connections_max;
     r->places += c->has_place;
     if (r->is_draining)
-        conn_close(c, 4200, "draining", 0);
+        conn_close(c, CLOSE_DRAINING, "draining", 0);
     else
         loop_arm(r->loop, &c->timer, c->has_place ? LOGIN_MS : VISIT_MS, login_over);
 }

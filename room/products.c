@@ -1,6 +1,7 @@
 // The products of a room: each that has sessions here, or had some lately, with what is known of
 // its news. One that was deleted goes as soon as nobody holds it, one without sessions a while
 // later: with it goes its memory.
+#include "close_codes.h"
 #include "room_internal.h"
 #include <assert.h>
 
@@ -74,7 +75,7 @@ void product_free_here(struct room_product *p) {
 
 static void end_sessions(struct room_product *p) {
     while (p->bindings)
-        conn_binding_over(p->bindings, 4004, "the product is closed");
+        conn_binding_over(p->bindings, CLOSE_PRODUCT_CLOSED, "the product is closed");
 }
 
 void product_deleted(struct room *r, uint32_t number) {

@@ -1,5 +1,6 @@
 // What a session asks of register and saver. An answer goes to the slot and generation that asked,
 // so that one for a session that is gone finds nobody.
+#include "close_codes.h"
 #include "room_internal.h"
 
 struct asker {
@@ -32,11 +33,11 @@ struct session_row row_of(const Hawser__Internal__SessionRow *row) {
 // --- the row
 
 static const char *refusal_text(const Hawser__Internal__LoginReply *reply) {
-    return reply->devices_full      ? "too many devices"
-           : reply->refused == 4103 ? "too many logins of this device"
-           : reply->refused == 4003 ? "kicked"
-           : reply->refused == 4101 ? "the register was reached too late"
-                                    : "refused by the register";
+    return reply->devices_full                    ? "too many devices"
+           : reply->refused == CLOSE_RATE_LIMITED ? "too many logins of this device"
+           : reply->refused == CLOSE_KICKED       ? "kicked"
+           : reply->refused == CLOSE_BUSY         ? "the register was reached too late"
+                                                  : "refused by the register";
 }
 
 // Of two logins here the one asked for later is the newer one, whichever the register did first.

@@ -1,5 +1,6 @@
 // A room's life: where it listens, what it announces, and how it goes.
 #include "room.h"
+#include "close_codes.h"
 
 #include "addr.h"
 #include "bytes.h"
@@ -298,7 +299,7 @@ static void close_rest(struct timer *t) {
     for (uint32_t i = 0; i < r->conns.high_water; i++) {
         struct conn *c = slab_at(&r->conns, i);
         if (c)
-            conn_close(c, 4200, "draining", 0);
+            conn_close(c, CLOSE_DRAINING, "draining", 0);
     }
 }
 
@@ -314,7 +315,7 @@ void room_drain_within(struct room *r, uint32_t within_ms) {
         if (c && c->state == CONN_OPEN)
             c->voice->say_go_away(c, within_ms * 8 / 10, "draining"); // the rest is for stragglers
         else if (c && c->state != CONN_CLOSING)
-            conn_close(c, 4200, "draining", 0);
+            conn_close(c, CLOSE_DRAINING, "draining", 0);
     }
     loop_arm(r->loop, &r->drain_timer, within_ms * 9 / 10, close_rest);
 }

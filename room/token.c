@@ -1,4 +1,5 @@
 #include "token.h"
+#include "close_codes.h"
 
 #include <jansson.h>
 #include <jwt.h>
@@ -81,15 +82,15 @@ static uint32_t check_time(const json_t *json, const struct token_key *key, uint
     double now = (double)now_ms, leeway = TOKEN_LEEWAY_MS;
     if (exp * 1000 + leeway <= now) {
         *ret_reason = "the token is expired";
-        return 4005;
+        return CLOSE_TOKEN_EXPIRED;
     }
     if (exp * 1000 > now + (double)key->ttl_ms + leeway) {
         *ret_reason = "the token's exp lies further ahead than the product allows";
-        return 4002;
+        return CLOSE_TOKEN_REFUSED;
     }
     if (nbf * 1000 > now + leeway) {
         *ret_reason = "the token is not valid yet";
-        return 4002;
+        return CLOSE_TOKEN_REFUSED;
     }
     claims->expires_ms = (uint64_t)(exp * 1000);
     return 0;
@@ -136,13 +137,14 @@ uint32_t token_check(const char *token, const struct token_key *key, const char 
     jwt_t *jwt = NULL;
     if (jwt_decode(&jwt, token, key->secret, (int)key->secret_len) != 0) {
         *ret_reason = "the token's signature is wrong";
-        return 4002;
+        return CLOSE_TOKEN_REFUSED;
     }
     json_t *json = parsed(jwt_get_grants_json(jwt, NULL));
     *ret_reason = check_header(jwt);
     if (!*ret_reason)
         *ret_reason = check_claims(json, key, device, &claims);
-    uint32_t code = *ret_reason ? 4002 : check_time(json, key, now_ms, &claims, ret_reason);
+    uint32_t code =
+        *ret_reason ? CLOSE_TOKEN_REFUSED : check_time(json, key, now_ms, &claims, ret_reason);
     json_decref(json);
     jwt_free(jwt);
     if (code != 0)

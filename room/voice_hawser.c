@@ -1,4 +1,5 @@
 // The voice of client.proto: frames of one type byte, a length and a protobuf message.
+#include "close_codes.h"
 #include "frame.h"
 #include "room_internal.h"
 
@@ -253,7 +254,7 @@ static void got_upstream(struct conn *c, const ProtobufCMessage *message) {
     Hawser__V1__UpstreamReply reply = HAWSER__V1__UPSTREAM_REPLY__INIT;
     bool is_bound = bound_to(c, m->product) != NULL;
     if (m->id.len != UPSTREAM_ID_BYTES) {
-        conn_fault(c, 4300, "id: 16 bytes");
+        conn_fault(c, CLOSE_MALFORMED, "id: 16 bytes");
         return;
     }
     reply.id = m->id;
@@ -286,21 +287,21 @@ static void on_frame(struct conn *c, const struct frame *f) {
         if (frame_table[i].type != f->type)
             continue;
         if (!(frame_table[i].states & 1u << c->state)) {
-            conn_fault(c, 4302, "a frame that this state does not allow");
+            conn_fault(c, CLOSE_UNEXPECTED, "a frame that this state does not allow");
             return;
         }
         ProtobufCMessage *m = frame_decode(f, &r->arena.allocator);
         if (m)
             frame_table[i].got(c, m);
         else
-            conn_fault(c, 4300, "a body that does not decode");
+            conn_fault(c, CLOSE_MALFORMED, "a body that does not decode");
         arena_reset(&r->arena);
         return;
     }
     if (f->type == FRAME_LOCATE)
-        conn_fault(c, 4302, "this is a room, not a dispatcher");
+        conn_fault(c, CLOSE_UNEXPECTED, "this is a room, not a dispatcher");
     else if (c->state != CONN_OPEN || frame_message(f->type)) // known ones here are the room's own
-        conn_fault(c, 4302, "a frame that this state does not allow");
+        conn_fault(c, CLOSE_UNEXPECTED, "a frame that this state does not allow");
 }
 
 static size_t take(struct conn *c, const uint8_t *data, size_t len) {
@@ -319,7 +320,7 @@ static size_t take(struct conn *c, const uint8_t *data, size_t len) {
         if (parsed == FRAME_MORE)
             return used;
         if (parsed == FRAME_TOO_LARGE) {
-            conn_fault(c, 4301, "a frame over its limit");
+            conn_fault(c, CLOSE_TOO_LARGE, "a frame over its limit");
             return len;
         }
         used += n;

@@ -1,5 +1,6 @@
 // A login: the register writes the row and gives the generation, and only then the saver is asked
 // for positions (register, then load), so that every message is seen by one of the two ways.
+#include "close_codes.h"
 #include "session_internal.h"
 
 enum { BUSY_RETRY_MS = 1000 };
@@ -13,7 +14,7 @@ static enum session_state refuse(struct step *t, uint32_t code, const char *reas
 }
 
 static enum session_state refuse_busy(struct step *t, const char *reason) {
-    return refuse(t, 4101, reason, BUSY_RETRY_MS);
+    return refuse(t, CLOSE_BUSY, reason, BUSY_RETRY_MS);
 }
 
 enum session_state login_denied(struct step *t) {
@@ -50,11 +51,11 @@ enum session_state login_row_of_leaving(struct step *t) {
 static enum session_state row_written(struct step *t, const struct session_row_answer *a) {
     struct session *s = t->s;
     if (fence_was_noticed(&s->fence, a->generation)) // the row is another's already
-        return refuse(t, 4001, MEANWHILE_TEXT, 0);
+        return refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
     fence_logged_in(&s->fence, a->generation);
     if (a->is_overtaken) { // of two logins here the one asked for later is the newer one
         tell(t, EFFECT_TELL_CHANGED, &a->replaced);
-        return refuse(t, 4001, MEANWHILE_TEXT, 0);
+        return refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
     }
     tell(t, EFFECT_TELL_REPLACED, &a->replaced);
     s->news_round = t->env->news.asked + 1;
@@ -114,7 +115,7 @@ enum session_state login_confirmed(struct step *t) {
     struct fence *f = &t->s->fence;
     fence_answered(f, c->is_answer);
     if (c->is_answer && c->answer.outcome == FENCE_HIGHER)
-        return refuse(t, 4001, MEANWHILE_TEXT, 0);
+        return refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
     if (!c->is_answer || c->answer.outcome == FENCE_UNKNOWN ||
         c->answer.generation <= f->generation)
         return refuse_busy(t, "the store knows a higher generation");
@@ -149,7 +150,7 @@ enum session_state login_noticed(struct step *t) {
     if (!fence_noticed(&t->s->fence, t->e->of.generation))
         return t->s->state;
     step_adds(t, EFFECT_TAKEN_OVER);
-    return refuse(t, 4001, REPLACED_TEXT, 0);
+    return refuse(t, CLOSE_REPLACED, REPLACED_TEXT, 0);
 }
 
 // --- the client was told

@@ -1,4 +1,5 @@
 // Whose the row is: confirmations, and what other rooms say of it.
+#include "close_codes.h"
 #include "session_internal.h"
 
 void row_confirm(struct step *t) {
@@ -46,10 +47,10 @@ enum session_state row_confirmed(struct step *t) {
         step_adds(t, EFFECT_CONFIRM_SOON);
         break;
     case FENCE_REPLACED:
-        over(t, 4001, "the register knows a newer login");
+        over(t, CLOSE_REPLACED, "the register knows a newer login");
         break;
     case FENCE_TOO_LOW:
-        over(t, 4101, "the store knows a higher generation");
+        over(t, CLOSE_BUSY, "the store knows a higher generation");
         break;
     }
     return t->s->state;
@@ -58,7 +59,7 @@ enum session_state row_confirmed(struct step *t) {
 enum session_state row_noticed(struct step *t) {
     if (fence_noticed(&t->s->fence, t->e->of.generation)) {
         step_adds(t, EFFECT_TAKEN_OVER);
-        over(t, 4001, REPLACED_TEXT);
+        over(t, CLOSE_REPLACED, REPLACED_TEXT);
     }
     return t->s->state;
 }
