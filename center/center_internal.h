@@ -88,7 +88,6 @@ struct rate;
 struct center {
     struct daemon_env *env;
     struct loop *loop;
-    struct part *part;
     struct cluster *cluster;
     struct http_server *http;
     struct request *requests; // open ones

@@ -7,8 +7,4 @@
 
 extern const struct daemon_role dispatcher_role;
 
-// Without its HTTP server, for the simulation.
-int dispatcher_start(struct daemon_env *env, bool with_http, struct buf *ret_error,
-                     void **ret_self);
-
 #endif

@@ -17,7 +17,6 @@ struct visitor; // a client's connection
 struct dispatcher {
     struct daemon_env *env;
     struct loop *loop;
-    struct part *part;
     struct listener *listener;
     struct http_server *http;
     struct arena arena; // of one Locate

@@ -9,7 +9,7 @@ enum {
 };
 
 static const Hawser__Internal__Member **rooms_of(struct dispatcher *d, int *ret_count) {
-    struct cluster *cluster = part_cluster(d->part);
+    struct cluster *cluster = d->env->cluster;
     const Hawser__Internal__Member *m = NULL, **rooms;
     int count = 0, n = 0;
     while ((m = cluster_member_next(cluster, "room", m)) != NULL)

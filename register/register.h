@@ -9,7 +9,6 @@
 extern const struct daemon_role register_role;
 
 // The same on a store of the caller's making, for the simulation; the store is taken.
-int register_start_on(struct daemon_env *env, struct register_store *store, struct buf *ret_error,
-                      void **ret_self);
+int register_start_on(struct daemon_env *env, struct register_store *store, void **ret_self);
 
 #endif

@@ -2,10 +2,7 @@
 #ifndef HW_REGISTER_INTERNAL_H
 #define HW_REGISTER_INTERNAL_H
 
-#include "part.h"
 #include "register.h"
-
-enum { STORE_WAIT_MS = 5000 }; // at the start, for a store that does not answer
 
 struct watcher;
 struct held;
@@ -13,7 +10,6 @@ struct held;
 struct registry {
     struct daemon_env *env;
     struct loop *loop;
-    struct part *part;
     struct register_store *store; // owned
     // watchers.c
     struct watcher *watchers;
@@ -23,7 +19,6 @@ struct registry {
     // held.c
     struct held *held;
     bool held_compare; // a whole catalog is being read, in parts
-    char hopeless[256];
     struct {
         uint64_t logins, takeovers, refused, refused_calls, devices_full, finds, store_errors,
             watches, restored;

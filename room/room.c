@@ -21,20 +21,21 @@ static const struct news_limits news_limits = {.block_bytes = 256 * 1024,
 // --- addresses
 
 static int listen_for_clients(struct room *r, struct host_port *ret_at, struct buf *ret_error) {
-    const char *listen = config_text(r->env->config, "room.listen");
-    if (host_port_parse(listen, false, ret_at) != 0) {
-        buf_printf(ret_error, "room.listen: '%s' is not host:port or host:first-last", listen);
-        return -HW_ECONFIG;
-    }
-    int rc = listener_new(r->loop, ret_at->host, ret_at->port, ret_at->port_last, conn_accept, r,
-                          &r->listener);
+    struct host_port at = config_listen(r->env->config, "room.listen");
+    int rc = listener_new(r->loop, at.host, at.port, at.port_last, conn_accept, r, &r->listener);
     if (rc != 0)
-        buf_printf(ret_error, "room.listen: cannot listen at %s: %s", listen, hw_strerror(rc));
-    return rc;
+        return part_cannot_listen(r->env, "room.listen", rc, ret_error);
+    // Its port for daemons is beside that for clients.
+    uint16_t port = listener_port(r->listener);
+    host_port_format(at.host, at.port == 0 ? 0 : (uint16_t)(port + 500), r->env->rpc_listen,
+                     sizeof(r->env->rpc_listen));
+    at.port = port;
+    *ret_at = at;
+    return 0;
 }
 
 // "host[:port][@idc]" of room.advertise; none: the bound address.
-static int take_endpoints(struct room *r, const char *bound_host, struct buf *ret_error) {
+static void take_endpoints(struct room *r, const struct host_port *bound) {
     int count;
     char *const *list = config_list(r->env->config, "room.advertise", &count);
     char *const none[] = {(char *)(uintptr_t) ""};
@@ -44,17 +45,12 @@ static int take_endpoints(struct room *r, const char *bound_host, struct buf *re
     }
     r->transport = HAWSER__V1__TRANSPORT__PLAIN;
     for (int i = 0; i < count && i < 8; i++) {
-        char text[512], address[512];
-        struct host_port at;
+        char text[512];
         snprintf(text, sizeof(text), "%s", list[i]);
         char *idc = strchr(text, '@');
         if (idc)
             *idc++ = '\0';
-        part_advertised(text, bound_host, listener_port(r->listener), address, sizeof(address));
-        if (host_port_parse(address, false, &at) != 0 || (idc && strlen(idc) > 63)) {
-            buf_printf(ret_error, "room.advertise: '%s' is not host[:port][@idc]", list[i]);
-            return -HW_ECONFIG;
-        }
+        struct host_port at = part_told(text, bound);
         Hawser__Internal__MemberEndpoint *e = &r->endpoints[i];
         hawser__internal__member_endpoint__init(e);
         snprintf(r->endpoint_hosts[i], sizeof(r->endpoint_hosts[i]), "%s", at.host);
@@ -67,7 +63,6 @@ static int take_endpoints(struct room *r, const char *bound_host, struct buf *re
         e->idc = r->endpoint_idcs[i];
         r->endpoint_list[r->endpoint_count++] = e;
     }
-    return 0;
 }
 
 // --- the cluster
@@ -82,7 +77,7 @@ void room_tick(struct room *r) {
     if (is_full == r->is_full_told)
         return;
     r->is_full_told = is_full;
-    part_announce(r->part);
+    part_announce(r->env->part);
 }
 
 static void fill(void *self, Hawser__Internal__Member *m) {
@@ -127,30 +122,6 @@ static void on_product(void *self, const struct product *p, bool deleted) {
         product_deleted(self, p->number);
 }
 
-static int join(struct room *r, const struct host_port *clients, struct buf *ret_error) {
-    char listen[HOST_MAX + 16];
-    uint16_t port = listener_port(r->listener);
-    const char *given = config_text(r->env->config, "room.rpc_listen");
-    host_port_format(clients->host, clients->port == 0 ? 0 : (uint16_t)(port + 500), listen,
-                     sizeof(listen));
-    struct part_options o = {.env = r->env,
-                             .methods = room_methods,
-                             .listen = *given ? given : listen,
-                             .advertise = config_text(r->env->config, "room.rpc_advertise"),
-                             .events = {.on_lease = on_lease,
-                                        .on_index_lost = on_index_lost,
-                                        .on_registers_back = on_registers_back,
-                                        .on_member = on_member,
-                                        .on_member_gone = on_member_gone,
-                                        .on_product = on_product},
-                             .self = r,
-                             .fill = fill};
-    int rc = part_new(&o, ret_error, &r->part);
-    if (rc == 0)
-        r->cluster = part_cluster(r->part);
-    return rc;
-}
-
 // --- life
 
 // The table is smaller than what descriptors were got, so that a full room can refuse with a word.
@@ -161,59 +132,6 @@ static uint32_t connections_max(const struct room *r) {
         log_event(r->env->log, LOG_WARN, "fewer connections than configured",
                   "connections_max=%u descriptors=%u", got, os_descriptors(loop_os(r->loop)));
     return wanted > 0 && wanted < got ? (uint32_t)wanted : got;
-}
-
-static void count_news(struct room *r) {
-    struct metrics *m = r->env->metrics;
-    metrics_gauge(m, "products_count", "products with sessions here, or that had some lately",
-                  &r->product_count);
-    metrics_gauge(m, "news_window_bytes", "memory of the products' latest broadcasts",
-                  &r->window_bytes);
-    metrics_gauge(m, "news_block_bytes", "memory of blocks of older broadcasts", &r->news.bytes);
-    metrics_counter(m, "news_blocks_asked_total", "blocks of older broadcasts read from logs",
-                    &r->news.loads);
-    metrics_counter(m, "news_blocks_given_back_total",
-                    "blocks that were idle, or made place for others", &r->news.given_back);
-    metrics_counter(m, "news_answers_late_total", "blocks that came when nobody wanted them",
-                    &r->news.too_late);
-}
-
-static void count_all(struct room *r) {
-    struct metrics *m = r->env->metrics;
-    metrics_gauge(m, "connections_count", "connections, lingering ones too", &r->count.connections);
-    metrics_gauge(m, "sessions_count", "live sessions", &r->live_sessions);
-    metrics_counter(m, "accepted_total", "connections accepted", &r->count.accepted);
-    metrics_counter(m, "refused_total", "connections refused: the table is full",
-                    &r->count.connections_refused);
-    metrics_counter(m, "gave_way_total", "lingering connections ended early, for newcomers",
-                    &r->count.gave_way);
-    metrics_counter(m, "logins_total", "bindings logged in", &r->count.logins);
-    metrics_counter(m, "login_failures_total", "bindings refused", &r->count.login_failures);
-    metrics_counter(m, "takeovers_total", "sessions ended by a newer login", &r->count.takeovers);
-    metrics_counter(m, "resumed_total", "connections resumed", &r->count.resumed);
-    metrics_counter(m, "pushes_total", "inbox messages sent", &r->count.pushes);
-    metrics_counter(m, "news_frames_total", "broadcast frames sent", &r->count.news_frames);
-    metrics_counter(m, "gaps_total", "gaps sent", &r->count.gaps);
-    metrics_counter(m, "acks_total", "Acks received", &r->count.acks);
-    metrics_counter(m, "heads_ahead_total",
-                    "inbox heads that told of messages before any hint had: they came late",
-                    &r->count.heads_ahead);
-    metrics_counter(m, "loads_total", "log reads asked", &r->count.loads);
-    metrics_counter(m, "load_failures_total", "log reads not answered", &r->count.load_failures);
-    metrics_counter(m, "not_here_total", "deliveries for sessions that are gone",
-                    &r->count.not_here);
-    metrics_counter(m, "live_dropped_total", "live messages not taken by a socket",
-                    &r->count.live_dropped);
-    metrics_counter(m, "pings_total", "Pings sent, for what is not acknowledged", &r->count.pings);
-    metrics_counter(m, "resends_total", "streams sent again from the first unacknowledged",
-                    &r->count.resends);
-    metrics_counter(m, "protocol_errors_total", "connections closed with 43xx",
-                    &r->count.protocol_errors);
-    metrics_counter(m, "slow_total", "connections ended because they do not read", &r->count.slow);
-    metrics_counter(m, "unexpected_total", "events that a session's state does not name",
-                    &r->count.unexpected);
-    metrics_counter(m, "orphans_given_up_total", "register rows that could not be dropped",
-                    &r->count.orphans_given_up);
 }
 
 // Bindings that wait for the register's answer do not get it any more.
@@ -230,11 +148,15 @@ static void end_connections(struct room *r) {
 
 static void stop(void *self) {
     struct room *r = self;
-    struct room_product *p, *next;
     listener_free(r->listener);
+    r->listener = NULL;
     r->is_draining = r->is_stopping = true;
     end_connections(r);
-    part_free(r->part);
+}
+
+static void end(void *self) {
+    struct room *r = self;
+    struct room_product *p, *next;
     store_clock_stop(&r->clock);
     hook_stop(&r->ask_blocks);
     HASH_ITER(hh, r->products, p, next)
@@ -271,25 +193,24 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     for (size_t i = 0; i < sizeof(r->resume_key); i += 8)
         be64_put(r->resume_key + i, os_random(loop_os(r->loop)));
     int rc = listen_for_clients(r, &at, ret_error);
-    if (rc == 0)
-        rc = take_endpoints(r, at.host, ret_error);
-    if (rc == 0)
-        rc = join(r, &at, ret_error);
     if (rc != 0) {
-        stop(r);
+        end(r);
         return rc;
     }
+    take_endpoints(r, &at);
     snprintf(r->id, sizeof(r->id), "room-%.64s-%u", r->endpoints[0].host, r->endpoints[0].port);
     lease_init(&r->lease);
-    count_all(r);
-    count_news(r);
-    loop_arm(r->loop, &r->tick, 0, passes_tick);
-    store_clock_start(&r->clock, r->loop, r->cluster);
-    part_announce(r->part);
-    log_event(env->log, LOG_INFO, "listening", "port=%u rpc=%u connections_max=%u",
-              listener_port(r->listener), part_rpc_port(r->part), max);
+    log_event(env->log, LOG_INFO, "sized", "connections_max=%u sessions_max=%u", max,
+              r->sessions_max);
     *ret_self = r;
     return 0;
+}
+
+static void joined(void *self) {
+    struct room *r = self;
+    r->cluster = r->env->cluster;
+    loop_arm(r->loop, &r->tick, 0, passes_tick);
+    store_clock_start(&r->clock, r->loop, r->cluster);
 }
 
 // --- drain
@@ -309,7 +230,7 @@ void room_drain_within(struct room *r, uint32_t within_ms) {
     r->is_draining = true;
     listener_free(r->listener);
     r->listener = NULL;
-    part_announce(r->part);
+    part_announce(r->env->part);
     for (uint32_t i = 0; i < r->conns.high_water; i++) {
         struct conn *c = slab_at(&r->conns, i);
         if (c && c->state == CONN_OPEN)
@@ -326,44 +247,89 @@ static void drain(void *self) {
 }
 
 static bool is_drained(void *self) {
-    struct room *r = self;
-    if (r->count.connections > 0 || r->late_count > 0)
-        return false;
-    part_withdraw(r->part);
-    return part_is_withdrawn(r->part);
+    const struct room *r = self;
+    return r->count.connections == 0 && r->late_count == 0;
 }
 
 static const char *unready(void *self) {
-    struct room *r = self;
-    const char *reason = r->is_draining ? "draining" : cluster_unready_reason(r->cluster);
-    if (reason)
-        return reason;
-    return cluster_pick(r->cluster, "saver", 0) ? NULL : "no saver is in the directory";
+    const struct room *r = self;
+    return r->is_draining                         ? "draining"
+           : cluster_pick(r->cluster, "saver", 0) ? NULL
+                                                  : "no saver is in the directory";
 }
 
-static void reload(void *self) {
-    struct room *r = self;
-    part_reload(r->part);
+static uint16_t client_port(const void *self) {
+    const struct room *r = self;
+    return r->listener ? listener_port(r->listener) : 0;
 }
 
-static const char *hopeless(void *self) {
-    struct room *r = self;
-    return cluster_hopeless(r->cluster);
-}
+static const struct daemon_metric metrics[] = {
+    DAEMON_GAUGE(room, count.connections, "connections_count", "connections, lingering ones too"),
+    DAEMON_GAUGE(room, live_sessions, "sessions_count", "live sessions"),
+    DAEMON_COUNTER(room, count.accepted, "accepted_total", "connections accepted"),
+    DAEMON_COUNTER(room, count.connections_refused, "refused_total",
+                   "connections refused: the table is full"),
+    DAEMON_COUNTER(room, count.gave_way, "gave_way_total",
+                   "lingering connections ended early, for newcomers"),
+    DAEMON_COUNTER(room, count.logins, "logins_total", "bindings logged in"),
+    DAEMON_COUNTER(room, count.login_failures, "login_failures_total", "bindings refused"),
+    DAEMON_COUNTER(room, count.takeovers, "takeovers_total", "sessions ended by a newer login"),
+    DAEMON_COUNTER(room, count.resumed, "resumed_total", "connections resumed"),
+    DAEMON_COUNTER(room, count.pushes, "pushes_total", "inbox messages sent"),
+    DAEMON_COUNTER(room, count.news_frames, "news_frames_total", "broadcast frames sent"),
+    DAEMON_COUNTER(room, count.gaps, "gaps_total", "gaps sent"),
+    DAEMON_COUNTER(room, count.acks, "acks_total", "Acks received"),
+    DAEMON_COUNTER(room, count.heads_ahead, "heads_ahead_total",
+                   "inbox heads that told of messages before any hint had: they came late"),
+    DAEMON_COUNTER(room, count.loads, "loads_total", "log reads asked"),
+    DAEMON_COUNTER(room, count.load_failures, "load_failures_total", "log reads not answered"),
+    DAEMON_COUNTER(room, count.not_here, "not_here_total", "deliveries for sessions that are gone"),
+    DAEMON_COUNTER(room, count.live_dropped, "live_dropped_total",
+                   "live messages not taken by a socket"),
+    DAEMON_COUNTER(room, count.pings, "pings_total", "Pings sent, for what is not acknowledged"),
+    DAEMON_COUNTER(room, count.resends, "resends_total",
+                   "streams sent again from the first unacknowledged"),
+    DAEMON_COUNTER(room, count.protocol_errors, "protocol_errors_total",
+                   "connections closed with 43xx"),
+    DAEMON_COUNTER(room, count.slow, "slow_total", "connections ended because they do not read"),
+    DAEMON_COUNTER(room, count.unexpected, "unexpected_total",
+                   "events that a session's state does not name"),
+    DAEMON_COUNTER(room, count.orphans_given_up, "orphans_given_up_total",
+                   "register rows that could not be dropped"),
+    DAEMON_GAUGE(room, product_count, "products_count",
+                 "products with sessions here, or that had some lately"),
+    DAEMON_GAUGE(room, window_bytes, "news_window_bytes",
+                 "memory of the products' latest broadcasts"),
+    DAEMON_GAUGE(room, news.bytes, "news_block_bytes", "memory of blocks of older broadcasts"),
+    DAEMON_COUNTER(room, news.loads, "news_blocks_asked_total",
+                   "blocks of older broadcasts read from logs"),
+    DAEMON_COUNTER(room, news.given_back, "news_blocks_given_back_total",
+                   "blocks that were idle, or made place for others"),
+    DAEMON_COUNTER(room, news.too_late, "news_answers_late_total",
+                   "blocks that came when nobody wanted them"),
+    {0},
+};
 
-static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
-    struct room *r = self;
-    out[0] = (struct daemon_port){"room", r->listener ? listener_port(r->listener) : 0};
-    out[1] = (struct daemon_port){"room_rpc", part_rpc_port(r->part)};
-    return 2;
-}
-
-const struct daemon_role room_role = {.name = "room",
-                                      .start = start,
-                                      .stop = stop,
-                                      .drain = drain,
-                                      .is_drained = is_drained,
-                                      .reload = reload,
-                                      .unready = unready,
-                                      .hopeless = hopeless,
-                                      .ports = ports};
+const struct daemon_role room_role = {
+    .name = "room",
+    .start = start,
+    .joined = joined,
+    .drain = drain,
+    .is_drained = is_drained,
+    .stays_listed = true,
+    .unready = unready,
+    .stop = stop,
+    .free = end,
+    .methods = room_methods,
+    .rpc_listen_key = "room.rpc_listen",
+    .rpc_told_key = "room.rpc_advertise",
+    .events = {.on_lease = on_lease,
+               .on_index_lost = on_index_lost,
+               .on_registers_back = on_registers_back,
+               .on_member = on_member,
+               .on_member_gone = on_member_gone,
+               .on_product = on_product},
+    .fill = fill,
+    .metrics = metrics,
+    .ports = {{"room", client_port}, {"room_rpc", NULL}},
+};

@@ -58,7 +58,6 @@ struct pass {
 struct room {
     struct daemon_env *env;
     struct loop *loop;
-    struct part *part;
     struct cluster *cluster;
     struct listener *listener;
     struct slab conns, bindings; // of the latter one more for each connection: a Bind renews one

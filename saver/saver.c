@@ -1,63 +1,31 @@
-// A saver's life: its store, its RPC server, its place in the cluster.
+// A saver's life: its store.
 #include "saver.h"
 
 #include "buf.h"
 #include "redis_conn.h"
 #include "saver_internal.h"
 
-static void stop(void *self) {
-    struct saver *s = self;
-    part_free(s->part); // its server first: nobody asks any more
-    s->store->ops->free(s->store);
-    free(s);
-}
+#define CALLS(method) count.calls[HAWSER__INTERNAL__SAVER_METHOD__SAVER_##method]
+static const struct daemon_metric metrics[] = {
+    DAEMON_COUNTER(saver, CALLS(APPEND), "appends_total", "append steps"),
+    DAEMON_COUNTER(saver, CALLS(LOAD), "loads_total", "log reads"),
+    DAEMON_COUNTER(saver, CALLS(HEAD), "heads_total", "inbox heads read"),
+    DAEMON_COUNTER(saver, CALLS(ATTACH), "attaches_total", "logins' positions"),
+    DAEMON_COUNTER(saver, CALLS(ACK), "acks_total", "ack steps"),
+    DAEMON_COUNTER(saver, count.refused, "refused_total",
+                   "requests that do not decode or make sense"),
+    DAEMON_COUNTER(saver, count.store_errors, "store_errors_total",
+                   "steps that the store did not answer"),
+    DAEMON_COUNTER(saver, count.outcome_unknown, "outcome_unknown_total",
+                   "of these, steps that may have been done"),
+    {0},
+};
 
-static uint64_t store_up(void *arg) {
-    struct saver *s = arg;
-    return s->store->ops->down_reason(s->store) ? 0 : 1;
-}
-
-static void count_all(struct saver *s) {
-    struct metrics *m = s->env->metrics;
-    uint64_t *calls = s->count.calls;
-    metrics_counter(m, "appends_total", "append steps",
-                    &calls[HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND]);
-    metrics_counter(m, "loads_total", "log reads",
-                    &calls[HAWSER__INTERNAL__SAVER_METHOD__SAVER_LOAD]);
-    metrics_counter(m, "heads_total", "inbox heads read",
-                    &calls[HAWSER__INTERNAL__SAVER_METHOD__SAVER_HEAD]);
-    metrics_counter(m, "attaches_total", "logins' positions",
-                    &calls[HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH]);
-    metrics_counter(m, "acks_total", "ack steps",
-                    &calls[HAWSER__INTERNAL__SAVER_METHOD__SAVER_ACK]);
-    metrics_counter(m, "refused_total", "requests that do not decode or make sense",
-                    &s->count.refused);
-    metrics_counter(m, "store_errors_total", "steps that the store did not answer",
-                    &s->count.store_errors);
-    metrics_counter(m, "outcome_unknown_total", "of these, steps that may have been done",
-                    &s->count.outcome_unknown);
-    metrics_gauge_read(m, "store_up", "whether the store answers", store_up, s);
-}
-
-int saver_start_on(struct daemon_env *env, struct saver_store *store, struct buf *ret_error,
-                   void **ret_self) {
+int saver_start_on(struct daemon_env *env, struct saver_store *store, void **ret_self) {
     struct saver *s = hw_calloc(1, sizeof(*s));
     s->env = env;
     s->loop = env->loop;
     s->store = store;
-    struct part_options o = {.env = env,
-                             .methods = saver_methods,
-                             .listen = config_text(env->config, "saver.listen"),
-                             .advertise = config_text(env->config, "saver.advertise"),
-                             .self = s};
-    int rc = part_new(&o, ret_error, &s->part);
-    if (rc != 0) {
-        stop(s);
-        return rc;
-    }
-    count_all(s);
-    part_announce(s->part);
-    log_event(env->log, LOG_INFO, "listening", "port=%u", part_rpc_port(s->part));
     *ret_self = s;
     return 0;
 }
@@ -89,56 +57,27 @@ static int store_new(struct daemon_env *env, struct buf *ret_error,
 static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct saver_store *store;
     int rc = store_new(env, ret_error, &store);
-    return rc != 0 ? rc : saver_start_on(env, store, ret_error, ret_self);
+    return rc != 0 ? rc : saver_start_on(env, store, ret_self);
 }
 
-static void drain(void *self) {
+static void end(void *self) {
     struct saver *s = self;
-    part_withdraw(s->part);
+    s->store->ops->free(s->store);
+    free(s);
 }
 
-static bool is_drained(void *self) {
+static const char *store_down(void *self, bool *ret_is_coming) {
     struct saver *s = self;
-    return part_is_withdrawn(s->part);
-}
-
-static void reload(void *self) {
-    struct saver *s = self;
-    part_reload(s->part);
-}
-
-static const char *unready(void *self) {
-    struct saver *s = self;
-    const char *reason = s->store->ops->down_reason(s->store);
-    return reason ? reason : cluster_unready_reason(part_cluster(s->part));
-}
-
-// A store that was never there is a wrong redis.url sooner than an accident.
-static const char *hopeless(void *self) {
-    struct saver *s = self;
-    const char *reason = s->store->ops->down_reason(s->store);
-    bool is_coming = s->store->ops->is_coming && s->store->ops->is_coming(s->store);
-    if (!reason || is_coming || loop_wall_ms(s->loop) < s->env->started_ms + STORE_WAIT_MS)
-        return cluster_hopeless(part_cluster(s->part));
-    struct buf url = BUF_EMPTY;
-    config_url_show(config_text(s->env->config, "redis.url"), &url);
-    snprintf(s->hopeless, sizeof(s->hopeless), "redis.url: %s: %s", buf_cstr(&url), reason);
-    buf_free(&url);
-    return s->hopeless;
-}
-
-static int ports(void *self, struct daemon_port out[DAEMON_PORTS_MAX]) {
-    struct saver *s = self;
-    out[0] = (struct daemon_port){"saver", part_rpc_port(s->part)};
-    return 1;
+    *ret_is_coming = s->store->ops->is_coming && s->store->ops->is_coming(s->store);
+    return s->store->ops->down_reason(s->store);
 }
 
 const struct daemon_role saver_role = {.name = "saver",
                                        .start = start,
-                                       .stop = stop,
-                                       .drain = drain,
-                                       .is_drained = is_drained,
-                                       .reload = reload,
-                                       .unready = unready,
-                                       .hopeless = hopeless,
-                                       .ports = ports};
+                                       .store_down = store_down,
+                                       .free = end,
+                                       .methods = saver_methods,
+                                       .rpc_listen_key = "saver.listen",
+                                       .rpc_told_key = "saver.advertise",
+                                       .metrics = metrics,
+                                       .ports = {{"saver", NULL}}};

@@ -2,18 +2,14 @@
 #ifndef HW_SAVER_INTERNAL_H
 #define HW_SAVER_INTERNAL_H
 
-#include "part.h"
 #include "saver.h"
 
-enum { STORE_WAIT_MS = 5000 }; // at the start, for a store that does not answer
-enum { SAVER_METHODS = 11 };   // numbers 1..10
+enum { SAVER_METHODS = 11 }; // numbers 1..10
 
 struct saver {
     struct daemon_env *env;
     struct loop *loop;
-    struct part *part;
     struct saver_store *store; // owned
-    char hopeless[256];
     struct {
         uint64_t calls[SAVER_METHODS], store_errors, outcome_unknown, refused;
     } count;

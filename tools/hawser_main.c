@@ -73,17 +73,16 @@ static void configure(struct trial *t) {
 static bool start_all(struct trial *t) {
     struct buf error = BUF_EMPTY;
     for (int i = 0; i < ROLES; i++) {
-        struct daemon_port ports[DAEMON_PORTS_MAX];
+        struct daemon_options o = {.role = roles[i], .loop = t->loop, .config = t->config};
         char at[32];
-        if (daemon_new(roles[i], t->loop, t->config, &error, &t->daemons[i]) != 0) {
+        if (daemon_new(&o, &error, &t->daemons[i]) != 0) {
             fprintf(stderr, "hawser: %s\n", buf_cstr(&error));
             buf_free(&error);
             return false;
         }
         if (i > 0)
             continue;
-        daemon_ports(t->daemons[0], ports);
-        snprintf(at, sizeof(at), "127.0.0.1:%u", ports[0].port);
+        snprintf(at, sizeof(at), "127.0.0.1:%u", daemon_port(t->daemons[0], "register"));
         set(t, "cluster.registers", at);
     }
     return true;
@@ -92,14 +91,10 @@ static bool start_all(struct trial *t) {
 // --- D/cluster.json
 
 static uint16_t port_of(struct trial *t, const char *name) {
-    for (int i = 0; i < ROLES; i++) {
-        struct daemon_port ports[DAEMON_PORTS_MAX];
-        int count = daemon_ports(t->daemons[i], ports);
-        for (int k = 0; k < count; k++)
-            if (strcmp(ports[k].name, name) == 0)
-                return ports[k].port;
-    }
-    return 0;
+    uint16_t port = 0;
+    for (int i = 0; i < ROLES && port == 0; i++)
+        port = daemon_port(t->daemons[i], name);
+    return port;
 }
 
 // What another run left there is of ports and a key that are no more. Not before ours are taken: it

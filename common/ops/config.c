@@ -243,6 +243,14 @@ const char *config_text(const struct config *c, const char *name) {
     return c->values[i].bound ? c->values[i].bound : c->values[i].text;
 }
 
+struct host_port config_listen(const struct config *c, const char *name) {
+    const char *text = config_text(c, name);
+    struct host_port at = {.host = ""};
+    if (*text && host_port_parse(text, false, &at) != 0)
+        abort(); // config_syntax_check took it
+    return at;
+}
+
 char *const *config_list(const struct config *c, const char *name, int *ret_count) {
     int i = index_of(name);
     assert(i >= 0 && config_is_list(config_keys[i].type));

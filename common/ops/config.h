@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "addr.h"
 #include "buf.h"
 
 struct config;
@@ -48,6 +49,7 @@ uint64_t config_bytes(const struct config *c, const char *name);
 uint64_t config_number(const struct config *c, const char *name);
 bool config_bool(const struct config *c, const char *name);
 const char *config_text(const struct config *c, const char *name);
+struct host_port config_listen(const struct config *c, const char *name); // all 0: empty
 char *const *config_list(const struct config *c, const char *name,
                          int *ret_count); // lists and secrets
 

@@ -34,6 +34,8 @@ static void configure(struct run *r, struct daemon_slot *d) {
     set(d->config, "room.listen", text);
     snprintf(text, sizeof(text), "%s:7100", host);
     set(d->config, "dispatcher.listen", text);
+    snprintf(text, sizeof(text), "%s:7180", host);
+    set(d->config, "dispatcher.http_listen", text);
     snprintf(text, sizeof(text), "%s:%d", host, CENTER_PORT);
     set(d->config, "center.listen", text);
     snprintf(text, sizeof(text), "%s:7600", host);
@@ -75,35 +77,40 @@ static bool trace_line(void *arg, const char *line, size_t len) {
     return true;
 }
 
-static int start_role(struct daemon_slot *d, struct buf *error) {
-    struct stores *stores = d->run->stores;
-    if (d->role == &register_role)
-        return register_start_on(&d->env, stores_register(stores, d->node), error, &d->self);
-    if (d->role == &saver_role)
-        return saver_start_on(&d->env, stores_saver(stores, d->node), error, &d->self);
-    if (d->role == &dispatcher_role)
-        return dispatcher_start(&d->env, false, error, &d->self);
-    return d->role->start(&d->env, error, &d->self);
+// Registers and savers are on the simulated stores.
+
+static int start_register(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+    const struct daemon_slot *d = env->hosted_by;
+    (void)ret_error;
+    return register_start_on(env, stores_register(d->run->stores, d->node), ret_self);
+}
+
+static int start_saver(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+    const struct daemon_slot *d = env->hosted_by;
+    (void)ret_error;
+    return saver_start_on(env, stores_saver(d->run->stores, d->node), ret_self);
 }
 
 void daemon_boot(struct daemon_slot *d) {
     struct world *w = &d->run->world;
     struct buf error = BUF_EMPTY;
-    struct loop *l = node_boot(w, d->node);
+    d->hosted_role = *d->role;
+    if (d->role == &register_role)
+        d->hosted_role.start = start_register;
+    else if (d->role == &saver_role)
+        d->hosted_role.start = start_saver;
     d->sent = d->lease_us = 0;
     d->round = 0;
     d->is_loss_unseen = false;
-    log_init(&d->log, d->role->name, w->trace ? LOG_INFO : LOG_ERROR);
-    d->log.sink = trace_line;
-    d->log.sink_arg = d;
-    d->env = (struct daemon_env){.role = d->role->name,
-                                 .loop = l,
-                                 .log = &d->log,
-                                 .config = d->config,
-                                 .metrics = metrics_new(d->role->name),
-                                 .incarnation = rng_epoch(loop_rng(l)),
-                                 .started_ms = loop_wall_ms(l)};
-    if (start_role(d, &error) != 0)
+    struct daemon_options o = {.role = &d->hosted_role,
+                               .loop = node_boot(w, d->node),
+                               .config = d->config,
+                               .log_sink = trace_line,
+                               .log_sink_arg = d,
+                               .hosted_by = d};
+    if (daemon_new(&o, &error, &d->daemon) == 0)
+        d->self = daemon_self(d->daemon);
+    else
         violation(d->run, "%s does not start: %s", w->nodes[d->node].name, buf_cstr(&error));
     buf_free(&error);
 }
@@ -112,10 +119,9 @@ int daemon_halt(struct daemon_slot *d, bool kill) {
     struct world *w = &d->run->world;
     w->nodes[d->node].is_frozen = false;
     w->nodes[d->node].os.is_dead = kill;
-    if (d->self)
-        d->role->stop(d->self);
+    daemon_free(d->daemon);
+    d->daemon = NULL;
     d->self = NULL;
-    metrics_free(d->env.metrics);
     return node_halt(w, d->node, kill);
 }
 
@@ -132,7 +138,7 @@ struct daemon_slot *daemon_any(struct run *r, const struct daemon_role *role) {
 bool daemons_are_ready(struct run *r) {
     for (int i = 0; i < DAEMONS; i++) {
         struct daemon_slot *d = &r->daemons[i];
-        if (!d->self || (d->role->unready && d->role->unready(d->self)))
+        if (!d->daemon || daemon_unready(d->daemon))
             return false;
     }
     return true;

@@ -315,8 +315,7 @@ static bool step_clock(struct run *r, int node) {
 // Without MariaDB the catalog is kept by the registers that saw it.
 static bool catalog_is_held(struct run *r) {
     for (int i = 0; i < REGISTERS; i++)
-        if (!is_running(r, r->daemons[i].node) ||
-            (r->daemons[i].role->unready && r->daemons[i].role->unready(r->daemons[i].self)))
+        if (!is_running(r, r->daemons[i].node) || daemon_unready(r->daemons[i].daemon))
             return false;
     return true;
 }

@@ -141,7 +141,7 @@ static void check_lease(struct run *r, struct daemon_slot *d, const struct room 
     uint64_t ours = lease_end_us(room->cluster);
     const char *name = r->world.nodes[d->node].name;
     if (ours != d->lease_us && ours != 0 && !r->lease_may_lie &&
-        ours > stores_lease_end_us(r->stores, d->env.incarnation))
+        ours > stores_lease_end_us(r->stores, daemon_env(d->daemon)->incarnation))
         violation(r, "%s holds its lease for longer than the store", name);
     if (d->lease_us != 0 && (ours == 0 || d->lease_us <= r->world.now_us)) // ended, renewed or not
         d->is_loss_unseen = room->lease.required == d->round;
@@ -155,7 +155,7 @@ static void check_lease(struct run *r, struct daemon_slot *d, const struct room 
 static void check_sends(struct run *r, struct daemon_slot *d, const struct room *room) {
     uint64_t sent = room->count.pushes + room->count.gaps + room->count.news_frames;
     if (sent != d->sent && !r->lease_may_lie &&
-        stores_lease_end_us(r->stores, d->env.incarnation) == 0)
+        stores_lease_end_us(r->stores, daemon_env(d->daemon)->incarnation) == 0)
         violation(r, "%s sends though its lease is over", r->world.nodes[d->node].name);
     d->sent = sent;
     if (room->count.unexpected != 0)
@@ -229,7 +229,7 @@ void inspect_queues(struct run *r) {
 static struct daemon_slot *room_of_run(struct run *r, uint64_t incarnation) {
     for (int i = 0; i < DAEMONS; i++) {
         struct daemon_slot *d = &r->daemons[i];
-        if (d->role == &room_role && d->self && d->env.incarnation == incarnation)
+        if (d->role == &room_role && d->self && daemon_env(d->daemon)->incarnation == incarnation)
             return d;
     }
     return NULL;
@@ -263,7 +263,7 @@ static enum row_state row_state(struct run *r, const struct daemon_slot *d,
         if (strcmp(row->device, b->conn->device) != 0)
             continue;
         if (row->online && row->slot == room_binding_place(b) &&
-            row->incarnation == d->env.incarnation &&
+            row->incarnation == daemon_env(d->daemon)->incarnation &&
             row->generation == b->session.fence.generation)
             state = ROW_OWN;
         else if (!room_of_run(r, row->incarnation))

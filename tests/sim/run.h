@@ -93,10 +93,10 @@ struct daemon_slot {
     struct run *run;
     int node, number;
     const struct daemon_role *role;
-    struct config *config; // owned
-    struct daemon_env env;
-    struct log log;
-    void *self; // NULL: not running
+    struct config *config;          // owned
+    struct daemon_role hosted_role; // the role's table, on simulated stores
+    struct daemon *daemon;          // owned; NULL: not running
+    void *self;                     // its role's value; NULL: not running
     // Of a room, when it was last looked at.
     uint64_t sent, steps, lease_us; // frames; steps; the end of its lease, 0 = not held
     uint32_t round;

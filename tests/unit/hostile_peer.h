@@ -23,8 +23,7 @@ struct hostile {
     struct os *os;
     struct loop *loop;
     struct config *config;
-    struct log log;
-    struct daemon_env env;
+    struct daemon *daemon;
     struct arena arena;
     struct rng rng;
     uint16_t port;
@@ -170,8 +169,10 @@ static void attack(struct hostile *h, const struct hostile_method *m) {
         .role = m->role, .incarnation = 5, .secrets = {hostile_secret}, .secret_count = 1};
     struct rpc_link *link =
         rpc_link_new(h->loop, &self, NULL,
-                     &(struct rpc_link_options){
-                         .host = "127.0.0.1", .port = h->port, .peer_role = h->env.role, .arg = h});
+                     &(struct rpc_link_options){.host = "127.0.0.1",
+                                                .port = h->port,
+                                                .peer_role = daemon_env(h->daemon)->role,
+                                                .arg = h});
     while (!rpc_link_is_up(link))
         loop_step(h->loop, -1);
     for (int i = 0; i < ROUNDS; i++) {
@@ -192,15 +193,6 @@ static void attack(struct hostile *h, const struct hostile_method *m) {
     loop_step(h->loop, 0);
 }
 
-static uint16_t port_named(const struct daemon_role *role, void *daemon, const char *name) {
-    struct daemon_port ports[DAEMON_PORTS_MAX];
-    int count = role->ports(daemon, ports);
-    for (int i = 0; i < count; i++)
-        if (strcmp(ports[i].name, name) == 0)
-            return ports[i].port;
-    return 0;
-}
-
 // Starts the daemon on memory stores, attacks each method, and ends it. Each method twice, since
 // what one left behind is what another reads.
 static void hostile_run(const struct daemon_role *role, const char *port,
@@ -208,31 +200,22 @@ static void hostile_run(const struct daemon_role *role, const char *port,
     struct hostile h = {.os = os_new(), .config = config_default()};
     struct buf error = BUF_EMPTY;
     char key[32];
-    void *daemon = NULL;
     h.loop = loop_new(h.os);
     hostile_set(&h, "cluster.secrets", hostile_secret);
     hostile_set(&h, "cluster.registers", "127.0.0.1:1");
     snprintf(key, sizeof(key), "%s.listen", role->name);
     hostile_set(&h, key, "127.0.0.1:0");
-    log_init(&h.log, role->name, LOG_ERROR);
-    h.log.sink = hostile_line;
     arena_init(&h.arena);
     rng_init(&h.rng, 42);
-    h.env = (struct daemon_env){.role = role->name,
-                                .loop = h.loop,
-                                .log = &h.log,
-                                .config = h.config,
-                                .metrics = metrics_new(role->name),
-                                .incarnation = 1000,
-                                .started_ms = loop_wall_ms(h.loop)};
-    ck_assert_msg(role->start(&h.env, &error, &daemon) == 0, "%s", buf_cstr(&error));
-    h.port = port_named(role, daemon, port);
+    struct daemon_options o = {
+        .role = role, .loop = h.loop, .config = h.config, .log_sink = hostile_line};
+    ck_assert_msg(daemon_new(&o, &error, &h.daemon) == 0, "%s", buf_cstr(&error));
+    h.port = daemon_port(h.daemon, port);
     for (int turn = 0; turn < 2; turn++)
         for (size_t i = 0; i < count; i++)
             attack(&h, &methods[i]);
     ck_assert_int_eq(h.answered, (int)(2 * ROUNDS * count));
-    role->stop(daemon);
-    metrics_free(h.env.metrics);
+    daemon_free(h.daemon);
     config_free(h.config);
     arena_deinit(&h.arena);
     loop_step(h.loop, 0);

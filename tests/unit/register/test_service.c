@@ -4,7 +4,6 @@
 
 #include "cluster.h"
 #include "message.h"
-#include "part.h"
 #include "register.h"
 
 // --- a store that can be lost
@@ -37,7 +36,7 @@ static const struct register_store_ops losable_ops = {
 
 // --- the bed: a register, and two daemons that follow it
 
-struct daemon {
+struct fake {
     struct rpc_identity identity;
     struct cluster *cluster;
     int members, gone, gone_clean, leases, index_losses;
@@ -47,24 +46,23 @@ static struct os *os;
 static struct loop *loop;
 static struct log quiet;
 static struct config *config;
-static struct daemon_env env;
+static struct daemon *registrar;
 static struct losable *store;
-static void *registry;
-static struct daemon a, b, center;
+static struct fake a, b, center;
 
 static void on_member(void *arg, const Hawser__Internal__Member *m) {
-    ((struct daemon *)arg)->members += strcmp(m->role, "room") == 0;
+    ((struct fake *)arg)->members += strcmp(m->role, "room") == 0;
 }
 static void on_member_gone(void *arg, const Hawser__Internal__Member *m, bool clean) {
-    struct daemon *d = arg;
+    struct fake *d = arg;
     if (strcmp(m->role, "room") == 0)
         *(clean ? &d->gone_clean : &d->gone) += 1;
 }
 static void on_lease(void *arg, bool held) {
-    ((struct daemon *)arg)->leases += held;
+    ((struct fake *)arg)->leases += held;
 }
 static void on_index_lost(void *arg) {
-    ((struct daemon *)arg)->index_losses++;
+    ((struct fake *)arg)->index_losses++;
 }
 static bool no_line(void *arg, const char *line, size_t len) {
     (void)arg;
@@ -79,16 +77,14 @@ static void set(const char *key, const char *value) {
     buf_free(&error);
 }
 
-static void daemon_begin(struct daemon *d, const char *role, uint64_t incarnation) {
+static void fake_begin(struct fake *d, const char *role, uint64_t incarnation) {
     char at[32];
     char *registers[] = {at};
-    struct daemon_port port[DAEMON_PORTS_MAX];
-    register_role.ports(registry, port);
-    snprintf(at, sizeof(at), "127.0.0.1:%u", port[0].port);
-    *d = (struct daemon){.identity = {.role = role,
-                                      .incarnation = incarnation,
-                                      .secrets = {"a-secret-of-this-test-0123456789"},
-                                      .secret_count = 1}};
+    snprintf(at, sizeof(at), "127.0.0.1:%u", daemon_port(registrar, "register"));
+    *d = (struct fake){.identity = {.role = role,
+                                    .incarnation = incarnation,
+                                    .secrets = {"a-secret-of-this-test-0123456789"},
+                                    .secret_count = 1}};
     d->cluster = cluster_new(&(struct cluster_options){.loop = loop,
                                                        .log = &quiet,
                                                        .self = &d->identity,
@@ -105,6 +101,11 @@ static void daemon_begin(struct daemon *d, const char *role, uint64_t incarnatio
     while (!(condition))                                                                           \
     loop_step(loop, -1)
 
+static int start_on_losable(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+    (void)ret_error;
+    return register_start_on(env, &store->store, ret_self);
+}
+
 static void setup(void) {
     struct buf error = BUF_EMPTY;
     os = os_new();
@@ -114,20 +115,17 @@ static void setup(void) {
     set("register.listen", "127.0.0.1:0");
     log_init(&quiet, "register", LOG_ERROR);
     quiet.sink = no_line;
-    env = (struct daemon_env){.role = "register",
-                              .loop = loop,
-                              .log = &quiet,
-                              .config = config,
-                              .metrics = metrics_new("register"),
-                              .incarnation = 1000,
-                              .started_ms = loop_wall_ms(loop)};
     store = hw_calloc(1, sizeof(*store));
     store->store.ops = &losable_ops;
     store->inner = register_store_memory(loop);
-    ck_assert_int_eq(register_start_on(&env, &store->store, &error, &registry), 0);
-    daemon_begin(&a, "room", 11);
-    daemon_begin(&b, "room", 22);
-    daemon_begin(&center, "center", 66);
+    static struct daemon_role role;
+    role = register_role;
+    role.start = start_on_losable;
+    struct daemon_options o = {.role = &role, .loop = loop, .config = config, .log_sink = no_line};
+    ck_assert_msg(daemon_new(&o, &error, &registrar) == 0, "%s", buf_cstr(&error));
+    fake_begin(&a, "room", 11);
+    fake_begin(&b, "room", 22);
+    fake_begin(&center, "center", 66);
     WAIT_FOR(cluster_is_ready(a.cluster) && cluster_is_ready(b.cluster));
 }
 
@@ -135,15 +133,14 @@ static void teardown(void) {
     cluster_free(a.cluster);
     cluster_free(b.cluster);
     cluster_free(center.cluster);
-    register_role.stop(registry);
-    metrics_free(env.metrics);
+    daemon_free(registrar);
     config_free(config);
     loop_step(loop, 0);
     ck_assert_int_eq(loop_free(loop), 0);
     os_free(os);
 }
 
-static void announce(struct daemon *d, const char *id, uint64_t sessions) {
+static void announce(struct fake *d, const char *id, uint64_t sessions) {
     Hawser__Internal__Member m = HAWSER__INTERNAL__MEMBER__INIT;
     m.role = (char *)"room";
     m.id = m.rpc = (char *)(uintptr_t)id;
@@ -168,7 +165,7 @@ static void on_answer(void *arg, int error, const uint8_t *body, size_t len) {
     w->reply = error == 0 ? protobuf_c_message_unpack(w->type, NULL, len, body) : NULL;
 }
 
-static ProtobufCMessage *ask(struct daemon *d, uint16_t method, const ProtobufCMessage *request,
+static ProtobufCMessage *ask(struct fake *d, uint16_t method, const ProtobufCMessage *request,
                              const ProtobufCMessageDescriptor *reply) {
     struct answer w = {.type = reply};
     WAIT_FOR(rpc_link_is_up(cluster_register(d->cluster)));
@@ -180,7 +177,7 @@ static ProtobufCMessage *ask(struct daemon *d, uint16_t method, const ProtobufCM
     return w.reply;
 }
 
-static int refusal(struct daemon *d, uint16_t method, const ProtobufCMessage *request) {
+static int refusal(struct fake *d, uint16_t method, const ProtobufCMessage *request) {
     struct answer w = {.type = &hawser__internal__withdraw_reply__descriptor};
     WAIT_FOR(rpc_link_is_up(cluster_register(d->cluster)));
     rpc_call(cluster_register(d->cluster), method, request, 5000, on_answer, &w);
@@ -219,7 +216,7 @@ static void on_product(void *arg, int error, const struct product *p) {
     *(struct asked *)arg = (struct asked){true, error, p ? p->number : 0};
 }
 
-static struct asked ask_product(struct daemon *d, const char *name) {
+static struct asked ask_product(struct fake *d, const char *name) {
     struct asked w = {0};
     cluster_product_ask(d->cluster, name, "", on_product, &w);
     ck_assert(!w.done);
@@ -228,7 +225,7 @@ static struct asked ask_product(struct daemon *d, const char *name) {
 }
 
 // Of the directory as that daemon has it; NULL: not there.
-static const Hawser__Internal__Member *room_of(const struct daemon *d, uint64_t incarnation) {
+static const Hawser__Internal__Member *room_of(const struct fake *d, uint64_t incarnation) {
     const Hawser__Internal__Member *m = cluster_member_next(d->cluster, "room", NULL);
     while (m && m->incarnation != incarnation)
         m = cluster_member_next(d->cluster, "room", m);
@@ -288,8 +285,8 @@ END_TEST
 
 START_TEST(test_lease_ends) {
     setup();
-    static struct daemon silent;
-    daemon_begin(&silent, "room", 33);
+    static struct fake silent;
+    fake_begin(&silent, "room", 33);
     Hawser__Internal__AnnounceRequest q = HAWSER__INTERNAL__ANNOUNCE_REQUEST__INIT;
     Hawser__Internal__Member m = HAWSER__INTERNAL__MEMBER__INIT;
     m.role = m.id = m.rpc = (char *)"room";
@@ -322,7 +319,7 @@ START_TEST(test_products) {
 }
 END_TEST
 
-static uint64_t login(struct daemon *d, uint64_t slot, uint64_t expect_replaced) {
+static uint64_t login(struct fake *d, uint64_t slot, uint64_t expect_replaced) {
     Hawser__Internal__LoginRequest q = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
     q.product = 1;
     q.user = (char *)"u";
@@ -366,8 +363,8 @@ START_TEST(test_store_lost) {
     int members = b.members;
     store->inner->ops->free(store->inner);
     store->inner = register_store_memory(loop);
-    struct daemon late; // it knows of nothing
-    daemon_begin(&late, "room", 44);
+    struct fake late; // it knows of nothing
+    fake_begin(&late, "room", 44);
     WAIT_FOR(rpc_link_is_up(cluster_register(late.cluster)));
     struct asked w = ask_product(&late, "shop");
     ck_assert_int_eq(w.error, 0);

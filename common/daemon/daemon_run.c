@@ -93,7 +93,8 @@ static void print_warning(void *arg, const char *line) {
 
 static void log_warning(void *arg, const char *line) {
     const struct runner *r = arg;
-    log_event(daemon_log(r->daemon), LOG_WARN, "configuration", "warning=%s", log_quote_str(line));
+    log_event(daemon_env(r->daemon)->log, LOG_WARN, "configuration", "warning=%s",
+              log_quote_str(line));
 }
 
 static void print_config(const struct config *config) {
@@ -161,7 +162,7 @@ static void on_poll(struct timer *t) {
 
 static void tell_restart(void *arg, const char *key) {
     const struct runner *r = arg;
-    log_event(daemon_log(r->daemon), LOG_WARN, "changed, and needs a restart", "key=%s", key);
+    log_event(daemon_env(r->daemon)->log, LOG_WARN, "changed, and needs a restart", "key=%s", key);
 }
 
 static void reload(struct runner *r) {
@@ -173,7 +174,7 @@ static void reload(struct runner *r) {
         config_free(r->config);
         r->config = config;
     } else {
-        log_event(daemon_log(r->daemon), LOG_ERROR, "the configuration stays as it was",
+        log_event(daemon_env(r->daemon)->log, LOG_ERROR, "the configuration stays as it was",
                   "reason=%s", log_quote_str(buf_cstr(&error)));
     }
     buf_free(&error);
@@ -209,7 +210,8 @@ static void run(struct runner *r) {
     struct os *os = os_new();
     r->loop = loop_new(os);
     loop_on_signal(r->loop, on_signal, r);
-    if (daemon_new(r->role, r->loop, r->config, &error, &r->daemon) == 0) {
+    struct daemon_options o = {.role = r->role, .loop = r->loop, .config = r->config};
+    if (daemon_new(&o, &error, &r->daemon) == 0) {
         config_warnings(r->config, r->role->name, log_warning, r);
         loop_arm(r->loop, &r->poll, 0, on_poll);
         loop_run(r->loop);
