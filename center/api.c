@@ -423,10 +423,13 @@ static bool take_authorization(struct request *q) {
 static void admit(struct request *q) {
     if (!take_authorization(q) || !take_product(q))
         return;
-    if (q->product_name[0] && !request_product(q))
+    if (!q->product_name[0] || request_product(q))
+        enter(q);
+    else if (http_may_wait(q->http))
         cluster_product_ask(q->center->cluster, q->product_name, NULL, on_product, q);
     else
-        enter(q);
+        reply_fault(q, PROBLEM_overloaded, NULL,
+                    "too many ask for products that are not known here");
 }
 
 void center_request(void *self, struct http_request *r) {

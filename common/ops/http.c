@@ -150,7 +150,8 @@ static void on_accept(void *arg, struct stream *stream) {
 }
 
 void http_trust(struct http_request *r) {
-    struct http_conn *c = ((struct http_exchange *)r)->conn;
+    struct http_exchange *x = (struct http_exchange *)r;
+    struct http_conn *c = x->conn;
     if (!c || !c->address)
         return;
     struct http_server *s = c->server;
@@ -162,6 +163,15 @@ void http_trust(struct http_request *r) {
     leave_address(c);
     TAILQ_INSERT_TAIL(&s->keyed, c, in_class);
     s->keyed_count++;
+    x->may_wait = true;
+}
+
+bool http_may_wait(struct http_request *r) {
+    struct http_exchange *x = (struct http_exchange *)r;
+    struct http_server *s = x->server;
+    x->may_wait = x->may_wait || s->abandoned < s->options.limits.keyless_max;
+    s->count.no_wait += !x->may_wait;
+    return x->may_wait;
 }
 
 // --- life
@@ -209,6 +219,10 @@ void http_server_count(struct http_server *s, struct metrics *m, bool is_ops) {
     COUNT(gauge, "bodies_bytes", "HTTP request bodies in memory", &s->bodies_bytes)
     COUNT(counter, "gave_way_total", "HTTP connections at rest that gave way to others",
           &s->count.gave_way)
+    COUNT(gauge, "abandoned_count", "HTTP requests in progress whose connection is gone",
+          &s->abandoned)
+    COUNT(counter, "no_wait_total", "HTTP requests that could not wait, since too many such did",
+          &s->count.no_wait)
     COUNT(counter, "idle_total", "HTTP connections ended after a rest", &s->count.idle)
     COUNT(counter, "unread_total", "HTTP answers that nobody read in time", &s->count.unread)
 #undef COUNT

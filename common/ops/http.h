@@ -48,6 +48,10 @@ void http_read_body(struct http_request *r, http_body_fn *done, void *arg);
 // The client has shown a valid key: its connection is no longer among those that give way to
 // others.
 void http_trust(struct http_request *r);
+// Whoever keeps a request beyond the handler's return without reading a body asks first. False: it
+// is to be answered at once, since too many without a key wait already whose connections had to
+// give way. A request whose connection is one of those with a key may always wait.
+bool http_may_wait(struct http_request *r);
 
 // Decodes %XX of data[0..len) (and '+' as a space if plus) into out[len + 1]; false when malformed
 // or when it holds %00.
@@ -68,8 +72,9 @@ struct http_limits {
     size_t body_bytes_max;     // of one request
     size_t bodies_bytes_max;   // of all that are being received or worked on
     // Connections with a key; without one; of those from one address (IPv6: one /64). Over a bound
-    // the one at rest for longest gives way. Of the descriptors half is for those with a key at
-    // most, a quarter for those without, and half of that for one address.
+    // the one at rest for longest gives way. keyless_max also bounds the requests whose connections
+    // gave way while they waited. Of the descriptors half is for those with a key at most, a
+    // quarter for those without, and half of that for one address.
     unsigned connections_max, keyless_max, address_max;
 };
 extern const struct http_limits http_limits_default;

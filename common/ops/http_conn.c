@@ -68,6 +68,7 @@ void http_exchange_free(struct http_exchange *x) {
     if (x->server) {
         LIST_REMOVE(x, at_server);
         x->server->bodies_bytes -= x->body.capacity;
+        x->server->abandoned -= !x->conn;
     }
     if (x->conn)
         x->conn->exchange = NULL;
@@ -83,6 +84,7 @@ void http_exchange_end(struct http_conn *c) {
         return;
     c->exchange = NULL;
     x->conn = NULL;
+    x->server->abandoned++;
     if (c->phase != HTTP_BODY)
         return;
     http_body_fn *on_body = x->on_body;
@@ -106,6 +108,7 @@ static struct http_exchange *exchange_new(struct http_conn *c) {
     c->head = (struct http_head){0};
     x->body_left = x->head.content_length;
     x->is_body_read = !x->head.is_chunked && x->body_left == 0;
+    x->may_wait = !c->address;
     x->is_head = strcmp(x->head.method, "HEAD") == 0;
     r->method = x->is_head ? "GET" : x->head.method;
     r->path = x->head.path;
@@ -143,6 +146,7 @@ static bool read_head(struct http_conn *c, const uint8_t *data, size_t len, size
     struct http_exchange *x = exchange_new(c);
     enter(c, HTTP_HANDLER);
     o->handler(o->arg, &x->request);
+    assert(c->phase != HTTP_HANDLER || c->exchange->may_wait);
     return true;
 }
 
@@ -249,6 +253,11 @@ void http_read_body(struct http_request *r, http_body_fn *done, void *arg) {
     }
     x->on_body = done;
     x->arg = arg;
+    if (!http_may_wait(r)) {
+        enter(c, HTTP_BODY);
+        http_refuse(c, HTTP_FAULT_ABANDONED);
+        return;
+    }
     if (x->is_body_read) {
         done(arg, r);
         return;

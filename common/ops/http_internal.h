@@ -53,6 +53,7 @@ struct http_exchange {
     http_body_fn *on_body;
     void *arg;
     bool is_head, is_body_read;
+    bool may_wait; // beyond the handler's return
 };
 
 struct http_conn {
@@ -79,11 +80,12 @@ struct http_server {
     LIST_HEAD(, http_exchange) exchanges; // also those whose connection is gone
     uint8_t hash_key[16];
     uint64_t bodies_bytes; // what those hold
+    uint64_t abandoned;    // how many of them have no connection any more
     bool is_draining;
     char date[40];
     uint64_t date_s;
     struct {
-        uint64_t refused[HTTP_REFUSAL_COUNT], gave_way, idle, unread, connections;
+        uint64_t refused[HTTP_REFUSAL_COUNT], gave_way, idle, unread, connections, no_wait;
     } count;
 };
 

@@ -55,7 +55,8 @@ enum http_refusal {
     X(BODY_LONG, body_too_large, "the body is too large")                                          \
     X(HEAD_LATE, request_timeout, "the head did not come in time")                                 \
     X(BODY_LATE, request_timeout, "the body did not come in time")                                 \
-    X(BODIES_FULL, overloaded, "too many bytes of bodies are being received")
+    X(BODIES_FULL, overloaded, "too many bytes of bodies are being received")                      \
+    X(ABANDONED, overloaded, "too many requests wait whose connections are gone")
 enum http_fault {
 #define HTTP_FAULT_ENUM(name, refusal, detail) HTTP_FAULT_##name,
     HTTP_FAULTS(HTTP_FAULT_ENUM)

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -184,6 +185,32 @@ def test_no_body_without_a_key(cluster):
     with socket.create_connection(("127.0.0.1", cluster.center.ports["center"]), timeout=20) as s:
         s.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 8388608\r\n\r\n")
         assert s.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_strangers_while_the_register_sleeps(cluster):
+    """While no register answers, strangers ask for a product that nobody knows, on more connections than there are places: what waits
+    for them is bounded, the others are told so at once, and who has a key is served."""
+    center, product = cluster.center, cluster.product()
+    places = DESCRIPTORS // 4  # keyless_max is below
+    request = b"GET /v1/products/nobody-knows-it HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer k\r\nX: " + b"x" * 30000 + b"\r\n\r\n"
+    strangers = []
+
+    def one_more():
+        strangers.append(socket.create_connection(("127.0.0.1", center.ports["center"]), timeout=20))
+        strangers[-1].sendall(request)
+        return center.metric("http_no_wait_total") > 0
+
+    os.kill(cluster.register.process.pid, signal.SIGSTOP)
+    try:
+        wait_until(one_more, "all of them wait")
+        assert center.metric("http_abandoned_count") < 2 * places
+        answer = cluster.call("GET", f"/v1/products/{product.name}")
+        assert answer.status_code == 200, answer.text
+    finally:
+        os.kill(cluster.register.process.pid, signal.SIGCONT)
+        for s in strangers:
+            s.close()
+    wait_until(lambda: center.metric("http_abandoned_count") == 0, "some wait for ever")
 
 
 def test_the_reader_of_the_log_goes(tmp_path):

@@ -44,8 +44,10 @@ static void on_request(void *arg, struct http_request *r) {
         http_trust(r);
     if (has_key || strcmp(r->path, "/echo") == 0)
         http_read_body(r, on_body, NULL);
-    else if (strcmp(r->path, "/later") == 0 && later_count < LATER_MAX)
+    else if (strcmp(r->path, "/later") == 0 && later_count < LATER_MAX && http_may_wait(r))
         later[later_count++] = r;
+    else if (strcmp(r->path, "/later") == 0)
+        respond_text(r, 503, "full", 4);
     else if (strcmp(r->path, "/refused") == 0)
         respond_text(r, 401, "no", 2);
     else if (strcmp(r->path, "/big") == 0)
@@ -387,6 +389,41 @@ START_TEST(test_giving_way_while_waiting) {
 }
 END_TEST
 
+// Requests whose connections gave way while they waited are bounded too: at the bound those who
+// would wait as well are answered at once, and those with a key are served as ever.
+START_TEST(test_abandoned) {
+    struct http_limits l = http_limits_default;
+    l.keyless_max = l.address_max = 2;
+    setup(&l);
+    int fds[8], count = 0;
+    for (; count < 3; count++) {
+        fds[count] = say(GET("/later"));
+        run_until(&later_count, count + 1);
+    }
+    ck_assert_uint_eq(metric("abandoned_count"), 1);
+    struct buf heard = BUF_EMPTY;
+    for (; count < 8; count++) { // takes the place of one that waits, or of one before it
+        fds[count] = say(GET("/later"));
+        ck_assert(!hear(fds[count], &heard, "full"));
+        buf_reset(&heard);
+    }
+    hears_last(say(POST("/echo") "Content-Length: 1\r\n\r\n"), "503", "connections are gone");
+    ck_assert_int_eq(bodies_over, 1);
+    ck_assert_uint_eq(metric("no_wait_total"), 6);
+    ck_assert_uint_le(metric("abandoned_count"), 3);
+    int keyed = say(GET("/key") GET("/later") GET("/now?keyed"));
+    run_until(&later_count, 4);
+    respond_later();
+    hears(keyed, "keyed");
+    ck_assert_uint_eq(metric("abandoned_count"), 0);
+    for (int i = 0; i < count; i++)
+        close(fds[i]);
+    close(keyed);
+    buf_free(&heard);
+    teardown();
+}
+END_TEST
+
 // All bodies together are bounded: who is over it is told to come again.
 START_TEST(test_bodies) {
     struct http_limits l = http_limits_default;
@@ -444,4 +481,5 @@ END_TEST
 
 RUN_TESTS("http", test_pipelining, test_head, test_expect, test_refused_with_body, test_refusals,
           test_half_closed, test_gone, test_unread, test_late, test_giving_way,
-          test_giving_way_while_waiting, test_bodies, test_end_in_every_phase, test_drain)
+          test_giving_way_while_waiting, test_abandoned, test_bodies, test_end_in_every_phase,
+          test_drain)
