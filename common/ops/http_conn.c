@@ -130,7 +130,8 @@ static bool read_head(struct http_conn *c, const uint8_t *data, size_t len, size
     struct http_options *o = &c->server->options;
     if (!c->has_begun) {
         c->has_begun = true;
-        arm(c, o->limits.head_ms);
+        if (!c->is_first)
+            arm(c, o->limits.head_ms);
     }
     enum http_parsed parsed = http_head_read(&c->head, data, len, ret_used);
     if (parsed == HTTP_PARSED_MORE)
@@ -272,7 +273,7 @@ void http_read_body(struct http_request *r, http_body_fn *done, void *arg) {
 
 static void next_head(struct http_conn *c) {
     enter(c, HTTP_HEAD);
-    c->has_begun = false;
+    c->is_first = c->has_begun = false;
     http_conn_rest(c);
     read_on(c);
 }
@@ -317,6 +318,7 @@ static const struct stream_ops conn_ops = {
 
 void http_accept_conn(struct http_conn *c, struct stream *s) {
     c->stream = s;
+    c->is_first = true;
     stream_set_owner(s, &conn_ops, c);
     arm(c, c->server->options.limits.head_ms);
 }

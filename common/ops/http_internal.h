@@ -67,6 +67,7 @@ struct http_conn {
     struct http_head head;          // being read
     struct http_exchange *exchange; // in HANDLER and BODY
     uint64_t rested_ms;             // when it was accepted, or its last answer was out
+    bool is_first;                  // of its heads: the deadline is the accept's
     bool has_begun;                 // the head that is being read
     bool is_reading;                // within on_data
 };

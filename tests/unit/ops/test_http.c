@@ -331,6 +331,28 @@ START_TEST(test_late) {
 }
 END_TEST
 
+// A connection's first head has its time from the accept, whenever its first byte comes, and later
+// heads from that byte: A, which speaks late, ends before B, which came later and says nothing.
+START_TEST(test_head_deadline_is_absolute) {
+    struct http_limits l = http_limits_default;
+    l.head_ms = 1200;
+    setup(&l);
+    int a = dial(), next = say(GET("/now?1") "G");
+    run_until_metric("connections_count", 2);
+    uint64_t half_ms = loop_now_ms(loop) + l.head_ms / 2;
+    while (loop_now_ms(loop) < half_ms)
+        loop_step(loop, 5);
+    ck_assert_int_eq(send(a, "G", 1, 0), 1);
+    int b = dial();
+    hears_last(a, "408", "request_timeout");
+    hears_last(next, "200", "408 Request Timeout");
+    ck_assert_uint_eq(metric("idle_total"), 0);
+    run_until_metric("idle_total", 1);
+    close(b);
+    teardown();
+}
+END_TEST
+
 // Over the bound of an address the one at rest for longest gives way, but none with a key.
 START_TEST(test_giving_way) {
     struct http_limits l = http_limits_default;
@@ -480,6 +502,6 @@ START_TEST(test_drain) {
 END_TEST
 
 RUN_TESTS("http", test_pipelining, test_head, test_expect, test_refused_with_body, test_refusals,
-          test_half_closed, test_gone, test_unread, test_late, test_giving_way,
-          test_giving_way_while_waiting, test_abandoned, test_bodies, test_end_in_every_phase,
-          test_drain)
+          test_half_closed, test_gone, test_unread, test_late, test_head_deadline_is_absolute,
+          test_giving_way, test_giving_way_while_waiting, test_abandoned, test_bodies,
+          test_end_in_every_phase, test_drain)
