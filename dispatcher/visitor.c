@@ -3,6 +3,7 @@
 // either. A full house lets the one go that has been silent longest: most are answered already.
 #include "close_codes.h"
 #include "dispatcher_internal.h"
+#include "opening.h"
 
 enum { IDLE_MS = 10000, FLUSH_MS = 1000, DEVICE_MAX = 64, FAILED_MAX = 64 };
 
@@ -86,18 +87,19 @@ static void on_frame(struct visitor *v, const struct frame *f) {
 
 static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct visitor *v = owner;
+    struct dispatcher *d = v->dispatcher;
     size_t used = 0;
     if (!v->greeted) {
-        size_t n = len < FRAME_PREFACE_BYTES ? len : FRAME_PREFACE_BYTES;
-        if (memcmp(data, FRAME_PREFACE, n) != 0) {
+        enum opening opening = opening_parse(data, len, &used);
+        if (opening == OPENING_MORE)
+            return 0;
+        if (opening != OPENING_HAWSER) {
+            d->count.protocol_errors++;
             v->closing = true;
             stream_end(s, -HW_EMALFORMED);
             return len;
         }
-        if (n < FRAME_PREFACE_BYTES)
-            return 0;
         v->greeted = true;
-        used = n;
     }
     while (used < len && !v->closing) {
         struct frame f;
