@@ -5,8 +5,8 @@
 
 static void fill(void *self, Hawser__Internal__Member *m) {
     struct dispatcher *d = self;
-    m->n_endpoint = 1;
-    m->endpoint = d->endpoint_list;
+    m->n_endpoint = (size_t)d->endpoints.count;
+    m->endpoint = d->endpoints.list;
     m->http = d->http_at;
 }
 
@@ -20,23 +20,12 @@ static void end(void *self) {
 }
 
 static int serve_frames(struct dispatcher *d, struct buf *ret_error) {
-    const struct config *config = d->env->config;
-    struct host_port at = config_listen(config, "dispatcher.listen");
-    int count;
+    struct host_port at = config_listen(d->env->config, "dispatcher.listen");
     int rc = listener_new(d->loop, at.host, at.port, at.port_last, visitor_accept, d, &d->listener);
     if (rc != 0)
         return part_cannot_listen(d->env, "dispatcher.listen", rc, ret_error);
-    char *const *advertise = config_list(config, "dispatcher.advertise", &count);
     at.port = listener_port(d->listener);
-    at = part_told(count ? advertise[0] : "", &at);
-    hawser__internal__member_endpoint__init(&d->endpoint);
-    snprintf(d->host, sizeof(d->host), "%s", at.host);
-    d->endpoint.host = d->host;
-    d->endpoint.port = at.port;
-    d->transport = HAWSER__V1__TRANSPORT__PLAIN;
-    d->endpoint.transport = &d->transport;
-    d->endpoint.n_transport = 1;
-    d->endpoint_list[0] = &d->endpoint;
+    endpoints_take(&d->endpoints, d->env, "dispatcher.advertise", &at);
     return 0;
 }
 
@@ -55,7 +44,8 @@ static int serve_http(struct dispatcher *d, struct buf *ret_error) {
     if (rc != 0)
         return part_cannot_listen(d->env, "dispatcher.http_listen", rc, ret_error);
     http_server_count(d->http, d->env->metrics, false);
-    host_port_format(d->host, http_server_port(d->http), d->http_at, sizeof(d->http_at));
+    host_port_format(d->endpoints.hosts[0], http_server_port(d->http), d->http_at,
+                     sizeof(d->http_at));
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "choose.h"
 #include "dispatcher.h"
+#include "endpoints.h"
 #include "frame.h"
 #include "http.h"
 #include "part.h"
@@ -22,9 +23,8 @@ struct dispatcher {
     struct arena arena; // of one Locate
     struct visitor *visitors, *visitors_last;
     uint64_t visitors_max;
-    Hawser__Internal__MemberEndpoint endpoint, *endpoint_list[1];
-    char host[HOST_MAX + 8], http_at[HOST_MAX + 8];
-    uint32_t transport;
+    struct endpoints endpoints;
+    char http_at[DAEMON_ADDRESS_MAX];
     struct {
         uint64_t located, without_room, http_requests, visitors, visitors_displaced,
             protocol_errors;

@@ -4,7 +4,6 @@
 
 #include "addr.h"
 #include "bytes.h"
-#include "client.pb-c.h"
 #include "room_internal.h"
 
 enum { DRAIN_POLL_MS = 100 };
@@ -34,37 +33,6 @@ static int listen_for_clients(struct room *r, struct host_port *ret_at, struct b
     return 0;
 }
 
-// "host[:port][@idc]" of room.advertise; none: the bound address.
-static void take_endpoints(struct room *r, const struct host_port *bound) {
-    int count;
-    char *const *list = config_list(r->env->config, "room.advertise", &count);
-    char *const none[] = {(char *)(uintptr_t) ""};
-    if (count == 0) {
-        list = none;
-        count = 1;
-    }
-    r->transport = HAWSER__V1__TRANSPORT__PLAIN;
-    for (int i = 0; i < count && i < 8; i++) {
-        char text[512];
-        snprintf(text, sizeof(text), "%s", list[i]);
-        char *idc = strchr(text, '@');
-        if (idc)
-            *idc++ = '\0';
-        struct host_port at = part_told(text, bound);
-        Hawser__Internal__MemberEndpoint *e = &r->endpoints[i];
-        hawser__internal__member_endpoint__init(e);
-        snprintf(r->endpoint_hosts[i], sizeof(r->endpoint_hosts[i]), "%s", at.host);
-        snprintf(r->endpoint_idcs[i], sizeof(r->endpoint_idcs[i]), "%s",
-                 idc ? idc : config_text(r->env->config, "cluster.idc"));
-        e->host = r->endpoint_hosts[i];
-        e->port = at.port;
-        e->n_transport = 1;
-        e->transport = &r->transport;
-        e->idc = r->endpoint_idcs[i];
-        r->endpoint_list[r->endpoint_count++] = e;
-    }
-}
-
 // --- the cluster
 
 // Those that linger give way: they are no load.
@@ -82,8 +50,8 @@ void room_tick(struct room *r) {
 
 static void fill(void *self, Hawser__Internal__Member *m) {
     struct room *r = self;
-    m->n_endpoint = (size_t)r->endpoint_count;
-    m->endpoint = r->endpoint_list;
+    m->n_endpoint = (size_t)r->endpoints.count;
+    m->endpoint = r->endpoints.list;
     m->sessions = r->live_sessions;
     m->sessions_max = r->sessions_max;
     m->load = load(r);
@@ -197,8 +165,8 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
         end(r);
         return rc;
     }
-    take_endpoints(r, &at);
-    snprintf(r->id, sizeof(r->id), "room-%.64s-%u", r->endpoints[0].host, r->endpoints[0].port);
+    endpoints_take(&r->endpoints, env, "room.advertise", &at);
+    snprintf(r->id, sizeof(r->id), "room-%s-%u", r->endpoints.hosts[0], r->endpoints.all[0].port);
     lease_init(&r->lease);
     log_event(env->log, LOG_INFO, "sized", "connections_max=%u sessions_max=%u", max,
               r->sessions_max);

@@ -31,6 +31,7 @@
 #include "calls.h"
 #include "conn.h"
 #include "daemon.h"
+#include "endpoints.h"
 #include "part.h"
 #include "slab.h"
 #include "store_clock.h"
@@ -76,7 +77,7 @@ struct room {
     uint64_t live_sessions;
     struct lease lease;
 
-    char id[96];
+    char id[HOST_MAX + 16];
     uint8_t resume_key[32];
     struct arena arena;     // of one frame's decoding
     struct buf scratch;     // of a frame on its way out
@@ -103,11 +104,7 @@ struct room {
     struct pass confirm, heads, save, hurried_confirm, hurried_heads;
     uint64_t hurried_heads_ms;
     bool confirm_again, heads_wanted, heads_twice, is_draining, is_stopping;
-    Hawser__Internal__MemberEndpoint endpoints[8], *endpoint_list[8];
-    char endpoint_hosts[8][264];
-    char endpoint_idcs[8][64];
-    uint32_t transport;
-    int endpoint_count;
+    struct endpoints endpoints;
     // counters
     struct {
         uint64_t connections, accepted, logins, login_failures, takeovers, resumed, closed[8],

@@ -1,7 +1,5 @@
 #include "workers.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -10,15 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "buf.h"
+#include "publish.h"
 
 enum {
     WORKERS_MAX = 256,
     RESTART_MS = 1000,
     RESTART_MAX_MS = 30000,
     STEADY_MS = 60000, // who lived that long did not fail at its start
-    PORTS_POLL_MS = 20,
-    ARGS_MAX = 64
+    PORTS_POLL_MS = 20
 };
 
 struct worker {
@@ -61,8 +58,13 @@ int workers_wanted(int *argc, char **argv) {
     return 0;
 }
 
-static void ports_name(const struct workers *w, int i, char *out, size_t len) {
-    snprintf(out, len, "%s.%d", w->ports_path, i);
+// The caller frees it.
+static char *ports_name(const struct workers *w, int i) {
+    struct buf name = BUF_EMPTY;
+    buf_printf(&name, "%s.%d", w->ports_path, i);
+    char *copy = hw_strdup(buf_cstr(&name));
+    buf_free(&name);
+    return copy;
 }
 
 static uint64_t now_ms(void) {
@@ -72,17 +74,16 @@ static uint64_t now_ms(void) {
 }
 
 static void start(struct workers *w, int i) {
-    char *args[ARGS_MAX];
-    char ports[4096];
+    enum { MORE_ARGS = 3 }; // the option, its value and the end
     int n = 0;
-    for (; w->argv[n] && n < ARGS_MAX - 3; n++)
-        args[n] = w->argv[n];
+    while (w->argv[n])
+        n++;
+    char **args = hw_calloc((size_t)n + MORE_ARGS, sizeof(args[0]));
+    memcpy(args, w->argv, (size_t)n * sizeof(args[0]));
     if (w->ports_path) {
-        ports_name(w, i, ports, sizeof(ports));
-        args[n++] = (char *)(uintptr_t) "--ports-file";
-        args[n++] = ports;
+        args[n] = (char *)(uintptr_t) "--ports-file";
+        args[n + 1] = ports_name(w, i);
     }
-    args[n] = NULL;
     w->all[i].starts++;
     w->all[i].started_ms = now_ms();
     w->all[i].pid = fork();
@@ -93,6 +94,9 @@ static void start(struct workers *w, int i) {
         execv("/proc/self/exe", args);
         _exit(127);
     }
+    if (w->ports_path)
+        free(args[n + 1]);
+    free(args);
 }
 
 // {"rooms": [...], "room_rpc": [...], "ops": [...]} once each worker has written its own.
@@ -101,9 +105,9 @@ static bool merge_ports(struct workers *w) {
         {"room", "rooms"}, {"room_rpc", "rooms_rpc"}, {"ops", "ops"}};
     unsigned values[3][WORKERS_MAX];
     for (int i = 0; i < w->count; i++) {
-        char path[4096], text[512], key[32];
-        ports_name(w, i, path, sizeof(path));
+        char *path = ports_name(w, i), text[512], key[32];
         FILE *f = fopen(path, "r");
+        free(path);
         size_t len = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
         if (f)
             fclose(f);
@@ -123,16 +127,10 @@ static bool merge_ports(struct workers *w) {
         buf_append_str(&out, "]");
     }
     buf_append_str(&out, "}\n");
-    char temporary[4096];
-    snprintf(temporary, sizeof(temporary), "%s.new", w->ports_path);
-    FILE *f = fopen(temporary, "w");
-    bool done = f && fwrite(out.data, 1, out.len, f) == out.len;
-    if (f)
-        done = fclose(f) == 0 && done;
-    done = done && rename(temporary, w->ports_path) == 0;
+    int error = publish(w->ports_path, &out, 0644);
     buf_free(&out);
-    if (!done)
-        fprintf(stderr, "hawser-room: --ports-file %s: %s\n", w->ports_path, strerror(errno));
+    if (error != 0)
+        fprintf(stderr, "hawser-room: --ports-file %s: %s\n", w->ports_path, hw_strerror(error));
     return true;
 }
 

@@ -2,7 +2,6 @@
 //
 //   hawser --dir D [--fixed-ports]   keeps all of it in D, and writes D/cluster.json once ready
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -15,6 +14,7 @@
 #include "crypto.h"
 #include "daemon.h"
 #include "dispatcher.h"
+#include "publish.h"
 #include "register.h"
 #include "room.h"
 #include "saver.h"
@@ -97,20 +97,24 @@ static uint16_t port_of(struct trial *t, const char *name) {
     return port;
 }
 
+static void info_path(const struct trial *t, struct buf *out) {
+    buf_printf(out, "%s/cluster.json", t->dir);
+}
+
 // What another run left there is of ports and a key that are no more. Not before ours are taken: it
 // may be that of a cluster that runs here.
 static bool remove_stale_info(const struct trial *t) {
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/cluster.json", t->dir);
-    if (unlink(path) == 0 || errno == ENOENT)
-        return true;
-    fprintf(stderr, "hawser: %s: %s\n", path, strerror(errno));
-    return false;
+    struct buf path = BUF_EMPTY;
+    info_path(t, &path);
+    bool is_gone = unlink(buf_cstr(&path)) == 0 || errno == ENOENT;
+    if (!is_gone)
+        fprintf(stderr, "hawser: %s: %s\n", buf_cstr(&path), strerror(errno));
+    buf_free(&path);
+    return is_gone;
 }
 
 static void write_info(struct trial *t) {
-    char path[4096], temporary[4096];
-    struct buf text = BUF_EMPTY;
+    struct buf text = BUF_EMPTY, path = BUF_EMPTY;
     buf_printf(&text,
                "{\"dispatcher\": %u, \"dispatcher_http\": %u, \"rooms\": [%u], \"center\": %u, "
                "\"ops\": {",
@@ -120,17 +124,14 @@ static void write_info(struct trial *t) {
         buf_printf(&text, "%s\"%s\": %u", i ? ", " : "", roles[i]->name,
                    daemon_ops_port(t->daemons[i]));
     buf_printf(&text, "}, \"admin_key\": \"%s\"}\n", t->admin_key);
-    snprintf(path, sizeof(path), "%s/cluster.json", t->dir);
-    snprintf(temporary, sizeof(temporary), "%s/cluster.json.new", t->dir);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool done = fd >= 0 && write(fd, text.data, text.len) == (ssize_t)text.len;
-    if (fd >= 0)
-        close(fd);
-    if (!done || rename(temporary, path) != 0) {
-        fprintf(stderr, "hawser: %s: %s\n", path, strerror(errno));
+    info_path(t, &path);
+    int error = publish(buf_cstr(&path), &text, 0600);
+    if (error != 0) {
+        fprintf(stderr, "hawser: %s: %s\n", buf_cstr(&path), hw_strerror(error));
         t->exit_code = 1;
         loop_stop(t->loop);
     }
+    buf_free(&path);
     t->is_written = true;
     buf_free(&text);
 }

@@ -2,6 +2,8 @@
 // asks. It is unknown when all registers say so: one that began after its store was lost has not
 // heard yet what the others hold. "Unknown" is kept for a second, so that clients with made-up
 // names cost a register one call a second each, and at most ASKS_MAX at a time.
+#include <assert.h>
+
 #include "cluster_internal.h"
 
 enum { ASKS_MAX = 10000, UNKNOWN_MS = 1000, ASK_KEY_MAX = 72 };
@@ -177,7 +179,8 @@ void cluster_product_ask(struct cluster *c, const char *name, const char *kid,
                          product_asked_fn *done, void *arg) {
     char key[ASK_KEY_MAX];
     struct ask *a = NULL;
-    snprintf(key, sizeof(key), "%.32s %.32s", name, kid ? kid : "");
+    assert(strlen(name) < sizeof(a->name) && (!kid || strlen(kid) < sizeof(a->kid)));
+    snprintf(key, sizeof(key), "%s %s", name, kid ? kid : "");
     HASH_FIND_STR(c->asks, key, a);
     bool is_new = a == NULL;
     if (is_new)

@@ -1,4 +1,6 @@
 // Announcing, following, and the choice of a register.
+#include <assert.h>
+
 #include "addr.h"
 #include "cluster_internal.h"
 #include "message.h"
@@ -269,7 +271,8 @@ struct cluster *cluster_new(const struct cluster_options *o) {
     c->options = *o;
     arena_init(&c->replies);
     c->options.registers = NULL; // the caller's; what is needed of it is in the links
-    for (int i = 0; i < o->register_count && c->register_count < REGISTERS_MAX; i++) {
+    assert(o->register_count <= REGISTERS_MAX); // the configuration takes no more
+    for (int i = 0; i < o->register_count; i++) {
         struct host_port at;
         if (host_port_parse(o->registers[i], false, &at) != 0)
             continue; // refused by the configuration's check

@@ -24,7 +24,7 @@ struct cluster_options {
     struct log *log;
     struct metrics *metrics;         // NULL: calls are not counted there
     const struct rpc_identity *self; // borrowed, outlives the cluster
-    char *const *registers;          // "host:port" seeds, copied
+    char *const *registers;          // "host:port" seeds, at most 16, copied
     int register_count;
     // All may be NULL. None may free the cluster.
     void (*on_member)(void *arg, const Hawser__Internal__Member *m); // new or changed
@@ -86,7 +86,8 @@ const struct product *cluster_product_by_api_kid(const struct cluster *c, const 
                                                  size_t len);
 const struct product *cluster_product_next(const struct cluster *c, const struct product *after);
 
-// Asks the registers, one after another, for a product that is not known here (asks in one
+// Asks the registers, one after another, for a product that is not known here; name and kid have at
+// most 32 bytes (asks in one
 // iteration are one call; "unknown" is kept 1 s; a known product is also asked again when `kid` is
 // given and it lacks that token key). done: error 0 and the product, -HW_EUNKNOWN when every
 // register says so, or -HW_ELINK/-HW_EDEADLINE when one could not be asked. Never before this

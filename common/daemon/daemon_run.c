@@ -1,12 +1,10 @@
 // The main of a daemon's executable: arguments, configuration, one loop, one daemon.
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "daemon.h"
+#include "publish.h"
 
 enum { EXIT_FAULT = 1, EXIT_CONFIG = 2, POLL_MS = 20 };
 
@@ -106,16 +104,6 @@ static void print_config(const struct config *config) {
 
 // --- the ports file
 
-static bool write_whole(const char *path, const struct buf *text) {
-    char temporary[4096];
-    snprintf(temporary, sizeof(temporary), "%s.new", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    bool done = fd >= 0 && write(fd, text->data, text->len) == (ssize_t)text->len;
-    if (fd >= 0)
-        close(fd);
-    return done && rename(temporary, path) == 0;
-}
-
 static void write_ports(struct runner *r) {
     struct daemon_port ports[DAEMON_PORTS_MAX];
     struct buf text = BUF_EMPTY;
@@ -124,9 +112,10 @@ static void write_ports(struct runner *r) {
     for (int i = 0; i < count; i++)
         buf_printf(&text, "\"%s\": %u, ", ports[i].name, ports[i].port);
     buf_printf(&text, "\"ops\": %u}\n", daemon_ops_port(r->daemon));
-    if (!write_whole(r->ports_path, &text)) {
+    int error = publish(r->ports_path, &text, 0644);
+    if (error != 0) {
         fprintf(stderr, "hawser-%s: --ports-file %s: %s\n", r->role->name, r->ports_path,
-                hw_strerror(-errno));
+                hw_strerror(error));
         r->exit_code = EXIT_FAULT;
         loop_stop(r->loop);
     }

@@ -1,5 +1,7 @@
 #include "part.h"
 
+#include <assert.h>
+
 #include "addr.h"
 #include "buf.h"
 
@@ -72,8 +74,9 @@ static int serve(struct part *p, struct buf *ret_error) {
 static void take_secrets(struct part *p) {
     int count;
     char *const *secrets = config_list(p->env->config, "cluster.secrets", &count);
-    p->identity.secret_count = count < RPC_SECRETS_MAX ? count : RPC_SECRETS_MAX;
-    for (int i = 0; i < p->identity.secret_count; i++)
+    assert(count <= RPC_SECRETS_MAX); // the configuration takes no more
+    p->identity.secret_count = count;
+    for (int i = 0; i < count; i++)
         p->identity.secrets[i] = secrets[i];
 }
 

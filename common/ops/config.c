@@ -138,7 +138,7 @@ static int list_parse(const struct config_key *key, const char *text, struct con
     for (int i = 0; i < v->count; i++)
         if (config_syntax_check(key, v->list[i], ret_error) != 0)
             return -HW_ECONFIG;
-    return 0;
+    return config_count_check(key, v->count, ret_error);
 }
 
 static int value_parse(const struct config_key *key, const char *text, struct config_value *v,
@@ -325,6 +325,8 @@ void config_print(const struct config *c, struct buf *out) {
 static void mark_range(struct buf *out, const struct config_key *key, uint64_t end) {
     if (is_quantity(key->type))
         quantity_print(out, end, units_of(key->type));
+    else if (config_is_list(key->type))
+        buf_printf(out, "%llu of them", (unsigned long long)end);
     buf_append_str(out, " | ");
 }
 

@@ -84,9 +84,13 @@ static int add_items(struct loading *in, int index, const yaml_node_t *node,
 
 static int load_list(struct loading *in, int index, const yaml_node_t *node) {
     struct config_value v = {0};
+    struct buf why = BUF_EMPTY;
     int error = add_items(in, index, node, &v);
+    if (error == 0 && config_count_check(&config_keys[index], v.count, &why) != 0)
+        error = refuse_at(in, node, buf_cstr(&why));
     if (error == 0)
         config_replace(in->config, index, &v);
+    buf_free(&why);
     config_value_clear(&v);
     return error;
 }

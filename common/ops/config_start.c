@@ -39,8 +39,7 @@ static struct host_port listen_at(const struct config *c, const char *section, c
 int config_check(const struct config *c, struct buf *ret_error) {
     for (int i = 0; i < CONFIG_KEYS; i++) {
         const struct config_key *key = &config_keys[i];
-        bool needs_one = key->type == CONFIG_SECRETS || key->type == CONFIG_SEEDS;
-        if (!needs_one || c->values[i].count > 0)
+        if (!config_is_list(key->type) || (uint64_t)c->values[i].count >= key->low)
             continue;
         buf_printf(ret_error, "%s.%s: empty; at least one is needed%s", key->section, key->key,
                    key->type == CONFIG_SECRETS ? " (hawserctl init makes some)" : "");

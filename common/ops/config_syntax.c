@@ -116,6 +116,14 @@ static int check_redis_url(const struct config_key *key, const char *text, struc
     return error;
 }
 
+int config_count_check(const struct config_key *key, int count, struct buf *ret_error) {
+    if ((uint64_t)count <= key->high)
+        return 0;
+    buf_printf(ret_error, "%s.%s: a list of %d; at most %llu are allowed", key->section, key->key,
+               count, (unsigned long long)key->high);
+    return -HW_ECONFIG;
+}
+
 int config_syntax_check(const struct config_key *key, const char *text, struct buf *ret_error) {
     bool control = false, valid = utf8_is_valid((const uint8_t *)text, strlen(text), &control);
     if (key->type == CONFIG_SECRETS) {

@@ -27,7 +27,7 @@ struct config_key {
     const char *section, *key;
     enum config_type type;
     const char *fallback;
-    uint64_t low, high; // of durations, sizes and numbers
+    uint64_t low, high; // of durations, sizes and numbers; how many items a list has
     bool needs_restart;
     const char *help;
 };
@@ -60,6 +60,10 @@ bool config_is_everywhere(const char *host); // all addresses of this machine
 // A text, or an item of a list. ret_error gets "section.key: what, and what is allowed".
 int config_syntax_check(const struct config_key *key, const char *text,
                         struct buf *ret_error) HW_MUST_CHECK;
+// Whether a list of so many items is not too long; whether there are enough is asked last, by
+// config_check.
+int config_count_check(const struct config_key *key, int count,
+                       struct buf *ret_error) HW_MUST_CHECK;
 void config_value_clear(struct config_value *v);
 bool config_value_equal(const struct config_value *a, const struct config_value *b);
 void config_value_copy(struct config_value *to, const struct config_value *from);

@@ -186,10 +186,10 @@ static void make_proofs(const struct channel *c, const char *side, struct proofs
 static bool proof_is_right(const struct channel *c, const char *side, size_t count,
                            const ProtobufCBinaryData *proofs) {
     bool right = false;
-    for (int i = 0; i < c->self->secret_count; i++) {
+    for (int i = 0; count <= RPC_SECRETS_MAX && i < c->self->secret_count; i++) {
         uint8_t expected[32];
         make_proof(side, c->self->secrets[i], c->nonce, c->peer_nonce, c->peer_role, expected);
-        for (size_t j = 0; j < count && j < RPC_SECRETS_MAX; j++)
+        for (size_t j = 0; j < count; j++)
             right |= proofs[j].len == 32 && crypto_equal(proofs[j].data, expected, 32);
     }
     return right;

@@ -134,6 +134,63 @@ START_TEST(test_faults) {
 }
 END_TEST
 
+// As many as a list may have are all there; one more is refused, in the file as a list and as a
+// text, and in the environment.
+static const struct {
+    const char *section, *key;
+    int most;
+} lists[] = {{"cluster", "secrets", 8},
+             {"cluster", "admin_keys", 64},
+             {"cluster", "registers", 16},
+             {"room", "advertise", 8},
+             {"dispatcher", "advertise", 8}};
+
+static void list_of(struct buf *out, const char *key, int count) {
+    bool are_secrets = strcmp(key, "secrets") == 0 || strcmp(key, "admin_keys") == 0;
+    for (int i = 0; i < count; i++)
+        buf_printf(out, are_secrets ? "%s0123456789abcdef-%d" : "%shost:%d", i ? "," : "", i + 1);
+}
+
+static void check_long_list(const char *section, const char *key, int most) {
+    struct buf items = BUF_EMPTY, text = BUF_EMPTY, says = BUF_EMPTY, error = BUF_EMPTY;
+    struct config *c = NULL;
+    int count = 0;
+    list_of(&items, key, most);
+    buf_printf(&text, "%s.%s", section, key);
+    c = config_default();
+    ck_assert_int_eq(config_set(c, buf_cstr(&text), buf_cstr(&items), &error), 0);
+    (void)config_list(c, buf_cstr(&text), &count);
+    ck_assert_int_eq(count, most);
+    buf_reset(&items);
+    list_of(&items, key, most + 1);
+    buf_printf(&says, "%s.%s: a list of %d; at most %d are allowed", section, key, most + 1, most);
+    ck_assert_int_eq(config_set(c, buf_cstr(&text), buf_cstr(&items), &error), -HW_ECONFIG);
+    ck_assert_str_eq(buf_cstr(&error), buf_cstr(&says));
+    config_free(c);
+    for (int form = 0; form < 2; form++) {
+        buf_reset(&text);
+        buf_reset(&error);
+        buf_printf(&text, form ? "%s:\n  %s: [%s]\n" : "%s:\n  %s: \"%s\"\n", section, key,
+                   buf_cstr(&items));
+        snprintf(path, sizeof(path), "/tmp/hawser-test-config.XXXXXX");
+        write_file(buf_cstr(&text));
+        ck_assert_int_eq(config_load(path, no_environment, &error, &c), -HW_ECONFIG);
+        unlink(path);
+        ck_assert_ptr_nonnull(strstr(buf_cstr(&error), ":2: "));
+        ck_assert_ptr_nonnull(strstr(buf_cstr(&error), buf_cstr(&says)));
+    }
+    buf_free(&items);
+    buf_free(&text);
+    buf_free(&says);
+    buf_free(&error);
+}
+
+START_TEST(test_long_lists) {
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        check_long_list(lists[i].section, lists[i].key, lists[i].most);
+}
+END_TEST
+
 START_TEST(test_no_secrets) {
     struct config *c = config_default();
     struct buf error = BUF_EMPTY;
@@ -345,6 +402,6 @@ START_TEST(test_documented) {
 }
 END_TEST
 
-RUN_TESTS("config", test_documented, test_file_and_environment, test_faults, test_no_secrets,
-          test_environment, test_value_files, test_keep, test_resolve, test_warnings,
-          test_made_ports)
+RUN_TESTS("config", test_documented, test_file_and_environment, test_faults, test_long_lists,
+          test_no_secrets, test_environment, test_value_files, test_keep, test_resolve,
+          test_warnings, test_made_ports)
