@@ -190,11 +190,20 @@ void conn_binding_freed(struct conn *c, bool was_awaited) {
     go_if_empty(c);
 }
 
+// A code may come from a register or room of another version: one of no kind is not counted.
+static void count_close(struct room *r, uint32_t code) {
+    uint32_t kind = code / 100 - CLOSE_KIND_FIRST; // far above all when it is below
+    if (kind < CLOSE_KINDS)
+        r->count.closed[kind]++;
+    r->count.protocol_errors += kind == CLOSE_MALFORMED / 100 - CLOSE_KIND_FIRST;
+    r->count.connections_refused += code == CLOSE_TRY_ANOTHER;
+}
+
 void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms) {
     struct room *r = c->room;
     if (c->state == CONN_CLOSING)
         return;
-    r->count.closed[code / 100 % 10 & 7]++;
+    count_close(r, code);
     log_event(r->env->log, LOG_DEBUG, "close", "conn=%u voice=%s code=%u reason=%s", c->slot,
               c->voice->name, code, log_quote_str(reason));
     if (!c->stream) {
@@ -210,7 +219,6 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
 }
 
 void conn_fault(struct conn *c, uint32_t code, const char *reason) {
-    c->room->count.protocol_errors++;
     conn_close(c, code, reason, 0);
 }
 

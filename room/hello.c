@@ -24,10 +24,8 @@ static struct conn *conn_of_resume(struct room *r, const struct hello_request *h
     uint8_t expected[RESUME_BYTES];
     if (hello->resume_len != RESUME_BYTES || be64_get(hello->resume) != r->env->incarnation)
         return NULL;
-    uint32_t slot = be32_get(hello->resume + 8);
-    struct conn *c = slot < r->conns.high_water
-                         ? slab_find(&r->conns, slot, be32_get(hello->resume + 12))
-                         : NULL;
+    struct conn *c =
+        slab_find(&r->conns, be32_get(hello->resume + 8), be32_get(hello->resume + 12));
     if (!c || (c->state != CONN_LINGERING && c->state != CONN_OPEN) || c->binding)
         return NULL;
     hello_resume_bytes(c, expected);
@@ -249,12 +247,11 @@ static void log_in(struct conn *c, const struct hello_request *hello) {
 
 void hello_got_hello(struct conn *c, const struct hello_request *hello) {
     if (!id_is_valid(hello->device, strlen(hello->device), DEVICE_MAX)) {
-        conn_close(c, CLOSE_MALFORMED, "device: 1..64 bytes of UTF-8 without control characters",
-                   0);
+        conn_fault(c, CLOSE_MALFORMED, "device: 1..64 bytes of UTF-8 without control characters");
         return;
     }
     if (hello->bind_count > BINDS_MAX) {
-        conn_close(c, CLOSE_MALFORMED, "at most 16 bindings", 0);
+        conn_fault(c, CLOSE_MALFORMED, "at most 16 bindings");
         return;
     }
     c->device = hw_strdup(hello->device);

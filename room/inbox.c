@@ -77,8 +77,12 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
 static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMessage *m) {
     struct room *r = b->conn->room;
     struct message_place at = {.product = b->product->number, .stream = FEED_INBOX};
-    if (!room_binding_can_send(b) || !is_for_device(m, b->conn->device))
+    if (!is_for_device(m, b->conn->device))
         return false;
+    if (!room_binding_can_send(b)) {
+        r->count.live_dropped++;
+        return false;
+    }
     buf_reset(&r->scratch);
     b->conn->voice->put_message(&r->scratch, &at, m);
     conn_send(b->conn, &r->scratch);
@@ -106,9 +110,10 @@ bool inbox_deliver(struct room_binding *b, const struct place *at,
                    room_binding_can_send(b) && is_for_device(m, b->conn->device);
     if (is_next)
         send_next(b, at->seq, m);
-    if (s->feed[FEED_INBOX].sent == at->seq && is_next)
+    bool is_sent = is_next && s->feed[FEED_INBOX].sent == at->seq; // else the socket took nothing
+    if (is_sent)
         room_binding_sent(b);
     else
         room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.place = *at});
-    return is_next;
+    return is_sent;
 }

@@ -3,6 +3,13 @@
 #include "close_codes.h"
 #include "room_internal.h"
 
+#define DEADLINE(server, name, number, Message, message, deadline_ms)                              \
+    server##_##name##_deadline_ms = (deadline_ms),
+enum { REGISTER_METHODS(DEADLINE) };
+#undef DEADLINE
+_Static_assert((int)register_login_deadline_ms == (int)LAST_MOMENT_MS,
+               "a login step may be done as long as its answer is waited for, and no longer");
+
 struct asker {
     struct room *room;
     uint32_t slot, generation;

@@ -40,10 +40,12 @@
 enum {
     LOGIN_MS = 5000,
     LAST_MOMENT_MS = 3000, // of a login step: when it is over, we have given up
-    BUSY_RETRY_MS = 1000,
-    RETRY_MS = 500,      // of what a saver did not answer
-    VISIT_MS = 2000,     // a full room waits so long for a Hello that resumes
-    VISITORS_MAX = 1024, // connections beyond connections_max, on their way in or out
+    RETRY_MS = 500,        // of what a saver did not answer
+    VISIT_MS = 2000,       // a full room waits so long for a Hello that resumes
+    VISITORS_MAX = 1024,   // connections beyond connections_max, on their way in or out
+    BINDINGS_UNCHECKED_MAX = 2 * VISITORS_MAX,
+    CLOSE_KIND_FIRST = 40, // Close codes are told apart by their hundreds: 40xx .. 43xx
+    CLOSE_KINDS = 4,
 };
 
 struct late_ack;
@@ -107,10 +109,10 @@ struct room {
     struct endpoints endpoints;
     // counters
     struct {
-        uint64_t connections, accepted, logins, login_failures, takeovers, resumed, closed[8],
-            pushes, gaps, acks, loads, load_failures, not_here, news_frames, live_dropped,
-            protocol_errors, slow, connections_refused, gave_way, orphans_given_up, pings, resends,
-            unexpected, heads_ahead;
+        uint64_t connections, accepted, logins, login_failures, takeovers, resumed,
+            closed[CLOSE_KINDS], pushes, gaps, acks, loads, load_failures, not_here, news_frames,
+            live_dropped, protocol_errors, slow, connections_refused, gave_way, orphans_given_up,
+            pings, resends, unexpected, heads_ahead;
     } count;
 };
 

@@ -76,6 +76,8 @@ struct session_row {
     uint64_t incarnation, slot, generation;
 };
 
+enum { BUSY_RETRY_MS = 1000 }; // what a client is asked to wait
+
 struct session_refusal {
     uint32_t code; // a Close code
     uint32_t retry_after_ms;

@@ -3,7 +3,6 @@
 #include "close_codes.h"
 #include "session_internal.h"
 
-enum { BUSY_RETRY_MS = 1000 };
 #define MEANWHILE_TEXT "replaced by a newer login meanwhile"
 
 static enum session_state refuse(struct step *t, uint32_t code, const char *reason,
