@@ -11,7 +11,8 @@ struct room_binding *room_binding_new(struct conn *c, const struct session_have 
     uint32_t slot, generation;
     // The rest is kept for those that are in: a Bind that renews stands beside the one that it is
     // for.
-    bool has_place = c->state == CONN_OPEN || r->bindings.used < r->sessions_max;
+    bool has_place =
+        c->state == CONN_OPEN || r->bindings.used < r->sessions_max + BINDINGS_UNCHECKED_MAX;
     struct room_binding *b = has_place ? slab_take(&r->bindings, &slot, &generation) : NULL;
     if (!b)
         return NULL;

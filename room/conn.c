@@ -229,7 +229,7 @@ void conn_binding_over(struct room_binding *b, uint32_t code, const char *reason
         conn_close(c, code, reason, 0);
         return;
     }
-    if (c->state == CONN_OPEN || c->state == CONN_LOGIN)
+    if (c->state == CONN_OPEN)
         c->voice->say_bound(c, &(struct bound){b, code, reason});
     room_binding_end(b);
 }

@@ -23,6 +23,8 @@ enum { RESUME_BYTES = 36, BINDS_MAX = 16, DEVICE_MAX = 64, HEARTBEAT_MIN_MS = 50
 
 enum conn_state { CONN_GREETING, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
 
+#define ROOM_FULL_TEXT "this room is full"
+
 struct conn {
     struct room *room;
     const struct voice *voice;     // Hawser's while GREETING
@@ -74,9 +76,11 @@ size_t conn_send_run(struct conn *c, const uint8_t *data, const struct frame_run
 
 // --- places.c: who is let in
 void conn_accept(void *arg, struct stream *s);
-void conn_refuse(struct conn *c);     // this room is full
-bool conn_take_place(struct conn *c); // false: the room is full
-bool conn_give_way(struct room *r);   // ends who lingers longest; false: nobody does
+void conn_refuse(struct conn *c);               // this room is full
+bool conn_may_take_place(const struct conn *c); // one is free, or somebody lingers
+// For a session whose token is right: who lingers gives way. false: the room is full.
+bool conn_take_place(struct conn *c);
+bool conn_give_way(struct room *r); // ends who lingers longest; false: nobody does
 void conn_lingers_no_more(struct conn *c);
 void conn_give_place(struct conn *c);
 

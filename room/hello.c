@@ -233,9 +233,6 @@ static bool names_a_product_twice(const struct hello_request *hello) {
 }
 
 static void log_in(struct conn *c, const struct hello_request *hello) {
-    struct room *r = c->room;
-    while (r->bindings.used + hello->bind_count > r->sessions_max && conn_give_way(r))
-        continue;
     for (size_t i = 0; i < hello->bind_count; i++)
         if (!login_begin(c, &hello->bind[i])) {
             conn_refuse(c);
@@ -262,7 +259,7 @@ void hello_got_hello(struct conn *c, const struct hello_request *hello) {
     }
     if (hello->resume_len > 0 && try_resume(c, hello))
         return;
-    if (conn_take_place(c))
+    if (conn_may_take_place(c))
         log_in(c, hello);
     else
         conn_refuse(c);

@@ -75,44 +75,45 @@ static void renew(struct room_binding *b, struct room_binding *old) {
     hello_renewed(b, old);
 }
 
-// A Bind for one more product: NULL, or why it cannot be held. One that is leaving holds no place.
-static const char *no_place_text(const struct room_binding *b) {
-    const struct room *r = b->conn->room;
+// One that is leaving is none any more.
+static bool has_sixteen_others(const struct room_binding *b) {
     size_t held = 0;
     for (const struct room_binding *o = b->conn->bindings; o; o = o->next_in_conn)
         held += o != b && o->session.state != SESSION_LEAVING;
-    return held >= BINDS_MAX                    ? "at most 16 bindings"
-           : r->bindings.used > r->sessions_max ? "this room is full"
-                                                : NULL;
+    return held >= BINDS_MAX;
 }
 
 static void admit(struct room_binding *b, const struct product *p) {
-    struct room *r = b->conn->room;
-    product_hold(b, p);
-    if (cluster_store_ms(r->cluster) == 0)
+    struct conn *c = b->conn;
+    struct room *r = c->room;
+    bool is_in = c->state == CONN_OPEN; // who is in stays, and may try again
+    if (is_in && has_sixteen_others(b)) {
+        deny(b, &(struct session_refusal){CLOSE_BUSY, BUSY_RETRY_MS, "at most 16 bindings"});
+    } else if (cluster_store_ms(r->cluster) == 0) {
         deny(b,
              &(struct session_refusal){CLOSE_BUSY, BUSY_RETRY_MS, "no register has answered yet"});
-    else
+    } else if (!conn_take_place(c)) {
+        deny(b, &(struct session_refusal){is_in ? CLOSE_BUSY : CLOSE_TRY_ANOTHER,
+                                          is_in ? BUSY_RETRY_MS : 0, ROOM_FULL_TEXT});
+    } else {
+        product_hold(b, p);
         room_binding_tell(
             b, &(struct session_event){.kind = EVENT_ADMITTED, .of.order = ++r->logins_asked});
+    }
 }
 
 static void go_on(struct room_binding *b, const struct product *p, struct token_claims *claims) {
-    struct conn *c = b->conn;
     struct room_binding *old = other_of_product(b, p->number);
-    const char *refusal = !old && c->state == CONN_OPEN ? no_place_text(b) : NULL;
     b->user = hw_strdup(claims->user);
     b->expires_ms = claims->expires_ms;
     token_claims_deinit(claims);
     if (old && strcmp(old->user, b->user) == 0) {
         renew(b, old);
-    } else if (refusal) {
-        deny(b, &(struct session_refusal){CLOSE_BUSY, BUSY_RETRY_MS, refusal});
-    } else {
-        if (old)
-            room_binding_end(old);
-        admit(b, p);
+        return;
     }
+    if (old)
+        room_binding_end(old);
+    admit(b, p);
 }
 
 static void on_product(void *arg, int error, const struct product *p) {

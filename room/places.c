@@ -1,15 +1,23 @@
 // Who is let in. A room has connections_max places; whoever comes beyond them is a visitor: it may
-// resume a session that is here, takes the place of one that lingers, or is told that the room is
-// full, with an end that it can read.
+// resume a session that is here, takes the place of one that lingers once its token is found right,
+// or is told that the room is full, with an end that it can read.
 #include "close_codes.h"
 #include "room_internal.h"
 
 static void login_over(struct timer *t);
 
-// Those that linger count for nothing here: they give way.
+bool conn_may_take_place(const struct conn *c) {
+    const struct room *r = c->room;
+    bool has_connection = c->has_place || r->places < r->connections_max;
+    return r->lingering_count > 0 || (has_connection && r->holders < r->sessions_max);
+}
+
 bool conn_take_place(struct conn *c) {
     struct room *r = c->room;
-    if (!c->has_place && r->places == r->connections_max && !conn_give_way(r))
+    while (r->holders >= r->sessions_max && conn_give_way(r))
+        continue;
+    if (r->holders >= r->sessions_max ||
+        (!c->has_place && r->places == r->connections_max && !conn_give_way(r)))
         return false;
     if (!c->has_place) // its login has the time that any has
         loop_arm(r->loop, &c->timer, LOGIN_MS, login_over);
@@ -40,8 +48,7 @@ void conn_lingers_no_more(struct conn *c) {
 }
 
 void conn_refuse(struct conn *c) {
-    c->room->count.connections_refused++;
-    conn_close(c, CLOSE_TRY_ANOTHER, "this room is full", 0);
+    conn_close(c, CLOSE_TRY_ANOTHER, ROOM_FULL_TEXT, 0);
 }
 
 static void login_over(struct timer *t) {

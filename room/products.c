@@ -34,12 +34,14 @@ void product_hold(struct room_binding *b, const struct product *from) {
     assert(!b->product);
     b->product = product_get(b->conn->room, from);
     b->product->holders++;
+    b->conn->room->holders++;
 }
 
 void product_let_go(struct room_binding *b) {
     if (!b->product)
         return;
     b->product->holders--;
+    b->conn->room->holders--;
     b->product->held_ms = loop_now_ms(b->product->room->loop);
     b->product = NULL;
 }

@@ -155,7 +155,8 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     r->connections_max = max;
     slab_init(&r->conns, sizeof(struct conn), max + VISITORS_MAX);
     r->sessions_max = max < 4000000 ? max * 4 : max;
-    slab_init(&r->bindings, sizeof(struct room_binding), r->sessions_max + max);
+    slab_init(&r->bindings, sizeof(struct room_binding),
+              r->sessions_max + max + BINDINGS_UNCHECKED_MAX);
     arena_init(&r->arena);
     news_room_init(&r->news, &news_limits);
     for (size_t i = 0; i < sizeof(r->resume_key); i += 8)

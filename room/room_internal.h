@@ -64,9 +64,11 @@ struct room {
     struct cluster *cluster;
     struct listener *listener;
     struct slab conns, bindings; // of the latter one more for each connection: a Bind renews one
-                                 // that is there in a binding of its own
+                                 // that is there in a binding of its own; and some whose tokens
+                                 // are not checked yet
     uint32_t sessions_max, connections_max;
     uint32_t places, lingering_count;
+    uint32_t holders;                      // of places for sessions: bindings whose token is right
     TAILQ_HEAD(conn_list, conn) lingering; // those lost first come first
     struct conn *gone;                     // to be freed at the end of the iteration
     struct hook reap;

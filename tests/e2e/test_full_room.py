@@ -81,6 +81,33 @@ def test_who_lingers_gives_way(cluster, product):
         client.send("Bye")
 
 
+def bad_token(product):
+    head, body, _ = product.token("z").split(".")
+    return ".".join((head, body, "A" * 43))
+
+
+def answer_to(cluster, *tokens):
+    with Client(cluster.info["rooms"][0]) as stranger:
+        stranger.hello("z", *[pb.Bind(token=token) for token in tokens])
+        return stranger.expect("Close").code
+
+
+def test_nobody_gives_way_to_a_stranger(cluster, product):
+    """Five clients that are lost linger on, whoever says Hello without a token that is right: no token, one by a key that is not
+    the product's, or more of them than the room has places for sessions. Each can resume afterwards."""
+    clients = fill(cluster, product, "e")
+    for client in clients:
+        client.close()
+    eventually(lambda: locate(cluster))
+    for tokens in ([], ["x"], [bad_token(product)], ["x"] * 16, [bad_token(product)] + ["x"] * 15):
+        assert [answer_to(cluster, *tokens) for _ in range(PLACES + 1)] == [4002] * (PLACES + 1)
+    for number, old in enumerate(clients):
+        clients[number] = Client(cluster.info["rooms"][0])
+        clients[number].hello(f"e{number}", pb.Bind(token=product.token(f"e{number}")), resume=old.welcome.resume)
+        assert clients[number].expect("Welcome").bound[0].resumed
+    leave(cluster, clients)
+
+
 def test_who_resumes_needs_no_place(cluster, product):
     """In a full room a client goes on where it was, when it was lost and also when its room has not noticed that yet."""
     clients = fill(cluster, product, "d")
