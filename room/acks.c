@@ -6,20 +6,18 @@
 
 enum { LATE_TRIES = 60, LATE_RETRY_MS = 1000, LATE_MAX = 100000 };
 
+void acks_count(const struct room_binding *b, enum feed_stream stream, uint32_t messages) {
+    if (stream == FEED_NEWS)
+        b->product->sums.acked += messages;
+}
+
 bool ack_got(struct room_binding *b, enum feed_stream stream, struct place upto) {
     uint32_t messages;
-    switch (session_acked(&b->session, stream, upto, &messages)) {
-    case FEED_ACKED:
-        if (stream == FEED_NEWS)
-            b->product->sums.acked += messages;
-        return true;
-    case FEED_ACK_OLD:
-        return true;
-    case FEED_ACK_ABOVE:
-        break;
-    }
-    conn_fault(b->conn, CLOSE_UNEXPECTED, "an Ack above what was sent");
-    return false;
+    enum feed_ack ack = session_acked(&b->session, stream, upto, &messages);
+    acks_count(b, stream, messages);
+    if (ack == FEED_ACK_ABOVE)
+        conn_fault(b->conn, CLOSE_UNEXPECTED, "an Ack above what was sent");
+    return ack != FEED_ACK_ABOVE;
 }
 
 // --- what a session leaves behind
@@ -28,6 +26,8 @@ struct late_ack {
     struct late_ack *next; // in room.late_acks while it waits for another try
     struct room *room;
     Hawser__Internal__AckRequest *request; // owned
+    struct session_have at;                // as in the request
+    uint64_t binding;                      // its place: it may be gone
     int tries;
 };
 
@@ -50,18 +50,35 @@ static void late_again(struct timer *t) {
     }
 }
 
+// What was acknowledged meanwhile by one that is away goes now: it may not come back.
+static void late_over(struct late_ack *a, bool is_saved) {
+    struct room_binding *b =
+        a->room->is_stopping ? NULL : room_binding_at_place(a->room, a->binding);
+    if (b) {
+        b->is_late = false;
+        if (is_saved)
+            session_saved_last(&b->session, &a->at);
+        if (is_saved && b->session.state == SESSION_AWAY)
+            acks_save_last(b);
+    }
+    late_free(a);
+}
+
+// Stale: a newer login has said where the client is. Unknown: its next login will.
 static void on_late(void *arg, int error, const Hawser__Internal__AckReply *reply) {
     struct late_ack *a = arg;
     struct room *r = a->room;
-    (void)reply;
-    if (error == 0 || r->is_stopping || ++a->tries == LATE_TRIES) {
-        late_free(a); // given up: the client brings its positions, or gets repeats
-        return;
+    if (error == 0 || r->is_stopping) {
+        late_over(a, reply && !reply->stale && !reply->unknown);
+    } else if (++a->tries == LATE_TRIES) {
+        r->count.positions_lost++; // the client brings its positions, or gets repeats
+        late_over(a, false);
+    } else {
+        a->next = r->late_acks;
+        r->late_acks = a;
+        if (!timer_is_armed(&r->late_timer))
+            loop_arm(r->loop, &r->late_timer, LATE_RETRY_MS, late_again);
     }
-    a->next = r->late_acks;
-    r->late_acks = a;
-    if (!timer_is_armed(&r->late_timer))
-        loop_arm(r->loop, &r->late_timer, LATE_RETRY_MS, late_again);
 }
 
 static void late_send(struct late_ack *a) {
@@ -69,38 +86,45 @@ static void late_send(struct late_ack *a) {
     saver_ack(saver_of(a->room->cluster, q->product, q->user), q, on_late, a);
 }
 
-// The positions of inbox and news that the saver does not know.
-static size_t unsaved(const struct session *s, Hawser__Internal__StreamPosition at[2]) {
-    size_t n = 0;
-    for (uint32_t i = FEED_INBOX; i <= FEED_NEWS; i++) {
-        const struct feed *f = &s->feed[i];
-        if (f->acked <= f->saved)
-            continue;
-        hawser__internal__stream_position__init(&at[n]);
-        at[n].stream = i;
-        at[n].epoch = f->epoch;
-        at[n++].seq = f->acked;
-    }
-    return n;
-}
-
-void acks_save_last(struct room_binding *b) {
-    struct room *r = b->conn->room;
+static Hawser__Internal__AckRequest *late_request(const struct room_binding *b,
+                                                  const struct session_have *have) {
     Hawser__Internal__AckRequest request = HAWSER__INTERNAL__ACK_REQUEST__INIT;
-    Hawser__Internal__StreamPosition at[2], *list[2] = {&at[0], &at[1]};
-    struct feed *news = &b->session.feed[FEED_NEWS];
-    request.n_upto = unsaved(&b->session, at);
-    if (request.n_upto == 0 || r->late_count == LATE_MAX)
-        return;
+    Hawser__Internal__StreamPosition at[FEEDS], *list[FEEDS];
     request.upto = list;
+    for (uint32_t i = 0; i < FEEDS; i++) {
+        if (!have->given[i])
+            continue;
+        Hawser__Internal__StreamPosition *p = list[request.n_upto] = &at[request.n_upto];
+        hawser__internal__stream_position__init(p);
+        p->stream = i;
+        p->epoch = have->at[i].epoch;
+        p->seq = have->at[i].seq;
+        request.n_upto++;
+    }
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;
     request.generation = b->session.fence.generation;
-    news->saved = news->acked;
+    return (Hawser__Internal__AckRequest *)message_copy(&request.base);
+}
+
+// One at a time, but for the last of all: that is of a session that has ended.
+void acks_save_last(struct room_binding *b) {
+    struct room *r = b->conn->room;
+    struct session_have at;
+    bool waits = b->is_late && session_is_entered(&b->session);
+    if (waits || session_unsaved(&b->session, &at) == 0)
+        return;
+    if (r->late_count == LATE_MAX) {
+        r->count.positions_lost++;
+        return;
+    }
     struct late_ack *a = hw_calloc(1, sizeof(*a));
     a->room = r;
-    a->request = (Hawser__Internal__AckRequest *)message_copy(&request.base);
+    a->at = at;
+    a->binding = room_binding_place(b);
+    a->request = late_request(b, &at);
+    b->is_late = true;
     r->late_count++;
     late_send(a);
 }

@@ -50,6 +50,7 @@ void room_binding_free(struct room_binding *b) {
     free(b->user);
     free(b->tags);
     free(b->token);
+    free(b->reason);
     slab_give(&c->room->bindings, b->slot);
     conn_binding_freed(c, was_awaited);
 }
@@ -159,7 +160,7 @@ static void login_over(struct room_binding *b) {
 static void over(struct room_binding *b, const struct session_refusal *refusal) {
     if (refusal->code == CLOSE_REPLACED)
         b->conn->room->count.takeovers++;
-    conn_binding_over(b, refusal->code, refusal->reason);
+    conn_binding_over(b, refusal);
 }
 
 static void carry_out(struct room_binding *b, const struct session_effect *e) {
@@ -204,6 +205,9 @@ static void carry_out(struct room_binding *b, const struct session_effect *e) {
     case EFFECT_RESENT:
         r->count.resends++;
         break;
+    case EFFECT_ACKED:
+        acks_count(b, e->of.acked.stream, e->of.acked.messages);
+        break;
     case EFFECT_SAY_RESET:
         room_binding_say_reset(b, e->of.reset.stream, e->of.reset.reason);
         break;
@@ -214,7 +218,7 @@ static void carry_out(struct room_binding *b, const struct session_effect *e) {
         ask_count_takeover(b);
         break;
     case EFFECT_TELL_REPLACED:
-        notice_replaced(r, &e->of.row, b->session.fence.generation);
+        notice_replaced(b, &e->of.row);
         break;
     case EFFECT_TELL_CHANGED:
         notice_changed(r, &e->of.row);

@@ -20,15 +20,18 @@ struct room_binding {
     struct room_binding *next, *prev;  // in product.bindings while LIVE or AWAY
     struct room_binding *next_saving;  // in room.saving
     char *user;                        // owned; NULL until the token is checked
-    char *tags;  // owned: tags with a NUL after each, a second one at the end; NULL = none
-    char *token; // owned: until its login is over
+    char *tags;   // owned: tags with a NUL after each, a second one at the end; NULL = none
+    char *token;  // owned: until its login is over
+    char *reason; // owned: of a notice that ends the session; NULL = none, or a literal
     // of the row that its login has just written: borrowed while the answer is taken
     char *const *known_devices;
     size_t known_device_count;
     uint64_t since_ms, expires_ms; // Unix: when its row was asked for; the token's end
     uint32_t slot, slab_generation;
-    bool is_watched; // in room.watched
-    bool is_saving;  // in room.saving
+    bool is_watched;     // in room.watched
+    bool is_saving;      // in room.saving
+    bool is_late;        // its positions are on their way to the saver, see acks.c
+    bool waits_for_news; // a block of older ones is being read
 };
 
 // --- its life

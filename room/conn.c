@@ -222,15 +222,15 @@ void conn_fault(struct conn *c, uint32_t code, const char *reason) {
     conn_close(c, code, reason, 0);
 }
 
-void conn_binding_over(struct room_binding *b, uint32_t code, const char *reason) {
+void conn_binding_over(struct room_binding *b, const struct session_refusal *why) {
     struct conn *c = b->conn;
     bool is_only = c->bindings == b && !b->next_in_conn;
     if (is_only) {
-        conn_close(c, code, reason, 0);
+        conn_close(c, why->code, why->reason, why->retry_after_ms);
         return;
     }
     if (c->state == CONN_OPEN)
-        c->voice->say_bound(c, &(struct bound){b, code, reason});
+        c->voice->say_bound(c, &(struct bound){b, why->code, why->reason});
     room_binding_end(b);
 }
 
@@ -267,11 +267,12 @@ void conn_rearm(struct conn *c) {
 }
 
 static void end_expired(struct conn *c, uint64_t wall_ms) {
+    static const struct session_refusal expired = {CLOSE_TOKEN_EXPIRED, 0, "the token is expired"};
     struct room_binding *b = c->bindings;
     for (struct room_binding *next; b && c->state == CONN_OPEN; b = next) {
         next = b->next_in_conn;
         if (b->session.state == SESSION_LIVE && b->expires_ms + EXPIRY_GRACE_MS <= wall_ms)
-            conn_binding_over(b, CLOSE_TOKEN_EXPIRED, "the token is expired");
+            conn_binding_over(b, &expired);
     }
 }
 

@@ -62,7 +62,7 @@ void conn_ponged(struct conn *c);
 uint32_t conn_heartbeat_granted(const struct conn *c, uint32_t wish_s); // ms
 void conn_binding_freed(struct conn *c, bool was_awaited); // by the next frames of the client
 // A live binding is over: the one binding's end is the connection's, one of several is told.
-void conn_binding_over(struct room_binding *b, uint32_t code, const char *reason);
+void conn_binding_over(struct room_binding *b, const struct session_refusal *why);
 void conn_reap(struct room *r); // those that are gone
 
 // --- its bytes
@@ -112,5 +112,6 @@ uint32_t hello_spread_ms(const struct room *r); // after losing a connection her
 // --- acks.c
 // false: above what was sent; the connection is closed.
 bool ack_got(struct room_binding *b, enum feed_stream stream, struct place upto);
+void acks_count(const struct room_binding *b, enum feed_stream stream, uint32_t messages);
 
 #endif

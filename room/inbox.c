@@ -12,10 +12,10 @@ static bool is_for_device(const Hawser__Internal__StoredMessage *m, const char *
 
 static void send_run(struct room_binding *b, const struct frame_run *run) {
     struct room *r = b->conn->room;
-    size_t messages, sent = conn_send_run(b->conn, r->run.data, run);
-    frame_run_went(run, sent, &b->session.feed[FEED_INBOX], &messages);
+    size_t items = conn_send_run(b->conn, r->run.data, run);
+    size_t messages = frame_run_went(run, items, &b->session.feed[FEED_INBOX]).messages;
     r->count.pushes += messages;
-    r->count.gaps += sent - messages;
+    r->count.gaps += items - messages;
 }
 
 // --- from the log

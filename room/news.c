@@ -10,10 +10,9 @@ enum { SLICE_US = 1000, SLICE_CHECK = 8 };
 
 static void send_run(struct room_binding *b, const uint8_t *frames, const struct frame_run *run) {
     struct room_product *p = b->product;
-    size_t messages, sent = conn_send_run(b->conn, frames, run);
-    frame_run_went(run, sent, &b->session.feed[FEED_NEWS], &messages);
-    p->sums.sent += messages;
-    p->room->count.news_frames += sent;
+    size_t items = conn_send_run(b->conn, frames, run);
+    p->sums.sent += frame_run_went(run, items, &b->session.feed[FEED_NEWS]).anew;
+    p->room->count.news_frames += items;
 }
 
 static bool is_expired(const struct news_entry *e, uint64_t store_ms) {
@@ -78,7 +77,7 @@ static bool is_ready(struct room_binding *b) {
     struct session_env env;
     bool reset;
     room_binding_env(b, &env);
-    if (!session_can_send(&b->session, &env) || b->session.waits_for_news ||
+    if (!session_can_send(&b->session, &env) || b->waits_for_news ||
         !session_news_ready(&b->session, &env, b->product->news.window.base, &reset))
         return false;
     if (reset)
@@ -96,7 +95,7 @@ void news_send(struct room_binding *b) {
         uint64_t before = news->sent;
         enum news_found found = news_window_find(&log->window, before, room_binding_place(b),
                                                  loop_now_ms(b->conn->room->loop), &range);
-        b->session.waits_for_news = found == NEWS_LATER;
+        b->waits_for_news = found == NEWS_LATER;
         if (before < log->window.base)
             news_older_ask(b->conn->room);
         if (found != NEWS_HERE || !send_range(b, range) || news->sent == before)

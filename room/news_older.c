@@ -8,7 +8,7 @@ void news_older_waited(struct room *r, struct news_waiters *waiters, bool loaded
         struct room_binding *b = room_binding_at_place(r, waiters->list[i]);
         if (!b)
             continue;
-        b->session.waits_for_news = false;
+        b->waits_for_news = false;
         room_binding_tell_kind(b, loaded ? EVENT_READY : EVENT_NEWS_UNREAD);
     }
     news_waiters_deinit(waiters);

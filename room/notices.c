@@ -5,12 +5,19 @@
 #include "close_codes.h"
 #include "room_internal.h"
 
-enum { NOTICE_RETRY_MS = 200, NOTICE_TRIES = 20 };
+enum {
+    NOTICE_RETRY_MS = 200,
+    NOTICE_TRIES = 20,
+    REASON_MAX = 256,
+    CLOSE_FIRST = 4001, // what a notice may say
+    CLOSE_LAST = 4399,
+};
 
 struct notice {
     struct notice *next, *prev; // in room.notices
     struct room *room;
     Hawser__Internal__ReplacedRequest replaced; // by_generation 0: to be confirmed
+    Hawser__Internal__StreamPosition news;      // of it
     struct timer retry;
     int tries;
 };
@@ -58,19 +65,30 @@ static void tell(struct timer *t) {
         room_replaced(room, &n->replaced, on_replaced_told, n);
 }
 
-static void notice_new(struct room *r, const struct session_row *row, uint64_t by_generation) {
+static struct notice *notice_new(struct room *r, const struct session_row *row) {
     struct notice *n = hw_calloc(1, sizeof(*n));
     n->room = r;
     hawser__internal__replaced_request__init(&n->replaced);
     n->replaced.incarnation = row->incarnation;
     n->replaced.slot = row->slot;
     n->replaced.generation = row->generation;
-    n->replaced.by_generation = by_generation;
-    n->replaced.code = CLOSE_REPLACED;
     n->next = r->notices;
     if (n->next)
         n->next->prev = n;
     r->notices = n;
+    return n;
+}
+
+static void tell_replaced(const struct room_binding *by, const struct session_row *row,
+                          const struct place *news) {
+    struct notice *n = notice_new(by->conn->room, row);
+    n->replaced.by_generation = by->session.fence.generation;
+    n->replaced.code = CLOSE_REPLACED;
+    hawser__internal__stream_position__init(&n->news);
+    n->news.stream = FEED_NEWS;
+    n->news.epoch = news->epoch;
+    n->news.seq = news->seq;
+    n->replaced.news = &n->news;
     tell(&n->retry);
 }
 
@@ -80,13 +98,43 @@ static struct room_binding *own(struct room *r, const struct session_row *row) {
     return row->incarnation == r->env->incarnation ? room_binding_at_place(r, row->slot) : NULL;
 }
 
-void notice_replaced(struct room *r, const struct session_row *row, uint64_t by_generation) {
+void notice_replaced(const struct room_binding *by, const struct session_row *row) {
+    struct room *r = by->conn->room;
     struct room_binding *b = own(r, row);
+    const struct place *news = &by->session.have.at[FEED_NEWS];
+    struct session_event e = {.kind = EVENT_NOTICED,
+                              .of.notice = {.generation = row->generation,
+                                            .refusal = {CLOSE_REPLACED, 0, REPLACED_TEXT},
+                                            .news = *news}};
     if (b)
-        room_binding_tell(
-            b, &(struct session_event){.kind = EVENT_NOTICED, .of.generation = row->generation});
+        room_binding_tell(b, &e);
     else if (row->incarnation != r->env->incarnation)
-        notice_new(r, row, by_generation);
+        tell_replaced(by, row, news);
+}
+
+// The text is kept with the binding as long as the session may speak of it: the first one's, if
+// there are several.
+static struct session_refusal refusal_of(struct room_binding *b,
+                                         const Hawser__Internal__ReplacedRequest *n) {
+    bool has_code = n->code >= CLOSE_FIRST && n->code <= CLOSE_LAST;
+    uint32_t code = has_code ? n->code : CLOSE_REPLACED;
+    size_t len = strlen(n->reason);
+    if (!b->reason && code != CLOSE_REPLACED && id_is_valid(n->reason, len, REASON_MAX))
+        b->reason = hw_strdup(n->reason);
+    const char *otherwise = code == CLOSE_REPLACED ? REPLACED_TEXT : "ended by the application";
+    return (struct session_refusal){code, (uint32_t)n->retry_after_ms,
+                                    b->reason ? b->reason : otherwise};
+}
+
+void notice_got(struct room *r, const Hawser__Internal__ReplacedRequest *n) {
+    struct room_binding *b = own(r, &(struct session_row){n->incarnation, n->slot, n->generation});
+    struct session_event e = {.kind = EVENT_NOTICED, .of.notice.generation = n->generation};
+    if (!b)
+        return;
+    e.of.notice.refusal = refusal_of(b, n);
+    if (n->news)
+        e.of.notice.news = (struct place){n->news->epoch, n->news->seq};
+    room_binding_tell(b, &e);
 }
 
 void notice_changed(struct room *r, const struct session_row *row) {
@@ -94,7 +142,7 @@ void notice_changed(struct room *r, const struct session_row *row) {
     if (b)
         room_binding_tell_kind(b, EVENT_ROW_CHANGED);
     else if (row->incarnation != r->env->incarnation)
-        notice_new(r, row, 0);
+        tell(&notice_new(r, row)->retry);
 }
 
 void notices_deinit(struct room *r) {

@@ -76,8 +76,9 @@ void product_free_here(struct room_product *p) {
 }
 
 static void end_sessions(struct room_product *p) {
+    static const struct session_refusal closed = {CLOSE_PRODUCT_CLOSED, 0, "the product is closed"};
     while (p->bindings)
-        conn_binding_over(p->bindings, CLOSE_PRODUCT_CLOSED, "the product is closed");
+        conn_binding_over(p->bindings, &closed);
 }
 
 void product_deleted(struct room *r, uint32_t number) {

@@ -271,6 +271,8 @@ static const struct daemon_metric metrics[] = {
     DAEMON_COUNTER(room, count.slow, "slow_total", "connections ended because they do not read"),
     DAEMON_COUNTER(room, count.unexpected, "unexpected_total",
                    "events that a session's state does not name"),
+    DAEMON_COUNTER(room, count.positions_lost, "positions_lost_total",
+                   "positions of sessions that no saver took: repeats may follow"),
     DAEMON_COUNTER(room, count.orphans_given_up, "orphans_given_up_total",
                    "register rows that could not be dropped"),
     DAEMON_GAUGE(room, product_count, "products_count",

@@ -114,7 +114,7 @@ struct room {
         uint64_t connections, accepted, logins, login_failures, takeovers, resumed,
             closed[CLOSE_KINDS], pushes, gaps, acks, loads, load_failures, not_here, news_frames,
             live_dropped, protocol_errors, slow, connections_refused, gave_way, orphans_given_up,
-            pings, resends, unexpected, heads_ahead;
+            pings, resends, unexpected, heads_ahead, positions_lost;
     } count;
 };
 
@@ -122,8 +122,9 @@ struct room {
 extern const struct stream_ops door_ops; // of a connection that has not said which voice it speaks
 
 // --- notices.c: to other rooms, and to this one
-// The session that had the row ends; by_generation: of the login here.
-void notice_replaced(struct room *r, const struct session_row *row, uint64_t by_generation);
+// The session that had the row ends, by a login here, or as another daemon says.
+void notice_replaced(const struct room_binding *by, const struct session_row *row);
+void notice_got(struct room *r, const Hawser__Internal__ReplacedRequest *n);
 void notice_changed(struct room *r, const struct session_row *row); // it is to be confirmed at once
 void notices_deinit(struct room *r);                                // after the part is gone
 

@@ -52,8 +52,7 @@ static void on_replaced(void *self, struct rpc_call *call, const uint8_t *body, 
         rpc_fail(call, -HW_EMALFORMED);
         return;
     }
-    if (n->incarnation == r->env->incarnation)
-        notice_replaced(r, &(struct session_row){n->incarnation, n->slot, n->generation}, 0);
+    notice_got(r, n);
     rpc_reply(call, &reply.base);
     hawser__internal__replaced_request__free_unpacked(n, NULL);
 }

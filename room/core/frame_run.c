@@ -21,13 +21,15 @@ void frame_run_add(struct frame_run *r, uint64_t last, uint32_t end, bool is_mes
     r->at = last;
 }
 
-void frame_run_went(const struct frame_run *r, size_t items, struct feed *f, size_t *ret_messages) {
+struct frame_run_sent frame_run_went(const struct frame_run *r, size_t items, struct feed *f) {
+    struct frame_run_sent sent = {0, 0};
     uint32_t start = 0;
-    *ret_messages = 0;
     for (size_t i = 0; i < items; i++) {
         const struct frame_run_item *item = &r->items[i];
+        sent.messages += item->counts ? 1 : 0;
+        sent.anew += item->counts && item->last > f->shown ? 1 : 0;
         feed_sent(f, item->last, item->end - start, item->counts);
         start = item->end;
-        *ret_messages += item->counts ? 1 : 0;
     }
+    return sent;
 }

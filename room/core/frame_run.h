@@ -34,7 +34,11 @@ enum frame_run_place frame_run_place(const struct frame_run *r, uint64_t first, 
                                      bool is_message);
 // Takes one that is RUN_NEXT; its frame ends at `end` of the caller's bytes.
 void frame_run_add(struct frame_run *r, uint64_t last, uint32_t end, bool is_message);
-// The first so many items went out. *ret_messages of them were messages.
-void frame_run_went(const struct frame_run *r, size_t items, struct feed *f, size_t *ret_messages);
+struct frame_run_sent {
+    size_t messages;
+    size_t anew; // of them, that were never sent before
+};
+// The first so many items went out.
+struct frame_run_sent frame_run_went(const struct frame_run *r, size_t items, struct feed *f);
 
 #endif

@@ -51,7 +51,7 @@ enum session_state {
     X(ATTACHED)    /* the saver's answer: `attached` */                                            \
     X(CONFIRMED)   /* the register's answer to whose the row is: `confirmed` */                    \
     X(TOLD)        /* the Welcome or Bound is on its way */                                        \
-    X(NOTICED)     /* a newer login has the row of `generation` */                                 \
+    X(NOTICED)     /* another ended it, mostly a newer login that has its row: `notice` */         \
     X(ROW_CHANGED) /* the row may be another's now */                                              \
     X(CONFIRM_DUE) /* its row is to be confirmed in this pass */                                   \
     X(HINTED)      /* of a message, or a head: `place` is the last of the inbox, or was */         \
@@ -77,11 +77,19 @@ struct session_row {
 };
 
 enum { BUSY_RETRY_MS = 1000 }; // what a client is asked to wait
+#define REPLACED_TEXT "replaced by a newer login"
 
 struct session_refusal {
     uint32_t code; // a Close code
     uint32_t retry_after_ms;
-    const char *reason; // a literal
+    const char *reason; // outlives the session
+};
+
+// Another daemon, or another login here, ends whoever holds the row of this generation.
+struct session_notice {
+    uint64_t generation;
+    struct session_refusal refusal; // what its client is told
+    struct place news;              // what its application has handled of news; epoch 0: not said
 };
 
 // Positions that the client brought: where the application is.
@@ -141,7 +149,7 @@ struct session_event {
         struct session_row_answer row;      // ROW
         struct session_attached attached;   // ATTACHED
         struct session_confirmed confirmed; // CONFIRMED
-        uint64_t generation;                // NOTICED: of the row that was taken
+        struct session_notice notice;       // NOTICED
         struct place place;                 // HINTED
         struct session_loaded loaded;       // LOADED
         enum session_saver_result saved;    // SAVED
@@ -177,6 +185,7 @@ struct session_env {
     X(SETTLED)       /* the login is decided: the client is to be told */                          \
     X(OVER)          /* `refusal`: the client is to be told, then ENDED */                         \
     X(RESENT)        /* for the figures: what was unacknowledged goes out again */                 \
+    X(ACKED)         /* for the sums: `acked`, otherwise than by an Ack */                         \
     X(SAY_RESET)     /* of `reset` */                                                              \
     X(SEND_NEWS)     /* what its window takes of the product's news */                             \
     X(TAKEN_OVER)    /* for the register's count: a newer login has its row */                     \
@@ -199,6 +208,10 @@ struct session_effect {
             enum feed_stream stream;
             const char *reason; // a literal
         } reset;                // SAY_RESET: the feed's epoch, behind its sent
+        struct {
+            enum feed_stream stream;
+            uint32_t messages;
+        } acked;                // ACKED
         struct session_row row; // TELL_REPLACED, TELL_CHANGED
     } of;
 };
@@ -228,9 +241,8 @@ struct session {
     bool is_saving;      // a SAVE is not answered yet
     bool attach_again;   // the saver does not know this device, or its generation, any more
     bool is_retrying, has_news_target, is_synced, is_resumed;
-    bool waits_for_news; // a block of older ones is being read
-    bool asked[FEEDS];   // a Ping is out for what is long unacknowledged: its answer resends
-    bool is_shut_asked;  // a Ping was sent for a shut window, and no Ack has come since
+    bool asked[FEEDS];  // a Ping is out for what is long unacknowledged: its answer resends
+    bool is_shut_asked; // a Ping was sent for a shut window, and no Ack has come since
 };
 
 void session_init(struct session *s, const struct session_have *have, const struct lease *lease);
@@ -260,6 +272,11 @@ bool session_becomes_synced(struct session *s, const struct session_env *env);
 // A SAVE is carried out now. true: the saver must be asked to attach it again; else to take the
 // inbox feed's acked position.
 bool session_begins_save(struct session *s);
+
+// The positions of inbox and news that the saver has not answered for; how many.
+size_t session_unsaved(const struct session *s, struct session_have *ret_at);
+// It has answered for these, outside of a SAVE.
+void session_saved_last(struct session *s, const struct session_have *at);
 
 // --- questions
 

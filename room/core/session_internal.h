@@ -5,8 +5,6 @@
 
 #include "session.h"
 
-#define REPLACED_TEXT "replaced by a newer login"
-
 // One step under way.
 struct step {
     struct session *s;
@@ -29,11 +27,14 @@ session_action login_admitted, login_denied, login_row, login_row_of_leaving, lo
 session_action row_confirmed, row_answered_late, row_noticed, row_changed, row_changed_early,
     row_due;
 void row_confirm(struct step *t);
-void row_stale(struct step *t); // the saver knows a higher generation
+void row_taken_over(struct step *t); // if that is what the notice tells
+void row_stale(struct step *t);      // the saver knows a higher generation
 
 // session_live.c
 session_action live_hinted, live_loaded, live_saved, live_attached, live_ready, live_waited,
     live_ponged, live_news_unread, live_lost, live_resumed;
+// The client says elsewhere than in an Ack what it has handled.
+void live_has(struct step *t, enum feed_stream stream, struct place upto);
 void live_go_on(struct step *t); // whatever can be sent, read or saved now
 
 #endif

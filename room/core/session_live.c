@@ -132,6 +132,15 @@ enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct p
     return ack;
 }
 
+void live_has(struct step *t, enum feed_stream stream, struct place upto) {
+    uint32_t messages;
+    if (session_acked(t->s, stream, upto, &messages) != FEED_ACKED || messages == 0)
+        return;
+    struct session_effect *e = step_adds(t, EFFECT_ACKED);
+    e->of.acked.stream = stream;
+    e->of.acked.messages = messages;
+}
+
 bool session_begins_save(struct session *s) {
     s->saving = s->feed[FEED_INBOX].acked;
     s->saving_generation = s->fence.generation;
@@ -157,6 +166,26 @@ enum session_state live_saved(struct step *t) {
         save(t);
     }
     return s->state;
+}
+
+size_t session_unsaved(const struct session *s, struct session_have *ret_at) {
+    size_t count = 0;
+    *ret_at = (struct session_have){0};
+    for (int i = FEED_INBOX; i <= FEED_NEWS; i++) {
+        const struct feed *f = &s->feed[i];
+        ret_at->given[i] = f->acked > f->saved;
+        ret_at->at[i] = (struct place){f->epoch, f->acked};
+        count += ret_at->given[i];
+    }
+    return count;
+}
+
+void session_saved_last(struct session *s, const struct session_have *at) {
+    for (int i = FEED_INBOX; i <= FEED_NEWS; i++) {
+        struct feed *f = &s->feed[i];
+        if (at->given[i] && at->at[i].epoch == f->epoch && at->at[i].seq > f->saved)
+            f->saved = at->at[i].seq;
+    }
 }
 
 // A store that lost the device must know it again, or what others handled leaves the log before
@@ -272,18 +301,22 @@ enum session_state live_lost(struct step *t) {
     return SESSION_AWAY;
 }
 
-static void rewind_feed(struct feed *f, const struct session_have *have, enum feed_stream stream) {
-    feed_rewind(f, have->given[stream] ? have->at[stream].seq : f->acked);
+// What the client has is an ack, and where it goes on.
+static void rewind_feed(struct step *t, enum feed_stream stream) {
+    const struct session_have *have = &t->e->of.have;
+    struct feed *f = &t->s->feed[stream];
+    if (have->given[stream])
+        live_has(t, stream, have->at[stream]);
+    feed_rewind(f, f->acked);
 }
 
 // What was under way when the connection was lost is sent again: the client drops repeats. Nothing
 // goes out before the Welcome; READY follows it.
 enum session_state live_resumed(struct step *t) {
     struct session *s = t->s;
-    const struct session_have *have = &t->e->of.have;
     struct feed *inbox = &s->feed[FEED_INBOX], *news = &s->feed[FEED_NEWS];
-    rewind_feed(inbox, have, FEED_INBOX);
-    rewind_feed(news, have, FEED_NEWS);
+    rewind_feed(t, FEED_INBOX);
+    rewind_feed(t, FEED_NEWS);
     for (int i = 0; i < FEEDS; i++)
         s->asked[i] = false;
     s->is_shut_asked = false;

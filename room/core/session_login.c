@@ -5,11 +5,15 @@
 
 #define MEANWHILE_TEXT "replaced by a newer login meanwhile"
 
-static enum session_state refuse(struct step *t, uint32_t code, const char *reason,
-                                 uint32_t retry_after_ms) {
-    t->s->refusal = (struct session_refusal){code, retry_after_ms, reason};
+static enum session_state refuse_as(struct step *t, const struct session_refusal *r) {
+    t->s->refusal = *r;
     step_adds(t, EFFECT_SETTLED);
     return SESSION_REFUSED;
+}
+
+static enum session_state refuse(struct step *t, uint32_t code, const char *reason,
+                                 uint32_t retry_after_ms) {
+    return refuse_as(t, &(struct session_refusal){code, retry_after_ms, reason});
 }
 
 static enum session_state refuse_busy(struct step *t, const char *reason) {
@@ -17,8 +21,7 @@ static enum session_state refuse_busy(struct step *t, const char *reason) {
 }
 
 enum session_state login_denied(struct step *t) {
-    const struct session_refusal *r = &t->e->of.refusal;
-    return refuse(t, r->code, r->reason, r->retry_after_ms);
+    return refuse_as(t, &t->e->of.refusal);
 }
 
 enum session_state login_admitted(struct step *t) {
@@ -49,8 +52,11 @@ enum session_state login_row_of_leaving(struct step *t) {
 
 static enum session_state row_written(struct step *t, const struct session_row_answer *a) {
     struct session *s = t->s;
-    if (fence_was_noticed(&s->fence, a->generation)) // the row is another's already
-        return refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
+    if (fence_was_noticed(&s->fence, a->generation)) {
+        if (s->refusal.code != CLOSE_REPLACED) // else the row is another's already
+            fence_logged_in(&s->fence, a->generation);
+        return refuse_as(t, &s->refusal);
+    }
     fence_logged_in(&s->fence, a->generation);
     if (a->is_overtaken) { // of two logins here the one asked for later is the newer one
         tell(t, EFFECT_TELL_CHANGED, &a->replaced);
@@ -70,7 +76,7 @@ enum session_state login_row(struct step *t) {
     if (a->result == ROW_WRITTEN)
         return row_written(t, a);
     if (a->result == ROW_REFUSED)
-        return refuse(t, a->refusal.code, a->refusal.reason, a->refusal.retry_after_ms);
+        return refuse_as(t, &a->refusal);
     step_adds(t, EFFECT_EXPECT_ROW);
     return refuse_busy(t, "the register cannot be asked");
 }
@@ -140,16 +146,17 @@ enum session_state login_hinted(struct step *t) {
 
 enum session_state login_noticed_early(struct step *t) {
     if (t->s->fence.noticed == 0)
-        step_adds(t, EFFECT_TAKEN_OVER);
-    (void)fence_noticed(&t->s->fence, t->e->of.generation);
+        row_taken_over(t);
+    t->s->refusal = t->e->of.notice.refusal; // should it be this row that was meant
+    (void)fence_noticed(&t->s->fence, t->e->of.notice.generation);
     return t->s->state;
 }
 
 enum session_state login_noticed(struct step *t) {
-    if (!fence_noticed(&t->s->fence, t->e->of.generation))
+    if (!fence_noticed(&t->s->fence, t->e->of.notice.generation))
         return t->s->state;
-    step_adds(t, EFFECT_TAKEN_OVER);
-    return refuse(t, CLOSE_REPLACED, REPLACED_TEXT, 0);
+    row_taken_over(t);
+    return refuse_as(t, &t->e->of.notice.refusal);
 }
 
 // --- the client was told

@@ -13,6 +13,11 @@ void row_stale(struct step *t) {
     row_confirm(t);
 }
 
+void row_taken_over(struct step *t) {
+    if (t->e->of.notice.refusal.code == CLOSE_REPLACED)
+        step_adds(t, EFFECT_TAKEN_OVER);
+}
+
 static void over(struct step *t, uint32_t code, const char *reason) {
     step_adds(t, EFFECT_OVER)->of.refusal = (struct session_refusal){code, 0, reason};
 }
@@ -57,9 +62,11 @@ enum session_state row_confirmed(struct step *t) {
 }
 
 enum session_state row_noticed(struct step *t) {
-    if (fence_noticed(&t->s->fence, t->e->of.generation)) {
-        step_adds(t, EFFECT_TAKEN_OVER);
-        over(t, CLOSE_REPLACED, REPLACED_TEXT);
+    const struct session_notice *n = &t->e->of.notice;
+    if (fence_noticed(&t->s->fence, n->generation)) {
+        live_has(t, FEED_NEWS, n->news);
+        row_taken_over(t);
+        step_adds(t, EFFECT_OVER)->of.refusal = n->refusal;
     }
     return t->s->state;
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from client import Client, pb
+from client import Client, eventually, pb
 from test_spine import room
 
 BINDS_MAX = 16
@@ -120,3 +120,31 @@ def test_a_resume_with_tags_that_its_token_does_not_allow(cluster):
         client.send("Hello", device="d1", resume=welcome.resume,
                     bind=[pb.Bind(token=product.token("ann", tags=["a"]), tags=["b"])])
         assert client.expect("Close").code == 4002
+
+
+def test_broadcast_figures_count_each_message_once(cluster):
+    """A message that goes out again after a resume is one that was sent; what a client has handled is acked, also when it says so by its
+    `have`: in a resume, and in a login that takes its lost session over."""
+    product = cluster.product()
+
+    def figures():
+        return cluster.call("GET", f"/v1/products/{product.name}/stats").json()["broadcasts"]
+
+    with Client(room(cluster)) as client:
+        welcome, _ = client.login("d1", product.token("ann"))
+        for text in ("one", "two", "three", "four"):
+            product.push({"all": True}, payload=text)
+        pushes = [client.expect("Push") for _ in range(4)]
+        epoch = next(p.epoch for p in client.synced.at if p.stream == pb.NEWS)
+    have = [pb.Position(stream=pb.NEWS, epoch=epoch, seq=pushes[1].seq)]
+    with Client(room(cluster)) as client:
+        client.hello("d1", bind(product, have=have), resume=welcome.resume)
+        welcome = client.expect("Welcome")
+        assert welcome.bound[0].resumed
+        assert [client.expect("Push").payload for _ in range(2)] == [b"three", b"four"]
+        client.expect("Synced")
+    eventually(lambda: figures() == {"accepted": 4, "sent": 4, "acked": 2})
+    have[0].seq = pushes[3].seq
+    with Client(room(cluster)) as client:
+        client.login("d1", product.token("ann"), have=have)
+        eventually(lambda: figures() == {"accepted": 4, "sent": 4, "acked": 4})

@@ -65,7 +65,7 @@ static void describe(struct run *r, const struct daemon_slot *d, const struct ro
         "%s/%s: %s conn %d load %d retry %d block %d synced %d target %d lease %d %u>=%u held "
         "%zu",
         b->conn->device, p ? p->name : "-", session_state_name(s->state), b->conn->state, s->load,
-        s->is_retrying, s->waits_for_news, s->is_synced, s->has_news_target,
+        s->is_retrying, b->waits_for_news, s->is_synced, s->has_news_target,
         cluster_lease_is_held(room->cluster), s->fence.confirmed_round, room->lease.required,
         b->conn->stream ? stream_held(b->conn->stream) : 0);
     if (p)

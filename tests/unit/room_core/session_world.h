@@ -105,9 +105,19 @@ static inline void parse_loaded(const char *line, struct session_loaded *l) {
     l->has_begun = has(line, "begun");
 }
 
+// "NOTICED 100 code 4003 news 7"
+static inline void parse_notice(const char *line, struct session_notice *n) {
+    n->generation = number_after(line, "NOTICED ", 0);
+    n->refusal =
+        (struct session_refusal){(uint32_t)number_after(line, "code ", 4001), 0, REPLACED_TEXT};
+    n->news = (struct place){EPOCH, number_after(line, "news ", 0)};
+}
+
 static inline void parse_have(const char *line, struct session_have *have) {
     have->given[FEED_INBOX] = has(line, "have ");
     have->at[FEED_INBOX] = (struct place){EPOCH, number_after(line, "have ", 0)};
+    have->given[FEED_NEWS] = has(line, "news ");
+    have->at[FEED_NEWS] = (struct place){EPOCH, number_after(line, "news ", 0)};
 }
 
 static inline struct session_event parse(const char *line) {
@@ -130,7 +140,7 @@ static inline struct session_event parse(const char *line) {
         parse_confirmed(line, &e.of.confirmed);
         break;
     case EVENT_NOTICED:
-        e.of.generation = number_after(line, "NOTICED ", 0);
+        parse_notice(line, &e.of.notice);
         break;
     case EVENT_HINTED:
         e.of.place =
@@ -169,6 +179,8 @@ static inline void say(const struct session_effect *e) {
     buf_printf(&text, "%s%s", text.len ? " " : "", session_effect_name(e->kind));
     if (e->kind == EFFECT_OVER)
         buf_printf(&text, "(%u)", e->of.refusal.code);
+    if (e->kind == EFFECT_ACKED)
+        buf_printf(&text, "(%d:%u)", e->of.acked.stream, e->of.acked.messages);
     if (e->kind == EFFECT_SAY_RESET)
         buf_printf(&text, "(%d)", e->of.reset.stream);
     if (e->kind == EFFECT_TELL_CHANGED || e->kind == EFFECT_TELL_REPLACED)

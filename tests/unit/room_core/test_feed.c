@@ -180,7 +180,6 @@ END_TEST
 START_TEST(test_run) {
     struct feed f;
     struct frame_run run;
-    size_t messages;
     feed_start(&f, (struct place){EPOCH, 5});
     frame_run_begin(&run, &f);
     ck_assert_int_eq(frame_run_place(&run, 4, 5, true), RUN_KNOWN);
@@ -194,13 +193,30 @@ START_TEST(test_run) {
     ck_assert_int_eq(frame_run_place(&run, 7 + WINDOW_MESSAGES, 7 + WINDOW_MESSAGES, true),
                      RUN_ENDS);
     ck_assert_int_eq(frame_run_place(&run, 7 + WINDOW_MESSAGES, 50, false), RUN_NEXT);
-    frame_run_went(&run, 3, &f, &messages); // the socket took no more
-    ck_assert_uint_eq(messages, 2);
+    struct frame_run_sent sent = frame_run_went(&run, 3, &f); // the socket took no more
+    ck_assert_uint_eq(sent.messages, 2);
+    ck_assert_uint_eq(sent.anew, 2);
     ck_assert_uint_eq(f.sent, 8);
     ck_assert_uint_eq(feed_bytes_left(&f), WINDOW_BYTES - 200);
 }
 END_TEST
 
+// What goes out a second time is told apart, for the sums.
+START_TEST(test_run_of_what_was_shown) {
+    struct feed f;
+    struct frame_run run;
+    feed_start(&f, (struct place){EPOCH, 5});
+    feed_sent(&f, 7, 10, true);
+    feed_rewind(&f, 5);
+    frame_run_begin(&run, &f);
+    for (uint64_t seq = 6; seq <= 9; seq++)
+        frame_run_add(&run, seq, (uint32_t)(seq - 5) * 10, seq != 9);
+    struct frame_run_sent sent = frame_run_went(&run, 4, &f);
+    ck_assert_uint_eq(sent.messages, 3);
+    ck_assert_uint_eq(sent.anew, 1);
+}
+END_TEST
+
 RUN_TESTS("feed", test_window_against_oracle, test_half_an_ack_opens, test_bytes_shut_it,
           test_half_an_ack_frees_bytes, test_half_an_ack_between_gaps, test_acks, test_rewind,
-          test_ack_of_what_is_sent_again, test_run, test_run_of_gaps)
+          test_ack_of_what_is_sent_again, test_run, test_run_of_gaps, test_run_of_what_was_shown)

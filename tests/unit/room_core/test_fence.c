@@ -147,7 +147,8 @@ static void arrive(struct world *w, const struct flight *f) {
         break;
     case NOTICED:
         e.kind = EVENT_NOTICED;
-        e.of.generation = f->generation;
+        e.of.notice.generation = f->generation;
+        e.of.notice.refusal.code = 4001;
         break;
     case CHANGED:
         e.kind = EVENT_ROW_CHANGED;

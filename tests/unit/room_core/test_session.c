@@ -75,6 +75,7 @@ static const struct {
     {SESSION_LIVE, "CONFIRMED unknown", "CONFIRM_SOON", SESSION_LIVE},
     {SESSION_LIVE, "CONFIRMED none", "CONFIRM_SOON", SESSION_LIVE},
     {SESSION_LIVE, "NOTICED 100", "TAKEN_OVER OVER(4001)", SESSION_LIVE},
+    {SESSION_LIVE, "NOTICED 100 code 4003", "OVER(4003)", SESSION_LIVE},
     {SESSION_LIVE, "NOTICED 99", "", SESSION_LIVE},
     {SESSION_LIVE, "ROW_CHANGED", "CONFIRM_SOON CONFIRM", SESSION_LIVE},
     {SESSION_LIVE, "CONFIRM_DUE", "CONFIRM", SESSION_LIVE},
@@ -91,6 +92,7 @@ static const struct {
     {SESSION_AWAY, "ATTACHED 5", "", SESSION_AWAY},
     {SESSION_AWAY, "CONFIRMED held as 100", "SEND_NEWS", SESSION_AWAY},
     {SESSION_AWAY, "NOTICED 100", "TAKEN_OVER OVER(4001)", SESSION_AWAY},
+    {SESSION_AWAY, "NOTICED 100 code 4003", "OVER(4003)", SESSION_AWAY},
     {SESSION_AWAY, "ROW_CHANGED", "CONFIRM_SOON CONFIRM", SESSION_AWAY},
     {SESSION_AWAY, "CONFIRM_DUE", "CONFIRM", SESSION_AWAY},
     {SESSION_AWAY, "READY", "SEND_NEWS", SESSION_AWAY},
@@ -190,6 +192,30 @@ START_TEST(test_replaced_before_the_row_was_known) {
 }
 END_TEST
 
+// A notice with another code, as of a kick: its client is told that one, nobody counts a takeover,
+// and the row, which is still its own, goes with it.
+START_TEST(test_kicked) {
+    reach(SESSION_ENTERING);
+    told("NOTICED 100 code 4003");
+    said("");
+    told("ROW 100");
+    said("SETTLED");
+    ck_assert_uint_eq(s.refusal.code, 4003);
+    told("ENDED");
+    said("DROP_ROW");
+    reach(SESSION_ENTERING);
+    told("NOTICED 99 code 4003"); // of a session that was there before
+    told("ROW 100");
+    said("ATTACH ASK_NEWS");
+    reach(SESSION_ACCEPTED);
+    told("NOTICED 100 code 4003");
+    said("SETTLED");
+    ck_assert_uint_eq(s.refusal.code, 4003);
+    told("ENDED");
+    said("DROP_ROW");
+}
+END_TEST
+
 // An answer that comes after the refusal is heard out, and the row that it may have written is
 // looked for.
 START_TEST(test_refused_while_doubting) {
@@ -261,5 +287,5 @@ END_TEST
 
 RUN_TESTS("session", test_every_row, test_nothing_else, test_hint_during_login,
           test_hint_of_another_log_during_login, test_replaced_before_the_row_was_known,
-          test_refused_while_doubting, test_row_changed_during_login, test_hint_is_no_target,
-          test_taken_over_once, test_doubt_over_a_lost_lease)
+          test_kicked, test_refused_while_doubting, test_row_changed_during_login,
+          test_hint_is_no_target, test_taken_over_once, test_doubt_over_a_lost_lease)

@@ -191,6 +191,51 @@ START_TEST(test_resumed) {
 }
 END_TEST
 
+// What a client says that it has, when it comes back or when it has logged in elsewhere, is an ack:
+// the sums count it.
+START_TEST(test_have_is_an_ack) {
+    reach(SESSION_LIVE);
+    env.news.answered = 5;
+    for (uint64_t seq = 1; seq <= 4; seq++)
+        feed_sent(&s.feed[FEED_NEWS], seq, 10, true);
+    told("LOST");
+    told("RESUMED have 5 news 3");
+    said("ACKED(1:3)");
+    ck_assert_uint_eq(s.feed[FEED_NEWS].sent, 3);
+    feed_sent(&s.feed[FEED_NEWS], 4, 10, true);
+    told("LOST");
+    told("NOTICED 100 news 4");
+    said("ACKED(1:1) TAKEN_OVER OVER(4001)");
+    told("NOTICED 100 news 4"); // once
+    said("TAKEN_OVER OVER(4001)");
+}
+END_TEST
+
+// A position counts as saved when the saver has answered for it, and not for another log's.
+START_TEST(test_saved_last) {
+    uint32_t messages;
+    struct session_have at, later;
+    reach(SESSION_LIVE);
+    ck_assert_uint_eq(session_unsaved(&s, &at), 0);
+    feed_sent(&s.feed[FEED_NEWS], 4, 10, true);
+    (void)session_acked(&s, FEED_NEWS, (struct place){EPOCH, 3}, &messages);
+    ck_assert_uint_eq(session_unsaved(&s, &at), 1);
+    ck_assert(at.given[FEED_NEWS] && at.at[FEED_NEWS].seq == 3);
+    ck_assert_uint_eq(session_unsaved(&s, &later), 1); // no answer yet
+    (void)session_acked(&s, FEED_NEWS, (struct place){EPOCH, 4}, &messages);
+    session_saved_last(&s, &at);
+    ck_assert_uint_eq(session_unsaved(&s, &later), 1); // 4
+    session_saved_last(&s, &later);
+    session_saved_last(&s, &at); // an old answer
+    ck_assert_uint_eq(session_unsaved(&s, &at), 0);
+    feed_start(&s.feed[FEED_NEWS], (struct place){OTHER_EPOCH, 1});
+    feed_sent(&s.feed[FEED_NEWS], 2, 10, true);
+    (void)session_acked(&s, FEED_NEWS, (struct place){OTHER_EPOCH, 2}, &messages);
+    session_saved_last(&s, &later);
+    ck_assert_uint_eq(session_unsaved(&s, &at), 1);
+}
+END_TEST
+
 // A head that its login waits for is waited for still; and a Ping of the lost connection is no
 // question any more.
 START_TEST(test_resumed_before_the_heads) {
@@ -201,7 +246,7 @@ START_TEST(test_resumed_before_the_heads) {
     session_pings(&s, &env, 1300);
     told("LOST");
     told("RESUMED have 6");
-    said("SAVE");
+    said("ACKED(0:1) SAVE");
     feed_sent(&s.feed[FEED_INBOX], 7, 10, true);
     told("PONGED");
     said("");
@@ -295,6 +340,6 @@ END_TEST
 RUN_TESTS("session_live", test_synced, test_resets_come_first, test_one_load,
           test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,
           test_saved_of_an_old_log, test_heard_of_more_than_there_is, test_saves,
-          test_attached_again, test_resumed, test_resumed_before_the_heads,
-          test_resent_after_a_ping, test_ping_for_a_shut_window, test_news_of_another_log,
-          test_synced_with_another_log)
+          test_attached_again, test_resumed, test_have_is_an_ack, test_saved_last,
+          test_resumed_before_the_heads, test_resent_after_a_ping, test_ping_for_a_shut_window,
+          test_news_of_another_log, test_synced_with_another_log)
