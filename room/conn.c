@@ -83,17 +83,27 @@ static void linger_over(struct timer *t) {
     conn_end(container_of(t, struct conn, timer));
 }
 
+static bool has_session(const struct conn *c) {
+    const struct room_binding *b = c->bindings;
+    while (b && !session_is_entered(&b->session))
+        b = b->next_in_conn;
+    return b != NULL;
+}
+
+// One that has no session any more, but for logins that wait for their answers, keeps nothing.
 static void linger(struct conn *c, uint64_t linger_ms) {
     struct room *r = c->room;
     c->state = CONN_LINGERING;
     TAILQ_INSERT_TAIL(&r->lingering, c, lingers);
     r->lingering_count++;
-    if (c->binding) // half logged in: it begins again
-        room_binding_end(c->binding);
+    loop_arm(r->loop, &c->timer, linger_ms, linger_over);
     for (struct room_binding *b = c->bindings; b; b = b->next_in_conn)
         if (b->session.state == SESSION_LIVE)
             room_binding_tell_kind(b, EVENT_LOST);
-    loop_arm(r->loop, &c->timer, linger_ms, linger_over);
+    if (c->binding) // half logged in: it begins again
+        room_binding_end(c->binding);
+    if (!has_session(c))
+        conn_end(c);
 }
 
 static void on_closed(void *owner, struct stream *stream, int error) {
@@ -187,6 +197,8 @@ void conn_end(struct conn *c) {
 void conn_binding_freed(struct conn *c, bool was_awaited) {
     if (was_awaited && c->state == CONN_OPEN)
         conn_pause(c, false);
+    if (c->state == CONN_LINGERING && !has_session(c))
+        conn_end(c);
     go_if_empty(c);
 }
 

@@ -163,6 +163,19 @@ static void check_sends(struct run *r, struct daemon_slot *d, const struct room 
                   r->world.nodes[d->node].name);
 }
 
+// Who lingers keeps a session for its client, or a place for nothing.
+static void check_lingering(struct run *r, const struct daemon_slot *d, struct room *room) {
+    const struct conn *c;
+    TAILQ_FOREACH(c, &room->lingering, lingers) {
+        const struct room_binding *b = c->bindings;
+        while (b && !session_is_entered(&b->session))
+            b = b->next_in_conn;
+        if (!b)
+            violation(r, "%s: %s lingers without a session", r->world.nodes[d->node].name,
+                      c->device);
+    }
+}
+
 void inspect_step(void *arg, int node) {
     struct run *r = arg;
     struct daemon_slot *d = node < DAEMONS ? &r->daemons[node] : NULL;
@@ -172,6 +185,7 @@ void inspect_step(void *arg, int node) {
         return;
     check_lease(r, d, d->self);
     check_sends(r, d, d->self);
+    check_lingering(r, d, d->self);
     if (++d->steps % 4 != 0) // what is wrong stays so for a while
         return;
     while ((b = next_binding(d->self, &at)) != NULL)
