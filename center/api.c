@@ -4,6 +4,11 @@
 
 #include "center_internal.h"
 
+enum {
+    SLICE_US = 1000,
+    READ_PIECE_WORK = 16 * 1024, // of a body, between two looks at the clock
+};
+
 // --- problems
 
 static const struct {
@@ -65,7 +70,9 @@ static void request_free(struct request *q) {
     c->count.open--;
     if (q->free_state && q->state)
         q->free_state(q->state);
-    json_decref(q->body);
+    job_stop(&q->work.job);
+    hook_stop(&q->work.end);
+    json_reader_deinit(&q->reader);
     free(q);
 }
 
@@ -177,35 +184,40 @@ void request_gone_all(struct center *c) {
 // --- routes
 
 enum who { ANYONE, API, ADMIN }; // API: an API key of the product in the path, or an admin key
+enum {
+    NO_JSON = 0,
+    JSON = 1,             // its body is an object, which the handler finds read
+    PRODUCT_MAY_MISS = 2, // the handler deals with a product that is not there
+};
 
 struct route {
     const char *method, *path; // "{p}" a product, "{*}" any segment
     enum who who;
-    bool product_may_miss; // the handler deals with a product that is not there
+    unsigned takes;
     void (*handle)(struct request *q);
 };
 
 static const struct route routes[] = {
-    {"GET", "healthz", ANYONE, false, handle_healthz},
-    {"GET", "readyz", ANYONE, false, handle_readyz},
-    {"GET", "v1/openapi.yaml", ANYONE, false, handle_openapi},
-    {"GET", "v1/products", ADMIN, false, handle_products_list},
-    {"PUT", "v1/products/{p}", ADMIN, true, handle_product_put},
-    {"PATCH", "v1/products/{p}", ADMIN, false, handle_product_patch},
-    {"GET", "v1/products/{p}", API, false, handle_product_get},
-    {"DELETE", "v1/products/{p}", ADMIN, false, handle_product_delete},
-    {"POST", "v1/products/{p}/keys", ADMIN, false, handle_key_new},
-    {"GET", "v1/products/{p}/keys", ADMIN, false, handle_keys_list},
-    {"DELETE", "v1/products/{p}/keys/{*}", ADMIN, false, handle_key_delete},
-    {"POST", "v1/products/{p}/tokens", API, false, handle_token},
-    {"POST", "v1/products/{p}/messages", API, false, handle_push},
-    {"POST", "v1/products/{p}/messages/batch", API, false, handle_batch},
-    {"POST", "v1/products/{p}/users/query", API, false, handle_users_query},
-    {"GET", "v1/products/{p}/users/{*}", API, false, handle_user},
-    {"GET", "v1/products/{p}/stats", API, false, handle_product_stats},
-    {"GET", "v1/stats", ADMIN, false, handle_stats},
-    {"GET", "v1/cluster", ADMIN, false, handle_cluster},
-    {"POST", "v1/rooms/{*}/drain", ADMIN, false, handle_drain},
+    {"GET", "healthz", ANYONE, NO_JSON, handle_healthz},
+    {"GET", "readyz", ANYONE, NO_JSON, handle_readyz},
+    {"GET", "v1/openapi.yaml", ANYONE, NO_JSON, handle_openapi},
+    {"GET", "v1/products", ADMIN, NO_JSON, handle_products_list},
+    {"PUT", "v1/products/{p}", ADMIN, JSON | PRODUCT_MAY_MISS, handle_product_put},
+    {"PATCH", "v1/products/{p}", ADMIN, JSON, handle_product_patch},
+    {"GET", "v1/products/{p}", API, NO_JSON, handle_product_get},
+    {"DELETE", "v1/products/{p}", ADMIN, NO_JSON, handle_product_delete},
+    {"POST", "v1/products/{p}/keys", ADMIN, JSON, handle_key_new},
+    {"GET", "v1/products/{p}/keys", ADMIN, NO_JSON, handle_keys_list},
+    {"DELETE", "v1/products/{p}/keys/{*}", ADMIN, NO_JSON, handle_key_delete},
+    {"POST", "v1/products/{p}/tokens", API, JSON, handle_token},
+    {"POST", "v1/products/{p}/messages", API, JSON, handle_push},
+    {"POST", "v1/products/{p}/messages/batch", API, JSON, handle_batch},
+    {"POST", "v1/products/{p}/users/query", API, JSON, handle_users_query},
+    {"GET", "v1/products/{p}/users/{*}", API, NO_JSON, handle_user},
+    {"GET", "v1/products/{p}/stats", API, NO_JSON, handle_product_stats},
+    {"GET", "v1/stats", ADMIN, NO_JSON, handle_stats},
+    {"GET", "v1/cluster", ADMIN, NO_JSON, handle_cluster},
+    {"POST", "v1/rooms/{*}/drain", ADMIN, JSON, handle_drain},
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
@@ -322,38 +334,69 @@ const struct product *request_product(struct request *q) {
     return cluster_product_find(q->center->cluster, q->product_name, strlen(q->product_name));
 }
 
-json_t *request_body(struct request *q) {
-    json_error_t error;
-    if (!json_is_bounded(q->http->body, q->http->body_len)) {
-        reply_fault(q, PROBLEM_invalid_value, NULL, "the body has more values than any call takes");
-        return NULL;
-    }
-    q->body = json_loadb((const char *)q->http->body, q->http->body_len,
-                         JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    if (!q->body)
-        reply_fault(q, PROBLEM_malformed, NULL, "the body is not JSON: %s at byte %d",
-                    q->http->body_len ? error.text : "it is empty", error.position);
-    else if (!json_is_object(q->body))
-        reply_fault(q, PROBLEM_malformed, NULL, "the body is not a JSON object");
-    else
-        return q->body;
-    return NULL;
+// --- work in slices
+
+static void work_ends(struct hook *h) {
+    struct request *q = container_of(h, struct request, work.end);
+    q->work.then(q);
 }
+
+static bool work_slice(struct job *j) {
+    struct request *q = container_of(j, struct request, work.job);
+    struct loop *l = q->center->loop;
+    uint64_t until = loop_clock_us(l) + SLICE_US;
+    while (q->work.piece(q))
+        if (loop_clock_us(l) >= until)
+            return true;
+    hook_schedule(l, &q->work.end, work_ends); // not from here: q may end
+    return false;
+}
+
+void request_work(struct request *q, bool (*piece)(struct request *q),
+                  void (*then)(struct request *q)) {
+    q->work.piece = piece;
+    q->work.then = then;
+    if (work_slice(&q->work.job))
+        job_start(q->center->loop, &q->work.job, work_slice);
+}
+
+// --- the body
 
 // False: the request is answered.
 static bool product_is_there(struct request *q) {
-    if (!q->product_name[0] || q->route->product_may_miss || request_product(q))
+    if (!q->product_name[0] || q->route->takes & PRODUCT_MAY_MISS || request_product(q))
         return true;
     reply_fault(q, PROBLEM_not_found, NULL, "no product '%s'", q->product_name);
     return false;
 }
 
-static void on_body(void *arg, struct http_request *r) {
-    struct request *q = arg;
-    if (!r)
-        request_free(q);
+static bool read_piece(struct request *q) {
+    return json_reader_step(&q->reader, READ_PIECE_WORK) == JSON_READ_MORE;
+}
+
+static void body_is_read(struct request *q) {
+    const struct json_reader *r = &q->reader;
+    if (r->is_too_long)
+        reply_fault(q, PROBLEM_invalid_value, NULL, "the body has %s", r->fault);
+    else if (r->fault)
+        reply_fault(q, PROBLEM_malformed, NULL, "the body is not JSON: %s at byte %zu",
+                    r->len > 0 ? r->fault : "it is empty", r->at);
+    else if (!json_is_object(r->root))
+        reply_fault(q, PROBLEM_malformed, NULL, "the body is not a JSON object");
     else if (product_is_there(q)) // still
         q->route->handle(q);
+}
+
+static void on_body(void *arg, struct http_request *r) {
+    struct request *q = arg;
+    if (!r) {
+        request_free(q);
+    } else if (q->route->takes & JSON) {
+        json_reader_init(&q->reader, r->body, r->body_len);
+        request_work(q, read_piece, body_is_read);
+    } else if (product_is_there(q)) {
+        q->route->handle(q);
+    }
 }
 
 static bool api_key_suffices(struct request *q) {
@@ -396,9 +439,9 @@ static bool take_product(struct request *q) {
     if (!strstr(q->route->path, "{p}"))
         return true;
     if (!product_name_is_valid(name, strlen(name))) {
-        reply_fault(q, q->route->product_may_miss ? PROBLEM_invalid_value : PROBLEM_not_found,
-                    q->route->product_may_miss ? "product" : NULL,
-                    "a product's name is [a-z0-9][a-z0-9_-]{0,31}");
+        bool is_new = q->route->takes & PRODUCT_MAY_MISS;
+        reply_fault(q, is_new ? PROBLEM_invalid_value : PROBLEM_not_found,
+                    is_new ? "product" : NULL, "a product's name is [a-z0-9][a-z0-9_-]{0,31}");
         return false;
     }
     memcpy(q->product_name, name, strlen(name) + 1);

@@ -2,7 +2,7 @@
 //
 //   center.c    life, metrics
 //   api.c       a request: its route, who asks, its answer or problem
-//   fields.c    reading JSON fields with their limits
+//   json_read.c a body made into values, in steps; fields.c  reading its fields with their limits
 //   products.c  products and their keys; tokens.c  client tokens
 //   message.c   a push as it is asked for, checked; push.c  the calls for it, and batches
 //   send.c      a push on its way: its key claimed, appended; deliver.c  then found and delivered
@@ -21,6 +21,7 @@
 #include "center.h"
 #include "crypto.h"
 #include "http.h"
+#include "json_read.h"
 #include "part.h"
 #include "register.pb-c.h"
 #include "room.pb-c.h"
@@ -37,7 +38,6 @@ enum {
     QUERY_USERS_MAX = 1000,
     BATCH_MAX = 1000,
     BATCH_TARGETS_MAX = 10000,
-    JSON_MARKS_MAX = 128 * 1024, // the largest batch that is allowed has 100,000
 };
 
 // code, HTTP status, title
@@ -115,8 +115,14 @@ struct request {
     bool is_admin;
     bool was_up; // the link of a call that changes something, when it was made
     char product_name[33];
-    json_t *body; // owned
-    void *state;  // of the handler
+    struct json_reader reader; // of its body; its root is an object when the handler is called
+    struct {                   // what is done for it in slices
+        bool (*piece)(struct request *q);
+        void (*then)(struct request *q);
+        struct job job;
+        struct hook end; // after the last slice
+    } work;
+    void *state; // of the handler
     void (*free_state)(void *state);
 };
 
@@ -125,8 +131,11 @@ void center_request(void *self, struct http_request *r);
 // The product of the path, as it is now; NULL after it was deleted (the request is answered 404
 // then).
 const struct product *request_product(struct request *q);
-// The body as JSON, owned by the request; NULL: it is not, and the request is answered.
-json_t *request_body(struct request *q);
+// Works on a request in slices of 1 ms, so that it holds up no others: piece does a bounded piece
+// and returns true while there is more. then, which may end the request, follows before the loop
+// sleeps.
+void request_work(struct request *q, bool (*piece)(struct request *q),
+                  void (*then)(struct request *q));
 void reply_json(struct request *q, int status, json_t *body /* taken */);
 void reply_text(struct request *q, int status, const char *type, const char *text, size_t len);
 void reply_empty(struct request *q);
@@ -142,10 +151,6 @@ void reply_unanswered(struct request *q, const char *who, int error);
 void request_gone_all(struct center *c); // answers 503 to what is still open
 
 // fields.c
-// Whether a text has at most JSON_MARKS_MAX commas and colons outside its strings. They bound its
-// values, and by that the time to read it, before it is read: a scan takes 1 ns a byte, a value 1
-// us.
-bool json_is_bounded(const uint8_t *text, size_t len);
 // Each returns false with the problem set. field names are paths such as "to.user".
 bool fields_known(const json_t *object, const char *prefix, const char *const *names,
                   struct problem *p);

@@ -5,19 +5,6 @@ static void path_of(const char *prefix, const char *name, char out[160]) {
     snprintf(out, 160, "%s%s%s", prefix, *prefix ? "." : "", name);
 }
 
-bool json_is_bounded(const uint8_t *text, size_t len) {
-    size_t count = 0;
-    for (size_t i = 0; i < len && count <= JSON_MARKS_MAX; i++) {
-        if (text[i] == ',' || text[i] == ':')
-            count++;
-        if (text[i] != '"')
-            continue;
-        for (i++; i < len && text[i] != '"'; i++) // the string is passed over
-            i += text[i] == '\\';
-    }
-    return count <= JSON_MARKS_MAX;
-}
-
 bool fields_known(const json_t *object, const char *prefix, const char *const *names,
                   struct problem *p) {
     const char *key;

@@ -161,9 +161,7 @@ void handle_drain(struct request *q) {
     struct problem p = {0};
     uint64_t within_s = 60;
     bool given;
-    json_t *body = request_body(q);
-    if (!body)
-        return;
+    const json_t *body = q->reader.root;
     if (!fields_known(body, "", names, &p) ||
         !field_number(body, "", "within_s", 1, 3600, &given, &within_s, &p)) {
         reply_problem(q, &p);

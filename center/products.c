@@ -319,8 +319,8 @@ void handle_product_put(struct request *q) {
     static const char *const names[] = {"limits", "callbacks", NULL};
     const struct product *product = request_product(q);
     struct problem p = {0};
-    json_t *body = request_body(q);
-    if (!body || !etag_holds(q, product))
+    const json_t *body = q->reader.root;
+    if (!etag_holds(q, product))
         return;
     struct change *change = change_new(q, product ? 200 : 201);
     struct draft *d = &change->draft;
@@ -350,8 +350,8 @@ void handle_product_patch(struct request *q) {
     static const char *const names[] = {"limits", "callbacks", NULL};
     const struct product *product = request_product(q);
     struct problem p = {0};
-    json_t *body = request_body(q);
-    if (!body || !etag_holds(q, product))
+    const json_t *body = q->reader.root;
+    if (!etag_holds(q, product))
         return;
     struct change *change = change_new(q, 200);
     change->shows_product = true;
@@ -458,9 +458,7 @@ void handle_key_new(struct request *q) {
     Hawser__Internal__KeyKind kind = HAWSER__INTERNAL__KEY_KIND__KEY_NONE;
     const char *secret = NULL;
     struct problem p = {0};
-    json_t *body = request_body(q);
-    if (!body)
-        return;
+    const json_t *body = q->reader.root;
     if (!fields_known(body, "", names, &p) || !take_kind(body, &kind, &p) ||
         !take_secret(body, kind, &secret, &p)) {
         reply_problem(q, &p);

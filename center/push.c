@@ -40,9 +40,7 @@ void handle_push(struct request *q) {
     const struct product *product = request_product(q);
     struct push push;
     struct problem p = {0};
-    json_t *body = request_body(q);
-    if (!body)
-        return;
+    const json_t *body = q->reader.root;
     if ((q->http->has_idempotency_key &&
          !idempotency_key_check(q->http->idempotency_key, strlen(q->http->idempotency_key),
                                 "Idempotency-Key", &p)) ||
@@ -69,22 +67,15 @@ struct batch_item {
     bool is_live;
 };
 
-// Its messages are read and sent in slices: one batch must not hold up all other calls.
 struct batch {
     struct request *request;
     const json_t *messages;   // borrowed from the body
     struct batch_item *items; // owned
     size_t count, read, left;
-    struct job job;
-    struct hook end; // after the last slice
 };
-
-enum { SLICE_US = 1000 };
 
 static void batch_free(void *state) {
     struct batch *b = state;
-    job_stop(&b->job);
-    hook_stop(&b->end);
     for (size_t i = 0; i < b->count; i++)
         json_decref(b->items[i].result);
     free(b->items);
@@ -133,21 +124,14 @@ static void item_send(struct batch *b, size_t i) {
     }
 }
 
-static void all_read(struct hook *h) {
-    one_over(container_of(h, struct batch, end));
+static bool send_next(struct request *q) {
+    struct batch *b = q->state;
+    item_send(b, b->read++);
+    return b->read < b->count;
 }
 
-static bool batch_step(struct job *j) {
-    struct batch *b = container_of(j, struct batch, job);
-    struct loop *l = b->request->center->loop;
-    uint64_t until = loop_clock_us(l) + SLICE_US;
-    while (b->read < b->count) {
-        item_send(b, b->read++);
-        if (loop_clock_us(l) >= until)
-            return true;
-    }
-    hook_schedule(l, &b->end, all_read);
-    return false;
+static void all_read(struct request *q) {
+    one_over(q->state);
 }
 
 // The count alone, before anything is looked at.
@@ -166,9 +150,7 @@ static bool batch_is_small(struct request *q, const json_t *messages) {
 void handle_batch(struct request *q) {
     static const char *const names[] = {"messages", NULL};
     struct problem p = {0};
-    json_t *body = request_body(q);
-    if (!body)
-        return;
+    const json_t *body = q->reader.root;
     const json_t *list = json_object_get(body, "messages");
     if (!fields_known(body, "", names, &p)) {
         reply_problem(q, &p);
@@ -190,5 +172,5 @@ void handle_batch(struct request *q) {
     b->left = b->count + 1; // the last is the slices' own
     q->state = b;
     q->free_state = batch_free;
-    job_start(q->center->loop, &b->job, batch_step);
+    request_work(q, send_next, all_read);
 }

@@ -193,9 +193,7 @@ void handle_users_query(struct request *q) {
     const struct product *product = request_product(q);
     const json_t *list = NULL;
     struct problem p = {0};
-    json_t *body = request_body(q);
-    if (!body)
-        return;
+    const json_t *body = q->reader.root;
     if (!query_read(body, &list, &p)) {
         reply_problem(q, &p);
         return;

@@ -274,6 +274,28 @@ def test_a_long_batch_holds_up_nobody(cluster):
     assert len(took) > 3 and max(took) < 5, (len(took), max(took))
 
 
+@pytest.mark.parametrize("fields, code, field", [
+    ({"payload": "x" * 8_000_000}, "payload_too_large", "payload"),
+    ({"payload": "x", "content_type": "\u20ac" * 1_300_000}, "invalid_value", "content_type"),
+    ({"payload": "x", "nope": [[0]] * 60_000}, "unknown_field", "nope"),
+    ({"payload": "x", "nope": [0] * 140_000}, "invalid_value", None),
+])
+def test_long_bodies(cluster, fields, code, field):
+    """However long a body is, what is wrong in it is named as in a short one; too many values are not read at all."""
+    answer = cluster.call("POST", f"/v1/products/{cluster.product().name}/messages", {"to": {"user": "ann"}, **fields})
+    assert answer.status_code == 422 and (answer.json()["code"], answer.json().get("field")) == (code, field)
+
+
+@pytest.mark.parametrize("body, detail", [
+    ("", "empty"), ("[1]", "object"), ('{"to": {"user": "ann"}, "payload": "x"', "early at byte 38"), ('{"to": 1, "to": 2}', "twice at byte 14"),
+    ('{"a": 01}', "number"), ('{"a": 1} 2', "behind the end"), ('{"a": "\x01"}', "control"), ('{"a": "\\ud800"}', "escape"), ("[" * 100000, "deeper"),
+])
+def test_malformed(cluster, body, detail):
+    """What is no JSON is told so, with the place, and nothing of it is done."""
+    answer = cluster.call("POST", f"/v1/products/{cluster.product().name}/messages", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed") and detail in answer.json()["detail"], answer.text
+
+
 def test_keys_of_live_messages(cluster):
     """A live message under a key is handed over once: its repeat is answered without it, another body is refused, also as a stored one."""
     product = cluster.product()

@@ -3,32 +3,6 @@
 
 #include "center_internal.h"
 
-static bool is_bounded(const char *front, const char *part, size_t parts, const char *end) {
-    struct buf text = BUF_EMPTY;
-    buf_append_str(&text, front);
-    for (size_t i = 0; i < parts; i++)
-        buf_append_str(&text, part);
-    buf_append_str(&text, end);
-    bool bounded = json_is_bounded(text.data, text.len);
-    buf_free(&text);
-    return bounded;
-}
-
-// Values are counted by the marks between them; a string counts for nothing, whatever stands in it,
-// and one that has no end is left to the parser.
-START_TEST(test_json_is_bounded) {
-    ck_assert(is_bounded("", "", 0, ""));
-    ck_assert(is_bounded("[0", ",1", JSON_MARKS_MAX, "]"));
-    ck_assert(!is_bounded("[0", ",1", JSON_MARKS_MAX + 1, "]"));
-    ck_assert(!is_bounded("[", "{\"a\":1},", JSON_MARKS_MAX / 2 + 1, "1]"));
-    ck_assert(is_bounded("[\"", ",:", JSON_MARKS_MAX + 1, "\"]"));
-    ck_assert(is_bounded("[\"", "\\\",", JSON_MARKS_MAX + 1, "\"]"));
-    ck_assert(!is_bounded("[\"\\\\\"", ",1", JSON_MARKS_MAX + 1, "]"));
-    ck_assert(is_bounded("[\"", ",", JSON_MARKS_MAX + 1, ""));
-    ck_assert(is_bounded("[\"", ",", JSON_MARKS_MAX + 1, "\\"));
-}
-END_TEST
-
 // A text from another daemon makes JSON whatever its bytes are.
 START_TEST(test_text_json) {
     static const char *const texts[][2] = {
@@ -59,4 +33,4 @@ START_TEST(test_problem_is_json) {
 }
 END_TEST
 
-RUN_TESTS("fields", test_json_is_bounded, test_text_json, test_problem_is_json)
+RUN_TESTS("fields", test_text_json, test_problem_is_json)

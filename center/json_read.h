@@ -1,0 +1,58 @@
+// A JSON text made into jansson's values, step by step. jansson itself reads a text in one go: 8
+// MiB hold its caller for 150 ms, and one message that is within its limits for 40 ms. Here a step
+// does a bounded amount of work, and what it does is counted. The texts that are taken are those
+// that jansson takes (duplicate names refused, NUL only in values), within the bounds below.
+// Without I/O and clock; numbers and literals, which are short, are read by jansson.
+#ifndef HW_JSON_READ_H
+#define HW_JSON_READ_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buf.h"
+
+enum {
+    JSON_DEPTH_MAX = 64,         // no call takes anything deeper than 6
+    JSON_MARKS_MAX = 128 * 1024, // commas and colons; the largest batch that is allowed has 100,000
+    JSON_NUMBER_MAX = 256,       // bytes of a number
+    JSON_VALUE_WORK = 128,       // a value is as much work as so many bytes
+    // What a step may do beyond what it was given: it ends between characters and between values.
+    JSON_WORK_OVER = JSON_VALUE_WORK + JSON_NUMBER_MAX,
+};
+
+enum json_read { JSON_READ_MORE, JSON_READ_DONE, JSON_READ_BAD };
+
+// Where the reader stands: what may come next.
+enum json_place {
+    JSON_AT_VALUE,       // a value
+    JSON_AT_FIRST_VALUE, // a value, or the end of the list
+    JSON_AT_FIRST_NAME,  // a name, or the end of the object
+    JSON_AT_NAME,        // a name
+    JSON_AT_COLON,       // behind a name
+    JSON_IN_TEXT,        // in a string, a name or a value
+    JSON_AT_COMMA,       // behind a value
+    JSON_AT_END,         // behind everything
+    JSON_PLACES,
+};
+
+struct json_reader {
+    const char *text; // borrowed
+    size_t len, at;
+    enum json_place place;
+    json_t *root;                 // owned
+    json_t *open[JSON_DEPTH_MAX]; // borrowed from root: lists and objects that are not closed yet
+    int depth;
+    struct buf name, string; // owned: of the member whose value comes; what of a text was read
+    bool is_name;            // the text is one
+    size_t marks, work;      // work: done in all
+    const char *fault;       // why the text is refused; NULL = it is not
+    bool is_too_long;        // because it holds more values than any call takes
+};
+
+void json_reader_init(struct json_reader *r, const void *text, size_t len);
+void json_reader_deinit(struct json_reader *r); // harmless when it was done before
+// Works on, at most `work` and JSON_WORK_OVER, in bytes. DONE: root is the value.
+enum json_read json_reader_step(struct json_reader *r, size_t work);
+
+#endif
