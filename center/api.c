@@ -419,10 +419,16 @@ static bool api_key_suffices(struct request *q) {
 // All that can be refused by the head alone is refused before the body is read.
 // Who shows no key has no body to send: it would take the place of those who do.
 static void enter(struct request *q) {
-    if (q->route->who == ANYONE)
+    if (q->route->who == ANYONE) {
         q->route->handle(q);
-    else if ((q->is_admin || api_key_suffices(q)) && product_is_there(q))
-        http_read_body(q->http, on_body, q);
+        return;
+    }
+    if ((!q->is_admin && !api_key_suffices(q)) || !product_is_there(q))
+        return;
+    const struct product *product = q->product_name[0] ? request_product(q) : NULL;
+    if (product) // whichever key it was: what is for one product must not stop all others
+        http_charge(q->http, product->number);
+    http_read_body(q->http, on_body, q);
 }
 
 static void on_product(void *arg, int error, const struct product *p) {

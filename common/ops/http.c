@@ -243,6 +243,7 @@ void http_server_free(struct http_server *s) {
     struct http_exchange *x;
     while ((x = LIST_FIRST(&s->exchanges)) != NULL) {
         LIST_REMOVE(x, at_server);
+        http_body_uncharge(x);
         x->server = NULL;
     }
     free(s);

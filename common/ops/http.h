@@ -45,6 +45,9 @@ void http_respond(struct http_request *r, const struct http_response *response);
 // client went away.
 typedef void http_body_fn(void *arg, struct http_request *r);
 void http_read_body(struct http_request *r, http_body_fn *done, void *arg);
+// Whose the body is that is read next. All bodies of one product are bounded, so that it leaves
+// some of http_limits.bodies_bytes_max to the others.
+void http_charge(struct http_request *r, uint32_t product);
 // The client has shown a valid key: its connection is no longer among those that give way to
 // others.
 void http_trust(struct http_request *r);
@@ -70,7 +73,8 @@ struct http_limits {
     uint64_t body_ms, read_ms; // for a body, and for an answer to be read; each and 1 s for 256 KiB
     uint64_t linger_ms;        // after the last answer, for the client to read it
     size_t body_bytes_max;     // of one request
-    size_t bodies_bytes_max;   // of all that are being received or worked on
+    size_t bodies_bytes_max;   // of all that are being received or worked on; a quarter of them for
+                               // one product, or one body
     // Connections with a key; without one; of those from one address (IPv6: one /64). Over a bound
     // the one at rest for longest gives way. keyless_max also bounds the requests whose connections
     // gave way while they waited. Of the descriptors half is for those with a key at most, a

@@ -113,7 +113,7 @@ void http_refuse(struct http_conn *c, enum http_fault fault) {
                                      .content_type = "application/problem+json",
                                      .body = body.data,
                                      .body_len = body.len};
-    if (row->status == 503) {
+    if (row->status == 503 || row->status == 429) {
         response.headers[0][0] = "Retry-After";
         response.headers[0][1] = "1";
     }

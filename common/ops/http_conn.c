@@ -65,15 +65,14 @@ static void deadline_over(struct timer *t) {
 // --- an exchange
 
 void http_exchange_free(struct http_exchange *x) {
+    http_body_free(x);
     if (x->server) {
         LIST_REMOVE(x, at_server);
-        x->server->bodies_bytes -= x->body.capacity;
         x->server->abandoned -= !x->conn;
     }
     if (x->conn)
         x->conn->exchange = NULL;
     http_head_reset(&x->head);
-    buf_free(&x->body);
     free(x);
 }
 
@@ -162,16 +161,11 @@ static void body_is_read(struct http_conn *c) {
 }
 
 static bool keep(struct http_conn *c, const uint8_t *data, size_t len) {
-    struct http_server *s = c->server;
-    struct http_exchange *x = c->exchange;
-    if (s->bodies_bytes + len > s->options.limits.bodies_bytes_max) {
-        http_refuse(c, HTTP_FAULT_BODIES_FULL);
-        return false;
-    }
-    s->bodies_bytes -= x->body.capacity;
-    buf_append(&x->body, data, len);
-    s->bodies_bytes += x->body.capacity;
-    return true;
+    enum http_fault fault;
+    if (http_body_keep(c->exchange, data, len, &fault))
+        return true;
+    http_refuse(c, fault);
+    return false;
 }
 
 static bool read_plain(struct http_conn *c, const uint8_t *data, size_t len, size_t *ret_used) {

@@ -3,6 +3,7 @@
 //   http_parse.c, http_chunks.c   bytes to heads and bodies, without I/O
 //   http.c         a server's life; who may connect, and who gives way
 //   http_conn.c    a connection: its phases, deadlines, requests
+//   http_body.c    the bytes of bodies: what they may hold, together and for each product
 //   http_answer.c  answers and refusals
 //   http_query.c   percent-encoding and query fields
 //
@@ -40,13 +41,21 @@ struct http_address { // where connections without a key come from
     UT_hash_handle hh;
 };
 
+struct http_account { // what the bodies of one product hold
+    uint32_t product;
+    unsigned requests; // that are charged to it; at 0 it goes
+    uint64_t bytes;
+    UT_hash_handle hh;
+};
+
 // A request and what becomes of it; lives until the handler has responded.
 struct http_exchange {
     struct http_request request; // first: http_respond casts back
     LIST_ENTRY(http_exchange) at_server;
-    struct http_server *server; // NULL once it is gone
-    struct http_conn *conn;     // NULL once it is gone
-    struct http_head head;      // owned: the request's strings
+    struct http_server *server;   // NULL once it is gone
+    struct http_conn *conn;       // NULL once it is gone
+    struct http_account *account; // NULL: its body is charged to no product
+    struct http_head head;        // owned: the request's strings
     struct http_chunks chunks;
     struct buf body;
     uint64_t body_left;
@@ -82,6 +91,7 @@ struct http_server {
     uint8_t hash_key[16];
     uint64_t bodies_bytes; // what those hold
     uint64_t abandoned;    // how many of them have no connection any more
+    struct http_account *accounts;
     bool is_draining;
     char date[40];
     uint64_t date_s;
@@ -102,6 +112,13 @@ void http_conn_answered(struct http_conn *c, bool is_last);
 void http_exchange_free(struct http_exchange *x);
 void http_exchange_end(struct http_conn *c); // as far as the connection goes
 uint64_t http_size_ms(size_t bytes);         // 1 s for 256 KiB
+
+// http_body.c
+// More of the body; false: a bound forbids it, and nothing of it is kept.
+bool http_body_keep(struct http_exchange *x, const uint8_t *data, size_t len,
+                    enum http_fault *ret_fault);
+void http_body_uncharge(struct http_exchange *x); // harmless when it was never charged
+void http_body_free(struct http_exchange *x);
 
 // http_answer.c
 void http_continue(struct http_conn *c);

@@ -18,6 +18,7 @@ enum { HTTP_HEAD_MAX = 32 * 1024, HTTP_TARGET_MAX = 8 * 1024, HTTP_FIELDS_MAX = 
     X(body_too_large, 413, "The body is too large")                                                \
     X(target_too_long, 414, "The request target is too long")                                      \
     X(expectation_failed, 417, "The expectation is not met here")                                  \
+    X(quota_exceeded, 429, "More than a product may do at a time")                                 \
     X(head_too_large, 431, "The head is too large")                                                \
     X(method_unknown, 501, "The method is not known")                                              \
     X(overloaded, 503, "Too much work in progress")                                                \
@@ -56,7 +57,8 @@ enum http_refusal {
     X(HEAD_LATE, request_timeout, "the head did not come in time")                                 \
     X(BODY_LATE, request_timeout, "the body did not come in time")                                 \
     X(BODIES_FULL, overloaded, "too many bytes of bodies are being received")                      \
-    X(ABANDONED, overloaded, "too many requests wait whose connections are gone")
+    X(ABANDONED, overloaded, "too many requests wait whose connections are gone")                  \
+    X(PRODUCT_FULL, quota_exceeded, "too many bytes of bodies of this product are being received")
 enum http_fault {
 #define HTTP_FAULT_ENUM(name, refusal, detail) HTTP_FAULT_##name,
     HTTP_FAULTS(HTTP_FAULT_ENUM)

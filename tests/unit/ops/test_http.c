@@ -40,9 +40,12 @@ static void on_request(void *arg, struct http_request *r) {
     (void)arg;
     handled++;
     bool has_key = strcmp(r->path, "/key") == 0;
+    bool has_product = strncmp(r->path, "/product/", 9) == 0;
     if (has_key)
         http_trust(r);
-    if (has_key || strcmp(r->path, "/echo") == 0)
+    if (has_product)
+        http_charge(r, (uint32_t)(r->path[9] - '0'));
+    if (has_key || has_product || strcmp(r->path, "/echo") == 0)
         http_read_body(r, on_body, NULL);
     else if (strcmp(r->path, "/later") == 0 && later_count < LATER_MAX && http_may_wait(r))
         later[later_count++] = r;
@@ -464,6 +467,69 @@ START_TEST(test_bodies) {
 }
 END_TEST
 
+static int post(char product, size_t length, size_t sent) {
+    char head[100];
+    snprintf(head, sizeof(head), POST("/product/%c") "Content-Length: %zu\r\n\r\n", product,
+             length);
+    int fd = say(head);
+    ck_assert_int_eq(send(fd, big, sent, 0), (ssize_t)sent);
+    return fd;
+}
+
+// One product's bodies take a quarter of what there is for all, and no more: another product's are
+// read meanwhile; and its own again, once it has let some go.
+START_TEST(test_bodies_of_one_product) {
+    struct http_limits l = http_limits_default;
+    l.bodies_bytes_max = 400000;
+    l.body_bytes_max = 50000;
+    setup(&l);
+    int held[] = {post('1', 50000, 49999), post('1', 50000, 49999)};
+    while (metric("bodies_bytes") < 99998)
+        loop_step(loop, 5);
+    hears_last(post('1', 50000, 50000), "429", "Retry-After: 1");
+    hears_last(post('1', 100, 100), "429", "\"code\":\"quota_exceeded\"");
+    ck_assert_uint_eq(metric("refused_quota_exceeded_total"), 2);
+    int other = post('2', 50000, 50000);
+    hears(other, "200 OK");
+    close(other);
+    for (int i = 0; i < 2; i++)
+        close(held[i]);
+    run_until_metric("bodies_bytes", 0);
+    int again = post('1', 50000, 50000);
+    hears(again, "200 OK");
+    int last = post('2', 50000, 100); // the server ends with it
+    run_until_metric("bodies_bytes", 100);
+    close(again);
+    teardown();
+    close(last);
+}
+END_TEST
+
+// One whole body is always taken, of either kind, and holds no more memory than it has bytes.
+START_TEST(test_one_body_of_a_product) {
+    struct http_limits l = http_limits_default;
+    l.bodies_bytes_max = l.body_bytes_max = 700000;
+    setup(&l);
+    int fd = post('1', 700000, 699999);
+    while (metric("bodies_bytes") < 699999)
+        loop_step(loop, 5);
+    ck_assert_uint_le(metric("bodies_bytes"), 700000);
+    ck_assert_int_eq(send(fd, big, 1, 0), 1);
+    hears(fd, "200 OK");
+    close(fd);
+    fd = say(POST("/product/1") "Transfer-Encoding: chunked\r\n\r\naae60\r\n");
+    for (int i = 0; i < 70; i++) {
+        ck_assert_int_eq(send(fd, big, 10000, 0), 10000);
+        loop_step(loop, 5);
+        ck_assert_uint_le(metric("bodies_bytes"), 700000);
+    }
+    ck_assert_int_eq(send(fd, "\r\n0\r\n\r\n", 7, 0), 7);
+    hears(fd, "200 OK");
+    close(fd);
+    teardown();
+}
+END_TEST
+
 // The server ends with requests in every phase; what the handler has is answered afterwards.
 START_TEST(test_end_in_every_phase) {
     setup(NULL);
@@ -504,4 +570,5 @@ END_TEST
 RUN_TESTS("http", test_pipelining, test_head, test_expect, test_refused_with_body, test_refusals,
           test_half_closed, test_gone, test_unread, test_late, test_head_deadline_is_absolute,
           test_giving_way, test_giving_way_while_waiting, test_abandoned, test_bodies,
-          test_end_in_every_phase, test_drain)
+          test_bodies_of_one_product, test_one_body_of_a_product, test_end_in_every_phase,
+          test_drain)
