@@ -21,7 +21,8 @@ static void end(void *self) {
 
 static int serve_frames(struct dispatcher *d, struct buf *ret_error) {
     struct host_port at = config_listen(d->env->config, "dispatcher.listen");
-    int rc = listener_new(d->loop, at.host, at.port, at.port_last, visitor_accept, d, &d->listener);
+    int rc = listener_new(d->loop, (struct listen_at){at.host, at.port, at.port_last},
+                          visitor_accept, d, &d->listener);
     if (rc != 0)
         return part_cannot_listen(d->env, "dispatcher.listen", rc, ret_error);
     at.port = listener_port(d->listener);

@@ -6,8 +6,6 @@
 #include "bytes.h"
 #include "room_internal.h"
 
-enum { DRAIN_POLL_MS = 100 };
-
 // A block is what a saver reads in a millisecond or two. Eight products may each fill their share;
 // more have less.
 static const struct news_limits news_limits = {.block_bytes = 256 * 1024,
@@ -21,7 +19,8 @@ static const struct news_limits news_limits = {.block_bytes = 256 * 1024,
 
 static int listen_for_clients(struct room *r, struct host_port *ret_at, struct buf *ret_error) {
     struct host_port at = config_listen(r->env->config, "room.listen");
-    int rc = listener_new(r->loop, at.host, at.port, at.port_last, conn_accept, r, &r->listener);
+    int rc = listener_new(r->loop, (struct listen_at){at.host, at.port, at.port_last}, conn_accept,
+                          r, &r->listener);
     if (rc != 0)
         return part_cannot_listen(r->env, "room.listen", rc, ret_error);
     // Its port for daemons is beside that for clients.

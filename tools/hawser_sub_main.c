@@ -15,7 +15,7 @@
 #include "hawser.h"
 
 enum { EXIT_STOPPED = 1, EXIT_USAGE = 2, TOKEN_FILE_MAX = 64 * 1024 };
-enum { OPT_JSON = 256, OPT_EVENTS, OPT_TOKEN_FILE, OPT_POSITIONS, OPT_TAGS, OPT_USAGE };
+enum { OPT_JSON = 256, OPT_EVENTS, OPT_TOKEN_FILE, OPT_POSITIONS, OPT_TAGS };
 
 struct arguments {
     const char *dispatchers[HAWSER_ENDPOINTS_MAX], *rooms[HAWSER_ENDPOINTS_MAX]; // from argv

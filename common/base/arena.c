@@ -42,7 +42,6 @@ void arena_reset(struct arena *a) {
     }
     if (a->blocks)
         a->blocks->used = 0;
-    a->used_bytes = 0;
 }
 
 void *arena_alloc(struct arena *a, size_t size) {
@@ -57,7 +56,6 @@ void *arena_alloc(struct arena *a, size_t size) {
     }
     void *result = a->blocks->bytes + a->blocks->used;
     a->blocks->used += size;
-    a->used_bytes += size;
     return result;
 }
 

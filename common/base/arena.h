@@ -10,7 +10,6 @@
 struct arena_block;
 struct arena {
     struct arena_block *blocks;   // owned, newest first
-    size_t used_bytes;            // handed out since the last reset
     ProtobufCAllocator allocator; // allocates here, frees nothing; pass &a->allocator to protobuf-c
 };
 

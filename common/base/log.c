@@ -111,20 +111,19 @@ static void give(struct log *l, const char *line, size_t len) {
     l->dropped_untold++;
 }
 
-static void log_line(struct log *l, enum log_level level, const char *event, const char *from,
-                     const char *fields, va_list args) __attribute__((format(printf, 5, 0)));
-static void log_line(struct log *l, enum log_level level, const char *event, const char *from,
-                     const char *fields, va_list args) {
+static void log_line(struct log *l, enum log_level level, struct log_subject of, const char *fields,
+                     va_list args) __attribute__((format(printf, 4, 0)));
+static void log_line(struct log *l, enum log_level level, struct log_subject of, const char *fields,
+                     va_list args) {
     char line[LINE_MAX_BYTES + 2];
     uint32_t kept_back = 0;
-    if (level < LOG_DEBUG &&
-        !log_limit_pass(&l->limit, event, from, l->wall_ms(l->wall_arg), &kept_back)) {
+    if (level < LOG_DEBUG && !log_limit_pass(&l->limit, of, l->wall_ms(l->wall_arg), &kept_back)) {
         l->kept_back++;
         return;
     }
-    size_t len = format_head(l, level, event, line);
-    if (from)
-        len = add(line, len, "from=%s", from);
+    size_t len = format_head(l, level, of.event, line);
+    if (of.peer)
+        len = add(line, len, "from=%s", of.peer);
     if (kept_back > 0)
         len = add(line, len, "kept_back=%u", kept_back);
     if (fields && fields[0])
@@ -138,7 +137,7 @@ void log_event(struct log *l, enum log_level level, const char *event, const cha
         return;
     va_list args;
     va_start(args, fields);
-    log_line(l, level, event, NULL, fields, args);
+    log_line(l, level, (struct log_subject){event, NULL}, fields, args);
     va_end(args);
 }
 
@@ -148,7 +147,7 @@ void log_peer_event(struct log *l, enum log_level level, const char *event, cons
         return;
     va_list args;
     va_start(args, fields);
-    log_line(l, level, event, from, fields, args);
+    log_line(l, level, (struct log_subject){event, from}, fields, args);
     va_end(args);
 }
 

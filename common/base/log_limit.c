@@ -35,12 +35,13 @@ static void refill(struct log_share *s, uint64_t now_ms, const struct pace *pace
     s->lines = more < pace->burst - s->lines ? s->lines + (uint32_t)more : pace->burst;
 }
 
-bool log_limit_pass(struct log_limit *limit, const char *event, const char *peer, uint64_t now_ms,
+bool log_limit_pass(struct log_limit *limit, struct log_subject of, uint64_t now_ms,
                     uint32_t *ret_kept_back) {
-    uint64_t key = hash_text(UINT64_C(0xcbf29ce484222325), event);
+    uint64_t key = hash_text(UINT64_C(0xcbf29ce484222325), of.event);
     struct log_share *of_event = share_of(limit->events, LOG_EVENTS, key, now_ms, &event_pace);
-    struct log_share *of_peer =
-        peer ? share_of(limit->peers, LOG_PEERS, hash_text(key, peer), now_ms, &peer_pace) : NULL;
+    struct log_share *of_peer = NULL;
+    if (of.peer)
+        of_peer = share_of(limit->peers, LOG_PEERS, hash_text(key, of.peer), now_ms, &peer_pace);
     refill(of_event, now_ms, &event_pace);
     if (of_peer)
         refill(of_peer, now_ms, &peer_pace);

@@ -21,9 +21,14 @@ struct log_limit {
     struct log_share events[LOG_EVENTS], peers[LOG_PEERS];
 };
 
-// peer: NULL for what no peer causes. Whether the line passes; then *ret_kept_back is how many of
+// What a line is about: an event, and the peer that causes it, or NULL.
+struct log_subject {
+    const char *event, *peer;
+};
+
+// Whether the line passes; then *ret_kept_back is how many of
 // this event did not since the last one that did.
-bool log_limit_pass(struct log_limit *limit, const char *event, const char *peer, uint64_t now_ms,
+bool log_limit_pass(struct log_limit *limit, struct log_subject of, uint64_t now_ms,
                     uint32_t *ret_kept_back);
 
 #endif

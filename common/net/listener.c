@@ -83,18 +83,18 @@ static int listen_on(struct loop *l, const char *host, uint16_t port, uint16_t *
     return fd;
 }
 
-int listener_new(struct loop *l, const char *host, uint16_t first, uint16_t last,
-                 accept_fn *on_accept, void *arg, struct listener **ret_listener) {
+int listener_new(struct loop *l, struct listen_at at, accept_fn *on_accept, void *arg,
+                 struct listener **ret_listener) {
     uint16_t port = 0;
-    int fd = listen_on(l, host, first, &port);
-    for (uint32_t next = first + 1u; fd == -EADDRINUSE && next <= last; next++)
-        fd = listen_on(l, host, (uint16_t)next, &port);
+    int fd = listen_on(l, at.host, at.first, &port);
+    for (uint32_t next = at.first + 1u; fd == -EADDRINUSE && next <= at.last; next++)
+        fd = listen_on(l, at.host, (uint16_t)next, &port);
     if (fd < 0)
         return fd;
     uint32_t slot = 0, generation = 0;
     struct listener *ls = slab_take(&l->listeners, &slot, &generation);
     int error =
-        ls ? os_watch(l->os, fd, loop_key(KEY_LISTENER, slot, generation), OS_READABLE, true)
+        ls ? os_watch(l->os, fd, loop_key(KEY_LISTENER, slot, generation), OS_READABLE | OS_EDGE)
            : -HW_EFULL;
     if (error != 0) {
         if (ls)

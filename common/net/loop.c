@@ -199,10 +199,6 @@ void loop_stop(struct loop *l) {
     l->stopping = true;
 }
 
-bool loop_is_stopping(const struct loop *l) {
-    return l->stopping;
-}
-
 struct os *loop_os(struct loop *l) {
     return l->os;
 }
@@ -251,7 +247,7 @@ struct watch *loop_watch_at(struct loop *l, int fd, uint32_t events, watch_fn *f
                         .fd = fd,
                         .slot = slot,
                         .events = events};
-    if (os_watch(l->os, fd, loop_key(KEY_WATCH, slot, generation), events, false) != 0)
+    if (os_watch(l->os, fd, loop_key(KEY_WATCH, slot, generation), events) != 0)
         abort(); // a descriptor that cannot be polled is a programmer's error
     return w;
 }
@@ -261,7 +257,7 @@ void watch_set(struct watch *w, uint32_t events) {
         return;
     w->events = events;
     uint64_t key = loop_key(KEY_WATCH, w->slot, slab_generation(&w->loop->watches, w->slot));
-    if (os_rewatch(w->loop->os, w->fd, key, events, false) != 0)
+    if (os_rewatch(w->loop->os, w->fd, key, events) != 0)
         abort();
 }
 

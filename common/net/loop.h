@@ -31,7 +31,6 @@ void loop_step(struct loop *l, int timeout_ms);
 // When loop_step has something to do without any event: 0 = now, UINT64_MAX = never.
 uint64_t loop_next_due_ms(const struct loop *l);
 void loop_stop(struct loop *l);
-bool loop_is_stopping(const struct loop *l);
 
 struct os *loop_os(struct loop *l);
 struct rng *loop_rng(struct loop *l);

@@ -23,7 +23,8 @@ struct sock_addr {
     struct sockaddr_storage storage;
 };
 
-enum { OS_READABLE = 1, OS_WRITABLE = 2, OS_HANGUP = 4 };
+// OS_EDGE: only asked for, of a descriptor that reports changes, not states.
+enum { OS_READABLE = 1, OS_WRITABLE = 2, OS_HANGUP = 4, OS_EDGE = 8 };
 struct os_event {
     uint64_t key;    // as given to os_watch
     uint32_t events; // OS_READABLE | OS_WRITABLE | OS_HANGUP
@@ -52,9 +53,8 @@ uint32_t os_descriptors(const struct os *os);
 // their own. -1 when there is none.
 int os_fd(struct os *os);
 
-int os_watch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) HW_MUST_CHECK; // adds
-int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events,
-               bool edge) HW_MUST_CHECK; // changes
+int os_watch(struct os *os, int fd, uint64_t key, uint32_t events) HW_MUST_CHECK;   // adds
+int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events) HW_MUST_CHECK; // changes
 void os_unwatch(struct os *os, int fd);
 
 int os_connect(struct os *os, const struct sock_addr *to)

@@ -175,20 +175,22 @@ int os_wait(struct os *os, struct os_event *events, int max, int timeout_ms) {
     return count;
 }
 
-static int watch_control(struct os *os, int operation, int fd, uint64_t key, uint32_t events,
-                         bool edge) {
-    struct epoll_event event = {.data.u64 = key};
-    event.events = (events & OS_READABLE ? (uint32_t)EPOLLIN | EPOLLRDHUP : 0u) |
-                   (events & OS_WRITABLE ? (uint32_t)EPOLLOUT : 0u) | (edge ? EPOLLET : 0u);
-    return epoll_ctl(os->epoll_fd, operation, fd, &event) < 0 ? -errno : 0;
+static struct epoll_event epoll_event_of(uint64_t key, uint32_t events) {
+    return (struct epoll_event){.data.u64 = key,
+                                .events =
+                                    (events & OS_READABLE ? (uint32_t)EPOLLIN | EPOLLRDHUP : 0u) |
+                                    (events & OS_WRITABLE ? (uint32_t)EPOLLOUT : 0u) |
+                                    (events & OS_EDGE ? EPOLLET : 0u)};
 }
 
-int os_watch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) {
-    return watch_control(os, EPOLL_CTL_ADD, fd, key, events, edge);
+int os_watch(struct os *os, int fd, uint64_t key, uint32_t events) {
+    struct epoll_event event = epoll_event_of(key, events);
+    return epoll_ctl(os->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) {
-    return watch_control(os, EPOLL_CTL_MOD, fd, key, events, edge);
+int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events) {
+    struct epoll_event event = epoll_event_of(key, events);
+    return epoll_ctl(os->epoll_fd, EPOLL_CTL_MOD, fd, &event) < 0 ? -errno : 0;
 }
 
 void os_unwatch(struct os *os, int fd) {

@@ -65,7 +65,7 @@ static struct stream *stream_new(struct loop *l, int fd, uint16_t flags, int *re
     uint32_t slot = 0, generation = 0;
     struct stream *s = slab_take(&l->streams, &slot, &generation);
     int error = s ? os_watch(l->os, fd, loop_key(KEY_STREAM, slot, generation),
-                             OS_READABLE | OS_WRITABLE, true)
+                             OS_READABLE | OS_WRITABLE | OS_EDGE)
                   : -HW_EFULL;
     if (error != 0) {
         if (s)
@@ -102,14 +102,6 @@ struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
 void stream_set_owner(struct stream *s, const struct stream_ops *ops, void *owner) {
     s->ops = ops;
     s->owner = owner;
-}
-
-void *stream_owner(const struct stream *s) {
-    return s->owner;
-}
-
-struct loop *stream_loop(const struct stream *s) {
-    return s->loop;
 }
 
 void stream_peer(const struct stream *s, struct sock_addr *ret_peer) {

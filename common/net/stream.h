@@ -46,8 +46,6 @@ struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
 
 void stream_set_owner(struct stream *s, const struct stream_ops *ops,
                       void *owner); // hand it on, also from inside on_data
-void *stream_owner(const struct stream *s);
-struct loop *stream_loop(const struct stream *s);
 void stream_peer(const struct stream *s, struct sock_addr *ret_peer);
 
 // Gives bytes to the kernel and returns how many it took: 0 when some are held, when it takes none
@@ -80,10 +78,15 @@ struct listener;
 // The new stream has no ops yet: on_accept must call stream_set_owner (or stream_end) before it
 // returns.
 typedef void accept_fn(void *arg, struct stream *s);
-// Binds the first free port of first..last (0 = the kernel's choice) at host. 0, or negative errno
-// of the last try. It is a door for clients until listener_set_door says otherwise.
-int listener_new(struct loop *l, const char *host, uint16_t first, uint16_t last,
-                 accept_fn *on_accept, void *arg, struct listener **ret_listener) HW_MUST_CHECK;
+// The first free port of first..last, 0 for the kernel's choice. Borrowed for the call.
+struct listen_at {
+    const char *host;
+    uint16_t first, last;
+};
+// 0, or negative errno of the last try. It is a door for clients until listener_set_door says
+// otherwise.
+int listener_new(struct loop *l, struct listen_at at, accept_fn *on_accept, void *arg,
+                 struct listener **ret_listener) HW_MUST_CHECK;
 // How far into the descriptors that are left this listener may go (descriptors.h). Beyond it a
 // newcomer is closed at once, so that it goes elsewhere, and counted by the loop.
 void listener_set_door(struct listener *ls, enum door door);

@@ -192,8 +192,8 @@ int http_server_new(const struct http_options *o, struct http_server **ret_serve
     LIST_INIT(&s->exchanges);
     be64_put(s->hash_key, rng_u64(loop_rng(o->loop)));
     be64_put(s->hash_key + 8, rng_u64(loop_rng(o->loop)));
-    int rc =
-        listener_new(o->loop, o->host, o->port_first, o->port_last, on_accept, s, &s->listener);
+    int rc = listener_new(o->loop, (struct listen_at){o->host, o->port_first, o->port_last},
+                          on_accept, s, &s->listener);
     if (rc != 0) {
         free(s);
         return rc;

@@ -228,7 +228,8 @@ int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *
     uint32_t part = os_descriptors(loop_os(l)) / UNPROVEN_PART;
     server->unproven_end = &server->unproven;
     server->unproven_max = part < 1 ? 1 : part < UNPROVEN_MAX ? part : UNPROVEN_MAX;
-    int error = listener_new(l, host, first, last, on_accept, server, &server->listener);
+    int error = listener_new(l, (struct listen_at){host, first, last}, on_accept, server,
+                             &server->listener);
     if (error != 0) {
         free(server);
         return error;

@@ -250,8 +250,8 @@ struct hawser_client *hawser_client_new_on(struct loop *loop, const struct hawse
         return NULL;
     if (own)
         store = own;
-    struct client_core *core =
-        core_new(options, store, loop_rng(loop), loop_now_ms(loop), error, error_len);
+    struct core_host host = {store, loop_rng(loop), loop_now_ms(loop)};
+    struct client_core *core = core_new(options, host, error, error_len);
     if (!core) {
         if (own)
             own->close(own);
@@ -334,8 +334,8 @@ int hawser_upstream(struct hawser_client *c, int binding, const char *type,
                     const uint8_t id[HAWSER_UPSTREAM_ID_BYTES], const void *payload,
                     size_t payload_len, bool with_reply) {
     bool outermost = enter(c);
-    int error =
-        core_upstream(c->core, now_ms(c), binding, type, id, payload, payload_len, with_reply);
+    struct core_upstream u = {type, id, payload, payload_len, with_reply};
+    int error = core_upstream(c->core, now_ms(c), binding, &u);
     finish(c, outermost);
     return error;
 }

@@ -23,16 +23,16 @@ static bool options_are_valid(const struct hawser_options *o, char *error, size_
     return !wrong;
 }
 
-struct client_core *core_new(const struct hawser_options *options, struct position_store *store,
-                             struct rng *rng, uint64_t now_ms, char *error, size_t error_len) {
+struct client_core *core_new(const struct hawser_options *options, struct core_host host,
+                             char *error, size_t error_len) {
     if (!options_are_valid(options, error, error_len))
         return NULL;
     struct client_core *c = hw_calloc(1, sizeof(*c));
     c->callbacks = options->callbacks;
     c->arg = options->arg;
-    c->store = store;
-    c->rng = rng;
-    c->now_ms = now_ms;
+    c->store = host.store;
+    c->rng = host.rng;
+    c->now_ms = host.now_ms;
     c->device = hw_strdup(options->device);
     c->network = options->network;
     c->heartbeat_wish_s = options->heartbeat_s;
@@ -74,20 +74,19 @@ void core_notice(struct client_core *c, const char *format, ...) {
     c->callbacks.on_notice(c->arg, text);
 }
 
-void core_report(struct client_core *c, enum hawser_state state, uint32_t code, const char *reason,
-                 uint32_t retry_after_ms) {
-    if (reason != c->status_reason)
-        snprintf(c->status_reason, sizeof(c->status_reason), "%s", reason);
+void core_report(struct client_core *c, enum hawser_state state, struct cause why) {
+    if (why.reason != c->status_reason)
+        snprintf(c->status_reason, sizeof(c->status_reason), "%s", why.reason);
     // Cut within a character: not that character.
     size_t len = strlen(c->status_reason);
     while (len > 0 && !utf8_is_valid((const uint8_t *)c->status_reason, len, NULL))
         c->status_reason[--len] = '\0';
     c->status = (struct hawser_status){
         .state = state,
-        .code = code,
+        .code = why.code,
         .reason = c->status_reason,
         .retry_ms = c->phase == PHASE_WAITING ? c->wait_until_ms - c->now_ms : NEVER,
-        .retry_after_ms = retry_after_ms,
+        .retry_after_ms = why.retry_after_ms,
     };
     if (c->callbacks.on_state)
         c->callbacks.on_state(c->arg, &c->status);
@@ -195,7 +194,8 @@ static void on_located(struct client_core *c, const void *message) {
 
 static void on_close(struct client_core *c, const void *message) {
     const Hawser__V1__Close *m = message;
-    core_closed(c, m->code, m->reason, within_limits(m->retry_after_ms, 0, WAIT_MAX_MS));
+    core_closed(
+        c, (struct cause){m->code, m->reason, within_limits(m->retry_after_ms, 0, WAIT_MAX_MS)});
 }
 
 static void on_reply(struct client_core *c, const void *message) {
@@ -376,12 +376,12 @@ static void stop(struct client_core *c) {
     c->stop_wanted = false;
     if (c->phase == PHASE_STOPPED) {
         if (c->status.code != 0) // by the cluster: now it is the user's wish
-            core_report(c, HAWSER_STOPPED, 0, "stopped", 0);
+            core_report(c, HAWSER_STOPPED, (struct cause){0, "stopped", 0});
         return;
     }
     say_bye(c);
     streams_flush(c);
-    core_stopped(c, 0, "stopped", 0);
+    core_stopped(c, (struct cause){0, "stopped", 0});
 }
 
 void core_stop(struct client_core *c, uint64_t now_ms) {
@@ -395,7 +395,7 @@ void core_start(struct client_core *c, uint64_t now_ms) {
     if (c->phase == PHASE_STOPPED) {
         c->attempts = c->protocol_errors = c->end_code = 0;
         core_set_phase(c, PHASE_IDLE);
-        core_report(c, HAWSER_OFFLINE, 0, "", 0);
+        core_report(c, HAWSER_OFFLINE, (struct cause){0, "", 0});
     }
     core_leave(c);
 }
@@ -419,7 +419,7 @@ void core_leave(struct client_core *c) {
     binding_reclaim(c);
     if (c->end_code != 0 && c->phase != PHASE_STOPPED && !login_has_bindings(c)) {
         say_bye(c);
-        core_stopped(c, c->end_code, c->end_reason, 0);
+        core_stopped(c, (struct cause){c->end_code, c->end_reason, 0});
         c->end_code = 0;
     }
     if (c->phase == PHASE_IDLE && login_has_work(c))

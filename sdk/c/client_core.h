@@ -21,10 +21,16 @@
 
 struct client_core;
 
-// store and rng are borrowed and outlive the core. NULL: a wrong option, the reason in error.
-// options->positions_path is not looked at.
-struct client_core *core_new(const struct hawser_options *options, struct position_store *store,
-                             struct rng *rng, uint64_t now_ms, char *error, size_t error_len);
+// What a core is given by who runs it.
+struct core_host {
+    struct position_store *store; // borrowed, as rng: both outlive the core
+    struct rng *rng;
+    uint64_t now_ms;
+};
+
+// NULL: a wrong option, the reason in error. options->positions_path is not looked at.
+struct client_core *core_new(const struct hawser_options *options, struct core_host host,
+                             char *error, size_t error_len);
 void core_free(struct client_core *c); // stores what was handled; NULL is harmless
 
 // --- what happened
@@ -46,9 +52,16 @@ int core_bind(struct client_core *c, uint64_t now_ms, const char *token, const c
 int core_renew(struct client_core *c, uint64_t now_ms, int binding, const char *token);
 int core_unbind(struct client_core *c, uint64_t now_ms, int binding);
 void core_set_network(struct client_core *c, uint64_t now_ms, enum hawser_network network);
-int core_upstream(struct client_core *c, uint64_t now_ms, int binding, const char *type,
-                  const uint8_t id[HAWSER_UPSTREAM_ID_BYTES], const void *payload,
-                  size_t payload_len, bool with_reply);
+// The arguments of hawser_upstream, borrowed.
+struct core_upstream {
+    const char *type;
+    const uint8_t *id; // HAWSER_UPSTREAM_ID_BYTES of them
+    const void *payload;
+    size_t payload_len;
+    bool with_reply;
+};
+int core_upstream(struct client_core *c, uint64_t now_ms, int binding,
+                  const struct core_upstream *u);
 void core_stop(struct client_core *c, uint64_t now_ms);
 void core_start(struct client_core *c, uint64_t now_ms);
 

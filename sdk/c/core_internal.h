@@ -201,12 +201,18 @@ struct client_core {
     size_t unacked_bytes;
 };
 
+// Why a connection, or all, ends. code: a Close code, or 0; reason is not NULL, borrowed.
+struct cause {
+    uint32_t code;
+    const char *reason;
+    uint32_t retry_after_ms;
+};
+
 // --- client_core.c
 void core_enter(struct client_core *c, uint64_t now_ms); // begins every call from outside
 void core_leave(struct client_core *c);                  // ends it: what became due is done
 void core_set_phase(struct client_core *c, enum core_phase phase);
-void core_report(struct client_core *c, enum hawser_state state, uint32_t code, const char *reason,
-                 uint32_t retry_after_ms);
+void core_report(struct client_core *c, enum hawser_state state, struct cause why);
 void core_set_heartbeat(struct client_core *c, uint32_t seconds); // 0: as it was
 void core_put(struct client_core *c, enum frame_type type, const void *message);
 void core_drop(struct client_core *c); // the connection: closes it and forgets it
@@ -218,10 +224,9 @@ void core_gone(struct client_core *c, const char *reason);
 // The room broke the protocol: a new login without the old state, after a wait.
 void core_violation(struct client_core *c, const char *what);
 void core_idle(struct client_core *c, uint32_t code, const char *reason);
-void core_stopped(struct client_core *c, uint32_t code, const char *reason,
-                  uint32_t retry_after_ms);
+void core_stopped(struct client_core *c, struct cause why);
 // A Close code, from Close or Located: drops the connection and decides what is next.
-void core_closed(struct client_core *c, uint32_t code, const char *reason, uint32_t retry_after_ms);
+void core_closed(struct client_core *c, struct cause why);
 
 // --- core_route.c
 int route_init(struct client_core *c, const struct hawser_options *o, char *error,
@@ -253,8 +258,9 @@ void login_retire_leaving(struct client_core *c);
 void binding_end(struct client_core *c, struct binding *b, uint32_t code, const char *reason);
 void binding_later(struct client_core *c, struct binding *b); // its Bind, or renewal, again
 bool binding_is_wanted(const struct binding *b);
-void binding_tell(struct client_core *c, const struct binding *b, bool bound, bool resumed,
-                  uint32_t code, const char *reason);
+// The user learns of `event`: bound, resumed, code and reason; the rest is the binding's.
+void binding_tell(struct client_core *c, const struct binding *b,
+                  struct hawser_binding_event event);
 void binding_reclaim(struct client_core *c);                               // frees the ended ones
 struct binding *binding_by_number(struct client_core *c, uint32_t number); // BOUND, or NULL
 void binding_free(struct binding *b);

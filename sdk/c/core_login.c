@@ -56,19 +56,13 @@ void binding_reclaim(struct client_core *c) {
     }
 }
 
-void binding_tell(struct client_core *c, const struct binding *b, bool bound, bool resumed,
-                  uint32_t code, const char *reason) {
-    struct hawser_binding_event event = {
-        .binding = b->id,
-        .bound = bound,
-        .resumed = resumed,
-        .product = binding_product(b),
-        .user = binding_user(b),
-        .code = code,
-        .reason = reason,
-        .expires_ms = b->expires_ms,
-        .generation = b->generation,
-    };
+void binding_tell(struct client_core *c, const struct binding *b,
+                  struct hawser_binding_event event) {
+    event.binding = b->id;
+    event.product = binding_product(b);
+    event.user = binding_user(b);
+    event.expires_ms = b->expires_ms;
+    event.generation = b->generation;
     if (c->callbacks.on_binding)
         c->callbacks.on_binding(c->arg, &event);
 }
@@ -80,7 +74,7 @@ void binding_end(struct client_core *c, struct binding *b, uint32_t code, const 
     b->number = 0;
     c->end_code = code;
     snprintf(c->end_reason, sizeof(c->end_reason), "%s", reason);
-    binding_tell(c, b, false, false, code, reason);
+    binding_tell(c, b, (struct hawser_binding_event){.code = code, .reason = reason});
 }
 
 void login_retire_leaving(struct client_core *c) {
@@ -232,22 +226,21 @@ int core_unbind(struct client_core *c, uint64_t now_ms, int binding) {
     return 0;
 }
 
-int core_upstream(struct client_core *c, uint64_t now_ms, int binding, const char *type,
-                  const uint8_t id[HAWSER_UPSTREAM_ID_BYTES], const void *payload,
-                  size_t payload_len, bool with_reply) {
+int core_upstream(struct client_core *c, uint64_t now_ms, int binding,
+                  const struct core_upstream *u) {
     const struct binding *b = binding_by_id(c, binding);
     if (!b)
         return -ENOENT;
-    if (!type || !id_is_valid(type, strlen(type), TYPE_MAX))
+    if (!u->type || !id_is_valid(u->type, strlen(u->type), TYPE_MAX))
         return -EINVAL;
     if (c->phase != PHASE_ONLINE || b->state != BINDING_BOUND)
         return -ENOTCONN;
     Hawser__V1__Upstream m = HAWSER__V1__UPSTREAM__INIT;
     m.product = b->number;
-    m.type = (char *)(uintptr_t)type;
-    m.id = (ProtobufCBinaryData){HAWSER_UPSTREAM_ID_BYTES, (uint8_t *)(uintptr_t)id};
-    m.payload = (ProtobufCBinaryData){payload_len, (uint8_t *)(uintptr_t)payload};
-    m.reply = with_reply;
+    m.type = (char *)(uintptr_t)u->type;
+    m.id = (ProtobufCBinaryData){HAWSER_UPSTREAM_ID_BYTES, (uint8_t *)(uintptr_t)u->id};
+    m.payload = (ProtobufCBinaryData){u->payload_len, (uint8_t *)(uintptr_t)u->payload};
+    m.reply = u->with_reply;
     if (hawser__v1__upstream__get_packed_size(&m) > c->max_frame)
         return -EMSGSIZE;
     core_enter(c, now_ms);
@@ -412,7 +405,8 @@ static void bound(struct client_core *c, struct binding *b, const Hawser__V1__Bo
     end_others(c, b);
     if (!renewed)
         streams_begin(c, b, m);
-    binding_tell(c, b, true, m->resumed, 0, "");
+    binding_tell(c, b,
+                 (struct hawser_binding_event){.bound = true, .resumed = m->resumed, .reason = ""});
 }
 
 void binding_later(struct client_core *c, struct binding *b) {
@@ -502,7 +496,7 @@ void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m) {
     c->one_by_one = false;
     route_peer_good(c);
     core_set_phase(c, PHASE_ONLINE);
-    core_report(c, HAWSER_ONLINE, 0, "", 0);
+    core_report(c, HAWSER_ONLINE, (struct cause){0, "", 0});
     for (size_t i = 0; i < m->n_bound && c->phase == PHASE_ONLINE; i++)
         login_on_bound(c, m->bound[i]);
 }

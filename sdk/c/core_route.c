@@ -98,7 +98,7 @@ static void connect_to(struct client_core *c, enum core_phase phase) {
     c->deadline_ms = c->now_ms + CONNECT_MS;
     core_set_phase(c, phase);
     if (c->status.state != HAWSER_CONNECTING)
-        core_report(c, HAWSER_CONNECTING, 0, "", 0);
+        core_report(c, HAWSER_CONNECTING, (struct cause){0, "", 0});
 }
 
 void route_go(struct client_core *c) {
@@ -268,13 +268,13 @@ void route_on_located(struct client_core *c, const Hawser__V1__Located *m) {
         c->backoff_cap_ms =
             within_limits(m->backoff_cap_ms, BACKOFF_CAP_MIN_MS, BACKOFF_CAP_MAX_MS);
     if (m->error != 0) {
-        core_closed(c, m->error, m->reason, start_after_ms);
+        core_closed(c, (struct cause){m->error, m->reason, start_after_ms});
         return;
     }
     take_endpoints(c, m->endpoint, m->n_endpoint,
                    (uint64_t)within_limits(m->ttl_s, 0, TTL_MAX_S) * 1000);
     if (c->rooms.count == 0) {
-        core_closed(c, HAWSER_BUSY, "the dispatcher knows no room", start_after_ms);
+        core_closed(c, (struct cause){HAWSER_BUSY, "the dispatcher knows no room", start_after_ms});
         return;
     }
     // Just asked: also an answer without a life time serves for this login.
@@ -284,7 +284,7 @@ void route_on_located(struct client_core *c, const Hawser__V1__Located *m) {
     core_drop(c);
     route_wait(c, start_after_ms, 0);
     if (start_after_ms > 0)
-        core_report(c, HAWSER_OFFLINE, 0, "admission is throttled", 0);
+        core_report(c, HAWSER_OFFLINE, (struct cause){0, "admission is throttled", 0});
 }
 
 void route_on_go_away(struct client_core *c, const Hawser__V1__GoAway *m) {

@@ -140,34 +140,39 @@ void streams_begin(struct client_core *c, struct binding *b, const Hawser__V1__B
 
 // --- frames
 
-static void violation_at(struct client_core *c, size_t stream, const char *what, uint64_t seq,
+// What a Push or a Gap speaks of.
+struct span {
+    size_t stream;
+    uint64_t first, last;
+};
+
+static void violation_at(struct client_core *c, const struct span *at, const char *what,
                          uint64_t position) {
     char text[REASON_MAX];
     snprintf(text, sizeof(text), "%s: %s %" PRIu64 " after %" PRIu64, what,
-             hawser_stream_name((enum hawser_stream)stream), seq, position);
+             hawser_stream_name((enum hawser_stream)at->stream), at->first, position);
     core_violation(c, text);
 }
 
-// Is [first..last] next in its stream? False: it is a repeat, waits behind a refused one, or broke
-// the protocol, and has been dealt with.
-static bool is_next(struct client_core *c, struct binding *b, size_t stream, uint64_t first,
-                    uint64_t last) {
-    const struct position *p = &b->record->stream[stream];
-    struct core_stream *s = &b->stream[stream];
+// Is it next in its stream? False: it is a repeat, waits behind a refused one, or broke the
+// protocol, and has been dealt with.
+static bool is_next(struct client_core *c, struct binding *b, const struct span *at) {
+    const struct position *p = &b->record->stream[at->stream];
+    struct core_stream *s = &b->stream[at->stream];
     if (p->epoch == 0) {
-        violation_at(c, stream, "no position for this stream", first, 0);
+        violation_at(c, at, "no position for this stream", 0);
         return false;
     }
-    if (last > s->shown)
-        s->shown = last;
-    if (last <= p->seq) {
+    if (at->last > s->shown)
+        s->shown = at->last;
+    if (at->last <= p->seq) {
         ack_soon(c, s);
         return false;
     }
-    if (s->refused_seq != 0 && first > s->refused_seq)
+    if (s->refused_seq != 0 && at->first > s->refused_seq)
         return false; // comes again, behind the refused one
-    if (stream == HAWSER_INBOX && first > p->seq + 1) {
-        violation_at(c, stream, "a hole", first, p->seq);
+    if (at->stream == HAWSER_INBOX && at->first > p->seq + 1) {
+        violation_at(c, at, "a hole", p->seq);
         return false;
     }
     return true;
@@ -264,7 +269,7 @@ void streams_on_push(struct client_core *c, const Hawser__V1__Push *m) {
         push_live(c, b, m);
         return;
     }
-    if (!is_next(c, b, stream, m->seq, m->seq))
+    if (!is_next(c, b, &(struct span){stream, m->seq, m->seq}))
         return;
     uint64_t id = recent_id(m->id);
     if (!recent_ids_has(&b->record->recent, id)) {
@@ -297,7 +302,7 @@ void streams_on_gap(struct client_core *c, const Hawser__V1__Gap *m) {
         core_violation(c, "a gap without a range");
         return;
     }
-    if (!is_next(c, b, stream, m->first, m->last))
+    if (!is_next(c, b, &(struct span){stream, m->first, m->last}))
         return;
     uint64_t handled = b->record->stream[stream].seq;
     struct hawser_gap gap = {

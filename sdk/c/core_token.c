@@ -108,7 +108,8 @@ void binding_drop_offer(struct client_core *c, struct binding *b, uint32_t code,
         return;
     if (c->callbacks.on_token_needed)
         b->ask_at_ms = b->retry_at_ms;
-    binding_tell(c, b, true, false, code, reason);
+    binding_tell(c, b,
+                 (struct hawser_binding_event){.bound = true, .code = code, .reason = reason});
 }
 
 bool binding_survives(const struct client_core *c, const struct binding *b, uint32_t code) {

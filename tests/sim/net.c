@@ -469,11 +469,11 @@ int os_unsent(struct os *os, int fd) {
 
 // --- readiness
 
-int os_watch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) {
+int os_watch(struct os *os, int fd, uint64_t key, uint32_t events) {
     struct sim_socket *s = at_fd(os, fd);
     s->key = key;
     s->watched = events;
-    s->edge = edge;
+    s->edge = (events & OS_EDGE) != 0;
     s->is_watched = true;
     uint32_t ready = 0;
     if (s->kind == SOCKET_CONNECTION && s->is_connected)
@@ -487,8 +487,8 @@ int os_watch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) {
     return 0;
 }
 
-int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events, bool edge) {
-    return os_watch(os, fd, key, events, edge);
+int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events) {
+    return os_watch(os, fd, key, events);
 }
 
 void os_unwatch(struct os *os, int fd) {

@@ -140,21 +140,26 @@ static void say_who(struct run *r, bool (*is_well)(const struct client *c), cons
         }
 }
 
-static void scenario(struct run *r) {
+static bool come_up(struct run *r) {
     for (int i = 0; i < DAEMONS; i++)
         daemon_boot(&r->daemons[i]);
     app_boot(r);
     workload_prepare(r);
     if (!wait_for(r, READY_US, daemons_are_ready) || !wait_for(r, READY_US, has_tokens)) {
         violation(r, "the cluster does not come up");
-        return;
+        return false;
     }
     for (int i = 0; i < DEVICES; i++)
         client_boot(&r->clients[i]);
     if (!wait_for(r, SYNC_US, clients_are_synced)) {
         violation(r, "the clients do not get in");
-        return;
+        return false;
     }
+    return true;
+}
+
+// Faults under load, and then rest, in which all heals.
+static void fire(struct run *r) {
     r->fire_began_us = r->world.now_us;
     r->fire_ends_us = r->world.now_us + world_between(&r->world, 115, 155) * 1000000;
     workload_start(r);
@@ -173,6 +178,9 @@ static void scenario(struct run *r) {
         if (!workload_is_over(r))
             violation(r, "a push is not answered at the end");
     }
+}
+
+static void all_is_well(struct run *r) {
     // Also when the store lost them all.
     if (!wait_for(r, ROWS_US, most_have_rows))
         violation(r, "%d sessions have no row", inspect_rowless(r, false));
@@ -194,6 +202,13 @@ static void scenario(struct run *r) {
         inspect_rows(r);
     if (r->delivered < (uint64_t)r->wanted_messages)
         violation(r, "an idle run: %llu deliveries", (unsigned long long)r->delivered);
+}
+
+static void scenario(struct run *r) {
+    if (!come_up(r))
+        return;
+    fire(r);
+    all_is_well(r);
 }
 
 static int run_seed(uint64_t seed, bool trace, uint64_t *ret_hash, uint64_t *ret_virtual_ms) {
@@ -240,7 +255,13 @@ static double duration(const char *text) {
 // One seed frees what the next one needs again; large blocks are not zeroed by new pages.
 const char *malloc_conf = "dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always";
 
-int main(int argc, char **argv) {
+struct arguments {
+    uint64_t from, count;
+    double limit; // in seconds; 0: count
+    bool trace, stop;
+};
+
+static bool take_arguments(int argc, char **argv, struct arguments *ret) {
     static const struct option options[] = {{"seed", required_argument, NULL, 's'},
                                             {"seeds", required_argument, NULL, 'n'},
                                             {"from", required_argument, NULL, 'f'},
@@ -248,32 +269,37 @@ int main(int argc, char **argv) {
                                             {"trace", no_argument, NULL, 'v'},
                                             {"stop", no_argument, NULL, 'x'},
                                             {NULL, 0, NULL, 0}};
-    uint64_t from = 1, count = 1, hash = 0, virtual_ms = 0, bad = 0, done = 0;
-    double limit = 0, start = seconds();
-    bool trace = false, stop = false;
     int c;
+    *ret = (struct arguments){.from = 1, .count = 1};
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (c == 's')
-            from = strtoull(optarg, NULL, 10);
+        if (c == 's' || c == 'f')
+            ret->from = strtoull(optarg, NULL, 10);
         else if (c == 'n')
-            count = strtoull(optarg, NULL, 10);
-        else if (c == 'f')
-            from = strtoull(optarg, NULL, 10);
+            ret->count = strtoull(optarg, NULL, 10);
         else if (c == 't')
-            limit = duration(optarg);
+            ret->limit = duration(optarg);
         else if (c == 'v')
-            trace = true;
+            ret->trace = true;
         else if (c == 'x')
-            stop = true;
+            ret->stop = true;
         else
-            return 2;
+            return false;
     }
-    for (; limit > 0 ? seconds() - start < limit : done < count; done++) {
+    return true;
+}
+
+int main(int argc, char **argv) {
+    struct arguments a;
+    if (!take_arguments(argc, argv, &a))
+        return 2;
+    uint64_t hash = 0, virtual_ms = 0, bad = 0, done = 0;
+    double start = seconds();
+    for (; a.limit > 0 ? seconds() - start < a.limit : done < a.count; done++) {
         uint64_t one = 0, ms = 0;
-        bad += run_seed(from + done, trace, &one, &ms) != 0;
+        bad += run_seed(a.from + done, a.trace, &one, &ms) != 0;
         hash = (hash << 7 | hash >> 57) ^ one;
         virtual_ms += ms;
-        if (stop && bad) {
+        if (a.stop && bad) {
             done++;
             break;
         }

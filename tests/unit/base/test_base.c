@@ -211,8 +211,11 @@ START_TEST(test_arena) {
     for (size_t size = 0; size < 40000; size += 997)
         ck_assert_uint_eq((uintptr_t)arena_alloc(&a, size) % 16, 0);
     ck_assert_str_eq(arena_printf(&a, "%s-%d", "x", 7), "x-7");
-    arena_reset(&a);
-    ck_assert_uint_eq(a.used_bytes, 0);
+    arena_reset(&a); // the first block stays, and is used again
+    struct arena_block *kept = a.blocks;
+    ck_assert_ptr_nonnull(kept);
+    arena_alloc(&a, 16);
+    ck_assert_ptr_eq(a.blocks, kept);
     arena_deinit(&a);
 }
 END_TEST

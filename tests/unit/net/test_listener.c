@@ -81,8 +81,9 @@ static void setup(void) {
     os = os_new();
     loop = loop_new(os);
     for (int i = 0; i < DOORS; i++) {
-        ck_assert_int_eq(
-            listener_new(loop, "127.0.0.1", 0, 0, on_accept, &welcomed[i], &listeners[i]), 0);
+        ck_assert_int_eq(listener_new(loop, (struct listen_at){"127.0.0.1", 0, 0}, on_accept,
+                                      &welcomed[i], &listeners[i]),
+                         0);
         listener_set_door(listeners[i], (enum door)i);
     }
 }

@@ -84,7 +84,8 @@ static const struct stream_ops client_ops = {.on_connected = on_connected,
 static struct stream *setup(void) {
     os = os_new();
     loop = loop_new(os);
-    ck_assert_int_eq(listener_new(loop, "127.0.0.1", 0, 0, on_accept, NULL, &listener), 0);
+    ck_assert_int_eq(
+        listener_new(loop, (struct listen_at){"127.0.0.1", 0, 0}, on_accept, NULL, &listener), 0);
     struct sock_addr to;
     int error = 0;
     ck_assert_int_eq(sock_addr_parse("127.0.0.1", listener_port(listener), &to), 0);
@@ -278,7 +279,9 @@ START_TEST(test_peer_ends_its_half) {
     static uint8_t block[65536];
     os = os_new();
     loop = loop_new(os);
-    ck_assert_int_eq(listener_new(loop, "127.0.0.1", 0, 0, on_half_accept, NULL, &listener), 0);
+    ck_assert_int_eq(
+        listener_new(loop, (struct listen_at){"127.0.0.1", 0, 0}, on_half_accept, NULL, &listener),
+        0);
     struct sock_addr to;
     ck_assert_int_eq(sock_addr_parse("127.0.0.1", listener_port(listener), &to), 0);
     int fd = socket(AF_INET, SOCK_STREAM, 0);

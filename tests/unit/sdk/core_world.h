@@ -191,7 +191,7 @@ static struct hawser_options options = {
 
 static inline void start_core(void) {
     char error[HAWSER_ERROR_BYTES];
-    core = core_new(&options, store, &rng, now, error, sizeof(error));
+    core = core_new(&options, (struct core_host){store, &rng, now}, error, sizeof(error));
     ck_assert_msg(core != NULL, "%s", error);
 }
 

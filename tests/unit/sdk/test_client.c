@@ -122,7 +122,8 @@ static char error[HAWSER_ERROR_BYTES];
 static void setup(const char *host) {
     os = os_new();
     loop = loop_new(os);
-    ck_assert_int_eq(listener_new(loop, "127.0.0.1", 0, 0, on_accept, NULL, &listener), 0);
+    ck_assert_int_eq(
+        listener_new(loop, (struct listen_at){"127.0.0.1", 0, 0}, on_accept, NULL, &listener), 0);
     snprintf(endpoint, sizeof(endpoint), "%s:%u", host, listener_port(listener));
 }
 

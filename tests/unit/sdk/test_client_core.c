@@ -397,7 +397,7 @@ START_TEST(test_located_no_host) {
     text[0] = with_port;
     options.rooms = text;
     options.room_count = 1;
-    core = core_new(&options, store, &rng, now, error, sizeof(error));
+    core = core_new(&options, (struct core_host){store, &rng, now}, error, sizeof(error));
     ck_assert_ptr_null(core); // nor from the options
     teardown();
 }

@@ -497,12 +497,17 @@ END_TEST
 START_TEST(test_upstream) {
     setup();
     uint8_t id[HAWSER_UPSTREAM_ID_BYTES] = {1};
-    ck_assert_int_eq(core_upstream(core, now, 1, "t", id, "x", 1, true), -2);
+    ck_assert_int_eq(core_upstream(core, now, 1, &(struct core_upstream){"t", id, "x", 1, true}),
+                     -2);
     online(0);
-    ck_assert_int_eq(core_upstream(core, now, 1, "t", id, "x", 1, true), 0);
-    ck_assert_int_eq(core_upstream(core, now, 1, "", id, "x", 1, true), -22);
+    ck_assert_int_eq(core_upstream(core, now, 1, &(struct core_upstream){"t", id, "x", 1, true}),
+                     0);
+    ck_assert_int_eq(core_upstream(core, now, 1, &(struct core_upstream){"", id, "x", 1, true}),
+                     -22);
     char *large = hw_calloc(1, FRAME_BODY_MAX);
-    ck_assert_int_eq(core_upstream(core, now, 1, "t", id, large, FRAME_BODY_MAX, true), -90);
+    ck_assert_int_eq(
+        core_upstream(core, now, 1, &(struct core_upstream){"t", id, large, FRAME_BODY_MAX, true}),
+        -90);
     free(large);
     pump();
     SAID("UPSTREAM");
@@ -514,7 +519,8 @@ START_TEST(test_upstream) {
     TOLD("reply:200:ok");
     core_lost(core, now, "reset");
     pump();
-    ck_assert_int_eq(core_upstream(core, now, 1, "t", id, "x", 1, true), -107);
+    ck_assert_int_eq(core_upstream(core, now, 1, &(struct core_upstream){"t", id, "x", 1, true}),
+                     -107);
     teardown();
 }
 END_TEST
@@ -536,7 +542,7 @@ START_TEST(test_wrong_options) {
     o.room_count = wrong_options[_i].room ? 1 : 0;
     o.device = wrong_options[_i].device;
     o.ack_delay_ms = wrong_options[_i].ack_delay_ms;
-    ck_assert_ptr_null(core_new(&o, store, &rng, 0, error, sizeof(error)));
+    ck_assert_ptr_null(core_new(&o, (struct core_host){store, &rng, 0}, error, sizeof(error)));
     ck_assert_str_ne(error, "");
     store->close(store);
 }

@@ -1,0 +1,265 @@
+#!/usr/bin/python3
+"""Holds the habits of the code that no compiler knows; `./dev tidy`, and part of the gate.
+
+    tools/tidy.py             says what is wrong, as file:line: rule: what, and exits 1 if anything is
+    tools/tidy.py --figures   sizes: files, the longest functions, the functions with the most parameters
+
+What it knows of C is what clang-format guarantees: a definition begins in the first column and its last brace stands there.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+FILE_LINES, FUNCTION_LINES, SWITCH_LINES, MAIN_LINES, PARAMETERS = 600, 50, 70, 40, 4
+
+# What applications call keeps its shape, whatever we think of it later.
+PUBLIC = "sdk/c/hawser.h"
+
+# Functions of the daemons that nobody calls but tests, and what for.
+FOR_TESTS = {
+    "config_markdown": "docs/CONFIG.md is held to it",
+    "frame_type_is_from": "the protocol's table of directions is held to the contract",
+    "register_store_memory_next_run": "a store that was restarted",
+    "saver_store_memory_next_run": "a store that was restarted",
+    "session_effect_name": "tests tell a session's story in words",
+    "wheel_armed": "nothing stays armed",
+}
+
+# Functions with more parameters than PARAMETERS, and why.
+WIDE = {
+    "log_peer_event": "log_event and the peer; a struct would hide the words at its callers",
+}
+
+
+class File:
+    """A source file: its text; the same with comments and strings blanked, character for character; its functions."""
+
+    def __init__(self, path, text):
+        self.path, self.text = path, text
+        self.code = TOKEN.sub(lambda m: blank(m[0]), text)
+        self.functions = list(functions_of(self.code))
+
+    def line_of(self, offset):
+        return self.code.count("\n", 0, offset) + 1
+
+
+class Function:
+    def __init__(self, match, end):
+        self.name, self.parameters = match["name"], split(match["parameters"])
+        self.is_static = bool(re.search(r"\bstatic\b", match["head"]))
+        self.start, self.body, self.end = match.start("name"), match.end(), end
+
+
+TOKEN = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
+DEFINITION = re.compile(r"^(?![#}\s])(?P<head>[^;{}#=]*?)\b(?P<name>\w+)\((?P<parameters>[^;{}]*?)\)\s*\{\n", re.M)
+DEFINE = re.compile(r"^#define (?:.*\\\n)*.*\n", re.M)
+WORD = re.compile(r"\b[A-Za-z_]\w*\b")
+
+
+def blank(token):
+    return re.sub(r"[^\n]", " ", token)
+
+
+def functions_of(code):
+    for m in DEFINITION.finditer(code):
+        if not m["head"].startswith(("enum", "typedef")):
+            yield Function(m, code.index("\n}", m.end() - 1))
+
+
+def split(parameters):
+    depth, parts = 0, [""]
+    for c in parameters:
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += c
+    parts = [" ".join(p.split()) for p in parts]
+    return [] if parts in (["void"], [""]) else parts
+
+
+def values_of(parameters):
+    """How many things a caller has to think of. Bytes and their length are one, and so are a callback and its argument;
+    what a format stands for, and the place that a macro fills in, are none."""
+    values, before = 0, ""
+    for parameter in parameters:
+        is_length = re.search(r"(?:_|\b)(?:len|count|size)$", parameter) and ("*" in before or before.endswith("]"))
+        is_argument = re.search(r"\*(?:arg|owner)$", parameter) and re.search(r"_fn \*|\(\*|_ops \*", before)
+        is_place = parameter in ("const char *file", "int line")
+        values += not (is_length or is_argument or is_place or parameter in ("...", "va_list args"))
+        before = parameter
+    return values
+
+
+# --- the rules: each yields (file, offset, what is wrong)
+
+
+def sizes(files):
+    """Files and functions are as long as one can keep in mind; a switch of single calls may be longer."""
+    for f in files:
+        lines = f.text.count("\n")
+        if lines > FILE_LINES:
+            yield f, 0, f"{lines} lines, at most {FILE_LINES}"
+        for fn in f.functions:
+            lines = f.code.count("\n", fn.body, fn.end)
+            is_switch = re.search(r"^ {4}switch \(", f.code[fn.body : fn.end], re.M)
+            most = MAIN_LINES if fn.name == "main" else SWITCH_LINES if is_switch else FUNCTION_LINES
+            if lines > most:
+                yield f, fn.start, f"{fn.name} has {lines} lines, at most {most}"
+
+
+def parameters(files):
+    """A function takes at most four values."""
+    public = set(WORD.findall(text_of(files, PUBLIC)))
+    for f, fn in ours(files):
+        values = values_of(fn.parameters)
+        if values > PARAMETERS and fn.name not in WIDE and fn.name not in public:
+            yield f, fn.start, f"{fn.name} takes {values} values, at most {PARAMETERS}"
+
+
+def names(files):
+    """One function, one name: it has to say in a backtrace what it is about."""
+    homes = defaultdict(list)
+    for f, fn in ours(files):
+        if fn.name != "main":
+            homes[fn.name].append((f, fn))
+    for name, found in homes.items():
+        for f, fn in found[1:]:
+            yield f, fn.start, f"{name} is a function of {found[0][0].path} too"
+
+
+def close_codes(files):
+    """A close code is written by its name (common/base/close_codes.h)."""
+    for f in files:
+        if is_product(f) and f.path not in (PUBLIC, "common/base/close_codes.h"):
+            for m in re.finditer(r"\b4[0-3]0[0-5]\b", f.code):
+                yield f, m.start(), f"{m[0]} has a name"
+
+
+def dead_functions(files):
+    """What nobody calls goes; what only tests call is on the list above."""
+    calls, public = words_of(files, is_product), set(WORD.findall(text_of(files, PUBLIC)))
+    declared = Counter(w for f in files if is_product(f) and f.path.endswith(".h") for w in WORD.findall(DEFINE.sub("", f.code)))
+    for f, fn in ours(files):
+        is_called = calls[fn.name] > 1 + declared[fn.name]
+        if not (is_called or fn.is_static or fn.name in public or fn.name in FOR_TESTS or fn.name == "main"):
+            yield f, fn.start, f"nobody calls {fn.name}"
+
+
+ACCESS = re.compile(r"(?:->|\.)(\w+)(?:\[[^\]\n]*\])?[ ]?(\+\+|--|[-+|&]?=(?!=))?")
+STRUCT = re.compile(r"^(?:static )?struct(?: \w+)? \{\n(.*?)^\}", re.S | re.M)
+MEMBER = re.compile(r"(?<![(\w])([a-z]\w*)(?:\[[^\]\n]*\])*(?: : \d+)?[,;]")
+
+
+def dead_fields(files):
+    """A field that is written and never read is a leftover, and so is one that is neither."""
+    product = [f for f in files if is_product(f)]
+    writes, declared, seen = Counter(), Counter(), words_of(files, is_product)
+    for f in product:
+        for m in ACCESS.finditer(f.code):
+            # *x.end = ... reads where the end is.
+            is_through = re.search(r"\*[\w.>\[\]-]*$", f.code[max(0, m.start() - 80) : m.start()])
+            is_value = m[2] in ("++", "--") and re.search(r"[=(,?:][ ]?[\w.>\[\]-]*$", f.code[max(0, m.start() - 80) : m.start()])
+            writes[m[1]] += bool(m[2] and not is_through and not is_value)
+        declared.update(m[1] for body in STRUCT.finditer(f.code) for m in MEMBER.finditer(body[1]))
+    for f in product:
+        for body in STRUCT.finditer(f.code) if f.path != PUBLIC else ():
+            for m in MEMBER.finditer(body[1]):
+                if seen[m[1]] <= writes[m[1]] + declared[m[1]]:
+                    yield f, body.start(1) + m.start(), f"nothing reads {m[1]}"
+
+
+def dead_constants(files):
+    """A macro or an enum value that nothing names goes."""
+    uses = words_of(files, lambda f: True)
+    for f in files:
+        if not is_product(f) or f.path in (PUBLIC, "common/base/close_codes.h"):
+            continue
+        for m in re.finditer(r"^#define (\w+)", f.code, re.M):
+            if uses[m[1]] == 1 and not re.search(rf"\b{m[1]}\b", GIVEN_MACROS):
+                yield f, m.start(), f"nothing uses {m[1]}"
+        for body in re.finditer(r"\benum(?: \w+)? \{(.*?)\}", f.code, re.S):
+            for m in re.finditer(r"\b([A-Z][A-Z0-9_]+)\b(?=\s*(?:[,=]|$))", body[1]):
+                if uses[m[1]] == 1:
+                    yield f, body.start(1) + m.start(), f"nothing uses {m[1]}"
+
+
+# Macros that a library's header asks for.
+GIVEN_MACROS = "HASH_FUNCTION _GNU_SOURCE"
+
+
+def glossary(files):
+    """One word for one thing: what the glossary calls otherwise is not written."""
+    others = words_to_avoid((ROOT / "docs/GLOSSARY.md").read_text())
+    for f in files:
+        text = re.sub(r"_", " ", f.text).lower()
+        for other, word in others:
+            for m in re.finditer(rf"\b{other}\b", text):
+                yield f, m.start(), f"'{m[0]}': the word is {word} (docs/GLOSSARY.md)"
+
+
+def words_to_avoid(page):
+    """(other, word) for each row `| word | is | not |` of the page whose third cell names others."""
+    rows = re.findall(r"^\| ([^|]+?) \| [^|]+ \| ([^|]+?) \|$", page, re.M)
+    return [(re.escape(other.strip()), word) for word, cell in rows for other in cell.split(",") if word not in ("word", "---")]
+
+
+def leftovers(files):
+    """Nothing that is to be done stands in the code: it is done, or it is an issue."""
+    for f in files:
+        for m in re.finditer(r"\b(TODO|FIXME|XXX|HACK)\b", f.text):
+            yield f, m.start(), m[0]
+
+
+RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, leftovers)
+
+
+def is_product(f):
+    return not f.path.startswith("tests/")
+
+
+def ours(files):
+    return ((f, fn) for f in files if is_product(f) for fn in f.functions)
+
+
+def words_of(files, which):
+    return Counter(w for f in files if which(f) for w in WORD.findall(f.code))
+
+
+def text_of(files, path):
+    return next((f.code for f in files if f.path == path), "")
+
+
+def findings(files):
+    for rule in RULES:
+        for f, offset, what in rule(files):
+            yield f"{f.path}:{f.line_of(offset)}: {rule.__name__}: {what}"
+
+
+def figures(files):
+    lines = sorted(((f.code.count("\n", fn.body, fn.end), fn.name, f.path) for f, fn in ours(files)), reverse=True)
+    wide = sorted(((values_of(fn.parameters), fn.name, f.path) for f, fn in ours(files)), reverse=True)
+    print(f"{sum(map(is_product, files))} files, {sum(f.text.count(chr(10)) for f in files if is_product(f))} lines, {len(lines)} functions")
+    print(f"of more than 40 lines: {sum(n > 40 for n, *_ in lines)}; of more than {PARAMETERS} values: {sum(n > PARAMETERS for n, *_ in wide)}")
+    for title, table in (("lines", lines), ("values", wide)):
+        for n, name, path in table[:12]:
+            print(f"  {n:3} {title}  {name}  {path}")
+
+
+def main():
+    listed = subprocess.run(["git", "ls-files", "*.c", "*.h"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [File(path, (ROOT / path).read_text()) for path in listed.stdout.split()]
+    if "--figures" in sys.argv[1:]:
+        return figures(files)
+    found = list(findings(files))
+    print("\n".join(found) or f"tidy: {len(files)} files, {len(RULES)} rules, nothing to say")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
