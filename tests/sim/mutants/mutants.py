@@ -186,7 +186,7 @@ NOT_YET = [
     mutant("leases-end-while-away", "register/memory_directory.c",
            "m->seen_ms != 0 && (now < m->seen_ms || gap > AWAY_MS)", "false"),
     mutant("sdk-hands-repeats-on", "sdk/c/core_streams.c",
-           "    if (last <= p->seq) {\n        ack_soon(c, s);\n        return false;\n    }\n", ""),
+           "    if (at->last <= p->seq) {\n        ack_soon(c, s);\n        return false;\n    }\n", ""),
     mutant("resume-does-not-wait-for-heads", "room/core/session_live.c",
            "    s->has_news_target = s->has_news_target && news->epoch", "    s->has_news_target = news->epoch"),
     mutant("sdk-resumes-after-a-login-elsewhere", "sdk/c/core_login.c",
