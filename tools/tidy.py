@@ -42,7 +42,7 @@ class File:
     def __init__(self, path, text):
         self.path, self.text = path, text
         self.code = TOKEN.sub(lambda m: blank(m[0]), text)
-        self.functions = list(functions_of(self.code))
+        self.functions = list(functions_of(self.code)) if path.endswith((".c", ".h")) else []
 
     def line_of(self, offset):
         return self.code.count("\n", 0, offset) + 1
@@ -178,7 +178,7 @@ def dead_constants(files):
     """A macro or an enum value that nothing names goes."""
     uses = words_of(files, lambda f: True)
     for f in files:
-        if not is_product(f) or f.path in (PUBLIC, "common/base/close_codes.h"):
+        if not is_product(f) or not f.path.endswith((".c", ".h")) or f.path in (PUBLIC, "common/base/close_codes.h"):
             continue
         for m in re.finditer(r"^#define (\w+)", f.code, re.M):
             if uses[m[1]] == 1 and not re.search(rf"\b{m[1]}\b", GIVEN_MACROS):
@@ -199,7 +199,7 @@ def glossary(files):
     for f in files:
         text = re.sub(r"_", " ", f.text).lower()
         for other, word in others:
-            for m in re.finditer(rf"\b{other}\b", text):
+            for m in re.finditer(rf"\b{other}s?\b", text):
                 yield f, m.start(), f"'{m[0]}': the word is {word} (docs/GLOSSARY.md)"
 
 
@@ -252,7 +252,7 @@ def figures(files):
 
 
 def main():
-    listed = subprocess.run(["git", "ls-files", "*.c", "*.h"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(["git", "ls-files", "*.c", "*.h", "*.proto", "*.lua"], cwd=ROOT, capture_output=True, text=True, check=True)
     files = [File(path, (ROOT / path).read_text()) for path in listed.stdout.split()]
     if "--figures" in sys.argv[1:]:
         return figures(files)

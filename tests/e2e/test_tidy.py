@@ -1,0 +1,65 @@
+"""What ./dev tidy says of a tree: each rule finds what it is for, and is silent where nothing is wrong."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+import tidy  # noqa: E402
+
+CALM = {
+    "room/a.h": "struct a {\n    int *at;\n    uint8_t bytes[4];\n};\nint a_sum(const struct a *a, const char *name, size_t name_len);\n",
+    "room/a.c": """// a comment with /* "an end" in a comment
+static void a_step(struct a *a, void (*told)(void *arg), void *arg, const char *format, ...) {
+    *a->at = 1;
+    told(arg);
+}
+
+int a_sum(const struct a *a, const char *name, size_t name_len) {
+    return a->bytes[0];
+}
+
+int main(void) {
+    struct a a;
+    a_step(&a, NULL, NULL, "4001 {");
+    return a_sum(&a, "", 0);
+}
+""",
+}
+
+
+def said(sources):
+    return [line.split(": ", 1)[1] for line in tidy.findings([tidy.File(path, text) for path, text in sources.items()])]
+
+
+def function(name, lines, first=""):
+    return f"static int {name}(void) {{\n{first}" + "    step();\n" * lines + f"    return {name}();\n}}\n"
+
+
+SPOILED = [
+    ("sizes", {"room/b.c": function("long_one", 60)}, "long_one has 60 lines, at most 50"),
+    ("sizes", {"room/b.c": function("wide_switch", 70, "    switch (x) {\n")}, "wide_switch has 71 lines, at most 70"),
+    ("sizes", {"room/b.c": "// a line\n" * 601}, "601 lines, at most 600"),
+    ("parameters", {"room/b.c": "static void five(int a, int b, int c, int d, int e) {\n    five(1, 2, 3, 4, 5);\n}\n"}, "five takes 5 values, at most 4"),
+    ("names", {"room/b.c": function("twice", 1), "center/b.c": function("twice", 1)}, "twice is a function of room/b.c too"),
+    ("close_codes", {"room/b.c": "enum { OVER = 4001 };\nint over = OVER;\n"}, "4001 has a name"),
+    ("dead_functions", {"room/b.h": "void lonely(void);\n", "room/b.c": "void lonely(void) {\n}\n"}, "nobody calls lonely"),
+    ("dead_fields", {"room/b.c": "struct b {\n    int kept;\n};\nvoid main(struct b *b) {\n    b->kept++;\n}\n"}, "nothing reads kept"),
+    ("dead_fields", {"room/b.c": "struct b {\n    int kept;\n};\n"}, "nothing reads kept"),
+    ("dead_constants", {"room/b.c": "enum { USED, UNUSED = 2 };\nint x = USED;\n"}, "nothing uses UNUSED"),
+    ("dead_constants", {"room/b.h": "#define UNUSED 2\n"}, "nothing uses UNUSED"),
+    ("glossary", {"room/b.c": "// a tenant of ours\n"}, "'tenant': the word is product (docs/GLOSSARY.md)"),
+    ("glossary", {"room/b.c": "int tenant_count;\n"}, "'tenant': the word is product (docs/GLOSSARY.md)"),
+    ("leftovers", {"room/b.c": "// TO" + "DO: later\n"}, "TO" + "DO"),
+]
+
+
+def test_a_tree_in_order():
+    """Comments, strings, bytes with their length, callbacks with their argument and what is read through a pointer are nobody's fault."""
+    assert said(CALM) == []
+
+
+@pytest.mark.parametrize("rule, sources, what", SPOILED)
+def test_a_rule_finds_what_it_is_for(rule, sources, what):
+    assert f"{rule}: {what}" in said(CALM | sources)
