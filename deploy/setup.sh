@@ -11,11 +11,11 @@ run_packages=(
 compile_packages=(
     build-essential cmake ninja-build pkg-config libhiredis-dev libprotobuf-c-dev protobuf-c-compiler
     libyaml-dev libhttp-parser-dev libjansson-dev libjwt-dev libssl-dev libcurl4-openssl-dev
-    uthash-dev libjemalloc-dev check
+    uthash-dev libjemalloc-dev check python3
 )
 test_packages=(
     clang clang-format libclang-rt-14-dev protobuf-compiler redis-server jq
-    python3 python3-pytest python3-protobuf python3-redis python3-jwt python3-yaml
+    lua5.1 python3-pytest python3-protobuf python3-redis python3-jwt python3-yaml
     python3-requests python3-jsonschema python3-hypothesis python3-websockets
     docker.io docker-compose debootstrap iproute2
 )

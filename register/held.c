@@ -65,8 +65,7 @@ static void write_back(struct registry *r, struct held *h) {
     q.deleted = h->entry->deleted;
     q.expect = h->expect;
     h->is_on_its_way = true;
-    r->store->ops->call(r->store, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &q.base,
-                        on_put, h);
+    store_call(r->store, &q.base, on_put, h);
 }
 
 void held_write_back(struct registry *r) {

@@ -4,21 +4,21 @@
 
 // --- members
 
-static void member_end(struct memory_store *m, struct member *e, bool clean) {
+static void member_end(struct register_memory *m, struct member *e, bool clean) {
     e->is_gone = true;
     e->was_clean = clean;
-    e->gone_ms = register_memory_now_ms(m);
+    e->gone_ms = memory_store_now_ms(&m->base);
     e->version = ++m->directory_version;
 }
 
-static void member_free(struct memory_store *m, struct member *e) {
+static void member_free(struct register_memory *m, struct member *e) {
     HASH_DEL(m->members, e);
     hawser__internal__member__free_unpacked(e->record, NULL);
     free(e);
 }
 
-void register_memory_note_time(struct memory_store *m) {
-    uint64_t now = register_memory_now_ms(m), gap = now - m->seen_ms;
+void register_memory_note_time(struct register_memory *m) {
+    uint64_t now = memory_store_now_ms(&m->base), gap = now - m->seen_ms;
     bool was_away = m->seen_ms != 0 && (now < m->seen_ms || gap > AWAY_MS);
     for (struct member *e = m->members; e && was_away; e = e->hh.next)
         *(e->is_gone ? &e->gone_ms : &e->lease_end_ms) += gap; // also back, modulo 2^64
@@ -26,8 +26,8 @@ void register_memory_note_time(struct memory_store *m) {
     m->seen_ms = now;
 }
 
-static void end_leases(struct memory_store *m) {
-    uint64_t now = register_memory_now_ms(m);
+static void end_leases(struct register_memory *m) {
+    uint64_t now = memory_store_now_ms(&m->base);
     struct member *e, *next;
     HASH_ITER(hh, m->members, e, next) {
         if (!e->is_gone && e->lease_end_ms <= now)
@@ -37,14 +37,14 @@ static void end_leases(struct memory_store *m) {
     }
 }
 
-bool register_memory_is_live(const struct memory_store *m, uint64_t incarnation) {
+bool register_memory_is_live(const struct register_memory *m, uint64_t incarnation) {
     struct member *e = NULL;
     HASH_FIND(hh, m->members, &incarnation, sizeof(incarnation), e);
-    return e && !e->is_gone && e->lease_end_ms > register_memory_now_ms(m);
+    return e && !e->is_gone && e->lease_end_ms > memory_store_now_ms(&m->base);
 }
 
-bool register_memory_is_gone_for_good(const struct memory_store *m, uint64_t incarnation) {
-    uint64_t now = register_memory_now_ms(m);
+bool register_memory_is_gone_for_good(const struct register_memory *m, uint64_t incarnation) {
+    uint64_t now = memory_store_now_ms(&m->base);
     struct member *e = NULL;
     HASH_FIND(hh, m->members, &incarnation, sizeof(incarnation), e);
     if (!e) // forgotten, or it has not come back yet to a store that lost it
@@ -67,7 +67,7 @@ static bool member_changed(const Hawser__Internal__Member *was,
 }
 
 // Another run at the same place: the older one is dead for sure.
-static void end_predecessors(struct memory_store *m, const Hawser__Internal__Member *is) {
+static void end_predecessors(struct register_memory *m, const Hawser__Internal__Member *is) {
     struct member *e, *next;
     HASH_ITER(hh, m->members, e, next)
         if (!e->is_gone && e->incarnation != is->incarnation && *is->id &&
@@ -76,14 +76,13 @@ static void end_predecessors(struct memory_store *m, const Hawser__Internal__Mem
             member_end(m, e, false);
 }
 
-ProtobufCMessage *register_memory_announce(struct memory_store *m,
-                                           const ProtobufCMessage *request) {
-    const Hawser__Internal__AnnounceRequest *a = (const Hawser__Internal__AnnounceRequest *)request;
+Hawser__Internal__AnnounceReply *
+register_memory_announce(struct register_memory *m, const Hawser__Internal__AnnounceRequest *a) {
     Hawser__Internal__AnnounceReply *reply = hw_malloc(sizeof(*reply));
     struct member *e = NULL;
     end_leases(m);
     HASH_FIND(hh, m->members, &a->member->incarnation, sizeof(uint64_t), e);
-    uint64_t now_ms = register_memory_now_ms(m);
+    uint64_t now_ms = memory_store_now_ms(&m->base);
     bool changed = !e || e->is_gone || member_changed(e->record, a->member) ||
                    (now_ms - e->told_ms >= LOAD_TOLD_MS && // also when the clock was set back
                     !message_equal(&e->record->base, &a->member->base));
@@ -101,23 +100,22 @@ ProtobufCMessage *register_memory_announce(struct memory_store *m,
         e->told_ms = now_ms;
         e->is_gone = false;
     }
-    e->lease_end_ms = register_memory_now_ms(m) + a->lease_ms;
+    e->lease_end_ms = memory_store_now_ms(&m->base) + a->lease_ms;
     hawser__internal__announce_reply__init(reply);
     reply->index_epoch = m->index_epoch;
-    reply->store_ms = register_memory_now_ms(m);
-    return &reply->base;
+    reply->store_ms = memory_store_now_ms(&m->base);
+    return reply;
 }
 
-ProtobufCMessage *register_memory_withdraw(struct memory_store *m,
-                                           const ProtobufCMessage *request) {
-    const Hawser__Internal__WithdrawRequest *w = (const Hawser__Internal__WithdrawRequest *)request;
+Hawser__Internal__WithdrawReply *
+register_memory_withdraw(struct register_memory *m, const Hawser__Internal__WithdrawRequest *w) {
     Hawser__Internal__WithdrawReply *reply = hw_malloc(sizeof(*reply));
     struct member *e = NULL;
     HASH_FIND(hh, m->members, &w->incarnation, sizeof(w->incarnation), e);
     if (e && !e->is_gone)
         member_end(m, e, true);
     hawser__internal__withdraw_reply__init(reply);
-    return &reply->base;
+    return reply;
 }
 
 // --- what is newer
@@ -151,7 +149,7 @@ static int by_version(struct entry *a, struct entry *b) {
 }
 
 // In the order of versions, so that a reply that is cut short goes on behind its last.
-static void add_catalog(struct memory_store *m, Hawser__Internal__WatchReply *reply,
+static void add_catalog(struct register_memory *m, Hawser__Internal__WatchReply *reply,
                         uint64_t since) {
     size_t bytes = 0;
     HASH_SORT(m->catalog, by_version);
@@ -171,8 +169,8 @@ static void add_catalog(struct memory_store *m, Hawser__Internal__WatchReply *re
     reply->catalog_version = m->catalog_version;
 }
 
-ProtobufCMessage *register_memory_watch(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__WatchRequest *w = (const Hawser__Internal__WatchRequest *)request;
+Hawser__Internal__WatchReply *register_memory_watch(struct register_memory *m,
+                                                    const Hawser__Internal__WatchRequest *w) {
     Hawser__Internal__WatchReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__watch_reply__init(reply);
     end_leases(m);
@@ -190,26 +188,26 @@ ProtobufCMessage *register_memory_watch(struct memory_store *m, const ProtobufCM
     reply->catalog_whole = w->catalog_epoch != m->catalog_epoch;
     add_catalog(m, reply, reply->catalog_whole ? 0 : w->catalog_version);
     reply->index_epoch = m->index_epoch;
-    return &reply->base;
+    return reply;
 }
 
 // --- the catalog
 
-static struct entry *entry_find(const struct memory_store *m, const char *key) {
+static struct entry *entry_find(const struct register_memory *m, const char *key) {
     struct entry *e = NULL;
     HASH_FIND_STR(m->catalog, key, e);
     return e;
 }
 
-static uint32_t next_number(struct memory_store *m) {
-    uint64_t seconds = register_memory_now_ms(m) / 1000;
+static uint32_t next_number(struct register_memory *m) {
+    uint64_t seconds = memory_store_now_ms(&m->base) / 1000;
     uint32_t least = seconds > PRODUCT_EPOCH_S ? (uint32_t)(seconds - PRODUCT_EPOCH_S) : 0;
     m->product_numbers = m->product_numbers + 1 > least ? m->product_numbers + 1 : least;
     return m->product_numbers;
 }
 
 // The bytes as they are stored: a new product gets a number, and keeps it over its changes.
-static void entry_take_value(struct memory_store *m, struct entry *e, bool is_new,
+static void entry_take_value(struct register_memory *m, struct entry *e, bool is_new,
                              const ProtobufCBinaryData *value) {
     Hawser__Internal__Product *p =
         strncmp(e->key, "product/", 8) == 0
@@ -230,10 +228,9 @@ static void entry_take_value(struct memory_store *m, struct entry *e, bool is_ne
     hawser__internal__product__free_unpacked(p, NULL);
 }
 
-ProtobufCMessage *register_memory_catalog_put(struct memory_store *m,
-                                              const ProtobufCMessage *request) {
-    const Hawser__Internal__CatalogPutRequest *p =
-        (const Hawser__Internal__CatalogPutRequest *)request;
+Hawser__Internal__CatalogPutReply *
+register_memory_catalog_put(struct register_memory *m,
+                            const Hawser__Internal__CatalogPutRequest *p) {
     Hawser__Internal__CatalogPutReply *reply = hw_malloc(sizeof(*reply));
     struct entry *e = entry_find(m, p->key);
     bool exists = e && !e->deleted;
@@ -241,7 +238,7 @@ ProtobufCMessage *register_memory_catalog_put(struct memory_store *m,
     if (p->expect != (exists ? e->version : 0)) {
         reply->conflict = true;
         reply->entry = e ? entry_message(e) : NULL;
-        return &reply->base;
+        return reply;
     }
     if (!e) {
         e = hw_calloc(1, sizeof(*e));
@@ -252,22 +249,21 @@ ProtobufCMessage *register_memory_catalog_put(struct memory_store *m,
     e->deleted = p->deleted;
     e->version = ++m->catalog_version;
     reply->entry = entry_message(e);
-    return &reply->base;
+    return reply;
 }
 
-ProtobufCMessage *register_memory_catalog_get(struct memory_store *m,
-                                              const ProtobufCMessage *request) {
-    const Hawser__Internal__CatalogGetRequest *g =
-        (const Hawser__Internal__CatalogGetRequest *)request;
+Hawser__Internal__CatalogGetReply *
+register_memory_catalog_get(struct register_memory *m,
+                            const Hawser__Internal__CatalogGetRequest *g) {
     Hawser__Internal__CatalogGetReply *reply = hw_malloc(sizeof(*reply));
     const struct entry *e = entry_find(m, g->key);
     hawser__internal__catalog_get_reply__init(reply);
     reply->found = e != NULL;
     reply->entry = e ? entry_message(e) : NULL;
-    return &reply->base;
+    return reply;
 }
 
-void register_memory_directory_free(struct memory_store *m) {
+void register_memory_directory_free(struct register_memory *m) {
     struct member *e, *next;
     struct entry *c, *next_entry;
     HASH_ITER(hh, m->members, e, next)

@@ -6,9 +6,10 @@
 
 #include "buf.h"
 #include "crypto.h"
-#include "loop.h"
+#include "memory_store.h"
 #include "message.h"
-#include "store.h"
+#include "methods.h"
+#include "register_store.h"
 
 struct member { // live, or gone and not forgotten yet
     UT_hash_handle hh;
@@ -45,40 +46,22 @@ struct user { // all rows of one (product, user)
     char key[]; // product number, user
 };
 
-struct memory_store {
-    struct register_store store; // first
-    struct loop *loop;
-    struct hook complete;
-    struct completion *completions, **completions_end;
-    uint64_t clock_offset_ms, seen_ms, run_ms; // the last step; the beginning of this run
+struct register_memory {
+    struct memory_store base; // first
+    uint64_t seen_ms, run_ms; // the last step; the beginning of this run
     uint64_t directory_epoch, directory_version, catalog_epoch, catalog_version, index_epoch;
     uint32_t product_numbers;
-    uint8_t hash_key[16]; // users choose their names
     struct member *members;
     struct entry *catalog;
     struct user *users;
 };
 
-uint64_t register_memory_now_ms(const struct memory_store *m); // the store's clock, Unix ms
+REGISTER_METHODS(MEMORY_STEP_DECLARATION)
 
-// Each makes the reply to its request, on the heap.
-ProtobufCMessage *register_memory_announce(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_withdraw(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_watch(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_catalog_put(struct memory_store *m,
-                                              const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_catalog_get(struct memory_store *m,
-                                              const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_confirm(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_takeover(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_find(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *register_memory_online(struct memory_store *m, const ProtobufCMessage *request);
-void register_memory_note_time(struct memory_store *m); // before each step
-bool register_memory_is_gone_for_good(const struct memory_store *m, uint64_t incarnation);
-bool register_memory_is_live(const struct memory_store *m, uint64_t incarnation);
-void register_memory_directory_free(struct memory_store *m);
-void register_memory_sessions_free(struct memory_store *m);
+void register_memory_note_time(struct register_memory *m); // before each step
+bool register_memory_is_gone_for_good(const struct register_memory *m, uint64_t incarnation);
+bool register_memory_is_live(const struct register_memory *m, uint64_t incarnation);
+void register_memory_directory_free(struct register_memory *m);
+void register_memory_sessions_free(struct register_memory *m);
 
 #endif

@@ -7,16 +7,16 @@ enum { KEY_MAX = 128 };
 
 // --- users and rows
 
-static unsigned make_key(const struct memory_store *m, uint32_t product, const char *user,
+static unsigned make_key(const struct register_memory *m, uint32_t product, const char *user,
                          char key[KEY_MAX], size_t *ret_len) {
     size_t len = strnlen(user, KEY_MAX - sizeof(product));
     memcpy(key, &product, sizeof(product));
     memcpy(key + sizeof(product), user, len);
     *ret_len = sizeof(product) + len;
-    return (unsigned)siphash(m->hash_key, key, *ret_len);
+    return (unsigned)siphash(m->base.hash_key, key, *ret_len);
 }
 
-static struct user *user_find(struct memory_store *m, uint32_t product, const char *name) {
+static struct user *user_find(struct register_memory *m, uint32_t product, const char *name) {
     char key[KEY_MAX];
     size_t len;
     struct user *u = NULL;
@@ -25,7 +25,7 @@ static struct user *user_find(struct memory_store *m, uint32_t product, const ch
     return u;
 }
 
-static struct user *user_get(struct memory_store *m, uint32_t product, const char *name) {
+static struct user *user_get(struct register_memory *m, uint32_t product, const char *name) {
     char key[KEY_MAX];
     size_t len;
     struct user *u = user_find(m, product, name);
@@ -54,7 +54,7 @@ static struct row *row_find(const struct user *u, const char *device) {
     return r;
 }
 
-static bool row_is_live(const struct memory_store *m, const struct row *r) {
+static bool row_is_live(const struct register_memory *m, const struct row *r) {
     return r->online && register_memory_is_live(m, r->incarnation);
 }
 
@@ -81,7 +81,7 @@ static void set_text(char **at, const char *text) {
     *at = hw_strdup(text);
 }
 
-static Hawser__Internal__SessionRow *row_message(const struct memory_store *m,
+static Hawser__Internal__SessionRow *row_message(const struct register_memory *m,
                                                  const struct row *r) {
     Hawser__Internal__SessionRow *out = hw_malloc(sizeof(*out));
     hawser__internal__session_row__init(out);
@@ -93,17 +93,18 @@ static Hawser__Internal__SessionRow *row_message(const struct memory_store *m,
     out->since_ms = r->since_ms;
     out->address = hw_strdup(r->address);
     out->online = row_is_live(m, r);
-    out->last_seen_ms = out->online ? register_memory_now_ms(m) : r->last_seen_ms;
+    out->last_seen_ms = out->online ? memory_store_now_ms(&m->base) : r->last_seen_ms;
     return out;
 }
 
 // --- places: as many rows as the user may have devices
 
-static bool is_forgotten(const struct memory_store *m, const struct row *r) {
-    return !row_is_live(m, r) && r->last_seen_ms + DEVICE_FORGOTTEN_MS < register_memory_now_ms(m);
+static bool is_forgotten(const struct register_memory *m, const struct row *r) {
+    return !row_is_live(m, r) &&
+           r->last_seen_ms + DEVICE_FORGOTTEN_MS < memory_store_now_ms(&m->base);
 }
 
-static struct row *unseen_longest(const struct memory_store *m, const struct user *u) {
+static struct row *unseen_longest(const struct register_memory *m, const struct user *u) {
     struct row *oldest = NULL;
     for (struct row *r = u->rows; r; r = r->next) {
         if (row_is_live(m, r))
@@ -120,7 +121,7 @@ static uint32_t places(uint32_t devices_max) {
 }
 
 // For one more row; false: all are online, and as many as may be.
-static bool make_place(const struct memory_store *m, struct user *u, uint32_t devices_max) {
+static bool make_place(const struct register_memory *m, struct user *u, uint32_t devices_max) {
     uint32_t count = 0;
     for (const struct row *r = u->rows; r; r = r->next)
         count++;
@@ -157,14 +158,14 @@ static bool refuse(const struct row *r, bool replaces, uint64_t now,
     return reply->refused != 0;
 }
 
-ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__LoginRequest *l = (const Hawser__Internal__LoginRequest *)request;
+Hawser__Internal__LoginReply *register_memory_login(struct register_memory *m,
+                                                    const Hawser__Internal__LoginRequest *l) {
     Hawser__Internal__LoginReply *reply = hw_malloc(sizeof(*reply));
-    uint64_t now = register_memory_now_ms(m);
+    uint64_t now = memory_store_now_ms(&m->base);
     hawser__internal__login_reply__init(reply);
     if (l->not_after_ms != 0 && now > l->not_after_ms) {
         reply->refused = CLOSE_BUSY;
-        return &reply->base;
+        return reply;
     }
     struct user *u = user_get(m, l->product, l->user);
     struct row *r = row_find(u, l->device);
@@ -173,7 +174,7 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
         r = row_new(u, l->device);
     bool replaces = r && row_is_live(m, r);
     if (refuse(r, replaces, now, reply))
-        return &reply->base;
+        return reply;
     if (replaces)
         reply->replaced = row_message(m, r);
     if (is_new)
@@ -186,42 +187,41 @@ ProtobufCMessage *register_memory_login(struct memory_store *m, const ProtobufCM
     r->since_ms = r->last_seen_ms = now;
     r->online = true;
     reply->generation = r->generation;
-    return &reply->base;
+    return reply;
 }
 
-ProtobufCMessage *register_memory_takeover(struct memory_store *m,
-                                           const ProtobufCMessage *request) {
-    const Hawser__Internal__TakeoverRequest *t = (const Hawser__Internal__TakeoverRequest *)request;
+Hawser__Internal__TakeoverReply *
+register_memory_takeover(struct register_memory *m, const Hawser__Internal__TakeoverRequest *t) {
     Hawser__Internal__TakeoverReply *reply = hw_malloc(sizeof(*reply));
     struct row *r = row_find(user_find(m, t->product, t->user), t->device);
     hawser__internal__takeover_reply__init(reply);
     if (!r)
-        return &reply->base;
+        return reply;
     memmove(r->takeovers_ms, r->takeovers_ms + 1,
             (TAKEOVERS_PER_MINUTE - 1) * sizeof(r->takeovers_ms[0]));
-    r->takeovers_ms[TAKEOVERS_PER_MINUTE - 1] = register_memory_now_ms(m);
-    return &reply->base;
+    r->takeovers_ms[TAKEOVERS_PER_MINUTE - 1] = memory_store_now_ms(&m->base);
+    return reply;
 }
 
 // --- by incarnation and generation
 
-ProtobufCMessage *register_memory_drop(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__DropRequest *d = (const Hawser__Internal__DropRequest *)request;
+Hawser__Internal__DropReply *register_memory_drop(struct register_memory *m,
+                                                  const Hawser__Internal__DropRequest *d) {
     Hawser__Internal__DropReply *reply = hw_malloc(sizeof(*reply));
     struct row *r = row_find(user_find(m, d->product, d->user), d->device);
     hawser__internal__drop_reply__init(reply);
     if (r && r->online && r->incarnation == d->incarnation && r->generation == d->generation) {
         r->online = false;
-        r->last_seen_ms = register_memory_now_ms(m);
+        r->last_seen_ms = memory_store_now_ms(&m->base);
         reply->dropped = true;
     }
-    return &reply->base;
+    return reply;
 }
 
-ProtobufCMessage *register_memory_confirm(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__ConfirmRequest *c = (const Hawser__Internal__ConfirmRequest *)request;
+Hawser__Internal__ConfirmReply *register_memory_confirm(struct register_memory *m,
+                                                        const Hawser__Internal__ConfirmRequest *c) {
     Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
-    uint64_t now = register_memory_now_ms(m);
+    uint64_t now = memory_store_now_ms(&m->base);
     struct user *u = user_get(m, c->product, c->user);
     struct row *r = row_find(u, c->device);
     if (!r) {
@@ -237,12 +237,12 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
         reply->outcome = row_is_live(m, r) ? HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED
                                            : HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
         reply->generation = r->generation;
-        return &reply->base;
+        return reply;
     }
     if (is_below && is_own) { // its answer was lost
         reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
         reply->generation = r->generation;
-        return &reply->base;
+        return reply;
     }
     // Offline under the same generation: its room dropped it, and this question was held up.
     bool held = r->generation == c->generation && r->incarnation == c->incarnation;
@@ -250,7 +250,7 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
         r->last_seen_ms = now;
     reply->generation = c->generation;
     if (held)
-        return &reply->base;
+        return reply;
     if (!is_own && row_is_live(m, r))
         reply->replaced = row_message(m, r);
     if (r->generation >= c->generation)
@@ -265,13 +265,13 @@ ProtobufCMessage *register_memory_confirm(struct memory_store *m, const Protobuf
     r->last_seen_ms = now;
     r->online = true;
     reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
-    return &reply->base;
+    return reply;
 }
 
 // --- questions
 
-ProtobufCMessage *register_memory_find(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__FindRequest *f = (const Hawser__Internal__FindRequest *)request;
+Hawser__Internal__FindReply *register_memory_find(struct register_memory *m,
+                                                  const Hawser__Internal__FindRequest *f) {
     Hawser__Internal__FindReply *reply = hw_malloc(sizeof(*reply));
     const struct user *u = user_find(m, f->product, f->user);
     size_t count = 0;
@@ -283,21 +283,21 @@ ProtobufCMessage *register_memory_find(struct memory_store *m, const ProtobufCMe
         for (const struct row *r = u ? u->rows : NULL; r; r = r->next)
             if (row_is_live(m, r) == (live == 1) && !is_forgotten(m, r))
                 reply->row[reply->n_row++] = row_message(m, r);
-    return &reply->base;
+    return reply;
 }
 
 // Counted when asked: the memory store is for trials, where that is cheap enough.
-ProtobufCMessage *register_memory_online(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__OnlineRequest *o = (const Hawser__Internal__OnlineRequest *)request;
+Hawser__Internal__OnlineReply *register_memory_online(struct register_memory *m,
+                                                      const Hawser__Internal__OnlineRequest *o) {
     Hawser__Internal__OnlineReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__online_reply__init(reply);
     for (const struct user *u = m->users; u; u = u->hh.next)
         for (const struct row *r = u->rows; r && u->product == o->product; r = r->next)
             reply->sessions += row_is_live(m, r) ? 1 : 0;
-    return &reply->base;
+    return reply;
 }
 
-void register_memory_sessions_free(struct memory_store *m) {
+void register_memory_sessions_free(struct register_memory *m) {
     struct user *u, *next;
     HASH_ITER(hh, m->users, u, next) {
         HASH_DEL(m->users, u);

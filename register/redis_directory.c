@@ -4,25 +4,17 @@
 
 enum { VERSION_DIGITS_MAX = 16 }; // below 2^53
 
-static void add_epochs(struct redis_args *a, struct redis_store *s) {
-    for (int i = 0; i < 3; i++)
-        register_arg_u64(a, rng_epoch(loop_rng(s->loop)));
-    register_arg_text(a, redis_conn_run_id(s->conn));
-}
-
 // --- announcing
 
 static void on_announce(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
-    if (error != 0) {
-        register_step_complete(p, error, NULL);
+    struct redis_step *p = arg;
+    if (redis_step_failed(p, error, r))
         return;
-    }
     Hawser__Internal__AnnounceReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__announce_reply__init(reply);
-    reply->index_epoch = register_reply_u64(r, 0);
-    reply->store_ms = register_reply_u64(r, 1);
-    register_step_complete(p, 0, &reply->base);
+    reply->index_epoch = redis_reply_u64(r, REGISTER_ANNOUNCE_AT_INDEX_EPOCH);
+    reply->store_ms = redis_reply_u64(r, REGISTER_ANNOUNCE_AT_STORE_MS);
+    redis_step_complete(p, 0, &reply->base);
 }
 
 // What others are told of at once: everything but small changes of load.
@@ -40,11 +32,9 @@ static void sign(const Hawser__Internal__Member *m, char out[41]) {
     free(bytes);
 }
 
-void register_redis_announce(struct step *p) {
-    const Hawser__Internal__AnnounceRequest *q =
-        (const Hawser__Internal__AnnounceRequest *)p->request;
+void register_redis_announce(struct redis_step *p, const Hawser__Internal__AnnounceRequest *q) {
     const Hawser__Internal__Member *m = q->member;
-    struct redis_args a;
+    struct rng *rng = loop_rng(p->store->loop);
     struct buf place = BUF_EMPTY;
     char signature[41];
     size_t len = hawser__internal__member__get_packed_size(m);
@@ -52,35 +42,35 @@ void register_redis_announce(struct step *p) {
     hawser__internal__member__pack(m, bytes);
     sign(m, signature);
     buf_printf(&place, "%s|%s|%s", m->role, m->id, m->rpc);
-    register_args_directory(&a);
-    add_epochs(&a, p->store);
-    register_arg_u64(&a, m->incarnation);
-    register_arg_bytes(&a, bytes, len);
-    register_arg_text(&a, signature);
-    register_arg_u64(&a, q->lease_ms);
-    register_arg_bytes(&a, place.data, place.len);
-    register_arg_u64(&a, m->started_ms);
-    register_arg_u64(&a, LOAD_TOLD_MS);
-    register_script_send(p->store, SCRIPT_ANNOUNCE, &a, on_announce, p);
+    struct register_announce_args args = {
+        .dir = register_directory_key,
+        .directory_epoch = rng_epoch(rng),
+        .catalog_epoch = rng_epoch(rng),
+        .index_epoch = rng_epoch(rng),
+        .run = redis_conn_run_id(p->store->conn),
+        .inc = m->incarnation,
+        .member = {bytes, len},
+        .signature = signature,
+        .lease = q->lease_ms,
+        .place = {place.data, place.len},
+        .started = m->started_ms,
+    };
+    register_announce_run(p->store, &args, on_announce, p);
     buf_free(&place);
     free(bytes);
 }
 
 static void on_withdraw(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
+    if (redis_step_failed(arg, error, r))
+        return;
     Hawser__Internal__WithdrawReply *reply = hw_malloc(sizeof(*reply));
-    (void)r;
     hawser__internal__withdraw_reply__init(reply);
-    register_step_complete(p, error, &reply->base);
+    redis_step_complete(arg, 0, &reply->base);
 }
 
-void register_redis_withdraw(struct step *p) {
-    const Hawser__Internal__WithdrawRequest *q =
-        (const Hawser__Internal__WithdrawRequest *)p->request;
-    struct redis_args a;
-    register_args_directory(&a);
-    register_arg_u64(&a, q->incarnation);
-    register_script_send(p->store, SCRIPT_WITHDRAW, &a, on_withdraw, p);
+void register_redis_withdraw(struct redis_step *p, const Hawser__Internal__WithdrawRequest *q) {
+    struct register_withdraw_args args = {register_directory_key, q->incarnation};
+    register_withdraw_run(p->store, &args, on_withdraw, p);
 }
 
 // --- what is newer
@@ -118,8 +108,8 @@ static void take_gone(Hawser__Internal__WatchReply *reply, const redisReply *lis
     for (size_t i = 0; i + 1 < count; i += 2) {
         Hawser__Internal__GoneMember *g = hw_malloc(sizeof(*g));
         hawser__internal__gone_member__init(g);
-        g->incarnation = register_reply_u64(list, i);
-        g->clean = register_reply_u64(list, i + 1) == 1;
+        g->incarnation = redis_reply_u64(list, i);
+        g->clean = redis_reply_u64(list, i + 1) == 1;
         reply->gone[reply->n_gone++] = g;
     }
 }
@@ -136,81 +126,79 @@ static void take_entries(Hawser__Internal__WatchReply *reply, const redisReply *
 }
 
 static void on_watch(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
-    if (error != 0) {
-        register_step_complete(p, error, NULL);
+    struct redis_step *p = arg;
+    if (redis_step_failed(p, error, r))
         return;
-    }
     Hawser__Internal__WatchReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__watch_reply__init(reply);
-    reply->directory_epoch = register_reply_u64(r, 0);
-    reply->directory_version = register_reply_u64(r, 1);
-    reply->catalog_epoch = register_reply_u64(r, 2);
-    reply->catalog_version = register_reply_u64(r, 3);
-    reply->index_epoch = register_reply_u64(r, 4);
-    reply->directory_whole = register_reply_u64(r, 5) == 1;
-    reply->catalog_whole = register_reply_u64(r, 6) == 1;
-    reply->more = register_reply_u64(r, 7) == 1;
-    take_members(reply, register_reply_at(r, 8));
-    take_gone(reply, register_reply_at(r, 9));
-    take_entries(reply, register_reply_at(r, 10));
-    register_step_complete(p, 0, &reply->base);
+    reply->directory_epoch = redis_reply_u64(r, REGISTER_WATCH_AT_DIRECTORY_EPOCH);
+    reply->directory_version = redis_reply_u64(r, REGISTER_WATCH_AT_DIRECTORY_VERSION);
+    reply->catalog_epoch = redis_reply_u64(r, REGISTER_WATCH_AT_CATALOG_EPOCH);
+    reply->catalog_version = redis_reply_u64(r, REGISTER_WATCH_AT_CATALOG_VERSION);
+    reply->index_epoch = redis_reply_u64(r, REGISTER_WATCH_AT_INDEX_EPOCH);
+    reply->directory_whole = redis_reply_u64(r, REGISTER_WATCH_AT_DIRECTORY_WHOLE) == 1;
+    reply->catalog_whole = redis_reply_u64(r, REGISTER_WATCH_AT_CATALOG_WHOLE) == 1;
+    reply->more = redis_reply_u64(r, REGISTER_WATCH_AT_MORE) == 1;
+    take_members(reply, redis_reply_at(r, REGISTER_WATCH_AT_MEMBERS));
+    take_gone(reply, redis_reply_at(r, REGISTER_WATCH_AT_GONE));
+    take_entries(reply, redis_reply_at(r, REGISTER_WATCH_AT_ENTRIES));
+    redis_step_complete(p, 0, &reply->base);
 }
 
-void register_redis_watch(struct step *p) {
-    const Hawser__Internal__WatchRequest *q = (const Hawser__Internal__WatchRequest *)p->request;
-    struct redis_args a;
-    register_args_directory(&a);
-    add_epochs(&a, p->store);
-    register_arg_u64(&a, q->directory_epoch);
-    register_arg_u64(&a, q->directory_version);
-    register_arg_u64(&a, q->catalog_epoch);
-    register_arg_u64(&a, q->catalog_version);
-    register_arg_u64(&a, WATCH_BYTES_MAX);
-    register_script_send(p->store, SCRIPT_WATCH, &a, on_watch, p);
+void register_redis_watch(struct redis_step *p, const Hawser__Internal__WatchRequest *q) {
+    struct rng *rng = loop_rng(p->store->loop);
+    struct register_watch_args args = {
+        .dir = register_directory_key,
+        .directory_epoch = rng_epoch(rng),
+        .catalog_epoch = rng_epoch(rng),
+        .index_epoch = rng_epoch(rng),
+        .run = redis_conn_run_id(p->store->conn),
+        .seen_directory = q->directory_epoch,
+        .seen_version = q->directory_version,
+        .seen_catalog = q->catalog_epoch,
+        .seen_entries = q->catalog_version,
+    };
+    register_watch_run(p->store, &args, on_watch, p);
 }
 
 // --- the catalog
 
 static void on_put(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
+    struct redis_step *p = arg;
     const Hawser__Internal__CatalogPutRequest *q =
         (const Hawser__Internal__CatalogPutRequest *)p->request;
-    if (error != 0) {
-        register_step_complete(p, error, NULL);
+    if (redis_step_failed(p, error, r))
         return;
-    }
     Hawser__Internal__CatalogPutReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__catalog_put_reply__init(reply);
-    reply->conflict = register_reply_u64(r, 0) == 1;
-    reply->entry = entry_parse(q->key, register_reply_at(r, 1));
-    register_step_complete(p, 0, &reply->base);
+    reply->conflict = redis_reply_u64(r, REGISTER_PUT_AT_CONFLICT) == 1;
+    reply->entry = entry_parse(q->key, redis_reply_at(r, REGISTER_PUT_AT_ENTRY));
+    redis_step_complete(p, 0, &reply->base);
 }
 
-static void put(struct step *p) {
+static void put(struct redis_step *p) {
     const Hawser__Internal__CatalogPutRequest *q =
         (const Hawser__Internal__CatalogPutRequest *)p->request;
-    struct redis_args a;
-    register_args_directory(&a);
-    register_arg_text(&a, q->key);
-    register_arg_bytes(&a, q->value.data, q->value.len);
-    register_arg_u64(&a, q->expect);
-    register_arg_u64(&a, q->deleted ? 1 : 0);
-    register_script_send(p->store, SCRIPT_PUT, &a, on_put, p);
+    struct register_put_args args = {
+        .dir = register_directory_key,
+        .key = q->key,
+        .value = {q->value.data, q->value.len},
+        .expect = q->expect,
+        .deletes = q->deleted ? 1 : 0,
+    };
+    register_put_run(p->store, &args, on_put, p);
 }
 
 // A number that is taken and not used after all is lost: numbers are never used twice.
 static void on_number(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
+    struct redis_step *p = arg;
     Hawser__Internal__CatalogPutRequest *q = (Hawser__Internal__CatalogPutRequest *)p->request;
-    if (error != 0) {
-        register_step_complete(p, error, NULL);
+    if (redis_step_failed(p, error, r))
         return;
-    }
     Hawser__Internal__Product *product =
         hawser__internal__product__unpack(NULL, q->value.len, q->value.data);
     if (!product) {
-        register_step_complete(p, -HW_EMALFORMED, NULL);
+        redis_step_complete(p, -HW_EMALFORMED, NULL);
         return;
     }
     product->number = (uint32_t)r->integer;
@@ -222,9 +210,8 @@ static void on_number(void *arg, int error, const redisReply *r) {
     put(p);
 }
 
-void register_redis_put(struct step *p) {
-    const Hawser__Internal__CatalogPutRequest *q =
-        (const Hawser__Internal__CatalogPutRequest *)p->request;
+void register_redis_catalog_put(struct redis_step *p,
+                                const Hawser__Internal__CatalogPutRequest *q) {
     Hawser__Internal__Product *product =
         strncmp(q->key, "product/", 8) == 0
             ? hawser__internal__product__unpack(NULL, q->value.len, q->value.data)
@@ -232,36 +219,30 @@ void register_redis_put(struct step *p) {
     bool needs_number = product && product->number == 0;
     if (product)
         hawser__internal__product__free_unpacked(product, NULL);
-    if (!needs_number) {
+    redis_step_keep(p, &q->base);
+    if (needs_number)
+        register_number_run(p->store, &(struct register_number_args){register_directory_key},
+                            on_number, p);
+    else
         put(p);
-        return;
-    }
-    struct redis_args a;
-    register_args_directory(&a);
-    register_arg_u64(&a, PRODUCT_EPOCH_S);
-    register_script_send(p->store, SCRIPT_NUMBER, &a, on_number, p);
 }
 
 static void on_get(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
+    struct redis_step *p = arg;
     const Hawser__Internal__CatalogGetRequest *q =
         (const Hawser__Internal__CatalogGetRequest *)p->request;
-    if (error != 0) {
-        register_step_complete(p, error, NULL);
+    if (redis_step_failed(p, error, r))
         return;
-    }
     Hawser__Internal__CatalogGetReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__catalog_get_reply__init(reply);
     reply->entry = entry_parse(q->key, r);
     reply->found = reply->entry != NULL;
-    register_step_complete(p, 0, &reply->base);
+    redis_step_complete(p, 0, &reply->base);
 }
 
-void register_redis_get(struct step *p) {
-    const Hawser__Internal__CatalogGetRequest *q =
-        (const Hawser__Internal__CatalogGetRequest *)p->request;
-    struct redis_args a;
-    register_args_directory(&a);
-    register_arg_text(&a, q->key);
-    register_script_send(p->store, SCRIPT_GET, &a, on_get, p);
+void register_redis_catalog_get(struct redis_step *p,
+                                const Hawser__Internal__CatalogGetRequest *q) {
+    redis_step_keep(p, &q->base);
+    register_get_run(p->store, &(struct register_get_args){register_directory_key, q->key}, on_get,
+                     p);
 }

@@ -4,11 +4,11 @@
 #define HW_REGISTER_H
 
 #include "daemon.h"
-#include "store.h"
+#include "register_store.h"
 
 extern const struct daemon_role register_role;
 
 // The same on a store of the caller's making, for the simulation; the store is taken.
-int register_start_on(struct daemon_env *env, struct register_store *store, void **ret_self);
+int register_start_on(struct daemon_env *env, struct store *store, void **ret_self);
 
 #endif

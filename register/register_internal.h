@@ -10,7 +10,7 @@ struct held;
 struct registry {
     struct daemon_env *env;
     struct loop *loop;
-    struct register_store *store; // owned
+    struct store *store; // owned
     // watchers.c
     struct watcher *watchers;
     struct timer poll;

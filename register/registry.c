@@ -21,7 +21,7 @@ static const struct daemon_metric metrics[] = {
     {0},
 };
 
-int register_start_on(struct daemon_env *env, struct register_store *store, void **ret_self) {
+int register_start_on(struct daemon_env *env, struct store *store, void **ret_self) {
     struct registry *r = hw_calloc(1, sizeof(*r));
     r->env = env;
     r->loop = env->loop;
@@ -57,7 +57,7 @@ static void joined(void *self) {
 
 static void end(void *self) {
     struct registry *r = self;
-    r->store->ops->free(r->store);
+    store_free(r->store);
     watchers_free(r);
     held_free(r);
     free(r);
@@ -65,8 +65,8 @@ static void end(void *self) {
 
 static const char *store_down(void *self, bool *ret_is_coming) {
     struct registry *r = self;
-    *ret_is_coming = r->store->ops->is_coming && r->store->ops->is_coming(r->store);
-    return r->store->ops->down_reason(r->store);
+    *ret_is_coming = store_is_coming(r->store);
+    return store_down_reason(r->store);
 }
 
 const struct daemon_role register_role = {.name = "register",

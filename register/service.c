@@ -156,7 +156,7 @@ static void serve(struct registry *r, int at, struct rpc_call *call, const uint8
     }
     struct service_call *c = hw_malloc(sizeof(*c));
     *c = (struct service_call){r, call, at, request};
-    r->store->ops->call(r->store, method_table[at].method, request, on_step, c);
+    store_call(r->store, request, on_step, c);
 }
 
 #define METHOD_HANDLER(name, number, message, after, callers)                                      \

@@ -47,13 +47,11 @@ static void on_read(void *arg, int error, const ProtobufCMessage *message) {
 }
 
 static void read_for(struct watcher *w) {
-    struct register_store *store = w->registry->store;
     w->read_again = w->reading;
     if (w->reading)
         return;
     w->reading = true;
-    store->ops->call(store, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &w->request.base,
-                     on_read, w);
+    store_call(w->registry->store, &w->request.base, on_read, w);
 }
 
 void watchers_add(struct registry *r, struct rpc_call *call, const uint8_t *body, size_t len) {
@@ -105,8 +103,7 @@ void watchers_poll(struct registry *r) {
     if (r->polling)
         return;
     r->polling = true;
-    r->store->ops->call(r->store, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &r->seen.base,
-                        on_polled, r);
+    store_call(r->store, &r->seen.base, on_polled, r);
 }
 
 void watchers_tick(struct timer *t) {

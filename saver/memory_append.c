@@ -15,8 +15,8 @@ static size_t id_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_M
 }
 
 static void id_free(struct known_id *id) {
-    struct memory_store *m = id->product->store;
-    loop_disarm(m->loop, &id->expiry);
+    struct saver_memory *m = id->product->store;
+    loop_disarm(m->base.loop, &id->expiry);
     id->product->keyed_ids -= id->has_hash ? 1 : 0;
     HASH_DEL(m->ids, id);
     free(id);
@@ -26,15 +26,15 @@ static void id_over(struct timer *t) {
     id_free(container_of(t, struct known_id, expiry));
 }
 
-static struct known_id *id_find(struct memory_store *m, const Hawser__Internal__AppendRequest *a) {
+static struct known_id *id_find(struct saver_memory *m, const Hawser__Internal__AppendRequest *a) {
     char key[ID_KEY_MAX];
     size_t len = id_key(a, key);
     struct known_id *id = NULL;
-    HASH_FIND_BYHASHVALUE(hh, m->ids, key, len, (unsigned)siphash(m->hash_key, key, len), id);
+    HASH_FIND_BYHASHVALUE(hh, m->ids, key, len, (unsigned)siphash(m->base.hash_key, key, len), id);
     return id;
 }
 
-static void id_remember(struct memory_store *m, const Hawser__Internal__AppendRequest *a,
+static void id_remember(struct saver_memory *m, const Hawser__Internal__AppendRequest *a,
                         const Hawser__Internal__AppendReply *reply) {
     char key[ID_KEY_MAX];
     size_t len = id_key(a, key);
@@ -52,9 +52,9 @@ static void id_remember(struct memory_store *m, const Hawser__Internal__AppendRe
     id->product->keyed_ids += id->has_hash ? 1 : 0;
     id->key_len = len;
     memcpy(id->key, key, len);
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->ids, id->key, len, (unsigned)siphash(m->hash_key, key, len),
-                                id);
-    loop_arm(m->loop, &id->expiry, ttl_ms, id_over);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->ids, id->key, len,
+                                (unsigned)siphash(m->base.hash_key, key, len), id);
+    loop_arm(m->base.loop, &id->expiry, ttl_ms, id_over);
 }
 
 static bool same_body(const struct known_id *id, const Hawser__Internal__AppendRequest *a) {
@@ -63,7 +63,7 @@ static bool same_body(const struct known_id *id, const Hawser__Internal__AppendR
            (!has_hash || memcmp(id->body_hash, a->body_hash.data, sizeof(id->body_hash)) == 0);
 }
 
-void saver_memory_ids_free(struct memory_store *m) {
+void saver_memory_ids_free(struct saver_memory *m) {
     struct known_id *id, *next;
     HASH_ITER(hh, m->ids, id, next)
         id_free(id);
@@ -108,7 +108,7 @@ static void fix_times(const Hawser__Internal__AppendRequest *a,
         ret_message->expires_ms = reply->expires_ms;
 }
 
-static void append_broadcast(struct memory_store *m, const Hawser__Internal__AppendRequest *a,
+static void append_broadcast(struct saver_memory *m, const Hawser__Internal__AppendRequest *a,
                              Hawser__Internal__AppendReply *reply) {
     struct product_logs *p = product_logs_get(m, a->product);
     struct broadcast *b = &p->stream[a->stream];
@@ -139,12 +139,12 @@ static void append_inbox(struct inbox *b, const Hawser__Internal__AppendRequest 
     reply->change = b->log.change;
 }
 
-ProtobufCMessage *saver_memory_append(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__AppendRequest *a = (const Hawser__Internal__AppendRequest *)request;
+Hawser__Internal__AppendReply *saver_memory_append(struct saver_memory *m,
+                                                   const Hawser__Internal__AppendRequest *a) {
     Hawser__Internal__AppendReply *reply = hw_malloc(sizeof(*reply));
     const struct known_id *id = id_find(m, a);
     struct product_logs *p = product_logs_get(m, a->product);
-    uint64_t now = saver_memory_now_ms(m);
+    uint64_t now = memory_store_now_ms(&m->base);
     bool is_inbox = a->stream == STREAM_INBOX;
     hawser__internal__append_reply__init(reply);
     reply->store_ms = now;
@@ -171,5 +171,5 @@ ProtobufCMessage *saver_memory_append(struct memory_store *m, const ProtobufCMes
             append_broadcast(m, a, reply);
         id_remember(m, a, reply);
     }
-    return &reply->base;
+    return reply;
 }

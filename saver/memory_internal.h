@@ -6,9 +6,10 @@
 
 #include "buf.h"
 #include "crypto.h"
-#include "loop.h"
+#include "memory_store.h"
 #include "message.h"
-#include "store.h"
+#include "methods.h"
+#include "saver_store.h"
 #include "stream_log.h"
 
 struct position {
@@ -24,7 +25,7 @@ struct device {
 
 struct inbox { // of one (product, user)
     UT_hash_handle hh;
-    struct memory_store *store;
+    struct saver_memory *store;
     struct product_logs *product;
     struct log_stream log;
     struct device *devices;
@@ -46,7 +47,7 @@ struct broadcast { // news or bulk of a product
 
 struct product_logs { // of one product
     UT_hash_handle hh;
-    struct memory_store *store;
+    struct saver_memory *store;
     uint32_t number;
     struct broadcast stream[STREAMS]; // of news and bulk; the inbox's place is empty
     struct sum_id *sum_ids;
@@ -67,23 +68,18 @@ struct known_id {
     char key[]; // product, stream, user, id
 };
 
-struct memory_store {
-    struct saver_store store; // first
-    struct loop *loop;
-    struct hook complete;
-    struct completion *completions, **completions_end;
-    uint64_t clock_offset_ms, run;
-    uint8_t hash_key[16]; // users choose their names
+struct saver_memory {
+    struct memory_store base; // first
+    uint64_t run;
     struct inbox *inboxes;
     struct product_logs *products;
     struct known_id *ids;
 };
 
-uint64_t saver_memory_now_ms(const struct memory_store *m);
 void broadcast_expires(struct broadcast *b, uint64_t at_ms); // something in it ends then
-struct product_logs *product_logs_get(struct memory_store *m, uint32_t number);
-struct inbox *inbox_find(struct memory_store *m, uint32_t product, const char *user);
-struct inbox *inbox_get(struct memory_store *m, uint32_t product, const char *user);
+struct product_logs *product_logs_get(struct saver_memory *m, uint32_t number);
+struct inbox *inbox_find(struct saver_memory *m, uint32_t product, const char *user);
+struct inbox *inbox_get(struct saver_memory *m, uint32_t product, const char *user);
 void inbox_prune(
     struct inbox *b); // what all its devices have handled leaves; limits are not looked at
 void inbox_mark_handled(struct inbox *b, const struct device *d);
@@ -92,19 +88,9 @@ void inbox_overflow(struct inbox *b, uint64_t messages_max, uint64_t bytes_max);
 uint64_t
 inbox_first_unhandled(const struct inbox *b); // position before it; the head when there is none
 
-// Each makes the reply to its request, on the heap.
-ProtobufCMessage *saver_memory_append(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *saver_memory_load(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *saver_memory_head(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *saver_memory_product_heads(struct memory_store *m,
-                                             const ProtobufCMessage *request);
-ProtobufCMessage *saver_memory_attach(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *saver_memory_ack(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *saver_memory_sums(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *saver_memory_stats(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *saver_memory_user(struct memory_store *m, const ProtobufCMessage *request);
-ProtobufCMessage *saver_memory_clock(struct memory_store *m, const ProtobufCMessage *request);
-void saver_memory_ids_free(struct memory_store *m);
-void saver_memory_logs_free(struct memory_store *m);
+SAVER_METHODS(MEMORY_STEP_DECLARATION)
+
+void saver_memory_ids_free(struct saver_memory *m);
+void saver_memory_logs_free(struct saver_memory *m);
 
 #endif

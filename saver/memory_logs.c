@@ -12,18 +12,19 @@ static uint64_t next_expiry(const struct log_stream *l) {
 }
 
 // Armed for the earliest end; when that entry has left by then, it looks for the next.
-static void arm(struct memory_store *m, struct timer *t, uint64_t due_ms, timer_fn *fn) {
-    uint64_t now = saver_memory_now_ms(m), after = due_ms > now ? due_ms - now : 0;
-    if (due_ms == UINT64_MAX || (timer_is_armed(t) && t->due_ms <= loop_now_ms(m->loop) + after))
+static void arm(struct saver_memory *m, struct timer *t, uint64_t due_ms, timer_fn *fn) {
+    uint64_t now = memory_store_now_ms(&m->base), after = due_ms > now ? due_ms - now : 0;
+    if (due_ms == UINT64_MAX ||
+        (timer_is_armed(t) && t->due_ms <= loop_now_ms(m->base.loop) + after))
         return;
-    loop_arm(m->loop, t, after, fn);
+    loop_arm(m->base.loop, t, after, fn);
 }
 
 // --- products
 
 static void broadcast_expire(struct timer *t) {
     struct broadcast *b = container_of(t, struct broadcast, expiry);
-    uint64_t now = saver_memory_now_ms(b->product->store);
+    uint64_t now = memory_store_now_ms(&b->product->store->base);
     for (struct log_entry *e = b->log.first, *next; e; e = next) {
         next = e->next;
         if (e->expires_ms <= now)
@@ -36,18 +37,18 @@ void broadcast_expires(struct broadcast *b, uint64_t at_ms) {
     arm(b->product->store, &b->expiry, at_ms, broadcast_expire);
 }
 
-struct product_logs *product_logs_get(struct memory_store *m, uint32_t number) {
+struct product_logs *product_logs_get(struct saver_memory *m, uint32_t number) {
     struct product_logs *p = NULL;
     HASH_FIND(hh, m->products, &number, sizeof(number), p);
     for (int i = STREAM_NEWS; p && i < STREAMS; i++)
-        log_run(&p->stream[i].log, m->run, saver_memory_now_ms(m));
+        log_run(&p->stream[i].log, m->run, memory_store_now_ms(&m->base));
     if (p)
         return p;
     p = hw_calloc(1, sizeof(*p));
     p->store = m;
     p->number = number;
     for (int i = STREAM_NEWS; i < STREAMS; i++) {
-        log_stream_init(&p->stream[i].log, rng_epoch(loop_rng(m->loop)), m->run);
+        log_stream_init(&p->stream[i].log, rng_epoch(loop_rng(m->base.loop)), m->run);
         p->stream[i].product = p;
     }
     HASH_ADD(hh, m->products, number, sizeof(p->number), p);
@@ -56,27 +57,27 @@ struct product_logs *product_logs_get(struct memory_store *m, uint32_t number) {
 
 // --- inboxes
 
-static unsigned make_key(const struct memory_store *m, uint32_t product, const char *user,
+static unsigned make_key(const struct saver_memory *m, uint32_t product, const char *user,
                          char key[KEY_MAX], size_t *ret_len) {
     size_t len = strnlen(user, KEY_MAX - sizeof(product));
     memcpy(key, &product, sizeof(product));
     memcpy(key + sizeof(product), user, len);
     *ret_len = sizeof(product) + len;
-    return (unsigned)siphash(m->hash_key, key, *ret_len);
+    return (unsigned)siphash(m->base.hash_key, key, *ret_len);
 }
 
-struct inbox *inbox_find(struct memory_store *m, uint32_t product, const char *user) {
+struct inbox *inbox_find(struct saver_memory *m, uint32_t product, const char *user) {
     char key[KEY_MAX];
     size_t len;
     struct inbox *b = NULL;
     unsigned hash = make_key(m, product, user, key, &len);
     HASH_FIND_BYHASHVALUE(hh, m->inboxes, key, len, hash, b);
     if (b)
-        log_run(&b->log, m->run, saver_memory_now_ms(m));
+        log_run(&b->log, m->run, memory_store_now_ms(&m->base));
     return b;
 }
 
-struct inbox *inbox_get(struct memory_store *m, uint32_t product, const char *user) {
+struct inbox *inbox_get(struct saver_memory *m, uint32_t product, const char *user) {
     char key[KEY_MAX];
     size_t len;
     struct inbox *b = inbox_find(m, product, user);
@@ -88,7 +89,7 @@ struct inbox *inbox_get(struct memory_store *m, uint32_t product, const char *us
     b->product = product_logs_get(m, product);
     b->key_len = len;
     memcpy(b->key, key, len);
-    log_stream_init(&b->log, rng_epoch(loop_rng(m->loop)), m->run);
+    log_stream_init(&b->log, rng_epoch(loop_rng(m->base.loop)), m->run);
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->inboxes, b->key, b->key_len, hash, b);
     return b;
 }
@@ -105,7 +106,7 @@ static void drop(struct inbox *b, struct log_entry *e, uint32_t reason, uint64_t
 
 static void inbox_expire(struct timer *t) {
     struct inbox *b = container_of(t, struct inbox, expiry);
-    uint64_t now = saver_memory_now_ms(b->store);
+    uint64_t now = memory_store_now_ms(&b->store->base);
     for (struct log_entry *e = b->log.first, *next; e; e = next) {
         next = e->next;
         if (e->expires_ms <= now)
@@ -168,7 +169,7 @@ uint64_t inbox_first_unhandled(const struct inbox *b) {
 // --- the end
 
 static void inbox_free(struct inbox *b) {
-    loop_disarm(b->store->loop, &b->expiry);
+    loop_disarm(b->store->base.loop, &b->expiry);
     log_stream_deinit(&b->log);
     while (b->devices) {
         struct device *d = b->devices;
@@ -179,7 +180,7 @@ static void inbox_free(struct inbox *b) {
     free(b);
 }
 
-void saver_memory_logs_free(struct memory_store *m) {
+void saver_memory_logs_free(struct saver_memory *m) {
     struct inbox *b, *next_inbox;
     struct product_logs *p, *next_product;
     HASH_ITER(hh, m->inboxes, b, next_inbox) {
@@ -194,7 +195,7 @@ void saver_memory_logs_free(struct memory_store *m) {
             free(id);
         }
         for (int i = STREAM_NEWS; i < STREAMS; i++) {
-            loop_disarm(m->loop, &p->stream[i].expiry);
+            loop_disarm(m->base.loop, &p->stream[i].expiry);
             log_stream_deinit(&p->stream[i].log);
         }
         free(p);

@@ -3,7 +3,7 @@
 
 // --- logs
 
-static struct log_stream *stream_of(struct memory_store *m, uint32_t product, uint32_t stream,
+static struct log_stream *stream_of(struct saver_memory *m, uint32_t product, uint32_t stream,
                                     const char *user) {
     return stream == STREAM_INBOX ? &inbox_get(m, product, user)->log
                                   : &product_logs_get(m, product)->stream[stream].log;
@@ -17,7 +17,7 @@ static struct device *device_find(const struct inbox *b, const char *name) {
 }
 
 // Where a device goes on whose own position cannot be used.
-static uint64_t restart_after(struct memory_store *m, uint32_t product, uint32_t stream,
+static uint64_t restart_after(struct saver_memory *m, uint32_t product, uint32_t stream,
                               const char *user, const char *device) {
     const struct log_stream *l = stream_of(m, product, stream, user);
     if (stream != STREAM_INBOX)
@@ -29,8 +29,8 @@ static uint64_t restart_after(struct memory_store *m, uint32_t product, uint32_t
     return inbox_first_unhandled(b);
 }
 
-ProtobufCMessage *saver_memory_load(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__LoadRequest *q = (const Hawser__Internal__LoadRequest *)request;
+Hawser__Internal__LoadReply *saver_memory_load(struct saver_memory *m,
+                                               const Hawser__Internal__LoadRequest *q) {
     Hawser__Internal__LoadReply *reply = hw_malloc(sizeof(*reply));
     const struct log_stream *l = stream_of(m, q->product, q->stream, q->user);
     uint32_t bytes = q->max_bytes < LOAD_BYTES_MAX ? q->max_bytes : LOAD_BYTES_MAX;
@@ -43,8 +43,8 @@ ProtobufCMessage *saver_memory_load(struct memory_store *m, const ProtobufCMessa
         reply->reset_after = restart_after(m, q->product, q->stream, q->user, q->device);
     else
         log_load(l, q->after, q->max_messages, bytes, *q->device ? q->device : NULL,
-                 saver_memory_now_ms(m), reply);
-    return &reply->base;
+                 memory_store_now_ms(&m->base), reply);
+    return reply;
 }
 
 static void fill_head(Hawser__Internal__HeadReply *reply, const struct log_stream *l) {
@@ -54,17 +54,15 @@ static void fill_head(Hawser__Internal__HeadReply *reply, const struct log_strea
     reply->change = l->change;
 }
 
-ProtobufCMessage *saver_memory_head(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__HeadRequest *q = (const Hawser__Internal__HeadRequest *)request;
+Hawser__Internal__HeadReply *saver_memory_head(struct saver_memory *m,
+                                               const Hawser__Internal__HeadRequest *q) {
     Hawser__Internal__HeadReply *reply = hw_malloc(sizeof(*reply));
     fill_head(reply, &inbox_get(m, q->product, q->user)->log);
-    return &reply->base;
+    return reply;
 }
 
-ProtobufCMessage *saver_memory_product_heads(struct memory_store *m,
-                                             const ProtobufCMessage *request) {
-    const Hawser__Internal__ProductHeadsRequest *q =
-        (const Hawser__Internal__ProductHeadsRequest *)request;
+Hawser__Internal__ProductHeadsReply *
+saver_memory_product_heads(struct saver_memory *m, const Hawser__Internal__ProductHeadsRequest *q) {
     Hawser__Internal__ProductHeadsReply *reply = hw_malloc(sizeof(*reply));
     struct product_logs *p = product_logs_get(m, q->product);
     hawser__internal__product_heads_reply__init(reply);
@@ -73,7 +71,7 @@ ProtobufCMessage *saver_memory_product_heads(struct memory_store *m,
     reply->bulk = hw_malloc(sizeof(*reply->bulk));
     fill_head(reply->news, &p->stream[STREAM_NEWS].log);
     fill_head(reply->bulk, &p->stream[STREAM_BULK].log);
-    return &reply->base;
+    return reply;
 }
 
 // --- devices
@@ -163,17 +161,17 @@ attach_stream(struct inbox *b, struct device *d, uint32_t stream, bool is_new,
     return out;
 }
 
-ProtobufCMessage *saver_memory_attach(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__AttachRequest *a = (const Hawser__Internal__AttachRequest *)request;
+Hawser__Internal__AttachReply *saver_memory_attach(struct saver_memory *m,
+                                                   const Hawser__Internal__AttachRequest *a) {
     Hawser__Internal__AttachReply *reply = hw_malloc(sizeof(*reply));
     struct inbox *b = inbox_get(m, a->product, a->user);
     struct device *d = device_find(b, a->device);
-    uint64_t now = saver_memory_now_ms(m);
+    uint64_t now = memory_store_now_ms(&m->base);
     bool is_new = d == NULL;
     hawser__internal__attach_reply__init(reply);
     if (d && d->generation > a->generation) {
         reply->stale = true;
-        return &reply->base;
+        return reply;
     }
     if (!d) {
         forget_devices(b, now, a);
@@ -190,11 +188,11 @@ ProtobufCMessage *saver_memory_attach(struct memory_store *m, const ProtobufCMes
     }
     inbox_mark_handled(b, d);
     inbox_prune(b);
-    return &reply->base;
+    return reply;
 }
 
-ProtobufCMessage *saver_memory_ack(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__AckRequest *a = (const Hawser__Internal__AckRequest *)request;
+Hawser__Internal__AckReply *saver_memory_ack(struct saver_memory *m,
+                                             const Hawser__Internal__AckRequest *a) {
     Hawser__Internal__AckReply *reply = hw_malloc(sizeof(*reply));
     struct inbox *b = inbox_get(m, a->product, a->user);
     struct device *d = device_find(b, a->device);
@@ -202,9 +200,9 @@ ProtobufCMessage *saver_memory_ack(struct memory_store *m, const ProtobufCMessag
     if (!d || d->generation != a->generation) {
         reply->stale = d && d->generation > a->generation;
         reply->unknown = !reply->stale;
-        return &reply->base;
+        return reply;
     }
-    d->seen_ms = saver_memory_now_ms(m);
+    d->seen_ms = memory_store_now_ms(&m->base);
     for (size_t i = 0; i < a->n_upto; i++) {
         const Hawser__Internal__StreamPosition *p = a->upto[i];
         if (p->stream >= STREAMS)
@@ -216,26 +214,26 @@ ProtobufCMessage *saver_memory_ack(struct memory_store *m, const ProtobufCMessag
     }
     inbox_mark_handled(b, d);
     inbox_prune(b);
-    return &reply->base;
+    return reply;
 }
 
 // --- figures
 
-ProtobufCMessage *saver_memory_sums(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__SumsRequest *q = (const Hawser__Internal__SumsRequest *)request;
+Hawser__Internal__SumsReply *saver_memory_sums(struct saver_memory *m,
+                                               const Hawser__Internal__SumsRequest *q) {
     Hawser__Internal__SumsReply *reply = hw_malloc(sizeof(*reply));
     struct product_logs *p = product_logs_get(m, q->product);
     struct sum_id *id = NULL;
     hawser__internal__sums_reply__init(reply);
     if (q->id.len != sizeof(id->id))
-        return &reply->base;
+        return reply;
     HASH_FIND(hh, p->sum_ids, q->id.data, sizeof(id->id), id);
     if (id)
-        return &reply->base;
+        return reply;
     id = hw_calloc(1, sizeof(*id));
     memcpy(id->id, q->id.data, sizeof(id->id));
     HASH_ADD(hh, p->sum_ids, id, sizeof(id->id), id);
-    if (HASH_COUNT(p->sum_ids) > 10000) { // in the order of their coming
+    if (HASH_COUNT(p->sum_ids) > SUM_IDS_MAX) { // in the order of their coming
         struct sum_id *oldest = p->sum_ids;
         HASH_DEL(p->sum_ids, oldest);
         free(oldest);
@@ -247,11 +245,11 @@ ProtobufCMessage *saver_memory_sums(struct memory_store *m, const ProtobufCMessa
         p->sent[q->sum[i]->stream] += q->sum[i]->sent;
         p->acked_devices[q->sum[i]->stream] += q->sum[i]->acked;
     }
-    return &reply->base;
+    return reply;
 }
 
-ProtobufCMessage *saver_memory_stats(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__StatsRequest *q = (const Hawser__Internal__StatsRequest *)request;
+Hawser__Internal__StatsReply *saver_memory_stats(struct saver_memory *m,
+                                                 const Hawser__Internal__StatsRequest *q) {
     Hawser__Internal__StatsReply *reply = hw_malloc(sizeof(*reply));
     const struct product_logs *p = product_logs_get(m, q->product);
     hawser__internal__stats_reply__init(reply);
@@ -272,7 +270,7 @@ ProtobufCMessage *saver_memory_stats(struct memory_store *m, const ProtobufCMess
         sum->acked = p->acked_devices[i];
         reply->sum[reply->n_sum++] = sum;
     }
-    return &reply->base;
+    return reply;
 }
 
 static Hawser__Internal__UserDevice *device_message(const struct device *d) {
@@ -293,14 +291,14 @@ static Hawser__Internal__UserDevice *device_message(const struct device *d) {
     return out;
 }
 
-ProtobufCMessage *saver_memory_user(struct memory_store *m, const ProtobufCMessage *request) {
-    const Hawser__Internal__UserRequest *q = (const Hawser__Internal__UserRequest *)request;
+Hawser__Internal__UserReply *saver_memory_user(struct saver_memory *m,
+                                               const Hawser__Internal__UserRequest *q) {
     Hawser__Internal__UserReply *reply = hw_malloc(sizeof(*reply));
     const struct inbox *b = inbox_find(m, q->product, q->user);
     size_t count = 0;
     hawser__internal__user_reply__init(reply);
     if (!b)
-        return &reply->base;
+        return reply;
     for (const struct device *d = b->devices; d; d = d->next)
         count++;
     reply->device = hw_calloc(count + 1, sizeof(reply->device[0]));
@@ -309,13 +307,14 @@ ProtobufCMessage *saver_memory_user(struct memory_store *m, const ProtobufCMessa
     reply->pending = b->log.unhandled_count;
     reply->epoch = b->log.epoch;
     reply->head = b->log.head;
-    return &reply->base;
+    return reply;
 }
 
-ProtobufCMessage *saver_memory_clock(struct memory_store *m, const ProtobufCMessage *request) {
+Hawser__Internal__ClockReply *saver_memory_clock(struct saver_memory *m,
+                                                 const Hawser__Internal__ClockRequest *request) {
     Hawser__Internal__ClockReply *reply = hw_malloc(sizeof(*reply));
     (void)request;
     hawser__internal__clock_reply__init(reply);
-    reply->store_ms = saver_memory_now_ms(m);
-    return &reply->base;
+    reply->store_ms = memory_store_now_ms(&m->base);
+    return reply;
 }

@@ -8,23 +8,23 @@ enum { ID_KEY_MAX = 256, HASH_BYTES = 16 };
 static ProtobufCMessage *answer(const redisReply *r) {
     Hawser__Internal__AppendReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__append_reply__init(reply);
-    reply->outcome = (Hawser__Internal__AppendOutcome)saver_reply_u64(r, 0);
-    reply->store_ms = saver_reply_u64(r, 1);
-    reply->epoch = saver_reply_u64(r, 3);
-    reply->seq = saver_reply_u64(r, 4);
-    reply->change = saver_reply_u64(r, 5);
-    reply->sent_ms = saver_reply_u64(r, 6);
-    reply->expires_ms = saver_reply_u64(r, 7);
+    reply->outcome = (Hawser__Internal__AppendOutcome)redis_reply_u64(r, SAVER_APPEND_AT_OUTCOME);
+    reply->store_ms = redis_reply_u64(r, SAVER_APPEND_AT_STORE_MS);
+    reply->epoch = redis_reply_u64(r, SAVER_APPEND_AT_EPOCH);
+    reply->seq = redis_reply_u64(r, SAVER_APPEND_AT_SEQ);
+    reply->change = redis_reply_u64(r, SAVER_APPEND_AT_CHANGE);
+    reply->sent_ms = redis_reply_u64(r, SAVER_APPEND_AT_SENT_MS);
+    reply->expires_ms = redis_reply_u64(r, SAVER_APPEND_AT_EXPIRES_MS);
     return &reply->base;
 }
 
 static void on_answer(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
-    if (error == 0 && saver_reply_u64(r, 2) != 0)
-        saver_bucket_announce(p->store, p->product, p->bucket, true);
-    if (error != 0)
-        saver_redis_refused(p->store, "append", r);
-    saver_step_complete(p, error, error ? NULL : answer(r));
+    struct redis_step *p = arg;
+    if (redis_step_failed(p, error, r))
+        return;
+    if (redis_reply_u64(r, SAVER_APPEND_AT_SUM_IS_NEW) != 0)
+        saver_bucket_announce(p->store, saver_step_of(p), true);
+    redis_step_complete(p, 0, answer(r));
 }
 
 // Each name between zeros; empty for all devices.
@@ -37,53 +37,67 @@ static void put_names(struct buf *out, const Hawser__Internal__StoredMessage *m)
         buf_append(out, "\0", 1);
 }
 
-static void put_limits(struct redis_args *args, const Hawser__Internal__AppendRequest *a,
-                       bool keys_full) {
+// Of the log that the message goes to.
+static void take_limits(struct saver_append_args *args, const Hawser__Internal__AppendRequest *a) {
     const Hawser__Internal__InboxLimits *l = a->limits;
-    bool is_inbox = a->stream == STREAM_INBOX;
-    saver_arg_u64(args, keys_full ? 1 : 0);
-    saver_arg_u64(args, is_inbox ? 1 : 0);
-    saver_arg_u64(args, !is_inbox ? BROADCAST_MESSAGES_MAX : l ? l->messages : UINT64_MAX);
-    saver_arg_u64(args, !is_inbox ? BROADCAST_BYTES_MAX : l ? l->bytes : UINT64_MAX);
-    saver_arg_u64(args, is_inbox && l && l->reject_new ? 1 : 0);
-    saver_arg_u64(args, is_inbox && l && l->retention_ms ? l->retention_ms
-                                                         : (uint64_t)BROADCAST_RETENTION_MS);
+    if (a->stream != STREAM_INBOX) {
+        args->messages_max = BROADCAST_MESSAGES_MAX;
+        args->bytes_max = BROADCAST_BYTES_MAX;
+    } else {
+        args->is_inbox = true;
+        args->messages_max = l ? l->messages : UINT64_MAX;
+        args->bytes_max = l ? l->bytes : UINT64_MAX;
+        args->reject_new = l && l->reject_new;
+    }
+    bool is_given = args->is_inbox && l && l->retention_ms;
+    args->kept = is_given ? l->retention_ms : (uint64_t)BROADCAST_RETENTION_MS;
+}
+
+static void take_message(struct saver_append_args *args, const Hawser__Internal__StoredMessage *m) {
+    args->ends = m->expires_ms;
+    args->sent = m->sent_ms;
+    args->payload_bytes = m->payload.len;
 }
 
 static int id_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_MAX]) {
     return snprintf(out, ID_KEY_MAX, "%u/%.64s/%.100s", a->stream, a->message->id, a->user);
 }
 
-void saver_redis_append_step(struct step *p, const Hawser__Internal__AppendRequest *a,
-                             bool keys_full) {
-    bool is_inbox = a->stream == STREAM_INBOX;
-    struct redis_args args;
-    struct buf names = BUF_EMPTY;
+static void run(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+                struct saver_append_args *args) {
+    struct saver_place place = saver_place_of(p->store, a->product, a->user);
     char key[ID_KEY_MAX], stream[12];
+    snprintf(stream, sizeof(stream), "%u", a->stream);
+    args->base = place.base;
+    args->run = place.run;
+    args->epoch = saver_epoch(p->store);
+    args->name = a->stream == STREAM_INBOX ? a->user : stream;
+    args->key = (struct redis_bytes){key, (size_t)id_key(a, key)};
+    args->hash =
+        (struct redis_bytes){a->body_hash.data, a->body_hash.len == HASH_BYTES ? HASH_BYTES : 0};
+    args->id_ttl = a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS;
+    args->not_after = a->not_after_ms;
+    args->claim = a->claim;
+    args->ttl = a->ttl_ms;
+    take_limits(args, a);
+    take_message(args, a->message);
+    saver_append_run(p->store, args, on_answer, p);
+}
+
+void saver_redis_append_step(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+                             bool keys_full) {
+    struct saver_step *of = saver_step_of(p);
+    struct buf names = BUF_EMPTY;
     size_t size = hawser__internal__stored_message__get_packed_size(a->message);
     uint8_t *packed = hw_malloc(size + 1);
     hawser__internal__stored_message__pack(a->message, packed);
     put_names(&names, a->message);
-    snprintf(stream, sizeof(stream), "%u", a->stream);
-    p->product = a->product;
-    p->bucket = is_inbox ? (int)bucket_of_user(a->user, strlen(a->user)) : -1;
-    saver_args_init(&args, p->store, a->product, a->user);
-    saver_arg_epoch(&args, p->store);
-    saver_arg_text(&args, is_inbox ? a->user : stream);
-    saver_arg_bytes(&args, key, (size_t)id_key(a, key));
-    saver_arg_bytes(&args, a->body_hash.data, a->body_hash.len == HASH_BYTES ? HASH_BYTES : 0);
-    saver_arg_u64(&args, a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS);
-    saver_arg_u64(&args, a->not_after_ms);
-    put_limits(&args, a, keys_full);
-    saver_arg_u64(&args, a->message->expires_ms);
-    saver_arg_u64(&args, a->message->sent_ms);
-    saver_arg_u64(&args, a->message->payload.len);
-    saver_arg_bytes(&args, names.data, names.len);
-    saver_arg_bytes(&args, packed, size);
-    saver_arg_u64(&args, a->claim);
-    saver_arg_u64(&args, a->ttl_ms);
-    saver_bucket_announce(p->store, a->product, p->bucket, false); // before there is anything
-    saver_script_send(p->store, SCRIPT_APPEND, &args, on_answer, p);
+    of->product = a->product;
+    of->bucket = a->stream == STREAM_INBOX ? (int)bucket_of_user(a->user, strlen(a->user)) : -1;
+    saver_bucket_announce(p->store, of, false); // before there is anything
+    run(p, a,
+        &(struct saver_append_args){
+            .keys_full = keys_full, .names = {names.data, names.len}, .message = {packed, size}});
     buf_free(&names);
     free(packed);
 }

@@ -2,139 +2,151 @@
 // are kept in another slot. A position that a client brings was given out before that question.
 #include "redis_internal.h"
 
-#include "message.h"
-
-static void put_heads(struct redis_args *args, const struct step *p) {
-    for (int i = STREAM_NEWS; i < STREAMS; i++) {
-        saver_arg_u64(args, p->heads[i].epoch);
-        saver_arg_u64(args, p->heads[i].head);
-    }
+// Where news and bulk stand could not be asked: nothing was done to any device yet.
+static bool heads_failed(struct redis_step *p, int error, const redisReply *r) {
+    if (redis_step_failed(p, error == -HW_EOUTCOME ? -HW_ESTORE : error, r))
+        return true;
+    saver_redis_take_heads(p, r);
+    return false;
 }
 
 // --- attach
 
-static ProtobufCMessage *attach_reply(const struct step *p, const redisReply *r) {
+static Hawser__Internal__AttachedStream *
+attached_stream(uint32_t stream, const struct step_heads *log, const redisReply *r) {
+    Hawser__Internal__AttachedStream *out = hw_malloc(sizeof(*out));
+    hawser__internal__attached_stream__init(out);
+    out->stream = stream;
+    out->epoch = log->epoch;
+    out->head = log->head;
+    out->change = log->change;
+    out->after = redis_reply_u64(r, SAVER_ATTACH_AT_AFTER + 2 * stream);
+    out->reset = redis_reply_u64(r, SAVER_ATTACH_AT_RESET + 2 * stream) != 0;
+    if (out->reset)
+        out->reset_reason = hw_strdup("the position is not one of this log");
+    return out;
+}
+
+static ProtobufCMessage *attach_reply(struct saver_step *p, const redisReply *r) {
     Hawser__Internal__AttachReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__attach_reply__init(reply);
-    reply->stale = saver_reply_u64(r, 0) != 0;
+    reply->stale = redis_reply_u64(r, SAVER_ATTACH_AT_STALE) != 0;
     if (reply->stale)
         return &reply->base;
-    struct step_heads heads[STREAMS] = {
-        {saver_reply_u64(r, 7), saver_reply_u64(r, 8), saver_reply_u64(r, 9)},
-        p->heads[STREAM_NEWS],
-        p->heads[STREAM_BULK]};
+    p->heads[STREAM_INBOX] = (struct step_heads){redis_reply_u64(r, SAVER_ATTACH_AT_EPOCH),
+                                                 redis_reply_u64(r, SAVER_ATTACH_AT_HEAD),
+                                                 redis_reply_u64(r, SAVER_ATTACH_AT_CHANGE)};
     reply->stream = hw_calloc(STREAMS, sizeof(reply->stream[0]));
-    for (uint32_t i = 0; i < STREAMS; i++) {
-        Hawser__Internal__AttachedStream *out = hw_malloc(sizeof(*out));
-        hawser__internal__attached_stream__init(out);
-        out->stream = i;
-        out->epoch = heads[i].epoch;
-        out->head = heads[i].head;
-        out->change = heads[i].change;
-        out->after = saver_reply_u64(r, 1 + 2 * i);
-        out->reset = saver_reply_u64(r, 2 + 2 * i) != 0;
-        if (out->reset)
-            out->reset_reason = hw_strdup("the position is not one of this log");
-        reply->stream[reply->n_stream++] = out;
-    }
+    for (uint32_t i = 0; i < STREAMS; i++)
+        reply->stream[reply->n_stream++] = attached_stream(i, &p->heads[i], r);
     return &reply->base;
 }
 
 static void on_attach(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
-    if (error != 0)
-        saver_redis_refused(p->store, "attach", r);
-    saver_step_complete(p, error, error ? NULL : attach_reply(p, r));
+    if (!redis_step_failed(arg, error, r))
+        redis_step_complete(arg, 0, attach_reply(arg, r));
 }
 
-static void put_have(struct redis_args *args, const Hawser__Internal__AttachRequest *a,
-                     uint32_t stream) {
-    const Hawser__Internal__StreamPosition *have = NULL;
-    for (size_t i = 0; i < a->n_have; i++)
-        have = a->have[i]->stream == stream ? a->have[i] : have;
-    saver_arg_u64(args, have ? 1 : 0);
-    saver_arg_u64(args, have ? have->epoch : 0);
-    saver_arg_u64(args, have ? have->seq : 0);
+// The position that the client brings in a stream.
+static void take_have(const Hawser__Internal__AttachRequest *a, struct saver_attach_args *args) {
+    for (size_t i = 0; i < a->n_have; i++) {
+        const Hawser__Internal__StreamPosition *have = a->have[i];
+        if (have->stream == STREAM_INBOX) {
+            args->has_inbox = true;
+            args->inbox_have_epoch = have->epoch;
+            args->inbox_have_seq = have->seq;
+        } else if (have->stream == STREAM_NEWS) {
+            args->has_news = true;
+            args->news_have_epoch = have->epoch;
+            args->news_have_seq = have->seq;
+        } else if (have->stream == STREAM_BULK) {
+            args->has_bulk = true;
+            args->bulk_have_epoch = have->epoch;
+            args->bulk_have_seq = have->seq;
+        }
+    }
 }
 
 static void on_attach_heads(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
+    struct redis_step *p = arg;
+    const struct step_heads *heads = saver_step_of(p)->heads;
     const Hawser__Internal__AttachRequest *a = (const Hawser__Internal__AttachRequest *)p->request;
-    struct redis_args args;
-    if (error != 0) { // nothing was done to any device yet
-        saver_redis_refused(p->store, "attach", r);
-        saver_step_complete(p, error == -HW_EOUTCOME ? -HW_ESTORE : error, NULL);
+    if (heads_failed(p, error, r))
         return;
-    }
-    saver_redis_take_heads(p, r);
-    saver_args_init(&args, p->store, a->product, a->user);
-    saver_arg_epoch(&args, p->store);
-    saver_arg_text(&args, a->user);
-    saver_arg_text(&args, a->device);
-    saver_arg_u64(&args, a->generation);
-    saver_arg_u64(&args, a->devices_max);
-    saver_arg_u64(&args, DEVICE_FORGOTTEN_MS);
-    put_heads(&args, p);
-    for (uint32_t i = 0; i < STREAMS; i++)
-        put_have(&args, a, i);
+    struct saver_place place = saver_place_of(p->store, a->product, a->user);
+    struct redis_args known;
+    known.count = 0;
     for (size_t i = 0; i < a->n_known && i < KNOWN_MAX; i++)
-        saver_arg_text(&args, a->known[i]);
-    saver_script_send(p->store, SCRIPT_ATTACH, &args, on_attach, p);
+        redis_arg_text(&known, a->known[i]);
+    struct saver_attach_args args = {
+        .base = place.base,
+        .run = place.run,
+        .epoch = saver_epoch(p->store),
+        .user = a->user,
+        .name = a->device,
+        .generation = a->generation,
+        .max = a->devices_max,
+        .news_epoch = heads[STREAM_NEWS].epoch,
+        .news_head = heads[STREAM_NEWS].head,
+        .bulk_epoch = heads[STREAM_BULK].epoch,
+        .bulk_head = heads[STREAM_BULK].head,
+        .rest = &known,
+    };
+    take_have(a, &args);
+    saver_attach_run(p->store, &args, on_attach, p);
 }
 
-void saver_redis_attach(struct step *p, const ProtobufCMessage *request) {
-    p->request = message_copy(request);
-    saver_redis_ask_heads(p, ((const Hawser__Internal__AttachRequest *)request)->product,
-                          on_attach_heads);
+void saver_redis_attach(struct redis_step *p, const Hawser__Internal__AttachRequest *a) {
+    redis_step_keep(p, &a->base);
+    saver_redis_ask_heads(p, a->product, on_attach_heads);
 }
 
 // --- ack
 
 static void on_ack(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
-    if (error != 0) {
-        saver_redis_refused(p->store, "ack", r);
-        saver_step_complete(p, error, NULL);
+    if (redis_step_failed(arg, error, r))
         return;
-    }
     Hawser__Internal__AckReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__ack_reply__init(reply);
-    reply->stale = r->integer == 1;
-    reply->unknown = r->integer == 2;
-    saver_step_complete(p, 0, &reply->base);
+    reply->stale = r->integer == ACK_STALE;
+    reply->unknown = r->integer == ACK_UNKNOWN;
+    redis_step_complete(arg, 0, &reply->base);
 }
 
-static void send_ack(struct step *p, const Hawser__Internal__AckRequest *a) {
-    struct redis_args args;
-    saver_args_init(&args, p->store, a->product, a->user);
-    saver_arg_epoch(&args, p->store);
-    saver_arg_text(&args, a->user);
-    saver_arg_text(&args, a->device);
-    saver_arg_u64(&args, a->generation);
-    put_heads(&args, p);
+static void send_ack(struct redis_step *p, const Hawser__Internal__AckRequest *a) {
+    const struct step_heads *heads = saver_step_of(p)->heads;
+    struct saver_place place = saver_place_of(p->store, a->product, a->user);
+    struct redis_args upto;
+    upto.count = 0;
     for (size_t i = 0; i < a->n_upto && i < ACKS_MAX; i++) {
         if (a->upto[i]->stream >= STREAMS)
             continue;
-        saver_arg_u64(&args, a->upto[i]->stream);
-        saver_arg_u64(&args, a->upto[i]->epoch);
-        saver_arg_u64(&args, a->upto[i]->seq);
+        redis_arg_u64(&upto, a->upto[i]->stream);
+        redis_arg_u64(&upto, a->upto[i]->epoch);
+        redis_arg_u64(&upto, a->upto[i]->seq);
     }
-    saver_script_send(p->store, SCRIPT_ACK, &args, on_ack, p);
+    struct saver_ack_args args = {
+        .base = place.base,
+        .run = place.run,
+        .user = a->user,
+        .name = a->device,
+        .generation = a->generation,
+        .news_epoch = heads[STREAM_NEWS].epoch,
+        .news_head = heads[STREAM_NEWS].head,
+        .bulk_epoch = heads[STREAM_BULK].epoch,
+        .bulk_head = heads[STREAM_BULK].head,
+        .rest = &upto,
+    };
+    saver_ack_run(p->store, &args, on_ack, p);
 }
 
 static void on_ack_heads(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
-    if (error != 0) {
-        saver_redis_refused(p->store, "ack", r);
-        saver_step_complete(p, error == -HW_EOUTCOME ? -HW_ESTORE : error, NULL);
-        return;
-    }
-    saver_redis_take_heads(p, r);
-    send_ack(p, (const Hawser__Internal__AckRequest *)p->request);
+    struct redis_step *p = arg;
+    if (!heads_failed(p, error, r))
+        send_ack(p, (const Hawser__Internal__AckRequest *)p->request);
 }
 
-void saver_redis_ack(struct step *p, const ProtobufCMessage *request) {
-    const Hawser__Internal__AckRequest *a = (const Hawser__Internal__AckRequest *)request;
+void saver_redis_ack(struct redis_step *p, const Hawser__Internal__AckRequest *a) {
     bool is_inbox_only = true;
     for (size_t i = 0; i < a->n_upto; i++)
         is_inbox_only &= a->upto[i]->stream == STREAM_INBOX;
@@ -142,7 +154,7 @@ void saver_redis_ack(struct step *p, const ProtobufCMessage *request) {
         send_ack(p, a);
         return;
     }
-    p->request = message_copy(request);
+    redis_step_keep(p, &a->base);
     saver_redis_ask_heads(p, a->product, on_ack_heads);
 }
 
@@ -170,26 +182,21 @@ static Hawser__Internal__UserDevice *user_device(const redisReply *name, const r
 static ProtobufCMessage *user_reply(const redisReply *r) {
     Hawser__Internal__UserReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__user_reply__init(reply);
-    reply->pending = saver_reply_u64(r, 0);
-    reply->epoch = saver_reply_u64(r, 1);
-    reply->head = saver_reply_u64(r, 2);
+    reply->pending = redis_reply_u64(r, SAVER_USER_AT_PENDING);
+    reply->epoch = redis_reply_u64(r, SAVER_USER_AT_EPOCH);
+    reply->head = redis_reply_u64(r, SAVER_USER_AT_HEAD);
     reply->device = hw_calloc(r->elements + 1, sizeof(reply->device[0]));
-    for (size_t i = 3; i + 1 < r->elements; i += 2)
+    for (size_t i = SAVER_USER_AT_DEVICES; i + 1 < r->elements; i += 2)
         reply->device[reply->n_device++] = user_device(r->element[i], r->element[i + 1]);
     return &reply->base;
 }
 
 static void on_user(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
-    if (error != 0)
-        saver_redis_refused(p->store, "user", r);
-    saver_step_complete(p, error, error ? NULL : user_reply(r));
+    if (!redis_step_failed(arg, error, r))
+        redis_step_complete(arg, 0, user_reply(r));
 }
 
-void saver_redis_user(struct step *p, const ProtobufCMessage *request) {
-    const Hawser__Internal__UserRequest *q = (const Hawser__Internal__UserRequest *)request;
-    struct redis_args args;
-    saver_args_init(&args, p->store, q->product, q->user);
-    saver_arg_text(&args, q->user);
-    saver_script_send(p->store, SCRIPT_USER, &args, on_user, p);
+void saver_redis_user(struct redis_step *p, const Hawser__Internal__UserRequest *q) {
+    struct saver_place place = saver_place_of(p->store, q->product, q->user);
+    saver_user_run(p->store, &(struct saver_user_args){place.base, place.run, q->user}, on_user, p);
 }

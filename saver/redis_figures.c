@@ -3,43 +3,47 @@
 #include "redis_internal.h"
 
 // With the reply that was put together.
-static void complete_held(struct step *p, int error, const redisReply *r, const char *what) {
-    if (error != 0)
-        saver_redis_refused(p->store, what, r);
+static void complete_held(struct redis_step *p, int error, const redisReply *r) {
+    if (redis_step_failed(p, error, r))
+        return;
     ProtobufCMessage *reply = p->reply;
     p->reply = NULL;
-    saver_step_complete(p, error, reply);
+    redis_step_complete(p, 0, reply);
 }
 
 // --- sums
 
 static void on_sums(void *arg, int error, const redisReply *r) {
-    complete_held(arg, error, r, "sums");
+    complete_held(arg, error, r);
 }
 
-void saver_redis_sums(struct step *p, const ProtobufCMessage *request) {
-    const Hawser__Internal__SumsRequest *q = (const Hawser__Internal__SumsRequest *)request;
+void saver_redis_sums(struct redis_step *p, const Hawser__Internal__SumsRequest *q) {
     Hawser__Internal__SumsReply *reply = hw_malloc(sizeof(*reply));
-    struct redis_args args;
+    struct saver_place place = saver_place_of(p->store, q->product, NULL);
+    struct redis_args sums;
     hawser__internal__sums_reply__init(reply);
     p->reply = &reply->base;
     if (q->id.len != 16) { // not counted
-        redis_command(p->store->conn, "+", 1, (const char *const[]){"PING"}, (const size_t[]){4},
-                      on_sums, p);
+        redis_store_ask(p->store,
+                        &(struct redis_words){NULL, "+", (const char *const[]){"PING", NULL}},
+                        on_sums, p);
         return;
     }
-    saver_bucket_announce(p->store, q->product, -1, false);
-    saver_args_init(&args, p->store, q->product, NULL);
-    saver_arg_bytes(&args, q->id.data, q->id.len);
-    saver_arg_u64(&args, q->rejected);
+    saver_step_of(p)->product = q->product;
+    saver_step_of(p)->bucket = -1;
+    saver_bucket_announce(p->store, saver_step_of(p), false);
+    sums.count = 0;
     for (size_t i = 0; i < q->n_sum && i < ACKS_MAX; i++) {
         if (q->sum[i]->stream >= STREAMS)
             continue;
-        saver_arg_u64(&args, q->sum[i]->stream);
-        saver_arg_u64(&args, q->sum[i]->sent);
-        saver_arg_u64(&args, q->sum[i]->acked);
+        redis_arg_u64(&sums, q->sum[i]->stream);
+        redis_arg_u64(&sums, q->sum[i]->sent);
+        redis_arg_u64(&sums, q->sum[i]->acked);
     }
-    saver_script_send(p->store, SCRIPT_SUMS, &args, on_sums, p);
+    struct redis_bytes id = {q->id.data, q->id.len};
+    saver_sums_run(p->store,
+                   &(struct saver_sums_args){place.base, place.run, id, q->rejected, &sums},
+                   on_sums, p);
 }
 
 // --- stats
@@ -71,70 +75,64 @@ static void add(Hawser__Internal__StatsReply *to, const redisReply *r) {
                                     &to->sum[0]->sent,  &to->sum[0]->acked, &to->sum[1]->sent,
                                     &to->sum[1]->acked, &to->rejected,      &to->keyed};
     for (size_t i = 0; i < FIELDS; i++)
-        *into[i] += saver_reply_u64(r, i);
+        *into[i] += redis_reply_u64(r, i);
 }
 
 static void on_bucket_figures(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
+    struct redis_step *p = arg;
     if (error == 0)
         add((Hawser__Internal__StatsReply *)p->reply, r);
     else if (p->error == 0)
         p->error = error;
     if (--p->open == 0)
-        complete_held(p, p->error, r, "stats");
+        complete_held(p, p->error, r);
 }
 
-static void ask_bucket(struct step *p, int bucket) {
-    const char *argv[FIELDS + 2] = {"HMGET"};
-    size_t lens[FIELDS + 2] = {5};
+static void ask_bucket(struct redis_step *p, int bucket) {
+    const char *word[FIELDS + 3] = {"HMGET"};
     char key[BASE_MAX + 8], base[BASE_MAX];
-    saver_base(base, p->product, bucket);
+    saver_base(base, saver_step_of(p)->product, bucket);
     snprintf(key, sizeof(key), "%ssum", base);
-    argv[1] = key;
-    for (size_t i = 0; i < FIELDS; i++)
-        argv[i + 2] = fields[i];
-    for (size_t i = 1; i < FIELDS + 2; i++)
-        lens[i] = strlen(argv[i]);
+    word[1] = key;
+    memcpy(word + 2, fields, sizeof(fields));
     p->open++;
-    redis_command(p->store->conn, "[*?n]", FIELDS + 2, argv, lens, on_bucket_figures, p);
+    redis_store_ask(p->store, &(struct redis_words){key, "[*?n]", word}, on_bucket_figures, p);
 }
 
 static void on_buckets(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
+    struct redis_step *p = arg;
     if (error != 0 || r->elements == 0) {
-        complete_held(p, error, r, "stats");
+        complete_held(p, error, r);
         return;
     }
     for (size_t i = 0; i < r->elements; i++)
         ask_bucket(p, (int)strtol(r->element[i]->str, NULL, 10));
 }
 
-void saver_redis_stats(struct step *p, const ProtobufCMessage *request) {
+void saver_redis_stats(struct redis_step *p, const Hawser__Internal__StatsRequest *q) {
     char key[BASE_MAX + 8], base[BASE_MAX];
-    p->product = ((const Hawser__Internal__StatsRequest *)request)->product;
+    saver_step_of(p)->product = q->product;
     p->reply = stats_new();
-    saver_base(base, p->product, -1);
+    saver_base(base, q->product, -1);
     snprintf(key, sizeof(key), "%sb", base);
-    redis_command(p->store->conn, "[*s]", 2, (const char *const[]){"SMEMBERS", key},
-                  (const size_t[]){8, strlen(key)}, on_buckets, p);
+    const char *const word[] = {"SMEMBERS", key, NULL};
+    redis_store_ask(p->store, &(struct redis_words){key, "[*s]", word}, on_buckets, p);
 }
 
 // --- the clock
 
 static void on_clock(void *arg, int error, const redisReply *r) {
-    struct step *p = arg;
-    if (error != 0) {
-        saver_step_complete(p, error, NULL);
+    if (redis_step_failed(arg, error, r))
         return;
-    }
     Hawser__Internal__ClockReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__clock_reply__init(reply);
-    reply->store_ms = saver_reply_u64(r, 0) * 1000 + saver_reply_u64(r, 1) / 1000;
-    saver_step_complete(p, 0, &reply->base);
+    reply->store_ms = redis_reply_u64(r, 0) * 1000 + redis_reply_u64(r, 1) / 1000;
+    redis_step_complete(arg, 0, &reply->base);
 }
 
-void saver_redis_clock(struct step *p, const ProtobufCMessage *request) {
-    (void)request;
-    redis_command(p->store->conn, "[nn]", 1, (const char *const[]){"TIME"}, (const size_t[]){4},
-                  on_clock, p);
+void saver_redis_clock(struct redis_step *p, const Hawser__Internal__ClockRequest *q) {
+    (void)q;
+    redis_store_ask(p->store,
+                    &(struct redis_words){NULL, "[nn]", (const char *const[]){"TIME", NULL}},
+                    on_clock, p);
 }

@@ -3,7 +3,6 @@
 // second to fill what is left: far from the bound hardly ever, at the bound before each append, so
 // that appends one after the other meet it exactly. Those under way side by side may pass it by as
 // many.
-#include "message.h"
 #include "redis_internal.h"
 
 #include "table.h"
@@ -12,14 +11,14 @@ enum { KEYS_PER_MS = 50 }; // what is thought to come at most, from all savers
 
 struct key_count { // of one product
     UT_hash_handle hh;
-    struct redis_store *store;
+    struct saver_redis *store;
     uint32_t product;
     bool is_known, is_asking;
     uint64_t sum, asked_ms, added; // added: appended here since the sum was asked for
-    struct step *waiting, **waiting_end;
+    struct saver_step *waiting, **waiting_end;
 };
 
-static struct key_count *count_get(struct redis_store *s, uint32_t product) {
+static struct key_count *count_get(struct saver_redis *s, uint32_t product) {
     struct key_count *k = NULL;
     HASH_FIND(hh, s->key_counts, &product, sizeof(product), k);
     if (k)
@@ -34,22 +33,23 @@ static struct key_count *count_get(struct redis_store *s, uint32_t product) {
 
 static bool is_fresh(const struct key_count *k, uint64_t max) {
     uint64_t used = k->sum + k->added, left = used < max ? max - used : 0;
-    uint64_t age_ms = loop_now_ms(k->store->loop) - k->asked_ms;
+    uint64_t age_ms = loop_now_ms(k->store->base.loop) - k->asked_ms;
     return k->is_known && age_ms < left / KEYS_PER_MS;
 }
 
-static void go_on(struct key_count *k, struct step *p) {
-    const Hawser__Internal__AppendRequest *a = (const Hawser__Internal__AppendRequest *)p->request;
+static void go_on(struct key_count *k, struct saver_step *p) {
+    const Hawser__Internal__AppendRequest *a =
+        (const Hawser__Internal__AppendRequest *)p->step.request;
     bool is_full = k->sum + k->added >= a->limits->ids_max; // added: repeats too, for a moment
     k->added += is_full ? 0 : 1;
-    saver_redis_append_step(p, a, is_full);
+    saver_redis_append_step(&p->step, a, is_full);
 }
 
 static void ask(struct key_count *k);
 
 static void on_sum(void *arg, int error, const ProtobufCMessage *reply) {
     struct key_count *k = arg;
-    struct step *p = k->waiting, *next;
+    struct saver_step *p = k->waiting, *next;
     k->waiting = NULL;
     k->waiting_end = &k->waiting;
     k->is_asking = false;
@@ -61,7 +61,7 @@ static void on_sum(void *arg, int error, const ProtobufCMessage *reply) {
         if (error == 0)
             go_on(k, p);
         else
-            saver_step_complete(p, error == -HW_EOUTCOME ? -HW_ESTORE : error, NULL);
+            redis_step_complete(&p->step, error == -HW_EOUTCOME ? -HW_ESTORE : error, NULL);
     }
 }
 
@@ -70,29 +70,28 @@ static void ask(struct key_count *k) {
     request.product = k->product;
     k->is_asking = true;
     k->added = 0; // what was sent before is in the sum: commands of a connection keep their order
-    k->asked_ms = loop_now_ms(k->store->loop);
-    saver_redis_stats(saver_step_new(k->store, on_sum, k), &request.base);
+    k->asked_ms = loop_now_ms(k->store->base.loop);
+    saver_redis_stats(redis_step_new(&k->store->base, "stats", on_sum, k), &request);
 }
 
-void saver_redis_append(struct step *p, const ProtobufCMessage *request) {
-    const Hawser__Internal__AppendRequest *a = (const Hawser__Internal__AppendRequest *)request;
+void saver_redis_append(struct redis_step *p, const Hawser__Internal__AppendRequest *a) {
     bool is_bounded = a->body_hash.len > 0 && a->limits && a->limits->ids_max > 0;
-    struct key_count *k = is_bounded ? count_get(p->store, a->product) : NULL;
+    struct key_count *k = is_bounded ? count_get(saver_redis_of(p->store), a->product) : NULL;
     if (!k) {
         saver_redis_append_step(p, a, false);
     } else if (!k->is_asking && is_fresh(k, a->limits->ids_max)) {
         k->added++;
         saver_redis_append_step(p, a, false);
     } else {
-        p->request = message_copy(request);
-        *k->waiting_end = p;
-        k->waiting_end = &p->next;
+        redis_step_keep(p, &a->base);
+        *k->waiting_end = saver_step_of(p);
+        k->waiting_end = &saver_step_of(p)->next;
         if (!k->is_asking)
             ask(k);
     }
 }
 
-void saver_key_counts_free(struct redis_store *s) {
+void saver_key_counts_free(struct saver_redis *s) {
     struct key_count *k, *next;
     HASH_ITER(hh, s->key_counts, k, next) {
         HASH_DEL(s->key_counts, k);

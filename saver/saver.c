@@ -21,7 +21,7 @@ static const struct daemon_metric metrics[] = {
     {0},
 };
 
-int saver_start_on(struct daemon_env *env, struct saver_store *store, void **ret_self) {
+int saver_start_on(struct daemon_env *env, struct store *store, void **ret_self) {
     struct saver *s = hw_calloc(1, sizeof(*s));
     s->env = env;
     s->loop = env->loop;
@@ -31,8 +31,7 @@ int saver_start_on(struct daemon_env *env, struct saver_store *store, void **ret
 }
 
 // The configuration's words for a store are checked here, so that a wrong one ends the start.
-static int store_new(struct daemon_env *env, struct buf *ret_error,
-                     struct saver_store **ret_store) {
+static int store_new(struct daemon_env *env, struct buf *ret_error, struct store **ret_store) {
     const char *url = config_text(env->config, "redis.url");
     if (strcmp(url, "memory:") == 0) {
         *ret_store = saver_store_memory(env->loop);
@@ -55,21 +54,21 @@ static int store_new(struct daemon_env *env, struct buf *ret_error,
 }
 
 static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
-    struct saver_store *store;
+    struct store *store;
     int rc = store_new(env, ret_error, &store);
     return rc != 0 ? rc : saver_start_on(env, store, ret_self);
 }
 
 static void end(void *self) {
     struct saver *s = self;
-    s->store->ops->free(s->store);
+    store_free(s->store);
     free(s);
 }
 
 static const char *store_down(void *self, bool *ret_is_coming) {
     struct saver *s = self;
-    *ret_is_coming = s->store->ops->is_coming && s->store->ops->is_coming(s->store);
-    return s->store->ops->down_reason(s->store);
+    *ret_is_coming = store_is_coming(s->store);
+    return store_down_reason(s->store);
 }
 
 const struct daemon_role saver_role = {.name = "saver",

@@ -4,11 +4,11 @@
 #define HW_SAVER_H
 
 #include "daemon.h"
-#include "store.h"
+#include "saver_store.h"
 
 extern const struct daemon_role saver_role;
 
 // The same on a store of the caller's making, for the simulation; the store is taken.
-int saver_start_on(struct daemon_env *env, struct saver_store *store, void **ret_self);
+int saver_start_on(struct daemon_env *env, struct store *store, void **ret_self);
 
 #endif

@@ -9,7 +9,7 @@ enum { SAVER_METHODS = 11 }; // numbers 1..10
 struct saver {
     struct daemon_env *env;
     struct loop *loop;
-    struct saver_store *store; // owned
+    struct store *store; // owned
     struct {
         uint64_t calls[SAVER_METHODS], store_errors, outcome_unknown, refused;
     } count;

@@ -89,7 +89,7 @@ static void serve(struct saver *s, int method, const ProtobufCMessageDescriptor 
         struct service_call *c = hw_malloc(sizeof(*c));
         *c = (struct service_call){s, call};
         s->count.calls[method]++;
-        s->store->ops->call(s->store, method, request, on_step, c);
+        store_call(s->store, request, on_step, c);
     }
     if (request)
         protobuf_c_message_free_unpacked(request, NULL);

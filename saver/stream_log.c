@@ -3,7 +3,7 @@
 #include "buf.h"
 #include "client.pb-c.h"
 #include "message.h"
-#include "store.h"
+#include "saver_store.h"
 
 void log_stream_init(struct log_stream *l, uint64_t epoch, uint64_t run) {
     *l = (struct log_stream){.epoch = epoch, .run = run};
@@ -95,7 +95,7 @@ static void range_add(struct log_stream *l, uint64_t first, uint64_t last, uint3
 }
 
 void log_run(struct log_stream *l, uint64_t run, uint64_t now_ms) {
-    uint64_t least = (now_ms / 1000) << 20;
+    uint64_t least = now_ms / 1000 * RESTART_SEQS_PER_S;
     if (l->run != run && l->head < least) {
         range_add(l, l->head + 1, least, HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED);
         l->head = least;

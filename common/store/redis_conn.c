@@ -13,7 +13,6 @@
 #include <signal.h>
 
 #include "addr.h"
-#include "crypto.h"
 #include "redis_info.h"
 #include "redis_reply.h"
 #include "redis_url.h"
@@ -213,14 +212,25 @@ static void on_reply(redisAsyncContext *context, void *raw, void *arg) {
         fail_later(k, -HW_EOUTCOME);
 }
 
-static void send_command(struct redis_conn *c, const char *shape, int argc, const char *const *argv,
-                         const size_t *argv_len, redis_done_fn *done, void *arg) {
+static struct command *command_new(struct redis_conn *c, const char *shape, redis_done_fn *done,
+                                   void *arg) {
     struct command *k = hw_calloc(1, sizeof(*k));
-    *k = (struct command){.conn = c,
-                          .shape = shape,
-                          .done = done,
-                          .arg = arg,
-                          .due_ms = loop_now_ms(c->loop) + c->timeout_ms};
+    k->conn = c;
+    k->shape = shape;
+    k->done = done;
+    k->arg = arg;
+    k->due_ms = loop_now_ms(c->loop) + c->timeout_ms;
+    return k;
+}
+
+struct words {
+    int count;
+    const char *const *v;
+    const size_t *len;
+};
+
+static void send_command(struct command *k, const struct words *words) {
+    struct redis_conn *c = k->conn;
     if (!c->context || c->is_leaving || (!c->up && !c->asking)) {
         fail_later(k, -HW_ESTORE);
         return;
@@ -230,20 +240,9 @@ static void send_command(struct redis_conn *c, const char *shape, int argc, cons
     if (c->sent == k)
         watch_oldest(c);
     // hiredis takes a non-const argv but only reads it.
-    if (redisAsyncCommandArgv(c->context, on_reply, k, argc, (const char **)(uintptr_t)argv,
-                              argv_len) != REDIS_OK)
+    if (redisAsyncCommandArgv(c->context, on_reply, k, words->count,
+                              (const char **)(uintptr_t)words->v, words->len) != REDIS_OK)
         abort(); // only for a context that is being freed: then it is NULL, or being left
-}
-
-void redis_command(struct redis_conn *c, const char *shape, int argc, const char *const *argv,
-                   const size_t *argv_len, redis_done_fn *done, void *arg) {
-    if (c->up) {
-        send_command(c, shape, argc, argv, argv_len, done, arg);
-        return;
-    }
-    struct command *k = hw_calloc(1, sizeof(*k));
-    *k = (struct command){.conn = c, .done = done, .arg = arg};
-    fail_later(k, -HW_ESTORE);
 }
 
 static void ignore_reply(void *arg, int error, const redisReply *reply) {
@@ -262,37 +261,36 @@ static bool is_loaded(const struct redis_conn *c, const struct redis_script *s) 
 // Sent in front of the first call on a connection: Redis works in order, so it is there when the
 // call comes.
 static void load_script(struct redis_conn *c, struct redis_script *s) {
-    const char *argv[] = {"SCRIPT", "LOAD", s->source};
-    size_t lens[] = {6, 4, strlen(s->source)};
-    send_command(c, "s", 3, argv, lens, ignore_reply, NULL);
+    const char *const v[] = {"SCRIPT", "LOAD", s->text};
+    const size_t lens[] = {6, 4, strlen(s->text)};
+    send_command(command_new(c, "s", ignore_reply, NULL), &(struct words){3, v, lens});
     if (c->loaded_count < SCRIPTS_MAX)
         c->loaded[c->loaded_count++] = s;
 }
 
-void redis_script_call(struct redis_conn *c, struct redis_script *s, int key_count, int argc,
-                       const char *const *argv, const size_t *argv_len, redis_done_fn *done,
-                       void *arg) {
-    if (s->sha1[0] == '\0')
-        crypto_sha1_hex(s->source, strlen(s->source), s->sha1);
-    if (redis_conn_is_up(c) && !is_loaded(c, s))
-        load_script(c, s);
+static void call_script(struct redis_conn *c, const struct redis_command *q, struct command *k) {
+    struct redis_script *s = q->script;
+    const char *words[REDIS_ARGS_MAX + 3] = {"EVALSHA", s->sha1};
+    size_t lens[REDIS_ARGS_MAX + 3] = {7, 40};
     char keys[12];
-    snprintf(keys, sizeof(keys), "%d", key_count);
-    const char **all = hw_malloc((size_t)(argc + 3) * sizeof(*all));
-    size_t *lens = hw_malloc((size_t)(argc + 3) * sizeof(*lens));
-    all[0] = "EVALSHA";
-    lens[0] = 7;
-    all[1] = s->sha1;
-    lens[1] = 40;
-    all[2] = keys;
-    lens[2] = strlen(keys);
-    for (int i = 0; i < argc; i++) {
-        all[i + 3] = argv[i];
-        lens[i + 3] = argv_len[i];
-    }
-    redis_command(c, s->shape, argc + 3, all, lens, done, arg);
-    free(all);
-    free(lens);
+    if (!c->is_leaving && !is_loaded(c, s))
+        load_script(c, s);
+    lens[2] = (size_t)snprintf(keys, sizeof(keys), "%d", q->key_count);
+    words[2] = keys;
+    memcpy(words + 3, q->args->v, (size_t)q->args->count * sizeof(words[0]));
+    memcpy(lens + 3, q->args->len, (size_t)q->args->count * sizeof(lens[0]));
+    send_command(k, &(struct words){q->args->count + 3, words, lens});
+}
+
+void redis_ask(struct redis_conn *c, const struct redis_command *q, redis_done_fn *done,
+               void *arg) {
+    struct command *k = command_new(c, q->script ? q->script->shape : q->shape, done, arg);
+    if (!c->up)
+        fail_later(k, -HW_ESTORE);
+    else if (q->script)
+        call_script(c, q, k);
+    else
+        send_command(k, &(struct words){q->args->count, q->args->v, q->args->len});
 }
 
 // --- connecting
@@ -362,16 +360,18 @@ static void on_info(void *arg, int error, const redisReply *reply) {
     }
 }
 
-static void ask(struct redis_conn *c, const char *shape, redis_done_fn *done, int argc,
-                const char *const *argv) {
+// words: at most three, ends with NULL.
+static void ask(struct redis_conn *c, const char *shape, redis_done_fn *done,
+                const char *const *words) {
     size_t lens[3];
-    for (int i = 0; i < argc; i++)
-        lens[i] = strlen(argv[i]);
-    send_command(c, shape, argc, argv, lens, done, c);
+    int count = 0;
+    for (; words[count]; count++)
+        lens[count] = strlen(words[count]);
+    send_command(command_new(c, shape, done, c), &(struct words){count, words, lens});
 }
 
 static void ask_info(struct redis_conn *c) {
-    ask(c, "s", on_info, 1, (const char *const[]){"INFO"});
+    ask(c, "s", on_info, (const char *const[]){"INFO", NULL});
 }
 
 // What made the server fit may be changed while it runs.
@@ -394,11 +394,11 @@ static void on_connect(const redisAsyncContext *context, int status) {
     char db[12];
     snprintf(db, sizeof(db), "%u", c->url.db);
     if (c->url.password[0] && c->url.user[0])
-        ask(c, "+", on_asked, 3, (const char *const[]){"AUTH", c->url.user, c->url.password});
+        ask(c, "+", on_asked, (const char *const[]){"AUTH", c->url.user, c->url.password, NULL});
     else if (c->url.password[0])
-        ask(c, "+", on_asked, 2, (const char *const[]){"AUTH", c->url.password});
+        ask(c, "+", on_asked, (const char *const[]){"AUTH", c->url.password, NULL});
     if (c->url.db != 0)
-        ask(c, "+", on_asked, 2, (const char *const[]){"SELECT", db});
+        ask(c, "+", on_asked, (const char *const[]){"SELECT", db, NULL});
     ask_info(c);
 }
 

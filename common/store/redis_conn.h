@@ -13,6 +13,7 @@
 #include "buf.h"
 #include "log.h"
 #include "loop.h"
+#include "redis_script.h"
 
 struct redis_conn;
 struct redis_options {
@@ -39,22 +40,17 @@ const char *redis_conn_run_id(const struct redis_conn *c); // "" while down
 // reply is valid during the call and has the shape that was asked for; an error reply of Redis
 // arrives as error -HW_ESTORE with reply set to it.
 typedef void redis_done_fn(void *arg, int error, const redisReply *reply);
-// Never completes before it returns. argv is copied out by hiredis. shape: what the answer must be
-// (redis_reply.h); another one ends the connection, and the outcome is unknown.
-void redis_command(struct redis_conn *c, const char *shape, int argc, const char *const *argv,
-                   const size_t *argv_len, redis_done_fn *done, void *arg);
-
-// A Lua script, called by its digest, and sent in front of its first call on each connection. A
-// call after someone flushed the server's scripts fails with -HW_ESTORE (NOSCRIPT, nothing done);
-// the next one loads it again. Static.
-struct redis_script {
-    const char *name;
-    const char *source;
-    const char *shape; // of its answer
-    char sha1[41];     // filled on first use
+struct redis_command {
+    const char *shape;           // what the answer must be (redis_reply.h); a script has its own
+    struct redis_script *script; // NULL: the first of args is the command
+    int key_count;               // of a script: the first of args are keys
+    const struct redis_args *args;
 };
-void redis_script_call(struct redis_conn *c, struct redis_script *s, int key_count, int argc,
-                       const char *const *argv, const size_t *argv_len, redis_done_fn *done,
-                       void *arg); // argv: keys, then arguments
+// Never completes before it returns; args are copied out by hiredis. An answer of another shape
+// ends the connection, and the outcome is unknown. A script is called by its digest, and sent in
+// front of its first call on each connection; it outlives the connection. A call after someone
+// flushed the server's scripts fails with -HW_ESTORE (NOSCRIPT, nothing done); the next one loads
+// it again.
+void redis_ask(struct redis_conn *c, const struct redis_command *q, redis_done_fn *done, void *arg);
 
 #endif

@@ -42,8 +42,7 @@ static Hawser__Internal__FindReply *rows_of(struct run *r, uint32_t product, int
     snprintf(name, sizeof(name), "user%d", user);
     find.user = name;
     find.product = product;
-    return (Hawser__Internal__FindReply *)stores_ask_register(
-        r->stores, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
+    return (Hawser__Internal__FindReply *)stores_ask_register(r->stores, &find.base);
 }
 
 // --- into the trace

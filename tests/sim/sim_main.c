@@ -56,8 +56,7 @@ static bool is_healed(struct run *r) {
 static Hawser__Internal__StatsReply *stats_of(struct run *r, uint32_t product) {
     Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
     q.product = product;
-    return (Hawser__Internal__StatsReply *)stores_ask_saver(
-        r->stores, HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS, &q.base);
+    return (Hawser__Internal__StatsReply *)stores_ask_saver(r->stores, &q.base);
 }
 
 // But those whose rows are taken by logins that nobody waited for, at rooms that are gone; and a

@@ -3,6 +3,7 @@
 #include "../../register/memory_internal.h"
 
 #include "buf.h"
+#include "close_codes.h"
 #include "message.h"
 
 enum { CALL_LIMIT_US = 3000000, DEVICES_MAX = 64 };
@@ -10,22 +11,35 @@ enum { CALL_LIMIT_US = 3000000, DEVICES_MAX = 64 };
 struct journal { // of a store: what was done, and when
     struct journal *next;
     uint64_t at_us;
-    int64_t step_ms; // of its clock then
-    int method;
-    ProtobufCMessage *request;
+    int64_t step_ms;           // of its clock then
+    ProtobufCMessage *request; // owned
 };
 
 struct proxy_call;
 
-// One of the two: the registers' or the savers'.
-struct half {
-    bool is_logs;
+// What differs between the registers' store and the savers'.
+struct half_kind {
+    struct store *(*open)(struct loop *l);
+    void (*next_run)(struct store *s);
+    const ProtobufCMessageDescriptor *questions[5]; // ends with NULL
+};
+static const struct half_kind index_kind = {register_store_memory,
+                                            register_store_memory_next_run,
+                                            {&hawser__internal__watch_request__descriptor,
+                                             &hawser__internal__catalog_get_request__descriptor,
+                                             &hawser__internal__find_request__descriptor,
+                                             &hawser__internal__online_request__descriptor}};
+static const struct half_kind logs_kind = {saver_store_memory,
+                                           saver_store_memory_next_run,
+                                           {&hawser__internal__stats_request__descriptor,
+                                            &hawser__internal__user_request__descriptor,
+                                            &hawser__internal__clock_request__descriptor}};
+
+struct half { // one of the two
+    const struct half_kind *kind;
     struct os os; // no node, no sockets
     struct loop *loop;
-    union {
-        struct register_store *index;
-        struct saver_store *logs;
-    } store; // owned
+    struct store *store; // owned
     uint64_t seed, run;
     struct journal *journal, **journal_end;
 };
@@ -39,41 +53,31 @@ struct stores {
     uint64_t throttled_us[DEVICES_MAX];
 };
 
-static struct half *half_of(struct stores *s, bool is_logs) {
-    return is_logs ? &s->logs : &s->index;
-}
-
-static void half_call(struct half *h, int method, const ProtobufCMessage *request,
-                      register_done_fn *done, void *arg) {
+static void half_call(struct half *h, const ProtobufCMessage *request, store_done_fn *done,
+                      void *arg) {
     loop_step(h->loop, 0); // what time has ended
-    if (h->is_logs)
-        h->store.logs->ops->call(h->store.logs, method, request, done, arg);
-    else
-        h->store.index->ops->call(h->store.index, method, request, done, arg);
+    store_call(h->store, request, done, arg);
     loop_step(h->loop, 0);
 }
 
 // --- one run's view of a store
 
-struct proxy { // either of the two tables first
-    union {
-        struct register_store index;
-        struct saver_store logs;
-    } store;
+struct proxy {
+    struct store store; // first
     struct stores *stores;
+    struct half *half;
     struct proxy_call *calls; // whose owner has not heard yet
     int node;
-    bool is_logs;
 };
 
 struct proxy_call {
     struct proxy_call *next, *prev;
     struct proxy *proxy; // NULL: its run is over
     struct stores *stores;
-    int node, method, error;
-    bool is_logs;
+    struct half *half;
+    int node, error;
     ProtobufCMessage *request, *reply; // owned
-    register_done_fn *done;            // the same type as saver_done_fn
+    store_done_fn *done;
     void *arg;
 };
 
@@ -131,16 +135,10 @@ static void took_nothing(void *arg, int error, const ProtobufCMessage *reply) {
 
 // Questions change nothing, but a log that is read for the first time is made then: a replay must
 // meet it in the same order.
-static bool changes(bool is_logs, int method) {
-    static const int questions[2][4] = {{HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH,
-                                         HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET,
-                                         HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND,
-                                         HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_ONLINE},
-                                        {HAWSER__INTERNAL__SAVER_METHOD__SAVER_STATS,
-                                         HAWSER__INTERNAL__SAVER_METHOD__SAVER_USER,
-                                         HAWSER__INTERNAL__SAVER_METHOD__SAVER_CLOCK}};
-    for (int i = 0; i < 4; i++)
-        if (questions[is_logs][i] == method)
+static bool changes(const struct proxy_call *c) {
+    const ProtobufCMessageDescriptor *const *question = c->half->kind->questions;
+    for (; *question; question++)
+        if (*question == c->request->descriptor)
             return false;
     return true;
 }
@@ -150,7 +148,6 @@ static void journal_add(struct half *h, uint64_t now_us, const struct proxy_call
     struct journal *j = hw_calloc(1, sizeof(*j));
     j->at_us = now_us;
     j->step_ms = h->os.step_ms;
-    j->method = c->method;
     j->request = c->request;
     *h->journal_end = j;
     h->journal_end = &j->next;
@@ -164,42 +161,54 @@ uint64_t stores_throttled_us(const struct stores *s, const char *device) {
     return s->throttled_us[device_index(device)];
 }
 
+static void note_login(const struct proxy_call *c, const Hawser__Internal__LoginRequest *q,
+                       const Hawser__Internal__LoginReply *a) {
+    struct world *w = c->stores->world;
+    world_note(w, w->nodes[c->node].name, "login of %s at %s slot %llx: generation %llu refused %u",
+               q->device, q->room, (unsigned long long)q->slot, (unsigned long long)a->generation,
+               a->refused);
+    if (a->refused == CLOSE_RATE_LIMITED)
+        c->stores->throttled_us[device_index(q->device)] = w->now_us;
+}
+
+static void note_confirmation(const struct proxy_call *c, const Hawser__Internal__ConfirmRequest *q,
+                              const Hawser__Internal__ConfirmReply *a) {
+    struct world *w = c->stores->world;
+    if (a->outcome != HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD)
+        world_note(w, w->nodes[c->node].name,
+                   "confirmation of %s at %s, generation %llu: outcome %d, %llu", q->device,
+                   q->room, (unsigned long long)q->generation, (int)a->outcome,
+                   (unsigned long long)a->generation);
+}
+
+static void note_drop(const struct proxy_call *c, const Hawser__Internal__DropRequest *q,
+                      const Hawser__Internal__DropReply *a) {
+    struct world *w = c->stores->world;
+    world_note(w, w->nodes[c->node].name, "drop of %s, generation %llu: %s", q->device,
+               (unsigned long long)q->generation, a->dropped ? "done" : "not its row");
+}
+
 // The steps that decide who holds a session, in the trace.
 static void note_step(const struct proxy_call *c) {
-    struct world *w = c->stores->world;
-    const char *who = w->nodes[c->node].name;
-    if (c->is_logs || !c->reply)
+    const ProtobufCMessageDescriptor *of = c->request->descriptor;
+    if (!c->reply)
         return;
-    if (c->method == HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN) {
-        const Hawser__Internal__LoginRequest *q = (Hawser__Internal__LoginRequest *)c->request;
-        const Hawser__Internal__LoginReply *a = (Hawser__Internal__LoginReply *)c->reply;
-        world_note(w, who, "login of %s at %s slot %llx: generation %llu refused %u", q->device,
-                   q->room, (unsigned long long)q->slot, (unsigned long long)a->generation,
-                   a->refused);
-        if (a->refused == 4103)
-            c->stores->throttled_us[device_index(q->device)] = w->now_us;
-    } else if (c->method == HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM) {
-        const Hawser__Internal__ConfirmRequest *q = (Hawser__Internal__ConfirmRequest *)c->request;
-        const Hawser__Internal__ConfirmReply *a = (Hawser__Internal__ConfirmReply *)c->reply;
-        if (a->outcome != HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD)
-            world_note(w, who, "confirmation of %s at %s, generation %llu: outcome %d, %llu",
-                       q->device, q->room, (unsigned long long)q->generation, (int)a->outcome,
-                       (unsigned long long)a->generation);
-    } else if (c->method == HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP) {
-        const Hawser__Internal__DropRequest *q = (Hawser__Internal__DropRequest *)c->request;
-        const Hawser__Internal__DropReply *a = (Hawser__Internal__DropReply *)c->reply;
-        world_note(w, who, "drop of %s, generation %llu: %s", q->device,
-                   (unsigned long long)q->generation, a->dropped ? "done" : "not its row");
-    }
+    if (of == &hawser__internal__login_request__descriptor)
+        note_login(c, (Hawser__Internal__LoginRequest *)c->request,
+                   (Hawser__Internal__LoginReply *)c->reply);
+    else if (of == &hawser__internal__confirm_request__descriptor)
+        note_confirmation(c, (Hawser__Internal__ConfirmRequest *)c->request,
+                          (Hawser__Internal__ConfirmReply *)c->reply);
+    else if (of == &hawser__internal__drop_request__descriptor)
+        note_drop(c, (Hawser__Internal__DropRequest *)c->request,
+                  (Hawser__Internal__DropReply *)c->reply);
 }
 
 static void step(struct proxy_call *c) {
-    struct stores *s = c->stores;
-    struct half *h = half_of(s, c->is_logs);
-    bool is_kept = changes(c->is_logs, c->method);
+    bool is_kept = changes(c);
     if (is_kept)
-        journal_add(h, s->world->now_us, c);
-    half_call(h, c->method, c->request, took_reply, c);
+        journal_add(c->half, c->stores->world->now_us, c);
+    half_call(c->half, c->request, took_reply, c);
     note_step(c);
     if (is_kept)
         c->request = NULL;
@@ -224,11 +233,8 @@ static void execute(void *arg) {
     }
     if (s->is_deaf) {
         struct proxy_call *late = hw_calloc(1, sizeof(*late));
-        *late = (struct proxy_call){.stores = s,
-                                    .node = c->node,
-                                    .method = c->method,
-                                    .is_logs = c->is_logs,
-                                    .request = message_copy(c->request)};
+        *late = (struct proxy_call){
+            .stores = s, .node = c->node, .half = c->half, .request = message_copy(c->request)};
         world_at(w, s->stalled_until_us - w->now_us, step_late, late);
     } else if (world_chance(w, 500)) {
         step(c);
@@ -240,16 +246,16 @@ static void execute(void *arg) {
     world_at(w, CALL_LIMIT_US, answer, c);
 }
 
-static void proxy_call(struct proxy *p, int method, const ProtobufCMessage *request,
-                       register_done_fn *done, void *arg) {
+static void proxy_ask(struct store *store, const ProtobufCMessage *request, store_done_fn *done,
+                      void *arg) {
+    struct proxy *p = (struct proxy *)store;
     struct proxy_call *c = hw_calloc(1, sizeof(*c));
     struct world *w = p->stores->world;
     *c = (struct proxy_call){.next = p->calls,
                              .proxy = p,
                              .stores = p->stores,
+                             .half = p->half,
                              .node = p->node,
-                             .method = method,
-                             .is_logs = p->is_logs,
                              .request = message_copy(request),
                              .done = done,
                              .arg = arg};
@@ -260,17 +266,8 @@ static void proxy_call(struct proxy *p, int method, const ProtobufCMessage *requ
              c);
 }
 
-static void index_call(struct register_store *s, int method, const ProtobufCMessage *request,
-                       register_done_fn *done, void *arg) {
-    proxy_call((struct proxy *)s, method, request, done, arg);
-}
-
-static void logs_call(struct saver_store *s, int method, const ProtobufCMessage *request,
-                      saver_done_fn *done, void *arg) {
-    proxy_call((struct proxy *)s, method, request, done, arg);
-}
-
-static void proxy_free(struct proxy *p) {
+static void proxy_free(struct store *store) {
+    struct proxy *p = (struct proxy *)store;
     while (p->calls) {
         struct proxy_call *c = p->calls;
         detach(c);
@@ -279,44 +276,26 @@ static void proxy_free(struct proxy *p) {
     free(p);
 }
 
-static void index_free(struct register_store *s) {
-    proxy_free((struct proxy *)s);
-}
-
-static void logs_free(struct saver_store *s) {
-    proxy_free((struct proxy *)s);
-}
-
-static const char *index_down(struct register_store *s) {
-    (void)s;
+static const char *proxy_down(struct store *store) {
+    (void)store;
     return NULL;
 }
 
-static const char *logs_down(struct saver_store *s) {
-    (void)s;
-    return NULL;
+static const struct store_ops proxy_ops = {
+    .call = proxy_ask, .down_reason = proxy_down, .free = proxy_free};
+
+static struct store *proxy_new(struct stores *s, struct half *half, int node) {
+    struct proxy *p = hw_calloc(1, sizeof(*p));
+    *p = (struct proxy){.store.ops = &proxy_ops, .stores = s, .half = half, .node = node};
+    return &p->store;
 }
 
-static const struct register_store_ops index_ops = {
-    .call = index_call, .down_reason = index_down, .free = index_free};
-static const struct saver_store_ops logs_ops = {
-    .call = logs_call, .down_reason = logs_down, .free = logs_free};
-
-struct register_store *stores_register(struct stores *s, int node) {
-    struct proxy *p = hw_calloc(1, sizeof(*p));
-    p->stores = s;
-    p->node = node;
-    p->store.index.ops = &index_ops;
-    return &p->store.index;
+struct store *stores_register(struct stores *s, int node) {
+    return proxy_new(s, &s->index, node);
 }
 
-struct saver_store *stores_saver(struct stores *s, int node) {
-    struct proxy *p = hw_calloc(1, sizeof(*p));
-    p->stores = s;
-    p->node = node;
-    p->is_logs = true;
-    p->store.logs.ops = &logs_ops;
-    return &p->store.logs;
+struct store *stores_saver(struct stores *s, int node) {
+    return proxy_new(s, &s->logs, node);
 }
 
 // --- faults
@@ -335,17 +314,11 @@ void stores_step_clock(struct stores *s, int64_t step_ms) {
 
 static void half_new(struct half *h) {
     rng_init(loop_rng(h->loop), h->seed); // a replay draws the same epochs
-    if (h->is_logs)
-        h->store.logs = saver_store_memory(h->loop);
-    else
-        h->store.index = register_store_memory(h->loop);
+    h->store = h->kind->open(h->loop);
 }
 
 static void half_free(struct half *h) {
-    if (h->is_logs)
-        h->store.logs->ops->free(h->store.logs);
-    else
-        h->store.index->ops->free(h->store.index);
+    store_free(h->store);
     loop_step(h->loop, 0);
 }
 
@@ -372,13 +345,6 @@ void stores_lose_everything(struct stores *s) {
     world_note(s->world, "store", "has lost everything");
 }
 
-static void next_run(struct half *h) {
-    if (h->is_logs)
-        saver_store_memory_next_run(h->store.logs);
-    else
-        register_store_memory_next_run(h->store.index);
-}
-
 // The steps that were done until then are done again, at their own times; the rest never happened.
 static void half_go_back(struct stores *s, struct half *h, uint64_t since_us) {
     uint64_t now_us = s->world->now_us;
@@ -392,7 +358,7 @@ static void half_go_back(struct stores *s, struct half *h, uint64_t since_us) {
     for (; *at && (*at)->at_us < since_us; at = &(*at)->next) {
         s->world->now_us = (*at)->at_us;
         h->os.step_ms = (*at)->step_ms;
-        half_call(h, (*at)->method, (*at)->request, took_nothing, NULL);
+        half_call(h, (*at)->request, took_nothing, NULL);
     }
     journal_free(at);
     h->journal_end = at;
@@ -402,7 +368,7 @@ static void half_go_back(struct stores *s, struct half *h, uint64_t since_us) {
     rng_init(loop_rng(h->loop), rng_u64(&s->world->rng)); // what is made anew is another log
     h->run++;
     for (uint64_t i = 0; i < h->run; i++)
-        next_run(h);
+        h->kind->next_run(h->store);
 }
 
 void stores_lose_tail(struct stores *s, uint64_t since_us) {
@@ -414,8 +380,8 @@ void stores_lose_tail(struct stores *s, uint64_t since_us) {
 
 // --- life
 
-static void half_begin(struct stores *s, struct half *h, bool is_logs) {
-    h->is_logs = is_logs;
+static void half_begin(struct stores *s, struct half *h, const struct half_kind *kind) {
+    h->kind = kind;
     h->os = (struct os){.world = s->world, .node = -1};
     h->os.deferred_end = &h->os.deferred;
     h->loop = loop_new(&h->os);
@@ -433,8 +399,8 @@ static void half_end(struct half *h) {
 struct stores *stores_new(struct world *w) {
     struct stores *s = hw_calloc(1, sizeof(*s));
     s->world = w;
-    half_begin(s, &s->index, false);
-    half_begin(s, &s->logs, true);
+    half_begin(s, &s->index, &index_kind);
+    half_begin(s, &s->logs, &logs_kind);
     return s;
 }
 
@@ -447,12 +413,13 @@ void stores_free(struct stores *s) {
 // --- questions
 
 uint64_t stores_lease_end_us(struct stores *s, uint64_t incarnation) {
-    struct memory_store *m = (struct memory_store *)s->index.store.index;
+    struct register_memory *m = (struct register_memory *)s->index.store;
     struct member *e = NULL;
     loop_step(s->index.loop, 0);
     HASH_FIND(hh, m->members, &incarnation, sizeof(incarnation), e);
-    return register_memory_is_live(m, incarnation) ? (e->lease_end_ms - m->clock_offset_ms) * 1000
-                                                   : 0;
+    return register_memory_is_live(m, incarnation)
+               ? (e->lease_end_ms - m->base.clock_offset_ms) * 1000
+               : 0;
 }
 
 static void keep_answer(void *arg, int error, const ProtobufCMessage *reply) {
@@ -460,14 +427,13 @@ static void keep_answer(void *arg, int error, const ProtobufCMessage *reply) {
     s->answer = error == 0 ? message_copy(reply) : NULL;
 }
 
-ProtobufCMessage *stores_ask_saver(struct stores *s, int method, const ProtobufCMessage *request) {
-    half_call(&s->logs, method, request, keep_answer, s);
+ProtobufCMessage *stores_ask_saver(struct stores *s, const ProtobufCMessage *request) {
+    half_call(&s->logs, request, keep_answer, s);
     return s->answer;
 }
 
-ProtobufCMessage *stores_ask_register(struct stores *s, int method,
-                                      const ProtobufCMessage *request) {
-    half_call(&s->index, method, request, keep_answer, s);
+ProtobufCMessage *stores_ask_register(struct stores *s, const ProtobufCMessage *request) {
+    half_call(&s->index, request, keep_answer, s);
     return s->answer;
 }
 
@@ -477,8 +443,8 @@ uint32_t stores_product(struct stores *s, const char *product) {
     uint32_t number = 0;
     snprintf(key, sizeof(key), "product/%s", product);
     q.key = key;
-    Hawser__Internal__CatalogGetReply *a = (Hawser__Internal__CatalogGetReply *)stores_ask_register(
-        s, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, &q.base);
+    Hawser__Internal__CatalogGetReply *a =
+        (Hawser__Internal__CatalogGetReply *)stores_ask_register(s, &q.base);
     Hawser__Internal__Product *p =
         a->entry
             ? hawser__internal__product__unpack(NULL, a->entry->value.len, a->entry->value.data)
@@ -496,13 +462,13 @@ uint64_t stores_oldest(struct stores *s, const char *product, const char *user) 
     Hawser__Internal__LoadRequest load = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
     head.product = load.product = stores_product(s, product);
     head.user = load.user = (char *)(uintptr_t)user;
-    Hawser__Internal__HeadReply *at = (Hawser__Internal__HeadReply *)stores_ask_saver(
-        s, HAWSER__INTERNAL__SAVER_METHOD__SAVER_HEAD, &head.base);
+    Hawser__Internal__HeadReply *at =
+        (Hawser__Internal__HeadReply *)stores_ask_saver(s, &head.base);
     load.epoch = at->epoch;
     load.max_messages = load.max_bytes = 1;
     uint64_t oldest = at->head + 1;
-    Hawser__Internal__LoadReply *entries = (Hawser__Internal__LoadReply *)stores_ask_saver(
-        s, HAWSER__INTERNAL__SAVER_METHOD__SAVER_LOAD, &load.base);
+    Hawser__Internal__LoadReply *entries =
+        (Hawser__Internal__LoadReply *)stores_ask_saver(s, &load.base);
     for (size_t i = 0; i < entries->n_entry; i++)
         if (entries->entry[i]->message && entries->entry[i]->seq < oldest)
             oldest = entries->entry[i]->seq;

@@ -4,16 +4,16 @@
 #ifndef HW_SIM_STORES_H
 #define HW_SIM_STORES_H
 
-#include "../../register/store.h"
-#include "../../saver/store.h"
+#include "../../register/register_store.h"
+#include "../../saver/saver_store.h"
 #include "world.h"
 
 struct stores;
 struct stores *stores_new(struct world *w);
 void stores_free(struct stores *s);
 
-struct register_store *stores_register(struct stores *s, int node); // for one run of a register
-struct saver_store *stores_saver(struct stores *s, int node);
+struct store *stores_register(struct stores *s, int node); // for one run of a register
+struct store *stores_saver(struct stores *s, int node);
 
 // Faults. Stalled, until that time: no answers, and steps may or may not be done, or (deaf) are all
 // done when it is over. Lost: of both stores, as of one server that both are in.
@@ -30,8 +30,7 @@ uint32_t stores_product(struct stores *s, const char *product); // its number; 0
 // Seq of the oldest message in an inbox, or one above its head.
 uint64_t stores_oldest(struct stores *s, const char *product, const char *user);
 // The caller frees the answer.
-ProtobufCMessage *stores_ask_saver(struct stores *s, int method, const ProtobufCMessage *request);
-ProtobufCMessage *stores_ask_register(struct stores *s, int method,
-                                      const ProtobufCMessage *request);
+ProtobufCMessage *stores_ask_saver(struct stores *s, const ProtobufCMessage *request);
+ProtobufCMessage *stores_ask_register(struct stores *s, const ProtobufCMessage *request);
 
 #endif

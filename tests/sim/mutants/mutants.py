@@ -150,7 +150,7 @@ MUTANTS = [
     mutant("superseded-at-once", "room/core/fence.c", "    return f->superseded_for_ms < FENCE_SUPERSEDED_MS;", "    return false;"),
     mutant("all-failed-no-room", "dispatcher/choose.c", "    return count > 0 || ask->n_failed == 0 ? count", "    return true ? count"),
     mutant("epochs-of-the-run-before", "register/store_memory.c",
-           "    take_epochs((struct memory_store *)s);\n", "    (void)s;\n"),
+           "    take_epochs((struct register_memory *)s);\n", "    (void)s;\n"),
     mutant("order-of-logins-forgotten", "register/memory_sessions.c", "    if (is_below && !is_own && r->login >= login &&", "    if (is_below && !is_own &&"),
     mutant("away-counts-as-superseded", "room/core/fence.h", "    FENCE_APART_MS = 2500, ", "    FENCE_APART_MS = 250000, "),
 ]

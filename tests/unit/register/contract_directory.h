@@ -41,7 +41,7 @@ static inline void check_directory(struct bed *b) {
     version = w->directory_version;
     Hawser__Internal__WithdrawRequest q = HAWSER__INTERNAL__WITHDRAW_REQUEST__INIT;
     q.incarnation = 22;
-    ask(b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, &q.base);
+    ask(b, &q.base);
     w = watch(b, epoch, version, ce, 0);
     ck_assert_uint_eq(w->n_gone, 1);
     ck_assert(w->gone[0]->clean);
@@ -85,11 +85,10 @@ static inline void check_catalog(struct bed *b) {
     ck_assert_uint_eq(w->n_entry, 1);
     Hawser__Internal__CatalogGetRequest g = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     g.key = (char *)"product/one";
-    const Hawser__Internal__CatalogGetReply *got =
-        ask(b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, &g.base);
+    const Hawser__Internal__CatalogGetReply *got = ask(b, &g.base);
     ck_assert(got->found && got->entry->value.len > 0);
     g.key = (char *)"product/none";
-    got = ask(b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, &g.base);
+    got = ask(b, &g.base);
     ck_assert(!got->found);
 }
 
@@ -103,7 +102,7 @@ static inline void check_catalog_in_parts(struct bed *b) {
     q.value = (ProtobufCBinaryData){sizeof(value), value};
     for (int i = 0; i < ENTRIES; i++) {
         snprintf(key, sizeof(key), "other/%d", i);
-        ask(b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &q.base);
+        ask(b, &q.base);
     }
     uint64_t epoch = 0, version = 0;
     size_t seen = 0;

@@ -33,7 +33,7 @@ static inline void takeover(struct bed *b) {
     q.product = 1;
     q.user = (char *)"u";
     q.device = (char *)"d";
-    ask(b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_TAKEOVER, &q.base);
+    ask(b, &q.base);
 }
 
 // A step that comes too late, or a sixth takeover in a minute, writes nothing.

@@ -129,7 +129,7 @@ static inline void check_void_rows(struct bed *b) {
     ck_assert(find(b)->row[0]->online);
     Hawser__Internal__WithdrawRequest w = HAWSER__INTERNAL__WITHDRAW_REQUEST__INIT;
     w.incarnation = 22;
-    ask(b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, &w.base);
+    ask(b, &w.base);
     let_it_be_seen(b);
     const Hawser__Internal__ConfirmReply *c = confirm(b, 11, 7, g);
     ck_assert_int_eq(c->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);

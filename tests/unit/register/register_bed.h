@@ -11,7 +11,7 @@
 #include "loop.h"
 #include "message.h"
 #include "redis_conn.h"
-#include "store.h"
+#include "register_store.h"
 #include "suite.h"
 
 #define ROW(b, ...) ROW_OF(b, "d", __VA_ARGS__)
@@ -28,7 +28,7 @@
 struct bed {
     struct os *os;
     struct loop *loop;
-    struct register_store *store;
+    struct store *store;
     ProtobufCMessage *reply; // owned, of the last step
     int error;
     bool done;
@@ -68,7 +68,7 @@ static inline struct bed *bed_new(bool on_redis) {
     snprintf(url, sizeof(url), "unix://%s/s", b->dir);
     b->store = register_store_redis(
         &(struct redis_options){.url = url, .timeout_ms = 20000, .loop = b->loop});
-    while (b->store->ops->down_reason(b->store))
+    while (store_down_reason(b->store))
         loop_step(b->loop, -1);
     return b;
 }
@@ -76,7 +76,7 @@ static inline struct bed *bed_new(bool on_redis) {
 static inline void bed_free(struct bed *b) {
     if (b->reply)
         protobuf_c_message_free_unpacked(b->reply, NULL);
-    b->store->ops->free(b->store);
+    store_free(b->store);
     loop_step(b->loop, 0);
     ck_assert_int_eq(loop_free(b->loop), 0);
     os_free(b->os);
@@ -101,9 +101,9 @@ static inline void on_done(void *arg, int error, const ProtobufCMessage *reply) 
 }
 
 // Completes once, and not before the call returned. The reply lives until the next step.
-static inline const void *ask(struct bed *b, int method, const ProtobufCMessage *request) {
+static inline const void *ask(struct bed *b, const ProtobufCMessage *request) {
     b->done = false;
-    b->store->ops->call(b->store, method, request, on_done, b);
+    store_call(b->store, request, on_done, b);
     ck_assert(!b->done);
     while (!b->done)
         loop_step(b->loop, -1);
@@ -134,7 +134,7 @@ static inline const Hawser__Internal__AnnounceReply *announce(struct bed *b, con
     m.started_ms = incarnation;
     q.member = &m;
     q.lease_ms = lease_ms;
-    return ask(b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &q.base);
+    return ask(b, &q.base);
 }
 
 static inline void rooms_live(struct bed *b) {
@@ -145,7 +145,7 @@ static inline void rooms_live(struct bed *b) {
 
 static inline const Hawser__Internal__LoginReply *login(struct bed *b,
                                                         const Hawser__Internal__LoginRequest *q) {
-    return ask(b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN, &q->base);
+    return ask(b, &q->base);
 }
 
 static inline bool drop_of(struct bed *b, const char *device, uint64_t incarnation,
@@ -156,9 +156,7 @@ static inline bool drop_of(struct bed *b, const char *device, uint64_t incarnati
     q.device = (char *)(uintptr_t)device;
     q.incarnation = incarnation;
     q.generation = generation;
-    return ((const Hawser__Internal__DropReply *)ask(
-                b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP, &q.base))
-        ->dropped;
+    return ((const Hawser__Internal__DropReply *)ask(b, &q.base))->dropped;
 }
 
 static inline bool drop(struct bed *b, uint64_t incarnation, uint64_t generation) {
@@ -178,7 +176,7 @@ confirm_login(struct bed *b, uint64_t incarnation, uint32_t slot, uint64_t gener
     q.generation = generation;
     q.since_ms = 5;
     q.login = login;
-    return ask(b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &q.base);
+    return ask(b, &q.base);
 }
 
 static inline const Hawser__Internal__ConfirmReply *
@@ -192,7 +190,7 @@ confirm_device(struct bed *b, const char *device, uint32_t slot, uint64_t genera
     q.slot = slot;
     q.generation = generation;
     q.devices_max = 4;
-    return ask(b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &q.base);
+    return ask(b, &q.base);
 }
 
 static inline const Hawser__Internal__ConfirmReply *confirm(struct bed *b, uint64_t incarnation,
@@ -204,15 +202,13 @@ static inline const Hawser__Internal__FindReply *find(struct bed *b) {
     Hawser__Internal__FindRequest q = HAWSER__INTERNAL__FIND_REQUEST__INIT;
     q.product = 1;
     q.user = (char *)"u";
-    return ask(b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &q.base);
+    return ask(b, &q.base);
 }
 
 static inline uint64_t online(struct bed *b) {
     Hawser__Internal__OnlineRequest q = HAWSER__INTERNAL__ONLINE_REQUEST__INIT;
     q.product = 1;
-    return ((const Hawser__Internal__OnlineReply *)ask(
-                b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_ONLINE, &q.base))
-        ->sessions;
+    return ((const Hawser__Internal__OnlineReply *)ask(b, &q.base))->sessions;
 }
 
 static inline const Hawser__Internal__WatchReply *watch(struct bed *b, uint64_t de, uint64_t dv,
@@ -222,7 +218,7 @@ static inline const Hawser__Internal__WatchReply *watch(struct bed *b, uint64_t 
     q.directory_version = dv;
     q.catalog_epoch = ce;
     q.catalog_version = cv;
-    return ask(b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &q.base);
+    return ask(b, &q.base);
 }
 
 static inline const Hawser__Internal__CatalogPutReply *
@@ -238,7 +234,7 @@ put(struct bed *b, const char *name, uint32_t number, uint64_t expect, bool dele
     q.value = (ProtobufCBinaryData){hawser__internal__product__pack(&p, value), value};
     q.expect = expect;
     q.deleted = deleted;
-    return ask(b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &q.base);
+    return ask(b, &q.base);
 }
 
 static inline uint32_t number_of(const Hawser__Internal__CatalogEntry *e) {

@@ -8,13 +8,13 @@
 #include "buf.h"
 #include "loop.h"
 #include "redis_conn.h"
-#include "store.h"
+#include "register_store.h"
 #include "suite.h"
 
 static char dir[] = "/tmp/hawser-test-full.XXXXXX";
 static pid_t server;
 static struct loop *loop;
-static struct register_store *store;
+static struct store *store;
 static int answered, last_error;
 static uint64_t version;
 
@@ -26,9 +26,9 @@ static void on_done(void *arg, int error, const ProtobufCMessage *reply) {
         version = ((const Hawser__Internal__CatalogPutReply *)reply)->entry->version;
 }
 
-static int ask(int method, const ProtobufCMessage *request) {
+static int ask(const ProtobufCMessage *request) {
     answered = 0;
-    store->ops->call(store, method, request, on_done, NULL);
+    store_call(store, request, on_done, NULL);
     while (answered == 0)
         loop_step(loop, -1);
     return last_error;
@@ -62,7 +62,7 @@ static int announce(const char *id, uint64_t incarnation) {
     q.lease_ms = 10000;
     m.id = (char *)(uintptr_t)id;
     m.incarnation = m.started_ms = incarnation;
-    return ask(HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &q.base);
+    return ask(&q.base);
 }
 
 static int login(const char *device) {
@@ -72,7 +72,7 @@ static int login(const char *device) {
     q.user = (char *)"u";
     q.room = (char *)"r";
     q.device = (char *)(uintptr_t)device;
-    return ask(HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN, &q.base);
+    return ask(&q.base);
 }
 
 static int put(const char *key, uint64_t expect, bool deleted) {
@@ -81,7 +81,7 @@ static int put(const char *key, uint64_t expect, bool deleted) {
     q.expect = expect;
     q.deleted = deleted;
     q.value = (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t) "v"};
-    return ask(HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &q.base);
+    return ask(&q.base);
 }
 
 START_TEST(test_full) {
@@ -92,7 +92,7 @@ START_TEST(test_full) {
     snprintf(url, sizeof(url), "unix://%s/s", dir);
     store = register_store_redis(
         &(struct redis_options){.url = url, .timeout_ms = 20000, .loop = loop});
-    while (store->ops->down_reason(store))
+    while (store_down_reason(store))
         loop_step(loop, -1);
     ck_assert(announce("a", 1) == 0 && login("d") == 0 && put("k", 0, false) == 0);
     uint64_t kept = version;
@@ -103,13 +103,13 @@ START_TEST(test_full) {
     ck_assert_int_eq(put("k", kept, false), -HW_ESTORE);
     ck_assert(announce("a", 1) == 0 && announce("a", 2) == 0); // renewed; a successor
     Hawser__Internal__WatchRequest watch = HAWSER__INTERNAL__WATCH_REQUEST__INIT;
-    ck_assert_int_eq(ask(HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &watch.base), 0);
+    ck_assert_int_eq(ask(&watch.base), 0);
     ck_assert_int_eq(login("d"), 0);
     ck_assert_int_eq(put("k", kept, true), 0);
-    ck_assert_ptr_null(store->ops->down_reason(store));
+    ck_assert_ptr_null(store_down_reason(store));
     cli("CONFIG SET maxmemory 0");
     ck_assert(announce("b", 3) == 0 && login("e") == 0 && put("l", 0, false) == 0);
-    store->ops->free(store);
+    store_free(store);
     loop_step(loop, 0);
     ck_assert_int_eq(loop_free(loop), 0);
     os_free(os);

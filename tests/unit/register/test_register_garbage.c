@@ -4,7 +4,7 @@
 #include "../store/fake_redis.h"
 #include "loop.h"
 #include "redis_conn.h"
-#include "store.h"
+#include "register_store.h"
 
 static int completions, last_error;
 static size_t entries;
@@ -24,7 +24,7 @@ struct bed {
     struct fake_redis *fake;
     struct os *os;
     struct loop *loop;
-    struct register_store *store;
+    struct store *store;
 };
 
 static void bed_open(struct bed *b, struct fake_redis *f) {
@@ -38,19 +38,19 @@ static void bed_open(struct bed *b, struct fake_redis *f) {
 }
 
 static void bed_close(struct bed *b) {
-    b->store->ops->free(b->store);
+    store_free(b->store);
     loop_step(b->loop, 0);
     ck_assert_int_eq(loop_free(b->loop), 0);
     os_free(b->os);
     fake_stop(b->fake);
 }
 
-static void call(struct bed *b, int method, const ProtobufCMessage *request) {
-    while (b->store->ops->down_reason(b->store))
+static void call(struct bed *b, const ProtobufCMessage *request) {
+    while (store_down_reason(b->store))
         loop_step(b->loop, -1);
     completions = 0;
     entries = 0;
-    b->store->ops->call(b->store, method, request, on_done, NULL);
+    store_call(b->store, request, on_done, NULL);
     while (completions == 0)
         loop_step(b->loop, -1);
     ck_assert_int_eq(completions, 1);
@@ -71,18 +71,18 @@ static void call_each(struct fake_redis *f) {
     struct bed b;
     announce.member = &member;
     bed_open(&b, f);
-    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &announce.base);
-    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, &withdraw.base);
-    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &watch.base);
-    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &put.base);
+    call(&b, &announce.base);
+    call(&b, &withdraw.base);
+    call(&b, &watch.base);
+    call(&b, &put.base);
     put.key = (char[]){"product/p"};
-    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &put.base);
-    call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, &get.base);
-    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN, &login.base);
-    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_DROP, &drop.base);
-    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &confirm.base);
-    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_FIND, &find.base);
-    call(&b, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_ONLINE, &online.base);
+    call(&b, &put.base);
+    call(&b, &get.base);
+    call(&b, &login.base);
+    call(&b, &drop.base);
+    call(&b, &confirm.base);
+    call(&b, &find.base);
+    call(&b, &online.base);
     bed_close(&b);
 }
 
@@ -109,14 +109,14 @@ START_TEST(test_no_records) {
         struct fake_redis f = {
             .reply = FAKE_TEXT("+OK\r\n"),
             .rules = {{0},
-                      {.has = "return redis.call('HGET', KEYS[1] .. ':c'", .reply = as_get},
-                      {.has = "more = 1; break", .reply = as_watch}}};
+                      {.has = "return redis.call('HGET', dir .. ':c'", .reply = as_get},
+                      {.has = "more = 1", .reply = as_watch}}};
         struct bed b;
         bed_open(&b, &f);
-        call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, &get.base);
+        call(&b, &get.base);
         ck_assert_int_eq(last_error, 0);
         ck_assert_uint_eq(entries, 0);
-        call(&b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &watch.base);
+        call(&b, &watch.base);
         ck_assert_int_eq(last_error, 0);
         ck_assert_uint_eq(entries, 1); // the other one
         bed_close(&b);

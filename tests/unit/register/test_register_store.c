@@ -70,10 +70,10 @@ static void check_other_run(struct bed *b, const Hawser__Internal__WatchReply *b
     if (b->redis) {
         kill(b->redis, SIGKILL);
         waitpid(b->redis, NULL, 0);
-        while (!b->store->ops->down_reason(b->store))
+        while (!store_down_reason(b->store))
             loop_step(b->loop, -1);
         redis_start(b);
-        while (b->store->ops->down_reason(b->store))
+        while (store_down_reason(b->store))
             loop_step(b->loop, -1);
     } else {
         register_store_memory_next_run(b->store);
@@ -164,7 +164,7 @@ START_TEST(test_redis_forgets_runs) {
     ck_assert_uint_ne(ROW(b, .incarnation = 11)->generation, 0);
     Hawser__Internal__WithdrawRequest w = HAWSER__INTERNAL__WITHDRAW_REQUEST__INIT;
     w.incarnation = 11;
-    ask(b, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, &w.base);
+    ask(b, &w.base);
     while (ask_redis(b, "hexists hw:{1}:on 11") != 0) { // a new directory forgets nobody for 15 s
         ask_redis(b, "hset hw:{dir}:h since 1");
         let_it_be_seen(b);

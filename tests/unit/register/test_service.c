@@ -9,29 +9,29 @@
 // --- a store that can be lost
 
 struct losable {
-    struct register_store store; // first
-    struct register_store *inner;
+    struct store store; // first
+    struct store *inner;
     struct loop *loop;
 };
 
-static void losable_call(struct register_store *s, int method, const ProtobufCMessage *request,
-                         register_done_fn *done, void *arg) {
-    struct register_store *inner = ((struct losable *)s)->inner;
-    inner->ops->call(inner, method, request, done, arg);
+static void losable_call(struct store *s, const ProtobufCMessage *request, store_done_fn *done,
+                         void *arg) {
+    struct store *inner = ((struct losable *)s)->inner;
+    store_call(inner, request, done, arg);
 }
 
-static const char *losable_down(struct register_store *s) {
+static const char *losable_down(struct store *s) {
     (void)s;
     return NULL;
 }
 
-static void losable_free(struct register_store *s) {
-    struct register_store *inner = ((struct losable *)s)->inner;
-    inner->ops->free(inner);
+static void losable_free(struct store *s) {
+    struct store *inner = ((struct losable *)s)->inner;
+    store_free(inner);
     free(s);
 }
 
-static const struct register_store_ops losable_ops = {
+static const struct store_ops losable_ops = {
     .call = losable_call, .down_reason = losable_down, .free = losable_free};
 
 // --- the bed: a register, and two daemons that follow it
@@ -361,7 +361,7 @@ START_TEST(test_store_lost) {
     announce(&a, "room-a", 0);
     WAIT_FOR(b.members == 1 && cluster_product_find(b.cluster, "shop", 4));
     int members = b.members;
-    store->inner->ops->free(store->inner);
+    store_free(store->inner);
     store->inner = register_store_memory(loop);
     struct fake late; // it knows of nothing
     fake_begin(&late, "room", 44);

@@ -58,10 +58,10 @@ static inline void case_bytes(struct bed *b) {
     m.payload = (ProtobufCBinaryData){sizeof(payload), payload};
     m.collapse_key = (char[]){"key"};
     m.receipt = true;
-    l.epoch = ((const Hawser__Internal__AppendReply *)ASK(b, APPEND, &q.base))->epoch;
+    l.epoch = ((const Hawser__Internal__AppendReply *)bed_ask(b, &q.base))->epoch;
     l.max_messages = 10;
     l.max_bytes = 1000;
-    const Hawser__Internal__LoadReply *reply = ASK(b, LOAD, &l.base);
+    const Hawser__Internal__LoadReply *reply = bed_ask(b, &l.base);
     ck_assert_uint_eq(reply->n_entry, 1);
     const Hawser__Internal__StoredMessage *got = reply->entry[0]->message;
     ck_assert_uint_eq(got->payload.len, sizeof(payload));

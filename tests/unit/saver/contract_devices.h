@@ -220,7 +220,7 @@ static inline void add_sums(struct bed *b, const char *id, uint64_t sent, uint64
     q.sum = sums;
     q.n_sum = 1;
     q.id = (ProtobufCBinaryData){strlen(id), (uint8_t *)(uintptr_t)id};
-    ASK(b, SUMS, &q.base);
+    bed_ask(b, &q.base);
 }
 
 // Figures: over all buckets, of this product only; sums of rooms count once per id.
@@ -242,7 +242,7 @@ static inline void case_figures(struct bed *b) {
     add_sums(b, "short", 5, 1); // no id: not counted
     Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
     q.product = 1;
-    const Hawser__Internal__StatsReply *reply = ASK(b, STATS, &q.base);
+    const Hawser__Internal__StatsReply *reply = bed_ask(b, &q.base);
     ck_assert_uint_eq(reply->n_sum, 2);
     ck_assert(reply->sum[0]->stream == STREAM_NEWS && reply->sum[1]->stream == STREAM_BULK);
     ck_assert(reply->sum[0]->sent == 15 && reply->sum[0]->acked == 5);
@@ -252,9 +252,9 @@ static inline void case_figures(struct bed *b) {
     sums.product = 1;
     sums.rejected = 3;
     sums.id = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t) "a push to a few."};
-    ASK(b, SUMS, &sums.base);
-    ASK(b, SUMS, &sums.base);
-    reply = ASK(b, STATS, &q.base);
+    bed_ask(b, &sums.base);
+    bed_ask(b, &sums.base);
+    reply = bed_ask(b, &q.base);
     ck_assert(reply->rejected == 3 && reply->sum[0]->sent == 15);
 }
 

@@ -107,7 +107,7 @@ static inline uint64_t users_pending(struct bed *b) {
         char name[16];
         snprintf(name, sizeof(name), "user %u", u);
         q.user = name;
-        pending += ((const Hawser__Internal__UserReply *)ASK(b, USER, &q.base))->pending;
+        pending += ((const Hawser__Internal__UserReply *)bed_ask(b, &q.base))->pending;
     }
     return pending;
 }

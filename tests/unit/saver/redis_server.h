@@ -34,21 +34,21 @@ static inline void redis_kill(void) {
     waitpid(redis_pid, NULL, 0);
 }
 
-static inline struct saver_store *redis_store_on(struct loop *l) {
+static inline struct store *redis_store_on(struct loop *l) {
     return saver_store_redis(
         &(struct redis_options){.url = redis_url, .timeout_ms = 20000, .loop = l});
 }
 
-static inline void until_up(struct saver_store *s, struct loop *l) {
-    while (s->ops->down_reason(s))
+static inline void until_up(struct store *s, struct loop *l) {
+    while (store_down_reason(s))
         loop_step(l, -1);
 }
 
-static inline struct saver_store *redis_open(struct loop *l) {
+static inline struct store *redis_open(struct loop *l) {
     ck_assert_ptr_nonnull(mkdtemp(redis_dir));
     snprintf(redis_url, sizeof(redis_url), "unix://%s/s", redis_dir);
     redis_start();
-    struct saver_store *s = redis_store_on(l);
+    struct store *s = redis_store_on(l);
     until_up(s, l);
     return s;
 }

@@ -10,19 +10,19 @@
 #include "client.pb-c.h"
 #include "loop.h"
 #include "message.h"
-#include "store.h"
+#include "saver_store.h"
 
 struct store_factory {
     const char *name;
-    struct saver_store *(*open)(struct loop *l); // answers when it has returned
-    void (*close)(void);                         // after the store is freed; may be NULL
+    struct store *(*open)(struct loop *l); // answers when it has returned
+    void (*close)(void);                   // after the store is freed; may be NULL
 };
 
 struct bed {
     const struct store_factory *factory;
     struct os *os;
     struct loop *loop;
-    struct saver_store *store;
+    struct store *store;
     bool answered;
     int error;
     ProtobufCMessage *reply; // owned
@@ -36,7 +36,7 @@ static inline void bed_open(struct bed *b, const struct store_factory *f) {
 }
 
 static inline void bed_close(struct bed *b) {
-    b->store->ops->free(b->store);
+    store_free(b->store);
     if (b->reply)
         protobuf_c_message_free_unpacked(b->reply, NULL);
     loop_step(b->loop, 0);
@@ -55,24 +55,24 @@ static inline void bed_on_answer(void *arg, int error, const ProtobufCMessage *r
 }
 
 // One step. The reply is the bed's until the next one; NULL with b->error.
-static inline const void *bed_try(struct bed *b, int method, const ProtobufCMessage *request) {
+static inline const void *bed_try(struct bed *b, const ProtobufCMessage *request) {
     if (b->reply)
         protobuf_c_message_free_unpacked(b->reply, NULL);
     b->reply = NULL;
     b->answered = false;
-    b->store->ops->call(b->store, method, request, bed_on_answer, b);
+    store_call(b->store, request, bed_on_answer, b);
     ck_assert(!b->answered);
     while (!b->answered)
         loop_step(b->loop, -1);
     return b->reply;
 }
 
-static inline const void *bed_ask(struct bed *b, int method, const ProtobufCMessage *request) {
-    const void *reply = bed_try(b, method, request);
-    ck_assert_msg(b->error == 0, "%s: method %d: %d", b->factory->name, method, b->error);
+static inline const void *bed_ask(struct bed *b, const ProtobufCMessage *request) {
+    const void *reply = bed_try(b, request);
+    ck_assert_msg(b->error == 0, "%s: %s: %d", b->factory->name, request->descriptor->name,
+                  b->error);
     return reply;
 }
-#define ASK(b, NAME, request) bed_ask(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_##NAME, request)
 
 static inline void bed_printf(struct bed *b, const char *format, ...) HW_PRINTF(2, 3);
 static inline void bed_printf(struct bed *b, const char *format, ...) {
@@ -125,7 +125,7 @@ static inline Hawser__Internal__AppendReply bed_append(struct bed *b, const stru
     limits.retention_ms = p->retention_ms;
     limits.ids_max = p->ids_max;
     limits.reject_new = p->reject_new;
-    const Hawser__Internal__AppendReply *reply = ASK(b, APPEND, &q.base);
+    const Hawser__Internal__AppendReply *reply = bed_ask(b, &q.base);
     free(m.payload.data);
     return *reply;
 }
@@ -154,11 +154,11 @@ static inline Hawser__Internal__HeadReply bed_head(struct bed *b, uint32_t strea
         Hawser__Internal__HeadRequest q = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
         q.product = 1;
         q.user = (char *)(uintptr_t)user;
-        return *(const Hawser__Internal__HeadReply *)ASK(b, HEAD, &q.base);
+        return *(const Hawser__Internal__HeadReply *)bed_ask(b, &q.base);
     }
     Hawser__Internal__ProductHeadsRequest q = HAWSER__INTERNAL__PRODUCT_HEADS_REQUEST__INIT;
     q.product = 1;
-    const Hawser__Internal__ProductHeadsReply *reply = ASK(b, PRODUCT_HEADS, &q.base);
+    const Hawser__Internal__ProductHeadsReply *reply = bed_ask(b, &q.base);
     return *(stream == STREAM_NEWS ? reply->news : reply->bulk);
 }
 
@@ -173,7 +173,7 @@ static inline const char *bed_load(struct bed *b, const struct view *v) {
     q.after = v->after;
     q.max_messages = v->messages_max ? v->messages_max : 1000;
     q.max_bytes = v->bytes_max ? v->bytes_max : 1024 * 1024;
-    const Hawser__Internal__LoadReply *reply = ASK(b, LOAD, &q.base);
+    const Hawser__Internal__LoadReply *reply = bed_ask(b, &q.base);
     b->text[0] = '\0';
     if (reply->reset)
         bed_printf(b, "reset %" PRIu64, reply->reset_after);

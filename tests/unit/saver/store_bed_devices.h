@@ -32,7 +32,7 @@ static inline const char *bed_attach(struct bed *b, const struct login *l) {
     have.seq = l->seq;
     q.have = haves;
     q.n_have = l->have ? 1 : 0;
-    const Hawser__Internal__AttachReply *reply = ASK(b, ATTACH, &q.base);
+    const Hawser__Internal__AttachReply *reply = bed_ask(b, &q.base);
     b->text[0] = '\0';
     if (reply->stale)
         bed_printf(b, "stale");
@@ -62,7 +62,7 @@ static inline bool bed_ack(struct bed *b, const struct login *l) {
     q.generation = l->generation;
     q.upto = uptos;
     q.n_upto = 1;
-    return ((const Hawser__Internal__AckReply *)ASK(b, ACK, &q.base))->stale;
+    return ((const Hawser__Internal__AckReply *)bed_ask(b, &q.base))->stale;
 }
 #define ACK(b, ...) bed_ack(b, &(const struct login){__VA_ARGS__})
 
@@ -71,7 +71,7 @@ static inline const char *bed_user(struct bed *b, const char *user) {
     Hawser__Internal__UserRequest q = HAWSER__INTERNAL__USER_REQUEST__INIT;
     q.product = 1;
     q.user = (char *)(uintptr_t)user;
-    const Hawser__Internal__UserReply *reply = ASK(b, USER, &q.base);
+    const Hawser__Internal__UserReply *reply = bed_ask(b, &q.base);
     snprintf(b->text, sizeof(b->text), "pending %" PRIu64 ":", reply->pending);
     const char *last = "";
     for (size_t n = 0; n < reply->n_device; n++) {
@@ -92,7 +92,7 @@ static inline const char *bed_user(struct bed *b, const char *user) {
 static inline Hawser__Internal__StatsReply bed_figures(struct bed *b) {
     Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
     q.product = 1;
-    return *(const Hawser__Internal__StatsReply *)ASK(b, STATS, &q.base);
+    return *(const Hawser__Internal__StatsReply *)bed_ask(b, &q.base);
 }
 
 // "acked/pending/expired/overflowed", and that their sum is what was accepted.
@@ -107,7 +107,7 @@ static inline const char *bed_stats(struct bed *b) {
 
 static inline uint64_t bed_clock(struct bed *b) {
     Hawser__Internal__ClockRequest q = HAWSER__INTERNAL__CLOCK_REQUEST__INIT;
-    return ((const Hawser__Internal__ClockReply *)ASK(b, CLOCK, &q.base))->store_ms;
+    return ((const Hawser__Internal__ClockReply *)bed_ask(b, &q.base))->store_ms;
 }
 
 #endif

@@ -55,18 +55,18 @@ static void call_each(struct fake_redis *f) {
     struct os *os = os_new();
     struct loop *l = loop_new(os);
     fake_start(f);
-    struct saver_store *s =
+    struct store *s =
         saver_store_redis(&(struct redis_options){.url = f->url, .timeout_ms = 2000, .loop = l});
     for (int method = 1; method < METHODS; method++) {
-        while (s->ops->down_reason(s))
+        while (store_down_reason(s))
             loop_step(l, -1);
         completions = 0;
-        s->ops->call(s, method, requests[method], on_done, NULL);
+        store_call(s, requests[method], on_done, NULL);
         while (completions == 0)
             loop_step(l, -1);
         ck_assert_int_eq(completions, 1);
     }
-    s->ops->free(s);
+    store_free(s);
     ck_assert_int_eq(completions, 1);
     loop_step(l, 0);
     ck_assert_int_eq(loop_free(l), 0);
@@ -87,7 +87,7 @@ START_TEST(test_garbage_behind_heads) {
     for (size_t i = 0; i < FAKE_GARBAGE; i++)
         call_each(
             &(struct fake_redis){.reply = fake_garbage[i],
-                                 .rules = {{.has = "for i = 2, #ARGV, 2 do",
+                                 .rules = {{.has = "for i = rest, #ARGV, 2 do",
                                             .reply = "*6\r\n:1\r\n:1\r\n:0\r\n:1\r\n:1\r\n:0\r\n"},
                                            {.has = "hw:{0}:b", .reply = "*1\r\n$1\r\n5\r\n"}}});
 }
@@ -106,17 +106,17 @@ START_TEST(test_garbage_in_sets) {
                       {.has = "hw:products", .reply = i % 2 ? members[i / 2] : "*1\r\n$1\r\n1\r\n"},
                       {.has = "hw:{1}:b", .reply = members[i / 2]}}};
         fake_start(&f);
-        struct saver_store *s = saver_store_redis(
+        struct store *s = saver_store_redis(
             &(struct redis_options){.url = f.url, .timeout_ms = 20000, .loop = l});
         for (int turn = 0; turn < 2; turn++) { // it goes on after it
-            while (s->ops->down_reason(s))
+            while (store_down_reason(s))
                 loop_step(l, -1);
             const char *reason;
-            while (!(reason = s->ops->down_reason(s)))
+            while (!(reason = store_down_reason(s)))
                 loop_step(l, -1);
             ck_assert_ptr_nonnull(strstr(reason, "not what the question asks for"));
         }
-        s->ops->free(s);
+        store_free(s);
         loop_step(l, 0);
         ck_assert_int_eq(loop_free(l), 0);
         os_free(os);

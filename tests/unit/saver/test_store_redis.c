@@ -38,7 +38,7 @@ static void raw(const char *command) {
 
 static void restart(struct bed *b) {
     redis_kill();
-    while (!b->store->ops->down_reason(b->store))
+    while (!store_down_reason(b->store))
         loop_step(b->loop, -1);
     redis_start();
     until_up(b->store, b->loop);
@@ -198,7 +198,7 @@ START_TEST(test_every_call_completes) {
         if (round != 1) // the second finds no server
             kill(redis_pid, SIGSTOP);
         for (int method = 1; method <= 10; method++)
-            b.store->ops->call(b.store, method, requests[method], on_open, NULL);
+            store_call(b.store, requests[method], on_open, NULL);
         ck_assert_int_eq(completions, 0);
         loop_step(b.loop, 0);
         if (round == 0)
@@ -217,8 +217,8 @@ START_TEST(test_every_call_completes) {
 }
 END_TEST
 
-static void expect_refused(struct bed *b, int method, const ProtobufCMessage *request) {
-    ck_assert_ptr_null(bed_try(b, method, request));
+static void expect_refused(struct bed *b, const ProtobufCMessage *request) {
+    ck_assert_ptr_null(bed_try(b, request));
     ck_assert_int_eq(b->error, -HW_ESTORE);
 }
 
@@ -238,17 +238,17 @@ static void expect_no_growth(struct bed *b) {
     for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
         q.user = users[i];
         q.stream = *q.user ? STREAM_INBOX : STREAM_BULK;
-        expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base);
+        expect_refused(b, &q.base);
     }
     head.user = load.user = attach.user = users[1];
     attach.device = (char[]){"d"};
     sums.id = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t) "0123456789abcdef"};
-    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_HEAD, &head.base);
-    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_LOAD, &load.base);
-    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH, &attach.base);
-    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_SUMS, &sums.base);
+    expect_refused(b, &head.base);
+    expect_refused(b, &load.base);
+    expect_refused(b, &attach.base);
+    expect_refused(b, &sums.base);
     attach.user = users[0]; // a device more
-    expect_refused(b, HAWSER__INTERNAL__SAVER_METHOD__SAVER_ATTACH, &attach.base);
+    expect_refused(b, &attach.base);
 }
 
 // A Redis that is full refuses what would take memory, whatever the step has done before, and

@@ -83,11 +83,24 @@ static void until_up(struct redis_conn *c) {
 static const char *shape;
 static void command(struct redis_conn *c, const char *name, const char *a, const char *b,
                     struct outcome *o) {
-    const char *argv[] = {name, a, b};
-    size_t lens[] = {strlen(name), a ? strlen(a) : 0, b ? strlen(b) : 0};
+    struct redis_args args = {0};
+    redis_arg_text(&args, name);
+    if (a)
+        redis_arg_text(&args, a);
+    if (b)
+        redis_arg_text(&args, b);
     *o = (struct outcome){0};
-    redis_command(c, shape, 1 + (a != NULL) + (b != NULL), argv, lens, on_done, o);
+    redis_ask(c, &(struct redis_command){.shape = shape, .args = &args}, on_done, o);
     ck_assert_int_eq(o->completions, 0);
+}
+
+static struct redis_script script_of(const char *text) {
+    struct redis_script s;
+    redis_script_init(
+        &s, &(struct redis_script_source){.shape = "i",
+                                          .constants = (const struct redis_script_constant[]){{0}},
+                                          .pieces = (const char *const[]){text, NULL}});
+    return s;
 }
 
 static void wait_for(struct outcome *o) {
@@ -97,8 +110,7 @@ static void wait_for(struct outcome *o) {
 }
 
 START_TEST(test_commands_and_scripts) {
-    static struct redis_script script = {
-        .name = "double", .source = "return tonumber(ARGV[1]) * 2", .shape = "i"};
+    struct redis_script script = script_of("return tonumber(ARGV[1]) * 2");
     struct redis_conn *c = setup("yes", false, 20000);
     struct outcome o, before = {0};
     shape = "+";
@@ -113,11 +125,11 @@ START_TEST(test_commands_and_scripts) {
     command(c, "INCR", "k", NULL, &o);
     wait_for(&o);
     ck_assert_int_eq(o.error, -HW_ESTORE);
-    const char *argv[] = {"21"};
-    size_t lens[] = {2};
+    struct redis_args args = {0};
+    redis_arg_text(&args, "21");
     for (int i = 0; i < 3; i++) {
         o = (struct outcome){0};
-        redis_script_call(c, &script, 0, 1, argv, lens, on_done, &o);
+        redis_ask(c, &(struct redis_command){.script = &script, .args = &args}, on_done, &o);
         wait_for(&o);
         if (i == 1) { // flushed before: refused, and loaded again by the next call
             ck_assert_int_eq(o.error, -HW_ESTORE);
@@ -130,6 +142,7 @@ START_TEST(test_commands_and_scripts) {
         }
     }
     teardown(c);
+    redis_script_deinit(&script);
 }
 END_TEST
 
@@ -194,8 +207,7 @@ static void until_down(struct redis_conn *c, const char *reason) {
 // A primary that became a replica refuses one command; then it is left, as not fit, until it is a
 // primary again. From within a script it says the same.
 START_TEST(test_demoted) {
-    static struct redis_script script = {
-        .name = "set", .source = "return redis.call('INCR', 'k')", .shape = "i"};
+    struct redis_script script = script_of("return redis.call('INCR', 'k')");
     for (int in_script = 0; in_script < 2; in_script++) {
         struct redis_conn *c = setup("yes", false, 20000);
         struct outcome o;
@@ -206,8 +218,9 @@ START_TEST(test_demoted) {
         ck_assert_int_eq(o.error, 0);
         o = (struct outcome){0};
         if (in_script)
-            redis_script_call(c, &script, 0, 0, (const char *const[]){""}, (size_t[]){0}, on_done,
-                              &o);
+            redis_ask(c,
+                      &(struct redis_command){.script = &script, .args = &(struct redis_args){0}},
+                      on_done, &o);
         else
             command(c, "SET", "k", "v", &o);
         wait_for(&o);
@@ -222,6 +235,7 @@ START_TEST(test_demoted) {
         teardown(c);
         snprintf(dir + strlen(dir) - 6, 7, "XXXXXX");
     }
+    redis_script_deinit(&script);
 }
 END_TEST
 

@@ -1,9 +1,6 @@
-// What a register keeps, behind one small table of functions with two implementations: memory (for
-// trials and the simulation) and Redis. Held to one contract test suite.
-//
-// A call is a method of cluster.proto or register.proto with its request and reply messages; each
-// is one atomic step. CLUSTER_WATCH here never waits: it answers with what is newer than the
-// request's versions (an empty reply when nothing is), and ends leases that are over.
+// What a register keeps: a store (common/store/store.h) whose calls are the methods of
+// cluster.proto and register.proto. CLUSTER_WATCH here never waits: it answers with what is newer
+// than the request's versions (an empty reply when nothing is), and ends leases that are over.
 //
 // A user has as many rows as he may have devices: a login of one more takes the place of the
 // offline one that was unseen longest. A row unseen for 30 days is forgotten.
@@ -15,12 +12,11 @@
 #ifndef HW_REGISTER_STORE_H
 #define HW_REGISTER_STORE_H
 
-#include <protobuf-c/protobuf-c.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "cluster.pb-c.h"
 #include "register.pb-c.h"
+#include "store.h"
 
 enum {
     TOMBSTONE_MS = 5 * 60 * 1000, // how long a watcher may stay away and still hear of each end
@@ -32,34 +28,19 @@ enum {
     WATCH_BYTES_MAX = 512 * 1024,
     LOAD_TOLD_MS = 5000, // small changes of a daemon's load are told no later than this
     AWAY_MS = 2500,      // a store that nobody asked for so long was away: leases go on
+    SEEN_MS = 1000,      // how often it is written down that somebody asked
     PRODUCT_EPOCH_S =
         1735689600, // 2025-01-01: the first product number of a second is its distance
 };
 
 #define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)
 
-// error 0: reply is valid during the call. -HW_ESTORE: not done; -HW_EOUTCOME: may be done.
-typedef void register_done_fn(void *arg, int error, const ProtobufCMessage *reply);
-
-struct register_store;
-struct register_store_ops {
-    void (*call)(struct register_store *s, int method, const ProtobufCMessage *request,
-                 register_done_fn *done, void *arg); // done is called once, never before it returns
-    const char *(*down_reason)(struct register_store *s); // NULL = it answers
-    bool (*is_coming)(
-        struct register_store *s);          // down, but met: worth waiting for; NULL = never down
-    void (*free)(struct register_store *s); // calls that are open complete with -HW_ECANCELLED
-};
-struct register_store {
-    const struct register_store_ops *ops;
-};
-
 struct loop;
 struct redis_options;
-struct register_store *register_store_memory(struct loop *l);
+struct store *register_store_memory(struct loop *l);
 // As if the server behind it were another one now: after a fail-over, in the simulation.
-void register_store_memory_next_run(struct register_store *s);
+void register_store_memory_next_run(struct store *s);
 // on_state and arg of the options are the store's own.
-struct register_store *register_store_redis(const struct redis_options *o);
+struct store *register_store_redis(const struct redis_options *o);
 
 #endif

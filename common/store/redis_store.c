@@ -1,0 +1,149 @@
+#include "redis_store.h"
+
+#include "message.h"
+
+// --- steps
+
+struct redis_step *redis_step_new(struct redis_store *s, const char *name, store_done_fn *done,
+                                  void *arg) {
+    struct redis_step *p = hw_calloc(1, s->kind->step_bytes);
+    p->store = s;
+    p->name = name;
+    p->done = done;
+    p->arg = arg;
+    return p;
+}
+
+void redis_step_keep(struct redis_step *p, const ProtobufCMessage *request) {
+    p->request = message_copy(request);
+}
+
+void redis_step_complete(struct redis_step *p, int error, ProtobufCMessage *reply) {
+    p->done(p->arg, error, error ? NULL : reply);
+    if (reply)
+        protobuf_c_message_free_unpacked(reply, NULL);
+    if (p->request)
+        protobuf_c_message_free_unpacked(p->request, NULL);
+    if (p->reply)
+        protobuf_c_message_free_unpacked(p->reply, NULL);
+    free(p);
+}
+
+bool redis_step_failed(struct redis_step *p, int error, const redisReply *reply) {
+    if (error == 0)
+        return false;
+    redis_store_refused(p->store, p->name, reply);
+    redis_step_complete(p, error, NULL);
+    return true;
+}
+
+// --- commands
+
+struct redis_conn *redis_store_conn(struct redis_store *s, const char *key) {
+    (void)key; // a cluster has one for each part of the slots
+    return s->conn;
+}
+
+void redis_store_ask(struct redis_store *s, const struct redis_words *q, redis_done_fn *done,
+                     void *arg) {
+    struct redis_args args;
+    args.count = 0;
+    for (const char *const *word = q->word; *word; word++)
+        redis_arg_text(&args, *word);
+    redis_ask(redis_store_conn(s, q->key),
+              &(struct redis_command){.shape = q->shape, .args = &args}, done, arg);
+}
+
+void redis_store_run(struct redis_store *s, const struct redis_run *r, redis_done_fn *done,
+                     void *arg) {
+    const struct redis_script_source *source = &s->kind->scripts[r->script];
+    struct redis_args args;
+    redis_script_pack(source, r->args, &args);
+    redis_ask(redis_store_conn(s, args.v[0]),
+              &(struct redis_command){
+                  .script = &s->scripts[r->script], .key_count = source->key_count, .args = &args},
+              done, arg);
+}
+
+void redis_store_refused(struct redis_store *s, const char *what, const redisReply *reply) {
+    uint64_t now = loop_now_ms(s->loop);
+    if (!reply || reply->type != REDIS_REPLY_ERROR || now < s->next_log_ms)
+        return;
+    s->next_log_ms = now + 1000;
+    log_event(s->log, LOG_WARN, "redis refused", "step=%s error=%s", what,
+              log_quote_str(reply->str));
+}
+
+// --- replies
+
+const redisReply *redis_reply_at(const redisReply *r, size_t i) {
+    return r && r->type == REDIS_REPLY_ARRAY && i < r->elements ? r->element[i] : NULL;
+}
+
+uint64_t redis_reply_u64(const redisReply *r, size_t i) {
+    const redisReply *e = redis_reply_at(r, i);
+    if (e && e->type == REDIS_REPLY_INTEGER)
+        return e->integer < 0 ? 0 : (uint64_t)e->integer;
+    return e && e->type == REDIS_REPLY_STRING ? strtoull(e->str, NULL, 10) : 0;
+}
+
+// --- the store
+
+static void call(struct store *store, const ProtobufCMessage *request, store_done_fn *done,
+                 void *arg) {
+    struct redis_store *s = (struct redis_store *)store;
+    const struct redis_method *m = s->kind->methods, *end = m + s->kind->method_count;
+    for (; m < end; m++) {
+        if (m->request == request->descriptor) {
+            m->begin(redis_step_new(s, m->name, done, arg), request);
+            return;
+        }
+    }
+    abort(); // whoever serves the methods and the kind's table have them from one list
+}
+
+static const char *down_reason(struct store *store) {
+    struct redis_store *s = (struct redis_store *)store;
+    if (redis_conn_is_up(s->conn))
+        return s->kind->unready ? s->kind->unready(s) : NULL;
+    snprintf(s->reason, sizeof(s->reason), "redis: %s", redis_conn_down_reason(s->conn));
+    return s->reason;
+}
+
+static bool is_coming(struct store *store) {
+    struct redis_store *s = (struct redis_store *)store;
+    return redis_conn_is_loading(s->conn) || redis_conn_is_up(s->conn);
+}
+
+static void redis_free(struct store *store) {
+    struct redis_store *s = (struct redis_store *)store;
+    redis_conn_free(s->conn); // completes what is open
+    s->kind->deinit(s);
+    for (int i = 0; i < s->kind->script_count; i++)
+        redis_script_deinit(&s->scripts[i]);
+    free(s->scripts);
+    free(s);
+}
+
+static const struct store_ops ops = {
+    .call = call, .down_reason = down_reason, .is_coming = is_coming, .free = redis_free};
+
+static void on_state(void *arg, bool up) {
+    struct redis_store *s = arg;
+    s->kind->on_state(s, up);
+}
+
+void redis_store_init(struct redis_store *s, const struct redis_store_kind *kind,
+                      const struct redis_options *options) {
+    struct redis_options o = *options;
+    s->store.ops = &ops;
+    s->kind = kind;
+    s->loop = o.loop;
+    s->log = o.log;
+    s->scripts = hw_calloc((size_t)kind->script_count, sizeof(s->scripts[0]));
+    for (int i = 0; i < kind->script_count; i++)
+        redis_script_init(&s->scripts[i], &kind->scripts[i]);
+    o.on_state = on_state;
+    o.arg = s;
+    s->conn = redis_conn_new(&o);
+}

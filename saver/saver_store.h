@@ -1,0 +1,40 @@
+// What a saver keeps: a store (common/store/store.h) whose calls are the methods of saver.proto. An
+// append whose outcome is unknown is repeated with the same id.
+#ifndef HW_SAVER_STORE_H
+#define HW_SAVER_STORE_H
+
+#include <stdint.h>
+
+#include "saver.pb-c.h"
+#include "store.h"
+
+enum {
+    STREAM_INBOX = 0,
+    STREAM_NEWS = 1,
+    STREAM_BULK = 2,
+    STREAMS = 3,
+    DROPPED_RANGES_MAX = 64,
+    BROADCAST_MESSAGES_MAX = 10000,
+    BROADCAST_BYTES_MAX = 16 * 1024 * 1024,
+    ID_KEPT_MIN_MS = 30000,
+    LOAD_BYTES_MAX = 4 * 1024 * 1024,
+    KNOWN_MAX = 16,      // devices of a user that an attach may name
+    SUM_IDS_MAX = 10000, // of sums that were counted: the oldest are forgotten first
+    RESTART_SEQS_PER_S =
+        1 << 20,   // another run of the store: the next seq is at least Unix seconds x this
+    ACK_TAKEN = 0, // what the ack script answers
+    ACK_STALE = 1,
+    ACK_UNKNOWN = 2, // a forgotten device attaches again first
+};
+#define BROADCAST_RETENTION_MS (UINT64_C(7) * 24 * 3600 * 1000)
+#define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)
+
+struct loop;
+struct store *saver_store_memory(struct loop *l);
+// For the simulation: from now on it is another run, as after a fail-over.
+void saver_store_memory_next_run(struct store *s);
+struct redis_options;
+// Sweeps what is due by itself. on_state and arg of the options are its own.
+struct store *saver_store_redis(const struct redis_options *o);
+
+#endif

@@ -1,0 +1,75 @@
+-- Load: what stands behind a position, up to the limits, with gaps for what is no more.
+--
+-- KEYS base: the front of the bucket's keys
+-- ARGV run bytes: the server's run id, 16 characters of it
+-- ARGV epoch number: of a log that is made now
+-- ARGV name text: of the log: the user's, or the stream's number
+-- ARGV is_inbox flag: else a broadcast
+-- ARGV wanted number: the position's epoch
+-- ARGV after number: the position's seq
+-- ARGV messages_max number: of one load
+-- ARGV bytes_max number bytes: of one load, but at least one message
+-- ARGV device text: whose view; empty for all messages
+-- CONST GAP_OTHER_DEVICE = HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE
+-- PARTS entries places
+-- REPLY [nnnin[*[ns*i]]] epoch head change reset reset_after steps
+
+if is_there(name) then no_growth() else grow() end
+local l = open(name, epoch)
+local steps = {}
+local function gap(first, last, reason)
+  local s = steps[#steps]
+  if s and s[3] and s[3] == reason and s.last + 1 == first then
+    s.last, s[2] = last, F(last)
+  else
+    steps[#steps + 1] = {F(first), F(last), reason, last = last}
+  end
+end
+local function reason_at(seq)
+  for _, r in ipairs(ranges_of(l)) do
+    if seq >= r[1] and seq <= r[2] then return r[3], r[2] end
+    if r[1] > seq then return GAP_UNKNOWN, r[1] - 1 end
+  end
+  return GAP_UNKNOWN, math.huge
+end
+local function hole(first, last)
+  while first <= last do
+    local reason, upto = reason_at(first)
+    upto = math.min(upto, last)
+    gap(first, upto, reason)
+    first = upto + 1
+  end
+end
+-- Whether the load is full before this one.
+local messages, bytes = 0, 0
+local function step(seq, expires, size, names)
+  if device ~= '' and not is_for(names, device) then return gap(seq, seq, GAP_OTHER_DEVICE) end
+  if expires <= now then return gap(seq, seq, GAP_EXPIRED) end
+  if messages > 0 and (messages >= messages_max or bytes + size > bytes_max) then return true end
+  local message = call('HGET', l.u, 'm' .. F(seq))
+  if not message then return gap(seq, seq, GAP_UNKNOWN) end
+  messages, bytes = messages + 1, bytes + size
+  steps[#steps + 1] = {F(seq), message}
+end
+local function walk()
+  local at, part = after
+  repeat
+    part = call('ZRANGEBYSCORE', l.q, '(' .. F(at), '+inf', 'LIMIT', 0, 100)
+    for _, m in ipairs(part) do
+      local seq, expires, size, names = parse(m)
+      if seq > at + 1 then hole(at + 1, seq - 1) end
+      at = seq
+      if step(seq, expires, size, names) then return end
+    end
+  until #part < 100
+  if at < l.head then hole(at + 1, l.head) end
+end
+local function restart_after()
+  if not is_inbox then return l.head end
+  local d = device_of(l, device)
+  return d and is_right(d.at[1], l.epoch, l.head) and d.at[1][2] or first_unhandled(l)
+end
+local reset, reset_after = wanted ~= l.epoch or after > l.head, 0
+if reset then reset_after = restart_after() else walk() end
+finish()
+return {F(l.epoch), F(l.head), F(l.change), reset and 1 or 0, F(reset_after), steps}
