@@ -78,7 +78,8 @@ static void visit_all(struct room *r) {
     if (r->heads_wanted && now >= r->hurried_heads_ms + HEADS_APART_MS) {
         r->heads_wanted = r->heads_twice;
         r->heads_twice = false;
-        r->hurried_heads_ms = now;
+        if (r->bindings.high_water > 0) // else nobody is asked, and whoever comes need not wait
+            r->hurried_heads_ms = now;
         hurry(r, &r->hurried_heads);
     }
     visit_hurried(r, &r->hurried_heads, head);
