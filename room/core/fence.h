@@ -23,13 +23,13 @@ enum {
 };
 
 struct fence {
-    uint64_t generation;       // of our row; 0: we have none
-    uint64_t login_generation; // the login's own: a confirmation may have given another since
-    uint64_t login_order;      // of this room's logins, by when they were asked for; 0: none
-    uint64_t noticed;          // a notice that came before the register's answer was for this one
-    uint64_t superseded_by;    // 0: by nobody
-    uint64_t superseded_ms;    // when a confirmation last said so
-    uint32_t superseded_for_ms;
+    uint64_t generation;        // of our row; 0: we have none
+    uint64_t login_generation;  // the login's own: a confirmation may have given another since
+    uint64_t login_order;       // of this room's logins, by when they were asked for; 0: none
+    uint64_t noticed;           // a notice that came before the register's answer was for this one
+    uint64_t superseded_by;     // the higher generation that a confirmation told of; 0: none
+    uint64_t superseded_ms;     // when a confirmation last told of it
+    uint32_t superseded_for_ms; // over how much time the register has told of it, without breaks
     uint32_t asked_round, confirmed_round; // of the room's lease
     uint16_t asking;                       // confirmations on their way
     bool is_undecided;                     // the row may be another's: to be confirmed soon

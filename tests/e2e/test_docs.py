@@ -3,10 +3,15 @@
 import pathlib
 import re
 import subprocess
+import sys
+
+import pytest
 
 from cluster import BIN
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import pictures
 
 
 def test_protocol_page_has_the_vectors():
@@ -66,7 +71,20 @@ def test_stale_cluster_file(tmp_path):
     ended = subprocess.run([BIN / "hawser", "--dir", tmp_path], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1 and "cluster.json" in ended.stderr
     assert not (tmp_path / "cluster.json").exists()
-def test_session_page_is_the_table():
-    """SESSION.md is what the table of a session's steps says today."""
-    made = subprocess.run(["/usr/bin/python3", "-B", ROOT / "tools/session_diagram.py"], check=True, capture_output=True, text=True)
-    assert made.stdout == (ROOT / "docs/SESSION.md").read_text()
+
+
+@pytest.mark.parametrize("tool,page", [("session_diagram.py", "SESSION.md"), ("pictures.py", "PICTURES.md")])
+def test_pages_that_are_made(tool, page):
+    """SESSION.md is what the table of a session's steps says today, PICTURES.md what the names of calls and frames do."""
+    made = subprocess.run(["/usr/bin/python3", "-B", ROOT / "tools" / tool], check=True, capture_output=True, text=True)
+    assert made.stdout == (ROOT / "docs" / page).read_text()
+
+
+def test_pictures_name_what_there_is():
+    """A call or a frame that is not in the tables cannot be drawn."""
+    sequence = pictures.Sequence("room A", "register")
+    sequence.call("room A", "register", "login")
+    with pytest.raises(AssertionError):
+        sequence.call("room A", "register", "logon")
+    with pytest.raises(AssertionError):
+        sequence.frame("room A", "register", "HULLO")
