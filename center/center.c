@@ -2,6 +2,10 @@
 #include "center.h"
 
 #include "center_internal.h"
+#include "handlers.h"
+#include "hints.h"
+#include "request.h"
+#include "send.h"
 
 // --- life
 
@@ -86,7 +90,7 @@ static void end(void *self) {
     request_gone_all(c);
     http_server_free(c->http); // behind the last answers: it calls no handler any more
     hints_free(c);
-    rates_free(c);
+    paces_free(&c->paces);
     free(c);
 }
 
@@ -103,8 +107,7 @@ static bool is_drained(void *self) {
 }
 
 static const char *unready(void *self) {
-    const struct center *c = self;
-    return c->is_draining ? "draining" : c->clock.is_known ? NULL : "no saver answers";
+    return center_unready(self);
 }
 
 static uint16_t http_port(const void *self) {

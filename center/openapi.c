@@ -1,5 +1,6 @@
 // docs/openapi.yaml, put into the executable as it stands.
-#include "center_internal.h"
+#include "handlers.h"
+#include "request.h"
 
 __asm__(".section .rodata\n"
         ".balign 16\n"
@@ -11,5 +12,5 @@ __asm__(".section .rodata\n"
 extern const char openapi_begin[], openapi_end[];
 
 void handle_openapi(struct request *q) {
-    reply_text(q, 200, "application/yaml", openapi_begin, (size_t)(openapi_end - openapi_begin));
+    reply_yaml(q, openapi_begin, (size_t)(openapi_end - openapi_begin));
 }

@@ -1,7 +1,10 @@
 // Client tokens, for app servers that do not make their own.
 #include <jwt.h>
 
-#include "center_internal.h"
+#include "fields.h"
+#include "handlers.h"
+#include "request.h"
+#include "texts.h"
 
 static const struct product_key *newest_token_key(const struct product *product) {
     const struct product_key *best = NULL;
@@ -21,14 +24,12 @@ struct claims {
 static bool take_claims(const json_t *body, const struct product *product, struct claims *claims,
                         struct problem *p) {
     static const char *const names[] = {"user", "device", "tags", "ttl_s", NULL};
-    bool given;
+    const struct fields in = {body, "", p};
     claims->ttl_s = product->limits.token_ttl_s;
     claims->tags = json_object_get(body, "tags");
-    return fields_known(body, "", names, p) &&
-           field_text(body, "", "user", 64, true, &claims->user, p) &&
-           field_text(body, "", "device", 64, false, &claims->device, p) &&
-           field_number(body, "", "ttl_s", 1, product->limits.token_ttl_s, &given, &claims->ttl_s,
-                        p) &&
+    return fields_known(&in, names) && field_text_needed(&in, "user", ID_MAX, &claims->user) &&
+           field_text(&in, "device", ID_MAX, &claims->device) &&
+           field_number(&in, "ttl_s", (struct range){1, claims->ttl_s}, &claims->ttl_s) &&
            (!claims->tags || check_tags(claims->tags, "tags", 32, p));
 }
 

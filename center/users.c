@@ -1,6 +1,11 @@
 // Users: their sessions and positions, and who is online.
-#include "center_internal.h"
+#include "fields.h"
+#include "handlers.h"
 #include "message.h"
+#include "request.h"
+#include "texts.h"
+
+enum { QUERY_USERS_MAX = 1000 };
 
 // --- one user: the register's rows and the saver's positions, asked side by side
 
@@ -9,7 +14,7 @@ struct user_view {
     Hawser__Internal__UserReply *kept;  // owned
     int left;
     bool failed;
-    char user[65];
+    char user[ID_MAX + 1];
 };
 
 static void view_free(void *state) {
@@ -100,7 +105,7 @@ void handle_user(struct request *q) {
     Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
     Hawser__Internal__UserRequest kept = HAWSER__INTERNAL__USER_REQUEST__INIT;
     size_t len = strlen(user);
-    if (!id_is_valid(user, len, 64)) {
+    if (!id_is_valid(user, len, ID_MAX)) {
         reply_fault(q, PROBLEM_invalid_value, "user",
                     "1..64 bytes of UTF-8 without control characters");
         return;
@@ -171,7 +176,7 @@ static bool query_read(const json_t *body, const json_t **ret_list, struct probl
     size_t i;
     json_t *user;
     char field[32];
-    if (!fields_known(body, "", names, p))
+    if (!fields_known(&(struct fields){body, "", p}, names))
         return false;
     if (!list)
         return problem_set(p, PROBLEM_missing_field, "users", "users is needed");
@@ -180,10 +185,8 @@ static bool query_read(const json_t *body, const json_t **ret_list, struct probl
                            QUERY_USERS_MAX);
     json_array_foreach((json_t *)(uintptr_t)list, i, user) {
         snprintf(field, sizeof(field), "users[%zu]", i);
-        if (!json_is_string(user) ||
-            !id_is_valid(json_string_value(user), json_string_length(user), 64))
-            return problem_set(p, PROBLEM_invalid_value, field,
-                               "1..64 bytes of UTF-8 without control characters");
+        if (!check_id(user, field, p))
+            return false;
     }
     *ret_list = list;
     return true;

@@ -7,15 +7,17 @@ def mutant(name, file, *edits, also=None):
     return {"name": name, "files": {file: list(zip(pairs[::2], pairs[1::2])) for file, pairs in files.items()}}
 
 
-FIND_FIRST = """static void on_found_first(void *arg, int error, const Hawser__Internal__FindReply *reply) {
+FIND_FIRST = """#include "message.h"
+
+static void on_found_first(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct leg *leg = arg;
     (void)error;
     leg->rows = (Hawser__Internal__FindReply *)message_copy(reply ? &reply->base : NULL);
-    append(leg);
+    append_leg(leg, on_answer);
 }
 static void find_first(struct leg *leg) {
     Hawser__Internal__FindRequest request = HAWSER__INTERNAL__FIND_REQUEST__INIT;
-    request.product = leg->sending->product;
+    request.product = leg->sending->aim.product;
     request.user = (char *)(uintptr_t)leg->target->user;
     register_find(register_of(leg->sending->center->cluster), &request, on_found_first, leg);
 }
@@ -64,14 +66,13 @@ MUTANTS = [
     mutant("no-resend-after-a-ping", "room/core/session_live.c", "        if (is_due)\n            feed_rewind(f, f->acked);\n", ""),
     mutant("unacked-never-asked-for", "room/core/feed.c", "    return ticks >= UNACKED_TICKS         ? WISH_PING\n           : waits", "    return waits"),
     mutant("answer-without-append", "center/send.c",
-           "    if (!s->push.is_live)\n        append(leg);", "    if (!s->push.is_live && leg->tries >= 0)\n        leg_ended(leg);"),
-    mutant("append-not-repeated", "center/send.c",
-           "    if (!c->is_stopping && loop_now_ms(c->loop) + wait_ms < s->give_up_ms) {",
-           "    if (error == 1) {"),
-    mutant("unknown-outcome-not-said", "center/send.c",
-           "        leg->may_be_done = true;\n", "        leg->may_be_done = false;\n"),
-    mutant("repeat-under-another-id", "center/send.c",
-           "    leg->tries++;\n", "    if (leg->tries++ > 0)\n        s->result.id[0] = 'x';\n"),
+           "    if (s->push.class == PUSH_STORED)\n        append_leg(leg, on_answer);", "    if (s->push.class == PUSH_STORED)\n        leg_ended(leg);"),
+    mutant("append-not-repeated", "center/core/retry.c",
+           "    if (now_ms + wait_ms >= r->give_up_ms)", "    if (now_ms + wait_ms > 0)"),
+    mutant("unknown-outcome-not-said", "center/core/retry.c",
+           "        r->may_be_done = true;\n", "        r->may_be_done = false;\n"),
+    mutant("repeat-under-another-id", "center/append.c",
+           "    leg->retry.tries++;\n", "    if (leg->retry.tries++ > 0)\n        s->aim.id[0] = 'x';\n"),
     mutant("generation-not-raised", "register/memory_sessions.c",
            "    r->generation = r->login = r->generation + 1 > now ? r->generation + 1 : now;\n", "    r->generation = r->login = now;\n"),
     mutant("void-row-wins", "register/memory_sessions.c",
@@ -129,24 +130,30 @@ MUTANTS = [
            "    return any && all && count_had(tags, &at, a->none) == 0;", "    return any && all;"),
     mutant("window-of-bytes-ignored", "room/core/feed.c",
            "    return used < WINDOW_BYTES ? WINDOW_BYTES - used : 0;", "    return used < WINDOW_BYTES ? WINDOW_BYTES - used : WINDOW_BYTES;"),
-    mutant("only-the-first-target", "center/send.c",
-           "    s->leg_count = s->push.target_count ? s->push.target_count : 1;", "    s->leg_count = 1;"),
+    mutant("only-the-first-target", "center/core/aim.c",
+           "    aim.logs = push->to.count > 0 ? push->to.count : 1;", "    aim.logs = 1;"),
     mutant("sdk-forgets-recent-ids", "sdk/c/core_streams.c",
            "    if (!recent_ids_has(&b->record->recent, id)) {\n        if (hand_on", "    if (true) {\n        if (hand_on"),
     mutant("sdk-gap-does-not-move", "sdk/c/core_streams.c",
            "    position_set(c, b, stream, m->last);\n", ""),
     mutant("find-before-the-append", "center/send.c",
            "static void start_leg(", FIND_FIRST + "static void start_leg(",
-           "    if (!s->push.is_live)\n        append(leg);", "    if (!s->push.is_live && t)\n        find_first(leg);\n    else if (!s->push.is_live)\n        append(leg);",
-           also={"center/send_internal.h": ("    struct timer retry;\n", "    struct timer retry;\n    Hawser__Internal__FindReply *rows;\n"),
+           "    if (s->push.class == PUSH_STORED)\n        append_leg(leg, on_answer);",
+           "    if (s->push.class == PUSH_STORED && t)\n        find_first(leg);\n"
+           "    else if (s->push.class == PUSH_STORED)\n        append_leg(leg, on_answer);",
+           "    letter.change = appended->change;\n", "    letter.change = appended->change;\n    letter.rows = leg->rows;\n",
+           also={"center/send_internal.h": ("    struct retry retry;\n", "    struct retry retry;\n    Hawser__Internal__FindReply *rows;\n"),
+                 "center/deliver.h": ("    uint64_t epoch, seq, change;\n",
+                                      "    uint64_t epoch, seq, change;\n    const Hawser__Internal__FindReply *rows;\n"),
                  "center/deliver.c": (
-                     "copy(&m.base);\n    find(d);",
-                     "copy(&m.base);\n    if (!appended || !leg->rows) {\n        find(d);\n        return;\n    }\n    d->open++;\n"
-                     "    for (size_t i = 0; i < leg->rows->n_row; i++)\n        deliver_to(d, leg->rows->row[i]);\n    d->open--;\n    delivery_step(d);")}),
+                     "    d->arg = arg;\n    find(d);",
+                     "    d->arg = arg;\n    if (!letter->rows) {\n        find(d);\n        return;\n    }\n    d->open++;\n"
+                     "    for (size_t i = 0; i < letter->rows->n_row; i++)\n        deliver_to(d, letter->rows->row[i]);\n    d->open--;\n"
+                     "    delivery_step(d);")}),
     mutant("live-again-to-those-who-had-it", "center/deliver.c",
-           "    if (!row->online || !room || is_dealt_with(d, row))\n", "    (void)is_dealt_with;\n    if (!row->online || !room)\n"),
-    mutant("appends-before-the-claim", "center/send.c",
-           "           (push->is_live || push->kind == TO_USERS || push->kind == TO_DEVICES);", "           push->is_live;"),
+           "    if (!row->online || !room || told_rules_out(d->told, row))\n", "    if (!row->online || !room)\n"),
+    mutant("appends-before-the-claim", "center/core/aim.c",
+           "return push->idempotency_key &&\n           (push->class == PUSH_LIVE || push->to.kind == TO_USERS || push->to.kind == TO_DEVICES);", "return push->idempotency_key && push->class == PUSH_LIVE;"),
     mutant("superseded-at-once", "room/core/fence.c", "    return f->superseded_for_ms < FENCE_SUPERSEDED_MS;", "    return false;"),
     mutant("all-failed-no-room", "dispatcher/choose.c", "    return count > 0 || ask->n_failed == 0 ? count", "    return true ? count"),
     mutant("epochs-of-the-run-before", "register/store_memory.c",
@@ -192,7 +199,8 @@ NOT_YET = [
     mutant("sdk-resumes-after-a-login-elsewhere", "sdk/c/core_login.c",
            "    if (!route_peer_is(c, &c->resume_at))\n        c->resume_len = 0;\n", ""),
     mutant("inbox-heads-never-asked", "room/passes.c", "    visit_share(r, &r->heads, HEADS_TICKS, head);\n", ""),
-    mutant("full-though-a-try-is-open", "center/send.c", "    if (may_be_stored(leg)) {", "    if (false) {"),
+    mutant("full-though-a-try-is-open", "center/core/retry.c",
+           "    if (may_be_stored)\n        return (struct verdict)", "    if (may_be_stored && problem == PROBLEM_NONE)\n        return (struct verdict)"),
     mutant("unknown-to-one-register", "common/cluster/ask.c",
            "    if (found || a->error != 0 || !call_another(a))\n", "    (void)call_another;\n"),
     mutant("late-answer-counts", "common/rpc/link.c",

@@ -1,4 +1,4 @@
-// One function for each place where the reader may stand; each takes a token, or a run of bytes of
+// One function for each thing that may come next; each takes a token, or a run of bytes of
 // a string, says what may come next, and counts its work.
 //
 //   VALUE --scalar--> COMMA --","--> VALUE, NAME
@@ -14,7 +14,7 @@
 enum { RUN_MIN = 8 }; // bytes of a string at least: more than a character has
 
 void json_reader_init(struct json_reader *r, const void *text, size_t len) {
-    *r = (struct json_reader){.text = text, .len = len, .place = JSON_AT_VALUE};
+    *r = (struct json_reader){.text = text, .len = len, .next = JSON_NEXT_VALUE};
 }
 
 void json_reader_deinit(struct json_reader *r) {
@@ -57,22 +57,22 @@ static void put(struct json_reader *r, json_t *value /* taken */) {
         r->root = value;
     else if (rc != 0)
         refuse(r, "no memory");
-    r->place = r->depth > 0 ? JSON_AT_COMMA : JSON_AT_END;
+    r->next = r->depth > 0 ? JSON_NEXT_COMMA : JSON_NEXT_END;
 }
 
-static void open_container(struct json_reader *r, json_t *value, enum json_place next) {
+static void open_container(struct json_reader *r, json_t *value, enum json_next next) {
     put(r, value);
     if (r->depth == JSON_DEPTH_MAX) {
         refuse(r, "deeper than any call takes");
         return;
     }
     r->open[r->depth++] = value;
-    r->place = next;
+    r->next = next;
 }
 
 static void close_container(struct json_reader *r) {
     r->depth--;
-    r->place = r->depth > 0 ? JSON_AT_COMMA : JSON_AT_END;
+    r->next = r->depth > 0 ? JSON_NEXT_COMMA : JSON_NEXT_END;
 }
 
 static bool is_of_scalar(char c) {
@@ -98,7 +98,7 @@ static void read_scalar(struct json_reader *r) {
 
 static void begin_text(struct json_reader *r, bool is_name) {
     r->is_name = is_name;
-    r->place = JSON_IN_TEXT;
+    r->next = JSON_NEXT_TEXT;
     buf_reset(&r->string);
 }
 
@@ -106,9 +106,9 @@ static void at_value(struct json_reader *r) {
     if (takes(r, '"'))
         begin_text(r, false);
     else if (takes(r, '{'))
-        open_container(r, json_object(), JSON_AT_FIRST_NAME);
+        open_container(r, json_object(), JSON_NEXT_FIRST_NAME);
     else if (takes(r, '['))
-        open_container(r, json_array(), JSON_AT_FIRST_VALUE);
+        open_container(r, json_array(), JSON_NEXT_FIRST_VALUE);
     else
         read_scalar(r);
 }
@@ -137,7 +137,7 @@ static void at_first_name(struct json_reader *r) {
 static void at_colon(struct json_reader *r) {
     if (takes(r, ':')) {
         count_mark(r);
-        r->place = JSON_AT_VALUE;
+        r->next = JSON_NEXT_VALUE;
     } else {
         refuse(r, "':' is expected");
     }
@@ -147,7 +147,7 @@ static void at_comma(struct json_reader *r) {
     bool is_list = json_is_array(r->open[r->depth - 1]);
     if (takes(r, ',')) {
         count_mark(r);
-        r->place = is_list ? JSON_AT_VALUE : JSON_AT_NAME;
+        r->next = is_list ? JSON_NEXT_VALUE : JSON_NEXT_NAME;
     } else if (takes(r, is_list ? ']' : '}')) {
         close_container(r);
     } else {
@@ -172,7 +172,7 @@ static void name_is_read(struct json_reader *r) {
     buf_reset(&r->name);
     buf_append(&r->name, name, s->len);
     buf_cstr(&r->name); // an empty one is no NULL
-    r->place = JSON_AT_COLON;
+    r->next = JSON_NEXT_COLON;
 }
 
 static void text_is_read(struct json_reader *r) {
@@ -273,31 +273,31 @@ static bool is_space(char c) {
 }
 
 static void read_token(struct json_reader *r) {
-    static void (*const readers[JSON_PLACES])(struct json_reader *
-                                              r) = {[JSON_AT_VALUE] = at_value,
-                                                    [JSON_AT_FIRST_VALUE] = at_first_value,
-                                                    [JSON_AT_FIRST_NAME] = at_first_name,
-                                                    [JSON_AT_NAME] = at_name,
-                                                    [JSON_AT_COLON] = at_colon,
-                                                    [JSON_AT_COMMA] = at_comma,
-                                                    [JSON_AT_END] = at_end};
+    static void (*const readers[JSON_NEXT_COUNT])(struct json_reader *
+                                                  r) = {[JSON_NEXT_VALUE] = at_value,
+                                                        [JSON_NEXT_FIRST_VALUE] = at_first_value,
+                                                        [JSON_NEXT_FIRST_NAME] = at_first_name,
+                                                        [JSON_NEXT_NAME] = at_name,
+                                                        [JSON_NEXT_COLON] = at_colon,
+                                                        [JSON_NEXT_COMMA] = at_comma,
+                                                        [JSON_NEXT_END] = at_end};
     if (is_space(r->text[r->at])) {
         r->at++;
         r->work++;
     } else {
-        readers[r->place](r);
+        readers[r->next](r);
     }
 }
 
 enum json_read json_reader_step(struct json_reader *r, size_t work) {
     size_t until = r->work + work;
     while (r->at < r->len && r->work < until && !r->fault) {
-        if (r->place == JSON_IN_TEXT)
+        if (r->next == JSON_NEXT_TEXT)
             in_text(r, until - r->work);
         else
             read_token(r);
     }
-    if (r->at == r->len && r->place != JSON_AT_END)
+    if (r->at == r->len && r->next != JSON_NEXT_END)
         refuse(r, "it ends early");
     if (r->fault)
         return JSON_READ_BAD;

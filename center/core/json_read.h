@@ -23,23 +23,23 @@ enum {
 
 enum json_read { JSON_READ_MORE, JSON_READ_DONE, JSON_READ_BAD };
 
-// Where the reader stands: what may come next.
-enum json_place {
-    JSON_AT_VALUE,       // a value
-    JSON_AT_FIRST_VALUE, // a value, or the end of the list
-    JSON_AT_FIRST_NAME,  // a name, or the end of the object
-    JSON_AT_NAME,        // a name
-    JSON_AT_COLON,       // behind a name
-    JSON_IN_TEXT,        // in a string, a name or a value
-    JSON_AT_COMMA,       // behind a value
-    JSON_AT_END,         // behind everything
-    JSON_PLACES,
+// What may come next.
+enum json_next {
+    JSON_NEXT_VALUE,       // a value
+    JSON_NEXT_FIRST_VALUE, // a value, or the end of the list
+    JSON_NEXT_FIRST_NAME,  // a name, or the end of the object
+    JSON_NEXT_NAME,        // a name
+    JSON_NEXT_COLON,       // behind a name
+    JSON_NEXT_TEXT,        // in a string, a name or a value
+    JSON_NEXT_COMMA,       // behind a value
+    JSON_NEXT_END,         // behind everything
+    JSON_NEXT_COUNT,
 };
 
 struct json_reader {
     const char *text; // borrowed
     size_t len, at;
-    enum json_place place;
+    enum json_next next;
     json_t *root;                 // owned
     json_t *open[JSON_DEPTH_MAX]; // borrowed from root: lists and objects that are not closed yet
     int depth;

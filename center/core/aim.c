@@ -1,0 +1,134 @@
+#include "aim.h"
+
+#include <string.h>
+
+#include "bytes.h"
+#include "crypto.h"
+#include "texts.h"
+
+// --- the id: the bucket, and 128 bits behind it: from product, target and key, or at random
+
+static void hash_list(struct buf *b, char mark, const char *const *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        buf_append(b, &mark, 1);
+        buf_append(b, list[i], strlen(list[i]) + 1);
+    }
+}
+
+static void hash_targets(struct buf *b, const struct targets *to) {
+    buf_printf(b, "%d", to->kind);
+    for (size_t i = 0; i < to->count; i++) {
+        hash_list(b, 'u', &to->list[i].user, 1);
+        hash_list(b, 'd', to->list[i].devices, to->list[i].device_count);
+    }
+    hash_list(b, '+', to->any.tags, to->any.count);
+    hash_list(b, '&', to->all.tags, to->all.count);
+    hash_list(b, '-', to->none.tags, to->none.count);
+}
+
+static void make_id(const struct push *push, const struct aim_from *from,
+                    char out[MESSAGE_ID_CHARS + 1]) {
+    uint8_t bits[2 + 32];
+    const char *user = push->to.kind == TO_USER ? push->to.list[0].user : NULL;
+    be16_put(bits, (uint16_t)(user ? bucket_of_user(user, strlen(user)) : 0));
+    memcpy(bits + 2, from->random, AIM_RANDOM_BYTES);
+    if (push->idempotency_key) {
+        struct buf text = BUF_EMPTY;
+        buf_printf(&text, "%u\n%s\n", from->product, push->idempotency_key);
+        hash_targets(&text, &push->to);
+        crypto_sha256(text.data, text.len, bits + 2);
+        buf_free(&text);
+    }
+    base62(bits, 2 + AIM_RANDOM_BYTES, out, MESSAGE_ID_CHARS);
+}
+
+// --- where to
+
+static bool needs_claim(const struct push *push) {
+    return push->idempotency_key &&
+           (push->class == PUSH_LIVE || push->to.kind == TO_USERS || push->to.kind == TO_DEVICES);
+}
+
+const struct target *aim_target(const struct push *push, size_t log) {
+    return push->to.count > 0 ? &push->to.list[log] : NULL;
+}
+
+const char *aim_claim_user(const struct push *push) {
+    return push->to.kind == TO_USER ? push->to.list[0].user : NULL;
+}
+
+static void fill_limits(const Hawser__Internal__ProductLimits *l,
+                        Hawser__Internal__InboxLimits *ret) {
+    hawser__internal__inbox_limits__init(ret);
+    ret->messages = l->inbox_messages;
+    ret->bytes = l->inbox_bytes;
+    ret->retention_ms = l->retention_s * 1000;
+    ret->reject_new = l->reject_new;
+    ret->devices = (uint32_t)l->devices_per_user;
+    ret->ids_max = l->idempotency_keys;
+}
+
+struct aim aim_push(const struct push *push, const struct aim_from *from) {
+    const Hawser__Internal__ProductLimits *l = from->limits;
+    struct aim aim = {.product = from->product, .needs_claim = needs_claim(push)};
+    aim.logs = push->to.count > 0 ? push->to.count : 1;
+    make_id(push, from, aim.id);
+    fill_limits(l, &aim.limits);
+    // All times are the store's: a message lives as long everywhere, whatever a center's clock
+    // says.
+    aim.sent_ms = from->store_ms ? from->store_ms : from->wall_ms;
+    aim.expires_ms = aim.sent_ms + (push->ttl_ms ? push->ttl_ms : l->retention_s * 1000);
+    aim.not_after_ms = from->store_ms + LAST_MOMENT_MS;
+    aim.id_kept_ms = push->idempotency_key ? l->idempotency_s * 1000 : ID_KEPT_MS;
+    return aim;
+}
+
+void aim_claimed(struct aim *aim, const Hawser__Internal__AppendReply *claim) {
+    uint64_t end_ms = claim->sent_ms + aim->id_kept_ms, now_ms = claim->store_ms;
+    aim->sent_ms = claim->sent_ms;
+    aim->expires_ms = claim->expires_ms;
+    aim->id_kept_ms = end_ms > now_ms + ID_KEPT_MS ? end_ms - now_ms : ID_KEPT_MS;
+}
+
+// --- the message
+
+static void take_tags(const struct tag_list *list, size_t *ret_count, char ***ret_tags) {
+    *ret_count = list->count;
+    *ret_tags = (char **)(uintptr_t)list->tags;
+}
+
+void aim_message(const struct push *push, const struct aim *aim, const struct target *target,
+                 struct aimed *ret) {
+    Hawser__Internal__StoredMessage *m = &ret->message;
+    Hawser__Internal__Audience *audience = &ret->audience;
+    hawser__internal__stored_message__init(m);
+    m->id = (char *)(uintptr_t)aim->id;
+    m->payload = (ProtobufCBinaryData){push->payload.len, push->payload.data};
+    m->sent_ms = aim->sent_ms;
+    m->expires_ms = push->ttl_ms ? aim->expires_ms : 0;
+    m->content_type = (char *)(uintptr_t)(push->content_type ? push->content_type : "");
+    m->class_ = push->class == PUSH_LIVE ? HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_LIVE
+                                         : HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_STORED;
+    if (target) {
+        m->n_device = target->device_count;
+        m->device = (char **)(uintptr_t)target->devices;
+    }
+    if (push->to.kind != TO_TAGS)
+        return;
+    hawser__internal__audience__init(audience);
+    take_tags(&push->to.any, &audience->n_any, &audience->any);
+    take_tags(&push->to.all, &audience->n_all, &audience->all);
+    take_tags(&push->to.none, &audience->n_none, &audience->none);
+    m->audience = audience;
+}
+
+// --- whom to tell
+
+bool told_rules_out(const struct told *told, const Hawser__Internal__SessionRow *row) {
+    for (; told; told = told->next)
+        if (strcmp(told->device, row->device) == 0 &&
+            (!told->was_not_here ||
+             (told->generation == row->generation && told->incarnation == row->incarnation)))
+            return true;
+    return false;
+}

@@ -1,0 +1,69 @@
+// Where a push goes and with what: its id, the logs that take it, whether its Idempotency-Key is
+// claimed first, its times; and of a user's sessions those that are told of it.
+#ifndef HW_AIM_H
+#define HW_AIM_H
+
+#include "cluster.pb-c.h"
+#include "push.h"
+#include "register.pb-c.h"
+#include "saver.pb-c.h"
+
+enum {
+    MESSAGE_ID_CHARS = 24,
+    AIM_RANDOM_BYTES = 16,
+    LAST_MOMENT_MS = 10000,     // an append later than this is refused by the store
+    ID_KEPT_MS = 30000,         // the ids of appends without a key
+    CLAIM_KEPT_MORE_MS = 60000, // than the ids of the appends behind it
+};
+
+struct aim {
+    uint32_t product;
+    char id[MESSAGE_ID_CHARS + 1];
+    size_t logs;      // the inbox of each target, or the product's one log of broadcasts
+    bool needs_claim; // of its key, in a record of its own, before anything is appended
+    uint64_t sent_ms, expires_ms;
+    uint64_t not_after_ms, id_kept_ms;
+    Hawser__Internal__InboxLimits limits;
+};
+
+struct aim_from {
+    uint32_t product;
+    const Hawser__Internal__ProductLimits *limits;
+    uint64_t store_ms; // the store's clock, by which messages live; 0 = not known
+    uint64_t wall_ms;  // of this machine, when it is not
+    uint8_t random[AIM_RANDOM_BYTES];
+};
+struct aim aim_push(const struct push *push, const struct aim_from *from);
+
+// Of the log with that number: its user, NULL of the broadcasts.
+const struct target *aim_target(const struct push *push, size_t log);
+// In whose bucket the claim lies: where the one append would; NULL: in the product's own.
+const char *aim_claim_user(const struct push *push);
+
+// The message as the log with that number keeps it, or as it is handed over. Borrows from push and
+// aim, and points into itself.
+struct aimed {
+    Hawser__Internal__StoredMessage message;
+    Hawser__Internal__Audience audience;
+};
+void aim_message(const struct push *push, const struct aim *aim, const struct target *target,
+                 struct aimed *ret);
+
+// The claim behind which a push goes on: the first one gives the times, and how long its appends
+// are remembered, which is never longer than the claim itself: or another body would later be taken
+// for one that is there.
+void aim_claimed(struct aim *aim, const Hawser__Internal__AppendReply *claim);
+
+// A device that was told.
+struct told {
+    struct told *next;
+    const char *device; // borrowed
+    uint64_t generation, incarnation;
+    bool was_not_here;
+};
+// Whether this session is not to be told: a device that may have the message is not given it again,
+// neither by the session that had it nor by its next one; nor is a session asked twice that was not
+// there.
+bool told_rules_out(const struct told *told, const Hawser__Internal__SessionRow *row);
+
+#endif

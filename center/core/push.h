@@ -1,0 +1,35 @@
+// A push as it is asked for: read from its body and checked whole, before anything of it is done.
+#ifndef HW_PUSH_H
+#define HW_PUSH_H
+
+#include "buf.h"
+#include "targets.h"
+
+enum push_class { PUSH_STORED, PUSH_LIVE }; // live: never stored, handed to who is there now
+
+struct push {           // borrows from the body
+    struct targets to;  // owned
+    struct buf payload; // owned
+    const char *content_type;
+    enum push_class class;
+    uint64_t ttl_ms;             // 0 = the retention
+    const char *idempotency_key; // NULL = none
+    uint8_t body_hash[16];       // by push_hash, for a key: another body under it is refused
+};
+
+// What the product and the call allow.
+struct push_rules {
+    uint64_t payload_bytes, retention_s;
+    bool in_batch; // the body has the Idempotency-Key
+};
+
+// False: p says why, and ret is as push_deinit leaves it.
+bool push_read(const json_t *body, const struct push_rules *rules, struct push *ret,
+               struct problem *p);
+// Takes the Idempotency-Key of a head, borrowed.
+bool push_take_key(struct push *push, const char *key, struct problem *p);
+// Of a push with a key: what its body is known by. For the largest it takes as long as reading it.
+void push_hash(struct push *push, const json_t *body);
+void push_deinit(struct push *push);
+
+#endif

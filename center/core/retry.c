@@ -1,0 +1,64 @@
+#include "retry.h"
+
+enum { RETRY_FIRST_MS = 20, DOUBLINGS_MAX = 6 };
+
+enum outcome outcome_of_error(int error, bool was_up) {
+    switch (-error) {
+    case HW_EBUSY: // not sent
+    case HW_EUNIMPLEMENTED:
+    case HW_ESTORE:
+    case HW_EDRAINING:
+        return OUTCOME_FAILED;
+    case HW_ELINK: // by a link that was down already it was not sent
+        return was_up ? OUTCOME_UNKNOWN : OUTCOME_FAILED;
+    default:
+        return OUTCOME_UNKNOWN;
+    }
+}
+
+bool retry_missed(struct retry *r, enum outcome outcome, uint64_t now_ms, uint64_t *ret_wait_ms) {
+    unsigned doublings = r->tries < DOUBLINGS_MAX ? r->tries : DOUBLINGS_MAX;
+    uint64_t wait_ms = (uint64_t)RETRY_FIRST_MS << doublings;
+    if (outcome == OUTCOME_UNKNOWN)
+        r->may_be_done = true;
+    if (now_ms + wait_ms >= r->give_up_ms)
+        return false;
+    *ret_wait_ms = wait_ms;
+    return true;
+}
+
+struct verdict verdict_of_silence(int error, bool may_be_stored) {
+    return (struct verdict){may_be_stored ? OUTCOME_UNKNOWN : OUTCOME_FAILED,
+                            PROBLEM_store_unavailable, hw_strerror(error), false};
+}
+
+static struct verdict no_room(enum problem_code problem, const char *why, bool may_be_stored) {
+    if (may_be_stored)
+        return (struct verdict){OUTCOME_UNKNOWN, PROBLEM_store_unavailable, why, false};
+    return (struct verdict){OUTCOME_FAILED, problem, why, problem == PROBLEM_inbox_full};
+}
+
+struct verdict verdict_of_append(Hawser__Internal__AppendOutcome answer, bool may_be_stored) {
+    switch (answer) {
+    case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED:
+    case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED:
+        return (struct verdict){OUTCOME_DONE, PROBLEM_NONE, NULL, false};
+    case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_MISMATCH:
+        return (struct verdict){OUTCOME_FAILED, PROBLEM_idempotency_mismatch,
+                                "this Idempotency-Key was used with another body", false};
+    case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_TOO_LATE: // the tries before it are as late
+        return (struct verdict){OUTCOME_FAILED, PROBLEM_store_unavailable,
+                                "the store was reached too late", false};
+    case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL:
+        return no_room(PROBLEM_inbox_full, "the inbox is full, and the product refuses more",
+                       may_be_stored);
+    case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL:
+        return no_room(PROBLEM_idempotency_full, "too many Idempotency-Keys are remembered",
+                       may_be_stored);
+    case _HAWSER__INTERNAL__APPEND_OUTCOME_IS_INT_SIZE:
+        break;
+    }
+    // A newer saver's answer.
+    return (struct verdict){OUTCOME_UNKNOWN, PROBLEM_store_unavailable,
+                            "the store answered what this version does not know", false};
+}

@@ -1,0 +1,83 @@
+#include "texts.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "bytes.h"
+#include "crypto.h"
+
+void format_time(uint64_t unix_ms, char out[TIME_CHARS + 1]) {
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    size_t len = strftime(out, TIME_CHARS + 1, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + len, TIME_CHARS + 1 - len, ".%03uZ", (unsigned)(unix_ms % 1000));
+}
+
+json_t *time_json(uint64_t unix_ms) {
+    char text[TIME_CHARS + 1];
+    if (unix_ms == 0)
+        return json_null();
+    format_time(unix_ms, text);
+    return json_string(text);
+}
+
+json_t *text_json(const char *text) {
+    char *copy = hw_strdup(text);
+    utf8_mend(copy);
+    json_t *value = json_string(copy);
+    free(copy);
+    return value;
+}
+
+void base62(const uint8_t *data, size_t len, char *out, size_t chars) {
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    uint8_t rest[32];
+    memcpy(rest, data, len);
+    for (size_t i = chars; i-- > 0;) {
+        unsigned carry = 0;
+        for (size_t j = 0; j < len; j++) {
+            unsigned value = carry << 8 | rest[j];
+            rest[j] = (uint8_t)(value / 62);
+            carry = value % 62;
+        }
+        out[i] = digits[carry];
+    }
+    out[chars] = '\0';
+}
+
+void random_base62(char *out, size_t chars) {
+    uint8_t data[32];
+    crypto_random(data, sizeof(data)); // more bits than the characters hold
+    base62(data, sizeof(data), out, chars);
+}
+
+static int base64_value(char c) {
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+'             ? 62
+           : c == '/'             ? 63
+                                  : -1;
+}
+
+bool base64_decode(const char *text, size_t len, struct buf *out) {
+    if (len % 4 != 0)
+        return false;
+    for (size_t i = 0; i < len; i += 4) {
+        bool is_last = i + 4 == len;
+        int pad = is_last && text[i + 3] == '=' ? (text[i + 2] == '=' ? 2 : 1) : 0;
+        uint32_t bits = 0;
+        for (int j = 0; j < 4; j++) {
+            int value = j >= 4 - pad ? 0 : base64_value(text[i + (size_t)j]);
+            if (value < 0)
+                return false;
+            bits = bits << 6 | (uint32_t)value;
+        }
+        uint8_t bytes[3] = {(uint8_t)(bits >> 16), (uint8_t)(bits >> 8), (uint8_t)bits};
+        if ((pad == 1 && bytes[2] != 0) || (pad == 2 && (bytes[1] != 0 || bytes[2] != 0)))
+            return false; // bits that nothing stands for
+        buf_append(out, bytes, (size_t)(3 - pad));
+    }
+    return true;
+}

@@ -1,0 +1,223 @@
+// The calls that push: one message, and batches. Each message is read and checked (core/push.h),
+// then sent (send.h).
+#include "handlers.h"
+#include "push.h"
+#include "request.h"
+#include "send.h"
+#include "texts.h"
+
+enum { BATCH_MAX = 1000, BATCH_TARGETS_MAX = 10000 };
+
+struct shape { // what an answer shows of the push itself
+    enum push_class class;
+    size_t targets; // 0: there is one log
+};
+
+static struct shape shape_of(const struct push *push) {
+    bool has_many = push->to.kind == TO_USERS || push->to.kind == TO_DEVICES;
+    return (struct shape){push->class, has_many ? push->to.count : 0};
+}
+
+static json_t *sent_json(const struct sent *sent, const struct shape *shape) {
+    bool is_live = shape->class == PUSH_LIVE;
+    json_t *body =
+        json_pack("{s:s, s:s, s:o}", "id", sent->id, "class", is_live ? "live" : "stored",
+                  "expires_at", is_live ? json_null() : time_json(sent->expires_ms));
+    if (sent->has_seq)
+        json_object_set_new(body, "seq", json_integer((json_int_t)sent->seq));
+    if (shape->targets > 0)
+        json_object_set_new(body, "targets", json_integer((json_int_t)shape->targets));
+    if (is_live && !sent->replayed) // how many had it then is not remembered
+        json_object_set_new(body, "online", json_integer((json_int_t)sent->online));
+    if (sent->replayed)
+        json_object_set_new(body, "replayed", json_true());
+    return body;
+}
+
+static struct push_rules rules_of(const struct product *product, bool in_batch) {
+    return (struct push_rules){.payload_bytes = product->limits.payload_bytes,
+                               .retention_s = product->limits.retention_s,
+                               .in_batch = in_batch};
+}
+
+// --- a message
+
+struct item {
+    struct request *request;
+    struct batch *batch; // NULL: it is the only one of its call
+    const json_t *body;  // borrowed from the request
+    struct push push;    // while it is read
+    struct problem problem;
+    struct shape shape;
+    bool is_read;
+    json_t *result; // owned; of a batch, until its answer
+};
+
+static void item_read(struct item *item) {
+    const struct request *q = item->request;
+    const struct product *product = request_product(item->request);
+    struct problem *p = &item->problem;
+    item->is_read = true;
+    if (!product) { // deleted since the first slice
+        problem_set(p, PROBLEM_not_found, NULL, "no product '%s'", q->product_name);
+        return;
+    }
+    const struct push_rules rules = rules_of(product, item->batch != NULL);
+    if (push_read(item->body, &rules, &item->push, p) && !item->batch &&
+        q->http->has_idempotency_key)
+        (void)push_take_key(&item->push, q->http->idempotency_key, p);
+    item->shape = shape_of(&item->push);
+}
+
+// A piece of the checks; true: there is another. The two that take long are apart.
+static bool item_check(struct item *item) {
+    if (item->is_read) {
+        push_hash(&item->push, item->body);
+        return false;
+    }
+    item_read(item);
+    return item->problem.code == PROBLEM_NONE && item->push.idempotency_key;
+}
+
+static void item_send(struct item *item, sent_fn *done) {
+    const struct product *product = request_product(item->request);
+    struct sent refused = {.problem = item->problem};
+    if (!product)
+        problem_set(&refused.problem, PROBLEM_not_found, NULL, "no product '%s'",
+                    item->request->product_name);
+    if (refused.problem.code == PROBLEM_NONE) {
+        send_push(item->request->center, product, &item->push, (struct sender){done, item});
+        return;
+    }
+    push_deinit(&item->push);
+    done(item, &refused);
+}
+
+// --- one
+
+static void on_sent(void *arg, const struct sent *sent) {
+    struct item *item = arg;
+    if (sent->problem.code != PROBLEM_NONE)
+        reply_problem(item->request, &sent->problem);
+    else
+        reply_json(item->request, 202, sent_json(sent, &item->shape));
+}
+
+static void item_free(void *state) {
+    struct item *item = state;
+    push_deinit(&item->push);
+    free(item);
+}
+
+static bool check_one(struct request *q) {
+    return item_check(q->state);
+}
+
+static void send_one(struct request *q) {
+    item_send(q->state, on_sent);
+}
+
+void handle_push(struct request *q) {
+    struct item *item = hw_calloc(1, sizeof(*item));
+    item->request = q;
+    item->body = q->reader.root;
+    q->state = item;
+    q->free_state = item_free;
+    request_work(q, check_one, send_one);
+}
+
+// --- many: checked and sent one by one, in slices
+
+struct batch {
+    struct request *request;
+    struct item *items; // owned
+    size_t count, sent, left;
+};
+
+static void batch_free(void *state) {
+    struct batch *b = state;
+    for (size_t i = 0; i < b->count; i++) {
+        push_deinit(&b->items[i].push);
+        json_decref(b->items[i].result);
+    }
+    free(b->items);
+    free(b);
+}
+
+static struct batch *batch_new(struct request *q, const json_t *messages) {
+    struct batch *b = hw_calloc(1, sizeof(*b));
+    b->request = q;
+    b->count = json_array_size(messages);
+    b->items = hw_calloc(b->count, sizeof(b->items[0]));
+    b->left = b->count + 1; // the last is the slices' own
+    for (size_t i = 0; i < b->count; i++) {
+        b->items[i].request = q;
+        b->items[i].batch = b;
+        b->items[i].body = json_array_get(messages, i);
+    }
+    return b;
+}
+
+static void one_over(struct batch *b) {
+    if (--b->left > 0)
+        return;
+    json_t *results = json_array();
+    for (size_t i = 0; i < b->count; i++) {
+        json_array_append_new(results, b->items[i].result);
+        b->items[i].result = NULL;
+    }
+    reply_json(b->request, 200, json_pack("{s:o}", "results", results));
+}
+
+static void on_item_sent(void *arg, const struct sent *sent) {
+    struct item *item = arg;
+    if (sent->problem.code != PROBLEM_NONE) {
+        item->result = problem_json(&sent->problem, NULL);
+    } else {
+        item->result = sent_json(sent, &item->shape);
+        json_object_set_new(item->result, "status", json_integer(202));
+    }
+    one_over(item->batch);
+}
+
+static bool send_next(struct request *q) {
+    struct batch *b = q->state;
+    struct item *item = &b->items[b->sent];
+    if (item_check(item))
+        return true;
+    b->sent++;
+    item_send(item, on_item_sent);
+    return b->sent < b->count;
+}
+
+static void all_sent(struct request *q) {
+    one_over(q->state);
+}
+
+// Too many targets are refused by their number alone, before anything is looked at.
+static bool batch_check(const json_t *body, struct problem *p) {
+    static const char *const names[] = {"messages", NULL};
+    const json_t *list = json_object_get(body, "messages");
+    size_t targets = 0, i;
+    json_t *message;
+    if (!fields_known(&(struct fields){body, "", p}, names))
+        return false;
+    if (!json_is_array(list) || json_array_size(list) < 1 || json_array_size(list) > BATCH_MAX)
+        return problem_set(p, list ? PROBLEM_invalid_value : PROBLEM_missing_field, "messages",
+                           "messages is a list of 1..%d", BATCH_MAX);
+    json_array_foreach((json_t *)(uintptr_t)list, i, message) targets += targets_named(message);
+    return targets <= BATCH_TARGETS_MAX ||
+           problem_set(p, PROBLEM_invalid_value, "messages", "at most %d targets together",
+                       BATCH_TARGETS_MAX);
+}
+
+void handle_batch(struct request *q) {
+    struct problem p = {0};
+    if (!batch_check(q->reader.root, &p)) {
+        reply_problem(q, &p);
+        return;
+    }
+    q->state = batch_new(q, json_object_get(q->reader.root, "messages"));
+    q->free_state = batch_free;
+    request_work(q, send_next, all_sent);
+}

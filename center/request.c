@@ -1,0 +1,153 @@
+#include "request.h"
+
+#include <stdarg.h>
+
+#include "retry.h"
+
+enum { SLICE_US = 1000 };
+
+// --- life
+
+struct request *request_new(struct center *c, struct http_request *http) {
+    struct request *q = hw_calloc(1, sizeof(*q));
+    q->center = c;
+    q->http = http;
+    q->next = c->requests;
+    if (q->next)
+        q->next->prev = q;
+    c->requests = q;
+    c->count.requests++;
+    c->count.open++;
+    return q;
+}
+
+void request_free(struct request *q) {
+    struct center *c = q->center;
+    *(q->prev ? &q->prev->next : &c->requests) = q->next;
+    if (q->next)
+        q->next->prev = q->prev;
+    c->count.open--;
+    if (q->free_state && q->state)
+        q->free_state(q->state);
+    job_stop(&q->work.job);
+    hook_stop(&q->work.end);
+    json_reader_deinit(&q->reader);
+    free(q);
+}
+
+void request_gone_all(struct center *c) {
+    while (c->requests)
+        reply_fault(c->requests, PROBLEM_overloaded, NULL, "this center is ending");
+}
+
+const struct product *request_product(struct request *q) {
+    return cluster_product_find(q->center->cluster, q->product_name, strlen(q->product_name));
+}
+
+// --- work in slices
+
+static void work_ends(struct hook *h) {
+    struct request *q = container_of(h, struct request, work.end);
+    q->work.then(q);
+}
+
+static bool work_slice(struct job *j) {
+    struct request *q = container_of(j, struct request, work.job);
+    struct loop *l = q->center->loop;
+    uint64_t until = loop_clock_us(l) + SLICE_US;
+    while (q->work.piece(q))
+        if (loop_clock_us(l) >= until)
+            return true;
+    hook_schedule(l, &q->work.end, work_ends); // not from here: q may end
+    return false;
+}
+
+void request_work(struct request *q, bool (*piece)(struct request *q),
+                  void (*then)(struct request *q)) {
+    q->work.piece = piece;
+    q->work.then = then;
+    if (work_slice(&q->work.job))
+        job_start(q->center->loop, &q->work.job, work_slice);
+}
+
+// --- answers
+
+static void respond(struct request *q, struct http_response *response, json_t *body) {
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    if (text) {
+        response->body = text;
+        response->body_len = strlen(text);
+    }
+    http_respond(q->http, response);
+    free(text);
+    json_decref(body);
+    request_free(q);
+}
+
+void reply_json(struct request *q, int status, json_t *body) {
+    struct http_response response = {.status = status, .content_type = "application/json"};
+    respond(q, &response, body);
+}
+
+void reply_with_etag(struct request *q, int status, json_t *body, uint64_t version) {
+    char etag[32];
+    snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)version);
+    struct http_response response = {
+        .status = status, .content_type = "application/json", .headers = {{"ETag", etag}}};
+    respond(q, &response, body);
+}
+
+void reply_yaml(struct request *q, const char *text, size_t len) {
+    struct http_response response = {
+        .status = 200, .content_type = "application/yaml", .body = text, .body_len = len};
+    respond(q, &response, NULL);
+}
+
+void reply_allowed(struct request *q, const char *methods) {
+    struct http_response response = {.status = 204, .headers = {{"Allow", methods}}};
+    respond(q, &response, NULL);
+}
+
+void reply_empty(struct request *q) {
+    struct http_response response = {.status = 204};
+    respond(q, &response, NULL);
+}
+
+void reply_problem(struct request *q, const struct problem *p) {
+    int status = problem_status(p->code), n = 0;
+    struct http_response response = {.status = status, .content_type = "application/problem+json"};
+    if (status == 401) {
+        response.headers[n][0] = "WWW-Authenticate";
+        response.headers[n++][1] = "Bearer";
+    } else if (status == 429 || status == 503) {
+        response.headers[n][0] = "Retry-After";
+        response.headers[n++][1] = "1";
+    } else if (status == 405) {
+        response.headers[n][0] = "Allow";
+        response.headers[n++][1] = q->allow;
+    }
+    q->center->count.problems++;
+    log_event(q->center->env->log, status >= 500 ? LOG_WARN : LOG_DEBUG, "problem",
+              "request=%s status=%d code=%s field=%s detail=%s", q->http->id, status,
+              problem_name(p->code), log_quote_str(p->field), log_quote_str(p->detail));
+    respond(q, &response, problem_json(p, q->http->id));
+}
+
+void reply_fault(struct request *q, enum problem_code code, const char *field, const char *format,
+                 ...) {
+    struct problem p = {0};
+    char detail[sizeof(p.detail)];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(detail, sizeof(detail), format, args);
+    va_end(args);
+    problem_set(&p, code, field, "%s", detail);
+    reply_problem(q, &p);
+}
+
+void reply_unanswered(struct request *q, const char *who, int error) {
+    struct problem p = {.outcome_unknown = outcome_of_error(error, q->was_up) == OUTCOME_UNKNOWN};
+    problem_set(&p, PROBLEM_store_unavailable, NULL, "the %s did not answer: %s", who,
+                hw_strerror(error ? error : -HW_EMALFORMED));
+    reply_problem(q, &p);
+}

@@ -1,0 +1,177 @@
+// Where a push goes: its id, its logs, its claim and its times; and which sessions are told.
+#include "../suite.h"
+
+#include <string.h>
+
+#include "aim.h"
+#include "crypto.h"
+
+static const char *const user = "u";
+static Hawser__Internal__ProductLimits limits;
+
+static struct aim_from from_with(uint8_t random) {
+    hawser__internal__product_limits__init(&limits);
+    limits.retention_s = 100;
+    limits.idempotency_s = 60;
+    limits.inbox_messages = 7;
+    limits.devices_per_user = 3;
+    struct aim_from from = {.product = 9, .limits = &limits, .store_ms = 5000, .wall_ms = 7000};
+    memset(from.random, random, sizeof(from.random));
+    return from;
+}
+
+static struct push push_to(enum target_kind kind, struct target *list, size_t count) {
+    return (struct push){.to = {.kind = kind, .list = list, .count = count}};
+}
+
+static bool same_id(const struct push *a, const struct push *b) {
+    struct aim_from one = from_with(1), two = from_with(2);
+    return strcmp(aim_push(a, &one).id, aim_push(b, &two).id) == 0;
+}
+
+// Without a key an id is made at random; with one it is made of the product, the targets and the
+// key, whatever else the push is, and nothing else makes the same.
+START_TEST(test_id) {
+    struct target ann[] = {{.user = "ann"}}, bob[] = {{.user = "bob"}}, both[] = {ann[0], bob[0]};
+    struct target phone[] = {{.user = "ann", .devices = {"phone"}, .device_count = 1}};
+    const char *tags[] = {"a"};
+    struct push all[] = {
+        push_to(TO_USER, ann, 1),  push_to(TO_USER, bob, 1),      push_to(TO_USERS, both, 2),
+        push_to(TO_USERS, ann, 1), push_to(TO_DEVICES, phone, 1), push_to(TO_TAGS, NULL, 0),
+        push_to(TO_TAGS, NULL, 0), push_to(TO_ALL, NULL, 0),      push_to(TO_USER, ann, 1)};
+    enum { ALL = sizeof(all) / sizeof(all[0]) };
+    all[5].to.any = (struct tag_list){tags, 1};
+    all[6].to.none = (struct tag_list){tags, 1};
+    for (size_t i = 0; i < ALL; i++) {
+        ck_assert(!same_id(&all[i], &all[i]));
+        all[i].idempotency_key = i == ALL - 1 ? "other" : "key";
+    }
+    for (size_t i = 0; i < ALL; i++)
+        for (size_t j = 0; j < ALL; j++)
+            ck_assert_msg(same_id(&all[i], &all[j]) == (i == j), "%zu, %zu", i, j);
+    struct push live = all[0];
+    live.class = PUSH_LIVE;
+    ck_assert(same_id(&all[0], &live));
+    struct aim_from from = from_with(1), elsewhere = from;
+    elsewhere.product = 10;
+    ck_assert_str_ne(aim_push(&all[0], &from).id, aim_push(&all[0], &elsewhere).id);
+}
+END_TEST
+
+// A push to many, and a live one, claim their key first; one append is its own claim.
+START_TEST(test_logs_and_claims) {
+    static const struct {
+        enum target_kind kind;
+        enum push_class class;
+        bool has_key, needs_claim;
+    } rows[] = {{TO_USER, PUSH_STORED, true, false},   {TO_USER, PUSH_LIVE, true, true},
+                {TO_USERS, PUSH_STORED, true, true},   {TO_USERS, PUSH_STORED, false, false},
+                {TO_DEVICES, PUSH_STORED, true, true}, {TO_TAGS, PUSH_STORED, true, false},
+                {TO_ALL, PUSH_STORED, true, false},    {TO_ALL, PUSH_LIVE, true, true},
+                {TO_ALL, PUSH_LIVE, false, false},     {TO_USER, PUSH_LIVE, false, false}};
+    struct target two[] = {{.user = "a"}, {.user = "b"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        size_t count = rows[i].kind == TO_USER ? 1 : rows[i].kind >= TO_TAGS ? 0 : 2;
+        struct push push = push_to(rows[i].kind, two, count);
+        struct aim_from from = from_with(1);
+        push.class = rows[i].class;
+        push.idempotency_key = rows[i].has_key ? "k" : NULL;
+        struct aim aim = aim_push(&push, &from);
+        ck_assert_uint_eq(aim.logs, count > 0 ? count : 1);
+        ck_assert_int_eq(aim.needs_claim, rows[i].needs_claim);
+        ck_assert_ptr_eq(aim_target(&push, aim.logs - 1), count > 0 ? &two[count - 1] : NULL);
+        ck_assert_ptr_eq(aim_claim_user(&push), rows[i].kind == TO_USER ? two[0].user : NULL);
+    }
+}
+END_TEST
+
+// All times are the store's, where it is known; the first claim's count for those behind it, and
+// their ids are never kept longer than the claim.
+START_TEST(test_times) {
+    struct target one[] = {{.user = user}};
+    struct push push = push_to(TO_USER, one, 1);
+    struct aim_from from = from_with(1);
+    struct aim aim = aim_push(&push, &from);
+    ck_assert_uint_eq(aim.sent_ms, 5000);
+    ck_assert_uint_eq(aim.expires_ms, 105000);
+    ck_assert_uint_eq(aim.not_after_ms, 5000 + LAST_MOMENT_MS);
+    ck_assert_uint_eq(aim.id_kept_ms, ID_KEPT_MS);
+    ck_assert_uint_eq(aim.limits.messages, 7);
+    ck_assert_uint_eq(aim.limits.retention_ms, 100000);
+    ck_assert_uint_eq(aim.limits.devices, 3);
+    from.store_ms = 0; // a live message needs no store
+    push.ttl_ms = 3000;
+    push.idempotency_key = "k";
+    aim = aim_push(&push, &from);
+    ck_assert_uint_eq(aim.sent_ms, 7000);
+    ck_assert_uint_eq(aim.expires_ms, 10000);
+    ck_assert_uint_eq(aim.id_kept_ms, 60000);
+    Hawser__Internal__AppendReply claim = HAWSER__INTERNAL__APPEND_REPLY__INIT;
+    claim.sent_ms = 1000;
+    claim.expires_ms = 4000;
+    claim.store_ms = 21000;
+    aim_claimed(&aim, &claim);
+    ck_assert_uint_eq(aim.sent_ms, 1000);
+    ck_assert_uint_eq(aim.expires_ms, 4000);
+    ck_assert_uint_eq(aim.id_kept_ms, 40000);
+    claim.store_ms = 1000000;
+    aim_claimed(&aim, &claim);
+    ck_assert_uint_eq(aim.id_kept_ms, ID_KEPT_MS);
+}
+END_TEST
+
+// What is stored says whom it is for and how long it lives, and no more than that.
+START_TEST(test_message) {
+    const char *tags[] = {"a", "b"};
+    struct target phone = {.user = user, .devices = {"phone"}, .device_count = 1};
+    struct push push = push_to(TO_TAGS, NULL, 0);
+    struct aim_from from = from_with(1);
+    struct aimed aimed;
+    push.to.none = (struct tag_list){tags, 2};
+    push.class = PUSH_LIVE;
+    struct aim aim = aim_push(&push, &from);
+    aim_message(&push, &aim, NULL, &aimed);
+    ck_assert_ptr_eq(aimed.message.audience, &aimed.audience);
+    ck_assert_uint_eq(aimed.audience.n_none, 2);
+    ck_assert_str_eq(aimed.audience.none[1], "b");
+    ck_assert_uint_eq(aimed.audience.n_any + aimed.audience.n_all, 0);
+    ck_assert_int_eq(aimed.message.class_, HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_LIVE);
+    ck_assert_str_eq(aimed.message.content_type, "");
+    ck_assert_uint_eq(aimed.message.expires_ms, 0); // with the retention
+    push = push_to(TO_DEVICES, &phone, 1);
+    push.ttl_ms = 1000;
+    push.content_type = "text/plain";
+    aim = aim_push(&push, &from);
+    aim_message(&push, &aim, aim_target(&push, 0), &aimed);
+    ck_assert_ptr_null(aimed.message.audience);
+    ck_assert_uint_eq(aimed.message.n_device, 1);
+    ck_assert_str_eq(aimed.message.device[0], "phone");
+    ck_assert_uint_eq(aimed.message.expires_ms, 6000);
+    ck_assert_int_eq(aimed.message.class_, HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_STORED);
+    ck_assert_str_eq(aimed.message.id, aim.id);
+}
+END_TEST
+
+static bool rules_out(const struct told *told, const char *device, uint64_t generation) {
+    Hawser__Internal__SessionRow row = HAWSER__INTERNAL__SESSION_ROW__INIT;
+    row.device = (char *)(uintptr_t)device;
+    row.generation = generation;
+    row.incarnation = 1;
+    return told_rules_out(told, &row);
+}
+
+// A device that may have a message is not given it again, by whichever session; one whose session
+// was not there is asked again, at its next session only.
+START_TEST(test_told) {
+    struct told had = {.device = "had", .generation = 5, .incarnation = 1};
+    struct told moved = {&had, "moved", 5, 1, true};
+    ck_assert(!rules_out(NULL, "had", 5));
+    ck_assert(rules_out(&moved, "had", 5));
+    ck_assert(rules_out(&moved, "had", 6));
+    ck_assert(rules_out(&moved, "moved", 5));
+    ck_assert(!rules_out(&moved, "moved", 6));
+    ck_assert(!rules_out(&moved, "new", 5));
+}
+END_TEST
+
+RUN_TESTS("aim", test_id, test_logs_and_claims, test_times, test_message, test_told)
