@@ -1,4 +1,4 @@
-// One function for each thing that may come next; each takes a token, or a run of bytes of
+// One function for each thing that may come next; each takes a token, or some bytes of
 // a string, says what may come next, and counts its work.
 //
 //   VALUE --scalar--> COMMA --","--> VALUE, NAME
@@ -11,7 +11,7 @@
 
 #include "bytes.h"
 
-enum { RUN_MIN = 8 }; // bytes of a string at least: more than a character has
+enum { PLAIN_MIN = 8 }; // bytes of a string at least: more than a character has
 
 void json_reader_init(struct json_reader *r, const void *text, size_t len) {
     *r = (struct json_reader){.text = text, .len = len, .next = JSON_NEXT_VALUE};
@@ -238,26 +238,26 @@ static bool is_plain(char c) {
 
 // Plain bytes up to the end of the step, but whole characters: what is checked here is not looked
 // at again when the string, however long, is there.
-static void read_run(struct json_reader *r, size_t most) {
-    const char *run = r->text + r->at;
+static void read_plain(struct json_reader *r, size_t most) {
+    const char *plain = r->text + r->at;
     size_t left = r->len - r->at, len = 0;
-    most = most < RUN_MIN ? RUN_MIN : most;
-    while (len < left && len < most && is_plain(run[len]))
+    most = most < PLAIN_MIN ? PLAIN_MIN : most;
+    while (len < left && len < most && is_plain(plain[len]))
         len++;
-    for (int i = 0; i < 3 && len == most && len < left && (run[len] & 0xC0) == 0x80; i++)
+    for (int i = 0; i < 3 && len == most && len < left && (plain[len] & 0xC0) == 0x80; i++)
         len = most -= 1;
-    if (!utf8_is_valid((const uint8_t *)run, len, NULL)) {
+    if (!utf8_is_valid((const uint8_t *)plain, len, NULL)) {
         refuse(r, "a string that is not UTF-8");
         return;
     }
-    buf_append(&r->string, run, len);
+    buf_append(&r->string, plain, len);
     r->at += len;
     r->work += len;
 }
 
 static void in_text(struct json_reader *r, size_t most) {
     if (is_plain(r->text[r->at]))
-        read_run(r, most);
+        read_plain(r, most);
     else if (takes(r, '"'))
         text_is_read(r);
     else if (r->text[r->at] == '\\')

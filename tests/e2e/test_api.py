@@ -213,6 +213,20 @@ def test_batch(cluster):
         assert [m.payload for _, m in before] == [b"1", b"2"]
 
 
+def test_order_of_a_batch(cluster):
+    """Messages of one batch to one user come in their order, those to others between them."""
+    product = cluster.product()
+    messages = [{"to": {"user": "ann" if n % 3 else "bob"}, "payload": str(n)} for n in range(300)]
+    results = cluster.call("POST", f"/v1/products/{product.name}/messages/batch", {"messages": messages}).json()["results"]
+    assert [r["status"] for r in results] == [202] * 300
+    with Client(cluster.info["rooms"][0]) as client:
+        client.login("d1", product.token("bob"), until_synced=False)
+        for n in range(0, 300, 3):
+            push = client.expect("Push")
+            assert push.payload == str(n).encode()
+            client.ack_push(push)
+
+
 def test_text_from_outside(cluster):
     """What a caller names comes back in no answer as half a character or as no JSON: results keep their place, and no body is empty."""
     product = cluster.product()
