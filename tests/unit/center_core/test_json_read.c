@@ -15,8 +15,8 @@
 // The seeds: each is a text with what the reader tells apart. Those that are refused are here too,
 // since what is one byte away from them is of interest.
 static const char *const seeds[] = {
-    "{\"messages\":[{\"to\":{\"users\":[\"ann\",\"bob\"]},\"payload\":\"x\",\"ttl_s\":60},"
-    "{\"to\":{\"devices\":[{\"user\":\"u\",\"device\":\"d\"}]},\"payload_base64\":\"eA==\"}]}",
+    "{\"messages\":[{\"to\":{\"users\":[\"ann\",\"bob\"]},\"payload\":\"x\"},{\"ttl_s\":60}]}",
+    "{\"to\":{\"devices\":[{\"user\":\"u\",\"device\":\"d\"}]},\"payload_base64\":\"eA==\"}",
     " {\t\"a\" : [ ] , \"b\":{ } ,\r\n\"c\":[[],[{}],{\"d\":[1]}] } ",
     "[1,-0,0,1.5,-2.25e-3,1E5,9223372036854775807,-9223372036854775808,true,false,null]",
     "[\"\",\"\\\"\\\\\\/\\b\\f\\n\\r\\t\",\"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\u0000\"]",
@@ -87,7 +87,7 @@ static json_t *read_in_steps(const char *text, size_t len, size_t work) {
 }
 
 static void same(const char *text, size_t len) {
-    static const size_t works[] = {1, 2, 3, 7, 100, 1000000};
+    static const size_t works[] = {1, 7, 1000000};
     // A NUL stands nowhere; jansson passes over one behind a number or a literal.
     json_t *wanted = memchr(text, '\0', len) ? NULL : json_loadb(text, len, FLAGS, NULL);
     for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {
@@ -154,15 +154,19 @@ static struct buf repeated(const char *front, const char *part, size_t parts, co
     return text;
 }
 
+#define EIGHT(text) text text text text text text text text
+
 // The work of one step is bounded for the largest texts too, whatever they are made of.
 START_TEST(test_large) {
     static const struct {
         const char *front, *part, *end;
         size_t parts;
-    } rows[] = {
-        {"[0", ",1", "]", JSON_MARKS_MAX},        {"[{}", ",{\"a\":{}}", "]", JSON_MARKS_MAX / 2},
-        {"[\"", "x", "\"]", 8 * 1024 * 1024 - 4}, {"[\"", "\xe2\x82\xac", "\"]", 2 * 1024 * 1024},
-        {"[\"", "\\u20ac", "\"]", 1024 * 1024},   {"[", "     ", "]", 1024 * 1024}};
+    } rows[] = {{"[0", ",1", "]", JSON_MARKS_MAX},
+                {"[{}", ",{\"a\":{}}", "]", JSON_MARKS_MAX / 2},
+                {"[\"", EIGHT("xxxxxxxx"), "\"]", 128 * 1024 - 1},
+                {"[\"", EIGHT("\xe2\x82\xac"), "\"]", 256 * 1024},
+                {"[\"", EIGHT("\\u20ac"), "\"]", 128 * 1024},
+                {"[", EIGHT("    "), "]", 64 * 1024}};
     struct buf text = repeated(rows[_i].front, rows[_i].part, rows[_i].parts, rows[_i].end);
     json_t *got = read_in_steps((const char *)text.data, text.len, 16 * 1024);
     json_t *wanted = json_loadb((const char *)text.data, text.len, FLAGS, NULL);
