@@ -18,17 +18,19 @@ def cluster(tmp_path_factory):
     running.stop()
 
 
-def open_requests(cluster):
+def changes(cluster):
+    """How many calls that change something the center has made."""
     text = requests.get(f"http://127.0.0.1:{cluster.center.ports['ops']}/metrics", timeout=20).text
-    return int(re.search(r"^hawser_center_requests_open_count (\d+)", text, re.M)[1])
+    return sum(int(n) for n in re.findall(r"^hawser_center_(?:register_catalog_put|room_drain)_calls_total (\d+)", text, re.M))
 
 
 def lost(cluster, daemon, method, path, body=None):
     """The answer to a call whose daemon hears it, stands still and then dies."""
+    before = changes(cluster)
     daemon.process.send_signal(signal.SIGSTOP)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(cluster.call, method, path, body)
-        eventually(lambda: open_requests(cluster) == 1 or answer.done())
+        eventually(lambda: changes(cluster) > before or answer.done())
         daemon.kill()
         return answer.result()
 
