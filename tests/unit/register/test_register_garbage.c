@@ -1,8 +1,10 @@
 // The Redis store of a register against a server that answers with what no Redis would: each method
 // completes once, the store goes on with the next connection, and a record that is none is no
 // entry.
+#include "../every_request.h"
 #include "../store/fake_redis.h"
 #include "loop.h"
+#include "methods.h"
 #include "redis_conn.h"
 #include "register_store.h"
 
@@ -56,33 +58,19 @@ static void call(struct bed *b, const ProtobufCMessage *request) {
     ck_assert_int_eq(completions, 1);
 }
 
+REGISTER_METHODS(REQUEST_DECLARATION)
+static const ProtobufCMessage *const requests[] = {REGISTER_METHODS(REQUEST_ROW)};
+
 static void call_each(struct fake_redis *f) {
     Hawser__Internal__Member member = HAWSER__INTERNAL__MEMBER__INIT;
-    Hawser__Internal__AnnounceRequest announce = HAWSER__INTERNAL__ANNOUNCE_REQUEST__INIT;
-    Hawser__Internal__WithdrawRequest withdraw = HAWSER__INTERNAL__WITHDRAW_REQUEST__INIT;
-    Hawser__Internal__WatchRequest watch = HAWSER__INTERNAL__WATCH_REQUEST__INIT;
-    Hawser__Internal__CatalogPutRequest put = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
-    Hawser__Internal__CatalogGetRequest get = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
-    Hawser__Internal__LoginRequest login = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
-    Hawser__Internal__DropRequest drop = HAWSER__INTERNAL__DROP_REQUEST__INIT;
-    Hawser__Internal__ConfirmRequest confirm = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
-    Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
-    Hawser__Internal__OnlineRequest online = HAWSER__INTERNAL__ONLINE_REQUEST__INIT;
     struct bed b;
-    announce.member = &member;
+    REGISTER_METHODS(REQUEST_INIT)
+    announce_request.member = &member;
     bed_open(&b, f);
-    call(&b, &announce.base);
-    call(&b, &withdraw.base);
-    call(&b, &watch.base);
-    call(&b, &put.base);
-    put.key = (char[]){"product/p"};
-    call(&b, &put.base);
-    call(&b, &get.base);
-    call(&b, &login.base);
-    call(&b, &drop.base);
-    call(&b, &confirm.base);
-    call(&b, &find.base);
-    call(&b, &online.base);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+        call(&b, requests[i]);
+    catalog_put_request.key = (char[]){"product/p"}; // it needs a number first
+    call(&b, &catalog_put_request.base);
     bed_close(&b);
 }
 

@@ -1,6 +1,7 @@
 // The Redis store of a saver against a server that answers with what no Redis would: each method
 // completes once, and the store goes on with the next connection.
 #include "../store/fake_redis.h"
+#include "every_saver_request.h"
 #include "redis_conn.h"
 #include "store_bed.h"
 
@@ -12,52 +13,13 @@ static void on_done(void *arg, int error, const ProtobufCMessage *reply) {
     completions++;
 }
 
-static Hawser__Internal__AppendRequest append;
-static Hawser__Internal__LoadRequest load;
-static Hawser__Internal__HeadRequest head;
-static Hawser__Internal__ProductHeadsRequest heads;
-static Hawser__Internal__AttachRequest attach;
-static Hawser__Internal__AckRequest ack;
-static Hawser__Internal__SumsRequest sums;
-static Hawser__Internal__StatsRequest stats;
-static Hawser__Internal__UserRequest user;
-static Hawser__Internal__ClockRequest clock_request;
-static const ProtobufCMessage *const requests[] = {
-    NULL,      &append.base, &load.base,  &head.base, &heads.base,        &attach.base,
-    &ack.base, &sums.base,   &stats.base, &user.base, &clock_request.base};
-enum { METHODS = sizeof(requests) / sizeof(requests[0]) };
-
-static void make_requests(void) {
-    static Hawser__Internal__StoredMessage message = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
-    static Hawser__Internal__StreamPosition upto = HAWSER__INTERNAL__STREAM_POSITION__INIT;
-    static Hawser__Internal__StreamPosition *uptos[] = {&upto};
-    static char name[] = "u";
-    hawser__internal__append_request__init(&append);
-    hawser__internal__load_request__init(&load);
-    hawser__internal__head_request__init(&head);
-    hawser__internal__product_heads_request__init(&heads);
-    hawser__internal__attach_request__init(&attach);
-    hawser__internal__ack_request__init(&ack);
-    hawser__internal__sums_request__init(&sums);
-    hawser__internal__stats_request__init(&stats);
-    hawser__internal__user_request__init(&user);
-    hawser__internal__clock_request__init(&clock_request);
-    message.id = name;
-    append.message = &message;
-    append.user = load.user = head.user = attach.user = ack.user = user.user = name;
-    sums.id = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t) "0123456789abcdef"};
-    upto.stream = STREAM_NEWS;
-    ack.upto = uptos;
-    ack.n_upto = 1;
-}
-
 static void call_each(struct fake_redis *f) {
     struct os *os = os_new();
     struct loop *l = loop_new(os);
     fake_start(f);
     struct store *s =
         saver_store_redis(&(struct redis_options){.url = f->url, .timeout_ms = 2000, .loop = l});
-    for (int method = 1; method < METHODS; method++) {
+    for (size_t method = 0; method < REQUESTS; method++) {
         while (store_down_reason(s))
             loop_step(l, -1);
         completions = 0;
@@ -75,7 +37,7 @@ static void call_each(struct fake_redis *f) {
 }
 
 START_TEST(test_garbage) {
-    make_requests();
+    requests_make();
     for (size_t i = 0; i < FAKE_GARBAGE; i++)
         call_each(&(struct fake_redis){.reply = fake_garbage[i]});
 }
@@ -83,7 +45,7 @@ END_TEST
 
 // The second commands of the steps that have two.
 START_TEST(test_garbage_behind_heads) {
-    make_requests();
+    requests_make();
     for (size_t i = 0; i < FAKE_GARBAGE; i++)
         call_each(
             &(struct fake_redis){.reply = fake_garbage[i],

@@ -5,6 +5,7 @@
 
 #include "contract_devices.h"
 #include "crypto.h"
+#include "every_saver_request.h"
 #include "redis_server.h"
 
 static const struct store_factory factory = {"redis", redis_open, redis_close};
@@ -172,38 +173,18 @@ static void on_open(void *arg, int error, const ProtobufCMessage *reply) {
 START_TEST(test_every_call_completes) {
     struct bed b;
     bed_open(&b, &factory);
-    Hawser__Internal__AppendRequest append = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
-    Hawser__Internal__StoredMessage message = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
-    Hawser__Internal__LoadRequest load = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
-    Hawser__Internal__HeadRequest head = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
-    Hawser__Internal__ProductHeadsRequest heads = HAWSER__INTERNAL__PRODUCT_HEADS_REQUEST__INIT;
-    Hawser__Internal__AttachRequest attach = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
-    Hawser__Internal__AckRequest ack = HAWSER__INTERNAL__ACK_REQUEST__INIT;
-    Hawser__Internal__StreamPosition upto = HAWSER__INTERNAL__STREAM_POSITION__INIT;
-    Hawser__Internal__StreamPosition *uptos[] = {&upto};
-    Hawser__Internal__SumsRequest sums = HAWSER__INTERNAL__SUMS_REQUEST__INIT;
-    Hawser__Internal__StatsRequest stats = HAWSER__INTERNAL__STATS_REQUEST__INIT;
-    Hawser__Internal__UserRequest user = HAWSER__INTERNAL__USER_REQUEST__INIT;
-    Hawser__Internal__ClockRequest clock = HAWSER__INTERNAL__CLOCK_REQUEST__INIT;
-    const ProtobufCMessage *requests[] = {NULL,        &append.base, &load.base, &head.base,
-                                          &heads.base, &attach.base, &ack.base,  &sums.base,
-                                          &stats.base, &user.base,   &clock.base};
-    append.message = &message;
-    append.user = load.user = head.user = attach.user = ack.user = user.user = (char[]){"u"};
-    upto.stream = STREAM_NEWS;
-    ack.upto = uptos;
-    ack.n_upto = 1;
+    requests_make();
     for (int round = 0; round < 3; round++) {
         completions = 0;
         if (round != 1) // the second finds no server
             kill(redis_pid, SIGSTOP);
-        for (int method = 1; method <= 10; method++)
+        for (size_t method = 0; method < REQUESTS; method++)
             store_call(b.store, requests[method], on_open, NULL);
         ck_assert_int_eq(completions, 0);
         loop_step(b.loop, 0);
         if (round == 0)
             redis_kill();
-        while (round < 2 && completions < 10)
+        while (round < 2 && completions < REQUESTS)
             loop_step(b.loop, -1);
         ck_assert(round == 2 || last_error != 0);
         if (round == 1) {
@@ -212,7 +193,7 @@ START_TEST(test_every_call_completes) {
         }
     }
     bed_close(&b);
-    ck_assert_int_eq(completions, 10);
+    ck_assert_int_eq(completions, REQUESTS);
     ck_assert_int_eq(last_error, -HW_ECANCELLED);
 }
 END_TEST

@@ -1,0 +1,27 @@
+// A request of each method of a saver that its store takes.
+#ifndef HW_EVERY_SAVER_REQUEST_H
+#define HW_EVERY_SAVER_REQUEST_H
+
+#include "../every_request.h"
+#include "methods.h"
+#include "saver_store.h"
+
+SAVER_METHODS(REQUEST_DECLARATION)
+static const ProtobufCMessage *const requests[] = {SAVER_METHODS(REQUEST_ROW)};
+enum { REQUESTS = sizeof(requests) / sizeof(requests[0]) };
+
+static inline void requests_make(void) {
+    static Hawser__Internal__StoredMessage message = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    static Hawser__Internal__StreamPosition upto = HAWSER__INTERNAL__STREAM_POSITION__INIT;
+    static Hawser__Internal__StreamPosition *uptos[] = {&upto};
+    static char id[] = "0123456789abcdef";
+    SAVER_METHODS(REQUEST_INIT)
+    message.id = id;
+    append_request.message = &message;
+    sums_request.id = (ProtobufCBinaryData){16, (uint8_t *)id};
+    upto.stream = STREAM_NEWS;
+    ack_request.upto = uptos;
+    ack_request.n_upto = 1;
+}
+
+#endif
