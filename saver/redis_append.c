@@ -5,7 +5,7 @@
 
 enum { ID_KEY_MAX = 256, HASH_BYTES = 16 };
 
-static ProtobufCMessage *answer(const redisReply *r) {
+static ProtobufCMessage *append_reply(const redisReply *r) {
     Hawser__Internal__AppendReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__append_reply__init(reply);
     reply->outcome = (Hawser__Internal__AppendOutcome)redis_reply_u64(r, SAVER_APPEND_AT_OUTCOME);
@@ -18,13 +18,16 @@ static ProtobufCMessage *answer(const redisReply *r) {
     return &reply->base;
 }
 
-static void on_answer(void *arg, int error, const redisReply *r) {
+static void on_append_answer(void *arg, int error, const redisReply *r) {
     struct redis_step *p = arg;
+    bool is_stored = error == 0 && redis_reply_u64(r, SAVER_APPEND_AT_OUTCOME) ==
+                                       HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED;
+    saver_key_settle(p, error, is_stored);
     if (redis_step_failed(p, error, r))
         return;
     if (redis_reply_u64(r, SAVER_APPEND_AT_SUM_IS_NEW) != 0)
         saver_bucket_announce(p->store, saver_step_of(p), true);
-    redis_step_complete(p, 0, answer(r));
+    redis_step_complete(p, 0, append_reply(r));
 }
 
 // Each name between zeros; empty for all devices.
@@ -38,7 +41,7 @@ static void put_names(struct buf *out, const Hawser__Internal__StoredMessage *m)
 }
 
 // Of the log that the message goes to.
-static void take_limits(struct saver_append_args *args, const Hawser__Internal__AppendRequest *a) {
+static void put_limits(struct saver_append_args *args, const Hawser__Internal__AppendRequest *a) {
     const Hawser__Internal__InboxLimits *l = a->limits;
     if (a->stream != STREAM_INBOX) {
         args->messages_max = BROADCAST_MESSAGES_MAX;
@@ -53,18 +56,19 @@ static void take_limits(struct saver_append_args *args, const Hawser__Internal__
     args->kept = is_given ? l->retention_ms : (uint64_t)BROADCAST_RETENTION_MS;
 }
 
-static void take_message(struct saver_append_args *args, const Hawser__Internal__StoredMessage *m) {
+static void put_message_fields(struct saver_append_args *args,
+                               const Hawser__Internal__StoredMessage *m) {
     args->ends = m->expires_ms;
     args->sent = m->sent_ms;
     args->payload_bytes = m->payload.len;
 }
 
-static int id_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_MAX]) {
+static int append_id_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_MAX]) {
     return snprintf(out, ID_KEY_MAX, "%u/%.64s/%.100s", a->stream, a->message->id, a->user);
 }
 
-static void run(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
-                struct saver_append_args *args) {
+static void run_append(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+                       struct saver_append_args *args) {
     struct saver_place place = saver_place_of(p->store, a->product, a->user);
     char key[ID_KEY_MAX], stream[12];
     snprintf(stream, sizeof(stream), "%u", a->stream);
@@ -72,16 +76,16 @@ static void run(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
     args->run = place.run;
     args->epoch = saver_epoch(p->store);
     args->name = a->stream == STREAM_INBOX ? a->user : stream;
-    args->key = (struct redis_bytes){key, (size_t)id_key(a, key)};
+    args->key = (struct redis_bytes){key, (size_t)append_id_key(a, key)};
     args->hash =
         (struct redis_bytes){a->body_hash.data, a->body_hash.len == HASH_BYTES ? HASH_BYTES : 0};
     args->id_ttl = a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS;
     args->not_after = a->not_after_ms;
     args->claim = a->claim;
     args->ttl = a->ttl_ms;
-    take_limits(args, a);
-    take_message(args, a->message);
-    saver_append_run(p->store, args, on_answer, p);
+    put_limits(args, a);
+    put_message_fields(args, a->message);
+    saver_append_run(p->store, args, on_append_answer, p);
 }
 
 void saver_redis_append_step(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
@@ -95,9 +99,10 @@ void saver_redis_append_step(struct redis_step *p, const Hawser__Internal__Appen
     of->product = a->product;
     of->bucket = a->stream == STREAM_INBOX ? (int)bucket_of_user(a->user, strlen(a->user)) : -1;
     saver_bucket_announce(p->store, of, false); // before there is anything
-    run(p, a,
-        &(struct saver_append_args){
-            .keys_full = keys_full, .names = {names.data, names.len}, .message = {packed, size}});
+    run_append(p, a,
+               &(struct saver_append_args){.keys_full = keys_full,
+                                           .names = {names.data, names.len},
+                                           .message = {packed, size}});
     buf_free(&names);
     free(packed);
 }

@@ -30,8 +30,10 @@ static inline struct saver_redis *saver_redis_of(struct redis_store *s) {
 }
 
 struct saver_step {
-    struct redis_step step;  // first
-    struct saver_step *next; // of those that wait for a count of keys
+    struct redis_step step;      // first
+    struct saver_step *next;     // of those that wait for a place for their Idempotency-Key
+    struct key_count *key_count; // of an append that may take one: whom it is settled with
+    uint64_t key_round;
     struct step_heads {
         uint64_t epoch, head, change;
     } heads[STREAMS]; // of news and bulk
@@ -60,6 +62,7 @@ void saver_redis_take_heads(struct redis_step *p, const redisReply *r);
 // The step itself; keys_full: a new Idempotency-Key is refused.
 void saver_redis_append_step(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
                              bool keys_full);
+void saver_key_settle(struct redis_step *p, int error, bool is_stored); // before it completes
 void saver_key_counts_free(struct saver_redis *s); // after all calls have completed
 
 SAVER_METHODS(REDIS_STEP_DECLARATION)

@@ -1,20 +1,16 @@
-// The bound on a product's Idempotency-Keys. They lie in the buckets of its users, which share no
-// script, so the sum over all buckets is asked for, and may be as old as it would take many keys a
-// second to fill what is left: far from the bound hardly ever, at the bound before each append, so
-// that appends one after the other meet it exactly. Those under way side by side may pass it by as
-// many.
+// The bound on a product's Idempotency-Keys (key_bound.h): who has to wait for its sum, or for an
+// append that may take the last place.
+#include "key_bound.h"
 #include "redis_internal.h"
 
 #include "table.h"
-
-enum { KEYS_PER_MS = 50 }; // what is thought to come at most, from all savers
 
 struct key_count { // of one product
     UT_hash_handle hh;
     struct saver_redis *store;
     uint32_t product;
-    bool is_known, is_asking;
-    uint64_t sum, asked_ms, added; // added: appended here since the sum was asked for
+    struct key_bound bound;
+    bool is_asking;
     struct saver_step *waiting, **waiting_end;
 };
 
@@ -31,69 +27,102 @@ static struct key_count *count_get(struct saver_redis *s, uint32_t product) {
     return k;
 }
 
-static bool is_fresh(const struct key_count *k, uint64_t max) {
-    uint64_t used = k->sum + k->added, left = used < max ? max - used : 0;
-    uint64_t age_ms = loop_now_ms(k->store->base.loop) - k->asked_ms;
-    return k->is_known && age_ms < left / KEYS_PER_MS;
+static struct saver_step *first_waiting(struct key_count *k) {
+    struct saver_step *p = k->waiting;
+    k->waiting = p->next;
+    if (!k->waiting)
+        k->waiting_end = &k->waiting;
+    return p;
 }
 
-static void go_on(struct key_count *k, struct saver_step *p) {
-    const Hawser__Internal__AppendRequest *a =
-        (const Hawser__Internal__AppendRequest *)p->step.request;
-    bool is_full = k->sum + k->added >= a->limits->ids_max; // added: repeats too, for a moment
-    k->added += is_full ? 0 : 1;
-    saver_redis_append_step(&p->step, a, is_full);
+static void send_keyed(struct key_count *k, struct redis_step *p,
+                       const Hawser__Internal__AppendRequest *a, enum key_verdict verdict) {
+    saver_step_of(p)->key_count = k;
+    saver_step_of(p)->key_round = key_bound_sent(&k->bound);
+    saver_redis_append_step(p, a, verdict == KEY_FULL);
 }
 
-static void ask(struct key_count *k);
+static void ask_key_sum(struct key_count *k);
 
-static void on_sum(void *arg, int error, const ProtobufCMessage *reply) {
-    struct key_count *k = arg;
-    struct saver_step *p = k->waiting, *next;
-    k->waiting = NULL;
-    k->waiting_end = &k->waiting;
-    k->is_asking = false;
-    k->is_known = error == 0;
-    if (error == 0)
-        k->sum = ((const Hawser__Internal__StatsReply *)reply)->keyed;
-    for (; p; p = next) {
-        next = p->next;
-        if (error == 0)
-            go_on(k, p);
+// Those that wait, in order: for the sum that has been heard, or for one under way.
+static void keys_go_on(struct key_count *k) {
+    while (k->waiting && !k->is_asking) {
+        const Hawser__Internal__AppendRequest *a =
+            (const Hawser__Internal__AppendRequest *)k->waiting->step.request;
+        enum key_verdict verdict = key_bound_judge(&k->bound, a->limits->ids_max);
+        if (!k->bound.is_known)
+            ask_key_sum(k);
+        else if (verdict == KEY_WAIT)
+            return;
         else
-            redis_step_complete(&p->step, error == -HW_EOUTCOME ? -HW_ESTORE : error, NULL);
+            send_keyed(k, &first_waiting(k)->step, a, verdict);
     }
 }
 
-static void ask(struct key_count *k) {
+static void complete_waiting(struct key_count *k, int error) {
+    while (k->waiting)
+        redis_step_complete(&first_waiting(k)->step, error, NULL);
+}
+
+static void on_key_sum(void *arg, int error, const ProtobufCMessage *reply) {
+    struct key_count *k = arg;
+    k->is_asking = false;
+    if (error == 0) {
+        key_bound_heard(&k->bound, ((const Hawser__Internal__StatsReply *)reply)->keyed,
+                        loop_now_ms(k->store->base.loop));
+        keys_go_on(k);
+        return;
+    }
+    key_bound_forget(&k->bound);
+    complete_waiting(k, error == -HW_EOUTCOME ? -HW_ESTORE : error);
+}
+
+static void ask_key_sum(struct key_count *k) {
     Hawser__Internal__StatsRequest request = HAWSER__INTERNAL__STATS_REQUEST__INIT;
     request.product = k->product;
     k->is_asking = true;
-    k->added = 0; // what was sent before is in the sum: commands of a connection keep their order
-    k->asked_ms = loop_now_ms(k->store->base.loop);
-    saver_redis_stats(redis_step_new(&k->store->base, "stats", on_sum, k), &request);
+    key_bound_asked(&k->bound, loop_now_ms(k->store->base.loop));
+    saver_redis_stats(redis_step_new(&k->store->base, "stats", on_key_sum, k), &request);
+}
+
+void saver_key_settle(struct redis_step *p, int error, bool is_stored) {
+    struct key_count *k = saver_step_of(p)->key_count;
+    if (!k)
+        return;
+    if (error == -HW_EOUTCOME)
+        key_bound_forget(&k->bound);
+    key_bound_settled(&k->bound, saver_step_of(p)->key_round, is_stored);
+    saver_step_of(p)->key_count = NULL;
+    if (error != -HW_ECANCELLED)
+        keys_go_on(k);
 }
 
 void saver_redis_append(struct redis_step *p, const Hawser__Internal__AppendRequest *a) {
     bool is_bounded = a->body_hash.len > 0 && a->limits && a->limits->ids_max > 0;
-    struct key_count *k = is_bounded ? count_get(saver_redis_of(p->store), a->product) : NULL;
-    if (!k) {
+    if (!is_bounded) {
         saver_redis_append_step(p, a, false);
-    } else if (!k->is_asking && is_fresh(k, a->limits->ids_max)) {
-        k->added++;
-        saver_redis_append_step(p, a, false);
-    } else {
-        redis_step_keep(p, &a->base);
-        *k->waiting_end = saver_step_of(p);
-        k->waiting_end = &saver_step_of(p)->next;
-        if (!k->is_asking)
-            ask(k);
+        return;
     }
+    struct key_count *k = count_get(saver_redis_of(p->store), a->product);
+    uint64_t max = a->limits->ids_max;
+    bool must_wait = k->is_asking || k->waiting;
+    bool must_ask = !must_wait && key_bound_is_stale(&k->bound, max, loop_now_ms(p->store->loop));
+    enum key_verdict verdict = must_wait || must_ask ? KEY_WAIT : key_bound_judge(&k->bound, max);
+    if (verdict != KEY_WAIT) {
+        send_keyed(k, p, a, verdict);
+        return;
+    }
+    redis_step_keep(p, &a->base);
+    *k->waiting_end = saver_step_of(p);
+    k->waiting_end = &saver_step_of(p)->next;
+    if (must_ask)
+        ask_key_sum(k);
 }
 
 void saver_key_counts_free(struct saver_redis *s) {
     struct key_count *k, *next;
     HASH_ITER(hh, s->key_counts, k, next) {
+        complete_waiting(k, -HW_ECANCELLED);
         HASH_DEL(s->key_counts, k);
         free(k);
     }

@@ -37,6 +37,21 @@ static void raw(const char *command) {
     free(copy);
 }
 
+// How often the server has done that command.
+static unsigned long calls_of(const char *command) {
+    char path[128], name[64];
+    snprintf(path, sizeof(path), "%s/s", redis_dir);
+    snprintf(name, sizeof(name), "cmdstat_%s:calls=", command);
+    redisContext *c = redisConnectUnix(path);
+    ck_assert(c && !c->err);
+    redisReply *r = redisCommand(c, "INFO commandstats");
+    const char *at = strstr(r->str, name);
+    unsigned long calls = at ? strtoul(at + strlen(name), NULL, 10) : 0;
+    freeReplyObject(r);
+    redisFree(c);
+    return calls;
+}
+
 static void restart(struct bed *b) {
     redis_kill();
     while (!store_down_reason(b->store))
@@ -198,6 +213,15 @@ START_TEST(test_every_call_completes) {
 }
 END_TEST
 
+static int stored;
+static void on_keyed(void *arg, int error, const ProtobufCMessage *reply) {
+    const Hawser__Internal__AppendReply *a = (const Hawser__Internal__AppendReply *)reply;
+    (void)arg;
+    ck_assert_int_eq(error != 0, reply == NULL);
+    completions++;
+    stored += a && a->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED;
+}
+
 static void expect_refused(struct bed *b, const ProtobufCMessage *request) {
     ck_assert_ptr_null(bed_try(b, request));
     ck_assert_int_eq(b->error, -HW_ESTORE);
@@ -233,7 +257,7 @@ static void expect_no_growth(struct bed *b) {
 }
 
 // A Redis that is full refuses what would take memory, whatever the step has done before, and
-// changes nothing; but repeats, logins of who is known, loads and acks go on: they make room.
+// changes nothing; but repeats, logins of who is known, loads and acks go on: they let go.
 START_TEST(test_full_server) {
     struct bed b;
     bed_open(&b, &factory);
@@ -257,6 +281,68 @@ START_TEST(test_full_server) {
     store_many(&b, STREAM_INBOX, "u", 3, 3);
     ck_assert_str_eq(LOAD(&b, .user = "u"), "gap 1-1 (0) 2 3");
     bed_close(&b);
+}
+END_TEST
+
+// At the bound of a product's keys, and one below it, no append makes the saver ask all buckets: it
+// asks at most ten times a second, and 16 times in advance, for new keys and repeats alike.
+START_TEST(test_keys_at_the_bound) {
+    struct bed b;
+    bed_open(&b, &factory);
+    raw("SET hw:sweep other"); // no sweep, which reads the same set
+    struct push p = {.id = "k", .hash = "0123456789abcdef", .ids_max = 3};
+    static const char *const users[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        p.user = users[i];
+        ck_assert_int_eq(bed_append(&b, &p).outcome, OUTCOME(STORED));
+    }
+    raw("CONFIG RESETSTAT");
+    uint64_t begin = loop_now_ms(b.loop);
+    for (int i = 0; i < 300; i++) {
+        p.user = "d"; // a new one, where three may be
+        p.ids_max = 3;
+        ck_assert_int_eq(bed_append(&b, &p).outcome, OUTCOME(IDS_FULL));
+        p.user = "a"; // a known one, where four may be
+        p.ids_max = 4;
+        ck_assert_int_eq(bed_append(&b, &p).outcome, OUTCOME(REPLAYED));
+    }
+    ck_assert_uint_le(calls_of("smembers"), 17 + (loop_now_ms(b.loop) - begin) / 100);
+    bed_close(&b);
+}
+END_TEST
+
+// The last places go to those that came first, though all are under way at once; nobody is left
+// waiting when the store ends.
+START_TEST(test_keys_side_by_side) {
+    struct bed b;
+    bed_open(&b, &factory);
+    Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
+    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    Hawser__Internal__InboxLimits limits = HAWSER__INTERNAL__INBOX_LIMITS__INIT;
+    char id[8];
+    q.product = 1;
+    q.user = (char[]){"u"};
+    q.message = &m;
+    q.limits = &limits;
+    q.body_hash = (ProtobufCBinaryData){16, (uint8_t *)(uintptr_t) "0123456789abcdef"};
+    m.id = id;
+    limits.messages = limits.bytes = 1000000;
+    limits.ids_max = 5;
+    completions = stored = 0;
+    for (int i = 0; i < 40; i++) {
+        snprintf(id, sizeof(id), "%d", i);
+        store_call(b.store, &q.base, on_keyed, NULL);
+    }
+    while (completions < 40)
+        loop_step(b.loop, -1);
+    ck_assert_int_eq(stored, 5);
+    for (int i = 40; i < 60; i++) { // some under way, and some that wait
+        snprintf(id, sizeof(id), "%d", i);
+        limits.ids_max = 6;
+        store_call(b.store, &q.base, on_keyed, NULL);
+    }
+    bed_close(&b);
+    ck_assert_int_eq(completions, 60);
 }
 END_TEST
 
@@ -284,4 +370,5 @@ START_TEST(test_forgotten) {
 END_TEST
 
 RUN_TESTS("store_redis", test_restart, test_gone_back, test_flushed, test_sweep,
-          test_every_call_completes, test_full_server, test_forgotten)
+          test_every_call_completes, test_full_server, test_keys_at_the_bound,
+          test_keys_side_by_side, test_forgotten)
