@@ -1,7 +1,7 @@
 // A register's life: its store. Its own place is in the directory that it serves.
 #include "buf.h"
-#include "redis_conn.h"
 #include "register_internal.h"
+#include "store_open.h"
 
 static const struct daemon_metric metrics[] = {
     DAEMON_COUNTER(registry, count.refused_calls, "refused_calls_total",
@@ -32,22 +32,15 @@ int register_start_on(struct daemon_env *env, struct store *store, void **ret_se
 }
 
 static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
-    const char *url = config_text(env->config, "redis.url");
-    struct buf reason = BUF_EMPTY;
-    if (strcmp(url, "memory:") == 0)
-        return register_start_on(env, register_store_memory(env->loop), ret_self);
-    if (redis_url_check(url, &reason) != 0) {
-        buf_printf(ret_error, "redis.url: %s", buf_cstr(&reason));
-        buf_free(&reason);
-        return -HW_ECONFIG;
-    }
-    buf_free(&reason);
-    struct redis_options o = {.url = url,
+    static const struct store_backends backends = {register_store_memory, register_store_redis};
+    struct redis_options o = {.url = config_text(env->config, "redis.url"),
                               .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
                               .allow_volatile = config_bool(env->config, "redis.allow_volatile"),
                               .loop = env->loop,
                               .log = env->log};
-    return register_start_on(env, register_store_redis(&o), ret_self);
+    struct store *store;
+    int rc = store_open(&backends, &o, ret_error, &store);
+    return rc != 0 ? rc : register_start_on(env, store, ret_self);
 }
 
 static void joined(void *self) {

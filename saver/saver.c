@@ -2,8 +2,8 @@
 #include "saver.h"
 
 #include "buf.h"
-#include "redis_conn.h"
 #include "saver_internal.h"
+#include "store_open.h"
 
 #define CALLS(method) count.calls[HAWSER__INTERNAL__SAVER_METHOD__SAVER_##method]
 static const struct daemon_metric metrics[] = {
@@ -30,32 +30,15 @@ int saver_start_on(struct daemon_env *env, struct store *store, void **ret_self)
     return 0;
 }
 
-// The configuration's words for a store are checked here, so that a wrong one ends the start.
-static int store_new(struct daemon_env *env, struct buf *ret_error, struct store **ret_store) {
-    const char *url = config_text(env->config, "redis.url");
-    if (strcmp(url, "memory:") == 0) {
-        *ret_store = saver_store_memory(env->loop);
-        return 0;
-    }
-    struct buf why = BUF_EMPTY;
-    if (redis_url_check(url, &why) != 0) {
-        buf_printf(ret_error, "redis.url: %s", buf_cstr(&why));
-        buf_free(&why);
-        return -HW_ECONFIG;
-    }
-    buf_free(&why);
-    *ret_store = saver_store_redis(
-        &(struct redis_options){.url = url,
-                                .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
-                                .allow_volatile = config_bool(env->config, "redis.allow_volatile"),
-                                .loop = env->loop,
-                                .log = env->log});
-    return 0;
-}
-
 static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+    static const struct store_backends backends = {saver_store_memory, saver_store_redis};
+    struct redis_options o = {.url = config_text(env->config, "redis.url"),
+                              .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
+                              .allow_volatile = config_bool(env->config, "redis.allow_volatile"),
+                              .loop = env->loop,
+                              .log = env->log};
     struct store *store;
-    int rc = store_new(env, ret_error, &store);
+    int rc = store_open(&backends, &o, ret_error, &store);
     return rc != 0 ? rc : saver_start_on(env, store, ret_self);
 }
 

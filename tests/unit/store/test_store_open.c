@@ -1,0 +1,54 @@
+// Which store redis.url opens: memory, Redis, or none with the reason.
+#include "store_open.h"
+
+#include "../suite.h"
+
+static int opened; // 1 memory, 2 Redis
+static struct store none;
+
+static struct store *open_memory(struct loop *l) {
+    (void)l;
+    opened = 1;
+    return &none;
+}
+
+static struct store *open_redis(const struct redis_options *o) {
+    ck_assert_uint_eq(o->timeout_ms, 7);
+    opened = 2;
+    return &none;
+}
+
+static const struct {
+    const char *url;
+    int opens;
+    const char *why; // a part of the reason, when it opens none
+} rows[] = {
+    {"memory:", 1, NULL},
+    {"redis://127.0.0.1", 2, NULL},
+    {"unix:///run/redis.sock", 2, NULL},
+    {"rediss://127.0.0.1", 0, "redis.url: "},
+    {"memory", 0, "redis.url: "},
+    {"", 0, "redis.url: "},
+};
+
+START_TEST(test_rows) {
+    static const struct store_backends backends = {open_memory, open_redis};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct redis_options o = {.url = rows[i].url, .timeout_ms = 7};
+        struct buf why = BUF_EMPTY;
+        struct store *store = NULL;
+        opened = 0;
+        int rc = store_open(&backends, &o, &why, &store);
+        ck_assert_int_eq(opened, rows[i].opens);
+        ck_assert_int_eq(rc, rows[i].opens ? 0 : -HW_ECONFIG);
+        ck_assert_ptr_eq(store, rows[i].opens ? &none : NULL);
+        if (rows[i].why)
+            ck_assert_ptr_nonnull(strstr(buf_cstr(&why), rows[i].why));
+        else
+            ck_assert_uint_eq(why.len, 0);
+        buf_free(&why);
+    }
+}
+END_TEST
+
+RUN_TESTS("store_open", test_rows)
