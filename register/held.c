@@ -42,7 +42,7 @@ static struct held *held_take(struct registry *r, const Hawser__Internal__Catalo
 
 // --- writing back
 
-static void on_put(void *arg, int error, const ProtobufCMessage *message) {
+static void on_written_back(void *arg, int error, const ProtobufCMessage *message) {
     const Hawser__Internal__CatalogPutReply *reply =
         (const Hawser__Internal__CatalogPutReply *)message;
     struct held *h = arg;
@@ -65,7 +65,7 @@ static void write_back(struct registry *r, struct held *h) {
     q.deleted = h->entry->deleted;
     q.expect = h->expect;
     h->is_on_its_way = true;
-    store_call(r->store, &q.base, on_put, h);
+    store_call(r->store, &q.base, on_written_back, h);
 }
 
 void held_write_back(struct registry *r) {

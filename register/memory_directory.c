@@ -193,7 +193,7 @@ Hawser__Internal__WatchReply *register_memory_watch(struct register_memory *m,
 
 // --- the catalog
 
-static struct entry *entry_find(const struct register_memory *m, const char *key) {
+static struct entry *catalog_find(const struct register_memory *m, const char *key) {
     struct entry *e = NULL;
     HASH_FIND_STR(m->catalog, key, e);
     return e;
@@ -232,7 +232,7 @@ Hawser__Internal__CatalogPutReply *
 register_memory_catalog_put(struct register_memory *m,
                             const Hawser__Internal__CatalogPutRequest *p) {
     Hawser__Internal__CatalogPutReply *reply = hw_malloc(sizeof(*reply));
-    struct entry *e = entry_find(m, p->key);
+    struct entry *e = catalog_find(m, p->key);
     bool exists = e && !e->deleted;
     hawser__internal__catalog_put_reply__init(reply);
     if (p->expect != (exists ? e->version : 0)) {
@@ -256,7 +256,7 @@ Hawser__Internal__CatalogGetReply *
 register_memory_catalog_get(struct register_memory *m,
                             const Hawser__Internal__CatalogGetRequest *g) {
     Hawser__Internal__CatalogGetReply *reply = hw_malloc(sizeof(*reply));
-    const struct entry *e = entry_find(m, g->key);
+    const struct entry *e = catalog_find(m, g->key);
     hawser__internal__catalog_get_reply__init(reply);
     reply->found = e != NULL;
     reply->entry = e ? entry_message(e) : NULL;

@@ -7,7 +7,7 @@ enum { KEY_MAX = 128 };
 
 // --- users and rows
 
-static unsigned make_key(const struct register_memory *m, uint32_t product, const char *user,
+static unsigned user_key(const struct register_memory *m, uint32_t product, const char *user,
                          char key[KEY_MAX], size_t *ret_len) {
     size_t len = strnlen(user, KEY_MAX - sizeof(product));
     memcpy(key, &product, sizeof(product));
@@ -20,7 +20,7 @@ static struct user *user_find(struct register_memory *m, uint32_t product, const
     char key[KEY_MAX];
     size_t len;
     struct user *u = NULL;
-    unsigned hash = make_key(m, product, name, key, &len);
+    unsigned hash = user_key(m, product, name, key, &len);
     HASH_FIND_BYHASHVALUE(hh, m->users, key, len, hash, u);
     return u;
 }
@@ -31,7 +31,7 @@ static struct user *user_get(struct register_memory *m, uint32_t product, const 
     struct user *u = user_find(m, product, name);
     if (u)
         return u;
-    unsigned hash = make_key(m, product, name, key, &len);
+    unsigned hash = user_key(m, product, name, key, &len);
     u = hw_calloc(1, sizeof(*u) + len);
     memcpy(u->key, key, len);
     u->key_len = len;
@@ -121,7 +121,7 @@ static uint32_t places(uint32_t devices_max) {
 }
 
 // For one more row; false: all are online, and as many as may be.
-static bool make_place(const struct register_memory *m, struct user *u, uint32_t devices_max) {
+static bool make_row_place(const struct register_memory *m, struct user *u, uint32_t devices_max) {
     uint32_t count = 0;
     for (const struct row *r = u->rows; r; r = r->next)
         count++;
@@ -144,8 +144,8 @@ static void name_devices(const struct user *u, Hawser__Internal__LoginReply *rep
         reply->device[reply->n_device++] = hw_strdup(r->device);
 }
 
-static bool refuse(const struct row *r, bool replaces, uint64_t now,
-                   Hawser__Internal__LoginReply *reply) {
+static bool refuse_login(const struct row *r, bool replaces, uint64_t now,
+                         Hawser__Internal__LoginReply *reply) {
     uint64_t oldest = r ? r->takeovers_ms[0] : 0;
     if (!r) {
         reply->refused = CLOSE_RATE_LIMITED;
@@ -170,10 +170,10 @@ Hawser__Internal__LoginReply *register_memory_login(struct register_memory *m,
     struct user *u = user_get(m, l->product, l->user);
     struct row *r = row_find(u, l->device);
     bool is_new = !r;
-    if (is_new && make_place(m, u, l->devices_max))
+    if (is_new && make_row_place(m, u, l->devices_max))
         r = row_new(u, l->device);
     bool replaces = r && row_is_live(m, r);
-    if (refuse(r, replaces, now, reply))
+    if (refuse_login(r, replaces, now, reply))
         return reply;
     if (replaces)
         reply->replaced = row_message(m, r);
@@ -225,7 +225,7 @@ Hawser__Internal__ConfirmReply *register_memory_confirm(struct register_memory *
     struct user *u = user_get(m, c->product, c->user);
     struct row *r = row_find(u, c->device);
     if (!r) {
-        (void)make_place(m, u, c->devices_max); // who lives has its place
+        (void)make_row_place(m, u, c->devices_max); // who lives has its place
         r = row_new(u, c->device);
     }
     hawser__internal__confirm_reply__init(reply);

@@ -163,7 +163,7 @@ void register_redis_watch(struct redis_step *p, const Hawser__Internal__WatchReq
 
 // --- the catalog
 
-static void on_put(void *arg, int error, const redisReply *r) {
+static void on_entry_put(void *arg, int error, const redisReply *r) {
     struct redis_step *p = arg;
     const Hawser__Internal__CatalogPutRequest *q =
         (const Hawser__Internal__CatalogPutRequest *)p->request;
@@ -176,7 +176,7 @@ static void on_put(void *arg, int error, const redisReply *r) {
     redis_step_complete(p, 0, &reply->base);
 }
 
-static void put(struct redis_step *p) {
+static void put_entry(struct redis_step *p) {
     const Hawser__Internal__CatalogPutRequest *q =
         (const Hawser__Internal__CatalogPutRequest *)p->request;
     struct register_put_args args = {
@@ -186,7 +186,7 @@ static void put(struct redis_step *p) {
         .expect = q->expect,
         .deletes = q->deleted ? 1 : 0,
     };
-    register_put_run(p->store, &args, on_put, p);
+    register_put_run(p->store, &args, on_entry_put, p);
 }
 
 // A number that is taken and not used after all is lost: numbers are never used twice.
@@ -207,7 +207,7 @@ static void on_number(void *arg, int error, const redisReply *r) {
     q->value.data = hw_malloc(q->value.len + 1);
     hawser__internal__product__pack(product, q->value.data);
     hawser__internal__product__free_unpacked(product, NULL);
-    put(p);
+    put_entry(p);
 }
 
 void register_redis_catalog_put(struct redis_step *p,
@@ -224,7 +224,7 @@ void register_redis_catalog_put(struct redis_step *p,
         register_number_run(p->store, &(struct register_number_args){register_directory_key},
                             on_number, p);
     else
-        put(p);
+        put_entry(p);
 }
 
 static void on_get(void *arg, int error, const redisReply *r) {

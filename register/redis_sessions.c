@@ -3,7 +3,7 @@
 
 // --- live sessions of a product, by run: counted beside the rows, and only told of runs that live
 
-static void on_counted(void *arg, int error, const redisReply *reply) {
+static void on_session_counted(void *arg, int error, const redisReply *reply) {
     (void)arg; // a count that is lost is off by one until the run ends
     (void)error;
     (void)reply;
@@ -13,7 +13,7 @@ static void online_key(char key[KEY_MAX], uint32_t product) {
     snprintf(key, KEY_MAX, "hw:{%u}:on", product);
 }
 
-static void count(struct redis_store *s, uint32_t product, uint64_t incarnation, int by) {
+static void count_session(struct redis_store *s, uint32_t product, uint64_t incarnation, int by) {
     char key[KEY_MAX], field[24], change[8];
     const char *const word[] = {"HINCRBY", key, field, change, NULL};
     if (incarnation == 0)
@@ -21,7 +21,7 @@ static void count(struct redis_store *s, uint32_t product, uint64_t incarnation,
     online_key(key, product);
     snprintf(field, sizeof(field), "%llu", (unsigned long long)incarnation);
     snprintf(change, sizeof(change), "%d", by);
-    redis_store_ask(s, &(struct redis_words){key, "i", word}, on_counted, s);
+    redis_store_ask(s, &(struct redis_words){key, "i", word}, on_session_counted, s);
 }
 
 // --- rows
@@ -52,12 +52,12 @@ static Hawser__Internal__SessionRow *replaced_row(const redisReply *r, const cha
     return row;
 }
 
-static void uncount(struct redis_store *s, uint32_t product, const redisReply *runs) {
+static void uncount_runs(struct redis_store *s, uint32_t product, const redisReply *runs) {
     for (size_t i = 0; runs && i < runs->elements; i++)
-        count(s, product, redis_reply_u64(runs, i), -1);
+        count_session(s, product, redis_reply_u64(runs, i), -1);
 }
 
-static void take_devices(Hawser__Internal__LoginReply *reply, const redisReply *names) {
+static void take_device_names(Hawser__Internal__LoginReply *reply, const redisReply *names) {
     size_t n = names ? names->elements : 0;
     reply->device = n ? hw_calloc(n, sizeof(reply->device[0])) : NULL;
     for (size_t i = 0; i < n; i++)
@@ -76,12 +76,13 @@ static void on_login(void *arg, int error, const redisReply *r) {
     if (reply->refused == 0) {
         reply->generation = redis_reply_u64(r, REGISTER_LOGIN_AT_GENERATION);
         if (redis_reply_u64(r, REGISTER_LOGIN_AT_WAS_ONLINE) == 1)
-            count(p->store, q->product, redis_reply_u64(r, REGISTER_LOGIN_AT_BEFORE_INC), -1);
-        count(p->store, q->product, q->incarnation, 1);
+            count_session(p->store, q->product, redis_reply_u64(r, REGISTER_LOGIN_AT_BEFORE_INC),
+                          -1);
+        count_session(p->store, q->product, q->incarnation, 1);
         if (redis_reply_u64(r, REGISTER_LOGIN_AT_REPLACES) == 1)
             reply->replaced = replaced_row(r, q->device);
-        uncount(p->store, q->product, redis_reply_at(r, REGISTER_LOGIN_AT_RUNS));
-        take_devices(reply, redis_reply_at(r, REGISTER_LOGIN_AT_DEVICES));
+        uncount_runs(p->store, q->product, redis_reply_at(r, REGISTER_LOGIN_AT_RUNS));
+        take_device_names(reply, redis_reply_at(r, REGISTER_LOGIN_AT_DEVICES));
     } else if (redis_reply_u64(r, REGISTER_LOGIN_AT_GENERATION) == 1) {
         reply->devices_full = true;
         reply->retry_after_ms = DEVICES_RETRY_MS;
@@ -141,7 +142,7 @@ static void on_drop(void *arg, int error, const redisReply *r) {
     hawser__internal__drop_reply__init(reply);
     reply->dropped = r->integer == 1;
     if (reply->dropped)
-        count(p->store, q->product, q->incarnation, -1);
+        count_session(p->store, q->product, q->incarnation, -1);
     redis_step_complete(p, 0, &reply->base);
 }
 
@@ -168,10 +169,10 @@ static void on_confirm(void *arg, int error, const redisReply *r) {
                               ? redis_reply_u64(r, REGISTER_CONFIRM_AT_BEFORE_INC)
                               : 0;
         if (before != q->incarnation) {
-            count(p->store, q->product, before, -1);
-            count(p->store, q->product, q->incarnation, 1);
+            count_session(p->store, q->product, before, -1);
+            count_session(p->store, q->product, q->incarnation, 1);
         }
-        uncount(p->store, q->product, redis_reply_at(r, REGISTER_CONFIRM_AT_RUNS));
+        uncount_runs(p->store, q->product, redis_reply_at(r, REGISTER_CONFIRM_AT_RUNS));
         if (redis_reply_u64(r, REGISTER_CONFIRM_AT_REPLACES) == 1)
             reply->replaced = replaced_row(r, q->device);
     }
@@ -268,10 +269,10 @@ static void forget_count(struct redis_store *s, uint32_t product, const redisRep
     char key[KEY_MAX];
     online_key(key, product);
     const char *const word[] = {"HDEL", key, incarnation->str, NULL};
-    redis_store_ask(s, &(struct redis_words){key, "i", word}, on_counted, s);
+    redis_store_ask(s, &(struct redis_words){key, "i", word}, on_session_counted, s);
 }
 
-static void on_online(void *arg, int error, const redisReply *r) {
+static void on_online_counts(void *arg, int error, const redisReply *r) {
     struct redis_step *p = arg;
     const struct register_redis *s = register_redis_of(p->store);
     if (redis_step_failed(p, error, r))
@@ -296,5 +297,5 @@ void register_redis_online(struct redis_step *p, const Hawser__Internal__OnlineR
     redis_step_keep(p, &q->base);
     online_key(key, q->product);
     const char *const word[] = {"HGETALL", key, NULL};
-    redis_store_ask(p->store, &(struct redis_words){key, "[*ss]", word}, on_online, p);
+    redis_store_ask(p->store, &(struct redis_words){key, "[*ss]", word}, on_online_counts, p);
 }

@@ -9,7 +9,7 @@ static void before_step(struct memory_store *store) {
     register_memory_note_time((struct register_memory *)store);
 }
 
-static void deinit(struct memory_store *store) {
+static void register_memory_deinit(struct memory_store *store) {
     struct register_memory *m = (struct register_memory *)store;
     register_memory_directory_free(m);
     register_memory_sessions_free(m);
@@ -18,7 +18,7 @@ static void deinit(struct memory_store *store) {
 static const struct memory_store_kind kind = {.methods = methods,
                                               .method_count = sizeof(methods) / sizeof(methods[0]),
                                               .before_step = before_step,
-                                              .deinit = deinit};
+                                              .deinit = register_memory_deinit};
 
 static void take_epochs(struct register_memory *m) {
     struct rng *rng = loop_rng(m->base.loop);

@@ -58,7 +58,7 @@ static void ask_view(struct timer *t) {
     register_view_run(&s->base, &(struct register_view_args){register_directory_key}, on_view, s);
 }
 
-static void on_state(struct redis_store *store, bool up) {
+static void view_on_state(struct redis_store *store, bool up) {
     struct register_redis *s = register_redis_of(store);
     if (!up)
         s->view_known = false; // it may come back as another
@@ -66,7 +66,7 @@ static void on_state(struct redis_store *store, bool up) {
         loop_arm(store->loop, &s->view_timer, 0, ask_view);
 }
 
-static void on_refused(void *arg, int error, const redisReply *reply) {
+static void on_view_missing(void *arg, int error, const redisReply *reply) {
     (void)reply;
     redis_step_complete(arg, error ? error : -HW_ESTORE, NULL);
 }
@@ -75,7 +75,7 @@ bool register_view_is_missing(struct redis_step *p) {
     if (register_redis_of(p->store)->view_known)
         return false;
     redis_store_ask(p->store, &(struct redis_words){NULL, "+", (const char *const[]){"PING", NULL}},
-                    on_refused, p);
+                    on_view_missing, p);
     return true;
 }
 
@@ -85,11 +85,11 @@ REGISTER_METHODS(REDIS_STEP_UNTYPED)
 
 static const struct redis_method methods[] = {REGISTER_METHODS(REDIS_STEP_ROW)};
 
-static const char *unready(struct redis_store *s) {
+static const char *view_unready(struct redis_store *s) {
     return register_redis_of(s)->view_known ? NULL : "the directory was not read yet";
 }
 
-static void deinit(struct redis_store *store) {
+static void register_redis_deinit(struct redis_store *store) {
     struct register_redis *s = register_redis_of(store);
     loop_disarm(store->loop, &s->view_timer);
     buf_free(&s->live);
@@ -101,9 +101,9 @@ static const struct redis_store_kind kind = {.methods = methods,
                                              .scripts = register_scripts,
                                              .script_count = REGISTER_SCRIPTS,
                                              .step_bytes = sizeof(struct redis_step),
-                                             .on_state = on_state,
-                                             .unready = unready,
-                                             .deinit = deinit};
+                                             .on_state = view_on_state,
+                                             .unready = view_unready,
+                                             .deinit = register_redis_deinit};
 
 struct store *register_store_redis(const struct redis_options *o) {
     struct register_redis *s = hw_calloc(1, sizeof(*s));

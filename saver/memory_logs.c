@@ -12,7 +12,7 @@ static uint64_t next_expiry(const struct log_stream *l) {
 }
 
 // Armed for the earliest end; when that entry has left by then, it looks for the next.
-static void arm(struct saver_memory *m, struct timer *t, uint64_t due_ms, timer_fn *fn) {
+static void arm_at(struct saver_memory *m, struct timer *t, uint64_t due_ms, timer_fn *fn) {
     uint64_t now = memory_store_now_ms(&m->base), after = due_ms > now ? due_ms - now : 0;
     if (due_ms == UINT64_MAX ||
         (timer_is_armed(t) && t->due_ms <= loop_now_ms(m->base.loop) + after))
@@ -34,7 +34,7 @@ static void broadcast_expire(struct timer *t) {
 }
 
 void broadcast_expires(struct broadcast *b, uint64_t at_ms) {
-    arm(b->product->store, &b->expiry, at_ms, broadcast_expire);
+    arm_at(b->product->store, &b->expiry, at_ms, broadcast_expire);
 }
 
 struct product_logs *product_logs_get(struct saver_memory *m, uint32_t number) {
@@ -57,8 +57,8 @@ struct product_logs *product_logs_get(struct saver_memory *m, uint32_t number) {
 
 // --- inboxes
 
-static unsigned make_key(const struct saver_memory *m, uint32_t product, const char *user,
-                         char key[KEY_MAX], size_t *ret_len) {
+static unsigned inbox_key(const struct saver_memory *m, uint32_t product, const char *user,
+                          char key[KEY_MAX], size_t *ret_len) {
     size_t len = strnlen(user, KEY_MAX - sizeof(product));
     memcpy(key, &product, sizeof(product));
     memcpy(key + sizeof(product), user, len);
@@ -70,7 +70,7 @@ struct inbox *inbox_find(struct saver_memory *m, uint32_t product, const char *u
     char key[KEY_MAX];
     size_t len;
     struct inbox *b = NULL;
-    unsigned hash = make_key(m, product, user, key, &len);
+    unsigned hash = inbox_key(m, product, user, key, &len);
     HASH_FIND_BYHASHVALUE(hh, m->inboxes, key, len, hash, b);
     if (b)
         log_run(&b->log, m->run, memory_store_now_ms(&m->base));
@@ -83,7 +83,7 @@ struct inbox *inbox_get(struct saver_memory *m, uint32_t product, const char *us
     struct inbox *b = inbox_find(m, product, user);
     if (b)
         return b;
-    unsigned hash = make_key(m, product, user, key, &len);
+    unsigned hash = inbox_key(m, product, user, key, &len);
     b = hw_calloc(1, sizeof(*b) + len);
     b->store = m;
     b->product = product_logs_get(m, product);
@@ -96,7 +96,7 @@ struct inbox *inbox_get(struct saver_memory *m, uint32_t product, const char *us
 
 // --- what leaves an inbox
 
-static void drop(struct inbox *b, struct log_entry *e, uint32_t reason, uint64_t *counter) {
+static void drop_entry(struct inbox *b, struct log_entry *e, uint32_t reason, uint64_t *counter) {
     if (!e->handled) { // it ends here; what some device handled has ended already
         b->product->pending--;
         ++*counter;
@@ -110,19 +110,19 @@ static void inbox_expire(struct timer *t) {
     for (struct log_entry *e = b->log.first, *next; e; e = next) {
         next = e->next;
         if (e->expires_ms <= now)
-            drop(b, e, HAWSER__V1__GAP_REASON__GAP_EXPIRED, &b->product->expired);
+            drop_entry(b, e, HAWSER__V1__GAP_REASON__GAP_EXPIRED, &b->product->expired);
     }
     inbox_expires(b, next_expiry(&b->log));
 }
 
 void inbox_expires(struct inbox *b, uint64_t at_ms) {
-    arm(b->store, &b->expiry, at_ms, inbox_expire);
+    arm_at(b->store, &b->expiry, at_ms, inbox_expire);
 }
 
 void inbox_overflow(struct inbox *b, uint64_t messages_max, uint64_t bytes_max) {
     while (b->log.count > 1 && (b->log.count > messages_max || b->log.bytes > bytes_max))
-        drop(b, log_victim(&b->log), HAWSER__V1__GAP_REASON__GAP_OVERFLOWED,
-             &b->product->overflowed);
+        drop_entry(b, log_victim(&b->log), HAWSER__V1__GAP_REASON__GAP_OVERFLOWED,
+                   &b->product->overflowed);
 }
 
 static bool has_handled(const struct inbox *b, const struct device *d, const struct log_entry *e) {

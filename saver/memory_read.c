@@ -1,4 +1,4 @@
-// Loads, heads, devices' positions, acks and figures.
+// Loads, heads, devices' positions, acks and sums.
 #include "memory_internal.h"
 
 // --- logs
@@ -17,15 +17,14 @@ static struct device *device_find(const struct inbox *b, const char *name) {
 }
 
 // Where a device goes on whose own position cannot be used.
-static uint64_t restart_after(struct saver_memory *m, uint32_t product, uint32_t stream,
-                              const char *user, const char *device) {
-    const struct log_stream *l = stream_of(m, product, stream, user);
-    if (stream != STREAM_INBOX)
+static uint64_t restart_after(struct saver_memory *m, const Hawser__Internal__LoadRequest *q) {
+    const struct log_stream *l = stream_of(m, q->product, q->stream, q->user);
+    if (q->stream != STREAM_INBOX)
         return l->head;
-    const struct inbox *b = inbox_get(m, product, user);
-    const struct device *d = device_find(b, device);
-    if (d && d->at[stream].epoch == l->epoch && d->at[stream].seq <= l->head)
-        return d->at[stream].seq;
+    const struct inbox *b = inbox_get(m, q->product, q->user);
+    const struct device *d = device_find(b, q->device);
+    if (d && d->at[STREAM_INBOX].epoch == l->epoch && d->at[STREAM_INBOX].seq <= l->head)
+        return d->at[STREAM_INBOX].seq;
     return inbox_first_unhandled(b);
 }
 
@@ -33,17 +32,15 @@ Hawser__Internal__LoadReply *saver_memory_load(struct saver_memory *m,
                                                const Hawser__Internal__LoadRequest *q) {
     Hawser__Internal__LoadReply *reply = hw_malloc(sizeof(*reply));
     const struct log_stream *l = stream_of(m, q->product, q->stream, q->user);
-    uint32_t bytes = q->max_bytes < LOAD_BYTES_MAX ? q->max_bytes : LOAD_BYTES_MAX;
     hawser__internal__load_reply__init(reply);
     reply->epoch = l->epoch;
     reply->head = l->head;
     reply->change = l->change;
     reply->reset = q->epoch != l->epoch || q->after > l->head;
     if (reply->reset)
-        reply->reset_after = restart_after(m, q->product, q->stream, q->user, q->device);
+        reply->reset_after = restart_after(m, q);
     else
-        log_load(l, q->after, q->max_messages, bytes, *q->device ? q->device : NULL,
-                 memory_store_now_ms(&m->base), reply);
+        log_load(l, q, memory_store_now_ms(&m->base), reply);
     return reply;
 }
 
@@ -132,9 +129,17 @@ static struct device *device_new(struct inbox *b, const char *name) {
 
 // --- attach
 
+struct attaching {
+    struct inbox *inbox;
+    struct device *device;
+    bool is_new; // it was never here
+};
+
 static Hawser__Internal__AttachedStream *
-attach_stream(struct inbox *b, struct device *d, uint32_t stream, bool is_new,
+attach_stream(const struct attaching *who, uint32_t stream,
               const Hawser__Internal__StreamPosition *have) {
+    const struct inbox *b = who->inbox;
+    struct device *d = who->device;
     const struct log_stream *l = stream == STREAM_INBOX ? &b->log : &b->product->stream[stream].log;
     Hawser__Internal__AttachedStream *out = hw_malloc(sizeof(*out));
     struct position at = have ? (struct position){have->epoch, have->seq} : d->at[stream];
@@ -153,7 +158,7 @@ attach_stream(struct inbox *b, struct device *d, uint32_t stream, bool is_new,
         out->after = copy_right && (stream == STREAM_INBOX || is_blank) ? d->at[stream].seq
                      : stream == STREAM_INBOX                           ? inbox_first_unhandled(b)
                                                                         : l->head;
-        out->reset = !is_blank && !(is_new && !have);
+        out->reset = !is_blank && !(who->is_new && !have);
         if (out->reset)
             out->reset_reason = hw_strdup("the position is not one of this log");
     }
@@ -166,8 +171,8 @@ Hawser__Internal__AttachReply *saver_memory_attach(struct saver_memory *m,
     Hawser__Internal__AttachReply *reply = hw_malloc(sizeof(*reply));
     struct inbox *b = inbox_get(m, a->product, a->user);
     struct device *d = device_find(b, a->device);
+    struct attaching who = {b, d, d == NULL};
     uint64_t now = memory_store_now_ms(&m->base);
-    bool is_new = d == NULL;
     hawser__internal__attach_reply__init(reply);
     if (d && d->generation > a->generation) {
         reply->stale = true;
@@ -175,7 +180,7 @@ Hawser__Internal__AttachReply *saver_memory_attach(struct saver_memory *m,
     }
     if (!d) {
         forget_devices(b, now, a);
-        d = device_new(b, a->device);
+        d = who.device = device_new(b, a->device);
     }
     d->generation = a->generation;
     d->seen_ms = now;
@@ -184,7 +189,7 @@ Hawser__Internal__AttachReply *saver_memory_attach(struct saver_memory *m,
         const Hawser__Internal__StreamPosition *have = NULL;
         for (size_t i = 0; i < a->n_have; i++)
             have = a->have[i]->stream == stream ? a->have[i] : have;
-        reply->stream[reply->n_stream++] = attach_stream(b, d, stream, is_new, have);
+        reply->stream[reply->n_stream++] = attach_stream(&who, stream, have);
     }
     inbox_mark_handled(b, d);
     inbox_prune(b);
@@ -217,7 +222,7 @@ Hawser__Internal__AckReply *saver_memory_ack(struct saver_memory *m,
     return reply;
 }
 
-// --- figures
+// --- sums
 
 Hawser__Internal__SumsReply *saver_memory_sums(struct saver_memory *m,
                                                const Hawser__Internal__SumsRequest *q) {

@@ -48,7 +48,7 @@ static void on_attach(void *arg, int error, const redisReply *r) {
 }
 
 // The position that the client brings in a stream.
-static void take_have(const Hawser__Internal__AttachRequest *a, struct saver_attach_args *args) {
+static void put_have(const Hawser__Internal__AttachRequest *a, struct saver_attach_args *args) {
     for (size_t i = 0; i < a->n_have; i++) {
         const Hawser__Internal__StreamPosition *have = a->have[i];
         if (have->stream == STREAM_INBOX) {
@@ -92,7 +92,7 @@ static void on_attach_heads(void *arg, int error, const redisReply *r) {
         .bulk_head = heads[STREAM_BULK].head,
         .rest = &known,
     };
-    take_have(a, &args);
+    put_have(a, &args);
     saver_attach_run(p->store, &args, on_attach, p);
 }
 

@@ -58,24 +58,24 @@ void saver_redis_load(struct redis_step *p, const Hawser__Internal__LoadRequest 
 
 // --- heads
 
-static void fill_head(Hawser__Internal__HeadReply *out, const struct step_heads *from) {
+static void put_head(Hawser__Internal__HeadReply *out, const struct step_heads *from) {
     hawser__internal__head_reply__init(out);
     out->epoch = from->epoch;
     out->head = from->head;
     out->change = from->change;
 }
 
-static struct step_heads head_at(const redisReply *r, size_t i) {
+static struct step_heads heads_at(const redisReply *r, size_t i) {
     return (struct step_heads){redis_reply_u64(r, 3 * i), redis_reply_u64(r, 3 * i + 1),
                                redis_reply_u64(r, 3 * i + 2)};
 }
 
-static void on_head(void *arg, int error, const redisReply *r) {
+static void on_inbox_head(void *arg, int error, const redisReply *r) {
     if (redis_step_failed(arg, error, r))
         return;
     Hawser__Internal__HeadReply *reply = hw_malloc(sizeof(*reply));
-    struct step_heads head = head_at(r, 0);
-    fill_head(reply, &head);
+    struct step_heads head = heads_at(r, 0);
+    put_head(reply, &head);
     redis_step_complete(arg, 0, &reply->base);
 }
 
@@ -85,7 +85,8 @@ void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest 
     logs.count = 0;
     redis_arg_text(&logs, q->user);
     redis_arg_u64(&logs, saver_epoch(p->store));
-    saver_heads_run(p->store, &(struct saver_heads_args){place.base, place.run, &logs}, on_head, p);
+    saver_heads_run(p->store, &(struct saver_heads_args){place.base, place.run, &logs},
+                    on_inbox_head, p);
 }
 
 void saver_redis_ask_heads(struct redis_step *p, uint32_t product, redis_done_fn *done) {
@@ -100,8 +101,8 @@ void saver_redis_ask_heads(struct redis_step *p, uint32_t product, redis_done_fn
 }
 
 void saver_redis_take_heads(struct redis_step *p, const redisReply *r) {
-    saver_step_of(p)->heads[STREAM_NEWS] = head_at(r, 0);
-    saver_step_of(p)->heads[STREAM_BULK] = head_at(r, 1);
+    saver_step_of(p)->heads[STREAM_NEWS] = heads_at(r, 0);
+    saver_step_of(p)->heads[STREAM_BULK] = heads_at(r, 1);
 }
 
 static void on_product_heads(void *arg, int error, const redisReply *r) {
@@ -116,8 +117,8 @@ static void on_product_heads(void *arg, int error, const redisReply *r) {
     saver_redis_take_heads(p, r);
     reply->news = hw_malloc(sizeof(*reply->news));
     reply->bulk = hw_malloc(sizeof(*reply->bulk));
-    fill_head(reply->news, &saver_step_of(p)->heads[STREAM_NEWS]);
-    fill_head(reply->bulk, &saver_step_of(p)->heads[STREAM_BULK]);
+    put_head(reply->news, &saver_step_of(p)->heads[STREAM_NEWS]);
+    put_head(reply->bulk, &saver_step_of(p)->heads[STREAM_BULK]);
     redis_step_complete(p, 0, &reply->base);
 }
 

@@ -26,7 +26,7 @@ void saver_buckets_forget(struct saver_redis *s) {
     }
 }
 
-static void on_announced(void *arg, int error, const redisReply *r) {
+static void on_bucket_announced(void *arg, int error, const redisReply *r) {
     (void)r;
     if (error != 0)
         saver_buckets_forget(saver_redis_of(arg)); // the next append says it again
@@ -58,8 +58,8 @@ void saver_bucket_announce(struct redis_store *s, const struct saver_step *of, b
     snprintf(number, sizeof(number), "%" PRIu32, of->product);
     const char *const product[] = {"SADD", PRODUCTS_KEY, number, NULL};
     const char *const bucket[] = {"SADD", key, member, NULL};
-    redis_store_ask(s, &(struct redis_words){PRODUCTS_KEY, "i", product}, on_announced, s);
-    redis_store_ask(s, &(struct redis_words){key, "i", bucket}, on_announced, s);
+    redis_store_ask(s, &(struct redis_words){PRODUCTS_KEY, "i", product}, on_bucket_announced, s);
+    redis_store_ask(s, &(struct redis_words){key, "i", bucket}, on_bucket_announced, s);
 }
 
 // --- the sweep
@@ -124,7 +124,7 @@ static void on_products(void *arg, int error, const redisReply *r) {
     }
 }
 
-static void on_lease(void *arg, int error, const redisReply *r) {
+static void on_sweep_lease(void *arg, int error, const redisReply *r) {
     struct saver_redis *s = arg;
     const char *const word[] = {"SMEMBERS", PRODUCTS_KEY, NULL};
     if (error != 0 || r->type != REDIS_REPLY_STATUS) // another saver has this second
@@ -145,7 +145,7 @@ static void on_tick(struct timer *t) {
         return;
     s->sweep.busy = true;
     const char *const word[] = {"SET", SWEEP_KEY, "1", "NX", "PX", lease, NULL};
-    redis_store_ask(&s->base, &(struct redis_words){SWEEP_KEY, "?+", word}, on_lease, s);
+    redis_store_ask(&s->base, &(struct redis_words){SWEEP_KEY, "?+", word}, on_sweep_lease, s);
 }
 
 void saver_sweep_start(struct saver_redis *s) {

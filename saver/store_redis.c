@@ -30,12 +30,12 @@ uint64_t saver_epoch(const struct redis_store *s) {
     return rng_epoch(loop_rng(s->loop));
 }
 
-static void on_state(struct redis_store *s, bool up) {
+static void saver_redis_on_state(struct redis_store *s, bool up) {
     if (!up)
         saver_buckets_forget(saver_redis_of(s)); // the next server may not have them
 }
 
-static void deinit(struct redis_store *store) {
+static void saver_redis_deinit(struct redis_store *store) {
     struct saver_redis *s = saver_redis_of(store);
     saver_sweep_stop(s);
     saver_buckets_forget(s);
@@ -48,8 +48,8 @@ static const struct redis_store_kind kind = {.methods = methods,
                                              .scripts = saver_scripts,
                                              .script_count = SAVER_SCRIPTS,
                                              .step_bytes = sizeof(struct saver_step),
-                                             .on_state = on_state,
-                                             .deinit = deinit};
+                                             .on_state = saver_redis_on_state,
+                                             .deinit = saver_redis_deinit};
 
 struct store *saver_store_redis(const struct redis_options *o) {
     struct saver_redis *s = hw_calloc(1, sizeof(*s));

@@ -9,7 +9,7 @@ void log_stream_init(struct log_stream *l, uint64_t epoch, uint64_t run) {
     *l = (struct log_stream){.epoch = epoch, .run = run};
 }
 
-static void entry_free(struct log_entry *e) {
+static void log_entry_free(struct log_entry *e) {
     hawser__internal__stored_message__free_unpacked(e->message, NULL);
     free(e);
 }
@@ -18,7 +18,7 @@ void log_stream_deinit(struct log_stream *l) {
     while (l->first) {
         struct log_entry *e = l->first;
         l->first = e->next;
-        entry_free(e);
+        log_entry_free(e);
     }
     free(l->ranges);
 }
@@ -139,7 +139,7 @@ void log_remove(struct log_stream *l, struct log_entry *e, int reason) {
     }
     if (reason >= 0)
         range_add(l, e->seq, e->seq, (uint32_t)reason);
-    entry_free(e);
+    log_entry_free(e);
 }
 
 struct log_entry *log_victim(struct log_stream *l) {
@@ -190,24 +190,24 @@ static void add_hole(const struct log_stream *l, Hawser__Internal__LoadReply *re
     }
 }
 
-void log_load(const struct log_stream *l, uint64_t after, uint32_t messages_max, uint32_t bytes_max,
-              const char *device, uint64_t now_ms, Hawser__Internal__LoadReply *reply) {
+void log_load(const struct log_stream *l, const Hawser__Internal__LoadRequest *q, uint64_t now_ms,
+              Hawser__Internal__LoadReply *reply) {
     const struct log_entry *e = l->first;
-    uint64_t at = after;
+    uint64_t at = q->after;
     uint32_t messages = 0;
-    size_t bytes = 0;
-    while (e && e->seq <= after)
+    size_t bytes = 0, bytes_max = q->max_bytes < LOAD_BYTES_MAX ? q->max_bytes : LOAD_BYTES_MAX;
+    while (e && e->seq <= q->after)
         e = e->next;
     for (; e; e = e->next) {
         if (e->seq > at + 1)
             add_hole(l, reply, at + 1, e->seq - 1);
         at = e->seq;
-        if (device && !log_entry_is_for(e, device)) {
+        if (*q->device && !log_entry_is_for(e, q->device)) {
             add_gap(reply, at, at, HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE);
         } else if (e->expires_ms <= now_ms) {
             add_gap(reply, at, at, HAWSER__V1__GAP_REASON__GAP_EXPIRED);
         } else {
-            if (messages > 0 && (messages >= messages_max || bytes + e->bytes > bytes_max))
+            if (messages > 0 && (messages >= q->max_messages || bytes + e->bytes > bytes_max))
                 return;
             messages++;
             bytes += e->bytes;

@@ -46,11 +46,11 @@ void log_handled(struct log_stream *l, struct log_entry *e); // marks it; once
 // The one that goes first when there are too many: the oldest that some device has handled, else
 // the oldest. NULL when empty.
 struct log_entry *log_victim(struct log_stream *l);
-// Appends to reply the steps after `after`, at least one if there is any, up to the limits:
-// messages, and gaps for what is no more. device NULL: every message; else those for other devices
-// become gaps.
-void log_load(const struct log_stream *l, uint64_t after, uint32_t messages_max, uint32_t bytes_max,
-              const char *device, uint64_t now_ms, Hawser__Internal__LoadReply *reply);
+// Appends to reply the steps behind the request's position, at least one if there is any, up to its
+// limits: messages, and gaps for what is no more. device "": every message; else those for other
+// devices become gaps.
+void log_load(const struct log_stream *l, const Hawser__Internal__LoadRequest *q, uint64_t now_ms,
+              Hawser__Internal__LoadReply *reply);
 bool log_entry_is_for(const struct log_entry *e, const char *device);
 
 #endif

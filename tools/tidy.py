@@ -19,6 +19,7 @@ FILE_LINES, FUNCTION_LINES, SWITCH_LINES, MAIN_LINES, PARAMETERS = 600, 50, 70, 
 
 # What applications call keeps its shape, whatever we think of it later.
 PUBLIC = "sdk/c/hawser.h"
+EMBED = ROOT / "common/store/lua_embed.py"  # it writes C
 
 # Functions of the daemons that nobody calls but tests, and what for.
 FOR_TESTS = {
@@ -143,7 +144,7 @@ def close_codes(files):
 
 def dead_functions(files):
     """What nobody calls goes; what only tests call is on the list above."""
-    calls, public = words_of(files, is_product), set(WORD.findall(text_of(files, PUBLIC)))
+    calls, public = words_of(files, is_product) + Counter(WORD.findall(EMBED.read_text())), set(WORD.findall(text_of(files, PUBLIC)))
     declared = Counter(w for f in files if is_product(f) and f.path.endswith(".h") for w in WORD.findall(DEFINE.sub("", f.code)))
     # Names that a table makes, by what stands before ##name.
     made = {m for f in files if is_product(f) for m in re.findall(r"(\w+_)##", f.code)}

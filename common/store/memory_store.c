@@ -37,8 +37,8 @@ static const struct memory_method *method_of(const struct memory_store *m,
     abort(); // whoever serves the methods and the kind's table have them from one list
 }
 
-static void call(struct store *store, const ProtobufCMessage *request, store_done_fn *done,
-                 void *arg) {
+static void memory_call(struct store *store, const ProtobufCMessage *request, store_done_fn *done,
+                        void *arg) {
     struct memory_store *m = (struct memory_store *)store;
     struct memory_completion *c = hw_calloc(1, sizeof(*c));
     c->done = done;
@@ -51,7 +51,7 @@ static void call(struct store *store, const ProtobufCMessage *request, store_don
     hook_schedule(m->loop, &m->complete, on_hook);
 }
 
-static const char *down_reason(struct store *store) {
+static const char *memory_down_reason(struct store *store) {
     (void)store;
     return NULL;
 }
@@ -64,7 +64,8 @@ static void memory_free(struct store *store) {
     free(m);
 }
 
-static const struct store_ops ops = {.call = call, .down_reason = down_reason, .free = memory_free};
+static const struct store_ops ops = {
+    .call = memory_call, .down_reason = memory_down_reason, .free = memory_free};
 
 void memory_store_init(struct memory_store *m, const struct memory_store_kind *kind,
                        struct loop *l) {

@@ -54,7 +54,7 @@ struct redis_conn {
     int logged_error;
 };
 
-static void try_connect(struct timer *t);
+static void try_redis(struct timer *t);
 static void ask_again(struct timer *t);
 
 int redis_url_check(const char *url, struct buf *ret_error) {
@@ -104,7 +104,7 @@ static void del_write(void *arg) {
 }
 
 // hiredis is about to close the descriptor.
-static void cleanup(void *arg) {
+static void on_context_closing(void *arg) {
     struct redis_conn *c = arg;
     if (c->watch)
         watch_end(c->watch);
@@ -113,7 +113,7 @@ static void cleanup(void *arg) {
 
 // --- completing
 
-static void run_failed(struct hook *h) {
+static void tell_failed(struct hook *h) {
     struct redis_conn *c = container_of(h, struct redis_conn, fail_hook);
     while (c->failed) {
         struct command *k = c->failed;
@@ -125,18 +125,18 @@ static void run_failed(struct hook *h) {
     }
 }
 
-static void fail_later(struct command *k, int error) {
+static void fail_command(struct command *k, int error) {
     struct redis_conn *c = k->conn;
     k->error = error;
     k->next = NULL;
     *c->failed_end = k;
     c->failed_end = &k->next;
-    hook_schedule(c->loop, &c->fail_hook, run_failed);
+    hook_schedule(c->loop, &c->fail_hook, tell_failed);
 }
 
-static void went_down(struct redis_conn *c, int error, const char *why);
+static void redis_went_down(struct redis_conn *c, int error, const char *why);
 
-static void on_late(struct timer *t) {
+static void on_command_late(struct timer *t) {
     struct redis_conn *c = container_of(t, struct redis_conn, deadline);
     snprintf(c->reason, sizeof(c->reason), "no answer within %u ms", c->timeout_ms);
     bool connected = (c->context->c.flags & REDIS_CONNECTED) != 0;
@@ -144,7 +144,7 @@ static void on_late(struct timer *t) {
     if (connected)
         return; // on_disconnect came
     c->context = NULL;
-    went_down(c, -HW_EDEADLINE, NULL);
+    redis_went_down(c, -HW_EDEADLINE, NULL);
 }
 
 static void watch_oldest(struct redis_conn *c) {
@@ -152,7 +152,8 @@ static void watch_oldest(struct redis_conn *c) {
     if (!c->sent)
         return;
     uint64_t now = loop_now_ms(c->loop);
-    loop_arm(c->loop, &c->deadline, c->sent->due_ms > now ? c->sent->due_ms - now : 0, on_late);
+    loop_arm(c->loop, &c->deadline, c->sent->due_ms > now ? c->sent->due_ms - now : 0,
+             on_command_late);
 }
 
 static void set_reason(struct redis_conn *c, const char *why) {
@@ -164,7 +165,7 @@ static void set_reason(struct redis_conn *c, const char *why) {
 
 // Nothing is asked here any more. What is in flight is answered, then the connection ends and the
 // primary is looked for again.
-static void leave(struct redis_conn *c, const char *why) {
+static void leave_server(struct redis_conn *c, const char *why) {
     if (c->is_leaving)
         return;
     set_reason(c, why);
@@ -187,17 +188,17 @@ static void take_reply(struct command *k, const redisReply *reply) {
     if (is_error && strncmp(reply->str, "NOSCRIPT", 8) == 0)
         c->loaded_count = 0; // flushed by someone: the next call loads it
     if (is_error && c->up && redis_error_is_of_server(reply->str))
-        leave(c, reply->str);
+        leave_server(c, reply->str);
     if (is_error || redis_reply_fits(reply, k->shape)) {
         k->done(k->arg, is_error ? -HW_ESTORE : 0, reply);
         free(k);
         return;
     }
     give_up(c, "an answer that is not what the question asks for");
-    fail_later(k, -HW_EOUTCOME);
+    fail_command(k, -HW_EOUTCOME);
 }
 
-static void on_reply(redisAsyncContext *context, void *raw, void *arg) {
+static void on_command_reply(redisAsyncContext *context, void *raw, void *arg) {
     struct command *k = arg;
     struct redis_conn *c = k->conn;
     (void)context;
@@ -209,7 +210,7 @@ static void on_reply(redisAsyncContext *context, void *raw, void *arg) {
     if (raw)
         take_reply(k, raw);
     else
-        fail_later(k, -HW_EOUTCOME);
+        fail_command(k, -HW_EOUTCOME);
 }
 
 static struct command *command_new(struct redis_conn *c, const char *shape, redis_done_fn *done,
@@ -232,7 +233,7 @@ struct words {
 static void send_command(struct command *k, const struct words *words) {
     struct redis_conn *c = k->conn;
     if (!c->context || c->is_leaving || (!c->up && !c->asking)) {
-        fail_later(k, -HW_ESTORE);
+        fail_command(k, -HW_ESTORE);
         return;
     }
     *c->sent_end = k;
@@ -240,7 +241,7 @@ static void send_command(struct command *k, const struct words *words) {
     if (c->sent == k)
         watch_oldest(c);
     // hiredis takes a non-const argv but only reads it.
-    if (redisAsyncCommandArgv(c->context, on_reply, k, words->count,
+    if (redisAsyncCommandArgv(c->context, on_command_reply, k, words->count,
                               (const char **)(uintptr_t)words->v, words->len) != REDIS_OK)
         abort(); // only for a context that is being freed: then it is NULL, or being left
 }
@@ -286,7 +287,7 @@ void redis_ask(struct redis_conn *c, const struct redis_command *q, redis_done_f
                void *arg) {
     struct command *k = command_new(c, q->script ? q->script->shape : q->shape, done, arg);
     if (!c->up)
-        fail_later(k, -HW_ESTORE);
+        fail_command(k, -HW_ESTORE);
     else if (q->script)
         call_script(c, q, k);
     else
@@ -295,7 +296,7 @@ void redis_ask(struct redis_conn *c, const struct redis_command *q, redis_done_f
 
 // --- connecting
 
-static void went_down(struct redis_conn *c, int error, const char *why) {
+static void redis_went_down(struct redis_conn *c, int error, const char *why) {
     bool was_up = c->up;
     if (c->guard.refused)
         set_reason(c, c->guard.refused);
@@ -313,7 +314,7 @@ static void went_down(struct redis_conn *c, int error, const char *why) {
     c->attempts++;
     loop_arm(c->loop, &c->retry,
              1 + rng_below(loop_rng(c->loop), cap < BACKOFF_CAP_MS ? cap : BACKOFF_CAP_MS),
-             try_connect);
+             try_redis);
     if (was_up && c->on_state)
         c->on_state(c->arg, false);
 }
@@ -321,12 +322,12 @@ static void went_down(struct redis_conn *c, int error, const char *why) {
 static void on_disconnect(const redisAsyncContext *context, int status) {
     struct redis_conn *c = context->data;
     c->context = NULL; // freed by hiredis when this returns
-    went_down(c, -HW_ELINK, status == REDIS_OK ? NULL : context->errstr);
+    redis_went_down(c, -HW_ELINK, status == REDIS_OK ? NULL : context->errstr);
 }
 
 static void on_asked(void *arg, int error, const redisReply *reply) {
     if (error != 0 && reply)
-        leave(arg, reply->str);
+        leave_server(arg, reply->str);
 }
 
 static void came_up(struct redis_conn *c) {
@@ -353,7 +354,7 @@ static void on_info(void *arg, int error, const redisReply *reply) {
         strcmp(run_id, c->run_id) != 0)
         why = "it is another server than it was";
     if (why) {
-        leave(c, why);
+        leave_server(c, why);
     } else if (!c->up) {
         memcpy(c->run_id, run_id, sizeof(c->run_id));
         came_up(c);
@@ -361,8 +362,8 @@ static void on_info(void *arg, int error, const redisReply *reply) {
 }
 
 // words: at most three, ends with NULL.
-static void ask(struct redis_conn *c, const char *shape, redis_done_fn *done,
-                const char *const *words) {
+static void ask_words(struct redis_conn *c, const char *shape, redis_done_fn *done,
+                      const char *const *words) {
     size_t lens[3];
     int count = 0;
     for (; words[count]; count++)
@@ -371,7 +372,7 @@ static void ask(struct redis_conn *c, const char *shape, redis_done_fn *done,
 }
 
 static void ask_info(struct redis_conn *c) {
-    ask(c, "s", on_info, (const char *const[]){"INFO", NULL});
+    ask_words(c, "s", on_info, (const char *const[]){"INFO", NULL});
 }
 
 // What made the server fit may be changed while it runs.
@@ -387,18 +388,19 @@ static void on_connect(const redisAsyncContext *context, int status) {
     if (status != REDIS_OK) {
         c->context = NULL; // freed by hiredis
         c->is_loading = false;
-        went_down(c, -HW_ELINK, context->errstr);
+        redis_went_down(c, -HW_ELINK, context->errstr);
         return;
     }
     c->asking = true;
     char db[12];
     snprintf(db, sizeof(db), "%u", c->url.db);
     if (c->url.password[0] && c->url.user[0])
-        ask(c, "+", on_asked, (const char *const[]){"AUTH", c->url.user, c->url.password, NULL});
+        ask_words(c, "+", on_asked,
+                  (const char *const[]){"AUTH", c->url.user, c->url.password, NULL});
     else if (c->url.password[0])
-        ask(c, "+", on_asked, (const char *const[]){"AUTH", c->url.password, NULL});
+        ask_words(c, "+", on_asked, (const char *const[]){"AUTH", c->url.password, NULL});
     if (c->url.db != 0)
-        ask(c, "+", on_asked, (const char *const[]){"SELECT", db, NULL});
+        ask_words(c, "+", on_asked, (const char *const[]){"SELECT", db, NULL});
     ask_info(c);
 }
 
@@ -407,9 +409,9 @@ static bool is_asked(void *arg) {
     return c->sent != NULL;
 }
 
-static void attach(struct redis_conn *c, redisAsyncContext *context) {
+static void attach_context(struct redis_conn *c, redisAsyncContext *context) {
     if (!context || context->err) {
-        went_down(c, -HW_ELINK, context ? context->errstr : "out of memory");
+        redis_went_down(c, -HW_ELINK, context ? context->errstr : "out of memory");
         if (context)
             redisAsyncFree(context);
         return;
@@ -422,19 +424,19 @@ static void attach(struct redis_conn *c, redisAsyncContext *context) {
     context->ev.delRead = del_read;
     context->ev.addWrite = add_write;
     context->ev.delWrite = del_write;
-    context->ev.cleanup = cleanup;
+    context->ev.cleanup = on_context_closing;
     c->watched = 0;
     c->watch = loop_watch(c->loop, context->c.fd, 0, on_fd, c);
-    loop_arm(c->loop, &c->deadline, c->timeout_ms, on_late); // of the connecting itself
+    loop_arm(c->loop, &c->deadline, c->timeout_ms, on_command_late); // of the connecting itself
     redisAsyncSetConnectCallback(context, on_connect);
     redisAsyncSetDisconnectCallback(context, on_disconnect);
 }
 
-static void on_resolved(void *arg, int error, const struct sock_addr *addrs, int count) {
+static void on_redis_resolved(void *arg, int error, const struct sock_addr *addrs, int count) {
     struct redis_conn *c = arg;
     c->resolving = NULL;
     if (count == 0) {
-        went_down(c, error, hw_strerror(error));
+        redis_went_down(c, error, hw_strerror(error));
         return;
     }
     char text[64];
@@ -442,18 +444,18 @@ static void on_resolved(void *arg, int error, const struct sock_addr *addrs, int
     sock_addr_format(&addrs[c->attempts % (uint32_t)count], text, sizeof(text));
     if (host_port_parse(text, false, &numeric) != 0)
         abort();
-    attach(c, redisAsyncConnect(numeric.host, numeric.port));
+    attach_context(c, redisAsyncConnect(numeric.host, numeric.port));
 }
 
-static void try_connect(struct timer *t) {
+static void try_redis(struct timer *t) {
     struct redis_conn *c = container_of(t, struct redis_conn, retry);
     struct sock_addr numeric;
     if (c->url.unix_socket)
-        attach(c, redisAsyncConnectUnix(c->url.host));
+        attach_context(c, redisAsyncConnectUnix(c->url.host));
     else if (sock_addr_parse(c->url.host, c->url.port, &numeric) == 0)
-        attach(c, redisAsyncConnect(c->url.host, c->url.port));
+        attach_context(c, redisAsyncConnect(c->url.host, c->url.port));
     else
-        c->resolving = os_resolve(loop_os(c->loop), c->url.host, c->url.port, on_resolved, c);
+        c->resolving = os_resolve(loop_os(c->loop), c->url.host, c->url.port, on_redis_resolved, c);
 }
 
 struct redis_conn *redis_conn_new(const struct redis_options *o) {
@@ -473,7 +475,7 @@ struct redis_conn *redis_conn_new(const struct redis_options *o) {
     c->guard.is_asked = is_asked;
     c->guard.arg = c;
     signal(SIGPIPE, SIG_IGN); // hiredis writes without MSG_NOSIGNAL
-    loop_arm(c->loop, &c->retry, 0, try_connect);
+    loop_arm(c->loop, &c->retry, 0, try_redis);
     return c;
 }
 
@@ -490,7 +492,7 @@ void redis_conn_free(struct redis_conn *c) {
     }
     for (struct command *k = c->failed; k; k = k->next)
         k->error = -HW_ECANCELLED;
-    run_failed(&c->fail_hook);
+    tell_failed(&c->fail_hook);
     hook_stop(&c->fail_hook);
     loop_disarm(c->loop, &c->retry);
     loop_disarm(c->loop, &c->deadline);

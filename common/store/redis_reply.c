@@ -72,7 +72,7 @@ static bool is_number(const redisReply *r) {
            strspn(r->str, "0123456789") == (size_t)r->len;
 }
 
-static bool is_plain(const redisReply *r, char kind) {
+static bool fits_plain(const redisReply *r, char kind) {
     switch (kind) {
     case 'i':
         return r->type == REDIS_REPLY_INTEGER;
@@ -122,7 +122,7 @@ static bool fits_array(const redisReply *r, const char *shape) {
 static bool fits(const redisReply *r, const char *shape) {
     if (*shape == '?')
         return r->type == REDIS_REPLY_NIL || fits(r, shape + 1);
-    return *shape == '[' ? fits_array(r, shape + 1) : is_plain(r, *shape);
+    return *shape == '[' ? fits_array(r, shape + 1) : fits_plain(r, *shape);
 }
 
 bool redis_reply_fits(const redisReply *r, const char *shape) {

@@ -37,12 +37,12 @@ static bool is_same_slot(const char *a, const char *b) {
     return x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
 }
 
-static void take_rest(struct redis_args *out, const struct redis_args *rest) {
+static void pack_rest(struct redis_args *out, const struct redis_args *rest) {
     for (int i = 0; rest && i < rest->count; i++)
         redis_arg_bytes(out, rest->v[i], rest->len[i]);
 }
 
-static void take(struct redis_args *out, enum redis_arg_type type, const void *field) {
+static void pack_arg(struct redis_args *out, enum redis_arg_type type, const void *field) {
     const struct redis_bytes *bytes = field;
     switch (type) {
     case REDIS_ARG_KEY:
@@ -61,7 +61,7 @@ static void take(struct redis_args *out, enum redis_arg_type type, const void *f
         redis_arg_text(out, *(const bool *)field ? "1" : "0");
         break;
     case REDIS_ARG_REST:
-        take_rest(out, *(const struct redis_args *const *)field);
+        pack_rest(out, *(const struct redis_args *const *)field);
         break;
     }
 }
@@ -70,7 +70,7 @@ void redis_script_pack(const struct redis_script_source *s, const void *args,
                        struct redis_args *out) {
     out->count = 0;
     for (int i = 0; i < s->arg_count; i++)
-        take(out, s->args[i].type, (const char *)args + s->args[i].at);
+        pack_arg(out, s->args[i].type, (const char *)args + s->args[i].at);
     for (int i = 1; i < s->key_count; i++)
         assert(is_same_slot(out->v[0], out->v[i]));
 }

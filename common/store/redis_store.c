@@ -89,8 +89,8 @@ uint64_t redis_reply_u64(const redisReply *r, size_t i) {
 
 // --- the store
 
-static void call(struct store *store, const ProtobufCMessage *request, store_done_fn *done,
-                 void *arg) {
+static void redis_call(struct store *store, const ProtobufCMessage *request, store_done_fn *done,
+                       void *arg) {
     struct redis_store *s = (struct redis_store *)store;
     const struct redis_method *m = s->kind->methods, *end = m + s->kind->method_count;
     for (; m < end; m++) {
@@ -102,7 +102,7 @@ static void call(struct store *store, const ProtobufCMessage *request, store_don
     abort(); // whoever serves the methods and the kind's table have them from one list
 }
 
-static const char *down_reason(struct store *store) {
+static const char *redis_down_reason(struct store *store) {
     struct redis_store *s = (struct redis_store *)store;
     if (redis_conn_is_up(s->conn))
         return s->kind->unready ? s->kind->unready(s) : NULL;
@@ -110,7 +110,7 @@ static const char *down_reason(struct store *store) {
     return s->reason;
 }
 
-static bool is_coming(struct store *store) {
+static bool redis_is_coming(struct store *store) {
     struct redis_store *s = (struct redis_store *)store;
     return redis_conn_is_loading(s->conn) || redis_conn_is_up(s->conn);
 }
@@ -125,10 +125,12 @@ static void redis_free(struct store *store) {
     free(s);
 }
 
-static const struct store_ops ops = {
-    .call = call, .down_reason = down_reason, .is_coming = is_coming, .free = redis_free};
+static const struct store_ops ops = {.call = redis_call,
+                                     .down_reason = redis_down_reason,
+                                     .is_coming = redis_is_coming,
+                                     .free = redis_free};
 
-static void on_state(void *arg, bool up) {
+static void redis_on_state(void *arg, bool up) {
     struct redis_store *s = arg;
     s->kind->on_state(s, up);
 }
@@ -143,7 +145,7 @@ void redis_store_init(struct redis_store *s, const struct redis_store_kind *kind
     s->scripts = hw_calloc((size_t)kind->script_count, sizeof(s->scripts[0]));
     for (int i = 0; i < kind->script_count; i++)
         redis_script_init(&s->scripts[i], &kind->scripts[i]);
-    o.on_state = on_state;
+    o.on_state = redis_on_state;
     o.arg = s;
     s->conn = redis_conn_new(&o);
 }

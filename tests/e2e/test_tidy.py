@@ -60,6 +60,13 @@ def test_a_tree_in_order():
     assert said(CALM) == []
 
 
+def test_a_name_that_a_macro_makes():
+    """A table's macro that pastes a function's name together calls it; another function beside it is dead all the same."""
+    macro = "#define STEP(server, name) server##_store_##name(server);\nint x = 0;\n"
+    sources = {"room/b.h": macro + "void lonely(void);\n", "room/b.c": "void room_store_read(void) {\n}\nvoid lonely(void) {\n}\nSTEP(room, read)\n"}
+    assert [line for line in said(CALM | sources) if line.startswith("dead_functions")] == ["dead_functions: nobody calls lonely"]
+
+
 @pytest.mark.parametrize("rule, sources, what", SPOILED)
 def test_a_rule_finds_what_it_is_for(rule, sources, what):
     assert f"{rule}: {what}" in said(CALM | sources)

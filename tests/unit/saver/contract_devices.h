@@ -1,4 +1,4 @@
-// What every store owes about devices, acks, broadcasts and figures. Each case gets a fresh store.
+// What every store owes about devices, acks, broadcasts and sums. Each case gets a fresh store.
 #ifndef HW_CONTRACT_DEVICES_H
 #define HW_CONTRACT_DEVICES_H
 
@@ -197,7 +197,7 @@ static inline void case_broadcasts(struct bed *b) {
     ck_assert_uint_eq(bed_head(b, STREAM_BULK, NULL).head, 1);
     ck_assert(bed_head(b, STREAM_NEWS, NULL).epoch != bed_head(b, STREAM_BULK, NULL).epoch);
     ck_assert_str_eq(bed_stats(b), "0/1/0/0");
-    ck_assert_uint_eq(bed_figures(b).broadcasts, 3);
+    ck_assert_uint_eq(bed_sums(b).broadcasts, 3);
     char id[16];
     for (unsigned i = 1; i <= 17; i++) {
         snprintf(id, sizeof(id), "big %u", i);
@@ -223,8 +223,8 @@ static inline void add_sums(struct bed *b, const char *id, uint64_t sent, uint64
     bed_ask(b, &q.base);
 }
 
-// Figures: over all buckets, of this product only; sums of rooms count once per id.
-static inline void case_figures(struct bed *b) {
+// Sums: over all buckets, of this product only; sums of rooms count once per id.
+static inline void case_sums(struct bed *b) {
     char user[16];
     for (unsigned i = 0; i < 40; i++) { // of many buckets
         snprintf(user, sizeof(user), "user %u", i);

@@ -1,4 +1,4 @@
-// Devices and figures of a store under test.
+// Devices and sums of a store under test.
 #ifndef HW_STORE_BED_DEVICES_H
 #define HW_STORE_BED_DEVICES_H
 
@@ -89,7 +89,7 @@ static inline const char *bed_user(struct bed *b, const char *user) {
     return b->text;
 }
 
-static inline Hawser__Internal__StatsReply bed_figures(struct bed *b) {
+static inline Hawser__Internal__StatsReply bed_sums(struct bed *b) {
     Hawser__Internal__StatsRequest q = HAWSER__INTERNAL__STATS_REQUEST__INIT;
     q.product = 1;
     return *(const Hawser__Internal__StatsReply *)bed_ask(b, &q.base);
@@ -97,7 +97,7 @@ static inline Hawser__Internal__StatsReply bed_figures(struct bed *b) {
 
 // "acked/pending/expired/overflowed", and that their sum is what was accepted.
 static inline const char *bed_stats(struct bed *b) {
-    Hawser__Internal__StatsReply s = bed_figures(b);
+    Hawser__Internal__StatsReply s = bed_sums(b);
     ck_assert_uint_eq(s.accepted, s.acked + s.pending + s.expired + s.overflowed + s.collapsed +
                                       s.recalled + s.parked);
     snprintf(b->text, sizeof(b->text), "%" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%" PRIu64, s.acked,

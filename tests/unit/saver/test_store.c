@@ -35,7 +35,7 @@ static const struct {
     {"leaves", case_leaves},
     {"named", case_named},
     {"broadcasts", case_broadcasts},
-    {"figures", case_figures},
+    {"sums", case_sums},
     {"random", case_random},
 };
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };

@@ -1,4 +1,4 @@
-// Figures: those of a product are sums over its buckets. Each bucket holds the sum by itself, so
+// Sums: those of a product are over its buckets. Each bucket holds the sum by itself, so
 // what is added up holds it too, also when it was not read in one moment.
 #include "redis_internal.h"
 
@@ -13,7 +13,7 @@ static void complete_held(struct redis_step *p, int error, const redisReply *r) 
 
 // --- sums
 
-static void on_sums(void *arg, int error, const redisReply *r) {
+static void on_sums_counted(void *arg, int error, const redisReply *r) {
     complete_held(arg, error, r);
 }
 
@@ -26,7 +26,7 @@ void saver_redis_sums(struct redis_step *p, const Hawser__Internal__SumsRequest 
     if (q->id.len != 16) { // not counted
         redis_store_ask(p->store,
                         &(struct redis_words){NULL, "+", (const char *const[]){"PING", NULL}},
-                        on_sums, p);
+                        on_sums_counted, p);
         return;
     }
     saver_step_of(p)->product = q->product;
@@ -43,7 +43,7 @@ void saver_redis_sums(struct redis_step *p, const Hawser__Internal__SumsRequest 
     struct redis_bytes id = {q->id.data, q->id.len};
     saver_sums_run(p->store,
                    &(struct saver_sums_args){place.base, place.run, id, q->rejected, &sums},
-                   on_sums, p);
+                   on_sums_counted, p);
 }
 
 // --- stats
@@ -69,7 +69,7 @@ static ProtobufCMessage *stats_new(void) {
     return &reply->base;
 }
 
-static void add(Hawser__Internal__StatsReply *to, const redisReply *r) {
+static void add_sums(Hawser__Internal__StatsReply *to, const redisReply *r) {
     uint64_t *const into[FIELDS] = {&to->accepted,      &to->acked,         &to->pending,
                                     &to->expired,       &to->overflowed,    &to->broadcasts,
                                     &to->sum[0]->sent,  &to->sum[0]->acked, &to->sum[1]->sent,
@@ -78,10 +78,10 @@ static void add(Hawser__Internal__StatsReply *to, const redisReply *r) {
         *into[i] += redis_reply_u64(r, i);
 }
 
-static void on_bucket_figures(void *arg, int error, const redisReply *r) {
+static void on_bucket_sums(void *arg, int error, const redisReply *r) {
     struct redis_step *p = arg;
     if (error == 0)
-        add((Hawser__Internal__StatsReply *)p->reply, r);
+        add_sums((Hawser__Internal__StatsReply *)p->reply, r);
     else if (p->error == 0)
         p->error = error;
     if (--p->open == 0)
@@ -96,7 +96,7 @@ static void ask_bucket(struct redis_step *p, int bucket) {
     word[1] = key;
     memcpy(word + 2, fields, sizeof(fields));
     p->open++;
-    redis_store_ask(p->store, &(struct redis_words){key, "[*?n]", word}, on_bucket_figures, p);
+    redis_store_ask(p->store, &(struct redis_words){key, "[*?n]", word}, on_bucket_sums, p);
 }
 
 static void on_buckets(void *arg, int error, const redisReply *r) {
