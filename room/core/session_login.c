@@ -161,6 +161,12 @@ enum session_state login_noticed(struct step *t) {
 
 // --- the client was told
 
+// The pass that confirms all live sessions came and went while this one was none.
+static bool missed_a_pass(const struct step *t) {
+    const struct lease *l = t->env->lease;
+    return l->is_held && t->s->fence.confirmed_round != l->round;
+}
+
 enum session_state login_told(struct step *t) {
     struct session *s = t->s;
     for (int i = 0; i < FEEDS; i++) {
@@ -170,10 +176,11 @@ enum session_state login_told(struct step *t) {
         e->of.reset.stream = (enum feed_stream)i;
         e->of.reset.reason = "the position is not one of this log";
     }
-    if (s->fence.is_undecided) { // since before it was live
+    bool is_undecided = s->fence.is_undecided; // since before it was live
+    if (is_undecided || missed_a_pass(t))
         row_confirm(t);
+    if (is_undecided)
         step_adds(t, EFFECT_CONFIRM_SOON);
-    }
     s->state = SESSION_LIVE;
     live_go_on(t);
     return SESSION_LIVE;

@@ -285,7 +285,31 @@ START_TEST(test_doubt_over_a_lost_lease) {
 }
 END_TEST
 
+// The lease was lost and is held again, and the pass that confirms all live sessions has been,
+// while it logged in: it asks as soon as it is live. While the lease is void the next pass is still
+// to come.
+START_TEST(test_pass_missed_while_logging_in) {
+    reach(SESSION_ATTACHING);
+    lease_lost(&lease);
+    told("ATTACHED 5");
+    told("TOLD");
+    said("CONFIRM SEND_NEWS");
+    reach(SESSION_ATTACHING);
+    lease_confirm_again(&lease); // the index was lost
+    told("ATTACHED 5");
+    told("TOLD");
+    said("CONFIRM SEND_NEWS");
+    reach(SESSION_ATTACHING);
+    lease_lost(&lease);
+    lease.is_held = false;
+    told("ATTACHED 5");
+    told("TOLD");
+    said("SEND_NEWS");
+}
+END_TEST
+
 RUN_TESTS("session", test_every_row, test_nothing_else, test_hint_during_login,
           test_hint_of_another_log_during_login, test_replaced_before_the_row_was_known,
           test_kicked, test_refused_while_doubting, test_row_changed_during_login,
-          test_hint_is_no_target, test_taken_over_once, test_doubt_over_a_lost_lease)
+          test_hint_is_no_target, test_taken_over_once, test_doubt_over_a_lost_lease,
+          test_pass_missed_while_logging_in)
