@@ -3,13 +3,7 @@
 // for all sessions.
 #include "room_internal.h"
 
-enum {
-    HOLE_MS = 50,
-    HOLE_MESSAGES = 256,
-    HOLE_BYTES = 1024 * 1024,
-    WINDOW_FRAMES_BYTES = 1024 * 1024,
-    WINDOW_ENTRIES = 8192
-};
+enum { HOLE_MS = 50, HOLE_MESSAGES = 256, HOLE_BYTES = 1024 * 1024 };
 
 // --- the window
 
@@ -269,10 +263,9 @@ bool news_log_is_done(const struct room_product *p) {
 // --- life
 
 void news_log_init(struct broadcasts *log, struct room_product *p, enum feed_stream stream) {
-    static const struct news_window_limits limits = {WINDOW_FRAMES_BYTES, WINDOW_ENTRIES};
     log->product = p;
     log->stream = stream;
-    news_window_init(&log->window, &limits, &p->room->news);
+    news_window_init(&log->window, &p->room->window_limits, &p->room->news);
 }
 
 void news_log_free(struct room_product *p) {

@@ -14,6 +14,7 @@ static const struct news_limits news_limits = {.block_bytes = 256 * 1024,
                                                .room_bytes = 64 * 1024 * 1024,
                                                .asked_max = 8,
                                                .idle_ms = 10000};
+static const struct news_window_limits window_limits = {.bytes = 1024 * 1024, .entries = 8192};
 
 // --- addresses
 
@@ -157,6 +158,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     slab_init(&r->bindings, sizeof(struct room_binding),
               r->sessions_max + max + BINDINGS_UNCHECKED_MAX);
     arena_init(&r->arena);
+    r->window_limits = window_limits;
     news_room_init(&r->news, &news_limits);
     for (size_t i = 0; i < sizeof(r->resume_key); i += 8)
         be64_put(r->resume_key + i, os_random(loop_os(r->loop)));

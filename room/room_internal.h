@@ -75,6 +75,7 @@ struct room {
     bool is_full_told;
     struct room_product *products;
     uint64_t product_turns, product_count, window_bytes; // the latter two: at the last tick
+    struct news_window_limits window_limits;             // of each product's news
     struct news_room news;
     struct hook ask_blocks;
     struct store_clock clock;

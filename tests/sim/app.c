@@ -1,6 +1,6 @@
 // The app server: HTTP to the centers over simulated sockets, on connections that it keeps, now and
 // then two requests deep, and in chunks. Beside it visitors that send half a request and go, or
-// stay.
+// stay, and strangers, who have no key.
 #include "addr.h"
 #include "buf.h"
 #include "center.h"
@@ -198,12 +198,43 @@ static const struct stream_ops rude_ops = {.on_data = drop_data};
 struct visit {
     struct run *run;
     int center;
+    struct buf heard; // by a stranger
 };
 
+#define HALF_REQUEST(key)                                                                          \
+    "POST /v1/products/product0/messages HTTP/1.1\r\nHost: c\r\n"                                  \
+    "Authorization: Bearer " key "\r\nContent-Length: 1000\r\n\r\nhalf"
+
+static size_t hear(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+    struct visit *v = owner;
+    (void)s;
+    buf_append(&v->heard, data, len);
+    return len;
+}
+
+// Who has no key is refused by the head, once: nobody waits for its body, nor reads it as more.
+static void stranger_gone(void *owner, struct stream *s, int error) {
+    struct visit *v = owner;
+    const char *heard = buf_cstr(&v->heard), *second = strstr(heard, "HTTP/1.1 ");
+    (void)s;
+    (void)error;
+    if (strstr(heard, "HTTP/1.1 408"))
+        violation(v->run, "the body of a stranger was waited for");
+    if (second && strstr(second + 1, "HTTP/1.1 "))
+        violation(v->run, "a stranger was answered twice");
+    buf_free(&v->heard);
+    free(v);
+}
+
+static void start_stranger(void *arg) {
+    static const struct stream_ops ops = {.on_data = hear, .on_closed = stranger_gone};
+    static const char request[] = HALF_REQUEST("no-key-of-anyone");
+    struct visit *v = arg;
+    stream_send(connect_to(v->run->app, v->center, &ops, v), request, sizeof(request) - 1);
+}
+
 static void start_visit(void *arg) {
-    static const char request[] =
-        "POST /v1/products/product0/messages HTTP/1.1\r\nHost: c\r\n"
-        "Authorization: Bearer " ADMIN_KEY "\r\nContent-Length: 1000\r\n\r\nhalf";
+    static const char request[] = HALF_REQUEST(ADMIN_KEY);
     struct visit *v = arg;
     struct world *w = &v->run->world;
     struct stream *s = connect_to(v->run->app, v->center, &rude_ops, NULL);
@@ -215,8 +246,9 @@ static void start_visit(void *arg) {
 
 static void visit_rudely(struct run *r, int center) {
     struct visit *v = hw_malloc(sizeof(*v));
-    *v = (struct visit){r, center};
-    node_defer(&r->world, r->app->node, start_visit, free, v);
+    *v = (struct visit){.run = r, .center = center};
+    world_fn *start = world_chance(&r->world, 300) ? start_stranger : start_visit;
+    node_defer(&r->world, r->app->node, start, free, v);
 }
 
 // --- life

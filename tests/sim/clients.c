@@ -273,8 +273,8 @@ static void on_state(void *arg, const struct hawser_status *status) {
     if (c->is_asking)
         c->asked_us = now;
     c->is_asking = status->state == HAWSER_CONNECTING;
-    if (status->state != HAWSER_ONLINE)
-        memset(c->is_synced, 0, sizeof(c->is_synced));
+    for (int k = 0; k < c->binding_count && status->state != HAWSER_ONLINE; k++)
+        c->is_synced[c->bindings[k].product] = c->bindings[k].is_bound = false;
     world_note(&c->run->world, node_name(c), "is %s (%u %s)", hawser_state_name(status->state),
                status->code, status->reason);
     if (status->code / 100 == 43)
@@ -310,23 +310,46 @@ static void excuse_blank(struct client *c, struct binding *b) {
             b->reset_us[stream] = c->run->world.now_us;
 }
 
+// A binding that stood already was given a new token, or other tags: nothing else has changed.
+static void is_bound(struct client *c, struct binding *b, const struct hawser_binding_event *e) {
+    bool is_renewal = b->is_bound;
+    b->is_bound = true;
+    if (e->code != 0)
+        return; // they were refused
+    tags_are_bound(c->run, b);
+    if (is_renewal)
+        return;
+    check_generation(c, b->product, e);
+    if (e->resumed)
+        return;
+    if (b->ever)
+        b->oldest_at_login = stores_oldest(c->run->stores, e->product, e->user);
+    c->login_us = c->connecting_us;
+    excuse_blank(c, b);
+}
+
 static void on_binding(void *arg, const struct hawser_binding_event *event) {
     struct client *c = arg;
     struct binding *b = binding_of(c, event->product);
-    if (event->bound && !event->resumed && b->ever)
-        b->oldest_at_login = stores_oldest(c->run->stores, event->product, event->user);
-    if (event->bound)
-        check_generation(c, b->product, event);
-    if (event->bound && !event->resumed) {
-        c->login_us = c->connecting_us;
-        excuse_blank(c, b);
+    if (event->bound) {
+        is_bound(c, b, event);
+        return;
     }
-    if (event->bound || event->code != 4001 || c->is_out[b->product])
+    b->is_bound = false;
+    if (event->code != 4001 || c->is_out[b->product])
         return;
     world_note(&c->run->world, node_name(c), "is replaced for %s", event->product);
     check_replaced(c);
     c->is_out[b->product] = true;
     c->is_synced[b->product] = false;
+}
+
+static void on_token_needed(void *arg, int binding, const char *product, bool expired) {
+    struct client *c = arg;
+    (void)binding;
+    world_note(&c->run->world, node_name(c), "needs a token for %s%s", product,
+               expired ? ", its own has ended" : "");
+    token_needed(c, binding_of(c, product));
 }
 
 static void on_notice(void *arg, const char *text) {
@@ -364,15 +387,20 @@ void clients_add(struct run *r) {
     }
 }
 
-bool client_has_tag(const struct client *c, int tag) {
-    return tag < 2 ? c->number % 2 == tag : c->number % 3 == tag - 2;
+void client_bind(struct client *c, struct binding *b) {
+    static const char *const names[TAGS] = {"tag0", "tag1", "tag2", "tag3", "tag4"};
+    const char *tags[TAGS];
+    size_t count = 0;
+    for (int i = 0; i < TAGS; i++)
+        if (client_has_tag(c, b, i))
+            tags[count++] = names[i];
+    b->is_offered = true;
+    if (hawser_bind(c->sdk, c->tokens[b->product], tags, count) < 0)
+        violation(c->run, "%s cannot bind", node_name(c));
 }
 
 void client_boot(struct client *c) {
     struct run *r = c->run;
-    static const char *const names[TAGS] = {"tag0", "tag1", "tag2", "tag3", "tag4"};
-    const char *tags[TAGS];
-    size_t tag_count = 0;
     static const char *const dispatchers[] = {"10.0.0.10:7100", "10.0.0.11:7100"};
     struct hawser_options options = {.dispatchers = dispatchers,
                                      .dispatcher_count = 2,
@@ -384,6 +412,7 @@ void client_boot(struct client *c) {
                                                    .on_synced = on_synced,
                                                    .on_state = on_state,
                                                    .on_binding = on_binding,
+                                                   .on_token_needed = on_token_needed,
                                                    .on_notice = on_notice},
                                      .arg = c};
     char error[HAWSER_ERROR_BYTES] = "";
@@ -399,12 +428,8 @@ void client_boot(struct client *c) {
         violation(r, "%s does not start: %s", node_name(c), error);
         return;
     }
-    for (int i = 0; i < TAGS; i++)
-        if (client_has_tag(c, i))
-            tags[tag_count++] = names[i];
     for (int k = 0; k < c->binding_count; k++)
-        if (hawser_bind(c->sdk, c->tokens[c->bindings[k].product], tags, tag_count) < 0)
-            violation(r, "%s cannot bind", node_name(c));
+        client_bind(c, &c->bindings[k]);
     node_wake(&r->world, c->node);
 }
 
@@ -422,8 +447,10 @@ void client_halt(struct client *c, bool kill) {
     c->wrapped = NULL;
     if (node_halt(w, c->node, kill) != 0)
         violation(c->run, "%s left something in its loop", w->nodes[c->node].name);
-    for (int k = 0; k < c->binding_count; k++) // a clean end has stored, if the disk took it
+    for (int k = 0; k < c->binding_count; k++) { // a clean end has stored, if the disk took it
         c->bindings[k].now = c->bindings[k].durable;
+        c->bindings[k].is_bound = false;
+    }
     memset(c->is_synced, 0, sizeof(c->is_synced));
 }
 

@@ -55,6 +55,7 @@ void daemons_add(struct run *r) {
                  {&dispatcher_role, DISPATCHERS},
                  {&coordinator_role, COORDINATORS}};
     int n = 0;
+    r->has_small_windows = world_chance(&r->world, 250);
     for (size_t k = 0; k < sizeof(roles) / sizeof(roles[0]); k++)
         for (int i = 0; i < roles[k].count; i++) {
             struct daemon_slot *d = &r->daemons[n++];
@@ -91,6 +92,14 @@ static int start_saver(struct daemon_env *env, struct buf *ret_error, void **ret
     return saver_start_on(env, stores_saver(d->run->stores, d->node), ret_self);
 }
 
+static int start_room(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+    const struct daemon_slot *d = env->hosted_by;
+    int rc = room_role.start(env, ret_error, ret_self);
+    if (rc == 0 && d->run->has_small_windows)
+        inspect_shrink_windows(*ret_self);
+    return rc;
+}
+
 void daemon_boot(struct daemon_slot *d) {
     struct world *w = &d->run->world;
     struct buf error = BUF_EMPTY;
@@ -99,6 +108,8 @@ void daemon_boot(struct daemon_slot *d) {
         d->hosted_role.start = start_register;
     else if (d->role == &saver_role)
         d->hosted_role.start = start_saver;
+    else if (d->role == &room_role)
+        d->hosted_role.start = start_room;
     d->sent = d->lease_us = 0;
     d->round = 0;
     d->is_loss_unseen = false;

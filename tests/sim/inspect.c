@@ -99,6 +99,13 @@ void inspect_client(const struct client *c) {
             describe(c->run, walk.room, b);
 }
 
+void inspect_shrink_windows(void *room) {
+    struct room *r = room;
+    r->window_limits = (struct news_window_limits){.bytes = 16384, .entries = 6};
+    r->news.limits.block_messages = 4;
+    r->news.limits.asked_max = 3;
+}
+
 // --- after each step
 
 // Where nothing was lost, and every seq is a message to be sent, how far they are apart is how much
@@ -116,6 +123,17 @@ static const char *wrong(const struct feed *c, bool is_plain) {
     return NULL;
 }
 
+// Tokens have 60 s of grace; a clock may have been set by 20 s, which the room sees when its timer
+// fires.
+enum { TOKEN_ENDED_MS = 90000 };
+
+static void check_token(struct run *r, const struct daemon_slot *d, const struct room_binding *b) {
+    if (b->session.state == SESSION_LIVE && b->conn->state == CONN_OPEN &&
+        b->expires_ms + TOKEN_ENDED_MS < loop_wall_ms(b->conn->room->loop))
+        violation(r, "%s, %s: goes on with a token that has ended", r->world.nodes[d->node].name,
+                  b->conn->device);
+}
+
 static void check_session(struct run *r, const struct daemon_slot *d,
                           const struct room_binding *b) {
     const struct feed *feed = b->session.feed;
@@ -123,6 +141,7 @@ static void check_session(struct run *r, const struct daemon_slot *d,
     bool is_small = r->has_small_inboxes && strcmp(b->product->name, "product1") == 0;
     const char *inbox = wrong(&feed[FEED_INBOX], is_plain && !is_small);
     const char *news = wrong(&feed[FEED_NEWS], is_plain);
+    check_token(r, d, b);
     if (feed[FEED_INBOX].saved > feed[FEED_INBOX].sent)
         inbox = "saved above sent";
     if (!inbox && !news && b->session.fence.generation != 0)

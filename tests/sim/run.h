@@ -67,6 +67,10 @@ struct binding {
     uint64_t told_us[3], reset_us[3];      // the last Gap or Reset of each stream; the last Reset
     uint64_t expired_us[3], overflowed_us; // the last Gap that said so
     uint64_t oldest_at_login;              // in the inbox; only of devices with two installations
+    int tags, old_tags;                    // which of its number's kinds; those of before
+    uint64_t tagged_us;                    // the last time that it was bound
+    bool is_offered, is_token_asked;       // told to the SDK, which has not been answered yet
+    bool is_bound;                         // on this connection
 };
 
 struct client {
@@ -87,6 +91,7 @@ struct client {
     struct seen ever[PRODUCTS];       // of both, at the first of them
     uint64_t asked_us;                // when it last asked for a session, and did not any more
     bool is_asking, is_reviving, has_left; // killed, and it will start again; it will not
+    bool is_lazy;                          // with tokens
 };
 
 struct daemon_slot {
@@ -118,6 +123,7 @@ struct run {
     bool will_lose, store_lost, lease_may_lie;
     bool has_variety;                    // of messages: ttl, tags, devices, several users, live
     bool has_small_inboxes, refuses_new; // the second product
+    bool has_short_tokens, has_small_windows; // of news
     int violations;
     char what[VIOLATIONS_MAX][160];
     uint64_t delivered;
@@ -157,7 +163,17 @@ bool clients_are_settled(struct run *r);
 enum { THROTTLED_US = 70 * 1000000 };
 bool client_is_throttled(const struct client *c);
 bool was_handled(const struct binding *b, int message);
-bool client_has_tag(const struct client *c, int tag);
+void client_bind(struct client *c, struct binding *b); // its token and tags, also anew
+
+// tokens.c
+void tokens_prepare(struct run *r);
+void token_needed(struct client *c, struct binding *b);
+void tokens_start(struct run *r); // they end, and tags change, from now on
+void tags_are_bound(const struct run *r, struct binding *b); // as the SDK says
+bool client_has_tag(const struct client *c, const struct binding *b, int tag);
+bool audience_has_client(const struct message *m, const struct client *c, const struct binding *b);
+// The tags that decided may have been the ones or the others.
+bool audience_is_unsure(const struct message *m, const struct run *r, const struct binding *b);
 
 // workload.c
 void workload_prepare(struct run *r); // products and tokens
@@ -178,6 +194,7 @@ void count_live(const struct run *r, int from, int *ret_arrived, int *ret_wanted
 // inspect.c
 void inspect_client(const struct client *c); // into the trace
 void inspect_rooms(struct run *r);
+void inspect_shrink_windows(void *room); // of one that begins
 // The room with a connected session of the device, or NULL.
 struct daemon_slot *inspect_room_of(struct run *r, const char *device);
 void inspect_rows(struct run *r);

@@ -162,6 +162,7 @@ static void fire(struct run *r) {
     r->fire_began_us = r->world.now_us;
     r->fire_ends_us = r->world.now_us + world_between(&r->world, 115, 155) * 1000000;
     workload_start(r);
+    tokens_start(r);
     faults_start(r);
     while (r->world.now_us < r->fire_ends_us || r->world.now_us < r->calm_us)
         world_run(&r->world, r->world.now_us + TICK_US);

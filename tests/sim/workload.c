@@ -1,4 +1,4 @@
-// Products, tokens, pushes with and without Idempotency-Key, repeated as an app server would, and
+// Products, pushes with and without Idempotency-Key, repeated as an app server would, and
 // the account of what must have arrived.
 #include <jansson.h>
 
@@ -17,7 +17,7 @@ enum {
     LATE_US = 5000000
 };
 
-// --- products and tokens
+// --- products
 
 static void ask_product(void *arg);
 
@@ -51,37 +51,6 @@ static void ask_product(void *arg) {
         world_at(&p->run->world, RETRY_US, ask_product, p);
 }
 
-static void ask_token(void *arg);
-
-struct token_call {
-    struct client *client;
-    int product;
-};
-
-static void on_token(void *arg, int status, const char *body, size_t len) {
-    struct token_call *t = arg;
-    json_t *answer = status == 200 ? json_loadb(body, len, 0, NULL) : NULL;
-    const char *token = json_string_value(json_object_get(answer, "token"));
-    if (token) {
-        t->client->tokens[t->product] = hw_strdup(token);
-        t->client->run->tokens_left--;
-        free(t);
-    } else {
-        world_at(&t->client->run->world, RETRY_US, ask_token, t);
-    }
-    json_decref(answer);
-}
-
-static void ask_token(void *arg) {
-    struct token_call *t = arg;
-    struct run *r = t->client->run;
-    char path[64], body[64];
-    snprintf(path, sizeof(path), "/v1/products/product%d/tokens", t->product);
-    snprintf(body, sizeof(body), "{\"user\": \"user%d\"}", t->client->user);
-    if (!r->product_ready[t->product] || !api_call(r, "POST", path, NULL, body, on_token, t))
-        world_at(&r->world, RETRY_US, ask_token, t);
-}
-
 void workload_prepare(struct run *r) {
     r->has_variety = world_chance(&r->world, 700);
     r->has_small_inboxes = world_chance(&r->world, 400);
@@ -91,13 +60,7 @@ void workload_prepare(struct run *r) {
         *p = (struct product_call){r, i};
         ask_product(p);
     }
-    for (int i = 0; i < CLIENTS; i++)
-        for (int k = 0; k < r->clients[i].binding_count; k++) {
-            struct token_call *t = hw_malloc(sizeof(*t));
-            *t = (struct token_call){&r->clients[i], r->clients[i].bindings[k].product};
-            r->tokens_left++;
-            ask_token(t);
-        }
+    tokens_prepare(r);
 }
 
 // --- pushes
@@ -397,13 +360,6 @@ int message_stream(const struct message *m) {
     return m->aim == AT_USERS || m->aim == AT_DEVICES ? HAWSER_INBOX : HAWSER_NEWS;
 }
 
-static bool is_in_audience(const struct message *m, const struct client *c) {
-    unsigned has = 0;
-    for (int i = 0; i < TAGS; i++)
-        has |= (unsigned)client_has_tag(c, i) << i;
-    return (m->any == 0 || has & m->any) && (has & m->all) == m->all && !(has & m->none);
-}
-
 bool message_is_for(const struct message *m, const struct client *c, const struct binding *b) {
     if (m->product != b->product)
         return false;
@@ -413,7 +369,7 @@ bool message_is_for(const struct message *m, const struct client *c, const struc
     case AT_DEVICES:
         return m->targets & UINT64_C(1) << c->number;
     case AT_TAGS:
-        return is_in_audience(m, c);
+        return audience_has_client(m, c, b);
     case AT_ALL:
         break;
     }
@@ -470,8 +426,8 @@ static bool was_told(const struct run *r, const struct binding *b, const struct 
 bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
                         const struct message *m) {
     const struct binding *other = c->rival ? &c->rival->bindings[b - c->bindings] : b;
-    return was_rejected(r, b, m) || was_told(r, b, m) || was_told(r, other, m) ||
-           was_lost(r, c, b, m);
+    return audience_is_unsure(m, r, b) || was_rejected(r, b, m) || was_told(r, b, m) ||
+           was_told(r, other, m) || was_lost(r, c, b, m);
 }
 
 bool everything_arrived(struct run *r, bool say) {
