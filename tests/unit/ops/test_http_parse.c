@@ -225,6 +225,32 @@ START_TEST(test_taken) {
 }
 END_TEST
 
+// A field without a value hides nothing of what stands behind it.
+START_TEST(test_empty_values) {
+    static const char *const empty[] = {"Authorization", "Connection",    "Expect",
+                                        "If-Match",      "If-None-Match", "Idempotency-Key",
+                                        "Host",          "Content-Type",  "X-Unknown"};
+    for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++)
+        for (int chunked = 0; chunked < 2; chunked++) {
+            struct buf b = BUF_EMPTY;
+            struct http_head h = {0};
+            size_t used = 0;
+            buf_printf(&b, "POST / HTTP/1.1\r\n%s%s:\r\n%s\r\n",
+                       strcmp(empty[i], "Host") ? "Host: h\r\n" : "", empty[i],
+                       chunked ? "Transfer-Encoding: chunked\r\n" : "Content-Length: 38\r\n");
+            enum http_parsed parsed = http_head_read(&h, b.data, b.len, &used);
+            if (strcmp(empty[i], "Expect") == 0) { // which is refused by itself
+                ck_assert_int_eq(h.fault, HTTP_FAULT_EXPECT);
+            } else {
+                ck_assert_int_eq(parsed, HTTP_PARSED_OK);
+                ck_assert(chunked ? h.is_chunked : h.content_length == 38);
+            }
+            http_head_reset(&h);
+            buf_free(&b);
+        }
+}
+END_TEST
+
 // --- bounds
 
 static enum http_fault fault_of(struct buf *b) {
@@ -374,4 +400,5 @@ START_TEST(test_chunks_waste) {
 END_TEST
 
 RUN_TESTS("http_parse", test_every_prefix, test_byte_by_byte, test_spoiled, test_refused,
-          test_taken, test_bounds, test_chunks, test_chunks_refused, test_chunks_waste)
+          test_taken, test_empty_values, test_bounds, test_chunks, test_chunks_refused,
+          test_chunks_waste)
