@@ -2,8 +2,10 @@
 //
 //   hawser --dir D [--fixed-ports]   keeps all of it in D, and writes D/cluster.json once ready
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -220,7 +222,8 @@ static bool take_arguments(struct trial *t, int argc, char **argv) {
         else if (c == 'v')
             printf("hawser %s\n", HAWSER_VERSION);
         else
-            fprintf(c == 'h' ? stdout : stderr, "usage: hawser --dir FOLDER [--fixed-ports]\n");
+            fprintf(c == 'h' ? stdout : stderr,
+                    "usage: hawser --dir FOLDER [--fixed-ports] | --version | --help\n");
         if (c == 'v' || c == 'h' || c == '?') {
             t->exit_code = c == '?' ? 2 : 0;
             return false;
@@ -233,20 +236,29 @@ static bool take_arguments(struct trial *t, int argc, char **argv) {
     return false;
 }
 
+// Until this process ends: two clusters in one folder would write each other's keys over.
+static bool take_folder(const char *dir) {
+    const char *wrong = NULL;
+    int fd = -1;
+    if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || access(dir, W_OK) != 0)
+        wrong = strerror(errno);
+    else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        wrong = errno == EWOULDBLOCK ? "another hawser runs here" : strerror(errno);
+    if (wrong)
+        fprintf(stderr, "hawser: --dir %s: %s\n", dir, wrong);
+    return !wrong;
+}
+
 int main(int argc, char **argv) {
     struct trial t = {0};
     struct rlimit limit;
     signal(SIGPIPE, SIG_IGN); // whoever reads the log may go
     if (!take_arguments(&t, argc, argv))
         return t.exit_code;
-    if (mkdir(t.dir, 0700) != 0 && errno != EEXIST) {
-        fprintf(stderr, "hawser: --dir %s: %s\n", t.dir, strerror(errno));
+    if (!take_folder(t.dir))
         return 1;
-    }
-    if (access(t.dir, W_OK) != 0) {
-        fprintf(stderr, "hawser: --dir %s: %s\n", t.dir, strerror(errno));
-        return 1;
-    }
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);

@@ -297,6 +297,7 @@ static void on_gap(void *arg, const struct hawser_gap *gap) {
     json_t *o = stream_fields(gap->product, gap->user, gap->stream);
     json_object_set_new(o, "first", number(gap->first));
     json_object_set_new(o, "last", number(gap->last));
+    json_object_set_new(o, "count_max", number(gap->count_max));
     json_object_set_new(o, "reason", json_string(hawser_gap_name(gap->reason)));
     event(arg, "gap", o);
 }
@@ -406,6 +407,7 @@ int main(int argc, char **argv) {
     const struct argp parser = {.options = option_table,
                                 .parser = parse_option,
                                 .doc = "Receives pushed messages and prints them."};
+    argp_program_version = "hawser-sub " HAWSER_VERSION;
     argp_err_exit_status = EXIT_USAGE;
     if (argp_parse(&parser, argc, argv, 0, NULL, &a) != 0)
         return EXIT_USAGE;

@@ -1,8 +1,8 @@
 // hawserctl: administers a cluster over the center's HTTP API, and writes a first configuration.
 //
 // Every command is a row of `commands`; all but `init` are one HTTP call whose JSON answer is
-// printed. The center and the key come from --center and --key, or from HAWSER_CENTER and
-// HAWSER_KEY, or from a trial cluster's folder (--dir D: D/cluster.json).
+// printed. The center and the key come from --center and --key, or from a trial cluster's folder
+// (--dir D: D/cluster.json), or from HAWSER_CENTER and HAWSER_KEY.
 #include <argp.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -19,7 +19,7 @@ enum { ARGS_MAX = 16 };
 enum { OPT_BASE64 = 256, OPT_TTL, OPT_TAGS, OPT_DEVICE, OPT_CLASS, OPT_ALL, OPT_IDEMPOTENCY };
 
 struct options {
-    const char *center, *key, *dir; // borrowed from argv, the environment, or the next two
+    const char *center, *key, *dir; // borrowed from argv, the next two, or the environment
     char *dir_center, *dir_key;     // owned: of a trial cluster
     const char *device, *tags, *class_name, *idempotency_key; // likewise
     long ttl_s;                                               // -1 = not given
@@ -269,7 +269,9 @@ static int run_token(struct options *o) {
 
 static int run_push(struct options *o) {
     if (o->arg_count != (o->all ? 3 : 4)) {
-        fputs("hawserctl: push PRODUCT USER PAYLOAD, or push --all PRODUCT PAYLOAD\n", stderr);
+        fputs(
+            "hawserctl: usage: hawserctl push PRODUCT USER PAYLOAD | push --all PRODUCT PAYLOAD\n",
+            stderr);
         return 2;
     }
     struct buf path = BUF_EMPTY;
@@ -301,6 +303,11 @@ static int run_user(struct options *o) {
 // A configuration with fresh secrets, readable by its owner only; an existing file is left alone.
 static int run_init(struct options *o) {
     const char *file = o->arg_count > 1 ? o->args[1] : "hawser.yaml";
+    if (strcmp(file, "-") == 0) {
+        fputs("hawserctl: init writes a file that only you may read, not standard output\n",
+              stderr);
+        return 2;
+    }
     uint8_t random[48];
     char secret[65], admin[33];
     crypto_random(random, sizeof(random));
@@ -356,17 +363,39 @@ static const struct command *command_find(const struct options *o) {
     return NULL;
 }
 
+// The commands, below the options.
+static char *help_filter(int key, const char *text, void *input) {
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)(uintptr_t)text;
+    struct buf help = BUF_EMPTY;
+    buf_append_str(&help, "Commands:");
+    for (int i = 0; i < COMMANDS; i++)
+        buf_printf(&help, "\n  %s", commands[i].usage);
+    char *result = hw_strdup(buf_cstr(&help)); // freed by argp
+    buf_free(&help);
+    return result;
+}
+
+// What the command line leaves open.
+static void take_environment(struct options *o) {
+    if (!o->center)
+        o->center = getenv("HAWSER_CENTER");
+    if (!o->center)
+        o->center = "127.0.0.1:7300";
+    if (!o->key)
+        o->key = getenv("HAWSER_KEY");
+}
+
 int main(int argc, char **argv) {
-    static const struct argp parser = {option_table,
-                                       parse_option,
-                                       "COMMAND [ARGS]",
-                                       "Administers a Hawser cluster."
-                                       "\vCommands: init, cluster, product, token, push, user.",
-                                       NULL,
-                                       NULL,
-                                       NULL};
-    struct options o = {
-        .ttl_s = -1, .center = getenv("HAWSER_CENTER"), .key = getenv("HAWSER_KEY")};
+    static const struct argp parser = {.options = option_table,
+                                       .parser = parse_option,
+                                       .args_doc = "COMMAND [ARGS]",
+                                       .doc = "Administers a Hawser cluster.",
+                                       .help_filter = help_filter};
+    struct options o = {.ttl_s = -1};
+    argp_program_version = "hawserctl " HAWSER_VERSION;
+    argp_err_exit_status = 2;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
     const struct command *command = command_find(&o);
     if (!command)
@@ -379,8 +408,7 @@ int main(int argc, char **argv) {
         return run_init(&o);
     if (o.dir && options_from_dir(&o) != 0)
         return 1;
-    if (!o.center)
-        o.center = "127.0.0.1:7300";
+    take_environment(&o);
     if (!o.key) {
         fputs("hawserctl: no key: give --key, HAWSER_KEY or --dir\n", stderr);
         return 2;

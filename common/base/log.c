@@ -76,7 +76,7 @@ static size_t add_fields(char *line, size_t len, const char *fields, va_list arg
     line[len] = ' ';
     int more = vsnprintf(line + len + 1, left - 1, fields, args);
     if (more <= 0)
-        return len + 1;
+        return len;
     return len + 1 + ((size_t)more < left - 1 ? (size_t)more : left - 2);
 }
 

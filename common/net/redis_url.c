@@ -96,7 +96,7 @@ int redis_url_parse(const char *url, struct redis_url *ret_url, struct buf *ret_
     int error = strncmp(url, "unix://", 7) == 0 ? parse_unix(url + 7, &u, ret_error)
                 : strncmp(url, "redis://", 8) == 0
                     ? parse_tcp(url + 8, &u, ret_error)
-                    : refuse(ret_error, "must begin with redis:// or unix://");
+                    : refuse(ret_error, "must begin with redis:// or unix://, or be memory:");
     if (error == 0)
         *ret_url = u;
     return error;

@@ -5,7 +5,7 @@ import pathlib
 import re
 import subprocess
 
-from cluster import BIN
+from cluster import BIN, TrialCluster
 from client import Client, eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -53,6 +53,29 @@ def test_names_are_names(cluster):
         assert ended.returncode == 2 and ended.stdout == b"" and ended.stderr.count(b"\n") == 1, (arguments, ended)
     for user in ("a/b", "a?b", "a%2e", "...", "a b", "ü#"):
         assert ctl(cluster, "user", name, user)["user"] == user
+
+
+def test_the_folder_named_is_the_one_meant(tmp_path):
+    """--dir wins over what the environment says, and what the environment says is used where nothing else does; help names each command's arguments."""
+    cluster = TrialCluster(tmp_path)
+    other = {"HAWSER_KEY": "hwa_of_another_cluster", "HAWSER_CENTER": "127.0.0.1:9"}
+    ended = subprocess.run([BIN / "hawserctl", "--dir", cluster.dir, "cluster"], env=other, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended
+    mine = {"HAWSER_KEY": cluster.info["admin_key"], "HAWSER_CENTER": f"127.0.0.1:{center_port(cluster)}"}
+    assert subprocess.run([BIN / "hawserctl", "cluster"], env=mine, capture_output=True, timeout=60).returncode == 0
+    cluster.stop()
+    said = subprocess.run([BIN / "hawserctl", "--help"], capture_output=True, text=True, timeout=60).stdout
+    assert "push PRODUCT USER PAYLOAD" in said and "product list | create NAME" in said
+
+
+def test_a_folder_has_one_cluster(tmp_path):
+    """A second hawser in a folder ends with a word, and leaves the first one's file alone."""
+    cluster = TrialCluster(tmp_path)
+    info = (cluster.dir / "cluster.json").read_bytes()
+    second = subprocess.run([BIN / "hawser", "--dir", cluster.dir], capture_output=True, text=True, timeout=60)
+    assert second.returncode == 1 and "another hawser runs here" in second.stderr, second
+    assert (cluster.dir / "cluster.json").read_bytes() == info
+    cluster.stop()
 
 
 def test_init(tmp_path):
