@@ -93,7 +93,7 @@ void ask_enter(struct room_binding *b) {
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;
-    request.room = r->id;
+    request.room = (char *)(uintptr_t)part_id(r->env->part);
     request.incarnation = r->env->incarnation;
     request.slot = room_binding_place(b);
     request.address = address;
@@ -131,7 +131,7 @@ void ask_row(struct room_binding *b) {
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;
-    request.room = r->id;
+    request.room = (char *)(uintptr_t)part_id(r->env->part);
     request.incarnation = r->env->incarnation;
     request.slot = room_binding_place(b);
     request.generation = b->session.fence.generation;

@@ -168,7 +168,6 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
         return rc;
     }
     endpoints_take(&r->endpoints, env, "room.advertise", &at);
-    snprintf(r->id, sizeof(r->id), "room-%s-%u", r->endpoints.hosts[0], r->endpoints.all[0].port);
     lease_init(&r->lease);
     log_event(env->log, LOG_INFO, "sized", "connections_max=%u sessions_max=%u", max,
               r->sessions_max);

@@ -82,7 +82,6 @@ struct room {
     uint64_t live_sessions;
     struct lease lease;
 
-    char id[HOST_MAX + 16];
     uint8_t resume_key[32];
     struct arena arena;     // of one frame's decoding
     struct buf scratch;     // of a frame on its way out

@@ -195,6 +195,10 @@ bool part_is_withdrawn(const struct part *p) {
     return p->withdrawn;
 }
 
+const char *part_id(const struct part *p) {
+    return p->id;
+}
+
 uint16_t part_rpc_port(const struct part *p) {
     return p->server ? rpc_server_port(p->server) : 0;
 }

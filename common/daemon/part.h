@@ -17,6 +17,7 @@ void part_announce(struct part *p);
 // A good-bye to the directory; done within 1 s, whatever happens.
 void part_withdraw(struct part *p);
 bool part_is_withdrawn(const struct part *p);
+const char *part_id(const struct part *p);    // as announced: role, machine and port
 uint16_t part_rpc_port(const struct part *p); // 0 without a server
 // Takes the secrets of env->config again.
 void part_reload(struct part *p);
