@@ -19,15 +19,11 @@ enum {
 
 static void complete(struct sending *s) {
     struct sent *result = &s->result;
-    struct problem *p = &result->problem;
     bool is_live = s->push.class == PUSH_LIVE, has_claim = s->aim.needs_claim;
     bool all_replayed = s->replays > 0 && s->replays == s->stored;
     result->replayed = has_claim ? s->claim_replayed && (is_live || s->replays > 0) : all_replayed;
     bool some_have_it = s->stored > 0 || (is_live && result->online > 0);
-    if (p->code != PROBLEM_NONE && (some_have_it || p->outcome_unknown)) {
-        p->code = PROBLEM_store_unavailable; // whatever else: no refusal that has stored nothing
-        p->outcome_unknown = true;
-    }
+    problem_of_push(&result->problem, some_have_it);
     s->sender.done(s->sender.arg, result);
     push_deinit(&s->push);
     free(s);

@@ -62,3 +62,10 @@ struct verdict verdict_of_append(Hawser__Internal__AppendOutcome answer, bool ma
     return (struct verdict){OUTCOME_UNKNOWN, PROBLEM_store_unavailable,
                             "the store answered what this version does not know", false};
 }
+
+void problem_of_push(struct problem *p, bool some_have_it) {
+    if (p->code == PROBLEM_NONE || (!some_have_it && !p->outcome_unknown))
+        return;
+    p->code = PROBLEM_store_unavailable;
+    p->outcome_unknown = true;
+}

@@ -33,4 +33,8 @@ struct verdict verdict_of_silence(int error, bool may_be_stored);
 // and find room that this one did not.
 struct verdict verdict_of_append(Hawser__Internal__AppendOutcome answer, bool may_be_stored);
 
+// Makes of the first problem of a push's logs that of the whole push: a refusal says that nothing
+// is stored, so it is none where some have it or may have it.
+void problem_of_push(struct problem *p, bool some_have_it);
+
 #endif

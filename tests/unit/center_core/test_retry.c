@@ -87,4 +87,28 @@ START_TEST(test_answers) {
 }
 END_TEST
 
-RUN_TESTS("retry", test_errors, test_tries, test_answers)
+// A refusal of the whole has stored nothing: where one log has the message, or may have it, the
+// push's outcome is unknown.
+START_TEST(test_of_many) {
+    static const struct {
+        enum problem_code first;
+        bool is_unknown, some_have_it;
+        enum problem_code code; // of the whole
+        bool says_unknown;
+    } rows[] = {{PROBLEM_NONE, false, true, PROBLEM_NONE, false},
+                {PROBLEM_NONE, false, false, PROBLEM_NONE, false},
+                {PROBLEM_inbox_full, false, false, PROBLEM_inbox_full, false},
+                {PROBLEM_inbox_full, false, true, PROBLEM_store_unavailable, true},
+                {PROBLEM_idempotency_mismatch, true, false, PROBLEM_store_unavailable, true},
+                {PROBLEM_store_unavailable, false, false, PROBLEM_store_unavailable, false},
+                {PROBLEM_store_unavailable, true, false, PROBLEM_store_unavailable, true}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct problem p = {.code = rows[i].first, .outcome_unknown = rows[i].is_unknown};
+        problem_of_push(&p, rows[i].some_have_it);
+        ck_assert_int_eq(p.code, rows[i].code);
+        ck_assert_int_eq(p.outcome_unknown, rows[i].says_unknown);
+    }
+}
+END_TEST
+
+RUN_TESTS("retry", test_errors, test_tries, test_answers, test_of_many)
