@@ -36,9 +36,11 @@ END_TEST
 
 static struct problem p;
 
+static json_t *object; // what is read
+
 static struct fields fields_of(const char *json, const char *path) {
-    json_t *object =
-        json_loads(json, JSON_DECODE_ANY, NULL); // each test runs in a process of its own
+    json_decref(object);
+    object = json_loads(json, JSON_DECODE_ANY, NULL);
     ck_assert_ptr_nonnull(object);
     p = (struct problem){0};
     return (struct fields){object, path, &p};
@@ -83,6 +85,7 @@ START_TEST(test_fields) {
     in = fields_of("[]", "");
     ck_assert(!fields_known(&in, names));
     told(PROBLEM_malformed, "");
+    json_decref(object);
 }
 END_TEST
 
