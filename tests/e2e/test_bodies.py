@@ -1,4 +1,4 @@
-"""Tenants of one center: what one of them does with its API key does not stop the pushes of the others."""
+"""Products of one center: what one of them does with its API key does not stop the pushes of the others."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     settings = {"HAWSER_CENTER__BODIES_MAX": "8MiB", "HAWSER_CENTER__BODY_MAX": "1MiB"}
-    running = Cluster(tmp_path_factory.mktemp("tenants"), settings=settings)
+    running = Cluster(tmp_path_factory.mktemp("bodies"), settings=settings)
     yield running
     running.stop()
 
@@ -53,7 +53,7 @@ def test_bodies_of_one_product(cluster):
     eventually(lambda: cluster.center.metric("http_refused_quota_exceeded_total") >= 14)
     assert [status(s) for s in held].count(None) <= 2
     body = json.dumps({"to": {"user": "ann"}, "payload": "x"}) + " " * (MIB - 1000)
-    path = f"/v1/products/{{}}/messages"
+    path = "/v1/products/{}/messages"
     start = time.monotonic()
     assert cluster.call("POST", path.format(other.name), body, key=other.keys["api"]["secret"]).status_code == 202
     assert time.monotonic() - start < 10
