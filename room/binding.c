@@ -1,4 +1,4 @@
-// A binding: how it is found, and what its session writes down, carried out.
+// A binding: how it is found, and the steps of its session.
 #include <assert.h>
 
 #include "close_codes.h"
@@ -35,24 +35,32 @@ static void unlink_saving(struct room_binding *b) {
         *at = b->next_saving;
 }
 
-void room_binding_free(struct room_binding *b) {
+// Nobody finds it any more. It stays until what its session wrote down is done.
+static void leave(struct room_binding *b) {
     struct conn *c = b->conn;
     struct room_binding **at = &c->bindings;
     unlink_saving(b);
     while (*at != b)
         at = &(*at)->next_in_conn;
     *at = b->next_in_conn;
-    bool was_awaited = c->binding == b;
-    if (was_awaited)
+    b->was_awaited = c->binding == b;
+    if (b->was_awaited)
         c->binding = NULL;
+    c->room->holders -= b->product != NULL;
     cluster_forget(c->room->cluster, b);
+}
+
+void room_binding_free(struct room_binding *b) {
+    struct room *r = b->conn->room;
+    if (b->session.state != SESSION_GONE)
+        leave(b);
     product_let_go(b);
     free(b->user);
     free(b->tags);
     free(b->token);
     free(b->reason);
-    slab_give(&c->room->bindings, b->slot);
-    conn_binding_freed(c, was_awaited);
+    free(b->known_devices);
+    slab_give(&r->bindings, b->slot);
 }
 
 void room_binding_end(struct room_binding *b) {
@@ -67,11 +75,12 @@ uint64_t room_binding_place(const struct room_binding *b) {
 }
 
 struct room_binding *room_binding_at_place(struct room *r, uint64_t place) {
-    return slab_find(&r->bindings, (uint32_t)place, (uint32_t)(place >> 32));
+    return room_binding_find(r, (uint32_t)place, (uint32_t)(place >> 32));
 }
 
 struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t generation) {
-    return slab_find(&r->bindings, slot, generation);
+    struct room_binding *b = slab_find(&r->bindings, slot, generation);
+    return b && b->session.state != SESSION_GONE ? b : NULL;
 }
 
 void handles_add(struct handles *h, const struct room_binding *b) {
@@ -98,8 +107,8 @@ void room_binding_env(const struct room_binding *b, struct session_env *ret_env)
                              .lease = &r->lease,
                              .socket_takes = b->conn->state == CONN_OPEN && conn_can_push(b->conn)};
     if (p)
-        ret_env->news = (struct news_heads){.epoch = p->news.window.epoch,
-                                            .head = p->news.window.head,
+        ret_env->news = (struct news_heads){.epoch = p->news.known->epoch,
+                                            .head = p->news.known->head,
                                             .heard = p->news.heard,
                                             .asked = p->heads_round,
                                             .answered = p->heads_done};
@@ -111,9 +120,19 @@ bool room_binding_can_send(const struct room_binding *b) {
     return session_can_send(&b->session, &env);
 }
 
+// What is under way is looked at until all is acknowledged.
+static void watch(struct room_binding *b) {
+    const struct session *s = &b->session;
+    bool is_at_rest = feed_is_at_rest(&s->feed[FEED_INBOX]) && feed_is_at_rest(&s->feed[FEED_NEWS]);
+    if (is_at_rest || b->is_watched)
+        return;
+    b->is_watched = true;
+    handles_add(&b->conn->room->watched, b);
+}
+
 void room_binding_sent(struct room_binding *b) {
     struct session_env env;
-    unacked_watch(b);
+    watch(b);
     room_binding_env(b, &env);
     if (session_becomes_synced(&b->session, &env))
         b->conn->voice->say_synced(b);
@@ -149,96 +168,27 @@ void retries_deinit(struct room *r) {
     free(r->retries.list);
 }
 
-// --- carrying out
+// --- for the passes over all of them
 
-static void login_over(struct room_binding *b) {
-    struct room *r = b->conn->room;
-    r->count.login_failures += b->session.state == SESSION_REFUSED ? 1 : 0;
-    hello_answered(b);
+void room_heads_wanted(struct room *r) {
+    r->heads_wanted = true;
 }
 
-static void over(struct room_binding *b, const struct session_refusal *refusal) {
-    if (refusal->code == CLOSE_REPLACED)
-        b->conn->room->count.takeovers++;
-    conn_binding_over(b, refusal);
+void room_hints_lost(struct room *r) {
+    r->heads_wanted = r->heads_twice = true;
 }
 
-static void carry_out(struct room_binding *b, const struct session_effect *e) {
-    struct room *r = b->conn->room;
-    switch (e->kind) {
-    case EFFECT_ENTER:
-        ask_enter(b);
-        break;
-    case EFFECT_ATTACH:
-        ask_attach(b);
-        break;
-    case EFFECT_CONFIRM:
-        ask_row(b);
-        break;
-    case EFFECT_LOAD:
-        ask_load(b);
-        break;
-    case EFFECT_ASK_HEAD:
-        ask_head(b);
-        break;
-    case EFFECT_ASK_NEWS:
-        news_heads_ask(b->product);
-        break;
-    case EFFECT_SAVE:
-        ask_save(b);
-        break;
-    case EFFECT_SAVE_LAST:
-        acks_save_last(b);
-        break;
-    case EFFECT_RETRY:
-        room_binding_retry_later(b);
-        break;
-    case EFFECT_CONFIRM_SOON:
-        r->confirm_again = true;
-        break;
-    case EFFECT_SETTLED:
-        login_over(b);
-        break;
-    case EFFECT_OVER:
-        over(b, &e->of.refusal);
-        break;
-    case EFFECT_RESENT:
-        r->count.resends++;
-        break;
-    case EFFECT_ACKED:
-        acks_count(b, e->of.acked.stream, e->of.acked.messages);
-        break;
-    case EFFECT_SAY_RESET:
-        room_binding_say_reset(b, e->of.reset.stream, e->of.reset.reason);
-        break;
-    case EFFECT_SEND_NEWS:
-        news_send(b);
-        break;
-    case EFFECT_TAKEN_OVER:
-        ask_count_takeover(b);
-        break;
-    case EFFECT_TELL_REPLACED:
-        notice_replaced(b, &e->of.row);
-        break;
-    case EFFECT_TELL_CHANGED:
-        notice_changed(r, &e->of.row);
-        break;
-    case EFFECT_DROP_ROW:
-        orphan_drop(b);
-        break;
-    case EFFECT_EXPECT_ROW:
-        orphan_expect(b);
-        break;
-    case SESSION_EFFECT_COUNT:
-        break;
+// --- its steps
+
+static void add_effects(const struct room_binding *b, const struct session_effects *out) {
+    struct effects *q = &b->conn->room->effects;
+    struct effects_item item = {.slot = b->slot, .generation = b->slab_generation};
+    for (size_t i = 0; i < out->count; i++) {
+        item.effect = out->list[i];
+        effects_add(q, &item);
     }
-}
-
-// The client is told of its login, or of the session's end, last of all: that may end the binding.
-static bool ends_here(const struct session_effects *out) {
-    enum session_effect_kind last =
-        out->count > 0 ? out->list[out->count - 1].kind : EFFECT_SEND_NEWS;
-    return last == EFFECT_SETTLED || last == EFFECT_OVER;
+    item.kind = b->session.state == SESSION_GONE ? EFFECTS_SESSION_OVER : EFFECTS_STEP_OVER;
+    effects_add(q, &item);
 }
 
 void room_binding_tell(struct room_binding *b, const struct session_event *e) {
@@ -253,19 +203,22 @@ void room_binding_tell(struct room_binding *b, const struct session_event *e) {
                   session_state_name(b->session.state), session_event_name(e->kind));
         return;
     }
-    bool is_gone = b->session.state == SESSION_GONE, is_entered = session_is_entered(&b->session);
+    bool is_entered = session_is_entered(&b->session);
     if (is_entered && !was_entered)
         product_enter(b);
     if (was_entered && !is_entered)
         product_leave(b);
-    for (size_t i = 0; i < out.count; i++)
-        carry_out(b, &out.list[i]);
-    if (is_gone)
-        room_binding_free(b);
-    else if (is_entered && !ends_here(&out))
-        room_binding_sent(b);
+    if (b->session.state == SESSION_GONE)
+        leave(b);
+    add_effects(b, &out);
 }
 
 void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind) {
     room_binding_tell(b, &(struct session_event){.kind = kind});
+}
+
+void room_binding_over(const struct room_binding *b, const struct session_refusal *why) {
+    struct effects_item item = {.slot = b->slot, .generation = b->slab_generation};
+    item.effect = (struct session_effect){.kind = EFFECT_OVER, .of.refusal = *why};
+    effects_add(&b->conn->room->effects, &item);
 }

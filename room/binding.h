@@ -1,11 +1,11 @@
 // One binding of a connection: who it is (product, user, device), and its session, which knows
-// nothing of that. Events go to the session through room_binding_tell, which carries out what it
-// writes down and frees a binding whose session is gone; at its end the room frees the rest.
+// nothing of that. Events go to the session through room_binding_tell; what it writes down waits in
+// the room's queue (effects.h), at the end of which a binding whose session is gone is freed.
 #ifndef HW_BINDING_H
 #define HW_BINDING_H
 
+#include "effects.h"
 #include "saver.pb-c.h"
-#include "session.h"
 
 struct conn;
 struct room;
@@ -20,15 +20,15 @@ struct room_binding {
     struct room_binding *next, *prev;  // in product.bindings while LIVE or AWAY
     struct room_binding *next_saving;  // in room.saving
     char *user;                        // owned; NULL until the token is checked
-    char *tags;   // owned: tags with a NUL after each, a second one at the end; NULL = none
-    char *token;  // owned: until its login is over
-    char *reason; // owned: of a notice that ends the session; NULL = none, or a literal
-    // of the row that its login has just written: borrowed while the answer is taken
-    char *const *known_devices;
+    char *tags;           // owned: tags with a NUL after each, a second one at the end; NULL = none
+    char *token;          // owned: until its login is over
+    char *reason;         // owned: of a notice that ends the session; NULL = none, or a literal
+    char **known_devices; // owned, one block: of the row that its login wrote, until it is attached
     size_t known_device_count;
     uint64_t since_ms, expires_ms; // Unix: when its row was asked for; the token's end
     uint32_t slot, slab_generation;
     bool is_watched;     // in room.watched
+    bool was_awaited;    // GONE: it was conn.binding
     bool is_saving;      // in room.saving
     bool is_late;        // its positions are on their way to the saver, see acks.c
     bool waits_for_news; // a block of older ones is being read
@@ -38,11 +38,13 @@ struct room_binding {
 struct room_binding *room_binding_new(struct conn *c,
                                       const struct session_have *have); // NULL: no slot
 void room_binding_free(struct room_binding *b);                         // at the end of a room only
-// One step of its session, and all that follows. The binding may be gone afterwards, and where the
-// step tells the client the connection may be on its way out.
+// One step of its session. Nothing happens yet, but that one whose session is gone is found by
+// nobody any more.
 void room_binding_tell(struct room_binding *b, const struct session_event *e);
 void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind);
 void room_binding_end(struct room_binding *b); // ENDED
+// It is to end, and its client to be told why, with what waits in the queue.
+void room_binding_over(const struct room_binding *b, const struct session_refusal *why);
 
 // --- as others name it
 uint64_t room_binding_place(const struct room_binding *b); // the slot of its row
@@ -98,8 +100,5 @@ void acks_save_last(
 void orphan_drop(const struct room_binding *b); // its row, until the register answers
 // Its login step may be done later than its answer counts, or a confirmation after its drop.
 void orphan_expect(const struct room_binding *b);
-
-// --- unacked.c
-void unacked_watch(struct room_binding *b); // after it was, or might have been, sent something
 
 #endif

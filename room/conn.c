@@ -1,4 +1,4 @@
-// Connections: sending, heartbeats, closing, lingering. What the client says is the voice's to
+// Connections: heartbeats, closing, lingering. What the client says is the voice's to
 // read.
 #include "close_codes.h"
 #include "room_internal.h"
@@ -8,52 +8,7 @@ enum {
     ANSWER_MS = 8000, // from a Ping to any frame
     EXPIRY_GRACE_MS = 60000,
     CLOSE_FLUSH_MS = 2000,
-    HELD_MAX = 256 * 1024, // of what is not a push, to a client that does not read
-    // While more is held, nothing is read from it. What is left of one push does not count: its
-    // client is on a slow line, and is to be heard.
-    HELD_READING_MAX = 68 * 1024,
 };
-
-// --- sending
-
-bool conn_can_push(const struct conn *c) {
-    return c->stream && stream_is_open(c->stream) && stream_held(c->stream) == 0;
-}
-
-// A client that lets this much of what is not pushes lie is too slow.
-void conn_send(struct conn *c, const struct buf *frame) {
-    if (!c->stream || c->state == CONN_CLOSING)
-        return;
-    stream_send(c->stream, frame->data, frame->len);
-    if (stream_held(c->stream) > HELD_MAX) {
-        c->room->count.slow++;
-        stream_end(c->stream, -HW_ETOOBIG);
-    }
-}
-
-bool conn_waits_for_reader(struct conn *c) {
-    if (!c->stream || c->state == CONN_CLOSING || stream_held(c->stream) <= HELD_READING_MAX)
-        return false;
-    stream_pause(c->stream);
-    c->is_unread = true;
-    return true;
-}
-
-size_t conn_send_run(struct conn *c, const uint8_t *data, const struct frame_run *run) {
-    const struct frame_run_item *items = run->items;
-    size_t n = 0;
-    if (run->count == 0)
-        return 0;
-    size_t written = stream_write(c->stream, data, items[run->count - 1].end);
-    while (n < run->count && items[n].end <= written)
-        n++;
-    size_t whole = n > 0 ? items[n - 1].end : 0;
-    if (n < run->count && written > whole) { // the rest of the frame that went out in part
-        stream_hold(c->stream, data + written, items[n].end - written);
-        n++;
-    }
-    return n;
-}
 
 // --- life
 
@@ -128,7 +83,7 @@ static const struct stream_ops conn_ops = {
 
 void conn_take_stream(struct conn *c, struct stream *s) {
     c->stream = s;
-    stream_set_owner(s, c->state == CONN_GREETING ? &door_ops : &conn_ops, c);
+    stream_set_owner(s, &conn_ops, c);
 }
 
 static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
@@ -158,10 +113,6 @@ static void end_bindings(struct conn *c) {
     }
 }
 
-static void reap_hook(struct hook *h) {
-    conn_reap(container_of(h, struct room, reap));
-}
-
 static void go_if_empty(struct conn *c) {
     struct room *r = c->room;
     if (c->state != CONN_CLOSING || c->stream || c->bindings || c->is_gone)
@@ -169,7 +120,7 @@ static void go_if_empty(struct conn *c) {
     c->is_gone = true;
     c->next_gone = r->gone;
     r->gone = c;
-    hook_schedule(r->loop, &r->reap, reap_hook);
+    effects_wake(&r->effects);
 }
 
 void conn_reap(struct room *r) {
@@ -180,6 +131,18 @@ void conn_reap(struct room *r) {
         r->count.connections--;
         slab_give(&r->conns, c->slot);
     }
+}
+
+void conn_lingers_no_more(struct conn *c) {
+    if (c->state != CONN_LINGERING)
+        return;
+    TAILQ_REMOVE(&c->room->lingering, c, lingers);
+    c->room->lingering_count--;
+}
+
+void conn_give_place(struct conn *c) {
+    c->room->places -= c->has_place;
+    c->has_place = false;
 }
 
 // Bindings that wait for the register's answer stay until it comes, and the connection with them.

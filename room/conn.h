@@ -75,7 +75,7 @@ bool conn_waits_for_reader(struct conn *c);
 size_t conn_send_run(struct conn *c, const uint8_t *data, const struct frame_run *run);
 
 // --- places.c: who is let in
-void conn_accept(void *arg, struct stream *s);
+void conn_begin_visit(struct conn *c);          // with a place, if one is free
 void conn_refuse(struct conn *c);               // this room is full
 bool conn_may_take_place(const struct conn *c); // one is free, or somebody lingers
 // For a session whose token is right: who lingers gives way. false: the room is full.
@@ -104,8 +104,6 @@ void hello_got_hello(struct conn *c, const struct hello_request *hello);
 void hello_got_bind(struct conn *c, const struct bind_request *bind);
 void hello_got_unbind(struct conn *c, struct room_binding *b); // NULL: not bound
 void hello_answered(struct room_binding *b);                   // its login is settled
-void hello_renewed(struct room_binding *b,
-                   struct room_binding *old); // b was a Bind for what old holds
 void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]);
 uint32_t hello_spread_ms(const struct room *r); // after losing a connection here
 

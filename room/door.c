@@ -1,5 +1,6 @@
-// The first bytes of a connection say which voice it speaks. Until then it is spoken to in
-// Hawser's: a room that is full or draining says so at once.
+// Where connections come in: their first bytes say which voice they speak. Until then they are
+// spoken to in Hawser's: a room that is full or draining says so at once.
+#include "close_codes.h"
 #include "opening.h"
 #include "room_internal.h"
 
@@ -33,5 +34,29 @@ static void on_closed(void *owner, struct stream *s, int error) {
     conn_end(c);
 }
 
-const struct stream_ops door_ops = {
+static const struct stream_ops door_ops = {
     .on_data = on_data, .on_closed = on_closed, .keep_max = OPENING_MAX};
+
+void conn_accept(void *arg, struct stream *stream) {
+    struct room *r = arg;
+    uint32_t slot, generation;
+    struct conn *c = slab_take(&r->conns, &slot, &generation);
+    r->count.accepted++;
+    if (!c) { // too many visitors to have a word for each
+        r->count.connections_refused++;
+        stream_end(stream, -HW_EFULL);
+        return;
+    }
+    c->room = r;
+    c->state = CONN_GREETING;
+    c->voice = &voice_hawser;
+    c->slot = slot;
+    c->slab_generation = generation;
+    c->heard_ms = loop_now_ms(r->loop);
+    r->count.connections++;
+    c->stream = stream;
+    stream_set_owner(stream, &door_ops, c);
+    conn_begin_visit(c);
+    if (r->is_draining)
+        conn_close(c, CLOSE_DRAINING, "draining", 0);
+}

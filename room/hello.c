@@ -70,14 +70,11 @@ static void welcome_if_answered(struct conn *c) {
             return;
         any = any || b->session.state != SESSION_REFUSED;
     }
-    if (any) {
+    struct session_refusal first = c->bindings->session.refusal;
+    if (any)
         open_conn(c);
-    } else if (c->bindings) {
-        struct session_refusal first = c->bindings->session.refusal;
+    else
         conn_close(c, first.code, first.reason, first.retry_after_ms);
-    } else {
-        conn_close(c, CLOSE_TOKEN_REFUSED, "a Hello without a binding", 0);
-    }
 }
 
 // --- a Bind after Welcome
@@ -99,12 +96,6 @@ static void bind_answered(struct room_binding *b) {
         conn_pause(c, false);
 }
 
-void hello_renewed(struct room_binding *b, struct room_binding *old) {
-    struct conn *c = b->conn;
-    c->voice->say_bound(c, &(struct bound){.binding = old});
-    room_binding_end(b);
-}
-
 void hello_answered(struct room_binding *b) {
     if (b->conn->binding == b)
         bind_answered(b);
@@ -119,10 +110,7 @@ void hello_got_bind(struct conn *c, const struct bind_request *bind) {
         return;
     }
     c->binding = b;
-    if (session_is_answered(&b->session))
-        bind_answered(b);
-    else
-        conn_pause(c, true);
+    conn_pause(c, true);
 }
 
 void hello_got_unbind(struct conn *c, struct room_binding *b) {
@@ -195,7 +183,8 @@ static void go_on(struct conn *c, struct resumption *found, size_t count) {
 static bool try_resume(struct conn *c, const struct hello_request *hello) {
     struct conn *old = conn_of_resume(c->room, hello);
     struct resumption found[BINDS_MAX];
-    if (!old || old == c || strcmp(old->device, c->device) != 0 || !find_all(old, hello, found))
+    if (!old || old == c || old->voice != c->voice || strcmp(old->device, c->device) != 0 ||
+        !find_all(old, hello, found))
         return false;
     struct stream *stream = c->stream;
     if (old->stream) // its other end is gone, only nobody has noticed yet
@@ -203,7 +192,6 @@ static bool try_resume(struct conn *c, const struct hello_request *hello) {
     c->stream = NULL;
     conn_lingers_no_more(old);
     old->state = CONN_LOGIN;
-    old->voice = c->voice;
     conn_take_stream(old, stream);
     old->resume_count++;
     old->heartbeat_ms = c->heartbeat_ms;
@@ -239,7 +227,8 @@ static void log_in(struct conn *c, const struct hello_request *hello) {
             return;
         }
     c->state = CONN_LOGIN; // only now can it be answered whole
-    welcome_if_answered(c);
+    if (!c->bindings)
+        conn_close(c, CLOSE_TOKEN_REFUSED, "a Hello without a binding", 0);
 }
 
 void hello_got_hello(struct conn *c, const struct hello_request *hello) {

@@ -72,7 +72,8 @@ static void renew(struct room_binding *b, struct room_binding *old) {
     struct bind_terms terms = {b->tags, b->expires_ms};
     b->tags = NULL;
     login_take_terms(old, &terms);
-    hello_renewed(b, old);
+    b->conn->voice->say_bound(b->conn, &(struct bound){.binding = old});
+    room_binding_end(b);
 }
 
 // One that is leaving is none any more.
@@ -97,6 +98,7 @@ static void admit(struct room_binding *b, const struct product *p) {
                                           is_in ? BUSY_RETRY_MS : 0, ROOM_FULL_TEXT});
     } else {
         product_hold(b, p);
+        r->holders++;
         room_binding_tell(
             b, &(struct session_event){.kind = EVENT_ADMITTED, .of.order = ++r->logins_asked});
     }

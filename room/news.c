@@ -73,31 +73,36 @@ static bool send_range(struct room_binding *b, struct news_range range) {
     return range.entry >= range.end;
 }
 
-static bool is_ready(struct room_binding *b) {
+static bool is_ready(struct room_binding *b, const struct news_window *w) {
     struct session_env env;
     bool reset;
     room_binding_env(b, &env);
     if (!session_can_send(&b->session, &env) || b->waits_for_news ||
-        !session_news_ready(&b->session, &env, b->product->news.window.base, &reset))
+        !session_news_ready(&b->session, &env, w->base, &reset))
         return false;
     if (reset)
         room_binding_say_reset(b, FEED_NEWS, "the log is not the one that it was");
     return true;
 }
 
+// What the product has of its news in the session's voice.
+static struct voice_news *news_of(const struct room_binding *b) {
+    return &b->product->news.by_voice[b->conn->voice->index];
+}
+
 void news_send(struct room_binding *b) {
-    struct broadcasts *log = &b->product->news;
+    struct news_window *w = &news_of(b)->window;
     struct feed *news = &b->session.feed[FEED_NEWS];
     struct news_range range;
-    if (!is_ready(b))
+    if (!is_ready(b, w))
         return;
-    while (news->sent < log->window.head && feed_is_open(news) && conn_can_push(b->conn)) {
+    while (news->sent < w->head && feed_is_open(news) && conn_can_push(b->conn)) {
         uint64_t before = news->sent;
-        enum news_found found = news_window_find(&log->window, before, room_binding_place(b),
+        enum news_found found = news_window_find(w, before, room_binding_place(b),
                                                  loop_now_ms(b->conn->room->loop), &range);
         b->waits_for_news = found == NEWS_LATER;
-        if (before < log->window.base)
-            news_older_ask(b->conn->room);
+        if (before < w->base)
+            effects_wake(&b->conn->room->effects); // which asks for blocks
         if (found != NEWS_HERE || !send_range(b, range) || news->sent == before)
             return;
     }
@@ -109,6 +114,7 @@ static bool walk_step(struct job *j) {
     struct broadcasts *log = container_of(j, struct broadcasts, walk);
     struct loop *l = log->product->room->loop;
     uint64_t until = loop_clock_us(l) + SLICE_US;
+    effects_settle(&log->product->room->effects);
     for (unsigned n = 1; log->walk_at; n++) {
         struct room_binding *b = log->walk_at;
         log->walk_at = b->next;
@@ -135,13 +141,4 @@ void news_walk(struct broadcasts *log) {
     log->walk_running = log->walk_at != NULL;
     if (log->walk_running)
         job_start(log->product->room->loop, &log->walk, walk_step);
-}
-
-void news_leaves(struct room_binding *b) {
-    struct room_product *p = b->product;
-    if (p->news.walk_at == b)
-        p->news.walk_at = b->next;
-    for (struct live_walk *w = p->lives; w; w = w->next)
-        if (w->at == b)
-            w->at = b->next;
 }

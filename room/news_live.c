@@ -10,14 +10,16 @@ static void live_end(struct live_walk *w) {
     reply.sessions = w->session_count;
     rpc_reply(w->call, &reply.base);
     free(w->audience);
-    buf_free(&w->frame);
+    for (int i = 0; i < VOICES; i++)
+        buf_free(&w->frame[i]);
     free(w);
 }
 
 static void live_give(struct live_walk *w, struct room_binding *b) {
     w->session_count += b->session.state == SESSION_LIVE ? 1 : 0;
+    const struct buf *frame = &w->frame[b->conn->voice->index];
     if (room_binding_can_send(b))
-        stream_send(b->conn->stream, w->frame.data, w->frame.len);
+        stream_send(b->conn->stream, frame->data, frame->len);
     else
         b->conn->room->count.live_dropped++;
 }
@@ -37,6 +39,7 @@ static bool live_step(struct live_walk *w, uint64_t until, struct room_product *
 static bool lives_step(struct job *j) {
     struct room_product *p = container_of(j, struct room_product, live_job);
     uint64_t until = loop_clock_us(p->room->loop) + SLICE_US;
+    effects_settle(&p->room->effects);
     while (p->lives) {
         struct live_walk *w = p->lives;
         if (live_step(w, until, p))
@@ -59,7 +62,9 @@ void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
         return;
     }
     struct live_walk *w = hw_calloc(1, sizeof(*w));
-    voice_hawser.put_message(&w->frame, &at, m);
+    for (int i = 0; i < VOICES; i++)
+        if (p->news.by_voice[i].log)
+            p->news.by_voice[i].voice->put_message(&w->frame[i], &at, m);
     w->audience = news_audience(m->audience);
     w->at = p->bindings;
     w->call = call;

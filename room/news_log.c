@@ -7,66 +7,29 @@ enum { HOLE_MS = 50, HOLE_MESSAGES = 256, HOLE_BYTES = 1024 * 1024 };
 
 // --- the window
 
-struct audience *news_audience(const Hawser__Internal__Audience *a) {
-    if (!a)
-        return NULL;
-    return audience_new((struct audience_tags){a->any, a->n_any},
-                        (struct audience_tags){a->all, a->n_all},
-                        (struct audience_tags){a->none, a->n_none});
-}
-
-void news_encode(const struct broadcasts *log, const Hawser__Internal__LoadEntry *e,
-                 struct buf *frame, struct news_entry *ret_entry) {
-    struct news_entry entry = {.first = e->seq, .last = e->message ? e->seq : e->last};
-    struct message_place at = {log->product->number, log->stream, entry.first, entry.last};
-    buf_reset(frame);
-    if (e->message) {
-        voice_hawser.put_message(frame, &at, e->message);
-        entry.audience = news_audience(e->message->audience);
-        entry.expires_ms = e->message->expires_ms;
-    } else {
-        voice_hawser.put_gap(frame, &at, e->gap_reason);
-        entry.is_gap = true;
-        entry.reason = (uint8_t)e->gap_reason;
-    }
-    entry.len = (uint32_t)frame->len;
-    *ret_entry = entry;
-}
-
 static void append(struct broadcasts *log, const Hawser__Internal__LoadEntry *e) {
-    struct room *r = log->product->room;
+    struct buf *frame = &log->product->room->run;
     struct news_entry entry;
     uint64_t last = e->message ? e->seq : e->last;
-    if (!news_window_takes(&log->window, e->seq, last))
+    if (!news_window_takes(log->known, e->seq, last))
         return; // known, or behind a hole
-    news_encode(log, e, &r->run, &entry);
-    news_window_add(&log->window, &entry, r->run.data);
+    for (int i = 0; i < VOICES; i++) {
+        if (!log->by_voice[i].log)
+            continue;
+        news_encode(&log->by_voice[i], e, frame, &entry);
+        news_window_add(&log->by_voice[i].window, &entry, frame->data);
+    }
     if (log->heard < last)
         log->heard = last;
 }
 
 static void start_log(struct broadcasts *log, uint64_t epoch, uint64_t head) {
     struct news_waiters waiters = {0};
-    news_window_start(&log->window, epoch, head, &waiters);
+    for (int i = 0; i < VOICES; i++)
+        if (log->by_voice[i].log)
+            news_window_start(&log->by_voice[i].window, epoch, head, &waiters);
     log->heard = head;
-    news_older_waited(log->product->room, &waiters, false);
-}
-
-// --- reading
-
-void news_load(struct broadcasts *log, uint64_t after, struct load_size size, uint64_t ticket,
-               news_loaded_fn *done) {
-    Hawser__Internal__LoadRequest request = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
-    struct room_product *p = log->product;
-    request.product = p->number;
-    request.stream = log->stream;
-    request.epoch = log->window.epoch;
-    request.after = after;
-    request.max_messages = size.messages;
-    request.max_bytes = size.bytes;
-    p->room->count.loads++;
-    saver_load(saver_of_product(p->room->cluster, p->number), &request, done,
-               product_call_new(p, ticket));
+    news_tell_waiters(log->product->room, &waiters, false);
 }
 
 // --- holes
@@ -79,15 +42,15 @@ static void hole_wait(struct broadcasts *log) {
 }
 
 static void fill_hole(struct broadcasts *log, const Hawser__Internal__LoadReply *reply) {
-    if (reply->epoch != log->window.epoch || reply->reset) {
+    if (reply->epoch != log->known->epoch || reply->reset) {
         start_log(log, reply->epoch, reply->head);
         news_walk(log);
         return;
     }
     for (size_t i = 0; i < reply->n_entry; i++)
         append(log, reply->entry[i]);
-    if (log->heard > reply->head && reply->head <= log->window.head)
-        log->heard = log->window.head; // heard of more than was kept
+    if (log->heard > reply->head && reply->head <= log->known->head)
+        log->heard = log->known->head; // heard of more than was kept
     if (reply->head > log->heard)
         log->heard = reply->head;
 }
@@ -104,31 +67,31 @@ static void on_hole(void *arg, int error, const Hawser__Internal__LoadReply *rep
         hole_wait(log);
         return;
     }
-    uint64_t before = log->window.head;
+    uint64_t before = log->known->head;
     fill_hole(log, reply);
-    if (log->window.head != before)
+    if (log->known->head != before)
         news_walk(log);
-    if (log->window.head < log->heard)
+    if (log->known->head < log->heard)
         hole_wait(log);
 }
 
 static void hole_due(struct timer *t) {
     struct broadcasts *log = container_of(t, struct broadcasts, hole);
-    if (log->window.head >= log->heard)
+    if (log->known->head >= log->heard)
         return; // closed by itself
     log->hole_loading = true;
-    news_load(log, log->window.head, (struct load_size){HOLE_MESSAGES, HOLE_BYTES}, 0, on_hole);
+    news_load(log, log->known->head, (struct load_size){HOLE_MESSAGES, HOLE_BYTES}, 0, on_hole);
 }
 
 void news_heard(struct broadcasts *log, struct place at, const Hawser__Internal__StoredMessage *m) {
     Hawser__Internal__LoadEntry entry = HAWSER__INTERNAL__LOAD_ENTRY__INIT;
-    if (at.epoch != log->window.epoch) {
+    if (at.epoch != log->known->epoch) {
         news_heads_ask(log->product);
         return;
     }
-    if (at.seq <= log->window.head)
+    if (at.seq <= log->known->head)
         return;
-    if (at.seq == log->window.head + 1 && m) {
+    if (at.seq == log->known->head + 1 && m) {
         entry.seq = at.seq;
         entry.message = (Hawser__Internal__StoredMessage *)(uintptr_t)m;
         append(log, &entry);
@@ -165,17 +128,24 @@ static void tell_waiters(struct room_product *p) {
 static void take_head(struct broadcasts *log, const Hawser__Internal__HeadReply *head) {
     if (!head)
         return;
-    if (head->epoch != log->window.epoch) {
-        bool had_one = log->window.epoch != 0;
+    if (head->epoch != log->known->epoch) {
+        bool had_one = log->known->epoch != 0;
         start_log(log, head->epoch, head->head);
         if (had_one) { // the store lost its logs: the inboxes too
             news_walk(log);
-            passes_heads_all(log->product->room);
+            room_heads_wanted(log->product->room);
         }
     } else if (head->head > log->heard) {
         log->heard = head->head;
         hole_wait(log);
     }
+}
+
+// Another run of the store: what was being told while it was away may have reached nobody.
+static void store_seen(struct room_product *p, uint64_t run) {
+    if (p->store != 0 && run != 0 && run != p->store)
+        room_hints_lost(p->room);
+    p->store = run != 0 ? run : p->store;
 }
 
 static void on_heads(void *arg, int error, const Hawser__Internal__ProductHeadsReply *reply) {
@@ -186,7 +156,7 @@ static void on_heads(void *arg, int error, const Hawser__Internal__ProductHeadsR
     p->heads_asked = false;
     if (reply) {
         p->heads_done = p->heads_round;
-        passes_store_seen(p, reply->store);
+        store_seen(p, reply->store);
         take_head(&p->news, reply->news);
         tell_waiters(p);
     } // else the next second's
@@ -262,15 +232,11 @@ bool news_log_is_done(const struct room_product *p) {
 
 // --- life
 
-void news_log_init(struct broadcasts *log, struct room_product *p, enum feed_stream stream) {
-    log->product = p;
-    log->stream = stream;
-    news_window_init(&log->window, &p->room->window_limits, &p->room->news);
-}
-
 void news_log_free(struct room_product *p) {
     job_stop(&p->news.walk);
     loop_disarm(p->room->loop, &p->news.hole);
-    news_window_deinit(&p->news.window, NULL);
+    for (int i = 0; i < VOICES; i++)
+        if (p->news.by_voice[i].log)
+            news_window_deinit(&p->news.by_voice[i].window, NULL);
     free(p->waiters.list);
 }

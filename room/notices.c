@@ -9,7 +9,7 @@ enum {
     NOTICE_RETRY_MS = 200,
     NOTICE_TRIES = 20,
     REASON_MAX = 256,
-    CLOSE_FIRST = 4001, // what a notice may say
+    CLOSE_FIRST = CLOSE_REPLACED, // what a notice may say
     CLOSE_LAST = 4399,
 };
 

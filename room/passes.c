@@ -97,7 +97,7 @@ void passes_tick(struct timer *t) {
     loop_arm(r->loop, &r->tick, TICK_MS, passes_tick);
     r->tick_count++;
     unacked_tick(r);
-    room_tick(r);
+    places_tick(r);
     visit_all(r);
     if (r->tick_count % TICKS_A_SECOND == 0)
         products_tick(r);
@@ -108,23 +108,6 @@ void passes_tick(struct timer *t) {
 void passes_confirm_all(struct room *r) {
     lease_confirm_again(&r->lease);
     hurry(r, &r->hurried_confirm);
-}
-
-void passes_heads_all(struct room *r) {
-    r->heads_wanted = true;
-}
-
-// Centers could not ask where users are, or were answered by what is not there any more. They may
-// find their register back later than this room does, so it asks once more when that is over.
-void passes_hints_lost(struct room *r) {
-    r->heads_wanted = r->heads_twice = true;
-}
-
-// Another run of the store: what was being told while it was away may have reached nobody.
-void passes_store_seen(struct room_product *p, uint64_t run) {
-    if (p->store != 0 && run != 0 && run != p->store)
-        passes_hints_lost(p->room);
-    p->store = run != 0 ? run : p->store;
 }
 
 // While the lease is void so are our rows: another login would not name ours. Nothing is sent until

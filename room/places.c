@@ -26,11 +26,6 @@ bool conn_take_place(struct conn *c) {
     return true;
 }
 
-void conn_give_place(struct conn *c) {
-    c->room->places -= c->has_place;
-    c->has_place = false;
-}
-
 bool conn_give_way(struct room *r) {
     struct conn *first = TAILQ_FIRST(&r->lingering);
     if (!first)
@@ -38,13 +33,6 @@ bool conn_give_way(struct room *r) {
     r->count.gave_way++;
     conn_end(first);
     return true;
-}
-
-void conn_lingers_no_more(struct conn *c) {
-    if (c->state != CONN_LINGERING)
-        return;
-    TAILQ_REMOVE(&c->room->lingering, c, lingers);
-    c->room->lingering_count--;
 }
 
 void conn_refuse(struct conn *c) {
@@ -61,27 +49,22 @@ static void login_over(struct timer *t) {
         conn_close(c, CLOSE_NO_ANSWER, "no Hello", 0);
 }
 
-void conn_accept(void *arg, struct stream *stream) {
-    struct room *r = arg;
-    uint32_t slot, generation;
-    struct conn *c = slab_take(&r->conns, &slot, &generation);
-    r->count.accepted++;
-    if (!c) { // too many visitors to have a word for each
-        r->count.connections_refused++;
-        stream_end(stream, -HW_EFULL);
-        return;
-    }
-    c->room = r;
-    c->voice = &voice_hawser;
-    c->slot = slot;
-    c->slab_generation = generation;
-    c->heard_ms = loop_now_ms(r->loop);
-    r->count.connections++;
-    conn_take_stream(c, stream);
+void conn_begin_visit(struct conn *c) {
+    struct room *r = c->room;
     c->has_place = r->places < r->connections_max;
     r->places += c->has_place;
-    if (r->is_draining)
-        conn_close(c, CLOSE_DRAINING, "draining", 0);
-    else
-        loop_arm(r->loop, &c->timer, c->has_place ? LOGIN_MS : VISIT_MS, login_over);
+    loop_arm(r->loop, &c->timer, c->has_place ? LOGIN_MS : VISIT_MS, login_over);
+}
+
+// Those that linger give way: they are no load.
+uint32_t places_load(const struct room *r) {
+    return (uint32_t)((uint64_t)(r->places - r->lingering_count) * LOAD_FULL / r->connections_max);
+}
+
+void places_tick(struct room *r) {
+    bool is_full = places_load(r) >= LOAD_FULL;
+    if (is_full == r->is_full_told)
+        return;
+    r->is_full_told = is_full;
+    part_announce(r->env->part);
 }

@@ -1,18 +1,26 @@
 // The products of a room: each that has sessions here, or had some lately, with what is known of
-// its news. One that was deleted goes as soon as nobody holds it, one without sessions a while
-// later: with it goes its memory.
-#include "close_codes.h"
+// its news, and who is in it.
 #include "room_internal.h"
 #include <assert.h>
-
-enum {
-    PRODUCT_KEPT_MS = 15000, // without sessions
-};
 
 struct room_product *product_find_here(struct room *r, uint32_t number) {
     struct room_product *p = NULL;
     HASH_FIND(hh, r->products, &number, sizeof(number), p);
     return p;
+}
+
+// From here on broadcasts are kept for it too.
+static void begin_voice(struct broadcasts *log, const struct voice *voice) {
+    struct voice_news *v = &log->by_voice[voice->index];
+    if (v->log)
+        return;
+    v->log = log;
+    v->voice = voice;
+    news_window_init(&v->window, &log->product->room->window_limits, &log->product->room->news);
+    if (log->known)
+        news_window_start(&v->window, log->known->epoch, log->known->head, NULL);
+    else
+        log->known = &v->window;
 }
 
 static struct room_product *product_get(struct room *r, const struct product *from) {
@@ -25,7 +33,8 @@ static struct room_product *product_get(struct room *r, const struct product *fr
     p->turn = ++r->product_turns;
     memcpy(p->name, from->name, sizeof(p->name));
     p->lives_end = &p->lives;
-    news_log_init(&p->news, p, FEED_NEWS);
+    p->news.product = p;
+    p->news.stream = FEED_NEWS;
     HASH_ADD(hh, r->products, number, sizeof(p->number), p);
     return p;
 }
@@ -33,15 +42,14 @@ static struct room_product *product_get(struct room *r, const struct product *fr
 void product_hold(struct room_binding *b, const struct product *from) {
     assert(!b->product);
     b->product = product_get(b->conn->room, from);
+    begin_voice(&b->product->news, b->conn->voice);
     b->product->holders++;
-    b->conn->room->holders++;
 }
 
 void product_let_go(struct room_binding *b) {
     if (!b->product)
         return;
     b->product->holders--;
-    b->conn->room->holders--;
     b->product->held_ms = loop_now_ms(b->product->room->loop);
     b->product = NULL;
 }
@@ -57,62 +65,24 @@ void product_enter(struct room_binding *b) {
     p->room->live_sessions++;
 }
 
+// Walks that have come to it go on with the next.
+static void leave_walks(struct room_binding *b) {
+    struct room_product *p = b->product;
+    if (p->news.walk_at == b)
+        p->news.walk_at = b->next;
+    for (struct live_walk *w = p->lives; w; w = w->next)
+        if (w->at == b)
+            w->at = b->next;
+}
+
 void product_leave(struct room_binding *b) {
     struct room_product *p = b->product;
-    news_leaves(b);
+    leave_walks(b);
     *(b->prev ? &b->prev->next : &p->bindings) = b->next;
     if (b->next)
         b->next->prev = b->prev;
     p->session_count--;
     p->room->live_sessions--;
-}
-
-void product_free_here(struct room_product *p) {
-    job_stop(&p->live_job);
-    news_log_free(p);
-    news_lives_free(p);
-    HASH_DEL(p->room->products, p);
-    free(p);
-}
-
-static void end_sessions(struct room_product *p) {
-    static const struct session_refusal closed = {CLOSE_PRODUCT_CLOSED, 0, "the product is closed"};
-    while (p->bindings)
-        conn_binding_over(p->bindings, &closed);
-}
-
-void product_deleted(struct room *r, uint32_t number) {
-    struct room_product *p = product_find_here(r, number);
-    if (!p)
-        return;
-    p->is_deleted = true;
-    end_sessions(p);
-}
-
-static bool is_over(const struct room_product *p) {
-    uint64_t now = loop_now_ms(p->room->loop);
-    bool is_due = p->is_deleted || p->held_ms + PRODUCT_KEPT_MS <= now;
-    return p->holders == 0 && is_due && news_log_is_done(p);
-}
-
-// Those whose login was under way when their product was deleted are ended here.
-static void tick(struct room_product *p) {
-    if (p->is_deleted)
-        end_sessions(p);
-    news_log_tick(p);
-    news_blocks_tick(&p->news.window.older, loop_now_ms(p->room->loop));
-    if (is_over(p))
-        product_free_here(p);
-}
-
-void products_tick(struct room *r) {
-    struct room_product *p, *next;
-    HASH_ITER(hh, r->products, p, next)
-        tick(p);
-    r->product_count = HASH_COUNT(r->products);
-    r->window_bytes = 0;
-    for (p = r->products; p; p = p->hh.next)
-        r->window_bytes += news_window_bytes(&p->news.window);
 }
 
 // --- calls for a product

@@ -10,6 +10,7 @@
 #include "rpc.h"
 #include "saver.pb-c.h"
 #include "timer.h"
+#include "voice.h"
 
 struct handle { // of a binding that may be gone
     uint32_t slot, generation;
@@ -20,12 +21,21 @@ struct handles {
 };
 void handles_add(struct handles *h, const struct room_binding *b);
 
+// What a room has of a broadcast log, encoded for one voice; from the first session on that speaks
+// it. All of a log have the same epoch and head.
+struct voice_news {
+    struct broadcasts *log; // holds it; NULL: no session has spoken this voice yet
+    const struct voice *voice;
+    struct news_window window;
+};
+
 // One of a product's broadcast logs: what is known of it, and the walk that hands it round.
 struct broadcasts {
     struct room_product *product; // holds it
     enum feed_stream stream;
-    struct news_window window; // encoded for the one voice that there is
-    uint64_t heard;            // >= window.head
+    struct voice_news by_voice[VOICES];
+    const struct news_window *known; // any of them: a product has a session when it begins
+    uint64_t heard;                  // >= known->head
     struct timer hole;
     bool hole_loading;
     // the walk
@@ -40,7 +50,7 @@ struct live_walk { // one live broadcast on its way round the sessions
     struct audience *audience; // owned; NULL = everyone
     struct rpc_call *call;     // owned: answered at the end
     uint64_t session_count;    // connected ones that it was for
-    struct buf frame;
+    struct buf frame[VOICES];  // of those that are spoken
 };
 
 struct sums { // of devices, for DELIVERY's sums
@@ -80,10 +90,6 @@ void product_hold(struct room_binding *b, const struct product *p); // sets b->p
 void product_let_go(struct room_binding *b);                        // clears it
 void product_enter(struct room_binding *b); // its session is LIVE or AWAY from now on
 void product_leave(struct room_binding *b);
-void product_deleted(struct room *r, uint32_t number); // ends its sessions
-void product_free_here(struct room_product *p);
-void products_tick(struct room *r); // every second
-
 struct product_call { // a call for a product that may be gone when it is answered
     struct room *room;
     uint64_t turn, ticket; // ticket: of a block
@@ -94,28 +100,10 @@ struct product_call *product_call_new(struct room_product *p, uint64_t ticket);
 // cancelled for another reason (its saver left the directory) is an answer like any other.
 struct room_product *product_call_over(struct product_call *call);
 
-// --- news.c: the walk
-void news_send(struct room_binding *b); // what its window and its socket take now
-void news_walk(struct broadcasts *log);
-void news_leaves(struct room_binding *b);
-
-// --- news_live.c
-// Answers the call when all sessions had their turn.
-void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
-               struct rpc_call *call);
-void news_lives_free(struct room_product *p);
-
-// --- news_log.c
-void news_log_init(struct broadcasts *log, struct room_product *p, enum feed_stream stream);
-void news_heard(struct broadcasts *log, struct place at, const Hawser__Internal__StoredMessage *m);
-void news_heads_ask(struct room_product *p);
-void news_wait_for_heads(struct room_binding *b);
-void news_log_tick(struct room_product *p);          // every second
-bool news_log_is_done(const struct room_product *p); // nothing is to be told to the saver
-void news_log_free(struct room_product *p);
+// --- news_read.c
 struct audience *news_audience(const Hawser__Internal__Audience *a); // NULL: everyone
-// Its frame goes to *frame, which is reset; the entry's audience is the caller's.
-void news_encode(const struct broadcasts *log, const Hawser__Internal__LoadEntry *e,
+// Its frame, in that voice, goes to *frame, which is reset; the entry's audience is the caller's.
+void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntry *e,
                  struct buf *frame, struct news_entry *ret_entry);
 struct load_size {
     uint32_t messages, bytes;
@@ -124,10 +112,32 @@ struct load_size {
 typedef void news_loaded_fn(void *arg, int error, const Hawser__Internal__LoadReply *reply);
 void news_load(struct broadcasts *log, uint64_t after, struct load_size size, uint64_t ticket,
                news_loaded_fn *done);
+// Lets them go on, or try again later; frees the list.
+void news_tell_waiters(struct room *r, struct news_waiters *waiters, bool loaded);
 
+// --- news.c: the walk
+void news_send(struct room_binding *b); // what its window and its socket take now
+void news_walk(struct broadcasts *log);
+
+// --- news_live.c
+// Answers the call when all sessions had their turn.
+void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
+               struct rpc_call *call);
+void news_lives_free(struct room_product *p);
+
+// --- news_log.c
+void news_heard(struct broadcasts *log, struct place at, const Hawser__Internal__StoredMessage *m);
+void news_heads_ask(struct room_product *p);
+void news_wait_for_heads(struct room_binding *b);
+void news_log_tick(struct room_product *p);          // every second
+bool news_log_is_done(const struct room_product *p); // nothing is to be told to the saver
+void news_log_free(struct room_product *p);
 // --- news_older.c
 void news_older_ask(struct room *r); // what is wanted, at the end of this iteration
-// Lets them go on, or try again later; frees the list.
-void news_older_waited(struct room *r, struct news_waiters *waiters, bool loaded);
+
+// --- product_life.c
+void product_end_here(struct room *r, uint32_t number); // ends its sessions
+void product_free_here(struct room_product *p);
+void products_tick(struct room *r); // every second
 
 #endif

@@ -57,8 +57,24 @@ static bool is_overtaken(const struct room_binding *b, const struct session_row 
            other->session.fence.login_order > b->session.fence.login_order;
 }
 
+// Pointers and texts in one block.
+static void keep_known(struct room_binding *b, const Hawser__Internal__LoginReply *reply) {
+    size_t bytes = reply->n_device * sizeof(char *);
+    for (size_t i = 0; i < reply->n_device; i++)
+        bytes += strlen(reply->device[i]) + 1;
+    if (reply->n_device == 0)
+        return;
+    b->known_devices = hw_malloc(bytes);
+    b->known_device_count = reply->n_device;
+    char *at = (char *)(b->known_devices + reply->n_device);
+    for (size_t i = 0; i < reply->n_device; i++) {
+        size_t len = strlen(reply->device[i]) + 1;
+        b->known_devices[i] = memcpy(at, reply->device[i], len);
+        at += len;
+    }
+}
+
 static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply *reply) {
-    struct asker asker = *(struct asker *)arg;
     struct room_binding *b = asker_over(arg);
     struct session_event e = {.kind = EVENT_ROW};
     struct session_row_answer *a = &e.of.row;
@@ -73,21 +89,18 @@ static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply 
         a->generation = reply->generation;
         a->replaced = row_of(reply->replaced);
         a->is_overtaken = is_overtaken(b, &a->replaced);
-        b->known_devices = reply->device;
-        b->known_device_count = reply->n_device;
+        keep_known(b, reply);
     }
     room_binding_tell(b, &e);
-    b = room_binding_find(asker.room, asker.slot, asker.generation);
-    if (b)
-        b->known_device_count = 0; // the answer goes now
 }
 
 void ask_enter(struct room_binding *b) {
     Hawser__Internal__LoginRequest request = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
     struct room *r = b->conn->room;
     char address[64] = "";
-    struct sock_addr peer;
-    stream_peer(b->conn->stream, &peer);
+    struct sock_addr peer = {.len = 0};
+    if (b->conn->stream) // else it has left meanwhile: its row goes when it is answered
+        stream_peer(b->conn->stream, &peer);
     if (peer.len > 0)
         sock_addr_format(&peer, address, sizeof(address));
     request.product = b->product->number;
@@ -200,8 +213,11 @@ static void attach(struct room_binding *b, const struct session_have *have) {
     request.generation = b->session.fence.generation;
     request.devices_max = room_binding_devices_max(b);
     request.n_known = b->known_device_count;
-    request.known = (char **)(uintptr_t)b->known_devices;
+    request.known = b->known_devices;
     saver_attach(saver(b), &request, on_attached, asker_new(b));
+    free(b->known_devices);
+    b->known_devices = NULL;
+    b->known_device_count = 0;
 }
 
 void ask_attach(struct room_binding *b) {
@@ -292,7 +308,9 @@ void ask_head(struct room_binding *b) {
 
 // --- the inbox itself: inbox.c takes the answer
 
+// What goes out of it goes out at once: what was written down before comes first.
 static void on_loaded(void *arg, int error, const Hawser__Internal__LoadReply *reply) {
+    effects_settle(&((struct asker *)arg)->room->effects);
     struct room_binding *b = asker_over(arg);
     (void)error;
     if (b)

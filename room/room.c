@@ -35,26 +35,13 @@ static int listen_for_clients(struct room *r, struct host_port *ret_at, struct b
 
 // --- the cluster
 
-// Those that linger give way: they are no load.
-static uint32_t load(const struct room *r) {
-    return (uint32_t)((uint64_t)(r->places - r->lingering_count) * LOAD_FULL / r->connections_max);
-}
-
-void room_tick(struct room *r) {
-    bool is_full = load(r) >= LOAD_FULL;
-    if (is_full == r->is_full_told)
-        return;
-    r->is_full_told = is_full;
-    part_announce(r->env->part);
-}
-
 static void fill(void *self, Hawser__Internal__Member *m) {
     struct room *r = self;
     m->n_endpoint = (size_t)r->endpoints.count;
     m->endpoint = r->endpoints.list;
     m->sessions = r->live_sessions;
     m->sessions_max = r->sessions_max;
-    m->load = load(r);
+    m->load = places_load(r);
     m->draining = r->is_draining;
 }
 
@@ -64,11 +51,11 @@ static void on_lease(void *self, bool held) {
 
 static void on_index_lost(void *self) {
     passes_confirm_all(self);
-    passes_hints_lost(self);
+    room_hints_lost(self);
 }
 
 static void on_registers_back(void *self) {
-    passes_hints_lost(self);
+    room_hints_lost(self);
 }
 
 static void on_member(void *self, const Hawser__Internal__Member *m) {
@@ -80,14 +67,14 @@ static void on_member(void *self, const Hawser__Internal__Member *m) {
 
 static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
     if (strcmp(m->role, "center") == 0 && !clean)
-        passes_heads_all(self);
+        room_heads_wanted(self);
     else if (strcmp(m->role, "register") == 0 && !clean) // centers may have asked it in vain
-        passes_hints_lost(self);
+        room_hints_lost(self);
 }
 
 static void on_product(void *self, const struct product *p, bool deleted) {
     if (deleted)
-        product_deleted(self, p->number);
+        product_end_here(self, p->number);
 }
 
 // --- life
@@ -104,12 +91,17 @@ static uint32_t connections_max(const struct room *r) {
 
 // Bindings that wait for the register's answer do not get it any more.
 static void end_connections(struct room *r) {
-    for (uint32_t i = 0; i < r->conns.high_water; i++) {
-        struct conn *c = slab_at(&r->conns, i);
-        if (c)
+    struct conn *c;
+    for (uint32_t i = 0; i < r->conns.high_water; i++)
+        if ((c = slab_at(&r->conns, i)) != NULL)
             conn_end(c);
+    effects_settle(&r->effects);
+    for (uint32_t i = 0; i < r->conns.high_water; i++) {
+        c = slab_at(&r->conns, i);
         while (c && c->bindings)
             room_binding_free(c->bindings);
+        if (c)
+            conn_binding_freed(c, false);
     }
     conn_reap(r);
 }
@@ -134,7 +126,7 @@ static void end(void *self) {
     orphans_deinit(r);
     loop_disarm(r->loop, &r->tick);
     retries_deinit(r);
-    hook_stop(&r->reap);
+    effects_deinit(&r->effects);
     loop_disarm(r->loop, &r->drain_timer);
     slab_deinit(&r->bindings);
     slab_deinit(&r->conns);
@@ -152,6 +144,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     r->loop = env->loop;
     uint32_t max = connections_max(r);
     TAILQ_INIT(&r->lingering);
+    effects_init(&r->effects, r->loop, carry_out_all);
     r->connections_max = max;
     slab_init(&r->conns, sizeof(struct conn), max + VISITORS_MAX);
     r->sessions_max = max < 4000000 ? max * 4 : max;
@@ -183,32 +176,6 @@ static void joined(void *self) {
 }
 
 // --- drain
-
-static void close_rest(struct timer *t) {
-    struct room *r = container_of(t, struct room, drain_timer);
-    for (uint32_t i = 0; i < r->conns.high_water; i++) {
-        struct conn *c = slab_at(&r->conns, i);
-        if (c)
-            conn_close(c, CLOSE_DRAINING, "draining", 0);
-    }
-}
-
-void room_drain_within(struct room *r, uint32_t within_ms) {
-    if (r->is_draining)
-        return;
-    r->is_draining = true;
-    listener_free(r->listener);
-    r->listener = NULL;
-    part_announce(r->env->part);
-    for (uint32_t i = 0; i < r->conns.high_water; i++) {
-        struct conn *c = slab_at(&r->conns, i);
-        if (c && c->state == CONN_OPEN)
-            c->voice->say_go_away(c, within_ms * 8 / 10, "draining"); // the rest is for stragglers
-        else if (c && c->state != CONN_CLOSING)
-            conn_close(c, CLOSE_DRAINING, "draining", 0);
-    }
-    loop_arm(r->loop, &r->drain_timer, within_ms * 9 / 10, close_rest);
-}
 
 static void drain(void *self) {
     struct room *r = self;

@@ -1,25 +1,31 @@
-// What the files of a room share; nobody else includes it. From the socket inwards:
+// What the files of a room share; nobody else includes it. Each file calls those below it only:
 //
-//   places.c       who is let in, and who gives way
-//   door.c         the first bytes of a connection: which voice it speaks
+//   room.c         life: start, announce, stop; workers.c several in one service
+//   carry_out.c    what sessions have written down is done here, and nowhere else
+//   door.c         where connections come in: which voice they speak
 //   voice_hawser.c client.proto: frames into calls, what is to be said into frames
-//   conn.c         connections: heartbeats, closing, lingering
+//   service.c      what other daemons call; drain.c the end of a room that was told to
+//   passes.c       the passes over all sessions: confirm, heads; the lease
 //   hello.c        a Hello: its bindings, resume, Welcome; Bind and Unbind
-//   login.c        a Bind's token, tags and product
-//   binding.c      who a session is; what it writes down is carried out here
-//   core/          the session itself, and all else that needs no loop (see core/session.h)
+//   login.c        a Bind's token (token.c), tags and product
+//   places.c       who is let in, and who gives way
+//   unacked.c      what is not acknowledged: the Ping that asks
+//   acks.c         what clients have handled, on its way to the saver
+//   conn.c         connections: heartbeats, closing, lingering
 //   questions.c    what a session asks of register and saver, and their answers
 //   inbox.c        deliveries and loads of a session's inbox
-//   products.c     the products with sessions here
-//   news.c         the walk of broadcasts over sessions; news_live.c of live ones
-//   news_log.c     heads of the product's logs, and holes; news_older.c blocks before the window
-//   acks.c         what clients have handled, on its way to the saver
-//   unacked.c      what is not acknowledged: the Ping that asks
 //   notices.c      what is told to rooms whose sessions were replaced by ones here
 //   orphans.c      rows on their way out: of ended sessions, and those that lost logins left behind
-//   passes.c       the passes over all sessions: confirm, heads; the lease
-//   service.c      what other daemons call
-//   room.c         life: start, announce, drain, stop
+//   product_life.c how products end
+//   news_older.c   blocks before the news windows
+//   news_log.c     heads of a product's logs, and holes
+//   news.c         the walk of broadcasts over sessions; news_live.c of live ones
+//   news_read.c    what comes of a broadcast log: loads, frames
+//   binding.c      who a session is, and its steps
+//   products.c     the products with sessions here
+//   sending.c      what goes out to a client
+//   effects.c      the queue between a session's step and what comes of it
+//   core/          the session itself, and all else that needs no loop (see core/session.h)
 #ifndef HW_ROOM_INTERNAL_H
 #define HW_ROOM_INTERNAL_H
 
@@ -71,7 +77,7 @@ struct room {
     uint32_t holders;                      // of places for sessions: bindings whose token is right
     TAILQ_HEAD(conn_list, conn) lingering; // those lost first come first
     struct conn *gone;                     // to be freed at the end of the iteration
-    struct hook reap;
+    struct effects effects;                // what sessions have written down
     bool is_full_told;
     struct room_product *products;
     uint64_t product_turns, product_count, window_bytes; // the latter two: at the last tick
@@ -119,7 +125,15 @@ struct room {
 };
 
 // --- door.c
-extern const struct stream_ops door_ops; // of a connection that has not said which voice it speaks
+void conn_accept(void *arg, struct stream *s);
+
+// --- places.c
+uint32_t places_load(const struct room *r); // of LOAD_FULL
+void places_tick(
+    struct room *r); // tells the directory when it is full, and when it is not any more
+
+// --- carry_out.c
+void carry_out_all(struct effects *q);
 
 // --- notices.c: to other rooms, and to this one
 // The session that had the row ends, by a login here, or as another daemon says.
@@ -134,15 +148,17 @@ void orphans_deinit(struct room *r); // after the part is gone
 void retries_deinit(struct room *r);
 
 // --- binding.c
+// The next passes ask for the heads of all inboxes.
+void room_heads_wanted(struct room *r);
+// Centers could not ask where users are, or were answered by what is not there any more. They may
+// find their register back later than this room does, so it asks once more when that is over.
+void room_hints_lost(struct room *r);
 void room_binding_retry_later(struct room_binding *b);
 
 // --- passes.c
 void passes_tick(struct timer *t);
 void passes_on_lease(struct room *r, bool held);
 void passes_confirm_all(struct room *r);
-void passes_heads_all(struct room *r);
-void passes_hints_lost(struct room *r);
-void passes_store_seen(struct room_product *p, uint64_t run); // that answered for the heads
 
 // --- unacked.c
 void unacked_tick(struct room *r);
@@ -151,8 +167,7 @@ void unacked_tick(struct room *r);
 extern const struct rpc_method room_methods[];
 struct session_row row_of(const Hawser__Internal__SessionRow *row); // NULL: none
 
-// --- room.c
+// --- drain.c
 void room_drain_within(struct room *r, uint32_t within_ms);
-void room_tick(struct room *r); // tells the directory when it is full, and when it is not any more
 
 #endif

@@ -6,6 +6,7 @@ static void on_deliver(void *self, struct rpc_call *call, const uint8_t *body, s
     Hawser__Internal__DeliverReply reply = HAWSER__INTERNAL__DELIVER_REPLY__INIT;
     Hawser__Internal__DeliverRequest *d =
         hawser__internal__deliver_request__unpack(&r->arena.allocator, len, body);
+    effects_settle(&r->effects);
     struct room_binding *b =
         d && d->incarnation == r->env->incarnation ? room_binding_at_place(r, d->slot) : NULL;
     if (!d) {

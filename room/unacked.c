@@ -1,5 +1,6 @@
-// What clients were sent and have not acknowledged: who has something under way stands in a list,
-// is looked at twice a second and leaves it when all is acknowledged. Who is at rest costs nothing.
+// What clients were sent and have not acknowledged: who has something under way stands in a list
+// (room_binding_sent puts it there), is looked at twice a second and leaves it when all is
+// acknowledged. Who is at rest costs nothing.
 #include "room_internal.h"
 
 enum {
@@ -7,15 +8,6 @@ enum {
     ASK_APART_MS = 2000,
     LOOKS_MAX = 20000 // a tick: 2 ms
 };
-
-void unacked_watch(struct room_binding *b) {
-    const struct session *s = &b->session;
-    bool is_at_rest = feed_is_at_rest(&s->feed[FEED_INBOX]) && feed_is_at_rest(&s->feed[FEED_NEWS]);
-    if (is_at_rest || b->is_watched)
-        return;
-    b->is_watched = true;
-    handles_add(&b->conn->room->watched, b);
-}
 
 // A shut window whose bytes are still on their way says nothing of the client. It is asked once
 // for each; and for what is long unacknowledged not at every look, should it answer with all but a

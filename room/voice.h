@@ -1,7 +1,7 @@
 // How a room speaks to its clients: one table of functions for each protocol, and nothing of it in
 // the session or the connection. Bytes become calls (hello_got_*, ack_got, conn_pinged); what is to
-// be said becomes bytes. A broadcast's bytes are made once, not once for each session, and by the
-// one voice that there is: a second one needs a news window of its own (news_log.c, news_live.c).
+// be said becomes bytes. A broadcast's bytes are made once for each voice that a product's sessions
+// speak, not once for each session.
 #ifndef HW_VOICE_H
 #define HW_VOICE_H
 
@@ -28,8 +28,11 @@ struct bound {                          // what became of a Bind
     const char *reason;
 };
 
+enum voice_index { VOICE_HAWSER, VOICES };
+
 struct voice {
-    const char *name; // for logs
+    const char *name;       // for logs
+    enum voice_index index; // of what is kept for each
     // Bytes of the client, at least one. How many are done with; the rest comes again with more
     // behind it. May end the connection, or hand its stream to another.
     size_t (*take)(struct conn *c, const uint8_t *data, size_t len);

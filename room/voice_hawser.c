@@ -333,6 +333,7 @@ static size_t take(struct conn *c, const uint8_t *data, size_t len) {
 
 const struct voice voice_hawser = {
     .name = "hawser",
+    .index = VOICE_HAWSER,
     .take = take,
     .say_welcome = say_welcome,
     .say_bound = say_bound,

@@ -29,13 +29,6 @@ const char *session_effect_name(enum session_effect_kind kind) {
     return effect_names[kind];
 }
 
-struct session_effect *step_adds(struct step *t, enum session_effect_kind kind) {
-    assert(t->out->count < SESSION_EFFECTS_MAX);
-    struct session_effect *e = &t->out->list[t->out->count++];
-    *e = (struct session_effect){.kind = kind};
-    return e;
-}
-
 // --- the end
 
 // It comes too late to change anything: an answer to one that was refused meanwhile, say.

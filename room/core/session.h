@@ -12,8 +12,8 @@
 //   every state but ENTERING and LEAVING --ENDED--> GONE
 //
 // Only a step that leaves the session GONE ends it; the shell frees it in one place, after that
-// step's effects. The table of steps is SESSION_STEPS in session.c, all of it drawn in
-// docs/SESSION.md; an event that a state does not
+// step's effects. Effects may be carried out after further steps. The table of steps is
+// SESSION_STEPS in session.c, all of it drawn in docs/SESSION.md; an event that a state does not
 // name changes nothing and is counted.
 #ifndef HW_SESSION_H
 #define HW_SESSION_H
@@ -184,7 +184,7 @@ struct session_env {
     X(CONFIRM_SOON)  /* CONFIRM_DUE again in the next hurried pass */                              \
     X(SETTLED)       /* the login is decided: the client is to be told */                          \
     X(OVER)          /* `refusal`: the client is to be told, then ENDED */                         \
-    X(RESENT)        /* for the figures: what was unacknowledged goes out again */                 \
+    X(RESENT)        /* for the counter: what was unacknowledged goes out again */                 \
     X(ACKED)         /* for the sums: `acked`, otherwise than by an Ack */                         \
     X(SAY_RESET)     /* of `reset` */                                                              \
     X(SEND_NEWS)     /* what its window takes of the product's news */                             \

@@ -1,5 +1,6 @@
-// What the files of the session share: session.c (the table of steps), session_login.c (from the
-// token to the Welcome), session_row.c (whose the row is), session_live.c (delivery and acks).
+// What the files of the session share. From the top: session.c (the table of steps),
+// session_login.c (from the token to the Welcome), session_row.c (whose the row is), session_live.c
+// (delivery and acks), session_step.c (what a step writes down).
 #ifndef HW_SESSION_INTERNAL_H
 #define HW_SESSION_INTERNAL_H
 
@@ -17,7 +18,10 @@ struct step {
 // goes to a live session.
 typedef enum session_state session_action(struct step *t);
 
+// session_step.c
 struct session_effect *step_adds(struct step *t, enum session_effect_kind kind);
+void step_confirm(struct step *t); // whose the row is
+void step_stale(struct step *t);   // the saver knows a higher generation
 
 // session_login.c
 session_action login_admitted, login_denied, login_row, login_row_of_leaving, login_attached,
@@ -26,9 +30,7 @@ session_action login_admitted, login_denied, login_row, login_row_of_leaving, lo
 // session_row.c
 session_action row_confirmed, row_answered_late, row_noticed, row_changed, row_changed_early,
     row_due;
-void row_confirm(struct step *t);
 void row_taken_over(struct step *t); // if that is what the notice tells
-void row_stale(struct step *t);      // the saver knows a higher generation
 
 // session_live.c
 session_action live_hinted, live_loaded, live_saved, live_attached, live_ready, live_waited,

@@ -155,7 +155,7 @@ enum session_state live_saved(struct step *t) {
     if (s->saving_generation != s->fence.generation) {
         save(t); // attached again, by the one that the register gave it meanwhile
     } else if (result == SAVER_STALE) {
-        row_stale(t);
+        step_stale(t);
     } else if (result == SAVER_NO_ANSWER) {
         retry(t);
     } else {
@@ -200,7 +200,7 @@ enum session_state live_attached(struct step *t) {
     } else if (s->saving_generation != s->fence.generation) {
         save(t); // once more
     } else if (a->result == SAVER_STALE) {
-        row_stale(t);
+        step_stale(t);
     } else if (a->start[FEED_INBOX].after.epoch != f->epoch) {
         hear(s, &(struct place){a->start[FEED_INBOX].after.epoch, 0}); // the load tells the client
         load(t);

@@ -104,7 +104,7 @@ static void start_feeds(struct session *s, const struct session_start start[FEED
 enum session_state login_attached(struct step *t) {
     const struct session_attached *a = &t->e->of.attached;
     if (a->result == SAVER_STALE) {
-        row_confirm(t); // whose it is the register says
+        step_confirm(t); // whose it is the register says
         return SESSION_DOUBTING;
     }
     if (a->result != SAVER_OK)
@@ -178,7 +178,7 @@ enum session_state login_told(struct step *t) {
     }
     bool is_undecided = s->fence.is_undecided; // since before it was live
     if (is_undecided || missed_a_pass(t))
-        row_confirm(t);
+        step_confirm(t);
     if (is_undecided)
         step_adds(t, EFFECT_CONFIRM_SOON);
     s->state = SESSION_LIVE;

@@ -2,17 +2,6 @@
 #include "close_codes.h"
 #include "session_internal.h"
 
-void row_confirm(struct step *t) {
-    fence_asks_row(&t->s->fence, t->env->lease);
-    step_adds(t, EFFECT_CONFIRM);
-}
-
-void row_stale(struct step *t) {
-    fence_saver_knows_higher(&t->s->fence);
-    step_adds(t, EFFECT_CONFIRM_SOON);
-    row_confirm(t);
-}
-
 void row_taken_over(struct step *t) {
     if (t->e->of.notice.refusal.code == CLOSE_REPLACED)
         step_adds(t, EFFECT_TAKEN_OVER);
@@ -74,12 +63,12 @@ enum session_state row_noticed(struct step *t) {
 enum session_state row_changed(struct step *t) {
     fence_row_changed(&t->s->fence);
     step_adds(t, EFFECT_CONFIRM_SOON);
-    row_confirm(t);
+    step_confirm(t);
     return t->s->state;
 }
 
 enum session_state row_due(struct step *t) {
-    row_confirm(t);
+    step_confirm(t);
     return t->s->state;
 }
 

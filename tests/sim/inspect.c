@@ -69,7 +69,7 @@ static void describe(struct run *r, const struct daemon_slot *d, const struct ro
         b->conn->stream ? stream_held(b->conn->stream) : 0);
     if (p)
         world_note(&r->world, name, "  news %llu..%llu heard %llu rounds %llu<=%llu",
-                   (unsigned long long)p->news.window.base, (unsigned long long)p->news.window.head,
+                   (unsigned long long)p->news.known->base, (unsigned long long)p->news.known->head,
                    (unsigned long long)p->news.heard, (unsigned long long)s->news_round,
                    (unsigned long long)p->heads_done);
     describe_feed(r, name, &s->feed[FEED_INBOX]);
@@ -214,13 +214,13 @@ void inspect_step(void *arg, int node) {
 // --- at the end
 
 static const char *product_waits(const struct room_product *p) {
-    const struct news_blocks *older = &p->news.window.older;
+    const struct news_blocks *older = &p->news.by_voice[VOICE_HAWSER].window.older;
     for (size_t i = 0; i < older->count; i++)
         if (older->block[i]->waiters.count > 0)
             return "sessions wait for a block";
     return p->lives                               ? "a live broadcast"
            : p->waiters.count > 0                 ? "logins wait for heads"
-           : p->news.heard != p->news.window.head ? "news not loaded"
+           : p->news.heard != p->news.known->head ? "news not loaded"
                                                   : NULL;
 }
 

@@ -1,0 +1,56 @@
+// What of a product's broadcast log comes from the saver: how it is asked for, how an entry becomes
+// a frame, and who is told that it is there.
+#include "room_internal.h"
+
+struct audience *news_audience(const Hawser__Internal__Audience *a) {
+    if (!a)
+        return NULL;
+    return audience_new((struct audience_tags){a->any, a->n_any},
+                        (struct audience_tags){a->all, a->n_all},
+                        (struct audience_tags){a->none, a->n_none});
+}
+
+void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntry *e,
+                 struct buf *frame, struct news_entry *ret_entry) {
+    struct news_entry entry = {.first = e->seq, .last = e->message ? e->seq : e->last};
+    struct message_place at = {news->log->product->number, news->log->stream, entry.first,
+                               entry.last};
+    buf_reset(frame);
+    if (e->message) {
+        news->voice->put_message(frame, &at, e->message);
+        entry.audience = news_audience(e->message->audience);
+        entry.expires_ms = e->message->expires_ms;
+    } else {
+        news->voice->put_gap(frame, &at, e->gap_reason);
+        entry.is_gap = true;
+        entry.reason = (uint8_t)e->gap_reason;
+    }
+    entry.len = (uint32_t)frame->len;
+    *ret_entry = entry;
+}
+
+void news_load(struct broadcasts *log, uint64_t after, struct load_size size, uint64_t ticket,
+               news_loaded_fn *done) {
+    Hawser__Internal__LoadRequest request = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
+    struct room_product *p = log->product;
+    request.product = p->number;
+    request.stream = log->stream;
+    request.epoch = log->known->epoch;
+    request.after = after;
+    request.max_messages = size.messages;
+    request.max_bytes = size.bytes;
+    p->room->count.loads++;
+    saver_load(saver_of_product(p->room->cluster, p->number), &request, done,
+               product_call_new(p, ticket));
+}
+
+void news_tell_waiters(struct room *r, struct news_waiters *waiters, bool loaded) {
+    for (size_t i = 0; i < waiters->count; i++) {
+        struct room_binding *b = room_binding_at_place(r, waiters->list[i]);
+        if (!b)
+            continue;
+        b->waits_for_news = false;
+        room_binding_tell_kind(b, loaded ? EVENT_READY : EVENT_NEWS_UNREAD);
+    }
+    news_waiters_deinit(waiters);
+}
