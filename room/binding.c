@@ -123,8 +123,8 @@ bool room_binding_can_send(const struct room_binding *b) {
 // What is under way is looked at until all is acknowledged.
 static void watch(struct room_binding *b) {
     const struct session *s = &b->session;
-    bool is_at_rest = feed_is_at_rest(&s->feed[FEED_INBOX]) && feed_is_at_rest(&s->feed[FEED_NEWS]);
-    if (is_at_rest || b->is_watched)
+    if (b->is_watched ||
+        (feed_is_at_rest(&s->feed[FEED_INBOX]) && feed_is_at_rest(&s->feed[FEED_NEWS])))
         return;
     b->is_watched = true;
     handles_add(&b->conn->room->watched, b);
@@ -133,6 +133,8 @@ static void watch(struct room_binding *b) {
 void room_binding_sent(struct room_binding *b) {
     struct session_env env;
     watch(b);
+    if (b->session.is_synced) // as most are, of those that a walk comes to
+        return;
     room_binding_env(b, &env);
     if (session_becomes_synced(&b->session, &env))
         b->conn->voice->say_synced(b);

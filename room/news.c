@@ -50,27 +50,29 @@ static void fill_run(const struct room_binding *b, struct frame_run *run,
     }
 }
 
-// Sends entries as far as window and socket go; true when all went or were passed over.
+// Sends entries as far as window and socket, which takes bytes at first, go; true when all went or
+// were passed over.
 static bool send_range(struct room_binding *b, struct news_range range) {
     struct room *r = b->conn->room;
     struct frame_run *run = &r->items;
     uint64_t store_ms = store_clock_ms(&r->clock); // 0: nothing expires yet
-    while (range.entry < range.end && conn_can_push(b->conn)) {
-        if (skip_entry(b, range.entry, store_ms)) {
-            range.entry++;
-            continue;
+    while (range.entry < range.end) {
+        size_t planned = 1;
+        if (!skip_entry(b, range.entry, store_ms)) {
+            frame_run_begin(run, &b->session.feed[FEED_NEWS]);
+            fill_run(b, run, &range, store_ms);
+            if (run->count == 0)
+                return false; // the window is shut
+            planned = run->count;
+            send_run(b, range.frames + range.entry->offset, run);
+            if (b->session.feed[FEED_NEWS].sent != run->at)
+                return false; // the socket is full
         }
-        frame_run_begin(run, &b->session.feed[FEED_NEWS]);
-        fill_run(b, run, &range, store_ms);
-        if (run->count == 0)
-            return false; // the window is shut
-        size_t planned = run->count;
-        send_run(b, range.frames + range.entry->offset, run);
-        if (b->session.feed[FEED_NEWS].sent != run->at)
-            return false; // the socket is full
         range.entry += planned;
+        if (range.entry < range.end && !conn_can_push(b->conn))
+            return false;
     }
-    return range.entry >= range.end;
+    return true;
 }
 
 static bool is_ready(struct room_binding *b, const struct news_window *w) {
@@ -94,9 +96,8 @@ void news_send(struct room_binding *b) {
     struct news_window *w = &news_of(b)->window;
     struct feed *news = &b->session.feed[FEED_NEWS];
     struct news_range range;
-    if (!is_ready(b, w))
-        return;
-    while (news->sent < w->head && feed_is_open(news) && conn_can_push(b->conn)) {
+    bool takes = is_ready(b, w);
+    while (takes && news->sent < w->head && feed_is_open(news)) {
         uint64_t before = news->sent;
         enum news_found found = news_window_find(w, before, room_binding_place(b),
                                                  loop_now_ms(b->conn->room->loop), &range);
@@ -105,6 +106,7 @@ void news_send(struct room_binding *b) {
             effects_wake(&b->conn->room->effects); // which asks for blocks
         if (found != NEWS_HERE || !send_range(b, range) || news->sent == before)
             return;
+        takes = news->sent < w->head && conn_can_push(b->conn);
     }
 }
 

@@ -58,9 +58,7 @@ static uint32_t count_had(const char *tags, const char **at, uint32_t count) {
     return had;
 }
 
-bool audience_has(const struct audience *a, const char *tags) {
-    if (!a)
-        return true;
+bool audience_names(const struct audience *a, const char *tags) {
     const char *at = a->text;
     bool any = count_had(tags, &at, a->any) > 0 || a->any == 0;
     bool all = count_had(tags, &at, a->all) == a->all;

@@ -17,7 +17,10 @@ struct audience_tags {
 struct audience *audience_new(struct audience_tags any, struct audience_tags all,
                               struct audience_tags none);
 // tags: a NUL after each and a second one at the end; NULL = none.
-bool audience_has(const struct audience *a, const char *tags);
+bool audience_names(const struct audience *a, const char *tags); // of one that is not everyone
+static inline bool audience_has(const struct audience *a, const char *tags) {
+    return !a || audience_names(a, tags);
+}
 size_t audience_bytes(const struct audience *a); // of memory; 0 for everyone
 
 #endif

@@ -128,7 +128,7 @@ MUTANTS = [
     mutant("live-for-all-devices", "room/inbox.c",
            "    return m->n_device == 0;", "    return true;"),
     mutant("audience-ignored", "room/core/audience.c",
-           "    if (!a)\n        return true;\n    const char *at", "    if (a || !a)\n        return true;\n    const char *at"),
+           "    const char *at = a->text;\n    bool any", "    const char *at = a->text;\n    if (at)\n        return true;\n    bool any"),
     mutant("none-of-an-audience-ignored", "room/core/audience.c",
            "    return any && all && count_had(tags, &at, a->none) == 0;", "    return any && all;"),
     mutant("window-of-bytes-ignored", "room/core/feed.c",
