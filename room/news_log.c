@@ -80,7 +80,9 @@ static void hole_due(struct timer *t) {
     if (log->known->head >= log->heard)
         return; // closed by itself
     log->hole_loading = true;
-    news_load(log, log->known->head, (struct load_size){HOLE_MESSAGES, HOLE_BYTES}, 0, on_hole);
+    struct news_ask ask = {
+        .after = log->known->head, .messages = HOLE_MESSAGES, .bytes = HOLE_BYTES};
+    news_load(log, &ask, on_hole);
 }
 
 void news_heard(struct broadcasts *log, struct place at, const Hawser__Internal__StoredMessage *m) {

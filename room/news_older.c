@@ -48,8 +48,7 @@ static void ask_all(struct hook *h) {
     struct news_ask ask;
     while (news_room_ask(&r->news, &ask)) {
         const struct voice_news *news = container_of(ask.of, struct voice_news, window.older);
-        news_load(news->log, ask.after, (struct load_size){ask.messages, ask.bytes}, ask.ticket,
-                  on_block);
+        news_load(news->log, &ask, on_block);
     }
 }
 

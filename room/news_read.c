@@ -29,19 +29,18 @@ void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntr
     *ret_entry = entry;
 }
 
-void news_load(struct broadcasts *log, uint64_t after, struct load_size size, uint64_t ticket,
-               news_loaded_fn *done) {
+void news_load(struct broadcasts *log, const struct news_ask *ask, news_loaded_fn *done) {
     Hawser__Internal__LoadRequest request = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
     struct room_product *p = log->product;
     request.product = p->number;
     request.stream = log->stream;
     request.epoch = log->known->epoch;
-    request.after = after;
-    request.max_messages = size.messages;
-    request.max_bytes = size.bytes;
+    request.after = ask->after;
+    request.max_messages = ask->messages;
+    request.max_bytes = ask->bytes;
     p->room->count.loads++;
     saver_load(saver_of_product(p->room->cluster, p->number), &request, done,
-               product_call_new(p, ticket));
+               product_call_new(p, ask->ticket));
 }
 
 void news_tell_waiters(struct room *r, struct news_waiters *waiters, bool loaded) {

@@ -96,9 +96,7 @@ static void drop(struct orphan *o) {
     register_drop(register_of(r->cluster), &request, on_dropped, o);
 }
 
-static void drop_row(struct room *r, uint32_t product, const char *user, const char *device,
-                     uint64_t generation) {
-    struct orphan *o = orphan_new(r, product, user, device);
+static void drop_row(struct orphan *o, uint64_t generation) {
     if (!o)
         return;
     o->generation = generation;
@@ -106,7 +104,7 @@ static void drop_row(struct room *r, uint32_t product, const char *user, const c
 }
 
 void orphan_drop(const struct room_binding *b) {
-    drop_row(b->conn->room, b->product->number, b->user, b->conn->device,
+    drop_row(orphan_new(b->conn->room, b->product->number, b->user, b->conn->device),
              b->session.fence.generation);
 }
 
@@ -120,7 +118,7 @@ static void drop_found(struct orphan *o, const Hawser__Internal__SessionRow *row
     if (row->incarnation != r->env->incarnation || strcmp(row->device, o->device) != 0 ||
         room_binding_at_place(r, row->slot))
         return;
-    drop_row(r, o->product, o->user, o->device, row->generation);
+    drop_row(orphan_new(r, o->product, o->user, o->device), row->generation);
 }
 
 static void on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {

@@ -105,13 +105,9 @@ struct audience *news_audience(const Hawser__Internal__Audience *a); // NULL: ev
 // Its frame, in that voice, goes to *frame, which is reset; the entry's audience is the caller's.
 void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntry *e,
                  struct buf *frame, struct news_entry *ret_entry);
-struct load_size {
-    uint32_t messages, bytes;
-};
-// Reads behind `after`; done gets the product_call with that ticket.
+// Reads what is asked; done gets the product_call with that ticket.
 typedef void news_loaded_fn(void *arg, int error, const Hawser__Internal__LoadReply *reply);
-void news_load(struct broadcasts *log, uint64_t after, struct load_size size, uint64_t ticket,
-               news_loaded_fn *done);
+void news_load(struct broadcasts *log, const struct news_ask *ask, news_loaded_fn *done);
 // Lets them go on, or try again later; frees the list.
 void news_tell_waiters(struct room *r, struct news_waiters *waiters, bool loaded);
 
