@@ -219,6 +219,13 @@ void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind
     room_binding_tell(b, &(struct session_event){.kind = kind});
 }
 
+void room_binding_go_on(struct room_binding *b) {
+    struct session_env env;
+    room_binding_env(b, &env);
+    if (session_has_to_go_on(&b->session, &env))
+        room_binding_tell_kind(b, EVENT_READY);
+}
+
 void room_binding_over(const struct room_binding *b, const struct session_refusal *why) {
     struct effects_item item = {.slot = b->slot, .generation = b->slab_generation};
     item.effect = (struct session_effect){.kind = EFFECT_OVER, .of.refusal = *why};

@@ -234,7 +234,7 @@ static void got_ack(struct conn *c, const ProtobufCMessage *message) {
         if (is_known && !ack_got(b, (enum feed_stream)p->stream, (struct place){p->epoch, p->seq}))
             return;
     }
-    room_binding_tell_kind(b, EVENT_READY);
+    room_binding_go_on(b);
 }
 
 static void got_bind(struct conn *c, const ProtobufCMessage *m) {

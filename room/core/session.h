@@ -273,6 +273,8 @@ bool session_becomes_synced(struct session *s, const struct session_env *env);
 // inbox feed's acked position.
 bool session_begins_save(struct session *s);
 
+// Whether READY would write anything down: not for one that is level and has nothing to save.
+bool session_has_to_go_on(const struct session *s, const struct session_env *env);
 // The positions of inbox and news that the saver has not answered for; how many.
 size_t session_unsaved(const struct session *s, struct session_have *ret_at);
 // It has answered for these, outside of a SAVE.

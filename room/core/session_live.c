@@ -35,6 +35,14 @@ void live_go_on(struct step *t) {
     step_adds(t, EFFECT_SEND_NEWS);
 }
 
+bool session_has_to_go_on(const struct session *s, const struct session_env *env) {
+    const struct feed *inbox = &s->feed[FEED_INBOX], *news = &s->feed[FEED_NEWS];
+    bool is_to_save = inbox->acked > inbox->saved || s->attach_again;
+    bool has_more = feed_is_behind(inbox) || s->is_log_another || news->epoch != env->news.epoch ||
+                    news->sent < env->news.heard;
+    return !s->is_synced || is_to_save || has_more;
+}
+
 static void retry(struct step *t) {
     if (!t->s->is_retrying)
         step_adds(t, EFFECT_RETRY);

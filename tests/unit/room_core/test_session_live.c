@@ -211,6 +211,34 @@ START_TEST(test_have_is_an_ack) {
 }
 END_TEST
 
+// An Ack of one that is level with all there is leads to nothing; each other reason to go on does.
+START_TEST(test_has_to_go_on) {
+    uint32_t messages;
+    reach(SESSION_LIVE);
+    env.news.answered = 5;
+    env.news.heard = env.news.head = 4;
+    ck_assert(session_has_to_go_on(&s, &env)); // it is not synced
+    feed_sent(&s.feed[FEED_NEWS], 4, 10, true);
+    ck_assert(session_becomes_synced(&s, &env));
+    (void)session_acked(&s, FEED_NEWS, (struct place){EPOCH, 4}, &messages);
+    ck_assert(!session_has_to_go_on(&s, &env));
+    env.news.heard = 5;
+    ck_assert(session_has_to_go_on(&s, &env));
+    env.news.heard = 4;
+    env.news.epoch = OTHER_EPOCH;
+    ck_assert(session_has_to_go_on(&s, &env));
+    env.news.epoch = EPOCH;
+    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
+    ck_assert(!session_has_to_go_on(&s, &env));
+    (void)session_acked(&s, FEED_INBOX, (struct place){EPOCH, 6}, &messages);
+    ck_assert(session_has_to_go_on(&s, &env)); // to be saved
+    s.feed[FEED_INBOX].saved = 6;
+    ck_assert(!session_has_to_go_on(&s, &env));
+    feed_hear(&s.feed[FEED_INBOX], 7);
+    ck_assert(session_has_to_go_on(&s, &env));
+}
+END_TEST
+
 // A position counts as saved when the saver has answered for it, and not for another log's.
 START_TEST(test_saved_last) {
     uint32_t messages;
@@ -341,5 +369,5 @@ RUN_TESTS("session_live", test_synced, test_resets_come_first, test_one_load,
           test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,
           test_saved_of_an_old_log, test_heard_of_more_than_there_is, test_saves,
           test_attached_again, test_resumed, test_have_is_an_ack, test_saved_last,
-          test_resumed_before_the_heads, test_resent_after_a_ping, test_ping_for_a_shut_window,
-          test_news_of_another_log, test_synced_with_another_log)
+          test_has_to_go_on, test_resumed_before_the_heads, test_resent_after_a_ping,
+          test_ping_for_a_shut_window, test_news_of_another_log, test_synced_with_another_log)
