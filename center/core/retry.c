@@ -7,6 +7,8 @@ enum outcome outcome_of_error(int error, bool was_up) {
     case HW_EBUSY: // not sent
     case HW_EUNIMPLEMENTED:
     case HW_ESTORE:
+    case HW_EUNSAFE:
+    case HW_ELOADING:
     case HW_EDRAINING:
         return OUTCOME_FAILED;
     case HW_ELINK: // by a link that was down already it was not sent
@@ -14,6 +16,10 @@ enum outcome outcome_of_error(int error, bool was_up) {
     default:
         return OUTCOME_UNKNOWN;
     }
+}
+
+bool is_lasting_error(int error) {
+    return error == -HW_EUNSAFE;
 }
 
 bool retry_missed(struct retry *r, enum outcome outcome, uint64_t now_ms, uint64_t *ret_wait_ms) {

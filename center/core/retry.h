@@ -13,6 +13,9 @@ enum outcome { OUTCOME_DONE, OUTCOME_FAILED /* certainly */, OUTCOME_UNKNOWN };
 // was_up: its link, when it was made.
 enum outcome outcome_of_error(int error, bool was_up);
 
+// Only an operator can change it: no try after it gets another answer soon.
+bool is_lasting_error(int error);
+
 struct retry {
     uint64_t give_up_ms;
     unsigned tries;   // that were made

@@ -23,7 +23,9 @@
     X(HW_ECONFIG, 1016, "the configuration is wrong")                                              \
     X(HW_EFULL, 1017, "a table is full")                                                           \
     X(HW_ECANCELLED, 1018, "given up because its owner is ending")                                 \
-    X(HW_EFORBIDDEN, 1019, "not for the caller's role")
+    X(HW_EFORBIDDEN, 1019, "not for the caller's role")                                            \
+    X(HW_EUNSAFE, 1020, "Redis runs without AOF, or may evict: nothing is accepted")               \
+    X(HW_ELOADING, 1021, "the store is loading its data")
 
 enum hw_error {
 #define HW_ERROR_ENUM(name, number, text) name = number,

@@ -45,6 +45,7 @@ struct redis_conn {
     uint32_t attempts;
     bool up, asking, is_leaving, is_loading; // leaving: up until it is gone, for what is in flight
     struct redis_guard guard;
+    int down_error; // of commands while it is not up: -HW_ESTORE, or what is better known
     char reason[160], run_id[RUN_ID_MAX + 1];
     struct command *sent, **sent_end;     // in order
     struct command *failed, **failed_end; // completed by the hook
@@ -233,7 +234,7 @@ struct words {
 static void send_command(struct command *k, const struct words *words) {
     struct redis_conn *c = k->conn;
     if (!c->context || c->is_leaving || (!c->up && !c->asking)) {
-        fail_command(k, -HW_ESTORE);
+        fail_command(k, c->down_error);
         return;
     }
     *c->sent_end = k;
@@ -287,7 +288,7 @@ void redis_ask(struct redis_conn *c, const struct redis_command *q, redis_done_f
                void *arg) {
     struct command *k = command_new(c, q->script ? q->script->shape : q->shape, done, arg);
     if (!c->up)
-        fail_command(k, -HW_ESTORE);
+        fail_command(k, c->down_error);
     else if (q->script)
         call_script(c, q, k);
     else
@@ -353,6 +354,8 @@ static void on_info(void *arg, int error, const redisReply *reply) {
     if (!why && redis_info_value(reply->str, "run_id", run_id, sizeof(run_id)) && c->up &&
         strcmp(run_id, c->run_id) != 0)
         why = "it is another server than it was";
+    bool is_unsafe = why && error == 0 && !redis_info_unfit(reply->str, true);
+    c->down_error = c->is_loading ? -HW_ELOADING : is_unsafe ? -HW_EUNSAFE : -HW_ESTORE;
     if (why) {
         leave_server(c, why);
     } else if (!c->up) {
@@ -388,6 +391,7 @@ static void on_connect(const redisAsyncContext *context, int status) {
     if (status != REDIS_OK) {
         c->context = NULL; // freed by hiredis
         c->is_loading = false;
+        c->down_error = -HW_ESTORE;
         redis_went_down(c, -HW_ELINK, context->errstr);
         return;
     }
@@ -466,6 +470,7 @@ struct redis_conn *redis_conn_new(const struct redis_options *o) {
                              .allow_volatile = o->allow_volatile,
                              .on_state = o->on_state,
                              .arg = o->arg,
+                             .down_error = -HW_ESTORE,
                              .reason = "not connected yet"};
     struct buf error = BUF_EMPTY;
     if (redis_url_parse(o->url, &c->url, &error) != 0)

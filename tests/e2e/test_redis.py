@@ -64,6 +64,28 @@ def test_waits_while_it_loads(tmp_path, redis, role):
         process.wait(WAIT_S)
 
 
+def test_an_unsafe_store_is_named(tmp_path, redis):
+    """A Redis that may evict takes no push, and the refusal says why; nobody waits for what only an operator can change."""
+    cluster = Cluster(tmp_path, redis=redis)
+    try:
+        product = cluster.product()
+
+        def push():
+            return cluster.call("POST", f"/v1/products/{product.name}/messages", {"to": {"user": "ann"}, "payload": "a"})
+
+        assert push().status_code == 202
+        redis.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        wait_until(lambda: push().status_code == 503, "an unsafe store is not noticed")
+        retries = cluster.center.metric("append_retries_total")
+        answer = push().json()
+        assert answer["code"] == "store_unavailable" and "may evict" in answer["detail"], answer
+        assert cluster.center.metric("append_retries_total") == retries
+        redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        wait_until(lambda: push().status_code == 202, "it is not taken again")
+    finally:
+        cluster.stop()
+
+
 def test_no_secret_is_told(tmp_path):
     """A run with known secrets, right and wrong ones: none of them is in a log, on a port, in a configuration shown or in argv."""
     password, wrong = "redis-p@ss:word/%41-1", "wrong-p@ss:word-2"

@@ -14,6 +14,8 @@ START_TEST(test_errors) {
                 {-HW_EBUSY, true, OUTCOME_FAILED},
                 {-HW_EUNIMPLEMENTED, true, OUTCOME_FAILED},
                 {-HW_ESTORE, true, OUTCOME_FAILED},
+                {-HW_EUNSAFE, true, OUTCOME_FAILED},
+                {-HW_ELOADING, true, OUTCOME_FAILED},
                 {-HW_EDRAINING, true, OUTCOME_FAILED},
                 {-HW_ELINK, false, OUTCOME_FAILED},
                 {-HW_ELINK, true, OUTCOME_UNKNOWN},
@@ -25,6 +27,8 @@ START_TEST(test_errors) {
                 {-99999, true, OUTCOME_UNKNOWN}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         ck_assert_int_eq(outcome_of_error(rows[i].error, rows[i].was_up), rows[i].outcome);
+    ck_assert(is_lasting_error(-HW_EUNSAFE));
+    ck_assert(!is_lasting_error(-HW_ELOADING) && !is_lasting_error(-HW_ESTORE));
 }
 END_TEST
 

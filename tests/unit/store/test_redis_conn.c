@@ -248,10 +248,15 @@ START_TEST(test_changed_under_us) {
         snprintf(set, sizeof(set), "redis-cli -s %s/s CONFIG SET maxmemory-policy %s >/dev/null",
                  dir, i == 0 ? "allkeys-lru" : "noeviction");
         ck_assert_int_eq(system(set), 0);
+        struct outcome o;
         if (i == 0)
             until_down(c, "noeviction");
         else
             until_up(c);
+        shape = "+";
+        command(c, "PING", NULL, NULL, &o);
+        wait_for(&o);
+        ck_assert_int_eq(o.error, i == 0 ? -HW_EUNSAFE : 0); // callers can say why
     }
     teardown(c);
 }
