@@ -91,6 +91,7 @@ struct core_stream {
     bool ack_due;         //
     bool had;             // the Bind on its way named our position
     uint64_t refused_seq; // the application said "not now" to this one; 0 = none
+    uint64_t came;        // the last one that came: one that is not above it is sent again
     uint64_t shown;       // how far this connection has come: no Ack on it is above that
     // Of a Synced that waits: what it says, and what must be handled before it.
     struct position synced_at;

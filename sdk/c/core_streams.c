@@ -116,7 +116,7 @@ static void begin_after(struct client_core *c, struct binding *b, const Hawser__
     if (stream >= POSITION_STREAMS || p->epoch == 0)
         return;
     struct position *ours = &b->record->stream[stream];
-    b->stream[stream].shown = p->seq;
+    b->stream[stream].shown = b->stream[stream].came = p->seq;
     bool other_epoch = ours->epoch != p->epoch;
     bool had = b->stream[stream].had;
     if (!other_epoch && (had || p->seq <= ours->seq))
@@ -163,14 +163,21 @@ static bool is_next(struct client_core *c, struct binding *b, const struct span 
         violation_at(c, at, "no position for this stream", 0);
         return false;
     }
+    bool is_again = at->first <= s->came;
+    s->came = at->last;
     if (at->last > s->shown)
         s->shown = at->last;
     if (at->last <= p->seq) {
         ack_soon(c, s);
         return false;
     }
-    if (s->refused_seq != 0 && at->first > s->refused_seq)
-        return false; // comes again, behind the refused one
+    if (s->refused_seq != 0 && at->first > s->refused_seq) {
+        // A room that sends again begins behind what is acknowledged. A refused broadcast may be
+        // left out: the tags have changed since.
+        if (!is_again || at->stream == HAWSER_INBOX)
+            return false; // comes again, behind the refused one
+        s->refused_seq = 0;
+    }
     if (at->stream == HAWSER_INBOX && at->first > p->seq + 1) {
         violation_at(c, at, "a hole", p->seq);
         return false;
@@ -337,7 +344,7 @@ void streams_on_reset(struct client_core *c, const Hawser__V1__Reset *m) {
     b->record->stream[stream] =
         (struct position){.epoch = m->position->epoch, .seq = m->position->seq};
     b->stream[stream].refused_seq = b->stream[stream].synced_after = 0;
-    b->stream[stream].shown = m->position->seq;
+    b->stream[stream].shown = b->stream[stream].came = m->position->seq;
     tell_reset(c, b, stream, m->reason);
     position_set(c, b, stream, m->position->seq);
     synced_catch_up(c, b); // nothing that was refused there comes again

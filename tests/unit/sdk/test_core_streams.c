@@ -391,6 +391,31 @@ START_TEST(test_reset_after_a_refusal) {
 }
 END_TEST
 
+// A refused broadcast is for other tags than the device has by then: what is sent again begins
+// behind it. While the refused one comes again too, what follows it waits still.
+START_TEST(test_refused_is_left_out) {
+    setup();
+    online(0);
+    refuse = 1;
+    push(NEWS, 1, "a");
+    push(NEWS, 2, "b");
+    push(NEWS, 3, "c");
+    TOLD("chat:news:1=a");
+    refuse = 1;
+    push(NEWS, 1, "a");
+    push(NEWS, 2, "b");
+    push(NEWS, 3, "c");
+    TOLD("chat:news:1=a");
+    push(NEWS, 2, "b");
+    push(NEWS, 3, "c");
+    push(NEWS, 5, "e");
+    TOLD("chat:news:2=b chat:news:3=c chat:news:5=e");
+    pass(200);
+    SAID("ACK(1,news=5)");
+    teardown();
+}
+END_TEST
+
 int main(void) {
     TCase *t = tcase_create("core_streams");
     tcase_set_timeout(t, 120);
@@ -405,6 +430,7 @@ int main(void) {
                                    test_ack_before_pong,
                                    test_refused_comes_again,
                                    test_reset_after_a_refusal,
+                                   test_refused_is_left_out,
                                    test_chunks,
                                    test_garbage,
                                    test_refused_message};
