@@ -33,12 +33,13 @@ static void check(struct bind_check *k, const struct product *p, const char *kid
     k->reason = "no such key";
     if (!key)
         return;
-    struct token_key with = {.secret = key->secret,
-                             .secret_len = key->secret_len,
-                             .product = p->name,
-                             .ttl_ms = p->limits.token_ttl_s * 1000};
-    k->code = token_check(k->token, &with, k->conn->device, loop_wall_ms(k->conn->room->loop),
-                          &k->claims, &k->reason);
+    struct token_terms terms = {.secret = key->secret,
+                                .secret_len = key->secret_len,
+                                .product = p->name,
+                                .ttl_ms = p->limits.token_ttl_s * 1000,
+                                .device = k->conn->device,
+                                .now_ms = loop_wall_ms(k->conn->room->loop)};
+    k->code = token_check(k->token, &terms, &k->claims, &k->reason);
     if (k->code == 0 && !tags_allowed(k->tags, &k->claims)) {
         token_claims_deinit(&k->claims);
         k->reason = "a tag that the token does not allow";

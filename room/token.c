@@ -75,16 +75,16 @@ static bool is_number_or_none(const json_t *claims, const char *name) {
     return !value || json_is_number(value);
 }
 
-static uint32_t check_time(const json_t *json, const struct token_key *key, uint64_t now_ms,
+static uint32_t check_time(const json_t *json, const struct token_terms *terms,
                            struct token_claims *claims, const char **ret_reason) {
     double exp = json_number_value(json_object_get(json, "exp"));
     double nbf = json_number_value(json_object_get(json, "nbf"));
-    double now = (double)now_ms, leeway = TOKEN_LEEWAY_MS;
+    double now = (double)terms->now_ms, leeway = TOKEN_LEEWAY_MS;
     if (exp * 1000 + leeway <= now) {
         *ret_reason = "the token is expired";
         return CLOSE_TOKEN_EXPIRED;
     }
-    if (exp * 1000 > now + (double)key->ttl_ms + leeway) {
+    if (exp * 1000 > now + (double)terms->ttl_ms + leeway) {
         *ret_reason = "the token's exp lies further ahead than the product allows";
         return CLOSE_TOKEN_REFUSED;
     }
@@ -98,12 +98,12 @@ static uint32_t check_time(const json_t *json, const struct token_key *key, uint
 
 // Whether each claim that counts is of its type: one that is not is refused, never passed over, for
 // it was put there to narrow the token.
-static const char *check_claims(const json_t *json, const struct token_key *key, const char *device,
+static const char *check_claims(const json_t *json, const struct token_terms *terms,
                                 struct token_claims *claims) {
     char product[33];
     const char *user = json_string_value(json_object_get(json, "sub"));
     const json_t *dev = json_object_get(json, "dev"), *exp = json_object_get(json, "exp");
-    if (!take_product(json, product) || strcmp(product, key->product) != 0)
+    if (!take_product(json, product) || strcmp(product, terms->product) != 0)
         return "the token's aud is another product";
     if (!user || !id_is_valid(user, strlen(user), TOKEN_USER_MAX))
         return "the token's sub is not a user";
@@ -113,7 +113,7 @@ static const char *check_claims(const json_t *json, const struct token_key *key,
         return "the token's nbf or iat is not a number";
     if (dev && !json_is_string(dev))
         return "the token's dev is not a device";
-    if (dev && strcmp(json_string_value(dev), device) != 0)
+    if (dev && strcmp(json_string_value(dev), terms->device) != 0)
         return "the token is for another device";
     if (!take_tags(json_object_get(json, "tags"), claims))
         return "the token's tags are not a list of tags";
@@ -131,20 +131,20 @@ static const char *check_header(jwt_t *jwt) {
     return has_crit ? "the token's header has crit" : NULL;
 }
 
-uint32_t token_check(const char *token, const struct token_key *key, const char *device,
-                     uint64_t now_ms, struct token_claims *ret_claims, const char **ret_reason) {
+uint32_t token_check(const char *token, const struct token_terms *terms,
+                     struct token_claims *ret_claims, const char **ret_reason) {
     struct token_claims claims = {0};
     jwt_t *jwt = NULL;
-    if (jwt_decode(&jwt, token, key->secret, (int)key->secret_len) != 0) {
+    if (jwt_decode(&jwt, token, terms->secret, (int)terms->secret_len) != 0) {
         *ret_reason = "the token's signature is wrong";
         return CLOSE_TOKEN_REFUSED;
     }
     json_t *json = parsed(jwt_get_grants_json(jwt, NULL));
     *ret_reason = check_header(jwt);
     if (!*ret_reason)
-        *ret_reason = check_claims(json, key, device, &claims);
+        *ret_reason = check_claims(json, terms, &claims);
     uint32_t code =
-        *ret_reason ? CLOSE_TOKEN_REFUSED : check_time(json, key, now_ms, &claims, ret_reason);
+        *ret_reason ? CLOSE_TOKEN_REFUSED : check_time(json, terms, &claims, ret_reason);
     json_decref(json);
     jwt_free(jwt);
     if (code != 0)

@@ -29,16 +29,19 @@ struct token_claims {
     char *tags[TAGS_MAX]; // owned; the allowed ones
     int tag_count;
 };
-struct token_key {
-    const uint8_t *secret;
+// What a token is checked against. Borrowed.
+struct token_terms {
+    const uint8_t *secret; // of the key that it names
     size_t secret_len;
     const char *product;
-    uint64_t ttl_ms; // how far ahead exp may lie
+    uint64_t ttl_ms;    // how far ahead exp may lie
+    const char *device; // of the Hello
+    uint64_t now_ms;    // Unix ms
 };
-// 0, or a Close code: 4002 refused, 4005 expired, with a literal reason. device: of the Hello. On
-// success free the claims with token_claims_deinit.
-uint32_t token_check(const char *token, const struct token_key *key, const char *device,
-                     uint64_t now_ms, struct token_claims *ret_claims, const char **ret_reason);
+// 0, or CLOSE_TOKEN_REFUSED or CLOSE_TOKEN_EXPIRED with a literal reason. On success free the
+// claims with token_claims_deinit.
+uint32_t token_check(const char *token, const struct token_terms *terms,
+                     struct token_claims *ret_claims, const char **ret_reason);
 void token_claims_deinit(struct token_claims *c);
 
 #endif

@@ -58,6 +58,7 @@ class Function:
 
 TOKEN = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
 DEFINITION = re.compile(r"^(?![#}\s])(?P<head>[^;{}#=]*?)\b(?P<name>\w+)\((?P<parameters>[^;{}]*?)\)\s*\{\n", re.M)
+PROTOTYPE = re.compile(r"^\w.*", re.M)
 DEFINE = re.compile(r"^#define (?:.*\\\n)*.*\n", re.M)
 WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 
@@ -145,7 +146,7 @@ def close_codes(files):
 def dead_functions(files):
     """What nobody calls goes; what only tests call is on the list above."""
     calls, public = words_of(files, is_product) + Counter(WORD.findall(EMBED.read_text())), set(WORD.findall(text_of(files, PUBLIC)))
-    declared = Counter(w for f in files if is_product(f) and f.path.endswith(".h") for w in WORD.findall(DEFINE.sub("", f.code)))
+    declared = Counter(w for f in files if is_product(f) and f.path.endswith(".h") for line in PROTOTYPE.findall(DEFINE.sub("", f.code)) for w in WORD.findall(line))
     # Names that a table makes, by what stands before ##name.
     made = {m for f in files if is_product(f) for m in re.findall(r"(\w+_)##", f.code)}
     for f, fn in ours(files):

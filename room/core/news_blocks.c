@@ -195,18 +195,18 @@ static void look_ahead(struct news_blocks *blocks, struct news_block *b, uint64_
     (void)find_or_want(blocks, b->last);
 }
 
-const struct news_block *news_blocks_find(struct news_blocks *blocks, uint64_t after,
-                                          uint64_t until, uint64_t waiter, uint64_t now_ms) {
-    struct news_block *b = find_or_want(blocks, after);
+const struct news_block *news_blocks_find(struct news_blocks *blocks, const struct news_place *at,
+                                          uint64_t now_ms) {
+    struct news_block *b = find_or_want(blocks, at->after);
     if (!b->is_loaded) {
-        waiters_add(&b->waiters, waiter);
+        waiters_add(&b->waiters, at->waiter);
         return NULL;
     }
     TAILQ_REMOVE(&blocks->loaded, b, in_product);
     TAILQ_REMOVE(&blocks->room->loaded, b, in_room);
     stand_last(b);
     b->used_ms = now_ms;
-    look_ahead(blocks, b, until);
+    look_ahead(blocks, b, at->until);
     return b;
 }
 

@@ -79,11 +79,15 @@ void news_blocks_init(struct news_blocks *blocks, struct news_room *room); // bo
 // The log is another one, or the product goes: all blocks go, answers on their way are too late.
 // Adds all who waited to *waiters, unless that is NULL.
 void news_blocks_reset(struct news_blocks *blocks, struct news_waiters *waiters);
-// The block with after+1; NULL: `waiter` is told when the log has answered. Blocks that go on
-// before `until` are asked for ahead. It stays at least until the next news_room_ask, _tick or
-// _reset.
-const struct news_block *news_blocks_find(struct news_blocks *blocks, uint64_t after,
-                                          uint64_t until, uint64_t waiter, uint64_t now_ms);
+// Where a reader is.
+struct news_place {
+    uint64_t after, until; // blocks that go on before `until` are asked for ahead
+    uint64_t waiter;       // who is told when the log has answered
+};
+// The block with after+1; NULL: it is asked for. It stays at least until the next news_room_ask,
+// _tick or _reset.
+const struct news_block *news_blocks_find(struct news_blocks *blocks, const struct news_place *at,
+                                          uint64_t now_ms);
 // The block of a question; NULL: nobody wants it any more.
 struct news_block *news_blocks_answer(struct news_blocks *blocks, uint64_t ticket);
 // One step of the answer: false when it does not go on where the last one ended; then the entry

@@ -38,13 +38,14 @@ static char *token_of(const char *header, const char *claims) {
 }
 
 static uint32_t checked(const char *header, const char *claims, struct token_claims *ret_claims) {
-    const struct token_key key = {secret, sizeof(secret) - 1, "shop", 86400000};
+    const struct token_terms terms = {secret,  sizeof(secret) - 1,    "shop", 86400000,
+                                      "phone", (uint64_t)NOW_S * 1000};
     struct token_hint hint;
     const char *reason = NULL;
     char *token = token_of(header, claims);
     uint32_t code = 4002; // a token whose peek fails is refused so too
     if (token_peek(token, &hint, &reason))
-        code = token_check(token, &key, "phone", (uint64_t)NOW_S * 1000, ret_claims, &reason);
+        code = token_check(token, &terms, ret_claims, &reason);
     ck_assert_msg(code == 0 || reason, "refused without a reason: %s", claims);
     free(token);
     return code;
