@@ -6,7 +6,7 @@ struct coordinator {
     struct daemon_env *env;
 };
 
-static const struct rpc_method methods[] = {{0, NULL, 0}};
+static const struct rpc_method methods[] = {{0}};
 
 static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct coordinator *c = hw_calloc(1, sizeof(*c));

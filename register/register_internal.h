@@ -20,14 +20,14 @@ struct registry {
     struct held *held;
     bool held_compare; // a whole catalog is being read, in parts
     struct {
-        uint64_t logins, takeovers, refused, refused_calls, devices_full, finds, store_errors,
-            watches, restored;
+        uint64_t takeovers, refused, devices_full, store_errors, restored;
     } count;
 };
 
 extern const struct rpc_method register_methods[];
 
-void watchers_add(struct registry *r, struct rpc_call *call, const uint8_t *body, size_t len);
+void watchers_add(struct registry *r, const Hawser__Internal__WatchRequest *request,
+                  struct rpc_call *call);
 void watchers_poll(struct registry *r); // now: something changed
 void watchers_tick(struct timer *t);
 void watchers_free(struct registry *r);

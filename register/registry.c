@@ -4,16 +4,11 @@
 #include "store_open.h"
 
 static const struct daemon_metric metrics[] = {
-    DAEMON_COUNTER(registry, count.refused_calls, "refused_calls_total",
-                   "calls with values that no daemon may send"),
-    DAEMON_COUNTER(registry, count.logins, "logins_total", "login steps"),
     DAEMON_COUNTER(registry, count.takeovers, "takeovers_total",
                    "sessions replaced by a newer login"),
     DAEMON_COUNTER(registry, count.refused, "refused_total", "logins refused"),
     DAEMON_COUNTER(registry, count.devices_full, "devices_full_total",
                    "logins refused for the number of the user's devices"),
-    DAEMON_COUNTER(registry, count.finds, "finds_total", "users looked up"),
-    DAEMON_COUNTER(registry, count.watches, "watches_total", "watches taken"),
     DAEMON_COUNTER(registry, count.restored, "catalog_restored_total",
                    "entries written back to a store that lost them"),
     DAEMON_COUNTER(registry, count.store_errors, "store_errors_total",

@@ -54,24 +54,19 @@ static void read_for(struct watcher *w) {
     store_call(w->registry->store, &w->request.base, on_read, w);
 }
 
-void watchers_add(struct registry *r, struct rpc_call *call, const uint8_t *body, size_t len) {
-    Hawser__Internal__WatchRequest *request =
-        hawser__internal__watch_request__unpack(NULL, len, body);
-    if (!request) {
-        rpc_fail(call, -HW_EMALFORMED);
-        return;
-    }
+void watchers_add(struct registry *r, const Hawser__Internal__WatchRequest *request,
+                  struct rpc_call *call) {
     struct watcher *w = hw_calloc(1, sizeof(*w));
     w->registry = r;
     w->call = call;
-    w->request = *request;
+    w->request = *request; // numbers alone; what a newer daemon says besides is not ours
+    w->request.base.n_unknown_fields = 0;
+    w->request.base.unknown_fields = NULL;
     w->until_ms = loop_now_ms(r->loop) + WATCH_MAX_MS;
     w->next = r->watchers;
     if (w->next)
         w->next->prev = w;
     r->watchers = w;
-    r->count.watches++;
-    hawser__internal__watch_request__free_unpacked(request, NULL);
     read_for(w);
 }
 

@@ -1,6 +1,7 @@
 // Live broadcasts: at most once, and not where the socket would not take them. Each goes round the
 // sessions in slices, one behind the other.
 #include "room_internal.h"
+#include "serve.h"
 
 enum { SLICE_US = 1000, SLICE_CHECK = 8, LIVES_MAX = 64 };
 
@@ -8,7 +9,7 @@ enum { SLICE_US = 1000, SLICE_CHECK = 8, LIVES_MAX = 64 };
 static void live_end(struct live_walk *w) {
     Hawser__Internal__NewsReply reply = HAWSER__INTERNAL__NEWS_REPLY__INIT;
     reply.sessions = w->session_count;
-    rpc_reply(w->call, &reply.base);
+    room_news_reply(w->call, &reply);
     free(w->audience);
     for (int i = 0; i < VOICES; i++)
         buf_free(&w->frame[i]);

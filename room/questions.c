@@ -3,7 +3,7 @@
 #include "close_codes.h"
 #include "room_internal.h"
 
-#define DEADLINE(server, name, number, Message, message, deadline_ms)                              \
+#define DEADLINE(server, name, number, Message, message, deadline_ms, ...)                         \
     server##_##name##_deadline_ms = (deadline_ms),
 enum { REGISTER_METHODS(DEADLINE) };
 #undef DEADLINE

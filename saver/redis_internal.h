@@ -7,7 +7,7 @@
 #include "saver_scripts.h"
 #include "saver_store.h"
 
-enum { RUN_ID_CHARS = 16, BASE_MAX = 40, ACKS_MAX = 16 };
+enum { RUN_ID_CHARS = 16, BASE_MAX = 40 };
 
 struct known_buckets;
 struct key_count;

@@ -5,15 +5,7 @@
 #include "saver_internal.h"
 #include "store_open.h"
 
-#define CALLS(method) count.calls[HAWSER__INTERNAL__SAVER_METHOD__SAVER_##method]
 static const struct daemon_metric metrics[] = {
-    DAEMON_COUNTER(saver, CALLS(APPEND), "appends_total", "append steps"),
-    DAEMON_COUNTER(saver, CALLS(LOAD), "loads_total", "log reads"),
-    DAEMON_COUNTER(saver, CALLS(HEAD), "heads_total", "inbox heads read"),
-    DAEMON_COUNTER(saver, CALLS(ATTACH), "attaches_total", "logins' positions"),
-    DAEMON_COUNTER(saver, CALLS(ACK), "acks_total", "ack steps"),
-    DAEMON_COUNTER(saver, count.refused, "refused_total",
-                   "requests that do not decode or make sense"),
     DAEMON_COUNTER(saver, count.store_errors, "store_errors_total",
                    "steps that the store did not answer"),
     DAEMON_COUNTER(saver, count.outcome_unknown, "outcome_unknown_total",

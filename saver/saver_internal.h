@@ -4,14 +4,12 @@
 
 #include "saver.h"
 
-enum { SAVER_METHODS = 11 }; // numbers 1..10
-
 struct saver {
     struct daemon_env *env;
     struct loop *loop;
     struct store *store; // owned
     struct {
-        uint64_t calls[SAVER_METHODS], store_errors, outcome_unknown, refused;
+        uint64_t store_errors, outcome_unknown;
     } count;
 };
 

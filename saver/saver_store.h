@@ -19,6 +19,7 @@ enum {
     ID_KEPT_MIN_MS = 30000,
     LOAD_BYTES_MAX = 4 * 1024 * 1024,
     KNOWN_MAX = 16,      // devices of a user that an attach may name
+    ACKS_MAX = 16,       // positions of an ack, sums of a report
     SUM_IDS_MAX = 10000, // of sums that were counted: the oldest are forgotten first
     RESTART_SEQS_PER_S =
         1 << 20,   // another run of the store: the next seq is at least Unix seconds x this

@@ -13,7 +13,12 @@ struct arena_block {
 };
 
 static void *allocator_alloc(void *arg, size_t size) {
-    return arena_alloc(arg, size);
+    struct arena *a = arg;
+    if (a->bytes_max > 0 && (a->used_bytes > a->bytes_max || size > a->bytes_max - a->used_bytes)) {
+        a->is_over = true;
+        return NULL;
+    }
+    return arena_alloc(a, size);
 }
 
 static void allocator_free(void *arg, void *pointer) {
@@ -42,6 +47,8 @@ void arena_reset(struct arena *a) {
     }
     if (a->blocks)
         a->blocks->used = 0;
+    a->used_bytes = 0;
+    a->is_over = false;
 }
 
 void *arena_alloc(struct arena *a, size_t size) {
@@ -56,6 +63,7 @@ void *arena_alloc(struct arena *a, size_t size) {
     }
     void *result = a->blocks->bytes + a->blocks->used;
     a->blocks->used += size;
+    a->used_bytes += size;
     return result;
 }
 

@@ -1,15 +1,22 @@
 // A bump allocator for what lives as long as one message or one loop iteration; also in the shape
 // that protobuf-c asks for. arena_reset frees all at once and keeps the first block. Not for
 // objects that need a destructor.
+//
+// What a peer sends may decode to many times its bytes: with bytes_max set the allocator gives no
+// more than that, and protobuf-c refuses the message.
 #ifndef HW_ARENA_H
 #define HW_ARENA_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena_block;
 struct arena {
     struct arena_block *blocks;   // owned, newest first
+    size_t used_bytes;            // handed out since the last reset
+    size_t bytes_max;             // of that by the allocator; 0: no bound
+    bool is_over;                 // the allocator refused since the last reset
     ProtobufCAllocator allocator; // allocates here, frees nothing; pass &a->allocator to protobuf-c
 };
 

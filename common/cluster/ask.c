@@ -4,6 +4,7 @@
 // names cost a register one call a second each, and at most ASKS_MAX at a time.
 #include <assert.h>
 
+#include "calls.h"
 #include "cluster_internal.h"
 
 enum { ASKS_MAX = 10000, UNKNOWN_MS = 1000, ASK_KEY_MAX = 72 };
@@ -133,18 +134,14 @@ static bool call_another(struct ask *a) {
     return false;
 }
 
-static void on_got(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_got(void *arg, int error, const Hawser__Internal__CatalogGetReply *reply) {
     struct ask *a = arg;
     if (a->cluster->ending)
         return; // its link is being freed, and asks_free is next
-    Hawser__Internal__CatalogGetReply *reply =
-        error == 0 ? hawser__internal__catalog_get_reply__unpack(NULL, len, body) : NULL;
-    a->error = error == -HW_EDEADLINE ? error : error != 0 ? -HW_ELINK : reply ? 0 : -HW_ELINK;
+    a->error = error == 0 || error == -HW_EDEADLINE ? error : -HW_ELINK;
     bool found = reply && reply->found && reply->entry;
     if (found)
         catalog_apply(a->cluster, reply->entry);
-    if (reply)
-        hawser__internal__catalog_get_reply__free_unpacked(reply, NULL);
     if (found || a->error != 0 || !call_another(a))
         tell_in_turn(&a->end);
 }
@@ -155,8 +152,7 @@ static void call(struct ask *a, int at) {
     snprintf(key, sizeof(key), "product/%s", a->name);
     request.key = key;
     a->asked |= 1u << at;
-    rpc_call(a->cluster->registers[at], HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET,
-             &request.base, CALL_MS, on_got, a);
+    register_catalog_get(peer_by(a->cluster, a->cluster->registers[at]), &request, on_got, a);
 }
 
 static void call_register(struct ask *a) {

@@ -10,7 +10,7 @@
 typedef void untyped_fn(void);
 
 enum method_at {
-#define METHOD_AT(server, name, number, Message, message, deadline_ms) AT_##server##_##name,
+#define METHOD_AT(server, name, ...) AT_##server##_##name,
     REGISTER_METHODS(METHOD_AT) SAVER_METHODS(METHOD_AT) ROOM_METHODS(METHOD_AT)
 #undef METHOD_AT
         METHODS
@@ -27,6 +27,7 @@ struct method {
 };
 
 struct typed_call {
+    struct typed_call *next_nowhere; // of those that have no link
     struct cluster *cluster;
     const struct method *method;
     untyped_fn *done;
@@ -71,13 +72,25 @@ static void on_answer(void *arg, int error, const uint8_t *body, size_t len) {
     free(arg);
     if (error == 0) {
         reply = protobuf_c_message_unpack(call.method->reply, &c->replies.allocator, len, body);
-        error = reply ? 0 : -HW_EMALFORMED;
+        error = reply ? 0 : c->replies.is_over ? -HW_ETOOBIG : -HW_EMALFORMED;
     }
     c->calls[call.method->at].failures += error != 0;
     c->answering++;
     call.method->answer(call.done, call.arg, error, reply);
     if (--c->answering == 0)
         arena_reset(&c->replies);
+}
+
+void calls_complete_nowhere(struct cluster *c) {
+    while (c->nowhere) {
+        struct typed_call *call = c->nowhere;
+        c->nowhere = call->next_nowhere;
+        on_answer(call, -HW_ELINK, NULL, 0);
+    }
+}
+
+static void complete_nowhere(struct hook *h) {
+    calls_complete_nowhere(container_of(h, struct cluster, nowhere_hook));
 }
 
 // A method that this daemon never calls has no figures.
@@ -94,11 +107,18 @@ static struct call_count *count_of(struct cluster *c, const struct method *metho
 
 static void call(struct peer to, const struct method *method, const ProtobufCMessage *request,
                  struct typed_call *with) {
-    with->cluster = to.cluster;
+    struct cluster *c = to.cluster;
+    with->cluster = c;
     with->method = method;
-    count_of(to.cluster, method)->calls++;
-    cluster_call(to.cluster, to.link, method->number, request, method->deadline_ms, on_answer,
-                 with);
+    count_of(c, method)->calls++;
+    if (to.link) {
+        rpc_call(to.link, &(struct rpc_question){method->number, method->deadline_ms, request},
+                 on_answer, with);
+        return;
+    }
+    with->next_nowhere = c->nowhere;
+    c->nowhere = with;
+    hook_schedule(c->options.loop, &c->nowhere_hook, complete_nowhere);
 }
 
 static struct typed_call *call_new(untyped_fn *done, void *arg) {
@@ -109,7 +129,7 @@ static struct typed_call *call_new(untyped_fn *done, void *arg) {
 
 // --- the stubs
 
-#define CALL_STUB(server, name, value, Message, message, deadline)                                 \
+#define CALL_STUB(server, name, value, Message, message, deadline, ...)                            \
     static void answer_##server##_##name(untyped_fn *done, void *arg, int error,                   \
                                          const ProtobufCMessage *reply) {                          \
         ((server##_##name##_done *)done)(arg, error,                                               \

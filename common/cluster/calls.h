@@ -25,7 +25,7 @@ struct peer room_of(struct cluster *c, uint64_t incarnation);      // that run o
 struct peer peer_by(struct cluster *c, struct rpc_link *link);     // whom a link leads to
 bool peer_is_up(struct peer p);
 
-#define CALL_DECLARATION(server, name, number, Message, message, deadline_ms)                      \
+#define CALL_DECLARATION(server, name, number, Message, message, deadline_ms, ...)                 \
     typedef void server##_##name##_done(void *arg, int error,                                      \
                                         const Hawser__Internal__##Message##Reply *reply);          \
     void server##_##name(struct peer to, const Hawser__Internal__##Message##Request *request,      \

@@ -2,16 +2,11 @@
 #include <assert.h>
 
 #include "addr.h"
+#include "calls.h"
 #include "cluster_internal.h"
 #include "message.h"
 
-enum {
-    RENEW_MS = 3000,
-    WATCH_CALL_MS = 8000,
-    WATCH_RETRY_MS = 200,
-    GOODBYE_MS = 1000,
-    CLOCK_FRESH_MS = 1000
-};
+enum { RENEW_MS = 3000, WATCH_RETRY_MS = 200, CLOCK_FRESH_MS = 1000 };
 
 static void watch(struct cluster *c);
 static void announce(struct hook *h);
@@ -65,17 +60,17 @@ static void watch_apply(struct cluster *c, const Hawser__Internal__WatchReply *r
         c->options.on_ready(c->options.arg);
 }
 
-static void on_watched(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_watched(void *arg, int error, const Hawser__Internal__WatchReply *reply) {
     struct cluster *c = arg;
-    Hawser__Internal__WatchReply *reply =
-        error == 0 ? hawser__internal__watch_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
+    if (c->ending)
+        return;
     register_answered(c, reply != NULL);
     if (!reply) {
         loop_arm(c->options.loop, &c->watch_retry, WATCH_RETRY_MS, watch_again);
         return;
     }
     watch_apply(c, reply);
-    hawser__internal__watch_reply__free_unpacked(reply, NULL);
     watch(c);
 }
 
@@ -85,8 +80,7 @@ static void watch(struct cluster *c) {
     request.directory_version = c->directory_version;
     request.catalog_epoch = c->catalog_epoch;
     request.catalog_version = c->catalog_version;
-    rpc_call(cluster_register(c), HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WATCH, &request.base,
-             WATCH_CALL_MS, on_watched, c);
+    register_watch(register_of(c), &request, on_watched, c);
 }
 
 // --- announcing
@@ -115,10 +109,11 @@ static void renew(struct timer *t) {
     hook_schedule(c->options.loop, &c->announce_hook, announce);
 }
 
-static void on_announced(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_announced(void *arg, int error, const Hawser__Internal__AnnounceReply *reply) {
     struct cluster *c = arg;
-    Hawser__Internal__AnnounceReply *reply =
-        error == 0 ? hawser__internal__announce_reply__unpack(NULL, len, body) : NULL;
+    (void)error;
+    if (c->ending)
+        return;
     uint64_t now = loop_now_ms(c->options.loop), end = c->announce_sent_ms + LEASE_MS;
     c->announcing = false;
     if (c->lease_end_ms != 0 && !cluster_lease_is_held(c)) // after a thaw this comes before timers
@@ -137,8 +132,6 @@ static void on_announced(void *arg, int error, const uint8_t *body, size_t len) 
              : reply           ? RENEW_MS
                                : WATCH_RETRY_MS,
              renew);
-    if (reply)
-        hawser__internal__announce_reply__free_unpacked(reply, NULL);
 }
 
 static void announce(struct hook *h) {
@@ -153,8 +146,7 @@ static void announce(struct hook *h) {
     request.lease_ms = LEASE_MS;
     c->announcing = true;
     c->announce_sent_ms = loop_now_ms(c->options.loop);
-    rpc_call(cluster_register(c), HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_ANNOUNCE, &request.base,
-             CALL_MS, on_announced, c);
+    register_announce(register_of(c), &request, on_announced, c);
 }
 
 static bool differs_in_load_only(const Hawser__Internal__Member *was,
@@ -180,12 +172,11 @@ void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m) {
         hook_schedule(c->options.loop, &c->announce_hook, announce);
 }
 
-static void on_withdrawn(void *arg, int error, const uint8_t *body, size_t len) {
+static void on_withdrawn(void *arg, int error, const Hawser__Internal__WithdrawReply *reply) {
     struct cluster *c = arg;
     (void)error;
-    (void)body;
-    (void)len;
-    if (c->withdrawn)
+    (void)reply;
+    if (c->withdrawn && !c->ending)
         c->withdrawn(c->withdrawn_arg);
 }
 
@@ -198,8 +189,7 @@ void cluster_withdraw(struct cluster *c, void (*done)(void *arg), void *arg) {
         hawser__internal__member__free_unpacked(c->self, NULL);
     c->self = NULL; // no renewal undoes it
     loop_disarm(c->options.loop, &c->renew);
-    rpc_call(cluster_register(c), HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_WITHDRAW, &request.base,
-             GOODBYE_MS, on_withdrawn, c);
+    register_withdraw(register_of(c), &request, on_withdrawn, c);
 }
 
 bool cluster_lease_is_held(const struct cluster *c) {
@@ -229,31 +219,6 @@ const char *cluster_hopeless(const struct cluster *c) {
     return "cluster.secrets: the registers have another secret";
 }
 
-// --- calls without a link
-
-static void complete_nowhere(struct hook *h) {
-    struct cluster *c = container_of(h, struct cluster, nowhere_hook);
-    while (c->nowhere) {
-        struct nowhere *n = c->nowhere;
-        c->nowhere = n->next;
-        n->done(n->arg, -HW_ELINK, NULL, 0);
-        free(n);
-    }
-}
-
-void cluster_call(struct cluster *c, struct rpc_link *link, uint16_t method,
-                  const ProtobufCMessage *request, uint32_t deadline_ms, rpc_done_fn *done,
-                  void *arg) {
-    if (link) {
-        rpc_call(link, method, request, deadline_ms, done, arg);
-        return;
-    }
-    struct nowhere *n = hw_calloc(1, sizeof(*n));
-    *n = (struct nowhere){.next = c->nowhere, .done = done, .arg = arg};
-    c->nowhere = n;
-    hook_schedule(c->options.loop, &c->nowhere_hook, complete_nowhere);
-}
-
 // --- life
 
 static void on_link_state(void *arg, struct rpc_link *link, bool up) {
@@ -270,6 +235,7 @@ struct cluster *cluster_new(const struct cluster_options *o) {
     struct cluster *c = hw_calloc(1, sizeof(*c));
     c->options = *o;
     arena_init(&c->replies);
+    c->replies.bytes_max = REPLIES_BYTES_MAX;
     c->options.registers = NULL; // the caller's; what is needed of it is in the links
     assert(o->register_count <= REGISTERS_MAX); // the configuration takes no more
     for (int i = 0; i < o->register_count; i++) {
@@ -295,18 +261,16 @@ void cluster_free(struct cluster *c) {
         return;
     struct loop *l = c->options.loop;
     c->ending = true; // cancelled calls must find nobody to tell
-    for (int i = 0; i < c->register_count; i++) {
-        rpc_forget(c->registers[i], c);
+    for (int i = 0; i < c->register_count; i++)
         rpc_link_free(c->registers[i]);
-    }
-    complete_nowhere(&c->nowhere_hook);
+    calls_complete_nowhere(c);
     asks_free(c);
     directory_free(c);
     catalog_free(c);
     loop_disarm(l, &c->renew);
     loop_disarm(l, &c->lease_end);
     loop_disarm(l, &c->watch_retry);
-    complete_nowhere(&c->nowhere_hook); // also what others began when their calls were cancelled
+    calls_complete_nowhere(c); // also what others began when their calls were cancelled
     hook_stop(&c->nowhere_hook);
     hook_stop(&c->announce_hook);
     if (c->self)

@@ -72,12 +72,6 @@ struct rpc_link *cluster_pick(struct cluster *c, const char *role,
                                              // its link is up; NULL if none
 struct rpc_link *cluster_peer(struct cluster *c, uint64_t incarnation);
 
-// rpc_call on a link that may be NULL: then it completes with -HW_ELINK, as for a link that is
-// down.
-void cluster_call(struct cluster *c, struct rpc_link *link, uint16_t method,
-                  const ProtobufCMessage *request, uint32_t deadline_ms, rpc_done_fn *done,
-                  void *arg);
-
 // Products. A product stays at its address until its next change is told (on_product).
 const struct product *cluster_product_find(const struct cluster *c, const char *name, size_t len);
 const struct product *cluster_product_by_number(const struct cluster *c, uint32_t number);

@@ -12,7 +12,13 @@
 
 #include "cluster.h"
 
-enum { REGISTERS_MAX = 16, CALL_MS = 3000, LEASE_MS = 10000, CALL_METHODS_MAX = 64 };
+enum {
+    REGISTERS_MAX = 16,
+    LEASE_MS = 10000,
+    CALL_METHODS_MAX = 64,
+    // Of replies decoded at once: each comes in a frame of 16 MiB at most.
+    REPLIES_BYTES_MAX = 128 * 1024 * 1024
+};
 
 struct call_count { // of a method
     uint64_t calls, failures;
@@ -44,11 +50,7 @@ struct product_entry {
 struct ask;
 struct asker;
 
-struct nowhere { // a call without a link, completed before the loop sleeps
-    struct nowhere *next;
-    rpc_done_fn *done;
-    void *arg;
-};
+struct typed_call;
 
 struct cluster {
     struct cluster_options options;
@@ -72,9 +74,9 @@ struct cluster {
     struct api_kid *api_kids;
     struct ask *asks;
     struct asker *askers;
-    struct nowhere *nowhere; // owned
-    struct hook nowhere_hook;
     // calls.c
+    struct typed_call *nowhere; // owned: without a link, completed before the loop sleeps
+    struct hook nowhere_hook;
     struct arena replies; // of the completion under way
     int answering;        // completions within completions
     struct call_count calls[CALL_METHODS_MAX];
@@ -85,6 +87,7 @@ void directory_free(struct cluster *c);
 void catalog_apply(struct cluster *c, const Hawser__Internal__CatalogEntry *e);
 void catalog_whole(struct cluster *c); // what comes counts, whatever its version: a store went back
 void catalog_free(struct cluster *c);
+void calls_complete_nowhere(struct cluster *c);
 void asks_free(struct cluster *c); // after the links, which hold calls for them
 
 #endif

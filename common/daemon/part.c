@@ -41,7 +41,7 @@ int part_cannot_listen(const struct daemon_env *env, const char *key, int error,
     return error;
 }
 
-static void count_peers(struct part *p) {
+static void count_calls(struct part *p) {
     struct metrics *m = p->env->metrics;
     const struct rpc_counts *counts = rpc_server_counts(p->server);
     metrics_counter(m, "calls_forbidden_total",
@@ -52,6 +52,12 @@ static void count_peers(struct part *p) {
     metrics_counter(m, "peers_refused_total",
                     "daemons that did not prove themselves, or broke the protocol",
                     &counts->refused);
+    metrics_counter(m, "refused_calls_total",
+                    "calls that do not decode, decode to too much, or make no sense",
+                    &counts->calls_refused);
+    for (size_t i = 0; p->role->methods[i].handler; i++)
+        metrics_counter(m, p->role->methods[i].counter, "calls of other daemons taken on",
+                        rpc_server_served(p->server, i));
 }
 
 static int serve(struct part *p, struct buf *ret_error) {
@@ -60,11 +66,18 @@ static int serve(struct part *p, struct buf *ret_error) {
     if (!*config_text(env->config, p->role->rpc_listen_key) &&
         host_port_parse(env->rpc_listen, false, &at) != 0)
         abort(); // the role's own words
-    int rc = rpc_server_new(env->loop, &p->identity, env->log, at.host, at.port, at.port_last,
-                            p->role->methods, p->self, &p->server);
+    int rc = rpc_server_new(&(struct rpc_server_options){.loop = env->loop,
+                                                         .self = &p->identity,
+                                                         .log = env->log,
+                                                         .host = at.host,
+                                                         .first = at.port,
+                                                         .last = at.port_last,
+                                                         .methods = p->role->methods,
+                                                         .daemon = p->self},
+                            &p->server);
     if (rc != 0)
         return part_cannot_listen(env, p->role->rpc_listen_key, rc, ret_error);
-    count_peers(p);
+    count_calls(p);
     at.port = rpc_server_port(p->server);
     at = part_told(config_text(env->config, p->role->rpc_told_key), &at);
     host_port_format(at.host, at.port, p->rpc, sizeof(p->rpc));

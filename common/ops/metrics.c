@@ -1,6 +1,8 @@
 #include "metrics.h"
 
-enum { METRICS_MAX = 128 };
+#include <assert.h>
+
+enum { METRICS_MAX = 256 };
 
 struct metric {
     const char *name, *help, *type;
@@ -26,8 +28,10 @@ void metrics_free(struct metrics *m) {
 }
 
 static void add(struct metrics *m, struct metric metric) {
-    if (m->count == METRICS_MAX)
-        abort(); // the list is written in the source: a programmer's error
+    // The list is written in the source: these are a programmer's errors.
+    assert(m->count < METRICS_MAX);
+    for (int i = 0; i < m->count; i++)
+        assert(strcmp(m->list[i].name, metric.name) != 0);
     m->list[m->count++] = metric;
 }
 

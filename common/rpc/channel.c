@@ -271,8 +271,10 @@ static int on_requests(struct channel *c, const struct rpc_frame *f, struct aren
     if (!batch || !c->events->on_request)
         return -HW_EMALFORMED;
     for (size_t i = 0; i < batch->n_item && c->state == CHANNEL_OPEN; i++)
-        c->events->on_request(c->owner, f->method, f->call + (uint32_t)i, batch->item[i].data,
-                              batch->item[i].len);
+        c->events->on_request(c->owner, &(struct channel_request){.method = f->method,
+                                                                  .call = f->call + (uint32_t)i,
+                                                                  .body = batch->item[i].data,
+                                                                  .len = batch->item[i].len});
     return 0;
 }
 

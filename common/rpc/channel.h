@@ -25,10 +25,15 @@ enum {
 };
 enum channel_state { CHANNEL_GREETING, CHANNEL_PROVING, CHANNEL_OPEN, CHANNEL_ENDED };
 
+struct channel_request {
+    uint16_t method;
+    uint32_t call;
+    const uint8_t *body; // borrowed
+    size_t len;
+};
 struct channel_events {
     void (*on_open)(void *owner);
-    void (*on_request)(void *owner, uint16_t method, uint32_t call, const uint8_t *body,
-                       size_t len);
+    void (*on_request)(void *owner, const struct channel_request *q);
     void (*on_reply)(void *owner, const Hawser__Internal__RpcReply *reply);
     void (*on_flush)(void *owner); // before the loop sleeps: put what is batched into the channel
     void (*on_ended)(void *owner, int error); // the last call

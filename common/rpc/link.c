@@ -20,7 +20,7 @@ struct pending {
     struct pending *next; // in its batch, or in the failed list
     struct rpc_link *link;
     struct timer deadline;
-    rpc_done_fn *done; // NULL: forgotten
+    rpc_done_fn *done;
     void *arg;
     size_t bytes;
     uint32_t call;
@@ -68,8 +68,7 @@ static void complete(struct pending *p, int error, const uint8_t *body, size_t l
     loop_disarm(link->loop, &p->deadline);
     link->in_flight_bytes -= p->bytes;
     link->calls--;
-    if (p->done)
-        p->done(p->arg, error, body, len);
+    p->done(p->arg, error, body, len);
     free(p);
 }
 
@@ -197,44 +196,30 @@ static struct batch *batch_of(struct rpc_link *link, uint16_t method) {
     return b;
 }
 
-void rpc_call(struct rpc_link *link, uint16_t method, const ProtobufCMessage *request,
-              uint32_t deadline_ms, rpc_done_fn *done, void *arg) {
+void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *done, void *arg) {
     struct pending *p = hw_calloc(1, sizeof(*p));
-    *p = (struct pending){.link = link, .done = done, .arg = arg, .method = method};
+    *p = (struct pending){.link = link, .done = done, .arg = arg, .method = q->method};
     link->calls++;
     if (!link->up) {
         fail_later(p, -HW_ELINK);
         return;
     }
-    size_t bytes = protobuf_c_message_get_packed_size(request);
+    size_t bytes = protobuf_c_message_get_packed_size(q->request);
     if (link->in_flight_bytes + bytes > link->options.in_flight_bytes_max) {
         fail_later(p, -HW_EBUSY);
         return;
     }
     p->bytes = bytes;
     link->in_flight_bytes += bytes;
-    struct batch *b = batch_of(link, method);
-    rpc_put_request_item(&b->items, request);
+    struct batch *b = batch_of(link, q->method);
+    rpc_put_request_item(&b->items, q->request);
     *b->end = p;
     b->end = &p->next;
     b->count++;
     if (b->items.len >= BATCH_BYTES_MAX)
         send_batch(link, b);
     channel_want_flush(&link->channel);
-    loop_arm(link->loop, &p->deadline, deadline_ms > 0 ? deadline_ms : 1, on_deadline);
-}
-
-void rpc_forget(struct rpc_link *link, const void *arg) {
-    for (uint32_t i = 0; i < link->ring_size; i++)
-        if (link->ring[i] && link->ring[i]->arg == arg)
-            link->ring[i]->done = NULL;
-    for (int i = 0; i < link->batch_count; i++)
-        for (struct pending *p = link->batches[i].first; p; p = p->next)
-            if (p->arg == arg)
-                p->done = NULL;
-    for (struct pending *p = link->failed; p; p = p->next)
-        if (p->arg == arg)
-            p->done = NULL;
+    loop_arm(link->loop, &p->deadline, q->deadline_ms > 0 ? q->deadline_ms : 1, on_deadline);
 }
 
 static void on_reply(void *owner, const Hawser__Internal__RpcReply *reply) {

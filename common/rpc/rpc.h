@@ -8,7 +8,8 @@
 //   -HW_EDEADLINE      no answer in time; it may still have been done
 //   -HW_ELINK          the link is down (not sent) or went down (may have been done)
 //   -HW_ECANCELLED     the link was freed
-//   -HW_ETOOBIG        the reply would not go into a frame
+//   -HW_ETOOBIG        the reply would not go into a frame, or the request decodes to more memory
+//                      than its method takes
 //   any other -HW_E... what the handler failed it with
 // A link reconnects by itself, with exponential backoff and full jitter (50 ms .. 2 s). Host names
 // are resolved again at every reconnect.
@@ -58,17 +59,19 @@ size_t rpc_link_in_flight(const struct rpc_link *link);       // calls
 
 // error 0: body[0..len) is the reply, valid during the call. Else negative, body NULL.
 typedef void rpc_done_fn(void *arg, int error, const uint8_t *body, size_t len);
-// Packs the request now. On a link that is down: completes with -HW_ELINK in this iteration.
-void rpc_call(struct rpc_link *link, uint16_t method, const ProtobufCMessage *request,
-              uint32_t deadline_ms, rpc_done_fn *done, void *arg);
-// Forgets a caller that is ending: every pending call with this arg completes silently.
-void rpc_forget(struct rpc_link *link, const void *arg);
+struct rpc_question {
+    uint16_t method;
+    uint32_t deadline_ms;
+    const ProtobufCMessage *request; // packed before rpc_call returns
+};
+// On a link that is down: completes with -HW_ELINK in this iteration.
+void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *done, void *arg);
 
 // --- the serving side
 struct rpc_call; // one request being answered; lives until rpc_reply or rpc_fail, also past the
                  // link's end
-typedef void rpc_handler_fn(void *daemon, struct rpc_call *call, const uint8_t *body,
-                            size_t len); // body is valid during the call
+// request is valid during the call.
+typedef void rpc_handler_fn(void *daemon, const ProtobufCMessage *request, struct rpc_call *call);
 // Roles that may call a method, as a set. The peer's role is the one it proved in the hand-shake.
 enum rpc_caller {
     RPC_ROOM = 1,
@@ -79,30 +82,43 @@ enum rpc_caller {
     RPC_DISPATCHER = 32,
     RPC_EVERY_ROLE = 63
 };
-struct rpc_method {
-    uint16_t method;
+struct rpc_method { // a row of proto/methods.h as its server has it (serve.h)
+    uint16_t number;
+    unsigned callers;           // others are answered -HW_EFORBIDDEN
+    const char *name, *counter; // literals; the latter as metrics.h has it
+    size_t memory_max;          // of a decoded request; more is -HW_ETOOBIG
+    const ProtobufCMessageDescriptor *request, *reply;
     rpc_handler_fn *handler;
-    unsigned callers; // others are answered -HW_EFORBIDDEN, and the handler never hears of them
 };
 struct rpc_server;
-// Serves `methods` (ends with handler NULL; borrowed, static) at host, first free port of
-// first..last (0 = the kernel's choice).
-int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *log,
-                   const char *host, uint16_t first, uint16_t last,
-                   const struct rpc_method *methods, void *daemon,
+struct rpc_server_options {
+    struct loop *loop;
+    const struct rpc_identity *self;
+    struct log *log;
+    const char *host;                 // copied
+    uint16_t first, last;             // the first free port of these; 0 = the kernel's choice
+    const struct rpc_method *methods; // ends with handler NULL; static
+    void *daemon;                     // for the handlers
+};
+int rpc_server_new(const struct rpc_server_options *o,
                    struct rpc_server **ret_server) HW_MUST_CHECK;
 struct rpc_counts {
-    uint64_t refused;   // peers that could not prove themselves, or broke the protocol
-    uint64_t displaced; // connections that gave way to others before they had proven themselves
-    uint64_t forbidden; // calls of a method that is not for the caller's role
+    uint64_t refused;       // peers that could not prove themselves, or broke the protocol
+    uint64_t displaced;     // connections that gave way to others before they had proven themselves
+    uint64_t forbidden;     // calls of a method that is not for the caller's role
+    uint64_t calls_refused; // that do not decode, decode to too much, or make no sense
 };
 const struct rpc_counts *rpc_server_counts(const struct rpc_server *s); // valid as long as s
+// Calls of that method that its handler got, whose place in the list is at. Valid as long as s.
+const uint64_t *rpc_server_served(const struct rpc_server *s, size_t at);
 uint16_t rpc_server_port(const struct rpc_server *s);
 void rpc_server_free(
     struct rpc_server *s); // NULL is harmless; open calls may still be answered, into nothing
-void rpc_reply(struct rpc_call *call,
-               const ProtobufCMessage *reply);   // consumes call; sent with this iteration's batch
-void rpc_fail(struct rpc_call *call, int error); // error: a negative HW_E number
+// Each consumes call; the answer is sent with this iteration's batch. reply is of the method's
+// type.
+void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply);
+void rpc_fail(struct rpc_call *call, int error);       // error: a negative HW_E number
+void rpc_refuse(struct rpc_call *call);                // a request that makes no sense; counted
 const char *rpc_call_peer_role(const struct rpc_call *call);
 uint64_t rpc_call_peer_incarnation(const struct rpc_call *call);
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "addr.h"
+#include "arena.h"
 #include "channel.h"
 
 enum {
@@ -35,6 +36,8 @@ struct rpc_server {
     struct listener *listener;       // owned
     const struct rpc_method *methods;
     void *daemon;
+    uint64_t *served;                      // owned; of each method
+    struct arena requests;                 // of the handler under way
     struct conn *conns;                    // proven
     struct conn *unproven, **unproven_end; // oldest first
     uint32_t unproven_count, unproven_max;
@@ -46,7 +49,7 @@ struct rpc_call {
     struct conn *conn;             // borrowed; NULL when gone
     size_t bytes;                  // of the request and of this
     uint32_t call;
-    uint16_t method;
+    const struct rpc_method *method; // borrowed, static; NULL: unknown
     char peer_role[ROLE_MAX + 1];
     uint64_t peer_incarnation;
 };
@@ -76,6 +79,7 @@ static void answer(struct rpc_call *call, int error, const ProtobufCMessage *rep
 
 // The peer would take a frame that is too large for a fault of the whole link.
 void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply) {
+    assert(reply->descriptor == call->method->reply);
     bool fits = protobuf_c_message_get_packed_size(reply) <= REPLY_BYTES_MAX;
     answer(call, fits ? 0 : -HW_ETOOBIG, fits ? reply : NULL);
 }
@@ -83,6 +87,22 @@ void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply) {
 void rpc_fail(struct rpc_call *call, int error) {
     assert(error < 0);
     answer(call, error, NULL);
+}
+
+// conn is there while its handler runs, which is when a request is refused.
+static void refuse(struct rpc_call *call, int error) {
+    struct conn *conn = call->conn;
+    if (conn) {
+        conn->server->counts.calls_refused++;
+        log_peer_event(conn->server->log, LOG_WARN, "call refused", conn->from,
+                       "peer=%s method=%s reason=\"%s\"", log_quote_str(call->peer_role),
+                       call->method->name, hw_strerror(error));
+    }
+    rpc_fail(call, error);
+}
+
+void rpc_refuse(struct rpc_call *call) {
+    refuse(call, -HW_EMALFORMED);
 }
 
 const char *rpc_call_peer_role(const struct rpc_call *call) {
@@ -132,39 +152,57 @@ static void on_open(void *owner) {
 
 static const struct rpc_method *method_find(const struct rpc_server *server, uint16_t method) {
     const struct rpc_method *m = server->methods;
-    while (m->handler && m->method != method)
+    while (m->handler && m->number != method)
         m++;
     return m->handler ? m : NULL;
 }
 
 static void forbid(struct conn *conn, struct rpc_call *call) {
     conn->server->counts.forbidden++;
-    log_peer_event(conn->server->log, LOG_WARN, "method refused", conn->from, "peer=%s method=%u",
-                   log_quote_str(call->peer_role), call->method);
+    log_peer_event(conn->server->log, LOG_WARN, "method refused", conn->from, "peer=%s method=%s",
+                   log_quote_str(call->peer_role), call->method->name);
     rpc_fail(call, -HW_EFORBIDDEN);
 }
 
-static void on_request(void *owner, uint16_t method, uint32_t id, const uint8_t *body, size_t len) {
+// Handlers do not call each other: the arena is of one request at a time.
+static void serve(struct conn *conn, struct rpc_call *call, const uint8_t *body, size_t len) {
+    struct rpc_server *server = conn->server;
+    const struct rpc_method *m = call->method;
+    server->requests.bytes_max = m->memory_max;
+    ProtobufCMessage *request =
+        protobuf_c_message_unpack(m->request, &server->requests.allocator, len, body);
+    if (request) {
+        server->served[m - server->methods]++;
+        m->handler(server->daemon, request, call);
+    } else {
+        refuse(call, server->requests.is_over ? -HW_ETOOBIG : -HW_EMALFORMED);
+    }
+    arena_reset(&server->requests);
+}
+
+static void on_request(void *owner, const struct channel_request *q) {
     struct conn *conn = owner;
     struct rpc_call *call = hw_calloc(1, sizeof(*call));
-    *call = (struct rpc_call){
-        .next = conn->calls, .link = &conn->calls, .conn = conn, .call = id, .method = method};
-    call->bytes = sizeof(*call) + len;
+    *call = (struct rpc_call){.next = conn->calls,
+                              .link = &conn->calls,
+                              .conn = conn,
+                              .call = q->call,
+                              .method = method_find(conn->server, q->method)};
+    call->bytes = sizeof(*call) + q->len;
     conn->calls_bytes += call->bytes;
     memcpy(call->peer_role, conn->channel.peer_role, sizeof(call->peer_role));
     call->peer_incarnation = conn->channel.peer_incarnation;
     if (conn->calls)
         conn->calls->link = &call->next;
     conn->calls = call;
-    const struct rpc_method *m = method_find(conn->server, method);
-    if (!m)
+    if (!call->method)
         rpc_fail(call, -HW_EUNIMPLEMENTED);
-    else if (!(m->callers & conn->role))
+    else if (!(call->method->callers & conn->role))
         forbid(conn, call);
     else if (conn->calls_bytes > CALLS_BYTES_MAX)
         rpc_fail(call, -HW_EBUSY);
     else
-        m->handler(conn->server->daemon, call, body, len);
+        serve(conn, call, q->body, q->len);
 }
 
 static void on_flush(void *owner) {
@@ -219,24 +257,34 @@ static void on_accept(void *arg, struct stream *s) {
     channel_init(&conn->channel, server->loop, server->self, s, NULL, &server_events, conn);
 }
 
-int rpc_server_new(struct loop *l, const struct rpc_identity *self, struct log *log,
-                   const char *host, uint16_t first, uint16_t last,
-                   const struct rpc_method *methods, void *daemon, struct rpc_server **ret_server) {
+int rpc_server_new(const struct rpc_server_options *o, struct rpc_server **ret_server) {
     struct rpc_server *server = hw_calloc(1, sizeof(*server));
-    *server = (struct rpc_server){
-        .loop = l, .self = self, .log = log, .methods = methods, .daemon = daemon};
-    uint32_t part = os_descriptors(loop_os(l)) / UNPROVEN_PART;
+    *server = (struct rpc_server){.loop = o->loop,
+                                  .self = o->self,
+                                  .log = o->log,
+                                  .methods = o->methods,
+                                  .daemon = o->daemon};
+    size_t methods = 0;
+    while (o->methods[methods].handler)
+        methods++;
+    server->served = hw_calloc(methods + 1, sizeof(server->served[0]));
+    arena_init(&server->requests);
+    uint32_t part = os_descriptors(loop_os(o->loop)) / UNPROVEN_PART;
     server->unproven_end = &server->unproven;
     server->unproven_max = part < 1 ? 1 : part < UNPROVEN_MAX ? part : UNPROVEN_MAX;
-    int error = listener_new(l, (struct listen_at){host, first, last}, on_accept, server,
-                             &server->listener);
+    int error = listener_new(o->loop, (struct listen_at){o->host, o->first, o->last}, on_accept,
+                             server, &server->listener);
     if (error != 0) {
-        free(server);
+        rpc_server_free(server);
         return error;
     }
     listener_set_door(server->listener, DOOR_DAEMONS);
     *ret_server = server;
     return 0;
+}
+
+const uint64_t *rpc_server_served(const struct rpc_server *s, size_t at) {
+    return &s->served[at];
 }
 
 uint16_t rpc_server_port(const struct rpc_server *s) {
@@ -255,5 +303,7 @@ void rpc_server_free(struct rpc_server *s) {
         conn_drop(s->conns);
     while (s->unproven)
         conn_drop(s->unproven);
+    arena_deinit(&s->requests);
+    free(s->served);
     free(s);
 }

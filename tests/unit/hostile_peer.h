@@ -10,14 +10,17 @@
 #include "daemon.h"
 #include "rpc.h"
 #include "rpc.pb-c.h"
+#include "serve.h"
 
 enum { ROUNDS = 300, AT_ONCE = 20, DEPTH_MAX = 4, BYTES_MAX = 200 };
 
 struct hostile_method {
     uint16_t method;
     const ProtobufCMessageDescriptor *request;
-    const char *role; // that may call it
+    unsigned callers;
 };
+#define HOSTILE_METHOD(server, name, value, Message, message, deadline_ms, callers, ...)           \
+    {HAWSER__INTERNAL__##value, &hawser__internal__##message##_request__descriptor, callers},
 
 struct hostile {
     struct os *os;
@@ -165,8 +168,9 @@ static void hostile_answered(void *arg, int error, const uint8_t *body, size_t l
 }
 
 static void attack(struct hostile *h, const struct hostile_method *m) {
+    const char *role = m->callers & RPC_ROOM ? "room" : "center";
     struct rpc_identity self = {
-        .role = m->role, .incarnation = 5, .secrets = {hostile_secret}, .secret_count = 1};
+        .role = role, .incarnation = 5, .secrets = {hostile_secret}, .secret_count = 1};
     struct rpc_link *link =
         rpc_link_new(h->loop, &self, NULL,
                      &(struct rpc_link_options){.host = "127.0.0.1",
@@ -182,7 +186,7 @@ static void attack(struct hostile *h, const struct hostile_method *m) {
         if (i == 0)
             protobuf_c_message_init(m->request, (void *)(uintptr_t)q); // all fields empty
         h->open++;
-        rpc_call(link, m->method, q, 20000, hostile_answered, h);
+        rpc_call(link, &(struct rpc_question){m->method, 20000, q}, hostile_answered, h);
         while (h->open >= AT_ONCE)
             loop_step(h->loop, -1);
         arena_reset(&h->arena);

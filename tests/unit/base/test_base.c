@@ -205,6 +205,28 @@ START_TEST(test_slab_at_random) {
 }
 END_TEST
 
+// The bound is the allocator's: protobuf-c is refused, and what is our own is not.
+START_TEST(test_arena_bound) {
+    struct arena a;
+    arena_init(&a);
+    a.bytes_max = 64;
+    ProtobufCAllocator *alloc = &a.allocator;
+    ck_assert_ptr_nonnull(alloc->alloc(alloc->allocator_data, 48));
+    ck_assert_ptr_nonnull(alloc->alloc(alloc->allocator_data, 16));
+    ck_assert(!a.is_over);
+    ck_assert_ptr_null(alloc->alloc(alloc->allocator_data, 1));
+    ck_assert(a.is_over);
+    ck_assert_ptr_nonnull(arena_alloc(&a, 1000));
+    ck_assert_ptr_null(alloc->alloc(alloc->allocator_data, 1));
+    arena_reset(&a);
+    ck_assert(!a.is_over);
+    ck_assert_ptr_nonnull(alloc->alloc(alloc->allocator_data, 64));
+    arena_reset(&a);
+    ck_assert_ptr_null(alloc->alloc(alloc->allocator_data, SIZE_MAX));
+    arena_deinit(&a);
+}
+END_TEST
+
 START_TEST(test_arena) {
     struct arena a;
     arena_init(&a);
@@ -221,4 +243,5 @@ START_TEST(test_arena) {
 END_TEST
 
 RUN_TESTS("base", test_utf8, test_utf8_mend, test_integers_and_hex, test_siphash, test_hashes,
-          test_buf, test_slab, test_slab_gives_back, test_slab_at_random, test_arena)
+          test_buf, test_slab, test_slab_gives_back, test_slab_at_random, test_arena,
+          test_arena_bound)

@@ -4,6 +4,7 @@
 #include "buf.h"
 #include "cluster.h"
 #include "rpc.h"
+#include "serve.h"
 
 enum { REGISTERS = 2 };
 
@@ -26,14 +27,14 @@ struct answer {
     int error;
 };
 
-static void on_get(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
+static void on_catalog_get(void *daemon, const Hawser__Internal__CatalogGetRequest *q,
+                           struct rpc_call *call) {
     struct fake *f = daemon;
     Hawser__Internal__CatalogGetReply reply = HAWSER__INTERNAL__CATALOG_GET_REPLY__INIT;
     Hawser__Internal__CatalogEntry entry = HAWSER__INTERNAL__CATALOG_ENTRY__INIT;
     Hawser__Internal__Product product = HAWSER__INTERNAL__PRODUCT__INIT;
     uint8_t value[64];
-    (void)body;
-    (void)len;
+    (void)q;
     f->asked++;
     product.name = (char *)(uintptr_t) "demo";
     product.number = 3;
@@ -42,11 +43,14 @@ static void on_get(void *daemon, struct rpc_call *call, const uint8_t *body, siz
     entry.value = (ProtobufCBinaryData){hawser__internal__product__pack(&product, value), value};
     reply.found = f->has_it;
     reply.entry = f->has_it ? &entry : NULL;
-    rpc_reply(call, &reply.base);
+    register_catalog_get_reply(call, &reply);
 }
 
-static const struct rpc_method methods[] = {
-    {HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET, on_get, RPC_ROOM}, {0, NULL, 0}};
+#define METHODS(X)                                                                                 \
+    X(register, catalog_get, CLUSTER_METHOD__CLUSTER_CATALOG_GET, CatalogGet, catalog_get, 3000,   \
+      RPC_ROOM, MEMORY_SMALL, catalog_gets)
+METHODS(SERVE)
+static const struct rpc_method methods[] = {METHODS(SERVED){0}};
 
 static void on_asked(void *arg, int error, const struct product *p) {
     struct answer *a = arg;
@@ -60,8 +64,12 @@ static struct cluster *setup(void) {
     loop = loop_new(os);
     for (int i = 0; i < REGISTERS; i++) {
         fakes[i] = (struct fake){0};
-        ck_assert_int_eq(rpc_server_new(loop, &registers_self, NULL, "127.0.0.1", 0, 0, methods,
-                                        &fakes[i], &fakes[i].server),
+        ck_assert_int_eq(rpc_server_new(&(struct rpc_server_options){.loop = loop,
+                                                                     .self = &registers_self,
+                                                                     .host = "127.0.0.1",
+                                                                     .methods = methods,
+                                                                     .daemon = &fakes[i]},
+                                        &fakes[i].server),
                          0);
         seeds[i] = hw_malloc(32);
         snprintf(seeds[i], 32, "127.0.0.1:%u", rpc_server_port(fakes[i].server));

@@ -22,50 +22,46 @@ struct outcome {
     char key[64];
 };
 
-static void on_echo(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
+static void on_echo(void *daemon, const ProtobufCMessage *request, struct rpc_call *call) {
     (void)daemon;
-    Hawser__Internal__CatalogGetRequest *m =
-        hawser__internal__catalog_get_request__unpack(NULL, len, body);
-    ck_assert_ptr_nonnull(m);
     ck_assert_str_eq(rpc_call_peer_role(call), "room");
-    rpc_reply(call, &m->base);
-    hawser__internal__catalog_get_request__free_unpacked(m, NULL);
+    rpc_reply(call, request);
 }
 
-static void on_keep(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
+static void on_keep(void *daemon, const ProtobufCMessage *request, struct rpc_call *call) {
     (void)daemon;
-    (void)body;
-    (void)len;
+    (void)request;
     kept = call;
     kept_count++;
 }
 
-static void on_refuse(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
+static void on_fail(void *daemon, const ProtobufCMessage *request, struct rpc_call *call) {
     (void)daemon;
-    (void)body;
-    (void)len;
+    (void)request;
     rpc_fail(call, -HW_ESTORE);
 }
 
 // As many bytes as the request says.
-static void on_grow(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
-    Hawser__Internal__CatalogGetRequest *m =
-        hawser__internal__catalog_get_request__unpack(NULL, len, body);
+static void on_grow(void *daemon, const ProtobufCMessage *request, struct rpc_call *call) {
     Hawser__Internal__CatalogGetRequest reply = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     (void)daemon;
-    ck_assert_ptr_nonnull(m);
-    size_t bytes = strtoul(m->key, NULL, 10);
+    size_t bytes = strtoul(((const Hawser__Internal__CatalogGetRequest *)request)->key, NULL, 10);
     reply.key = malloc(bytes + 1);
     memset(reply.key, 'x', bytes);
     reply.key[bytes] = '\0';
     rpc_reply(call, &reply.base);
     free(reply.key);
-    hawser__internal__catalog_get_request__free_unpacked(m, NULL);
 }
 
-static const struct rpc_method methods[] = {
-    {ECHO, on_echo, RPC_ROOM},     {NEVER, on_keep, RPC_ROOM}, {LATER, on_keep, RPC_ROOM},
-    {REFUSE, on_refuse, RPC_ROOM}, {GROW, on_grow, RPC_ROOM},  {0, NULL, 0}};
+#define METHOD(number_, handler_)                                                                  \
+    {                                                                                              \
+        .number = (number_), .name = #number_, .callers = RPC_ROOM,                                \
+        .request = &hawser__internal__catalog_get_request__descriptor,                             \
+        .reply = &hawser__internal__catalog_get_request__descriptor, .handler = (handler_)         \
+    }
+static const struct rpc_method methods[] = {METHOD(ECHO, on_echo),  METHOD(NEVER, on_keep),
+                                            METHOD(LATER, on_keep), METHOD(REFUSE, on_fail),
+                                            METHOD(GROW, on_grow),  {0}};
 
 static void on_done(void *arg, int error, const uint8_t *body, size_t len) {
     struct outcome *o = arg;
@@ -85,7 +81,7 @@ static void call(struct rpc_link *link, uint16_t method, const char *key, uint32
     Hawser__Internal__CatalogGetRequest m = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     m.key = (char *)(uintptr_t)key;
     int before = o->completions;
-    rpc_call(link, method, &m.base, deadline_ms, on_done, o);
+    rpc_call(link, &(struct rpc_question){method, deadline_ms, &m.base}, on_done, o);
     ck_assert_int_eq(o->completions, before);
 }
 
@@ -104,11 +100,20 @@ static struct rpc_link *new_link(size_t in_flight_max, uint64_t incarnation) {
                                                    .peer_incarnation = incarnation});
 }
 
+static int serve_at(uint16_t port) {
+    return rpc_server_new(&(struct rpc_server_options){.loop = loop,
+                                                       .self = &server_self,
+                                                       .host = "127.0.0.1",
+                                                       .first = port,
+                                                       .last = port,
+                                                       .methods = methods},
+                          &server);
+}
+
 static struct rpc_link *setup(void) {
     os = os_new();
     loop = loop_new(os);
-    ck_assert_int_eq(
-        rpc_server_new(loop, &server_self, NULL, "127.0.0.1", 0, 0, methods, NULL, &server), 0);
+    ck_assert_int_eq(serve_at(0), 0);
     struct rpc_link *link = new_link(100000, 7);
     while (!rpc_link_is_up(link))
         loop_step(loop, -1);
@@ -249,9 +254,7 @@ START_TEST(test_server_restart) {
     call(link, ECHO, "", 1000, &down);
     wait_for(&down);
     ck_assert_int_eq(down.error, -HW_ELINK);
-    ck_assert_int_eq(
-        rpc_server_new(loop, &server_self, NULL, "127.0.0.1", port, port, methods, NULL, &server),
-        0);
+    ck_assert_int_eq(serve_at(port), 0);
     while (!rpc_link_is_up(link))
         loop_step(loop, -1);
     call(link, ECHO, "back", 10000, &healed);
@@ -310,8 +313,8 @@ START_TEST(test_freed_by_completion) {
     struct rpc_link *link = freed_inside = setup();
     Hawser__Internal__CatalogGetRequest m = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     struct outcome first = {0}, second = {0};
-    rpc_call(link, ECHO, &m.base, 10000, free_link_inside, &first);
-    rpc_call(link, NEVER, &m.base, 10000, free_link_inside, &second);
+    rpc_call(link, &(struct rpc_question){ECHO, 10000, &m.base}, free_link_inside, &first);
+    rpc_call(link, &(struct rpc_question){NEVER, 10000, &m.base}, free_link_inside, &second);
     while (first.completions + second.completions < 2)
         loop_step(loop, -1);
     ck_assert_int_eq(first.error, 0);

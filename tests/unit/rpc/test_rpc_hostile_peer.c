@@ -8,7 +8,15 @@
 #include "channel.h"
 #include "cluster.pb-c.h"
 
-enum { SMALL = 1, LARGE = 2, KEPT = 3, REPLY_BYTES = 100000, KEPT_MAX = 64 };
+enum {
+    SMALL = 1,
+    LARGE = 2,
+    KEPT = 3,
+    NESTED = 4,
+    REPLY_BYTES = 100000,
+    KEPT_MAX = 64,
+    MEMORY = 2 * 1024 * 1024 // of a request
+};
 
 static struct os *os;
 static struct loop *loop;
@@ -20,46 +28,50 @@ static struct rpc_server *server;
 static struct rpc_call *kept[KEPT_MAX];
 static int handled, kept_count;
 
-static void on_small(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
+static void on_small(void *daemon, const ProtobufCMessage *request, struct rpc_call *call) {
     Hawser__Internal__CatalogGetRequest reply = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     (void)daemon;
-    (void)body;
-    (void)len;
+    (void)request;
     handled++;
     rpc_reply(call, &reply.base);
 }
 
-static void on_large(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
+static void on_large(void *daemon, const ProtobufCMessage *request, struct rpc_call *call) {
     Hawser__Internal__CatalogGetRequest reply = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     static char text[REPLY_BYTES + 1];
     (void)daemon;
-    (void)body;
-    (void)len;
+    (void)request;
     handled++;
     memset(text, 'x', REPLY_BYTES);
     reply.key = text;
     rpc_reply(call, &reply.base);
 }
 
-static void on_kept(void *daemon, struct rpc_call *call, const uint8_t *body, size_t len) {
+static void on_kept(void *daemon, const ProtobufCMessage *request, struct rpc_call *call) {
     (void)daemon;
-    (void)body;
-    (void)len;
+    (void)request;
     ck_assert_int_lt(kept_count, KEPT_MAX);
     kept[kept_count++] = call;
 }
 
-static const struct rpc_method methods[] = {{SMALL, on_small, RPC_ROOM},
-                                            {LARGE, on_large, RPC_ROOM},
-                                            {KEPT, on_kept, RPC_ROOM},
-                                            {0, NULL, 0}};
+#define METHOD(number_, handler_, request_, memory)                                                \
+    {                                                                                              \
+        .number = (number_), .name = #number_, .callers = RPC_ROOM, .memory_max = (memory),        \
+        .request = &hawser__internal__##request_##__descriptor,                                    \
+        .reply = &hawser__internal__catalog_get_request__descriptor, .handler = (handler_)         \
+    }
+static const struct rpc_method methods[] = {METHOD(SMALL, on_small, catalog_get_request, MEMORY),
+                                            METHOD(LARGE, on_large, catalog_get_request, MEMORY),
+                                            METHOD(KEPT, on_kept, catalog_get_request, MEMORY),
+                                            METHOD(NESTED, on_small, watch_reply, MEMORY),
+                                            {0}};
 
 // --- a peer that writes what it likes
 
 struct attacker {
     struct channel channel;
     bool open, ended;
-    int replies, busy;
+    int replies, busy, too_big;
 };
 
 static void attacker_open(void *owner) {
@@ -70,6 +82,7 @@ static void attacker_reply(void *owner, const Hawser__Internal__RpcReply *reply)
     struct attacker *a = owner;
     a->replies++;
     a->busy += reply->error == HW_EBUSY;
+    a->too_big += reply->error == HW_ETOOBIG;
 }
 
 static void attacker_flush(void *owner) {
@@ -100,8 +113,12 @@ static void setup(struct attacker *a) {
     handled = kept_count = 0;
     os = os_new();
     loop = loop_new(os);
-    ck_assert_int_eq(
-        rpc_server_new(loop, &server_self, NULL, "127.0.0.1", 0, 0, methods, NULL, &server), 0);
+    ck_assert_int_eq(rpc_server_new(&(struct rpc_server_options){.loop = loop,
+                                                                 .self = &server_self,
+                                                                 .host = "127.0.0.1",
+                                                                 .methods = methods},
+                                    &server),
+                     0);
     *a = (struct attacker){0};
     channel_init(&a->channel, loop, &client_self, connect_to_server(&not_yet), "saver",
                  &attacker_events, a);
@@ -193,6 +210,45 @@ START_TEST(test_items_of_a_frame) {
     buf_free(&items);
     while (!a.ended)
         loop_step(loop, -1);
+    teardown(&a);
+}
+END_TEST
+
+// A request of tiny sub-messages takes a hundred times its bytes: it is refused at its method's
+// bound, and counted, and the link goes on. One that stays within the bound is served.
+START_TEST(test_memory_of_a_request) {
+    enum { MANY = 4 * 1024 * 1024, FEW = 1000 };
+    static const uint8_t member[] = {0x22, 0};
+    struct attacker a;
+    struct buf body = BUF_EMPTY, item = BUF_EMPTY;
+    const struct {
+        int count, served, refused;
+    } rows[] = {{MANY, 0, 1}, {FEW, 1, 1}, {1, 2, 1}, {MANY, 2, 2}};
+    setup(&a);
+    for (int i = 0; i < 4; i++) {
+        Hawser__Internal__RpcRequests batch = HAWSER__INTERNAL__RPC_REQUESTS__INIT;
+        ProtobufCBinaryData bytes;
+        buf_reset(&body);
+        for (int k = 0; k < rows[i].count; k++)
+            buf_append(&body, member, sizeof(member));
+        bytes = (ProtobufCBinaryData){body.len, body.data};
+        batch.n_item = 1;
+        batch.item = &bytes;
+        size_t len = hawser__internal__rpc_requests__get_packed_size(&batch);
+        hawser__internal__rpc_requests__pack(&batch, buf_reserve(&item, len));
+        item.len = len;
+        channel_put_batch(&a.channel, RPC_REQUEST, NESTED, (uint32_t)i, &item);
+        channel_want_flush(&a.channel);
+        while (a.replies <= i && !a.ended)
+            loop_step(loop, -1);
+        ck_assert(!a.ended);
+        ck_assert_int_eq(handled, rows[i].served);
+        ck_assert_int_eq(a.too_big, rows[i].refused);
+        ck_assert_uint_eq(rpc_server_counts(server)->calls_refused, (uint64_t)rows[i].refused);
+        ck_assert_uint_eq(*rpc_server_served(server, NESTED - 1), (uint64_t)rows[i].served);
+    }
+    buf_free(&body);
+    buf_free(&item);
     teardown(&a);
 }
 END_TEST
@@ -306,4 +362,5 @@ START_TEST(test_a_silent_crowd) {
 END_TEST
 
 RUN_TESTS("rpc hostile peer", test_asks_without_reading, test_asks_for_too_much_at_once,
-          test_items_of_a_frame, test_open_calls, test_silence, test_a_silent_crowd)
+          test_items_of_a_frame, test_memory_of_a_request, test_open_calls, test_silence,
+          test_a_silent_crowd)
