@@ -26,12 +26,19 @@ struct stream {
     const struct stream_ops *ops; // borrowed, static
     void *owner;                  // borrowed: lives until on_closed
     struct buf *in;               // owned: bytes read, not yet consumed
-    struct buf *out;              // owned: bytes the kernel has not taken
+    struct held *held;            // owned: bytes the kernel has not taken
     struct ending *ending;        // owned: while ENDING
     int fd;
     int error;
     uint32_t slot;
     uint16_t flags;
+};
+
+// What the kernel took is dropped when it is half of it, so that a byte is moved once or twice
+// however often the kernel takes a little.
+struct held {
+    struct buf bytes;
+    size_t taken; // of them, from the front
 };
 
 struct ending {
@@ -51,6 +58,13 @@ static void free_buf(struct buf **b) {
         buf_free(*b);
     free(*b);
     *b = NULL;
+}
+
+static void free_held(struct stream *s) {
+    if (s->held)
+        buf_free(&s->held->bytes);
+    free(s->held);
+    s->held = NULL;
 }
 
 static void queue_read(struct stream *s) {
@@ -117,7 +131,7 @@ bool stream_is_open(const struct stream *s) {
 }
 
 size_t stream_held(const struct stream *s) {
-    return s->out ? s->out->len : 0;
+    return s->held ? s->held->bytes.len - s->held->taken : 0;
 }
 
 int stream_unsent(const struct stream *s) {
@@ -132,7 +146,7 @@ size_t stream_writev(struct stream *s, const struct iovec *iov, int count) {
     if (len == 0 || (s->flags & CLOSING))
         return 0;
     ssize_t took = 0;
-    if (!s->out && !(s->flags & CONNECTING))
+    if (!s->held && !(s->flags & CONNECTING))
         took = os_writev(s->loop->os, s->fd, iov, count);
     if (took < 0 && took != -EAGAIN && took != -EINTR)
         stream_end(s, (int)took);
@@ -150,9 +164,9 @@ size_t stream_write(struct stream *s, const void *data, size_t len) {
 void stream_hold(struct stream *s, const void *data, size_t len) {
     if (len == 0 || (s->flags & CLOSING))
         return;
-    if (!s->out)
-        s->out = hw_calloc(1, sizeof(*s->out));
-    buf_append(s->out, data, len);
+    if (!s->held)
+        s->held = hw_calloc(1, sizeof(*s->held));
+    buf_append(&s->held->bytes, data, len);
     s->flags |= WANTS_WRITE;
 }
 
@@ -163,20 +177,26 @@ void stream_send(struct stream *s, const void *data, size_t len) {
 
 // Offers what is held to the kernel; true when nothing is held any more.
 static bool flush_held(struct stream *s) {
-    if (!s->out)
+    struct held *held = s->held;
+    if (!held)
         return true;
-    struct iovec iov = {.iov_base = s->out->data, .iov_len = s->out->len};
+    struct iovec iov = {.iov_base = held->bytes.data + held->taken, .iov_len = stream_held(s)};
     ssize_t took = os_writev(s->loop->os, s->fd, &iov, 1);
     if (took < 0) {
         if (took != -EAGAIN && took != -EINTR)
             stream_end(s, (int)took);
         return false;
     }
-    buf_consume(s->out, (size_t)took);
-    if (s->out->len > 0)
-        return false;
-    free_buf(&s->out);
-    return true;
+    held->taken += (size_t)took;
+    if (stream_held(s) == 0) {
+        free_held(s);
+        return true;
+    }
+    if (held->taken >= held->bytes.len / 2) {
+        buf_consume(&held->bytes, held->taken);
+        held->taken = 0;
+    }
+    return false;
 }
 
 void stream_end(struct stream *s, int error) {
@@ -192,7 +212,7 @@ static void ending_late(struct timer *t) {
 }
 
 static void ending_step(struct stream *s) {
-    if (s->out || s->ending->shut)
+    if (s->held || s->ending->shut)
         return;
     s->ending->shut = true;
     if (s->flags & ENDED)
@@ -220,13 +240,13 @@ void stream_end_after_flush(struct stream *s, uint64_t linger_ms) {
 // The last step: the owner hears of it, then the slot is free.
 void stream_finish(struct stream *s) {
     struct loop *l = s->loop;
-    if (s->out && s->error == 0)
+    if (s->held && s->error == 0)
         (void)flush_held(s);
     if (s->ending)
         loop_disarm(l, &s->ending->timer);
     free(s->ending);
     free_buf(&s->in);
-    free_buf(&s->out);
+    free_held(s);
     os_unwatch(l->os, s->fd);
     os_close(l->os, s->fd);
     if (s->ops && s->ops->on_closed)
@@ -261,7 +281,7 @@ static void present(struct stream *s, const uint8_t *data, size_t len) {
 
 // The peer sends nothing more. It may still read: what is held for its end goes out first.
 static void peer_ended(struct stream *s) {
-    if ((s->flags & ENDING) && s->out)
+    if ((s->flags & ENDING) && s->held)
         s->flags |= ENDED;
     else
         stream_end(s, 0);
