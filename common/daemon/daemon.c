@@ -116,16 +116,18 @@ static void count_process(struct daemon *d) {
                     "log lines over what one event, or one peer, may cause", &d->log.kept_back);
     metrics_counter(m, "accepts_refused_total", "newcomers closed for want of descriptors",
                     loop_accepts_refused(d->env.loop));
+    metrics_counter(m, "stale_events_total", "events of what had closed meanwhile",
+                    loop_stale_events(d->env.loop));
     metrics_gauge(m, "incarnation_number", "random number of this run", &d->env.incarnation);
 }
 
-static const char *store_down(struct daemon *d, bool *ret_is_coming) {
+static const char *daemon_store_down(struct daemon *d, bool *ret_is_coming) {
     return d->role->store_down ? d->role->store_down(d->self, ret_is_coming) : NULL;
 }
 
 static uint64_t store_up(void *arg) {
     bool is_coming = false;
-    return store_down(arg, &is_coming) ? 0 : 1;
+    return daemon_store_down(arg, &is_coming) ? 0 : 1;
 }
 
 static void count_role(struct daemon *d) {
@@ -153,7 +155,7 @@ static void log_ports(struct daemon *d) {
     buf_free(&text);
 }
 
-static int start(struct daemon *d, struct buf *ret_error) {
+static int daemon_start(struct daemon *d, struct buf *ret_error) {
     int rc = d->role->start(&d->env, ret_error, &d->self);
     if (rc == 0)
         rc = part_new(&d->env, d->role, d->self, ret_error);
@@ -188,7 +190,7 @@ int daemon_new(const struct daemon_options *o, struct buf *ret_error, struct dae
     if (gethostname(d->host, sizeof(d->host) - 1) == 0)
         d->env.host = d->host;
     count_process(d);
-    int rc = start(d, ret_error);
+    int rc = daemon_start(d, ret_error);
     if (rc != 0) {
         daemon_free(d);
         return rc;
@@ -237,7 +239,7 @@ void daemon_reload(struct daemon *d, const struct config *config) {
 
 const char *daemon_unready(struct daemon *d) {
     bool is_coming = false;
-    const char *reason = d->draining ? "draining" : store_down(d, &is_coming);
+    const char *reason = d->draining ? "draining" : daemon_store_down(d, &is_coming);
     if (!reason)
         reason = cluster_unready_reason(d->env.cluster);
     return reason || !d->role->unready ? reason : d->role->unready(d->self);
@@ -246,7 +248,7 @@ const char *daemon_unready(struct daemon *d) {
 // A store that was never there is a wrong redis.url sooner than an accident.
 const char *daemon_hopeless(struct daemon *d) {
     bool is_coming = false;
-    const char *reason = store_down(d, &is_coming);
+    const char *reason = daemon_store_down(d, &is_coming);
     if (!reason || is_coming || loop_wall_ms(d->env.loop) < d->env.started_ms + STORE_WAIT_MS)
         return cluster_hopeless(d->env.cluster);
     struct buf url = BUF_EMPTY;

@@ -219,6 +219,10 @@ uint64_t loop_clock_us(struct loop *l) {
     return os_now_us(l->os);
 }
 
+const uint64_t *loop_stale_events(const struct loop *l) {
+    return &l->stale_events;
+}
+
 const uint64_t *loop_accepts_refused(const struct loop *l) {
     return &l->accepts_refused;
 }

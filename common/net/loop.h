@@ -40,6 +40,8 @@ uint64_t loop_clock_us(struct loop *l);      // read now: for time budgets only
 
 // Newcomers that listeners closed or could not take for want of descriptors. Valid as long as l.
 const uint64_t *loop_accepts_refused(const struct loop *l);
+// Events of what had closed in the same iteration. Valid as long as l.
+const uint64_t *loop_stale_events(const struct loop *l);
 
 #define loop_arm(l, t, after_ms, fn) loop_arm_at((l), (t), (after_ms), (fn), __FILE__, __LINE__)
 void loop_arm_at(struct loop *l, struct timer *t, uint64_t after_ms, timer_fn *fn, const char *file,
