@@ -10,18 +10,18 @@
 // --- life
 
 // Links are open before the first message needs them.
-static void on_member(void *self, const Hawser__Internal__Member *m) {
+static void center_on_member(void *self, const Hawser__Internal__Member *m) {
     struct center *c = self;
     if (c->cluster && (strcmp(m->role, "room") == 0 || strcmp(m->role, "saver") == 0))
         (void)cluster_peer(c->cluster, m->incarnation);
 }
 
-static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
+static void center_on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
     (void)clean;
     hints_member_gone(self, m->incarnation);
 }
 
-static void fill(void *self, Hawser__Internal__Member *m) {
+static void center_fill(void *self, Hawser__Internal__Member *m) {
     struct center *c = self;
     m->http = c->advertised;
     m->draining = c->is_draining;
@@ -39,7 +39,7 @@ static struct http_limits limits_of(const struct config *config) {
     return l;
 }
 
-static int serve(struct center *c, struct buf *ret_error) {
+static int serve_api(struct center *c, struct buf *ret_error) {
     const struct daemon_env *env = c->env;
     struct host_port at = config_listen(env->config, "center.listen");
     struct http_options options = {.loop = c->loop,
@@ -60,11 +60,11 @@ static int serve(struct center *c, struct buf *ret_error) {
     return 0;
 }
 
-static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+static int center_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct center *c = hw_calloc(1, sizeof(*c));
     c->env = env;
     c->loop = env->loop;
-    int rc = serve(c, ret_error);
+    int rc = serve_api(c, ret_error);
     if (rc == 0)
         *ret_self = c;
     else
@@ -72,18 +72,18 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     return rc;
 }
 
-static void joined(void *self) {
+static void center_joined(void *self) {
     struct center *c = self;
     c->cluster = c->env->cluster;
     store_clock_start(&c->clock, c->loop, c->cluster);
 }
 
-static void stop(void *self) {
+static void center_stop(void *self) {
     struct center *c = self;
     c->is_stopping = true; // its calls are cancelled next, and answered
 }
 
-static void end(void *self) {
+static void center_free(void *self) {
     struct center *c = self;
     sends_end(c);
     store_clock_stop(&c->clock);
@@ -95,22 +95,22 @@ static void end(void *self) {
 }
 
 // New requests are still answered until the last one is out: whoever balances sees readyz first.
-static void drain(void *self) {
+static void center_drain(void *self) {
     struct center *c = self;
     c->is_draining = true;
     http_server_drain(c->http);
 }
 
-static bool is_drained(void *self) {
+static bool center_is_drained(void *self) {
     const struct center *c = self;
     return c->count.open == 0;
 }
 
-static const char *unready(void *self) {
+static const char *center_unready_hook(void *self) {
     return center_unready(self);
 }
 
-static uint16_t http_port(const void *self) {
+static uint16_t center_port(const void *self) {
     const struct center *c = self;
     return http_server_port(c->http);
 }
@@ -134,15 +134,15 @@ static const struct daemon_metric metrics[] = {
 
 const struct daemon_role center_role = {
     .name = "center",
-    .start = start,
-    .joined = joined,
-    .drain = drain,
-    .is_drained = is_drained,
-    .unready = unready,
-    .stop = stop,
-    .free = end,
-    .events = {.on_member = on_member, .on_member_gone = on_member_gone},
-    .fill = fill,
+    .start = center_start,
+    .joined = center_joined,
+    .drain = center_drain,
+    .is_drained = center_is_drained,
+    .unready = center_unready_hook,
+    .stop = center_stop,
+    .free = center_free,
+    .events = {.on_member = center_on_member, .on_member_gone = center_on_member_gone},
+    .fill = center_fill,
     .metrics = metrics,
-    .ports = {{"center", http_port}},
+    .ports = {{"center", center_port}},
 };

@@ -8,7 +8,7 @@ struct coordinator {
 
 static const struct rpc_method methods[] = {{0}};
 
-static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+static int coordinator_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct coordinator *c = hw_calloc(1, sizeof(*c));
     (void)ret_error;
     c->env = env;
@@ -17,7 +17,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
 }
 
 const struct daemon_role coordinator_role = {.name = "coordinator",
-                                             .start = start,
+                                             .start = coordinator_start,
                                              .free = free,
                                              .methods = methods,
                                              .rpc_listen_key = "coordinator.listen",

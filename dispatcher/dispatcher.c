@@ -3,14 +3,14 @@
 
 #include "dispatcher_internal.h"
 
-static void fill(void *self, Hawser__Internal__Member *m) {
+static void dispatcher_fill(void *self, Hawser__Internal__Member *m) {
     struct dispatcher *d = self;
     m->n_endpoint = (size_t)d->endpoints.count;
     m->endpoint = d->endpoints.list;
     m->http = d->http_at;
 }
 
-static void end(void *self) {
+static void dispatcher_free(void *self) {
     struct dispatcher *d = self;
     listener_free(d->listener);
     visitors_end(d);
@@ -50,7 +50,7 @@ static int serve_http(struct dispatcher *d, struct buf *ret_error) {
     return 0;
 }
 
-static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+static int dispatcher_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct dispatcher *d = hw_calloc(1, sizeof(*d));
     d->env = env;
     d->loop = env->loop;
@@ -63,21 +63,21 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     if (rc == 0)
         *ret_self = d;
     else
-        end(d);
+        dispatcher_free(d);
     return rc;
 }
 
-static void drain(void *self) {
+static void dispatcher_drain(void *self) {
     struct dispatcher *d = self;
     http_server_drain(d->http);
 }
 
-static uint16_t frames_port(const void *self) {
+static uint16_t dispatcher_port(const void *self) {
     const struct dispatcher *d = self;
     return listener_port(d->listener);
 }
 
-static uint16_t http_port(const void *self) {
+static uint16_t dispatcher_http_port(const void *self) {
     const struct dispatcher *d = self;
     return http_server_port(d->http);
 }
@@ -96,10 +96,10 @@ static const struct daemon_metric metrics[] = {
 
 const struct daemon_role dispatcher_role = {
     .name = "dispatcher",
-    .start = start,
-    .drain = drain,
-    .free = end,
-    .fill = fill,
+    .start = dispatcher_start,
+    .drain = dispatcher_drain,
+    .free = dispatcher_free,
+    .fill = dispatcher_fill,
     .metrics = metrics,
-    .ports = {{"dispatcher", frames_port}, {"dispatcher_http", http_port}},
+    .ports = {{"dispatcher", dispatcher_port}, {"dispatcher_http", dispatcher_http_port}},
 };

@@ -116,7 +116,7 @@ static json_t *located_json(const Hawser__V1__Located *l) {
     return body;
 }
 
-static void respond(struct http_request *r, int status, const char *type, json_t *body) {
+static void locate_respond(struct http_request *r, int status, const char *type, json_t *body) {
     char *text = json_dumps(body, JSON_COMPACT);
     http_respond(r, &(struct http_response){.status = status,
                                             .content_type = type,
@@ -128,15 +128,25 @@ static void respond(struct http_request *r, int status, const char *type, json_t
     json_decref(body);
 }
 
-static void problem(struct http_request *r, int status, const char *code, const char *detail,
-                    const char *field) {
+struct locate_fault {
+    int status;
+    const char *code, *detail;
+};
+static const struct locate_fault no_such_path = {404, "not_found", "there is /v1/locate"};
+static const struct locate_fault no_such_method = {405, "method_not_allowed", "only GET"};
+static const struct locate_fault wrong_value = {422, "invalid_value",
+                                                "a query field has a value that is not allowed"};
+
+static void locate_problem(struct http_request *r, const struct locate_fault *f,
+                           const char *field) {
     char type[64];
-    snprintf(type, sizeof(type), "urn:hawser:error:%s", code);
-    json_t *body = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", type, "title", detail,
-                             "status", status, "detail", detail, "code", code, "request_id", r->id);
+    snprintf(type, sizeof(type), "urn:hawser:error:%s", f->code);
+    json_t *body =
+        json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", type, "title", f->detail, "status",
+                  f->status, "detail", f->detail, "code", f->code, "request_id", r->id);
     if (field)
         json_object_set_new(body, "field", json_string(field));
-    respond(r, status, "application/problem+json", body);
+    locate_respond(r, f->status, "application/problem+json", body);
 }
 
 void locate_http(void *arg, struct http_request *r) {
@@ -144,23 +154,22 @@ void locate_http(void *arg, struct http_request *r) {
     Hawser__V1__Locate ask = HAWSER__V1__LOCATE__INIT;
     d->count.http_requests++;
     if (strcmp(r->path, "/healthz") == 0) {
-        respond(r, 200, "application/json", json_pack("{s:s}", "status", "ok"));
+        locate_respond(r, 200, "application/json", json_pack("{s:s}", "status", "ok"));
     } else if (strcmp(r->path, "/v1/locate") != 0) {
-        problem(r, 404, "not_found", "there is /v1/locate", NULL);
+        locate_problem(r, &no_such_path, NULL);
     } else if (strcmp(r->method, "OPTIONS") == 0) {
         http_respond(r, &(struct http_response){.status = 204,
                                                 .headers = {{"Allow", "GET, HEAD, OPTIONS"}}});
     } else if (strcmp(r->method, "GET") != 0) {
-        problem(r, 405, "method_not_allowed", "only GET", NULL);
+        locate_problem(r, &no_such_method, NULL);
     } else {
         const char *field = take_texts(d, r->query, &ask);
         field = field ? field : take_transports(d, r->query, &ask);
         field = field ? field : take_failed(d, r->query, &ask);
         if (field)
-            problem(r, 422, "invalid_value", "a query field has a value that is not allowed",
-                    field);
+            locate_problem(r, &wrong_value, field);
         else
-            respond(r, 200, "application/json", located_json(locate(d, &ask)));
+            locate_respond(r, 200, "application/json", located_json(locate(d, &ask)));
     }
     arena_reset(&d->arena);
 }

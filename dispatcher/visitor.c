@@ -56,7 +56,7 @@ static void heard(struct visitor *v) {
     loop_arm(v->dispatcher->loop, &v->idle, IDLE_MS, idle_over);
 }
 
-static void answer(struct visitor *v, const Hawser__V1__Locate *ask) {
+static void visitor_answer(struct visitor *v, const Hawser__V1__Locate *ask) {
     struct dispatcher *d = v->dispatcher;
     struct buf out = BUF_EMPTY;
     size_t device_len = strlen(ask->device);
@@ -71,7 +71,7 @@ static void answer(struct visitor *v, const Hawser__V1__Locate *ask) {
     buf_free(&out);
 }
 
-static void on_frame(struct visitor *v, const struct frame *f) {
+static void visitor_on_frame(struct visitor *v, const struct frame *f) {
     struct dispatcher *d = v->dispatcher;
     if (f->type != FRAME_LOCATE) {
         close_with(v, CLOSE_UNEXPECTED, "this is a dispatcher, not a room");
@@ -79,13 +79,13 @@ static void on_frame(struct visitor *v, const struct frame *f) {
     }
     ProtobufCMessage *m = frame_decode(f, &d->arena.allocator);
     if (m)
-        answer(v, (const Hawser__V1__Locate *)m);
+        visitor_answer(v, (const Hawser__V1__Locate *)m);
     else
         close_with(v, CLOSE_MALFORMED, "a body that does not decode");
     arena_reset(&d->arena);
 }
 
-static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t visitor_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct visitor *v = owner;
     struct dispatcher *d = v->dispatcher;
     size_t used = 0;
@@ -114,7 +114,7 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
         }
         used += n;
         heard(v);
-        on_frame(v, &f);
+        visitor_on_frame(v, &f);
         if (!v->closing && stream_held(s) > 0) {
             stream_pause(s);
             return used;
@@ -123,14 +123,14 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
     return v->closing ? len : used;
 }
 
-static void on_writable(void *owner, struct stream *s) {
+static void visitor_on_writable(void *owner, struct stream *s) {
     (void)owner;
     stream_resume(s);
 }
 
 // --- life
 
-static void on_closed(void *owner, struct stream *s, int error) {
+static void visitor_on_closed(void *owner, struct stream *s, int error) {
     struct visitor *v = owner;
     struct dispatcher *d = v->dispatcher;
     (void)s;
@@ -142,9 +142,9 @@ static void on_closed(void *owner, struct stream *s, int error) {
 }
 
 static const struct stream_ops visitor_ops = {
-    .on_data = on_data,
-    .on_writable = on_writable,
-    .on_closed = on_closed,
+    .on_data = visitor_on_data,
+    .on_writable = visitor_on_writable,
+    .on_closed = visitor_on_closed,
     .keep_max = FRAME_HEADER_BYTES + FRAME_BODY_BEFORE_WELCOME_MAX,
 };
 
@@ -163,7 +163,7 @@ static const struct stream_ops nobody_ops = {.on_data = nobody_data, .on_closed 
 
 static void let_go(struct visitor *v) {
     struct stream *s = v->stream;
-    on_closed(v, s, 0);
+    visitor_on_closed(v, s, 0);
     stream_set_owner(s, &nobody_ops, NULL);
     stream_end(s, 0);
 }

@@ -26,7 +26,7 @@ int register_start_on(struct daemon_env *env, struct store *store, void **ret_se
     return 0;
 }
 
-static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+static int register_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     static const struct store_backends backends = {register_store_memory, register_store_redis};
     struct redis_options o = {.url = config_text(env->config, "redis.url"),
                               .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
@@ -38,12 +38,12 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     return rc != 0 ? rc : register_start_on(env, store, ret_self);
 }
 
-static void joined(void *self) {
+static void register_joined(void *self) {
     struct registry *r = self;
     loop_arm(r->loop, &r->poll, 0, watchers_tick);
 }
 
-static void end(void *self) {
+static void register_free(void *self) {
     struct registry *r = self;
     store_free(r->store);
     watchers_free(r);
@@ -51,17 +51,17 @@ static void end(void *self) {
     free(r);
 }
 
-static const char *store_down(void *self, bool *ret_is_coming) {
+static const char *register_store_down(void *self, bool *ret_is_coming) {
     struct registry *r = self;
     *ret_is_coming = store_is_coming(r->store);
     return store_down_reason(r->store);
 }
 
 const struct daemon_role register_role = {.name = "register",
-                                          .start = start,
-                                          .joined = joined,
-                                          .store_down = store_down,
-                                          .free = end,
+                                          .start = register_start,
+                                          .joined = register_joined,
+                                          .store_down = register_store_down,
+                                          .free = register_free,
                                           .methods = register_methods,
                                           .rpc_listen_key = "register.listen",
                                           .rpc_told_key = "register.advertise",

@@ -13,7 +13,7 @@ struct service_call {
     char *key; // owned; of CATALOG_GET
 };
 
-static void on_step(void *arg, int error, const ProtobufCMessage *reply) {
+static void register_on_step(void *arg, int error, const ProtobufCMessage *reply) {
     struct service_call *c = arg;
     if (error != 0) {
         c->registry->count.store_errors++;
@@ -26,8 +26,8 @@ static void on_step(void *arg, int error, const ProtobufCMessage *reply) {
 }
 
 // The caller may say what follows; NULL: the request was refused.
-static struct service_call *ask(struct registry *r, const ProtobufCMessage *request, bool is_right,
-                                struct rpc_call *call) {
+static struct service_call *register_ask(struct registry *r, const ProtobufCMessage *request,
+                                         bool is_right, struct rpc_call *call) {
     if (!is_right) {
         rpc_refuse(call);
         return NULL;
@@ -35,12 +35,12 @@ static struct service_call *ask(struct registry *r, const ProtobufCMessage *requ
     struct service_call *c = hw_calloc(1, sizeof(*c));
     c->registry = r;
     c->call = call;
-    store_call(r->store, request, on_step, c);
+    store_call(r->store, request, register_on_step, c);
     return c;
 }
 
-static void ask_then(struct service_call *c,
-                     bool (*after)(struct service_call *c, const ProtobufCMessage *reply)) {
+static void register_then(struct service_call *c,
+                          bool (*after)(struct service_call *c, const ProtobufCMessage *reply)) {
     if (c)
         c->after = after;
 }
@@ -70,9 +70,9 @@ static bool is_announceable(const Hawser__Internal__AnnounceRequest *a,
 REGISTER_METHODS(SERVE)
 
 // A renewal is rarely a change: the next poll sees it soon enough.
-static void on_announce(void *self, const Hawser__Internal__AnnounceRequest *q,
-                        struct rpc_call *call) {
-    (void)ask(self, &q->base, is_announceable(q, call), call);
+static void register_on_announce(void *self, const Hawser__Internal__AnnounceRequest *q,
+                                 struct rpc_call *call) {
+    (void)register_ask(self, &q->base, is_announceable(q, call), call);
 }
 
 static bool after_change(struct service_call *c, const ProtobufCMessage *reply) {
@@ -81,21 +81,22 @@ static bool after_change(struct service_call *c, const ProtobufCMessage *reply) 
     return true;
 }
 
-static void on_withdraw(void *self, const Hawser__Internal__WithdrawRequest *q,
-                        struct rpc_call *call) {
+static void register_on_withdraw(void *self, const Hawser__Internal__WithdrawRequest *q,
+                                 struct rpc_call *call) {
     bool is_own = q->incarnation == rpc_call_peer_incarnation(call);
-    ask_then(ask(self, &q->base, is_own, call), after_change);
+    register_then(register_ask(self, &q->base, is_own, call), after_change);
 }
 
-static void on_watch(void *self, const Hawser__Internal__WatchRequest *q, struct rpc_call *call) {
+static void register_on_watch(void *self, const Hawser__Internal__WatchRequest *q,
+                              struct rpc_call *call) {
     watchers_add(self, q, call);
 }
 
 // --- the catalog
 
-static void on_catalog_put(void *self, const Hawser__Internal__CatalogPutRequest *q,
-                           struct rpc_call *call) {
-    ask_then(ask(self, &q->base, *q->key != '\0', call), after_change);
+static void register_on_catalog_put(void *self, const Hawser__Internal__CatalogPutRequest *q,
+                                    struct rpc_call *call) {
+    register_then(register_ask(self, &q->base, *q->key != '\0', call), after_change);
 }
 
 // A store that lost an entry that we hold, or went back to an older one, will have ours again.
@@ -110,9 +111,9 @@ static bool answer_from_held(struct service_call *c, const ProtobufCMessage *rep
     return true;
 }
 
-static void on_catalog_get(void *self, const Hawser__Internal__CatalogGetRequest *q,
-                           struct rpc_call *call) {
-    struct service_call *c = ask(self, &q->base, true, call);
+static void register_on_catalog_get(void *self, const Hawser__Internal__CatalogGetRequest *q,
+                                    struct rpc_call *call) {
+    struct service_call *c = register_ask(self, &q->base, true, call);
     c->key = hw_strdup(q->key);
     c->after = answer_from_held;
 }
@@ -128,35 +129,39 @@ static bool after_login(struct service_call *c, const ProtobufCMessage *reply) {
     return false;
 }
 
-static void on_login(void *self, const Hawser__Internal__LoginRequest *q, struct rpc_call *call) {
+static void register_on_login(void *self, const Hawser__Internal__LoginRequest *q,
+                              struct rpc_call *call) {
     bool is_right =
         is_session(q->product, q->user, q->device) && *q->room && is_run(q->incarnation);
-    ask_then(ask(self, &q->base, is_right, call), after_login);
+    register_then(register_ask(self, &q->base, is_right, call), after_login);
 }
 
-static void on_takeover(void *self, const Hawser__Internal__TakeoverRequest *q,
-                        struct rpc_call *call) {
-    (void)ask(self, &q->base, is_session(q->product, q->user, q->device), call);
+static void register_on_takeover(void *self, const Hawser__Internal__TakeoverRequest *q,
+                                 struct rpc_call *call) {
+    (void)register_ask(self, &q->base, is_session(q->product, q->user, q->device), call);
 }
 
-static void on_drop(void *self, const Hawser__Internal__DropRequest *q, struct rpc_call *call) {
+static void register_on_drop(void *self, const Hawser__Internal__DropRequest *q,
+                             struct rpc_call *call) {
     bool is_right = is_session(q->product, q->user, q->device) && is_run(q->incarnation);
-    (void)ask(self, &q->base, is_right, call);
+    (void)register_ask(self, &q->base, is_right, call);
 }
 
-static void on_confirm(void *self, const Hawser__Internal__ConfirmRequest *q,
-                       struct rpc_call *call) {
+static void register_on_confirm(void *self, const Hawser__Internal__ConfirmRequest *q,
+                                struct rpc_call *call) {
     bool is_right = is_session(q->product, q->user, q->device) && *q->room &&
                     is_run(q->incarnation) && q->generation != 0;
-    (void)ask(self, &q->base, is_right, call);
+    (void)register_ask(self, &q->base, is_right, call);
 }
 
-static void on_find(void *self, const Hawser__Internal__FindRequest *q, struct rpc_call *call) {
-    (void)ask(self, &q->base, true, call);
+static void register_on_find(void *self, const Hawser__Internal__FindRequest *q,
+                             struct rpc_call *call) {
+    (void)register_ask(self, &q->base, true, call);
 }
 
-static void on_online(void *self, const Hawser__Internal__OnlineRequest *q, struct rpc_call *call) {
-    (void)ask(self, &q->base, true, call);
+static void register_on_online(void *self, const Hawser__Internal__OnlineRequest *q,
+                               struct rpc_call *call) {
+    (void)register_ask(self, &q->base, true, call);
 }
 
 const struct rpc_method register_methods[] = {REGISTER_METHODS(SERVED){0}};

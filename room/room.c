@@ -35,7 +35,7 @@ static int listen_for_clients(struct room *r, struct host_port *ret_at, struct b
 
 // --- the cluster
 
-static void fill(void *self, Hawser__Internal__Member *m) {
+static void room_fill(void *self, Hawser__Internal__Member *m) {
     struct room *r = self;
     m->n_endpoint = (size_t)r->endpoints.count;
     m->endpoint = r->endpoints.list;
@@ -45,34 +45,34 @@ static void fill(void *self, Hawser__Internal__Member *m) {
     m->draining = r->is_draining;
 }
 
-static void on_lease(void *self, bool held) {
+static void room_on_lease(void *self, bool held) {
     passes_on_lease(self, held);
 }
 
-static void on_index_lost(void *self) {
+static void room_on_index_lost(void *self) {
     passes_confirm_all(self);
     room_hints_lost(self);
 }
 
-static void on_registers_back(void *self) {
+static void room_on_registers_back(void *self) {
     room_hints_lost(self);
 }
 
-static void on_member(void *self, const Hawser__Internal__Member *m) {
+static void room_on_member(void *self, const Hawser__Internal__Member *m) {
     struct room *r = self;
     bool is_own = m->incarnation == r->env->incarnation;
     if (r->cluster && !is_own && (strcmp(m->role, "saver") == 0 || strcmp(m->role, "room") == 0))
         (void)cluster_peer(r->cluster, m->incarnation); // open before the first login needs it
 }
 
-static void on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
+static void room_on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
     if (strcmp(m->role, "center") == 0 && !clean)
         room_heads_wanted(self);
     else if (strcmp(m->role, "register") == 0 && !clean) // centers may have asked it in vain
         room_hints_lost(self);
 }
 
-static void on_product(void *self, const struct product *p, bool deleted) {
+static void room_on_product(void *self, const struct product *p, bool deleted) {
     if (deleted)
         product_end_here(self, p->number);
 }
@@ -106,7 +106,7 @@ static void end_connections(struct room *r) {
     conn_reap(r);
 }
 
-static void stop(void *self) {
+static void room_stop(void *self) {
     struct room *r = self;
     listener_free(r->listener);
     r->listener = NULL;
@@ -114,7 +114,7 @@ static void stop(void *self) {
     end_connections(r);
 }
 
-static void end(void *self) {
+static void room_end(void *self) {
     struct room *r = self;
     struct room_product *p, *next;
     store_clock_stop(&r->clock);
@@ -137,7 +137,7 @@ static void end(void *self) {
     free(r);
 }
 
-static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct room *r = hw_calloc(1, sizeof(*r));
     struct host_port at;
     r->env = env;
@@ -157,7 +157,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
         be64_put(r->resume_key + i, os_random(loop_os(r->loop)));
     int rc = listen_for_clients(r, &at, ret_error);
     if (rc != 0) {
-        end(r);
+        room_end(r);
         return rc;
     }
     endpoints_take(&r->endpoints, env, "room.advertise", &at);
@@ -168,7 +168,7 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     return 0;
 }
 
-static void joined(void *self) {
+static void room_joined(void *self) {
     struct room *r = self;
     r->cluster = r->env->cluster;
     loop_arm(r->loop, &r->tick, 0, passes_tick);
@@ -177,17 +177,17 @@ static void joined(void *self) {
 
 // --- drain
 
-static void drain(void *self) {
+static void room_begin_drain(void *self) {
     struct room *r = self;
     room_drain_within(r, (uint32_t)config_ms(r->env->config, "room.drain_within"));
 }
 
-static bool is_drained(void *self) {
+static bool room_is_drained(void *self) {
     const struct room *r = self;
     return r->count.connections == 0 && r->late_count == 0;
 }
 
-static const char *unready(void *self) {
+static const char *room_unready(void *self) {
     const struct room *r = self;
     return r->is_draining                         ? "draining"
            : cluster_pick(r->cluster, "saver", 0) ? NULL
@@ -258,24 +258,24 @@ static const struct daemon_metric metrics[] = {
 
 const struct daemon_role room_role = {
     .name = "room",
-    .start = start,
-    .joined = joined,
-    .drain = drain,
-    .is_drained = is_drained,
+    .start = room_start,
+    .joined = room_joined,
+    .drain = room_begin_drain,
+    .is_drained = room_is_drained,
     .stays_listed = true,
-    .unready = unready,
-    .stop = stop,
-    .free = end,
+    .unready = room_unready,
+    .stop = room_stop,
+    .free = room_end,
     .methods = room_methods,
     .rpc_listen_key = "room.rpc_listen",
     .rpc_told_key = "room.rpc_advertise",
-    .events = {.on_lease = on_lease,
-               .on_index_lost = on_index_lost,
-               .on_registers_back = on_registers_back,
-               .on_member = on_member,
-               .on_member_gone = on_member_gone,
-               .on_product = on_product},
-    .fill = fill,
+    .events = {.on_lease = room_on_lease,
+               .on_index_lost = room_on_index_lost,
+               .on_registers_back = room_on_registers_back,
+               .on_member = room_on_member,
+               .on_member_gone = room_on_member_gone,
+               .on_product = room_on_product},
+    .fill = room_fill,
     .metrics = metrics,
     .ports = {{"room", client_port}, {"room_rpc", NULL}},
 };

@@ -4,8 +4,8 @@
 
 ROOM_METHODS(SERVE)
 
-static void on_deliver(void *self, const Hawser__Internal__DeliverRequest *d,
-                       struct rpc_call *call) {
+static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *d,
+                            struct rpc_call *call) {
     struct room *r = self;
     Hawser__Internal__DeliverReply reply = HAWSER__INTERNAL__DELIVER_REPLY__INIT;
     struct place at = {d->epoch, d->seq};
@@ -24,7 +24,8 @@ static void on_deliver(void *self, const Hawser__Internal__DeliverRequest *d,
     room_deliver_reply(call, &reply);
 }
 
-static void on_news(void *self, const Hawser__Internal__NewsRequest *n, struct rpc_call *call) {
+static void room_on_news(void *self, const Hawser__Internal__NewsRequest *n,
+                         struct rpc_call *call) {
     Hawser__Internal__NewsReply reply = HAWSER__INTERNAL__NEWS_REPLY__INIT;
     struct room_product *p = product_find_here(self, n->product);
     if (p && n->seq == 0 && n->message) {
@@ -37,15 +38,15 @@ static void on_news(void *self, const Hawser__Internal__NewsRequest *n, struct r
     room_news_reply(call, &reply);
 }
 
-static void on_replaced(void *self, const Hawser__Internal__ReplacedRequest *n,
-                        struct rpc_call *call) {
+static void room_on_replaced(void *self, const Hawser__Internal__ReplacedRequest *n,
+                             struct rpc_call *call) {
     Hawser__Internal__ReplacedReply reply = HAWSER__INTERNAL__REPLACED_REPLY__INIT;
     notice_got(self, n);
     room_replaced_reply(call, &reply);
 }
 
-static void on_confirm_row(void *self, const Hawser__Internal__ConfirmRowRequest *q,
-                           struct rpc_call *call) {
+static void room_on_confirm_row(void *self, const Hawser__Internal__ConfirmRowRequest *q,
+                                struct rpc_call *call) {
     struct room *r = self;
     Hawser__Internal__ConfirmRowReply reply = HAWSER__INTERNAL__CONFIRM_ROW_REPLY__INIT;
     if (q->incarnation == r->env->incarnation) // to confirm it once more harms nobody
@@ -53,8 +54,8 @@ static void on_confirm_row(void *self, const Hawser__Internal__ConfirmRowRequest
     room_confirm_row_reply(call, &reply);
 }
 
-static void on_stats(void *self, const Hawser__Internal__RoomStatsRequest *q,
-                     struct rpc_call *call) {
+static void room_on_stats(void *self, const Hawser__Internal__RoomStatsRequest *q,
+                          struct rpc_call *call) {
     struct room *r = self;
     Hawser__Internal__RoomStatsReply reply = HAWSER__INTERNAL__ROOM_STATS_REPLY__INIT;
     struct room_product *p;
@@ -72,7 +73,8 @@ static void on_stats(void *self, const Hawser__Internal__RoomStatsRequest *q,
     arena_reset(&r->arena);
 }
 
-static void on_drain(void *self, const Hawser__Internal__DrainRequest *d, struct rpc_call *call) {
+static void room_on_drain(void *self, const Hawser__Internal__DrainRequest *d,
+                          struct rpc_call *call) {
     Hawser__Internal__DrainReply reply = HAWSER__INTERNAL__DRAIN_REPLY__INIT;
     room_drain_within(self, d->within_ms);
     room_drain_reply(call, &reply);

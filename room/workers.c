@@ -73,7 +73,7 @@ static uint64_t now_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void start(struct workers *w, int i) {
+static void worker_start(struct workers *w, int i) {
     enum { MORE_ARGS = 3 }; // the option, its value and the end
     int n = 0;
     while (w->argv[n])
@@ -183,7 +183,7 @@ static void start_due(struct workers *w) {
     uint64_t now = now_ms();
     for (int i = 0; i < w->count && !w->ending; i++)
         if (w->all[i].pid == 0 && w->all[i].due_ms <= now)
-            start(w, i);
+            worker_start(w, i);
 }
 
 static int alive(const struct workers *w) {
@@ -193,7 +193,7 @@ static int alive(const struct workers *w) {
     return n;
 }
 
-static void on_signal(struct workers *w, int signal_number) {
+static void workers_on_signal(struct workers *w, int signal_number) {
     if (signal_number == SIGCHLD) {
         reap(w);
     } else {
@@ -235,7 +235,7 @@ int workers_run(int count, int argc, char **argv) {
         int wait_ms = w.ending ? -1 : w.ports_path && !w.ports_written ? PORTS_POLL_MS : RESTART_MS;
         if (poll(&fd, 1, wait_ms) > 0)
             while (read(fd.fd, &info, sizeof(info)) == sizeof(info))
-                on_signal(&w, (int)info.ssi_signo);
+                workers_on_signal(&w, (int)info.ssi_signo);
         if (w.ports_path && !w.ports_written && !w.ending)
             w.ports_written = merge_ports(&w);
     }

@@ -22,7 +22,7 @@ int saver_start_on(struct daemon_env *env, struct store *store, void **ret_self)
     return 0;
 }
 
-static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
+static int saver_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     static const struct store_backends backends = {saver_store_memory, saver_store_redis};
     struct redis_options o = {.url = config_text(env->config, "redis.url"),
                               .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
@@ -34,22 +34,22 @@ static int start(struct daemon_env *env, struct buf *ret_error, void **ret_self)
     return rc != 0 ? rc : saver_start_on(env, store, ret_self);
 }
 
-static void end(void *self) {
+static void saver_free(void *self) {
     struct saver *s = self;
     store_free(s->store);
     free(s);
 }
 
-static const char *store_down(void *self, bool *ret_is_coming) {
+static const char *saver_store_down(void *self, bool *ret_is_coming) {
     struct saver *s = self;
     *ret_is_coming = store_is_coming(s->store);
     return store_down_reason(s->store);
 }
 
 const struct daemon_role saver_role = {.name = "saver",
-                                       .start = start,
-                                       .store_down = store_down,
-                                       .free = end,
+                                       .start = saver_start,
+                                       .store_down = saver_store_down,
+                                       .free = saver_free,
                                        .methods = saver_methods,
                                        .rpc_listen_key = "saver.listen",
                                        .rpc_told_key = "saver.advertise",

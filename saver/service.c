@@ -10,7 +10,7 @@ struct service_call {
     struct rpc_call *call;
 };
 
-static void on_step(void *arg, int error, const ProtobufCMessage *reply) {
+static void saver_on_step(void *arg, int error, const ProtobufCMessage *reply) {
     struct service_call *c = arg;
     if (error != 0) {
         c->saver->count.store_errors++;
@@ -44,64 +44,72 @@ static bool is_appendable(const Hawser__Internal__AppendRequest *a) {
            (a->body_hash.len == 0 || a->body_hash.len == BODY_HASH_BYTES);
 }
 
-static void ask(struct saver *s, const ProtobufCMessage *request, bool is_right,
-                struct rpc_call *call) {
+static void saver_ask(struct saver *s, const ProtobufCMessage *request, bool is_right,
+                      struct rpc_call *call) {
     if (!is_right) {
         rpc_refuse(call);
         return;
     }
     struct service_call *c = hw_malloc(sizeof(*c));
     *c = (struct service_call){s, call};
-    store_call(s->store, request, on_step, c);
+    store_call(s->store, request, saver_on_step, c);
 }
 
 // --- the methods
 
 SAVER_METHODS(SERVE)
 
-static void on_append(void *self, const Hawser__Internal__AppendRequest *q, struct rpc_call *call) {
-    ask(self, &q->base, is_appendable(q), call);
+static void saver_on_append(void *self, const Hawser__Internal__AppendRequest *q,
+                            struct rpc_call *call) {
+    saver_ask(self, &q->base, is_appendable(q), call);
 }
 
-static void on_load(void *self, const Hawser__Internal__LoadRequest *q, struct rpc_call *call) {
+static void saver_on_load(void *self, const Hawser__Internal__LoadRequest *q,
+                          struct rpc_call *call) {
     bool is_right = is_log(q->product, q->stream, q->user) && strlen(q->device) <= NAME_BYTES_MAX;
-    ask(self, &q->base, is_right, call);
+    saver_ask(self, &q->base, is_right, call);
 }
 
-static void on_head(void *self, const Hawser__Internal__HeadRequest *q, struct rpc_call *call) {
-    ask(self, &q->base, is_user(q->product, q->user), call);
+static void saver_on_head(void *self, const Hawser__Internal__HeadRequest *q,
+                          struct rpc_call *call) {
+    saver_ask(self, &q->base, is_user(q->product, q->user), call);
 }
 
-static void on_product_heads(void *self, const Hawser__Internal__ProductHeadsRequest *q,
-                             struct rpc_call *call) {
-    ask(self, &q->base, true, call);
+static void saver_on_product_heads(void *self, const Hawser__Internal__ProductHeadsRequest *q,
+                                   struct rpc_call *call) {
+    saver_ask(self, &q->base, true, call);
 }
 
-static void on_attach(void *self, const Hawser__Internal__AttachRequest *q, struct rpc_call *call) {
+static void saver_on_attach(void *self, const Hawser__Internal__AttachRequest *q,
+                            struct rpc_call *call) {
     bool is_right = is_device(q->product, q->user, q->device) && q->n_known <= KNOWN_MAX;
-    ask(self, &q->base, is_right, call);
+    saver_ask(self, &q->base, is_right, call);
 }
 
-static void on_ack(void *self, const Hawser__Internal__AckRequest *q, struct rpc_call *call) {
+static void saver_on_ack(void *self, const Hawser__Internal__AckRequest *q, struct rpc_call *call) {
     bool is_right = is_device(q->product, q->user, q->device) && q->n_upto <= ACKS_MAX;
-    ask(self, &q->base, is_right, call);
+    saver_ask(self, &q->base, is_right, call);
 }
 
-static void on_sums(void *self, const Hawser__Internal__SumsRequest *q, struct rpc_call *call) {
+static void saver_on_sums(void *self, const Hawser__Internal__SumsRequest *q,
+                          struct rpc_call *call) {
     bool is_right = q->product != 0 && q->id.len == SUMS_ID_BYTES && q->n_sum <= ACKS_MAX;
-    ask(self, &q->base, is_right, call);
+    saver_ask(self, &q->base, is_right, call);
 }
 
-static void on_stats(void *self, const Hawser__Internal__StatsRequest *q, struct rpc_call *call) {
-    ask(self, &q->base, true, call);
+static void saver_on_stats(void *self, const Hawser__Internal__StatsRequest *q,
+                           struct rpc_call *call) {
+    saver_ask(self, &q->base, true, call);
 }
 
-static void on_user(void *self, const Hawser__Internal__UserRequest *q, struct rpc_call *call) {
-    ask(self, &q->base, true, call);
+static void saver_on_user(void *self, const Hawser__Internal__UserRequest *q,
+                          struct rpc_call *call) {
+    saver_ask(self, &q->base, true, call);
 }
 
-static void on_clock(void *self, const Hawser__Internal__ClockRequest *q, struct rpc_call *call) {
-    ask(self, &q->base, true, call);
+static void saver_on_clock(void *self, const Hawser__Internal__ClockRequest *q,
+                           struct rpc_call *call) {
+    saver_ask(self, &q->base, true, call);
 }
 
 const struct rpc_method saver_methods[] = {SAVER_METHODS(SERVED){0}};

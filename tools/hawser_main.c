@@ -147,7 +147,7 @@ static bool all(struct trial *t, bool (*is)(struct daemon *d)) {
     return true;
 }
 
-static bool is_ready(struct daemon *d) {
+static bool daemon_is_ready(struct daemon *d) {
     return daemon_unready(d) == NULL;
 }
 
@@ -162,9 +162,9 @@ static void drain_next(struct trial *t) {
     }
 }
 
-static void on_poll(struct timer *timer) {
+static void trial_poll(struct timer *timer) {
     struct trial *t = container_of(timer, struct trial, poll);
-    if (!t->is_written && !t->drain_end_ms && all(t, is_ready))
+    if (!t->is_written && !t->drain_end_ms && all(t, daemon_is_ready))
         write_info(t);
     if (t->drain_end_ms) {
         drain_next(t);
@@ -172,10 +172,10 @@ static void on_poll(struct timer *timer) {
             loop_stop(t->loop);
     }
     if (!t->is_written || t->drain_end_ms)
-        loop_arm(t->loop, &t->poll, POLL_MS, on_poll);
+        loop_arm(t->loop, &t->poll, POLL_MS, trial_poll);
 }
 
-static void on_signal(void *arg, int signal_number) {
+static void trial_signal(void *arg, int signal_number) {
     struct trial *t = arg;
     if (signal_number != SIGTERM && signal_number != SIGINT)
         return;
@@ -184,15 +184,15 @@ static void on_signal(void *arg, int signal_number) {
         return;
     }
     t->drain_end_ms = loop_now_ms(t->loop) + DRAIN_MS;
-    loop_arm(t->loop, &t->poll, 0, on_poll);
+    loop_arm(t->loop, &t->poll, 0, trial_poll);
 }
 
-static void run(struct trial *t) {
+static void trial_run(struct trial *t) {
     struct os *os = os_new();
     t->loop = loop_new(os);
-    loop_on_signal(t->loop, on_signal, t);
+    loop_on_signal(t->loop, trial_signal, t);
     if (start_all(t) && remove_stale_info(t)) {
-        loop_arm(t->loop, &t->poll, 0, on_poll);
+        loop_arm(t->loop, &t->poll, 0, trial_poll);
         loop_run(t->loop);
         loop_disarm(t->loop, &t->poll);
     } else {
@@ -207,7 +207,7 @@ static void run(struct trial *t) {
     os_free(os);
 }
 
-static bool take_arguments(struct trial *t, int argc, char **argv) {
+static bool trial_arguments(struct trial *t, int argc, char **argv) {
     static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
                                             {"fixed-ports", no_argument, NULL, 'f'},
                                             {"version", no_argument, NULL, 'v'},
@@ -255,7 +255,7 @@ int main(int argc, char **argv) {
     struct trial t = {0};
     struct rlimit limit;
     signal(SIGPIPE, SIG_IGN); // whoever reads the log may go
-    if (!take_arguments(&t, argc, argv))
+    if (!trial_arguments(&t, argc, argv))
         return t.exit_code;
     if (!take_folder(t.dir))
         return 1;
@@ -265,7 +265,7 @@ int main(int argc, char **argv) {
     }
     t.config = config_default();
     configure(&t);
-    run(&t);
+    trial_run(&t);
     config_free(t.config);
     return t.exit_code;
 }

@@ -23,6 +23,10 @@ EMBED = ROOT / "common/store/lua_embed.py"  # it writes C
 
 # Functions of the daemons that nobody calls but tests, and what for.
 FOR_TESTS = {
+    "cluster_is_ready": "a test waits for its daemons to know each other",
+    "daemon_self": "the simulation looks into its daemons",
+    "rpc_link_in_flight": "each call is completed once",
+    "rpc_link_peer_incarnation": "a link leads to the run that it was asked for",
     "config_markdown": "docs/CONFIG.md is held to it",
     "frame_type_is_from": "the protocol's table of directions is held to the contract",
     "register_store_memory_next_run": "a store that was restarted",

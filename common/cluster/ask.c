@@ -92,7 +92,7 @@ static void unknown_ends(struct timer *t) {
 }
 
 // Waiters that come while others are told wait for the next turn.
-static void tell(struct ask *a) {
+static void ask_tell(struct ask *a) {
     const struct product *p = answer_of(a);
     int error = p ? 0 : a->error ? a->error : -HW_EUNKNOWN;
     struct waiter *list = a->waiters;
@@ -112,23 +112,23 @@ static void tell(struct ask *a) {
     }
 }
 
-static void tell_in_turn(struct timer *t) {
+static void ask_tell_in_turn(struct timer *t) {
     struct ask *a = container_of(t, struct ask, end);
-    tell(a);
+    ask_tell(a);
     if (a->kept)
         loop_arm(a->cluster->options.loop, &a->end, UNKNOWN_MS, unknown_ends);
     else if (a->waiters)
-        loop_arm(a->cluster->options.loop, &a->end, 0, tell_in_turn);
+        loop_arm(a->cluster->options.loop, &a->end, 0, ask_tell_in_turn);
     else
         ask_free(a);
 }
 
-static void call(struct ask *a, int at);
+static void ask_call(struct ask *a, int at);
 
 static bool call_another(struct ask *a) {
     for (int i = 0; i < a->cluster->register_count; i++)
         if (!(a->asked & 1u << i)) {
-            call(a, i);
+            ask_call(a, i);
             return true;
         }
     return false;
@@ -143,10 +143,10 @@ static void on_got(void *arg, int error, const Hawser__Internal__CatalogGetReply
     if (found)
         catalog_apply(a->cluster, reply->entry);
     if (found || a->error != 0 || !call_another(a))
-        tell_in_turn(&a->end);
+        ask_tell_in_turn(&a->end);
 }
 
-static void call(struct ask *a, int at) {
+static void ask_call(struct ask *a, int at) {
     Hawser__Internal__CatalogGetRequest request = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     char key[48];
     snprintf(key, sizeof(key), "product/%s", a->name);
@@ -155,9 +155,9 @@ static void call(struct ask *a, int at) {
     register_catalog_get(peer_by(a->cluster, a->cluster->registers[at]), &request, on_got, a);
 }
 
-static void call_register(struct ask *a) {
+static void ask_register(struct ask *a) {
     (void)cluster_register(a->cluster);
-    call(a, a->cluster->current);
+    ask_call(a, a->cluster->current);
 }
 
 static struct ask *ask_new(struct cluster *c, const char *key, const char *name, const char *kid) {
@@ -186,10 +186,10 @@ void cluster_product_ask(struct cluster *c, const char *name, const char *kid,
                  (!kid || product_key_find(answer_of(a), HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid,
                                            strlen(kid)));
     if (is_new && !known && HASH_COUNT(c->asks) <= ASKS_MAX) {
-        call_register(a);
+        ask_register(a);
     } else if (is_new || a->kept) {
         a->error = is_new && !known ? -HW_EBUSY : a->error;
-        loop_arm(c->options.loop, &a->end, 0, tell_in_turn);
+        loop_arm(c->options.loop, &a->end, 0, ask_tell_in_turn);
     }
 }
 

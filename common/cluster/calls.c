@@ -121,7 +121,7 @@ static void call(struct peer to, const struct method *method, const ProtobufCMes
     hook_schedule(c->options.loop, &c->nowhere_hook, complete_nowhere);
 }
 
-static struct typed_call *call_new(untyped_fn *done, void *arg) {
+static struct typed_call *typed_call_new(untyped_fn *done, void *arg) {
     struct typed_call *call = hw_malloc(sizeof(*call));
     *call = (struct typed_call){.done = done, .arg = arg};
     return call;
@@ -144,7 +144,7 @@ static struct typed_call *call_new(untyped_fn *done, void *arg) {
                                              answer_##server##_##name,                             \
                                              #server "_" #name "_calls_total",                     \
                                              #server "_" #name "_call_failures_total"};            \
-        call(to, &method, &request->base, call_new((untyped_fn *)done, arg));                      \
+        call(to, &method, &request->base, typed_call_new((untyped_fn *)done, arg));                \
     }
 REGISTER_METHODS(CALL_STUB)
 SAVER_METHODS(CALL_STUB)

@@ -4,20 +4,20 @@
 #include "crypto.h"
 #include "message.h"
 
-static struct member_entry *entry_find(const struct cluster *c, uint64_t incarnation) {
+static struct member_entry *member_entry_find(const struct cluster *c, uint64_t incarnation) {
     struct member_entry *e = NULL;
     HASH_FIND(hh, c->members, &incarnation, sizeof(incarnation), e);
     return e;
 }
 
-static void entry_free(struct member_entry *e) {
+static void member_entry_free(struct member_entry *e) {
     rpc_link_free(e->link);
     hawser__internal__member__free_unpacked(e->member, NULL);
     free(e);
 }
 
 static void member_learn(struct cluster *c, const Hawser__Internal__Member *m) {
-    struct member_entry *e = entry_find(c, m->incarnation);
+    struct member_entry *e = member_entry_find(c, m->incarnation);
     if (!e) {
         e = hw_calloc(1, sizeof(*e));
         e->incarnation = m->incarnation;
@@ -35,7 +35,7 @@ static void member_gone(struct cluster *c, struct member_entry *e, bool clean) {
     HASH_DEL(c->members, e);
     if (c->options.on_member_gone)
         c->options.on_member_gone(c->options.arg, e->member, clean);
-    entry_free(e);
+    member_entry_free(e);
 }
 
 static bool is_listed(const Hawser__Internal__WatchReply *reply, uint64_t incarnation) {
@@ -47,7 +47,7 @@ static bool is_listed(const Hawser__Internal__WatchReply *reply, uint64_t incarn
 
 void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply) {
     for (size_t i = 0; i < reply->n_gone; i++) {
-        struct member_entry *e = entry_find(c, reply->gone[i]->incarnation);
+        struct member_entry *e = member_entry_find(c, reply->gone[i]->incarnation);
         if (e)
             member_gone(c, e, reply->gone[i]->clean);
     }
@@ -67,20 +67,20 @@ void directory_free(struct cluster *c) {
     struct member_entry *e, *next;
     HASH_ITER(hh, c->members, e, next) {
         HASH_DEL(c->members, e);
-        entry_free(e);
+        member_entry_free(e);
     }
 }
 
 const Hawser__Internal__Member *cluster_member_next(const struct cluster *c, const char *role,
                                                     const Hawser__Internal__Member *after) {
-    const struct member_entry *e = after ? entry_find(c, after->incarnation) : NULL;
+    const struct member_entry *e = after ? member_entry_find(c, after->incarnation) : NULL;
     for (e = after ? (e ? e->hh.next : NULL) : c->members; e; e = e->hh.next)
         if (strcmp(e->member->role, role) == 0)
             return e->member;
     return NULL;
 }
 
-static struct rpc_link *entry_link(struct cluster *c, struct member_entry *e) {
+static struct rpc_link *member_entry_link(struct cluster *c, struct member_entry *e) {
     struct host_port at;
     if (e->link || host_port_parse(e->member->rpc, false, &at) != 0)
         return e->link;
@@ -93,8 +93,8 @@ static struct rpc_link *entry_link(struct cluster *c, struct member_entry *e) {
 }
 
 struct rpc_link *cluster_peer(struct cluster *c, uint64_t incarnation) {
-    struct member_entry *e = entry_find(c, incarnation);
-    return e ? entry_link(c, e) : NULL;
+    struct member_entry *e = member_entry_find(c, incarnation);
+    return e ? member_entry_link(c, e) : NULL;
 }
 
 // Rendezvous hashing, links that are up before those that are not: a member that does not answer
@@ -105,7 +105,7 @@ struct rpc_link *cluster_pick(struct cluster *c, const char *role, uint64_t key)
     uint64_t best_score = 0;
     bool best_up = false;
     for (struct member_entry *e = c->members; e; e = e->hh.next) {
-        if (strcmp(e->member->role, role) != 0 || !entry_link(c, e))
+        if (strcmp(e->member->role, role) != 0 || !member_entry_link(c, e))
             continue;
         uint64_t pair[2] = {key, e->incarnation}, score = siphash(hash_key, pair, sizeof(pair));
         bool up = rpc_link_is_up(e->link);

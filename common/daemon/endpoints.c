@@ -5,8 +5,8 @@
 #include "client.pb-c.h"
 #include "part.h"
 
-static void add(struct endpoints *e, const char *address, const char *idc,
-                const struct host_port *bound) {
+static void endpoint_add(struct endpoints *e, const char *address, const char *idc,
+                         const struct host_port *bound) {
     struct host_port at = part_told(address, bound);
     Hawser__Internal__MemberEndpoint *one = &e->all[e->count];
     hawser__internal__member_endpoint__init(one);
@@ -31,9 +31,9 @@ void endpoints_take(struct endpoints *e, const struct daemon_env *env, const cha
         char *address = hw_strdup(given[i]), *idc = strchr(address, '@');
         if (idc)
             *idc++ = '\0';
-        add(e, address, idc ? idc : own_idc, bound);
+        endpoint_add(e, address, idc ? idc : own_idc, bound);
         free(address);
     }
     if (count == 0)
-        add(e, "", own_idc, bound);
+        endpoint_add(e, "", own_idc, bound);
 }

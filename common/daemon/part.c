@@ -60,7 +60,7 @@ static void count_calls(struct part *p) {
                         rpc_server_served(p->server, i));
 }
 
-static int serve(struct part *p, struct buf *ret_error) {
+static int part_serve(struct part *p, struct buf *ret_error) {
     const struct daemon_env *env = p->env;
     struct host_port at = config_listen(env->config, p->role->rpc_listen_key);
     if (!*config_text(env->config, p->role->rpc_listen_key) &&
@@ -124,7 +124,7 @@ int part_new(struct daemon_env *env, const struct daemon_role *role, void *self,
                        .self = self,
                        .identity = {.role = env->role, .incarnation = env->incarnation}};
     take_secrets(p);
-    int rc = role->methods ? serve(p, ret_error) : 0;
+    int rc = role->methods ? part_serve(p, ret_error) : 0;
     if (rc != 0) {
         free(p);
         return rc;
@@ -191,7 +191,7 @@ void part_announce(struct part *p) {
     loop_arm(env->loop, &p->again, ANNOUNCE_MS, announce_again);
 }
 
-static void on_withdrawn(void *arg) {
+static void part_on_withdrawn(void *arg) {
     struct part *p = arg;
     p->withdrawn = true;
 }
@@ -201,7 +201,7 @@ void part_withdraw(struct part *p) {
         return;
     p->withdrawing = true;
     loop_disarm(p->env->loop, &p->again);
-    cluster_withdraw(p->cluster, on_withdrawn, p);
+    cluster_withdraw(p->cluster, part_on_withdrawn, p);
 }
 
 bool part_is_withdrawn(const struct part *p) {

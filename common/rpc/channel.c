@@ -14,15 +14,15 @@ enum {
     OUT_PAUSE_BYTES = 1024 * 1024 // replies of one iteration, before further requests wait
 };
 
-static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len);
-static void on_connected(void *owner, struct stream *s);
-static void on_writable(void *owner, struct stream *s);
-static void on_closed(void *owner, struct stream *s, int error);
+static size_t channel_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len);
+static void channel_on_connected(void *owner, struct stream *s);
+static void channel_on_writable(void *owner, struct stream *s);
+static void channel_on_closed(void *owner, struct stream *s, int error);
 
-static const struct stream_ops channel_ops = {.on_connected = on_connected,
-                                              .on_data = on_data,
-                                              .on_writable = on_writable,
-                                              .on_closed = on_closed,
+static const struct stream_ops channel_ops = {.on_connected = channel_on_connected,
+                                              .on_data = channel_on_data,
+                                              .on_writable = channel_on_writable,
+                                              .on_closed = channel_on_closed,
                                               .keep_max = RPC_FRAME_MAX + RPC_LENGTH_BYTES};
 
 // A peer that takes bytes is alive, also when it has nothing to say or its pong stands behind a
@@ -30,13 +30,13 @@ static const struct stream_ops channel_ops = {.on_connected = on_connected,
 static void look_at_held(struct channel *c) {
     size_t held = stream_held(c->stream);
     if (held < c->held)
-        c->heard_ms = loop_now_ms(c->loop);
+        c->heard_ms = loop_now_ms(c->options.loop);
     c->held = held;
 }
 
 static void idle_check(struct timer *t) {
     struct channel *c = container_of(t, struct channel, idle);
-    uint64_t now = loop_now_ms(c->loop);
+    uint64_t now = loop_now_ms(c->options.loop);
     // After a stall of our own, what the peer said meanwhile may still be unread.
     bool is_late = now - t->due_ms >= LATE_MS;
     look_at_held(c);
@@ -49,22 +49,14 @@ static void idle_check(struct timer *t) {
         rpc_frame_put(&c->out, RPC_PING, NULL);
         channel_want_flush(c);
     }
-    loop_arm(c->loop, &c->idle, QUIET_MS, idle_check);
+    loop_arm(c->options.loop, &c->idle, QUIET_MS, idle_check);
 }
 
-void channel_init(struct channel *c, struct loop *l, const struct rpc_identity *self,
-                  struct stream *s, const char *expected_role, const struct channel_events *events,
-                  void *owner) {
-    *c = (struct channel){.loop = l,
-                          .self = self,
-                          .events = events,
-                          .owner = owner,
-                          .stream = s,
-                          .expected_role = expected_role,
-                          .heard_ms = loop_now_ms(l)};
+void channel_init(struct channel *c, const struct channel_options *o) {
+    *c = (struct channel){.options = *o, .stream = o->stream, .heard_ms = loop_now_ms(o->loop)};
     crypto_random(c->nonce, sizeof(c->nonce));
-    stream_set_owner(s, &channel_ops, c);
-    loop_arm(l, &c->idle, HANDSHAKE_MS, idle_check);
+    stream_set_owner(c->stream, &channel_ops, c);
+    loop_arm(o->loop, &c->idle, HANDSHAKE_MS, idle_check);
 }
 
 void channel_end(struct channel *c, int error) {
@@ -76,14 +68,14 @@ void channel_end(struct channel *c, int error) {
 }
 
 static void release(struct channel *c) {
-    loop_disarm(c->loop, &c->idle);
+    loop_disarm(c->options.loop, &c->idle);
     hook_stop(&c->flush);
     buf_free(&c->out);
     c->state = CHANNEL_ENDED;
     c->stream = NULL;
 }
 
-static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t channel_drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     (void)owner;
     (void)s;
     (void)data;
@@ -91,7 +83,7 @@ static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size
 }
 
 void channel_detach(struct channel *c) {
-    static const struct stream_ops nobody = {.on_data = drop_data};
+    static const struct stream_ops nobody = {.on_data = channel_drop_data};
     if (!c->stream)
         return;
     stream_set_owner(c->stream, &nobody, NULL);
@@ -104,23 +96,23 @@ void channel_give_up(struct channel *c, void (*free_owner)(void *owner)) {
     if (c->busy)
         c->free_owner = free_owner;
     else
-        free_owner(c->owner);
+        free_owner(c->options.owner);
 }
 
-static void enter(struct channel *c) {
+static void channel_enter(struct channel *c) {
     c->busy = true;
 }
 
-static void leave(struct channel *c) {
+static void channel_leave(struct channel *c) {
     c->busy = false;
     if (c->free_owner)
-        c->free_owner(c->owner);
+        c->free_owner(c->options.owner);
 }
 
 static void flush(struct hook *h) {
     struct channel *c = container_of(h, struct channel, flush);
     if (c->state == CHANNEL_OPEN)
-        c->events->on_flush(c->owner); // calls nobody back
+        c->options.events->on_flush(c->options.owner); // calls nobody back
     if (c->state == CHANNEL_ENDED || !stream_is_open(c->stream))
         return;
     look_at_held(c);
@@ -130,7 +122,7 @@ static void flush(struct hook *h) {
         buf_free(&c->out);
     buf_reset(&c->out);
     c->held = stream_held(c->stream);
-    if (c->expected_role)
+    if (c->options.expected_role)
         return;
     if (c->held > 0)
         stream_pause(c->stream);
@@ -138,19 +130,20 @@ static void flush(struct hook *h) {
         stream_resume(c->stream);
 }
 
-static void on_writable(void *owner, struct stream *s) {
+static void channel_on_writable(void *owner, struct stream *s) {
     struct channel *c = owner;
     look_at_held(c);
     stream_resume(s);
 }
 
 void channel_want_flush(struct channel *c) {
-    hook_schedule(c->loop, &c->flush, flush);
+    hook_schedule(c->options.loop, &c->flush, flush);
 }
 
-void channel_put_batch(struct channel *c, enum rpc_kind kind, uint16_t method, uint32_t call,
-                       struct buf *items) {
-    rpc_frame_put_header(&c->out, kind, method, call, items->len);
+void channel_put_batch(struct channel *c, const struct rpc_frame *head, struct buf *items) {
+    struct rpc_frame f = *head;
+    f.body_len = items->len;
+    rpc_frame_put_header(&c->out, &f);
     buf_append(&c->out, items->data, items->len);
     buf_reset(items);
     if (c->out.len + stream_held(c->stream) > OUT_BYTES_MAX)
@@ -159,13 +152,18 @@ void channel_put_batch(struct channel *c, enum rpc_kind kind, uint16_t method, u
 
 // --- the hand-shake
 
-static void make_proof(const char *side, const char *secret, const uint8_t *first,
-                       const uint8_t *second, const char *role, uint8_t out[32]) {
+struct proof_of { // what a proof is made over
+    const char *side;
+    const uint8_t *first, *second; // nonces: the other side's, and that of who proves
+    const char *role;
+};
+
+static void make_proof(const struct proof_of *what, const char *secret, uint8_t out[32]) {
     struct buf text = BUF_EMPTY;
-    buf_append_str(&text, side);
-    buf_append(&text, first, NONCE_BYTES);
-    buf_append(&text, second, NONCE_BYTES);
-    buf_append_str(&text, role);
+    buf_append_str(&text, what->side);
+    buf_append(&text, what->first, NONCE_BYTES);
+    buf_append(&text, what->second, NONCE_BYTES);
+    buf_append_str(&text, what->role);
     crypto_hmac_sha256(secret, strlen(secret), text.data, text.len, out);
     buf_free(&text);
 }
@@ -177,18 +175,20 @@ struct proofs {
 
 // One proof for each secret, since the peer may know only one of them while they rotate.
 static void make_proofs(const struct channel *c, const char *side, struct proofs *p) {
-    for (int i = 0; i < c->self->secret_count; i++) {
-        make_proof(side, c->self->secrets[i], c->peer_nonce, c->nonce, c->self->role, p->bytes[i]);
+    struct proof_of ours = {side, c->peer_nonce, c->nonce, c->options.self->role};
+    for (int i = 0; i < c->options.self->secret_count; i++) {
+        make_proof(&ours, c->options.self->secrets[i], p->bytes[i]);
         p->items[i] = (ProtobufCBinaryData){.len = 32, .data = p->bytes[i]};
     }
 }
 
 static bool proof_is_right(const struct channel *c, const char *side, size_t count,
                            const ProtobufCBinaryData *proofs) {
+    struct proof_of theirs = {side, c->nonce, c->peer_nonce, c->peer_role};
     bool right = false;
-    for (int i = 0; count <= RPC_SECRETS_MAX && i < c->self->secret_count; i++) {
+    for (int i = 0; count <= RPC_SECRETS_MAX && i < c->options.self->secret_count; i++) {
         uint8_t expected[32];
-        make_proof(side, c->self->secrets[i], c->nonce, c->peer_nonce, c->peer_role, expected);
+        make_proof(&theirs, c->options.self->secrets[i], expected);
         for (size_t j = 0; j < count; j++)
             right |= proofs[j].len == 32 && crypto_equal(proofs[j].data, expected, 32);
     }
@@ -202,12 +202,12 @@ static void send_hello(struct channel *c, bool with_proof) {
     hello.major = RPC_MAJOR;
     hello.minor = RPC_MINOR;
     hello.build = (char *)(uintptr_t)HAWSER_VERSION;
-    hello.role = (char *)(uintptr_t)c->self->role;
-    hello.incarnation = c->self->incarnation;
+    hello.role = (char *)(uintptr_t)c->options.self->role;
+    hello.incarnation = c->options.self->incarnation;
     hello.nonce = (ProtobufCBinaryData){.len = NONCE_BYTES, .data = c->nonce};
     if (with_proof) {
         make_proofs(c, "hawser rpc server", &proofs);
-        hello.n_proof = (size_t)c->self->secret_count;
+        hello.n_proof = (size_t)c->options.self->secret_count;
         hello.proof = proofs.items;
     }
     rpc_frame_put(&c->out, RPC_HELLO, &hello.base);
@@ -216,8 +216,8 @@ static void send_hello(struct channel *c, bool with_proof) {
 
 static void opened(struct channel *c) {
     c->state = CHANNEL_OPEN;
-    loop_arm(c->loop, &c->idle, QUIET_MS, idle_check);
-    c->events->on_open(c->owner);
+    loop_arm(c->options.loop, &c->idle, QUIET_MS, idle_check);
+    c->options.events->on_open(c->options.owner);
 }
 
 static int take_hello(struct channel *c, const Hawser__Internal__RpcHello *hello) {
@@ -228,18 +228,18 @@ static int take_hello(struct channel *c, const Hawser__Internal__RpcHello *hello
     memcpy(c->peer_nonce, hello->nonce.data, NONCE_BYTES);
     memcpy(c->peer_role, hello->role, strlen(hello->role) + 1);
     c->peer_incarnation = hello->incarnation;
-    if (!c->expected_role) {
+    if (!c->options.expected_role) {
         c->state = CHANNEL_PROVING;
         send_hello(c, true);
         return 0;
     }
-    if (strcmp(hello->role, c->expected_role) != 0 ||
+    if (strcmp(hello->role, c->options.expected_role) != 0 ||
         !proof_is_right(c, "hawser rpc server", hello->n_proof, hello->proof))
         return -HW_EAUTH;
     Hawser__Internal__RpcProof proof = HAWSER__INTERNAL__RPC_PROOF__INIT;
     struct proofs proofs;
     make_proofs(c, "hawser rpc client", &proofs);
-    proof.n_proof = (size_t)c->self->secret_count;
+    proof.n_proof = (size_t)c->options.self->secret_count;
     proof.proof = proofs.items;
     rpc_frame_put(&c->out, RPC_PROOF, &proof.base);
     opened(c);
@@ -268,27 +268,28 @@ static int on_handshake(struct channel *c, const struct rpc_frame *f, struct are
 static int on_requests(struct channel *c, const struct rpc_frame *f, struct arena *a) {
     Hawser__Internal__RpcRequests *batch =
         hawser__internal__rpc_requests__unpack(&a->allocator, f->body_len, f->body);
-    if (!batch || !c->events->on_request)
+    if (!batch || !c->options.events->on_request)
         return -HW_EMALFORMED;
     for (size_t i = 0; i < batch->n_item && c->state == CHANNEL_OPEN; i++)
-        c->events->on_request(c->owner, &(struct channel_request){.method = f->method,
-                                                                  .call = f->call + (uint32_t)i,
-                                                                  .body = batch->item[i].data,
-                                                                  .len = batch->item[i].len});
+        c->options.events->on_request(c->options.owner,
+                                      &(struct channel_request){.method = f->method,
+                                                                .call = f->call + (uint32_t)i,
+                                                                .body = batch->item[i].data,
+                                                                .len = batch->item[i].len});
     return 0;
 }
 
 static int on_replies(struct channel *c, const struct rpc_frame *f, struct arena *a) {
     Hawser__Internal__RpcReplies *batch =
         hawser__internal__rpc_replies__unpack(&a->allocator, f->body_len, f->body);
-    if (!batch || !c->events->on_reply)
+    if (!batch || !c->options.events->on_reply)
         return -HW_EMALFORMED;
     for (size_t i = 0; i < batch->n_item && c->state == CHANNEL_OPEN; i++)
-        c->events->on_reply(c->owner, batch->item[i]);
+        c->options.events->on_reply(c->options.owner, batch->item[i]);
     return 0;
 }
 
-static int on_frame(struct channel *c, const struct rpc_frame *f, struct arena *a) {
+static int channel_on_frame(struct channel *c, const struct rpc_frame *f, struct arena *a) {
     if (c->state != CHANNEL_OPEN)
         return on_handshake(c, f, a);
     bool is_batch = f->kind == RPC_REQUEST || f->kind == RPC_REPLY;
@@ -311,17 +312,18 @@ static int on_frame(struct channel *c, const struct rpc_frame *f, struct arena *
 }
 
 static bool must_wait(const struct channel *c) {
-    return !c->expected_role && (c->out.len >= OUT_PAUSE_BYTES || stream_held(c->stream) > 0);
+    return !c->options.expected_role &&
+           (c->out.len >= OUT_PAUSE_BYTES || stream_held(c->stream) > 0);
 }
 
-static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t channel_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct channel *c = owner;
     struct arena arena;
     size_t at = 0, used = 0;
     struct rpc_frame frame;
     arena_init(&arena);
-    c->heard_ms = loop_now_ms(c->loop);
-    enter(c);
+    c->heard_ms = loop_now_ms(c->options.loop);
+    channel_enter(c);
     // An event may end or detach the channel: then s no longer is its stream.
     while (c->stream == s && c->state != CHANNEL_ENDED) {
         used = 0;
@@ -329,7 +331,7 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
         enum rpc_parsed parsed = rpc_frame_parse(data + at, len - at, max, &frame, &used);
         if (parsed == RPC_PARSED_MORE)
             break;
-        int error = parsed == RPC_PARSED_OK ? on_frame(c, &frame, &arena) : -HW_EMALFORMED;
+        int error = parsed == RPC_PARSED_OK ? channel_on_frame(c, &frame, &arena) : -HW_EMALFORMED;
         arena_reset(&arena);
         at += used;
         if (error != 0)
@@ -340,21 +342,21 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
         }
     }
     arena_deinit(&arena);
-    leave(c);
+    channel_leave(c);
     return at;
 }
 
-static void on_connected(void *owner, struct stream *s) {
+static void channel_on_connected(void *owner, struct stream *s) {
     (void)s;
     send_hello(owner, false);
 }
 
-static void on_closed(void *owner, struct stream *s, int error) {
+static void channel_on_closed(void *owner, struct stream *s, int error) {
     (void)s;
     struct channel *c = owner;
     int why = c->error != 0 ? c->error : error != 0 ? error : -HW_ELINK;
     release(c);
-    enter(c);
-    c->events->on_ended(c->owner, why);
-    leave(c);
+    channel_enter(c);
+    c->options.events->on_ended(c->options.owner, why);
+    channel_leave(c);
 }

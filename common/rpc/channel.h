@@ -39,13 +39,17 @@ struct channel_events {
     void (*on_ended)(void *owner, int error); // the last call
 };
 
-struct channel {
-    struct loop *loop;
+struct channel_options {
+    struct loop *loop;                   // borrowed
     const struct rpc_identity *self;     // borrowed
+    struct stream *stream;               // taken over; of a client one that connects
+    const char *expected_role;           // client: the server's role, borrowed; NULL on a server
     const struct channel_events *events; // borrowed, static
     void *owner;
-    struct stream *stream;     // NULL once ended
-    const char *expected_role; // client: the server's role, borrowed; NULL on a server
+};
+struct channel {
+    struct channel_options options;
+    struct stream *stream; // NULL once ended
     enum channel_state state;
     int error; // why it ends, if we said so
     uint8_t nonce[NONCE_BYTES], peer_nonce[NONCE_BYTES];
@@ -60,10 +64,7 @@ struct channel {
     void (*free_owner)(void *owner); // set when the owner was given up inside one
 };
 
-// Takes the stream over. A client starts with a connecting one.
-void channel_init(struct channel *c, struct loop *l, const struct rpc_identity *self,
-                  struct stream *s, const char *expected_role, const struct channel_events *events,
-                  void *owner);
+void channel_init(struct channel *c, const struct channel_options *o);
 void channel_end(struct channel *c, int error); // on_ended follows at the end of the iteration
 void channel_detach(struct channel *c);         // at once and silently: no event comes any more
 // Detaches, and frees the owner (which holds c) as soon as no event of c is running.
@@ -71,7 +72,6 @@ void channel_give_up(struct channel *c, void (*free_owner)(void *owner));
 void channel_want_flush(struct channel *c);
 // A batch as one frame, of BATCH_ITEMS_MAX items at most; items are consumed. Ends the channel when
 // the peer leaves more than OUT_BYTES_MAX unread.
-void channel_put_batch(struct channel *c, enum rpc_kind kind, uint16_t method, uint32_t call,
-                       struct buf *items);
+void channel_put_batch(struct channel *c, const struct rpc_frame *head, struct buf *items);
 
 #endif

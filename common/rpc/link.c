@@ -63,7 +63,7 @@ static void try_connect(struct timer *t);
 
 // --- completing
 
-static void complete(struct pending *p, int error, const uint8_t *body, size_t len) {
+static void pending_complete(struct pending *p, int error, const uint8_t *body, size_t len) {
     struct rpc_link *link = p->link;
     loop_disarm(link->loop, &p->deadline);
     link->in_flight_bytes -= p->bytes;
@@ -84,7 +84,7 @@ static void run_failed(struct hook *h) {
     while (list) {
         struct pending *p = list;
         list = p->next;
-        complete(p, p->error, NULL, 0);
+        pending_complete(p, p->error, NULL, 0);
     }
     link->channel.busy = was_busy;
     if (!was_busy && link->channel.free_owner)
@@ -172,13 +172,15 @@ static void send_batch(struct rpc_link *link, struct batch *b) {
         p->sent = true;
         ring_put(link, p);
     }
-    channel_put_batch(&link->channel, RPC_REQUEST, b->method, first, &b->items);
+    channel_put_batch(&link->channel,
+                      &(struct rpc_frame){.kind = RPC_REQUEST, .method = b->method, .call = first},
+                      &b->items);
     b->first = NULL;
     b->end = &b->first;
     b->count = 0;
 }
 
-static void on_flush(void *owner) {
+static void link_on_flush(void *owner) {
     struct rpc_link *link = owner;
     for (int i = 0; i < link->batch_count; i++)
         if (link->batches[i].first)
@@ -222,7 +224,7 @@ void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *
     loop_arm(link->loop, &p->deadline, q->deadline_ms > 0 ? q->deadline_ms : 1, on_deadline);
 }
 
-static void on_reply(void *owner, const Hawser__Internal__RpcReply *reply) {
+static void link_on_reply(void *owner, const Hawser__Internal__RpcReply *reply) {
     struct pending *p = ring_take(owner, reply->call);
     if (!p)
         return; // past its deadline
@@ -233,11 +235,11 @@ static void on_reply(void *owner, const Hawser__Internal__RpcReply *reply) {
     }
     int error = reply->error <= INT32_MAX ? -(int)reply->error : -HW_EMALFORMED;
     static const uint8_t nothing[1];
-    complete(p, error,
-             error              ? NULL
-             : reply->body.data ? reply->body.data
-                                : nothing,
-             error ? 0 : reply->body.len);
+    pending_complete(p, error,
+                     error              ? NULL
+                     : reply->body.data ? reply->body.data
+                                        : nothing,
+                     error ? 0 : reply->body.len);
 }
 
 // --- connecting
@@ -270,7 +272,7 @@ static void went_down(struct rpc_link *link, int error) {
         link->options.on_state(link->options.arg, link, false);
 }
 
-static void on_open(void *owner) {
+static void link_on_open(void *owner) {
     struct rpc_link *link = owner;
     uint64_t wanted = link->options.peer_incarnation;
     if (wanted != 0 && link->channel.peer_incarnation != wanted) {
@@ -286,20 +288,26 @@ static void on_open(void *owner) {
         link->options.on_state(link->options.arg, link, true);
 }
 
-static void on_ended(void *owner, int error) {
+static void link_on_ended(void *owner, int error) {
     went_down(owner, error);
 }
 
-static const struct channel_events link_events = {
-    .on_open = on_open, .on_reply = on_reply, .on_flush = on_flush, .on_ended = on_ended};
+static const struct channel_events link_events = {.on_open = link_on_open,
+                                                  .on_reply = link_on_reply,
+                                                  .on_flush = link_on_flush,
+                                                  .on_ended = link_on_ended};
 
 static void connect_to(struct rpc_link *link, const struct sock_addr *to) {
     int error = 0;
     static const struct stream_ops not_yet = {.keep_max = 0};
     struct stream *s = stream_connect(link->loop, to, &not_yet, NULL, &error);
     if (s)
-        channel_init(&link->channel, link->loop, link->self, s, link->peer_role, &link_events,
-                     link);
+        channel_init(&link->channel, &(struct channel_options){.loop = link->loop,
+                                                               .self = link->self,
+                                                               .stream = s,
+                                                               .expected_role = link->peer_role,
+                                                               .events = &link_events,
+                                                               .owner = link});
     else
         went_down(link, error);
 }
@@ -340,7 +348,7 @@ struct rpc_link *rpc_link_new(struct loop *l, const struct rpc_identity *self, s
     if (o->in_flight_bytes_max == 0)
         link->options.in_flight_bytes_max = IN_FLIGHT_DEFAULT;
     link->failed_end = &link->failed;
-    link->channel.owner = link;
+    link->channel.options.owner = link;
     loop_arm(l, &link->retry, 0, try_connect);
     return link;
 }
@@ -367,7 +375,7 @@ void rpc_link_free(struct rpc_link *link) {
     while (link->failed) {
         struct pending *p = link->failed;
         link->failed = p->next;
-        complete(p, -HW_ECANCELLED, NULL, 0);
+        pending_complete(p, -HW_ECANCELLED, NULL, 0);
     }
     link->failed_end = &link->failed;
     hook_stop(&link->fail_hook);

@@ -117,8 +117,8 @@ void rpc_server_free(
 // Each consumes call; the answer is sent with this iteration's batch. reply is of the method's
 // type.
 void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply);
-void rpc_fail(struct rpc_call *call, int error);       // error: a negative HW_E number
-void rpc_refuse(struct rpc_call *call);                // a request that makes no sense; counted
+void rpc_fail(struct rpc_call *call, int error); // error: a negative HW_E number
+void rpc_refuse(struct rpc_call *call);          // a request that makes no sense; counted
 const char *rpc_call_peer_role(const struct rpc_call *call);
 uint64_t rpc_call_peer_incarnation(const struct rpc_call *call);
 

@@ -24,14 +24,13 @@ enum rpc_parsed rpc_frame_parse(const uint8_t *data, size_t len, size_t frame_ma
     return RPC_PARSED_OK;
 }
 
-void rpc_frame_put_header(struct buf *b, enum rpc_kind kind, uint16_t method, uint32_t call,
-                          size_t body_len) {
+void rpc_frame_put_header(struct buf *b, const struct rpc_frame *f) {
     uint8_t *at = buf_reserve(b, RPC_HEADER_BYTES);
-    be32_put(at, (uint32_t)(body_len + RPC_HEADER_BYTES - RPC_LENGTH_BYTES));
-    be16_put(at + 4, method);
-    at[6] = (uint8_t)kind;
-    at[7] = 0;
-    be32_put(at + 8, call);
+    be32_put(at, (uint32_t)(f->body_len + RPC_HEADER_BYTES - RPC_LENGTH_BYTES));
+    be16_put(at + 4, f->method);
+    at[6] = f->kind;
+    at[7] = f->flags;
+    be32_put(at + 8, f->call);
     b->len += RPC_HEADER_BYTES;
 }
 
@@ -55,7 +54,7 @@ static void put_message(struct buf *b, const ProtobufCMessage *message, size_t l
 
 void rpc_frame_put(struct buf *b, enum rpc_kind kind, const ProtobufCMessage *body) {
     size_t len = body ? protobuf_c_message_get_packed_size(body) : 0;
-    rpc_frame_put_header(b, kind, 0, 0, len);
+    rpc_frame_put_header(b, &(struct rpc_frame){.kind = (uint8_t)kind, .body_len = len});
     if (body)
         put_message(b, body, len);
 }

@@ -29,9 +29,8 @@ enum rpc_parsed { RPC_PARSED_OK, RPC_PARSED_MORE, RPC_PARSED_BAD };
 enum rpc_parsed rpc_frame_parse(const uint8_t *data, size_t len, size_t frame_max,
                                 struct rpc_frame *ret_frame, size_t *ret_used);
 
-// Appends a header for a body of body_len bytes that the caller appends next.
-void rpc_frame_put_header(struct buf *b, enum rpc_kind kind, uint16_t method, uint32_t call,
-                          size_t body_len);
+// Appends the header of f, for a body of f->body_len bytes that the caller appends next.
+void rpc_frame_put_header(struct buf *b, const struct rpc_frame *f);
 // Header and body.
 void rpc_frame_put(struct buf *b, enum rpc_kind kind, const ProtobufCMessage *body);
 

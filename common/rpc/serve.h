@@ -1,10 +1,10 @@
 // The serving side of proto/methods.h. A daemon's service file says which rows it serves, writes a
-// handler on_<name> for each, and answers each call once, now or later, by <server>_<name>_reply or
-// rpc_fail:
+// handler <server>_on_<name> for each, and answers each call once, now or later, by
+// <server>_<name>_reply or rpc_fail:
 //
 //   ROOM_METHODS(SERVE)
 //
-//   static void on_deliver(void *self, const Hawser__Internal__DeliverRequest *q,
+//   static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *q,
 //                          struct rpc_call *call) { ... room_deliver_reply(call, &reply); }
 //
 //   const struct rpc_method room_methods[] = {ROOM_METHODS(SERVED){0}};
@@ -23,10 +23,11 @@
 #include "saver.pb-c.h"
 
 #define SERVE(server, name, value, Message, message, deadline_ms, ...)                             \
-    static void on_##name(void *daemon, const Hawser__Internal__##Message##Request *q,             \
-                          struct rpc_call *call);                                                  \
-    static void serve_##name(void *daemon, const ProtobufCMessage *q, struct rpc_call *call) {     \
-        on_##name(daemon, (const Hawser__Internal__##Message##Request *)q, call);                  \
+    static void server##_on_##name(void *daemon, const Hawser__Internal__##Message##Request *q,    \
+                                   struct rpc_call *call);                                         \
+    static void serve_##server##_##name(void *daemon, const ProtobufCMessage *q,                   \
+                                        struct rpc_call *call) {                                   \
+        server##_on_##name(daemon, (const Hawser__Internal__##Message##Request *)q, call);         \
     }
 
 #define SERVED(server, name_, value, Message, message, deadline_ms, callers_, memory, counter_)    \
@@ -37,7 +38,7 @@
      .memory_max = (memory),                                                                       \
      .request = &hawser__internal__##message##_request__descriptor,                                \
      .reply = &hawser__internal__##message##_reply__descriptor,                                    \
-     .handler = serve_##name_},
+     .handler = serve_##server##_##name_},
 
 #define SERVE_REPLY(server, name, value, Message, message, deadline_ms, ...)                       \
     static inline void server##_##name##_reply(struct rpc_call *call,                              \

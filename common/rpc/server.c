@@ -65,12 +65,13 @@ static void call_unlink(struct rpc_call *call) {
     call->conn = NULL;
 }
 
-static void answer(struct rpc_call *call, int error, const ProtobufCMessage *reply) {
+static void call_answer(struct rpc_call *call, int error, const ProtobufCMessage *reply) {
     struct conn *conn = call->conn;
     if (conn && conn->channel.state == CHANNEL_OPEN) {
         rpc_put_reply_item(&conn->replies, call->call, (uint32_t)-error, reply);
         if (conn->replies.len >= BATCH_BYTES_MAX)
-            channel_put_batch(&conn->channel, RPC_REPLY, 0, 0, &conn->replies);
+            channel_put_batch(&conn->channel, &(struct rpc_frame){.kind = RPC_REPLY},
+                              &conn->replies);
         channel_want_flush(&conn->channel);
     }
     call_unlink(call);
@@ -81,16 +82,16 @@ static void answer(struct rpc_call *call, int error, const ProtobufCMessage *rep
 void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply) {
     assert(reply->descriptor == call->method->reply);
     bool fits = protobuf_c_message_get_packed_size(reply) <= REPLY_BYTES_MAX;
-    answer(call, fits ? 0 : -HW_ETOOBIG, fits ? reply : NULL);
+    call_answer(call, fits ? 0 : -HW_ETOOBIG, fits ? reply : NULL);
 }
 
 void rpc_fail(struct rpc_call *call, int error) {
     assert(error < 0);
-    answer(call, error, NULL);
+    call_answer(call, error, NULL);
 }
 
 // conn is there while its handler runs, which is when a request is refused.
-static void refuse(struct rpc_call *call, int error) {
+static void call_refuse(struct rpc_call *call, int error) {
     struct conn *conn = call->conn;
     if (conn) {
         conn->server->counts.calls_refused++;
@@ -102,7 +103,7 @@ static void refuse(struct rpc_call *call, int error) {
 }
 
 void rpc_refuse(struct rpc_call *call) {
-    refuse(call, -HW_EMALFORMED);
+    call_refuse(call, -HW_EMALFORMED);
 }
 
 const char *rpc_call_peer_role(const struct rpc_call *call) {
@@ -137,7 +138,7 @@ static void conn_leave(struct conn *conn) {
         server->unproven_count--;
 }
 
-static void on_open(void *owner) {
+static void server_on_open(void *owner) {
     struct conn *conn = owner;
     struct rpc_server *server = conn->server;
     conn_leave(conn);
@@ -157,7 +158,7 @@ static const struct rpc_method *method_find(const struct rpc_server *server, uin
     return m->handler ? m : NULL;
 }
 
-static void forbid(struct conn *conn, struct rpc_call *call) {
+static void call_forbid(struct conn *conn, struct rpc_call *call) {
     conn->server->counts.forbidden++;
     log_peer_event(conn->server->log, LOG_WARN, "method refused", conn->from, "peer=%s method=%s",
                    log_quote_str(call->peer_role), call->method->name);
@@ -165,7 +166,7 @@ static void forbid(struct conn *conn, struct rpc_call *call) {
 }
 
 // Handlers do not call each other: the arena is of one request at a time.
-static void serve(struct conn *conn, struct rpc_call *call, const uint8_t *body, size_t len) {
+static void serve_call(struct conn *conn, struct rpc_call *call, const uint8_t *body, size_t len) {
     struct rpc_server *server = conn->server;
     const struct rpc_method *m = call->method;
     server->requests.bytes_max = m->memory_max;
@@ -175,12 +176,12 @@ static void serve(struct conn *conn, struct rpc_call *call, const uint8_t *body,
         server->served[m - server->methods]++;
         m->handler(server->daemon, request, call);
     } else {
-        refuse(call, server->requests.is_over ? -HW_ETOOBIG : -HW_EMALFORMED);
+        call_refuse(call, server->requests.is_over ? -HW_ETOOBIG : -HW_EMALFORMED);
     }
     arena_reset(&server->requests);
 }
 
-static void on_request(void *owner, const struct channel_request *q) {
+static void server_on_request(void *owner, const struct channel_request *q) {
     struct conn *conn = owner;
     struct rpc_call *call = hw_calloc(1, sizeof(*call));
     *call = (struct rpc_call){.next = conn->calls,
@@ -198,17 +199,17 @@ static void on_request(void *owner, const struct channel_request *q) {
     if (!call->method)
         rpc_fail(call, -HW_EUNIMPLEMENTED);
     else if (!(call->method->callers & conn->role))
-        forbid(conn, call);
+        call_forbid(conn, call);
     else if (conn->calls_bytes > CALLS_BYTES_MAX)
         rpc_fail(call, -HW_EBUSY);
     else
-        serve(conn, call, q->body, q->len);
+        serve_call(conn, call, q->body, q->len);
 }
 
-static void on_flush(void *owner) {
+static void server_on_flush(void *owner) {
     struct conn *conn = owner;
     if (conn->replies.len > 0)
-        channel_put_batch(&conn->channel, RPC_REPLY, 0, 0, &conn->replies);
+        channel_put_batch(&conn->channel, &(struct rpc_frame){.kind = RPC_REPLY}, &conn->replies);
 }
 
 static void conn_free(void *owner) {
@@ -224,7 +225,7 @@ static void conn_drop(struct conn *conn) {
     channel_give_up(&conn->channel, conn_free);
 }
 
-static void on_ended(void *owner, int error) {
+static void server_on_ended(void *owner, int error) {
     struct conn *conn = owner;
     if (error == -HW_EAUTH || error == -HW_EVERSION || error == -HW_EMALFORMED ||
         error == -HW_ETOOBIG) {
@@ -236,10 +237,12 @@ static void on_ended(void *owner, int error) {
     conn_drop(conn);
 }
 
-static const struct channel_events server_events = {
-    .on_open = on_open, .on_request = on_request, .on_flush = on_flush, .on_ended = on_ended};
+static const struct channel_events server_events = {.on_open = server_on_open,
+                                                    .on_request = server_on_request,
+                                                    .on_flush = server_on_flush,
+                                                    .on_ended = server_on_ended};
 
-static void on_accept(void *arg, struct stream *s) {
+static void server_on_accept(void *arg, struct stream *s) {
     struct rpc_server *server = arg;
     struct conn *conn = hw_calloc(1, sizeof(*conn));
     struct sock_addr peer;
@@ -254,7 +257,11 @@ static void on_accept(void *arg, struct stream *s) {
     *conn->link = conn;
     server->unproven_end = &conn->next;
     server->unproven_count++;
-    channel_init(&conn->channel, server->loop, server->self, s, NULL, &server_events, conn);
+    channel_init(&conn->channel, &(struct channel_options){.loop = server->loop,
+                                                           .self = server->self,
+                                                           .stream = s,
+                                                           .events = &server_events,
+                                                           .owner = conn});
 }
 
 int rpc_server_new(const struct rpc_server_options *o, struct rpc_server **ret_server) {
@@ -272,8 +279,8 @@ int rpc_server_new(const struct rpc_server_options *o, struct rpc_server **ret_s
     uint32_t part = os_descriptors(loop_os(o->loop)) / UNPROVEN_PART;
     server->unproven_end = &server->unproven;
     server->unproven_max = part < 1 ? 1 : part < UNPROVEN_MAX ? part : UNPROVEN_MAX;
-    int error = listener_new(o->loop, (struct listen_at){o->host, o->first, o->last}, on_accept,
-                             server, &server->listener);
+    int error = listener_new(o->loop, (struct listen_at){o->host, o->first, o->last},
+                             server_on_accept, server, &server->listener);
     if (error != 0) {
         rpc_server_free(server);
         return error;

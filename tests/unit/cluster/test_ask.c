@@ -27,8 +27,8 @@ struct answer {
     int error;
 };
 
-static void on_catalog_get(void *daemon, const Hawser__Internal__CatalogGetRequest *q,
-                           struct rpc_call *call) {
+static void register_on_catalog_get(void *daemon, const Hawser__Internal__CatalogGetRequest *q,
+                                    struct rpc_call *call) {
     struct fake *f = daemon;
     Hawser__Internal__CatalogGetReply reply = HAWSER__INTERNAL__CATALOG_GET_REPLY__INIT;
     Hawser__Internal__CatalogEntry entry = HAWSER__INTERNAL__CATALOG_ENTRY__INIT;

@@ -120,8 +120,12 @@ static void setup(struct attacker *a) {
                                     &server),
                      0);
     *a = (struct attacker){0};
-    channel_init(&a->channel, loop, &client_self, connect_to_server(&not_yet), "saver",
-                 &attacker_events, a);
+    channel_init(&a->channel, &(struct channel_options){.loop = loop,
+                                                        .self = &client_self,
+                                                        .stream = connect_to_server(&not_yet),
+                                                        .expected_role = "saver",
+                                                        .events = &attacker_events,
+                                                        .owner = a});
     while (!a->open)
         loop_step(loop, -1);
 }
@@ -137,12 +141,17 @@ static void teardown(struct attacker *a) {
     os_free(os);
 }
 
+static void put_batch(struct channel *c, uint16_t method, uint32_t call, struct buf *items) {
+    channel_put_batch(c, &(struct rpc_frame){.kind = RPC_REQUEST, .method = method, .call = call},
+                      items);
+}
+
 static void send_empty(struct attacker *a, uint16_t method, int count) {
     static const uint8_t item[] = {0x0a, 0};
     struct buf items = BUF_EMPTY;
     for (int i = 0; i < count; i++)
         buf_append(&items, item, sizeof(item));
-    channel_put_batch(&a->channel, RPC_REQUEST, method, 1, &items);
+    put_batch(&a->channel, method, 1, &items);
     channel_want_flush(&a->channel);
     buf_free(&items);
 }
@@ -205,7 +214,7 @@ START_TEST(test_items_of_a_frame) {
     struct buf items = BUF_EMPTY;
     for (int i = 0; i <= BATCH_ITEMS_MAX; i++)
         buf_append(&items, unknown, sizeof(unknown));
-    channel_put_batch(&a.channel, RPC_REQUEST, SMALL, 1, &items);
+    put_batch(&a.channel, SMALL, 1, &items);
     channel_want_flush(&a.channel);
     buf_free(&items);
     while (!a.ended)
@@ -237,7 +246,7 @@ START_TEST(test_memory_of_a_request) {
         size_t len = hawser__internal__rpc_requests__get_packed_size(&batch);
         hawser__internal__rpc_requests__pack(&batch, buf_reserve(&item, len));
         item.len = len;
-        channel_put_batch(&a.channel, RPC_REQUEST, NESTED, (uint32_t)i, &item);
+        put_batch(&a.channel, NESTED, (uint32_t)i, &item);
         channel_want_flush(&a.channel);
         while (a.replies <= i && !a.ended)
             loop_step(loop, -1);
@@ -264,7 +273,7 @@ START_TEST(test_open_calls) {
     memset(request.key, 'x', BYTES);
     for (int i = 0; i < CALLS; i++) {
         rpc_put_request_item(&item, &request.base);
-        channel_put_batch(&a.channel, RPC_REQUEST, KEPT, (uint32_t)i, &item);
+        put_batch(&a.channel, KEPT, (uint32_t)i, &item);
         channel_want_flush(&a.channel);
     }
     while (kept_count + a.busy < CALLS && !a.ended)
@@ -273,7 +282,7 @@ START_TEST(test_open_calls) {
     ck_assert_int_lt(kept_count, 32);
     rpc_fail(kept[--kept_count], -HW_ESTORE); // one ends: there is place for one
     rpc_put_request_item(&item, &request.base);
-    channel_put_batch(&a.channel, RPC_REQUEST, KEPT, CALLS, &item);
+    put_batch(&a.channel, KEPT, CALLS, &item);
     channel_want_flush(&a.channel);
     for (int before = kept_count; kept_count == before;)
         loop_step(loop, -1);
@@ -348,8 +357,13 @@ START_TEST(test_a_silent_crowd) {
     while (gone < CROWD - PLACES)
         loop_step(loop, -1);
     ck_assert_uint_eq(rpc_server_counts(server)->displaced, CROWD - PLACES);
-    channel_init(&newcomer.channel, loop, &client_self, connect_to_server(&crowd_ops), "saver",
-                 &attacker_events, &newcomer);
+    channel_init(&newcomer.channel,
+                 &(struct channel_options){.loop = loop,
+                                           .self = &client_self,
+                                           .stream = connect_to_server(&crowd_ops),
+                                           .expected_role = "saver",
+                                           .events = &attacker_events,
+                                           .owner = &newcomer});
     while (!newcomer.open)
         loop_step(loop, -1);
     ck_assert(!first.ended);
