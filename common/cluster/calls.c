@@ -93,7 +93,7 @@ static void complete_nowhere(struct hook *h) {
     calls_complete_nowhere(container_of(h, struct cluster, nowhere_hook));
 }
 
-// A method that this daemon never calls has no figures.
+// A method that this daemon never calls has no counters.
 static struct call_count *count_of(struct cluster *c, const struct method *method) {
     struct call_count *count = &c->calls[method->at];
     struct metrics *m = c->options.metrics;

@@ -20,7 +20,7 @@ struct peer {
 };
 struct peer register_of(struct cluster *c);
 struct peer saver_of(struct cluster *c, uint32_t product, const char *user); // of the user's bucket
-struct peer saver_of_product(struct cluster *c, uint32_t product); // of its broadcasts and figures
+struct peer saver_of_product(struct cluster *c, uint32_t product); // of its broadcasts and sums
 struct peer room_of(struct cluster *c, uint64_t incarnation);      // that run of a room
 struct peer peer_by(struct cluster *c, struct rpc_link *link);     // whom a link leads to
 bool peer_is_up(struct peer p);

@@ -36,7 +36,7 @@ struct daemon_env {
     void *hosted_by; // of daemon_options
 };
 
-// A figure that /metrics shows, of the role's value.
+// What /metrics shows of the role's value.
 struct daemon_metric {
     const char *name, *help; // as in metrics.h
     size_t at;               // of a uint64_t in the value
@@ -44,12 +44,12 @@ struct daemon_metric {
     uint64_t (*read)(void *self); // works it out instead
 };
 // type: of the value, without "struct".
-#define DAEMON_FIGURE_AT(type, field)                                                              \
+#define DAEMON_METRIC_AT(type, field)                                                              \
     _Generic(((struct type *)0)->field, uint64_t : offsetof(struct type, field))
 #define DAEMON_COUNTER(type, field, name, help)                                                    \
-    { name, help, DAEMON_FIGURE_AT(type, field), false, NULL }
+    { name, help, DAEMON_METRIC_AT(type, field), false, NULL }
 #define DAEMON_GAUGE(type, field, name, help)                                                      \
-    { name, help, DAEMON_FIGURE_AT(type, field), true, NULL }
+    { name, help, DAEMON_METRIC_AT(type, field), true, NULL }
 
 struct daemon_role {
     const char *name; // also of its section in the configuration

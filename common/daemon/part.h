@@ -1,5 +1,5 @@
 // A daemon's part in a cluster: its identity, the RPC server that other daemons call, its cluster
-// (directory, catalog, links) and its announcement, renewed with fresh figures. Every daemon has
+// (directory, catalog, links) and its announcement, renewed every second. Every daemon has
 // exactly one, made and ended by the frame (daemon.c); a role announces again when something
 // changed.
 #ifndef HW_PART_H

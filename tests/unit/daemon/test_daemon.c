@@ -210,7 +210,7 @@ START_TEST(test_why_it_is_not_ready) {
 }
 END_TEST
 
-START_TEST(test_ports_and_figures) {
+START_TEST(test_ports_and_metrics) {
     setup();
     struct buf text = BUF_EMPTY;
     struct daemon *d = begin(&whole);
@@ -260,5 +260,5 @@ START_TEST(test_a_start_that_fails) {
 END_TEST
 
 RUN_TESTS("daemon", test_hooks_come_in_their_order, test_good_bye_waits_for_who_stays_listed,
-          test_a_bare_role, test_why_it_is_not_ready, test_ports_and_figures,
+          test_a_bare_role, test_why_it_is_not_ready, test_ports_and_metrics,
           test_a_start_that_fails)
