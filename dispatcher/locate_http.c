@@ -52,13 +52,12 @@ static const char *take_texts(struct dispatcher *d, const char *query, Hawser__V
 
 static const char *take_transports(struct dispatcher *d, const char *query,
                                    Hawser__V1__Locate *ask) {
-    const char *cursor = NULL;
+    struct http_query q = {.at = query};
     char value[VALUE_MAX];
-    bool bad = false;
     ask->transport = arena_calloc(&d->arena, CHOOSE_MAX, sizeof(ask->transport[0]));
-    while (http_query_next(query, "transport", &cursor, value, sizeof(value), &bad)) {
+    while (http_query_next(&q, "transport", value, sizeof(value))) {
         int transport;
-        if (bad || ask->n_transport == CHOOSE_MAX ||
+        if (q.is_bad || ask->n_transport == CHOOSE_MAX ||
             !enum_number(&hawser__v1__transport__descriptor, value, &transport))
             return "transport";
         ask->transport[ask->n_transport++] = (Hawser__V1__Transport)transport;
@@ -67,13 +66,12 @@ static const char *take_transports(struct dispatcher *d, const char *query,
 }
 
 static const char *take_failed(struct dispatcher *d, const char *query, Hawser__V1__Locate *ask) {
-    const char *cursor = NULL;
+    struct http_query q = {.at = query};
     char value[VALUE_MAX];
-    bool bad = false;
     ask->failed = arena_calloc(&d->arena, CHOOSE_MAX, sizeof(ask->failed[0]));
-    while (http_query_next(query, "failed", &cursor, value, sizeof(value), &bad)) {
+    while (http_query_next(&q, "failed", value, sizeof(value))) {
         struct host_port at;
-        if (bad || ask->n_failed == CHOOSE_MAX || host_port_parse(value, false, &at) != 0)
+        if (q.is_bad || ask->n_failed == CHOOSE_MAX || host_port_parse(value, false, &at) != 0)
             return "failed";
         Hawser__V1__Endpoint *e = arena_alloc(&d->arena, sizeof(*e));
         hawser__v1__endpoint__init(e);

@@ -8,17 +8,17 @@
 
 struct room_binding *room_binding_new(struct conn *c, const struct session_have *have) {
     struct room *r = c->room;
-    uint32_t slot, generation;
+    uint32_t slot, turn;
     // The rest is kept for those that are in: a Bind that renews stands beside the one that it is
     // for.
     bool has_place =
         c->state == CONN_OPEN || r->bindings.used < r->sessions_max + BINDINGS_UNCHECKED_MAX;
-    struct room_binding *b = has_place ? slab_take(&r->bindings, &slot, &generation) : NULL;
+    struct room_binding *b = has_place ? slab_take(&r->bindings, &slot, &turn) : NULL;
     if (!b)
         return NULL;
     b->conn = c;
     b->slot = slot;
-    b->slab_generation = generation;
+    b->turn = turn;
     session_init(&b->session, have, &r->lease);
     struct room_binding **end = &c->bindings;
     while (*end)
@@ -71,15 +71,15 @@ void room_binding_end(struct room_binding *b) {
 // both numbers of the slab name a binding.
 
 uint64_t room_binding_place(const struct room_binding *b) {
-    return (uint64_t)b->slab_generation << 32 | b->slot;
+    return (uint64_t)b->turn << 32 | b->slot;
 }
 
 struct room_binding *room_binding_at_place(struct room *r, uint64_t place) {
     return room_binding_find(r, (uint32_t)place, (uint32_t)(place >> 32));
 }
 
-struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t generation) {
-    struct room_binding *b = slab_find(&r->bindings, slot, generation);
+struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t turn) {
+    struct room_binding *b = slab_find(&r->bindings, slot, turn);
     return b && b->session.state != SESSION_GONE ? b : NULL;
 }
 
@@ -88,7 +88,7 @@ void handles_add(struct handles *h, const struct room_binding *b) {
         h->capacity = h->capacity ? h->capacity * 2 : 16;
         h->list = hw_realloc(h->list, h->capacity * sizeof(h->list[0]));
     }
-    h->list[h->count++] = (struct handle){b->slot, b->slab_generation};
+    h->list[h->count++] = (struct handle){b->slot, b->turn};
 }
 
 uint32_t room_binding_devices_max(const struct room_binding *b) {
@@ -151,7 +151,7 @@ static void retry_all(struct timer *t) {
     struct handles due = r->retries;
     r->retries = (struct handles){0}; // what is added meanwhile waits its own time
     for (size_t i = 0; i < due.count; i++) {
-        struct room_binding *b = room_binding_find(r, due.list[i].slot, due.list[i].generation);
+        struct room_binding *b = room_binding_find(r, due.list[i].slot, due.list[i].turn);
         if (b)
             room_binding_tell_kind(b, EVENT_WAITED);
     }
@@ -184,7 +184,7 @@ void room_hints_lost(struct room *r) {
 
 static void add_effects(const struct room_binding *b, const struct session_effects *out) {
     struct effects *q = &b->conn->room->effects;
-    struct effects_item item = {.slot = b->slot, .generation = b->slab_generation};
+    struct effects_item item = {.slot = b->slot, .turn = b->turn};
     for (size_t i = 0; i < out->count; i++) {
         item.effect = out->list[i];
         effects_add(q, &item);
@@ -227,7 +227,7 @@ void room_binding_go_on(struct room_binding *b) {
 }
 
 void room_binding_over(const struct room_binding *b, const struct session_refusal *why) {
-    struct effects_item item = {.slot = b->slot, .generation = b->slab_generation};
+    struct effects_item item = {.slot = b->slot, .turn = b->turn};
     item.effect = (struct session_effect){.kind = EFFECT_OVER, .of.refusal = *why};
     effects_add(&b->conn->room->effects, &item);
 }

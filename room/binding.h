@@ -26,7 +26,7 @@ struct room_binding {
     char **known_devices; // owned, one block: of the row that its login wrote, until it is attached
     size_t known_device_count;
     uint64_t since_ms, expires_ms; // Unix: when its row was asked for; the token's end
-    uint32_t slot, slab_generation;
+    uint32_t slot, turn;
     bool is_watched;     // in room.watched
     bool was_awaited;    // GONE: it was conn.binding
     bool is_saving;      // in room.saving
@@ -50,7 +50,7 @@ void room_binding_over(const struct room_binding *b, const struct session_refusa
 // --- as others name it
 uint64_t room_binding_place(const struct room_binding *b); // the slot of its row
 struct room_binding *room_binding_at_place(struct room *r, uint64_t place);
-struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t generation);
+struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t turn);
 uint32_t room_binding_devices_max(const struct room_binding *b); // of its user
 
 // --- what it can do now

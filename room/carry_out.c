@@ -125,7 +125,7 @@ void carry_out_all(struct effects *q) {
     struct effects_item item;
     q->is_running = true;
     while (effects_take(q, &item)) {
-        struct room_binding *b = slab_find(&r->bindings, item.slot, item.generation);
+        struct room_binding *b = slab_find(&r->bindings, item.slot, item.turn);
         if (b) // else it is over for longer than this was written down
             take_turn(b, &item);
     }

@@ -38,7 +38,7 @@ struct conn {
     uint64_t heard_ms;
     uint64_t pinged_ms; // the last Ping of ours
     uint32_t heartbeat_ms;
-    uint32_t slot, slab_generation;
+    uint32_t slot, turn;
     uint32_t resume_count;
     uint8_t state;  // enum conn_state
     bool is_asked;  // a Ping of ours, and no frame has come since

@@ -39,8 +39,8 @@ static const struct stream_ops door_ops = {
 
 void conn_accept(void *arg, struct stream *stream) {
     struct room *r = arg;
-    uint32_t slot, generation;
-    struct conn *c = slab_take(&r->conns, &slot, &generation);
+    uint32_t slot, turn;
+    struct conn *c = slab_take(&r->conns, &slot, &turn);
     r->count.accepted++;
     if (!c) { // too many visitors to have a word for each
         r->count.connections_refused++;
@@ -51,7 +51,7 @@ void conn_accept(void *arg, struct stream *stream) {
     c->state = CONN_GREETING;
     c->voice = &voice_hawser;
     c->slot = slot;
-    c->slab_generation = generation;
+    c->turn = turn;
     c->heard_ms = loop_now_ms(r->loop);
     r->count.connections++;
     c->stream = stream;

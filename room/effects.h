@@ -15,7 +15,7 @@ enum effects_kind {
 };
 
 struct effects_item {
-    uint32_t slot, generation; // of the binding, which may be gone when its turn comes
+    uint32_t slot, turn; // of the binding, which may be gone when this is carried out
     enum effects_kind kind;
     struct session_effect effect; // EFFECTS_DO
 };

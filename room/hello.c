@@ -8,13 +8,13 @@
 
 enum { SPREAD_MAX_MS = 30000, SPREAD_CONNECTIONS_PER_MS = 5 };
 
-// --- resume bytes: incarnation, slot, generation, count, and 16 bytes of HMAC over them
+// --- resume bytes: incarnation, slot, turn, count, and 16 bytes of HMAC over them
 
 void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]) {
     uint8_t mac[32];
     be64_put(out, c->room->env->incarnation);
     be32_put(out + 8, c->slot);
-    be32_put(out + 12, c->slab_generation);
+    be32_put(out + 12, c->turn);
     be32_put(out + 16, c->resume_count);
     crypto_hmac_sha256(c->room->resume_key, sizeof(c->room->resume_key), out, 20, mac);
     memcpy(out + 20, mac, 16);
@@ -106,7 +106,7 @@ void hello_answered(struct room_binding *b) {
 void hello_got_bind(struct conn *c, const struct bind_request *bind) {
     struct room_binding *b = login_begin(c, bind);
     if (!b) {
-        c->voice->say_bound(c, &(struct bound){NULL, CLOSE_BUSY, "no room for another binding"});
+        c->voice->say_bound(c, &(struct bound){NULL, CLOSE_BUSY, "no place for another binding"});
         return;
     }
     c->binding = b;

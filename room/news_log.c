@@ -117,8 +117,7 @@ static void tell_waiters(struct room_product *p) {
     struct handles due = p->waiters;
     p->waiters = (struct handles){0};
     for (size_t i = 0; i < due.count; i++) {
-        struct room_binding *b =
-            room_binding_find(p->room, due.list[i].slot, due.list[i].generation);
+        struct room_binding *b = room_binding_find(p->room, due.list[i].slot, due.list[i].turn);
         if (!b || !session_is_entered(&b->session))
             continue;
         news_wait_for_heads(b); // still, when its round is a later one

@@ -13,7 +13,7 @@
 #include "voice.h"
 
 struct handle { // of a binding that may be gone
-    uint32_t slot, generation;
+    uint32_t slot, turn;
 };
 struct handles {
     struct handle *list; // owned

@@ -1,4 +1,4 @@
-// What a session asks of register and saver. An answer goes to the slot and generation that asked,
+// What a session asks of register and saver. An answer goes to the slot and turn that asked,
 // so that one for a session that is gone finds nobody.
 #include "close_codes.h"
 #include "room_internal.h"
@@ -12,12 +12,12 @@ _Static_assert((int)register_login_deadline_ms == (int)LAST_MOMENT_MS,
 
 struct asker {
     struct room *room;
-    uint32_t slot, generation;
+    uint32_t slot, turn;
 };
 
 static struct asker *asker_new(const struct room_binding *b) {
     struct asker *a = hw_malloc(sizeof(*a));
-    *a = (struct asker){b->conn->room, b->slot, b->slab_generation};
+    *a = (struct asker){b->conn->room, b->slot, b->turn};
     return a;
 }
 
@@ -25,7 +25,7 @@ static struct asker *asker_new(const struct room_binding *b) {
 static struct room_binding *asker_over(void *arg) {
     struct asker a = *(struct asker *)arg;
     free(arg);
-    return a.room->is_stopping ? NULL : room_binding_find(a.room, a.slot, a.generation);
+    return a.room->is_stopping ? NULL : room_binding_find(a.room, a.slot, a.turn);
 }
 
 static struct peer saver(const struct room_binding *b) {

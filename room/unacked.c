@@ -41,7 +41,7 @@ void unacked_tick(struct room *r) {
         if (r->watched_at >= w->count)
             r->watched_at = 0;
         struct handle *h = &w->list[r->watched_at];
-        struct room_binding *b = room_binding_find(r, h->slot, h->generation);
+        struct room_binding *b = room_binding_find(r, h->slot, h->turn);
         if (b && look_at(b)) {
             r->watched_at++;
             continue;

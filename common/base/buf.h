@@ -21,7 +21,7 @@ struct buf {
 void buf_free(struct buf *b);  // frees and leaves it empty
 void buf_reset(struct buf *b); // len = 0, memory stays
 uint8_t *buf_reserve(struct buf *b,
-                     size_t more); // room for `more` bytes after len; returns where they go
+                     size_t more); // `more` bytes fit after len; returns where they go
 void buf_append(struct buf *b, const void *data, size_t len); // data must not lie inside b
 void buf_append_str(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) HW_PRINTF(2, 3);

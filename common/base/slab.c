@@ -1,4 +1,4 @@
-// Each slot is its object behind an 8-byte head: the generation, and whether it is taken. A chunk
+// Each slot is its object behind an 8-byte head: the turn, and whether it is taken. A chunk
 // whose slots are all free is given back, but for one, so that a table that breathes around a
 // chunk's edge does not allocate at each breath. Slots are taken from the lowest chunk that has
 // one, so that after a storm the high ones empty.
@@ -12,17 +12,17 @@
 enum { CHUNK_SLOTS = 1024, HEAD_BYTES = 8, NO_SLOT = UINT16_MAX, NO_CHUNK = -1 };
 
 struct slot_head {
-    uint32_t generation;
+    uint32_t turn;
     uint16_t taken;
     uint16_t next_free; // in its chunk, while it is free
 };
 
 struct slab_chunk {
-    char *slots;         // owned; NULL = given back, or never there
-    uint32_t generation; // that its slots begin with: none comes twice, also when it was away
-    uint16_t used;       // slots taken
-    uint16_t fresh;      // slots fresh.. have not been taken since it came
-    uint16_t free;       // the first of the free ones below, NO_SLOT = none
+    char *slots;    // owned; NULL = given back, or never there
+    uint32_t turn;  // that its slots begin with: none comes twice, also when it was away
+    uint16_t used;  // slots taken
+    uint16_t fresh; // slots fresh.. have not been taken since it came
+    uint16_t free;  // the first of the free ones below, NO_SLOT = none
 };
 
 static size_t slot_bytes(const struct slab *s) {
@@ -67,8 +67,8 @@ static void chunk_bring(struct slab *s, struct slab_chunk *c) {
     c->slots = hw_calloc(CHUNK_SLOTS, slot_bytes(s));
     c->free = NO_SLOT;
     c->fresh = 0;
-    if (c->generation == 0)
-        c->generation = 1;
+    if (c->turn == 0)
+        c->turn = 1;
 }
 
 static uint32_t take_from(const struct slab *s, struct slab_chunk *c) {
@@ -77,13 +77,13 @@ static uint32_t take_from(const struct slab *s, struct slab_chunk *c) {
         c->free = head_in(s, c, index)->next_free;
     } else {
         index = c->fresh++;
-        head_in(s, c, index)->generation = c->generation;
+        head_in(s, c, index)->turn = c->turn;
     }
     c->used++;
     return index;
 }
 
-void *slab_take(struct slab *s, uint32_t *ret_slot, uint32_t *ret_generation) {
+void *slab_take(struct slab *s, uint32_t *ret_slot, uint32_t *ret_turn) {
     if (s->used == s->slots_max)
         return NULL;
     while (!has_free(s, s->lowest_free))
@@ -101,15 +101,15 @@ void *slab_take(struct slab *s, uint32_t *ret_slot, uint32_t *ret_generation) {
     if (s->high_water <= slot)
         s->high_water = slot + 1;
     *ret_slot = slot;
-    *ret_generation = head->generation;
+    *ret_turn = head->turn;
     return memset(head + 1, 0, s->object_bytes);
 }
 
 static void chunk_give_back(struct slab *s, uint32_t chunk) {
     struct slab_chunk *c = &s->chunks[chunk];
     for (uint32_t i = 0; i < c->fresh; i++)
-        if (head_in(s, c, i)->generation > c->generation)
-            c->generation = head_in(s, c, i)->generation;
+        if (head_in(s, c, i)->turn > c->turn)
+            c->turn = head_in(s, c, i)->turn;
     free(c->slots);
     c->slots = NULL;
     while (s->high_water > 0 && !s->chunks[(s->high_water - 1) / CHUNK_SLOTS].slots)
@@ -133,7 +133,7 @@ void slab_give(struct slab *s, uint32_t slot) {
     struct slot_head *head = head_at(s, slot);
     assert(head && head->taken);
     head->taken = 0;
-    head->generation = head->generation == UINT32_MAX ? 1 : head->generation + 1;
+    head->turn = head->turn == UINT32_MAX ? 1 : head->turn + 1;
     head->next_free = c->free;
     c->free = (uint16_t)(slot % CHUNK_SLOTS);
     c->used--;
@@ -149,11 +149,11 @@ void *slab_at(const struct slab *s, uint32_t slot) {
     return head && head->taken ? head + 1 : NULL;
 }
 
-void *slab_find(const struct slab *s, uint32_t slot, uint32_t generation) {
+void *slab_find(const struct slab *s, uint32_t slot, uint32_t turn) {
     void *object = slab_at(s, slot);
-    return object && slab_generation(s, slot) == generation ? object : NULL;
+    return object && slab_turn(s, slot) == turn ? object : NULL;
 }
 
-uint32_t slab_generation(const struct slab *s, uint32_t slot) {
-    return head_at(s, slot)->generation;
+uint32_t slab_turn(const struct slab *s, uint32_t slot) {
+    return head_at(s, slot)->turn;
 }

@@ -91,11 +91,10 @@ int listener_new(struct loop *l, struct listen_at at, accept_fn *on_accept, void
         fd = listen_on(l, at.host, (uint16_t)next, &port);
     if (fd < 0)
         return fd;
-    uint32_t slot = 0, generation = 0;
-    struct listener *ls = slab_take(&l->listeners, &slot, &generation);
-    int error =
-        ls ? os_watch(l->os, fd, loop_key(KEY_LISTENER, slot, generation), OS_READABLE | OS_EDGE)
-           : -HW_EFULL;
+    uint32_t slot = 0, turn = 0;
+    struct listener *ls = slab_take(&l->listeners, &slot, &turn);
+    int error = ls ? os_watch(l->os, fd, loop_key(KEY_LISTENER, slot, turn), OS_READABLE | OS_EDGE)
+                   : -HW_EFULL;
     if (error != 0) {
         if (ls)
             slab_give(&l->listeners, slot);

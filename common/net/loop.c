@@ -18,15 +18,15 @@ struct watch {
     uint32_t events;
 };
 
-uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t generation) {
-    return (uint64_t)kind << 62 | (uint64_t)(generation & INT32_MAX) << 31 | slot;
+uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t turn) {
+    return (uint64_t)kind << 62 | (uint64_t)(turn & INT32_MAX) << 31 | slot;
 }
 
 uint32_t key_slot(uint64_t key) {
     return (uint32_t)(key & INT32_MAX);
 }
 
-uint32_t key_generation(uint64_t key) {
+uint32_t key_turn(uint64_t key) {
     return (uint32_t)(key >> 31 & INT32_MAX);
 }
 
@@ -102,19 +102,19 @@ int loop_free(struct loop *l) {
 }
 
 static void dispatch(struct loop *l, const struct os_event *event) {
-    uint32_t slot = key_slot(event->key), generation = key_generation(event->key);
+    uint32_t slot = key_slot(event->key), turn = key_turn(event->key);
     void *found = NULL;
     switch ((enum key_kind)(event->key >> 62)) {
     case KEY_STREAM:
-        if ((found = slab_find(&l->streams, slot, generation)))
+        if ((found = slab_find(&l->streams, slot, turn)))
             stream_on_event(found, event->events);
         break;
     case KEY_LISTENER:
-        if ((found = slab_find(&l->listeners, slot, generation)))
+        if ((found = slab_find(&l->listeners, slot, turn)))
             listener_on_event(found);
         break;
     case KEY_WATCH:
-        if ((found = slab_find(&l->watches, slot, generation))) {
+        if ((found = slab_find(&l->watches, slot, turn))) {
             struct watch *w = found;
             w->fn(w->arg, w->fd, event->events);
         }
@@ -129,8 +129,7 @@ static void run_queue(struct loop *l, struct key_queue *q, void (*f)(struct stre
     struct key_queue taken = *q;
     *q = (struct key_queue){0};
     for (size_t i = 0; i < taken.len; i++) {
-        struct stream *s =
-            slab_find(&l->streams, key_slot(taken.keys[i]), key_generation(taken.keys[i]));
+        struct stream *s = slab_find(&l->streams, key_slot(taken.keys[i]), key_turn(taken.keys[i]));
         if (s)
             f(s);
     }
@@ -240,8 +239,8 @@ void loop_disarm(struct loop *l, struct timer *t) {
 
 struct watch *loop_watch_at(struct loop *l, int fd, uint32_t events, watch_fn *fn, void *arg,
                             const char *file, int line) {
-    uint32_t slot = 0, generation = 0;
-    struct watch *w = slab_take(&l->watches, &slot, &generation);
+    uint32_t slot = 0, turn = 0;
+    struct watch *w = slab_take(&l->watches, &slot, &turn);
     assert(w);
     *w = (struct watch){.loop = l,
                         .fn = fn,
@@ -251,7 +250,7 @@ struct watch *loop_watch_at(struct loop *l, int fd, uint32_t events, watch_fn *f
                         .fd = fd,
                         .slot = slot,
                         .events = events};
-    if (os_watch(l->os, fd, loop_key(KEY_WATCH, slot, generation), events) != 0)
+    if (os_watch(l->os, fd, loop_key(KEY_WATCH, slot, turn), events) != 0)
         abort(); // a descriptor that cannot be polled is a programmer's error
     return w;
 }
@@ -260,7 +259,7 @@ void watch_set(struct watch *w, uint32_t events) {
     if (w->events == events)
         return;
     w->events = events;
-    uint64_t key = loop_key(KEY_WATCH, w->slot, slab_generation(&w->loop->watches, w->slot));
+    uint64_t key = loop_key(KEY_WATCH, w->slot, slab_turn(&w->loop->watches, w->slot));
     if (os_rewatch(w->loop->os, w->fd, key, events) != 0)
         abort();
 }

@@ -4,7 +4,7 @@
 // the loop may block.
 //
 // Watches of foreign descriptors (hiredis, libcurl) are level-triggered; streams and
-// listeners are edge-triggered and registered once. The kernel gets slot and generation, never a
+// listeners are edge-triggered and registered once. The kernel gets slot and turn, never a
 // pointer.
 #ifndef HW_LOOP_H
 #define HW_LOOP_H

@@ -9,7 +9,7 @@
 
 enum { SCRATCH_BYTES = 64 * 1024, PLACES = 256 };
 
-// A kernel key: kind (2 bits), generation (31 bits), slot (31 bits).
+// A kernel key: kind (2 bits), turn (31 bits), slot (31 bits).
 enum key_kind { KEY_WATCH, KEY_STREAM, KEY_LISTENER };
 
 // Streams by key, waiting for a turn. Keys, not pointers: what closed in the meantime is passed
@@ -42,9 +42,9 @@ struct loop {
     uint8_t scratch[SCRATCH_BYTES]; // where all streams read to
 };
 
-uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t generation);
+uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t turn);
 uint32_t key_slot(uint64_t key);
-uint32_t key_generation(uint64_t key);
+uint32_t key_turn(uint64_t key);
 void key_queue_add(struct key_queue *q, uint64_t key);
 
 void stream_on_event(struct stream *s, uint32_t events);

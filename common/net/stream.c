@@ -50,7 +50,7 @@ struct ending {
 const size_t stream_bytes = sizeof(struct stream);
 
 static uint64_t stream_key(const struct stream *s) {
-    return loop_key(KEY_STREAM, s->slot, slab_generation(&s->loop->streams, s->slot));
+    return loop_key(KEY_STREAM, s->slot, slab_turn(&s->loop->streams, s->slot));
 }
 
 static void free_buf(struct buf **b) {
@@ -76,9 +76,9 @@ static void queue_read(struct stream *s) {
 
 // Takes over fd, also on failure.
 static struct stream *stream_new(struct loop *l, int fd, uint16_t flags, int *ret_error) {
-    uint32_t slot = 0, generation = 0;
-    struct stream *s = slab_take(&l->streams, &slot, &generation);
-    int error = s ? os_watch(l->os, fd, loop_key(KEY_STREAM, slot, generation),
+    uint32_t slot = 0, turn = 0;
+    struct stream *s = slab_take(&l->streams, &slot, &turn);
+    int error = s ? os_watch(l->os, fd, loop_key(KEY_STREAM, slot, turn),
                              OS_READABLE | OS_WRITABLE | OS_EDGE)
                   : -HW_EFULL;
     if (error != 0) {

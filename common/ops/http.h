@@ -62,9 +62,12 @@ bool http_unescape(const char *data, size_t len, bool plus, char *out);
 // The value of a query field, decoded, into out[out_len]; false if it is not there. *ret_bad is set
 // when it is there and does not decode or fit.
 bool http_query_get(const char *query, const char *name, char *out, size_t out_len, bool *ret_bad);
-// The next value of a repeated field; *cursor is NULL at first.
-bool http_query_next(const char *query, const char *name, const char **cursor, char *out,
-                     size_t out_len, bool *ret_bad);
+// The next value of a repeated field, likewise; q->at begins as the query.
+struct http_query {
+    const char *at;
+    bool is_bad;
+};
+bool http_query_next(struct http_query *q, const char *name, char *out, size_t out_len);
 
 // All deadlines are absolute: bytes that trickle in do not move them.
 struct http_limits {

@@ -27,17 +27,16 @@ bool http_unescape(const char *data, size_t len, bool plus, char *out) {
     return true;
 }
 
-bool http_query_next(const char *query, const char *name, const char **cursor, char *out,
-                     size_t out_len, bool *ret_bad) {
+bool http_query_next(struct http_query *q, const char *name, char *out, size_t out_len) {
     size_t name_len = strlen(name);
-    for (const char *field = *cursor ? *cursor : query; *field;) {
+    for (const char *field = q->at; *field;) {
         size_t len = strcspn(field, "&");
         const char *next = field + len + (field[len] == '&' ? 1 : 0);
         if (len > name_len && memcmp(field, name, name_len) == 0 && field[name_len] == '=') {
             size_t value_len = len - name_len - 1;
-            *cursor = next;
+            q->at = next;
             if (value_len >= out_len || !http_unescape(field + name_len + 1, value_len, true, out))
-                *ret_bad = true;
+                q->is_bad = true;
             return true;
         }
         field = next;
@@ -46,6 +45,8 @@ bool http_query_next(const char *query, const char *name, const char **cursor, c
 }
 
 bool http_query_get(const char *query, const char *name, char *out, size_t out_len, bool *ret_bad) {
-    const char *cursor = NULL;
-    return http_query_next(query, name, &cursor, out, out_len, ret_bad);
+    struct http_query q = {.at = query};
+    bool is_there = http_query_next(&q, name, out, out_len);
+    *ret_bad = *ret_bad || q.is_bad;
+    return is_there;
 }

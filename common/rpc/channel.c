@@ -25,12 +25,17 @@ static const struct stream_ops channel_ops = {.on_connected = channel_on_connect
                                               .on_closed = channel_on_closed,
                                               .keep_max = RPC_FRAME_MAX + RPC_LENGTH_BYTES};
 
+static void peer_lives(struct channel *c) {
+    c->heard_ms = loop_now_ms(c->options.loop);
+    c->is_asked = false;
+}
+
 // A peer that takes bytes is alive, also when it has nothing to say or its pong stands behind a
 // long frame of ours.
 static void look_at_held(struct channel *c) {
     size_t held = stream_held(c->stream);
     if (held < c->held)
-        c->heard_ms = loop_now_ms(c->options.loop);
+        peer_lives(c);
     c->held = held;
 }
 
@@ -41,15 +46,18 @@ static void idle_check(struct timer *t) {
     bool is_late = now - t->due_ms >= LATE_MS;
     look_at_held(c);
     uint64_t quiet_ms = now - c->heard_ms;
-    if (c->state != CHANNEL_OPEN || (quiet_ms >= SILENT_MS && !is_late)) {
+    // Nobody is silent who was not asked: a look may come just before it would have asked.
+    if (c->state != CHANNEL_OPEN || (quiet_ms >= SILENT_MS && c->is_asked && !is_late)) {
         channel_end(c, -HW_EDEADLINE);
         return;
     }
     if (quiet_ms >= QUIET_MS) {
         rpc_frame_put(&c->out, RPC_PING, NULL);
         channel_want_flush(c);
+        c->is_asked = true;
     }
-    loop_arm(c->options.loop, &c->idle, QUIET_MS, idle_check);
+    loop_arm(c->options.loop, &c->idle, quiet_ms < QUIET_MS ? QUIET_MS - quiet_ms : QUIET_MS,
+             idle_check);
 }
 
 void channel_init(struct channel *c, const struct channel_options *o) {
@@ -322,7 +330,7 @@ static size_t channel_on_data(void *owner, struct stream *s, const uint8_t *data
     size_t at = 0, used = 0;
     struct rpc_frame frame;
     arena_init(&arena);
-    c->heard_ms = loop_now_ms(c->options.loop);
+    peer_lives(c);
     channel_enter(c);
     // An event may end or detach the channel: then s no longer is its stream.
     while (c->stream == s && c->state != CHANNEL_ENDED) {

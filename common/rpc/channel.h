@@ -56,7 +56,8 @@ struct channel {
     char peer_role[ROLE_MAX + 1];
     uint64_t peer_incarnation;
     uint64_t heard_ms;
-    size_t held; // bytes that the kernel had not taken when last looked at
+    bool is_asked; // by a ping, since it was heard
+    size_t held;   // bytes that the kernel had not taken when last looked at
     struct timer idle;
     struct hook flush;
     struct buf out;

@@ -194,7 +194,7 @@ static void deliver(void *arg) {
     if (was_full && s->unsent < w->send_buffer)
         make_ready(s, OS_WRITABLE);
     if (s->out && s->out->at_us > w->now_us)
-        schedule(s); // else the reader makes room first
+        schedule(s); // else the reader takes some first
     unref(s);
 }
 

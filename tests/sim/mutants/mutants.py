@@ -103,7 +103,7 @@ MUTANTS = [
     mutant("lost-lease-not-noticed", "room/passes.c",
            "    if (!held)\n        lease_lost(&r->lease);\n    hurry(", "    if (held)\n        hurry("),
     mutant("place-without-the-slot's-use", "room/binding.c",
-           "    return (uint64_t)b->slab_generation << 32 | b->slot;", "    return b->slot;"),
+           "    return (uint64_t)b->turn << 32 | b->slot;", "    return b->slot;"),
     mutant("drop-not-repeated", "room/orphans.c",
            "    if (error == 0)\n        orphan_free(o);", "    if (true)\n        orphan_free(o);"),
     mutant("old-acks-count-after-a-reset", "room/core/session_live.c", "    s->saving = a->after.seq; // what is", "    // what is"),

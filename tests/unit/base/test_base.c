@@ -124,20 +124,20 @@ START_TEST(test_buf) {
 }
 END_TEST
 
-// A slot given and taken again is not found under its old generation; over the maximum there is
+// A slot given and taken again is not found under its old turn; over the maximum there is
 // nothing.
 START_TEST(test_slab) {
     struct slab s;
     slab_init(&s, 12, 3000);
-    uint32_t slot = 0, generation = 0, again = 0, newer = 0;
-    char *object = slab_take(&s, &slot, &generation);
+    uint32_t slot = 0, turn = 0, again = 0, newer = 0;
+    char *object = slab_take(&s, &slot, &turn);
     object[0] = 'x';
-    ck_assert_ptr_eq(slab_find(&s, slot, generation), object);
+    ck_assert_ptr_eq(slab_find(&s, slot, turn), object);
     slab_give(&s, slot);
-    ck_assert_ptr_null(slab_find(&s, slot, generation));
+    ck_assert_ptr_null(slab_find(&s, slot, turn));
     ck_assert_ptr_null(slab_at(&s, slot));
     ck_assert_int_eq(((char *)slab_take(&s, &again, &newer))[0], 0);
-    ck_assert(again == slot && newer != generation);
+    ck_assert(again == slot && newer != turn);
     for (int i = 1; i < 3000; i++)
         ck_assert_ptr_nonnull(slab_take(&s, &again, &newer));
     ck_assert_ptr_null(slab_take(&s, &again, &newer));
@@ -147,28 +147,28 @@ START_TEST(test_slab) {
 END_TEST
 
 // What was taken in a storm is given back, and handles of before find nothing in chunks that came
-// again: their slots go on with later generations.
+// again: their slots go on with later turns.
 START_TEST(test_slab_gives_back) {
     enum { COUNT = 5000 };
-    static uint32_t slots[COUNT], generations[COUNT];
+    static uint32_t slots[COUNT], turns[COUNT];
     struct slab s;
     slab_init(&s, 100, 10000);
     for (int storm = 0; storm < 3; storm++) {
         for (int i = 0; i < COUNT; i++) {
-            uint32_t slot = 0, generation = 0;
-            ck_assert_ptr_nonnull(slab_take(&s, &slot, &generation));
+            uint32_t slot = 0, turn = 0;
+            ck_assert_ptr_nonnull(slab_take(&s, &slot, &turn));
             ck_assert_uint_lt(slot, COUNT); // the lowest chunk first
-            ck_assert_uint_eq(generation, (uint32_t)storm + 1);
-            ck_assert(storm == 0 || !slab_find(&s, slots[i], generations[i]));
+            ck_assert_uint_eq(turn, (uint32_t)storm + 1);
+            ck_assert(storm == 0 || !slab_find(&s, slots[i], turns[i]));
             slots[i] = slot;
-            generations[i] = generation;
+            turns[i] = turn;
         }
         ck_assert_uint_eq(s.high_water, COUNT);
         for (int i = 0; i < COUNT; i++) // here and there
             slab_give(&s, slots[(i * 7) % COUNT]);
         ck_assert_uint_le(s.high_water, 1024);
         for (int i = 0; i < COUNT; i++)
-            ck_assert_ptr_null(slab_find(&s, slots[i], generations[i]));
+            ck_assert_ptr_null(slab_find(&s, slots[i], turns[i]));
     }
     slab_deinit(&s);
 }
@@ -177,14 +177,14 @@ END_TEST
 // Against a plain model: what is taken is found, and nothing else.
 START_TEST(test_slab_at_random) {
     enum { SLOTS = 3000, STEPS = 60000 };
-    static uint32_t taken[SLOTS]; // generation, 0 = free
+    static uint32_t taken[SLOTS]; // turn, 0 = free
     struct slab s;
     struct rng rng;
     uint32_t used = 0;
     rng_init(&rng, 1);
     slab_init(&s, 8, SLOTS);
     for (int step = 0; step < STEPS; step++) {
-        uint32_t at = (uint32_t)rng_below(&rng, SLOTS), slot = 0, generation = 0;
+        uint32_t at = (uint32_t)rng_below(&rng, SLOTS), slot = 0, turn = 0;
         bool grows = step / 6000 % 2 == 0; // fills, then empties, ten times
         if (taken[at] && (!grows || rng_below(&rng, 3) == 0)) {
             slab_give(&s, at);
@@ -192,10 +192,10 @@ START_TEST(test_slab_at_random) {
             taken[at] = 0;
             used--;
         } else if (grows && used < SLOTS) {
-            void *object = slab_take(&s, &slot, &generation);
-            ck_assert(slot < SLOTS && taken[slot] == 0 && generation != 0);
-            ck_assert_ptr_eq(slab_find(&s, slot, generation), object);
-            taken[slot] = generation;
+            void *object = slab_take(&s, &slot, &turn);
+            ck_assert(slot < SLOTS && taken[slot] == 0 && turn != 0);
+            ck_assert_ptr_eq(slab_find(&s, slot, turn), object);
+            taken[slot] = turn;
             used++;
         }
         ck_assert_uint_eq(s.used, used);

@@ -292,9 +292,10 @@ START_TEST(test_open_calls) {
 }
 END_TEST
 
-// The channel looks at its peer as if it had heard nothing for 11 s.
+// The channel looks at its peer as if it had heard nothing for 11 s, though it was asked.
 static void look(struct attacker *a, uint64_t stand_still_ms) {
     a->channel.heard_ms = loop_now_ms(loop) - 11000;
+    a->channel.is_asked = true;
     loop_arm(loop, &a->channel.idle, 1, a->channel.idle.fn);
     uint64_t looks = a->channel.idle.due_ms, from = os_now_ms(os);
     while (os_now_ms(os) < from + stand_still_ms)
@@ -318,6 +319,22 @@ START_TEST(test_silence) {
         loop_step(loop, -1);
     while (!a.ended) // a machine may be late by itself
         look(&a, 0);
+    teardown(&a);
+}
+END_TEST
+
+// Nobody is silent who was not asked, however long it is that he was heard.
+START_TEST(test_silence_unasked) {
+    struct attacker a;
+    setup(&a);
+    a.channel.heard_ms = loop_now_ms(loop) - 11000;
+    a.channel.is_asked = false;
+    loop_arm(loop, &a.channel.idle, 1, a.channel.idle.fn);
+    for (uint64_t looks = a.channel.idle.due_ms; a.channel.idle.due_ms == looks;)
+        loop_step(loop, -1);
+    ck_assert_int_eq(a.channel.state, CHANNEL_OPEN);
+    while (a.channel.is_asked) // until the pong
+        loop_step(loop, -1);
     teardown(&a);
 }
 END_TEST
@@ -377,4 +394,4 @@ END_TEST
 
 RUN_TESTS("rpc hostile peer", test_asks_without_reading, test_asks_for_too_much_at_once,
           test_items_of_a_frame, test_memory_of_a_request, test_open_calls, test_silence,
-          test_a_silent_crowd)
+          test_silence_unasked, test_a_silent_crowd)
