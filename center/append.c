@@ -4,7 +4,7 @@
 
 static void try_append(struct leg *leg);
 
-static void try_again(struct timer *t) {
+static void append_try_again(struct timer *t) {
     try_append(container_of(t, struct leg, timer));
 }
 
@@ -15,7 +15,7 @@ void append_missed(struct leg *leg, int error) {
     bool again = retry_missed(&leg->retry, outcome, loop_now_ms(c->loop), &wait_ms);
     if (again && !is_lasting_error(error) && !c->is_stopping) {
         c->count.append_retries++;
-        loop_arm(c->loop, &leg->timer, wait_ms, try_again);
+        loop_arm(c->loop, &leg->timer, wait_ms, append_try_again);
     } else {
         leg->done(leg, error, NULL);
     }

@@ -99,7 +99,7 @@ static void deliver_to(struct delivery *d, const Hawser__Internal__SessionRow *r
     room_deliver(peer_by(d->center->cluster, room), &request, on_delivered, call);
 }
 
-static void on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {
+static void deliver_on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct delivery *d = arg;
     (void)error;
     d->open--;
@@ -114,7 +114,7 @@ static void find(struct delivery *d) {
     request.product = d->product;
     request.user = d->user;
     d->open++;
-    register_find(register_of(d->center->cluster), &request, on_found, d);
+    register_find(register_of(d->center->cluster), &request, deliver_on_found, d);
 }
 
 void deliver_to_user(struct center *c, const struct letter *letter, delivered_fn *done, void *arg) {

@@ -22,7 +22,7 @@ static void on_told(void *arg, int error, const Hawser__Internal__DeliverReply *
     (void)reply;
 }
 
-static void tell(struct center *c, struct hint_room *room, struct rpc_link *link) {
+static void hints_tell(struct center *c, struct hint_room *room, struct rpc_link *link) {
     struct hint *h, *next;
     int left = HINTS_AT_ONCE;
     HASH_ITER(hh, room->hints, h, next) {
@@ -57,7 +57,7 @@ static void tell_again(struct timer *t) {
     HASH_ITER(hh, c->hints, room, next) {
         struct rpc_link *link = cluster_peer(c->cluster, room->incarnation);
         if (link && rpc_link_is_up(link))
-            tell(c, room, link);
+            hints_tell(c, room, link);
         if (!link || !room->hints)
             room_free(c, room);
     }

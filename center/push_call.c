@@ -180,7 +180,7 @@ static void on_item_sent(void *arg, const struct sent *sent) {
     one_over(item->batch);
 }
 
-static bool send_next(struct request *q) {
+static bool push_call_send_next(struct request *q) {
     struct batch *b = q->state;
     struct item *item = &b->items[b->sent];
     if (item_check(item))
@@ -219,5 +219,5 @@ void handle_batch(struct request *q) {
     }
     q->state = batch_new(q, json_object_get(q->reader.root, "messages"));
     q->free_state = batch_free;
-    request_work(q, send_next, all_sent);
+    request_work(q, push_call_send_next, all_sent);
 }

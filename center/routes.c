@@ -120,7 +120,7 @@ static bool read_piece(struct request *q) {
     return json_reader_step(&q->reader, READ_PIECE_WORK) == JSON_READ_MORE;
 }
 
-static void body_is_read(struct request *q) {
+static void routes_body_is_read(struct request *q) {
     const struct json_reader *r = &q->reader;
     if (r->is_too_long)
         reply_fault(q, PROBLEM_invalid_value, NULL, "the body has %s", r->fault);
@@ -133,13 +133,13 @@ static void body_is_read(struct request *q) {
         q->route->handle(q);
 }
 
-static void on_body(void *arg, struct http_request *r) {
+static void routes_on_body(void *arg, struct http_request *r) {
     struct request *q = arg;
     if (!r) {
         request_free(q);
     } else if (q->route->takes & JSON) {
         json_reader_init(&q->reader, r->body, r->body_len);
-        request_work(q, read_piece, body_is_read);
+        request_work(q, read_piece, routes_body_is_read);
     } else if (product_is_there(q)) {
         q->route->handle(q);
     }
@@ -164,7 +164,7 @@ static bool api_key_suffices(struct request *q) {
 
 // All that can be refused by the head alone is refused before the body is read.
 // Who shows no key has no body to send: it would take the place of those who do.
-static void enter(struct request *q) {
+static void routes_enter(struct request *q) {
     if (q->route->who == ANYONE) {
         q->route->handle(q);
         return;
@@ -174,19 +174,19 @@ static void enter(struct request *q) {
     const struct product *product = q->product_name[0] ? request_product(q) : NULL;
     if (product) // whichever key it was: what is for one product must not stop all others
         http_charge(q->http, product->number);
-    http_read_body(q->http, on_body, q);
+    http_read_body(q->http, routes_on_body, q);
 }
 
-static void on_product(void *arg, int error, const struct product *p) {
+static void routes_on_product(void *arg, int error, const struct product *p) {
     struct request *q = arg;
     (void)p;
     if (error != 0 && error != -HW_EUNKNOWN)
         reply_fault(q, PROBLEM_store_unavailable, NULL, "no register can be asked for the product");
     else
-        enter(q);
+        routes_enter(q);
 }
 
-static bool take_product(struct request *q) {
+static bool routes_take_product(struct request *q) {
     const char *name = q->segment_count > 2 ? q->segments[2] : "";
     if (!strstr(q->route->path, "{p}"))
         return true;
@@ -214,13 +214,13 @@ static bool take_authorization(struct request *q) {
     return true;
 }
 
-static void admit(struct request *q) {
-    if (!take_authorization(q) || !take_product(q))
+static void routes_admit(struct request *q) {
+    if (!take_authorization(q) || !routes_take_product(q))
         return;
     if (!q->product_name[0] || request_product(q))
-        enter(q);
+        routes_enter(q);
     else if (http_may_wait(q->http))
-        cluster_product_ask(q->center->cluster, q->product_name, NULL, on_product, q);
+        cluster_product_ask(q->center->cluster, q->product_name, NULL, routes_on_product, q);
     else
         reply_fault(q, PROBLEM_overloaded, NULL,
                     "too many ask for products that are not known here");
@@ -245,7 +245,7 @@ void center_request(void *self, struct http_request *r) {
     if (!q->route)
         allowed_methods(q, q->allow);
     if (q->route)
-        admit(q);
+        routes_admit(q);
     else if (strcmp(r->method, "OPTIONS") == 0 && (path_known || q->segment_count == 0))
         reply_options(q);
     else

@@ -190,7 +190,7 @@ static void stored(struct leg *leg, const Hawser__Internal__AppendReply *reply) 
         deliver_stored(leg, reply);
 }
 
-static void on_answer(struct leg *leg, int error, const Hawser__Internal__AppendReply *reply) {
+static void send_on_answer(struct leg *leg, int error, const Hawser__Internal__AppendReply *reply) {
     bool before = may_be_stored(leg);
     struct verdict v =
         reply ? verdict_of_append(reply->outcome, before) : verdict_of_silence(error, before);
@@ -208,7 +208,7 @@ static void on_answer(struct leg *leg, int error, const Hawser__Internal__Append
 static void start_leg(struct sending *s, const struct target *t) {
     struct leg *leg = leg_new(s, t);
     if (s->push.class == PUSH_STORED)
-        append_leg(leg, on_answer);
+        append_leg(leg, send_on_answer);
     else
         deliver_live(leg);
 }
@@ -231,7 +231,7 @@ static void start_claim(struct sending *s) {
     struct leg *leg = leg_new(s, NULL);
     leg->is_claim = true;
     s->claim = rng_epoch(loop_rng(s->center->loop));
-    append_leg(leg, on_answer);
+    append_leg(leg, send_on_answer);
 }
 
 // Whether it can be done now.

@@ -69,7 +69,7 @@ static void ask_product(struct stats *f, const struct product *product) {
     saver_stats(saver_of_product(cluster, product->number), &stats, on_stats, f);
 }
 
-static struct stats *stats_new(struct request *q) {
+static struct stats *stats_stats_new(struct request *q) {
     struct stats *f = hw_calloc(1, sizeof(*f));
     f->request = q;
     f->left = 1;
@@ -79,13 +79,13 @@ static struct stats *stats_new(struct request *q) {
 }
 
 void handle_product_stats(struct request *q) {
-    struct stats *f = stats_new(q);
+    struct stats *f = stats_stats_new(q);
     ask_product(f, request_product(q));
     stats_step(f);
 }
 
 void handle_stats(struct request *q) {
-    struct stats *f = stats_new(q);
+    struct stats *f = stats_stats_new(q);
     const struct product *product = NULL;
     while ((product = cluster_product_next(q->center->cluster, product)) != NULL)
         ask_product(f, product);

@@ -36,7 +36,7 @@ static void unlink_saving(struct room_binding *b) {
 }
 
 // Nobody finds it any more. It stays until what its session wrote down is done.
-static void leave(struct room_binding *b) {
+static void binding_leave(struct room_binding *b) {
     struct conn *c = b->conn;
     struct room_binding **at = &c->bindings;
     unlink_saving(b);
@@ -53,7 +53,7 @@ static void leave(struct room_binding *b) {
 void room_binding_free(struct room_binding *b) {
     struct room *r = b->conn->room;
     if (b->session.state != SESSION_GONE)
-        leave(b);
+        binding_leave(b);
     product_let_go(b);
     free(b->user);
     free(b->tags);
@@ -121,7 +121,7 @@ bool room_binding_can_send(const struct room_binding *b) {
 }
 
 // What is under way is looked at until all is acknowledged.
-static void watch(struct room_binding *b) {
+static void binding_watch(struct room_binding *b) {
     const struct session *s = &b->session;
     if (b->is_watched ||
         (feed_is_at_rest(&s->feed[FEED_INBOX]) && feed_is_at_rest(&s->feed[FEED_NEWS])))
@@ -132,7 +132,7 @@ static void watch(struct room_binding *b) {
 
 void room_binding_sent(struct room_binding *b) {
     struct session_env env;
-    watch(b);
+    binding_watch(b);
     if (b->session.is_synced) // as most are, of those that a walk comes to
         return;
     room_binding_env(b, &env);
@@ -211,7 +211,7 @@ void room_binding_tell(struct room_binding *b, const struct session_event *e) {
     if (was_entered && !is_entered)
         product_leave(b);
     if (b->session.state == SESSION_GONE)
-        leave(b);
+        binding_leave(b);
     add_effects(b, &out);
 }
 

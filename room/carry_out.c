@@ -4,13 +4,13 @@
 #include "close_codes.h"
 #include "room_internal.h"
 
-static void login_over(struct room_binding *b) {
+static void carry_out_login_over(struct room_binding *b) {
     struct room *r = b->conn->room;
     r->count.login_failures += b->session.state == SESSION_REFUSED ? 1 : 0;
     hello_answered(b);
 }
 
-static void over(struct room_binding *b, const struct session_refusal *refusal) {
+static void carry_out_over(struct room_binding *b, const struct session_refusal *refusal) {
     if (refusal->code == CLOSE_REPLACED)
         b->conn->room->count.takeovers++;
     conn_binding_over(b, refusal);
@@ -50,10 +50,10 @@ static void carry_out(struct room_binding *b, const struct session_effect *e) {
         r->confirm_again = true;
         break;
     case EFFECT_SETTLED:
-        login_over(b);
+        carry_out_login_over(b);
         break;
     case EFFECT_OVER:
-        over(b, &e->of.refusal);
+        carry_out_over(b, &e->of.refusal);
         break;
     case EFFECT_RESENT:
         r->count.resends++;

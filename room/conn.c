@@ -12,13 +12,13 @@ enum {
 
 // --- life
 
-static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct conn *c = owner;
     (void)s;
     return c->state == CONN_CLOSING ? len : c->voice->take(c, data, len);
 }
 
-static void on_writable(void *owner, struct stream *s) {
+static void conn_on_writable(void *owner, struct stream *s) {
     struct conn *c = owner;
     struct room_binding *next;
     if (c->is_unread) { // what it says has waited for us
@@ -61,7 +61,7 @@ static void linger(struct conn *c, uint64_t linger_ms) {
         conn_end(c);
 }
 
-static void on_closed(void *owner, struct stream *stream, int error) {
+static void conn_on_closed(void *owner, struct stream *stream, int error) {
     struct conn *c = owner;
     struct room *r = c->room;
     uint64_t linger_ms = config_ms(r->env->config, "room.linger");
@@ -75,9 +75,9 @@ static void on_closed(void *owner, struct stream *stream, int error) {
 }
 
 static const struct stream_ops conn_ops = {
-    .on_data = on_data,
-    .on_writable = on_writable,
-    .on_closed = on_closed,
+    .on_data = conn_on_data,
+    .on_writable = conn_on_writable,
+    .on_closed = conn_on_closed,
     .keep_max = 4 + 64 * 1024, // the largest frame of any voice
 };
 
@@ -86,7 +86,7 @@ void conn_take_stream(struct conn *c, struct stream *s) {
     stream_set_owner(s, &conn_ops, c);
 }
 
-static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t conn_drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     (void)owner;
     (void)s;
     (void)data;
@@ -97,7 +97,7 @@ static void drop_closed(void *owner, struct stream *s, int error) {
     (void)s;
     (void)error;
 }
-static const struct stream_ops drop_ops = {.on_data = drop_data, .on_closed = drop_closed};
+static const struct stream_ops drop_ops = {.on_data = conn_drop_data, .on_closed = drop_closed};
 
 void conn_lose_stream(struct conn *c) {
     stream_set_owner(c->stream, &drop_ops, NULL);

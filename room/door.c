@@ -6,7 +6,7 @@
 
 static const struct voice *const voices[] = {[OPENING_HAWSER] = &voice_hawser};
 
-static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t door_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct conn *c = owner;
     size_t used;
     if (c->state == CONN_CLOSING)
@@ -26,7 +26,7 @@ static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t
     return used < len ? used + c->voice->take(c, data + used, len - used) : used;
 }
 
-static void on_closed(void *owner, struct stream *s, int error) {
+static void door_on_closed(void *owner, struct stream *s, int error) {
     struct conn *c = owner;
     (void)s;
     (void)error;
@@ -35,7 +35,7 @@ static void on_closed(void *owner, struct stream *s, int error) {
 }
 
 static const struct stream_ops door_ops = {
-    .on_data = on_data, .on_closed = on_closed, .keep_max = OPENING_MAX};
+    .on_data = door_on_data, .on_closed = door_on_closed, .keep_max = OPENING_MAX};
 
 void conn_accept(void *arg, struct stream *stream) {
     struct room *r = arg;

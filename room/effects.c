@@ -17,13 +17,13 @@ void effects_deinit(struct effects *q) {
     q->at = q->count = q->capacity = 0;
 }
 
-static void on_hook(struct hook *h) {
+static void effects_on_hook(struct hook *h) {
     struct effects *q = container_of(h, struct effects, hook);
     q->run(q);
 }
 
 void effects_wake(struct effects *q) {
-    hook_schedule(q->loop, &q->hook, on_hook);
+    hook_schedule(q->loop, &q->hook, effects_on_hook);
 }
 
 void effects_add(struct effects *q, const struct effects_item *item) {

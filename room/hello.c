@@ -165,7 +165,7 @@ static bool find_all(struct conn *old, const struct hello_request *hello,
 
 // The tags in force when the position passes a message decide: those of before it was lost do not.
 // Nothing goes out before the Welcome.
-static void go_on(struct conn *c, struct resumption *found, size_t count) {
+static void hello_go_on(struct conn *c, struct resumption *found, size_t count) {
     c->state = CONN_LOGIN;
     for (size_t i = 0; i < count; i++) {
         login_take_terms(found[i].binding, &found[i].terms);
@@ -198,7 +198,7 @@ static bool try_resume(struct conn *c, const struct hello_request *hello) {
     old->heard_ms = c->heard_ms;
     old->is_asked = false;
     c->room->count.resumed++;
-    go_on(old, found, hello->bind_count);
+    hello_go_on(old, found, hello->bind_count);
     conn_end(c);
     return true;
 }

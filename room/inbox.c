@@ -10,7 +10,7 @@ static bool is_for_device(const Hawser__Internal__StoredMessage *m, const char *
     return m->n_device == 0;
 }
 
-static void send_run(struct room_binding *b, const struct frame_run *run) {
+static void inbox_send_run(struct room_binding *b, const struct frame_run *run) {
     struct room *r = b->conn->room;
     size_t items = conn_send_run(b->conn, r->run.data, run);
     size_t messages = frame_run_went(run, items, &b->session.feed[FEED_INBOX]).messages;
@@ -48,7 +48,7 @@ static bool send_entries(struct room_binding *b, const Hawser__Internal__LoadRep
     for (size_t i = 0; i < reply->n_entry; i++)
         if (!add_entry(b, &r->items, reply->entry[i]))
             break;
-    send_run(b, &r->items);
+    inbox_send_run(b, &r->items);
     return r->items.at != before;
 }
 
@@ -90,15 +90,15 @@ static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMess
     return true;
 }
 
-static void send_next(struct room_binding *b, uint64_t seq,
-                      const Hawser__Internal__StoredMessage *m) {
+static void inbox_send_next(struct room_binding *b, uint64_t seq,
+                            const Hawser__Internal__StoredMessage *m) {
     struct room *r = b->conn->room;
     struct message_place at = {b->product->number, FEED_INBOX, seq, seq};
     frame_run_begin(&r->items, &b->session.feed[FEED_INBOX]);
     buf_reset(&r->run);
     b->conn->voice->put_message(&r->run, &at, m);
     frame_run_add(&r->items, seq, (uint32_t)r->run.len, true);
-    send_run(b, &r->items);
+    inbox_send_run(b, &r->items);
 }
 
 bool inbox_deliver(struct room_binding *b, const struct place *at,
@@ -109,7 +109,7 @@ bool inbox_deliver(struct room_binding *b, const struct place *at,
     bool is_next = m && s->load == LOAD_NONE && feed_takes(&s->feed[FEED_INBOX], *at) &&
                    room_binding_can_send(b) && is_for_device(m, b->conn->device);
     if (is_next)
-        send_next(b, at->seq, m);
+        inbox_send_next(b, at->seq, m);
     bool is_sent = is_next && s->feed[FEED_INBOX].sent == at->seq; // else the socket took nothing
     if (is_sent)
         room_binding_sent(b);

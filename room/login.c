@@ -26,7 +26,7 @@ struct bind_check {
     const char *reason;
 };
 
-static void check(struct bind_check *k, const struct product *p, const char *kid) {
+static void login_check(struct bind_check *k, const struct product *p, const char *kid) {
     const struct product_key *key =
         product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid, strlen(kid));
     k->code = CLOSE_TOKEN_REFUSED;
@@ -69,7 +69,7 @@ void login_take_terms(struct room_binding *b, struct bind_terms *terms) {
 }
 
 // A Bind for what the connection holds already: new token and tags, the rest stays.
-static void renew(struct room_binding *b, struct room_binding *old) {
+static void login_renew(struct room_binding *b, struct room_binding *old) {
     struct bind_terms terms = {b->tags, b->expires_ms};
     b->tags = NULL;
     login_take_terms(old, &terms);
@@ -85,7 +85,7 @@ static bool has_sixteen_others(const struct room_binding *b) {
     return held >= BINDS_MAX;
 }
 
-static void admit(struct room_binding *b, const struct product *p) {
+static void login_admit(struct room_binding *b, const struct product *p) {
     struct conn *c = b->conn;
     struct room *r = c->room;
     bool is_in = c->state == CONN_OPEN; // who is in stays, and may try again
@@ -105,21 +105,22 @@ static void admit(struct room_binding *b, const struct product *p) {
     }
 }
 
-static void go_on(struct room_binding *b, const struct product *p, struct token_claims *claims) {
+static void login_go_on(struct room_binding *b, const struct product *p,
+                        struct token_claims *claims) {
     struct room_binding *old = other_of_product(b, p->number);
     b->user = hw_strdup(claims->user);
     b->expires_ms = claims->expires_ms;
     token_claims_deinit(claims);
     if (old && strcmp(old->user, b->user) == 0) {
-        renew(b, old);
+        login_renew(b, old);
         return;
     }
     if (old)
         room_binding_end(old);
-    admit(b, p);
+    login_admit(b, p);
 }
 
-static void on_product(void *arg, int error, const struct product *p) {
+static void login_on_product(void *arg, int error, const struct product *p) {
     struct room_binding *b = arg;
     struct token_hint hint;
     const char *reason = "";
@@ -134,17 +135,17 @@ static void on_product(void *arg, int error, const struct product *p) {
     }
     (void)token_peek(b->token, &hint, &reason); // it was right before the question
     struct bind_check k = {.conn = b->conn, .token = b->token, .tags = b->tags};
-    check(&k, p, hint.kid);
+    login_check(&k, p, hint.kid);
     if (k.code != 0)
         deny(b, &(struct session_refusal){k.code, 0, k.reason});
     else
-        go_on(b, p, &k.claims);
+        login_go_on(b, p, &k.claims);
 }
 
 // --- the Bind
 
 // *ret_tags: the caller's to free; NULL = none.
-static bool take_tags(const struct bind_request *bind, char **ret_tags) {
+static bool login_take_tags(const struct bind_request *bind, char **ret_tags) {
     struct buf tags = BUF_EMPTY;
     size_t bytes = 0;
     bool good = bind->tag_count <= TAGS_MAX;
@@ -172,7 +173,7 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     if (!b)
         return NULL;
     b->token = hw_strdup(bind->token);
-    if (!take_tags(bind, &b->tags))
+    if (!login_take_tags(bind, &b->tags))
         deny(b, &(struct session_refusal){
                     CLOSE_MALFORMED, 0, "tags: at most 32 of 1..64 bytes, together at most 1 KiB"});
     else if (!bind->is_have_good)
@@ -181,7 +182,7 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     else if (!token_peek(b->token, &hint, &reason))
         deny(b, &(struct session_refusal){CLOSE_TOKEN_REFUSED, 0, reason});
     else
-        cluster_product_ask(c->room->cluster, hint.product, hint.kid, on_product, b);
+        cluster_product_ask(c->room->cluster, hint.product, hint.kid, login_on_product, b);
     return b;
 }
 
@@ -191,10 +192,10 @@ bool login_check_resume(const struct room_binding *b, const struct bind_request 
     const struct product *p = cluster_product_by_number(b->conn->room->cluster, b->product->number);
     struct token_hint hint;
     char *tags = NULL;
-    if (p && bind->is_have_good && take_tags(bind, &tags) &&
+    if (p && bind->is_have_good && login_take_tags(bind, &tags) &&
         token_peek(bind->token, &hint, &k.reason)) {
         k.tags = tags;
-        check(&k, p, hint.kid);
+        login_check(&k, p, hint.kid);
     }
     bool is_same = k.code == 0 && strcmp(k.claims.user, b->user) == 0;
     if (is_same)

@@ -8,7 +8,8 @@ enum { SLICE_US = 1000, SLICE_CHECK = 8 };
 
 // --- one session
 
-static void send_run(struct room_binding *b, const uint8_t *frames, const struct frame_run *run) {
+static void news_send_run(struct room_binding *b, const uint8_t *frames,
+                          const struct frame_run *run) {
     struct room_product *p = b->product;
     size_t items = conn_send_run(b->conn, frames, run);
     p->sums.sent += frame_run_went(run, items, &b->session.feed[FEED_NEWS]).anew;
@@ -64,7 +65,7 @@ static bool send_range(struct room_binding *b, struct news_range range) {
             if (run->count == 0)
                 return false; // the window is shut
             planned = run->count;
-            send_run(b, range.frames + range.entry->offset, run);
+            news_send_run(b, range.frames + range.entry->offset, run);
             if (b->session.feed[FEED_NEWS].sent != run->at)
                 return false; // the socket is full
         }

@@ -31,7 +31,7 @@ static void notice_free(struct notice *n) {
     free(n);
 }
 
-static void tell(struct timer *t);
+static void notices_tell(struct timer *t);
 
 // Also to a room that the directory does not have: we may have slept while it came. One that misses
 // every notice hears of it at its next confirmation.
@@ -40,7 +40,7 @@ static void told(struct notice *n, int error) {
     if (error == 0 || r->is_stopping || ++n->tries == NOTICE_TRIES)
         notice_free(n);
     else
-        loop_arm(r->loop, &n->retry, NOTICE_RETRY_MS, tell);
+        loop_arm(r->loop, &n->retry, NOTICE_RETRY_MS, notices_tell);
 }
 
 static void on_replaced_told(void *arg, int error, const Hawser__Internal__ReplacedReply *reply) {
@@ -53,7 +53,7 @@ static void on_changed_told(void *arg, int error, const Hawser__Internal__Confir
     told(arg, error);
 }
 
-static void tell(struct timer *t) {
+static void notices_tell(struct timer *t) {
     struct notice *n = container_of(t, struct notice, retry);
     struct peer room = room_of(n->room->cluster, n->replaced.incarnation);
     Hawser__Internal__ConfirmRowRequest changed = HAWSER__INTERNAL__CONFIRM_ROW_REQUEST__INIT;
@@ -89,7 +89,7 @@ static void tell_replaced(const struct room_binding *by, const struct session_ro
     n->news.epoch = news->epoch;
     n->news.seq = news->seq;
     n->replaced.news = &n->news;
-    tell(&n->retry);
+    notices_tell(&n->retry);
 }
 
 // --- to this room
@@ -142,7 +142,7 @@ void notice_changed(struct room *r, const struct session_row *row) {
     if (b)
         room_binding_tell_kind(b, EVENT_ROW_CHANGED);
     else if (row->incarnation != r->env->incarnation)
-        tell(&notice_new(r, row)->retry);
+        notices_tell(&notice_new(r, row)->retry);
 }
 
 void notices_deinit(struct room *r) {

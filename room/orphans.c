@@ -57,7 +57,7 @@ static void orphan_free(struct orphan *o) {
     free(o);
 }
 
-static void try_again(struct orphan *o, uint64_t delay_ms, timer_fn *fn) {
+static void orphans_try_again(struct orphan *o, uint64_t delay_ms, timer_fn *fn) {
     struct room *r = o->room;
     if (o->failures == FAILURES_MAX)
         r->count.orphans_given_up++;
@@ -69,10 +69,10 @@ static void try_again(struct orphan *o, uint64_t delay_ms, timer_fn *fn) {
 
 // --- a row that is known
 
-static void drop(struct orphan *o);
+static void orphans_drop(struct orphan *o);
 
 static void drop_again(struct timer *t) {
-    drop(container_of(t, struct orphan, timer));
+    orphans_drop(container_of(t, struct orphan, timer));
 }
 
 static void on_dropped(void *arg, int error, const Hawser__Internal__DropReply *reply) {
@@ -82,10 +82,10 @@ static void on_dropped(void *arg, int error, const Hawser__Internal__DropReply *
     if (error == 0)
         orphan_free(o);
     else
-        try_again(o, AGAIN_MS, drop_again);
+        orphans_try_again(o, AGAIN_MS, drop_again);
 }
 
-static void drop(struct orphan *o) {
+static void orphans_drop(struct orphan *o) {
     struct room *r = o->room;
     Hawser__Internal__DropRequest request = HAWSER__INTERNAL__DROP_REQUEST__INIT;
     request.product = o->product;
@@ -100,7 +100,7 @@ static void drop_row(struct orphan *o, uint64_t generation) {
     if (!o)
         return;
     o->generation = generation;
-    drop(o);
+    orphans_drop(o);
 }
 
 void orphan_drop(const struct room_binding *b) {
@@ -121,7 +121,7 @@ static void drop_found(struct orphan *o, const Hawser__Internal__SessionRow *row
     drop_row(orphan_new(r, o->product, o->user, o->device), row->generation);
 }
 
-static void on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {
+static void orphans_on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct orphan *o = arg;
     for (size_t i = 0; reply && i < reply->n_row; i++)
         drop_found(o, reply->row[i]);
@@ -129,7 +129,7 @@ static void on_found(void *arg, int error, const Hawser__Internal__FindReply *re
     if (o->looks == LOOKS)
         orphan_free(o);
     else
-        try_again(o, error == 0 ? LOOK_AFTER_MS : AGAIN_MS, look);
+        orphans_try_again(o, error == 0 ? LOOK_AFTER_MS : AGAIN_MS, look);
 }
 
 static void look(struct timer *t) {
@@ -138,7 +138,7 @@ static void look(struct timer *t) {
     Hawser__Internal__FindRequest request = HAWSER__INTERNAL__FIND_REQUEST__INIT;
     request.product = o->product;
     request.user = o->user;
-    register_find(register_of(r->cluster), &request, on_found, o);
+    register_find(register_of(r->cluster), &request, orphans_on_found, o);
 }
 
 void orphan_expect(const struct room_binding *b) {

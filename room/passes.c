@@ -31,7 +31,7 @@ static void head(struct room_binding *b) {
         ask_head(b);
 }
 
-static void save(struct room_binding *b) {
+static void passes_save(struct room_binding *b) {
     if (session_is_entered(&b->session))
         acks_save_last(b);
 }
@@ -74,7 +74,7 @@ static void visit_all(struct room *r) {
     uint64_t now = loop_now_ms(r->loop);
     visit_share(r, &r->confirm, CONFIRM_TICKS, confirm);
     visit_share(r, &r->heads, HEADS_TICKS, head);
-    visit_share(r, &r->save, SAVE_TICKS, save);
+    visit_share(r, &r->save, SAVE_TICKS, passes_save);
     if (r->heads_wanted && now >= r->hurried_heads_ms + HEADS_APART_MS) {
         r->heads_wanted = r->heads_twice;
         r->heads_twice = false;

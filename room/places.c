@@ -4,7 +4,7 @@
 #include "close_codes.h"
 #include "room_internal.h"
 
-static void login_over(struct timer *t);
+static void places_login_over(struct timer *t);
 
 bool conn_may_take_place(const struct conn *c) {
     const struct room *r = c->room;
@@ -20,7 +20,7 @@ bool conn_take_place(struct conn *c) {
         (!c->has_place && r->places == r->connections_max && !conn_give_way(r)))
         return false;
     if (!c->has_place) // its login has the time that any has
-        loop_arm(r->loop, &c->timer, LOGIN_MS, login_over);
+        loop_arm(r->loop, &c->timer, LOGIN_MS, places_login_over);
     r->places += !c->has_place;
     c->has_place = true;
     return true;
@@ -39,7 +39,7 @@ void conn_refuse(struct conn *c) {
     conn_close(c, CLOSE_TRY_ANOTHER, ROOM_FULL_TEXT, 0);
 }
 
-static void login_over(struct timer *t) {
+static void places_login_over(struct timer *t) {
     struct conn *c = container_of(t, struct conn, timer);
     if (!c->has_place)
         conn_refuse(c);
@@ -53,7 +53,7 @@ void conn_begin_visit(struct conn *c) {
     struct room *r = c->room;
     c->has_place = r->places < r->connections_max;
     r->places += c->has_place;
-    loop_arm(r->loop, &c->timer, c->has_place ? LOGIN_MS : VISIT_MS, login_over);
+    loop_arm(r->loop, &c->timer, c->has_place ? LOGIN_MS : VISIT_MS, places_login_over);
 }
 
 // Those that linger give way: they are no load.

@@ -237,7 +237,7 @@ static void on_saved(void *arg, int error, const Hawser__Internal__AckReply *rep
     room_binding_tell(b, &(struct session_event){.kind = EVENT_SAVED, .of.saved = result});
 }
 
-static void save(struct room_binding *b) {
+static void questions_save(struct room_binding *b) {
     Hawser__Internal__AckRequest request = HAWSER__INTERNAL__ACK_REQUEST__INIT;
     Hawser__Internal__StreamPosition at = HAWSER__INTERNAL__STREAM_POSITION__INIT, *list[1] = {&at};
     const struct feed *inbox = &b->session.feed[FEED_INBOX];
@@ -273,7 +273,7 @@ static void flush_saves(struct hook *h) {
         if (session_begins_save(&b->session))
             attach_again(b);
         else
-            save(b);
+            questions_save(b);
     }
 }
 

@@ -19,7 +19,7 @@ static json_t *parsed(char *json) {
 }
 
 // aud: a string, or an array of one.
-static bool take_product(const json_t *claims, char out[33]) {
+static bool token_take_product(const json_t *claims, char out[33]) {
     const json_t *aud = json_object_get(claims, "aud");
     const json_t *one =
         json_is_array(aud) && json_array_size(aud) == 1 ? json_array_get(aud, 0) : aud;
@@ -41,7 +41,7 @@ bool token_peek(const char *token, struct token_hint *ret_hint, const char **ret
     const char *kid = jwt_get_header(jwt, "kid");
     if (!text_fits(kid, sizeof(ret_hint->kid) - 1)) {
         *ret_reason = "the token's header has no kid";
-    } else if (!take_product(claims, ret_hint->product)) {
+    } else if (!token_take_product(claims, ret_hint->product)) {
         *ret_reason = "the token's aud is not one product";
     } else {
         memcpy(ret_hint->kid, kid, strlen(kid) + 1);
@@ -52,7 +52,7 @@ bool token_peek(const char *token, struct token_hint *ret_hint, const char **ret
     return good;
 }
 
-static bool take_tags(const json_t *tags, struct token_claims *claims) {
+static bool token_take_tags(const json_t *tags, struct token_claims *claims) {
     size_t i, bytes = 0;
     json_t *tag;
     claims->tags_given = tags != NULL;
@@ -103,7 +103,7 @@ static const char *check_claims(const json_t *json, const struct token_terms *te
     char product[33];
     const char *user = json_string_value(json_object_get(json, "sub"));
     const json_t *dev = json_object_get(json, "dev"), *exp = json_object_get(json, "exp");
-    if (!take_product(json, product) || strcmp(product, terms->product) != 0)
+    if (!token_take_product(json, product) || strcmp(product, terms->product) != 0)
         return "the token's aud is another product";
     if (!user || !id_is_valid(user, strlen(user), TOKEN_USER_MAX))
         return "the token's sub is not a user";
@@ -115,7 +115,7 @@ static const char *check_claims(const json_t *json, const struct token_terms *te
         return "the token's dev is not a device";
     if (dev && strcmp(json_string_value(dev), terms->device) != 0)
         return "the token is for another device";
-    if (!take_tags(json_object_get(json, "tags"), claims))
+    if (!token_take_tags(json_object_get(json, "tags"), claims))
         return "the token's tags are not a list of tags";
     memcpy(claims->user, user, strlen(user) + 1);
     return NULL;

@@ -12,7 +12,7 @@ enum {
 // A shut window whose bytes are still on their way says nothing of the client. It is asked once
 // for each; and for what is long unacknowledged not at every look, should it answer with all but a
 // Pong.
-static bool ask(struct room_binding *b, enum feed_wish wish) {
+static bool unacked_ask(struct room_binding *b, enum feed_wish wish) {
     struct conn *c = b->conn;
     uint64_t asked_ms = loop_now_ms(c->room->loop) - c->pinged_ms;
     bool is_due = wish == WISH_PING ? c->pinged_ms == 0 || asked_ms >= ASK_APART_MS
@@ -29,7 +29,7 @@ static bool look_at(struct room_binding *b) {
         return false; // what is sent after a resume is watched anew
     room_binding_env(b, &env);
     enum feed_wish wish = session_look(&b->session, &env, tick, &is_at_rest);
-    if (wish != WISH_NOTHING && ask(b, wish))
+    if (wish != WISH_NOTHING && unacked_ask(b, wish))
         session_pings(&b->session, &env, tick);
     return !is_at_rest;
 }

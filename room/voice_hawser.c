@@ -96,8 +96,8 @@ static void say_welcome(struct conn *c) {
     say(c, FRAME_WELCOME, &m.base);
 }
 
-static void put_message(struct buf *out, const struct message_place *at,
-                        const Hawser__Internal__StoredMessage *m) {
+static void voice_put_message(struct buf *out, const struct message_place *at,
+                              const Hawser__Internal__StoredMessage *m) {
     Hawser__V1__Push push = HAWSER__V1__PUSH__INIT;
     push.product = at->product;
     push.stream = (Hawser__V1__Stream)at->stream;
@@ -280,7 +280,7 @@ static const struct {
     {FRAME_UPSTREAM, IN_OPEN, got_upstream}, {FRAME_BYE, IN_LOGIN | IN_OPEN, got_bye},
 };
 
-static void on_frame(struct conn *c, const struct frame *f) {
+static void voice_on_frame(struct conn *c, const struct frame *f) {
     struct room *r = c->room;
     conn_heard(c);
     for (size_t i = 0; i < sizeof(frame_table) / sizeof(frame_table[0]); i++) {
@@ -304,7 +304,7 @@ static void on_frame(struct conn *c, const struct frame *f) {
         conn_fault(c, CLOSE_UNEXPECTED, "a frame that this state does not allow");
 }
 
-static size_t take(struct conn *c, const uint8_t *data, size_t len) {
+static size_t voice_take(struct conn *c, const uint8_t *data, size_t len) {
     struct stream *s = c->stream;
     size_t used = 0;
     while (used < len) {
@@ -324,7 +324,7 @@ static size_t take(struct conn *c, const uint8_t *data, size_t len) {
             return len;
         }
         used += n;
-        on_frame(c, &f);
+        voice_on_frame(c, &f);
         if (c->stream != s || conn_waits_for_reader(c)) // handed on by a resume, or its end
             return used;
     }
@@ -334,7 +334,7 @@ static size_t take(struct conn *c, const uint8_t *data, size_t len) {
 const struct voice voice_hawser = {
     .name = "hawser",
     .index = VOICE_HAWSER,
-    .take = take,
+    .take = voice_take,
     .say_welcome = say_welcome,
     .say_bound = say_bound,
     .say_gap = say_gap,
@@ -344,6 +344,6 @@ const struct voice voice_hawser = {
     .say_pong = say_pong,
     .say_go_away = say_go_away,
     .say_close = say_close,
-    .put_message = put_message,
+    .put_message = voice_put_message,
     .put_gap = put_gap,
 };

@@ -67,7 +67,7 @@ static char *ports_name(const struct workers *w, int i) {
     return copy;
 }
 
-static uint64_t now_ms(void) {
+static uint64_t workers_now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
@@ -85,7 +85,7 @@ static void worker_start(struct workers *w, int i) {
         args[n + 1] = ports_name(w, i);
     }
     w->all[i].starts++;
-    w->all[i].started_ms = now_ms();
+    w->all[i].started_ms = workers_now_ms();
     w->all[i].pid = fork();
     if (w->all[i].pid == 0) {
         sigset_t none;
@@ -141,7 +141,7 @@ static void tell_all(const struct workers *w, int signal_number) {
 }
 
 static void restart_later(struct worker *one) {
-    uint64_t now = now_ms(), rest_ms = RESTART_MS;
+    uint64_t now = workers_now_ms(), rest_ms = RESTART_MS;
     one->failures = now - one->started_ms < STEADY_MS ? one->failures + 1 : 1;
     for (uint32_t i = 1; i < one->failures && rest_ms < RESTART_MAX_MS; i++)
         rest_ms *= 2;
@@ -180,7 +180,7 @@ static void reap(struct workers *w) {
 }
 
 static void start_due(struct workers *w) {
-    uint64_t now = now_ms();
+    uint64_t now = workers_now_ms();
     for (int i = 0; i < w->count && !w->ending; i++)
         if (w->all[i].pid == 0 && w->all[i].due_ms <= now)
             worker_start(w, i);

@@ -60,7 +60,7 @@ static Hawser__Internal__StreamSum *sum_new(uint32_t stream) {
     return sum;
 }
 
-static ProtobufCMessage *stats_new(void) {
+static ProtobufCMessage *redis_sums_stats_new(void) {
     Hawser__Internal__StatsReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__stats_reply__init(reply);
     reply->sum = hw_calloc(STREAMS, sizeof(reply->sum[0]));
@@ -112,7 +112,7 @@ static void on_buckets(void *arg, int error, const redisReply *r) {
 void saver_redis_stats(struct redis_step *p, const Hawser__Internal__StatsRequest *q) {
     char key[BASE_MAX + 8], base[BASE_MAX];
     saver_step_of(p)->product = q->product;
-    p->reply = stats_new();
+    p->reply = redis_sums_stats_new();
     saver_base(base, q->product, -1);
     snprintf(key, sizeof(key), "%sb", base);
     const char *const word[] = {"SMEMBERS", key, NULL};

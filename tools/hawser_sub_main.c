@@ -118,7 +118,7 @@ static void check_arguments(const struct arguments *a, struct argp_state *state)
         argp_error(state, "--events needs --json");
 }
 
-static error_t parse_option(int key, char *arg, struct argp_state *state) {
+static error_t sub_parse_option(int key, char *arg, struct argp_state *state) {
     struct arguments *a = state->input;
     char *token = NULL;
     switch (key) {
@@ -293,7 +293,7 @@ static json_t *stream_fields(const char *product, const char *user, enum hawser_
     return o;
 }
 
-static void on_gap(void *arg, const struct hawser_gap *gap) {
+static void sub_on_gap(void *arg, const struct hawser_gap *gap) {
     json_t *o = stream_fields(gap->product, gap->user, gap->stream);
     json_object_set_new(o, "first", number(gap->first));
     json_object_set_new(o, "last", number(gap->last));
@@ -302,7 +302,7 @@ static void on_gap(void *arg, const struct hawser_gap *gap) {
     event(arg, "gap", o);
 }
 
-static void on_reset(void *arg, const struct hawser_reset *reset) {
+static void sub_on_reset(void *arg, const struct hawser_reset *reset) {
     json_t *o = stream_fields(reset->product, reset->user, reset->stream);
     json_object_set_new(o, "epoch", number(reset->epoch));
     json_object_set_new(o, "seq", number(reset->seq));
@@ -310,7 +310,7 @@ static void on_reset(void *arg, const struct hawser_reset *reset) {
     event(arg, "reset", o);
 }
 
-static void on_synced(void *arg, int binding, const char *product, const char *user) {
+static void sub_on_synced(void *arg, int binding, const char *product, const char *user) {
     (void)binding;
     json_t *o = json_object();
     json_object_set_new(o, "product", json_string(product));
@@ -352,13 +352,13 @@ static void on_notice(void *arg, const char *text) {
 
 // --- main
 
-static void on_signal(int signal_number) {
+static void sub_on_signal(int signal_number) {
     (void)signal_number;
     hawser_stop(client);
 }
 
 static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = sub_on_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -377,7 +377,7 @@ static int bind_all(const struct arguments *a) {
     return 0;
 }
 
-static int run(const struct arguments *a, struct sub *s) {
+static int sub_run(const struct arguments *a, struct sub *s) {
     catch_signals();
     int failed = bind_all(a);
     if (failed != 0)
@@ -405,7 +405,7 @@ static void free_arguments(struct arguments *a) {
 int main(int argc, char **argv) {
     struct arguments a = {0};
     const struct argp parser = {.options = option_table,
-                                .parser = parse_option,
+                                .parser = sub_parse_option,
                                 .doc = "Receives pushed messages and prints them."};
     argp_program_version = "hawser-sub " HAWSER_VERSION;
     argp_err_exit_status = EXIT_USAGE;
@@ -420,9 +420,9 @@ int main(int argc, char **argv) {
         .device = a.device,
         .positions_path = a.positions,
         .callbacks = {.on_message = on_message,
-                      .on_gap = on_gap,
-                      .on_reset = on_reset,
-                      .on_synced = on_synced,
+                      .on_gap = sub_on_gap,
+                      .on_reset = sub_on_reset,
+                      .on_synced = sub_on_synced,
                       .on_state = on_state,
                       .on_binding = on_binding,
                       .on_notice = on_notice},
@@ -432,7 +432,7 @@ int main(int argc, char **argv) {
     client = hawser_new(&options, error, sizeof(error));
     if (!client)
         fprintf(stderr, "hawser-sub: %s\n", error);
-    int status = client ? run(&a, &s) : EXIT_USAGE;
+    int status = client ? sub_run(&a, &s) : EXIT_USAGE;
     hawser_free(client);
     free_arguments(&a);
     return status;

@@ -49,7 +49,7 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-static error_t parse_option(int key, char *arg, struct argp_state *state) {
+static error_t ctl_parse_option(int key, char *arg, struct argp_state *state) {
     struct options *o = state->input;
     char *end = NULL;
     switch (key) {
@@ -95,7 +95,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static size_t on_body(char *data, size_t size, size_t count, void *arg) {
+static size_t ctl_on_body(char *data, size_t size, size_t count, void *arg) {
     buf_append(arg, data, size * count);
     return size * count;
 }
@@ -160,7 +160,7 @@ static void print_answer(const struct buf *answer, long status) {
 
 // One call; prints the answer. body is consumed, NULL for none. Returns the exit code: 0 for 2xx,
 // else 1.
-static int call(struct options *o, const char *method, struct buf *path, json_t *body) {
+static int ctl_call(struct options *o, const char *method, struct buf *path, json_t *body) {
     struct buf url = BUF_EMPTY, header = BUF_EMPTY, answer = BUF_EMPTY;
     buf_printf(&url, "http://%s%s", o->center, buf_cstr(path));
     buf_printf(&header, "Authorization: Bearer %s", o->key);
@@ -180,7 +180,7 @@ static int call(struct options *o, const char *method, struct buf *path, json_t 
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ctl_on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
     if (text)
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
@@ -210,7 +210,7 @@ static void product_path(struct buf *path, const char *product) {
 static int run_cluster(struct options *o) {
     struct buf path = BUF_EMPTY;
     buf_append_str(&path, "/v1/cluster");
-    return call(o, "GET", &path, NULL);
+    return ctl_call(o, "GET", &path, NULL);
 }
 
 static int run_product(struct options *o) {
@@ -218,7 +218,7 @@ static int run_product(struct options *o) {
     struct buf path = BUF_EMPTY;
     if (strcmp(what, "list") == 0 && o->arg_count == 2) {
         buf_append_str(&path, "/v1/products");
-        return call(o, "GET", &path, NULL);
+        return ctl_call(o, "GET", &path, NULL);
     }
     static const struct {
         const char *word, *method;
@@ -227,7 +227,7 @@ static int run_product(struct options *o) {
         if (strcmp(what, words[i].word) != 0 || o->arg_count != 3)
             continue;
         product_path(&path, o->args[2]);
-        return call(o, words[i].method, &path, i == 0 ? json_object() : NULL);
+        return ctl_call(o, words[i].method, &path, i == 0 ? json_object() : NULL);
     }
     fputs("hawserctl: product list | create NAME | show NAME | delete NAME\n", stderr);
     return 2;
@@ -264,7 +264,7 @@ static int run_token(struct options *o) {
         json_object_set_new(body, "tags", comma_list(o->tags));
     if (o->ttl_s >= 0)
         json_object_set_new(body, "ttl_s", json_integer(o->ttl_s));
-    return call(o, "POST", &path, body);
+    return ctl_call(o, "POST", &path, body);
 }
 
 static int run_push(struct options *o) {
@@ -289,7 +289,7 @@ static int run_push(struct options *o) {
         json_object_set_new(body, "class", json_string(o->class_name));
     if (o->ttl_s >= 0)
         json_object_set_new(body, "ttl_s", json_integer(o->ttl_s));
-    return call(o, "POST", &path, body);
+    return ctl_call(o, "POST", &path, body);
 }
 
 static int run_user(struct options *o) {
@@ -297,7 +297,7 @@ static int run_user(struct options *o) {
     product_path(&path, o->args[1]);
     buf_append_str(&path, "/users");
     append_segment(&path, o->args[2]);
-    return call(o, "GET", &path, NULL);
+    return ctl_call(o, "GET", &path, NULL);
 }
 
 // A configuration with fresh secrets, readable by its owner only; an existing file is left alone.
@@ -389,7 +389,7 @@ static void take_environment(struct options *o) {
 
 int main(int argc, char **argv) {
     static const struct argp parser = {.options = option_table,
-                                       .parser = parse_option,
+                                       .parser = ctl_parse_option,
                                        .args_doc = "COMMAND [ARGS]",
                                        .doc = "Administers a Hawser cluster.",
                                        .help_filter = help_filter};

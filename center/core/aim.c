@@ -92,7 +92,7 @@ void aim_claimed(struct aim *aim, const Hawser__Internal__AppendReply *claim) {
 
 // --- the message
 
-static void take_tags(const struct tag_list *list, size_t *ret_count, char ***ret_tags) {
+static void aim_take_tags(const struct tag_list *list, size_t *ret_count, char ***ret_tags) {
     *ret_count = list->count;
     *ret_tags = (char **)(uintptr_t)list->tags;
 }
@@ -116,9 +116,9 @@ void aim_message(const struct push *push, const struct aim *aim, const struct ta
     if (push->to.kind != TO_TAGS)
         return;
     hawser__internal__audience__init(audience);
-    take_tags(&push->to.any, &audience->n_any, &audience->any);
-    take_tags(&push->to.all, &audience->n_all, &audience->all);
-    take_tags(&push->to.none, &audience->n_none, &audience->none);
+    aim_take_tags(&push->to.any, &audience->n_any, &audience->any);
+    aim_take_tags(&push->to.all, &audience->n_all, &audience->all);
+    aim_take_tags(&push->to.none, &audience->n_none, &audience->none);
     m->audience = audience;
 }
 

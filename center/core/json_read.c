@@ -24,7 +24,7 @@ void json_reader_deinit(struct json_reader *r) {
     *r = (struct json_reader){0};
 }
 
-static void refuse(struct json_reader *r, const char *why) {
+static void json_read_refuse(struct json_reader *r, const char *why) {
     if (!r->fault)
         r->fault = why;
 }
@@ -33,7 +33,7 @@ static void count_mark(struct json_reader *r) {
     if (++r->marks <= JSON_MARKS_MAX)
         return;
     r->is_too_long = true;
-    refuse(r, "more values than any call takes");
+    json_read_refuse(r, "more values than any call takes");
 }
 
 static bool takes(struct json_reader *r, char c) {
@@ -46,7 +46,7 @@ static bool takes(struct json_reader *r, char c) {
 // --- values
 
 // Puts it where it belongs; the reader has no reference of its own.
-static void put(struct json_reader *r, json_t *value /* taken */) {
+static void json_read_put(struct json_reader *r, json_t *value /* taken */) {
     json_t *in = r->depth > 0 ? r->open[r->depth - 1] : NULL;
     int rc = !in ? 0
              : json_is_array(in)
@@ -56,14 +56,14 @@ static void put(struct json_reader *r, json_t *value /* taken */) {
     if (!in)
         r->root = value;
     else if (rc != 0)
-        refuse(r, "no memory");
+        json_read_refuse(r, "no memory");
     r->next = r->depth > 0 ? JSON_NEXT_COMMA : JSON_NEXT_END;
 }
 
 static void open_container(struct json_reader *r, json_t *value, enum json_next next) {
-    put(r, value);
+    json_read_put(r, value);
     if (r->depth == JSON_DEPTH_MAX) {
-        refuse(r, "deeper than any call takes");
+        json_read_refuse(r, "deeper than any call takes");
         return;
     }
     r->open[r->depth++] = value;
@@ -88,12 +88,12 @@ static void read_scalar(struct json_reader *r) {
                         ? json_loadb(r->text + r->at, len, JSON_DECODE_ANY, NULL)
                         : NULL;
     if (!value) {
-        refuse(r, "no value, or a number out of range");
+        json_read_refuse(r, "no value, or a number out of range");
         return;
     }
     r->at += len;
     r->work += len;
-    put(r, value);
+    json_read_put(r, value);
 }
 
 static void begin_text(struct json_reader *r, bool is_name) {
@@ -124,7 +124,7 @@ static void at_name(struct json_reader *r) {
     if (takes(r, '"'))
         begin_text(r, true);
     else
-        refuse(r, "a name is expected");
+        json_read_refuse(r, "a name is expected");
 }
 
 static void at_first_name(struct json_reader *r) {
@@ -139,7 +139,7 @@ static void at_colon(struct json_reader *r) {
         count_mark(r);
         r->next = JSON_NEXT_VALUE;
     } else {
-        refuse(r, "':' is expected");
+        json_read_refuse(r, "':' is expected");
     }
 }
 
@@ -151,12 +151,12 @@ static void at_comma(struct json_reader *r) {
     } else if (takes(r, is_list ? ']' : '}')) {
         close_container(r);
     } else {
-        refuse(r, is_list ? "',' or ']' is expected" : "',' or '}' is expected");
+        json_read_refuse(r, is_list ? "',' or ']' is expected" : "',' or '}' is expected");
     }
 }
 
 static void at_end(struct json_reader *r) {
-    refuse(r, "something behind the end");
+    json_read_refuse(r, "something behind the end");
 }
 
 // --- strings
@@ -166,9 +166,9 @@ static void name_is_read(struct json_reader *r) {
     const json_t *in = r->open[r->depth - 1];
     const char *name = s->len > 0 ? (const char *)s->data : "";
     if (memchr(name, '\0', s->len))
-        refuse(r, "a NUL in a name");
+        json_read_refuse(r, "a NUL in a name");
     else if (json_object_getn(in, name, s->len))
-        refuse(r, "a name is there twice");
+        json_read_refuse(r, "a name is there twice");
     buf_reset(&r->name);
     buf_append(&r->name, name, s->len);
     buf_cstr(&r->name); // an empty one is no NULL
@@ -180,7 +180,7 @@ static void text_is_read(struct json_reader *r) {
     if (r->is_name)
         name_is_read(r);
     else
-        put(r, json_stringn_nocheck(s->len > 0 ? (const char *)s->data : "", s->len));
+        json_read_put(r, json_stringn_nocheck(s->len > 0 ? (const char *)s->data : "", s->len));
 }
 
 static void append_point(struct buf *to, uint32_t point) {
@@ -211,7 +211,7 @@ static void read_unicode(struct json_reader *r) {
         used = 12;
     }
     if (point < 0 || (point >= 0xD800 && point <= 0xDFFF)) {
-        refuse(r, "an escape that names no character");
+        json_read_refuse(r, "an escape that names no character");
         return;
     }
     append_point(&r->string, (uint32_t)point);
@@ -238,7 +238,7 @@ static bool is_plain(char c) {
 
 // Plain bytes up to the end of the step, but whole characters: what is checked here is not looked
 // at again when the string, however long, is there.
-static void read_plain(struct json_reader *r, size_t most) {
+static void json_read_read_plain(struct json_reader *r, size_t most) {
     const char *plain = r->text + r->at;
     size_t left = r->len - r->at, len = 0;
     most = most < PLAIN_MIN ? PLAIN_MIN : most;
@@ -247,7 +247,7 @@ static void read_plain(struct json_reader *r, size_t most) {
     for (int i = 0; i < 3 && len == most && len < left && (plain[len] & 0xC0) == 0x80; i++)
         len = most -= 1;
     if (!utf8_is_valid((const uint8_t *)plain, len, NULL)) {
-        refuse(r, "a string that is not UTF-8");
+        json_read_refuse(r, "a string that is not UTF-8");
         return;
     }
     buf_append(&r->string, plain, len);
@@ -257,13 +257,13 @@ static void read_plain(struct json_reader *r, size_t most) {
 
 static void in_text(struct json_reader *r, size_t most) {
     if (is_plain(r->text[r->at]))
-        read_plain(r, most);
+        json_read_read_plain(r, most);
     else if (takes(r, '"'))
         text_is_read(r);
     else if (r->text[r->at] == '\\')
         read_escape(r);
     else
-        refuse(r, "a control character in a string");
+        json_read_refuse(r, "a control character in a string");
 }
 
 // --- steps
@@ -298,7 +298,7 @@ enum json_read json_reader_step(struct json_reader *r, size_t work) {
             read_token(r);
     }
     if (r->at == r->len && r->next != JSON_NEXT_END)
-        refuse(r, "it ends early");
+        json_read_refuse(r, "it ends early");
     if (r->fault)
         return JSON_READ_BAD;
     return r->at == r->len ? JSON_READ_DONE : JSON_READ_MORE;

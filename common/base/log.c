@@ -80,9 +80,9 @@ static size_t add_fields(char *line, size_t len, const char *fields, va_list arg
     return len + 1 + ((size_t)more < left - 1 ? (size_t)more : left - 2);
 }
 
-static size_t add(char *line, size_t len, const char *format, ...)
+static size_t log_add(char *line, size_t len, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static size_t add(char *line, size_t len, const char *format, ...) {
+static size_t log_add(char *line, size_t len, const char *format, ...) {
     va_list args;
     va_start(args, format);
     len = add_fields(line, len, format, args);
@@ -96,7 +96,7 @@ static bool is_told(struct log *l) {
     if (l->dropped_untold == 0)
         return true;
     size_t len = format_head(l, LOG_WARN, "log lines dropped", line);
-    len = add(line, len, "lines=%llu", (unsigned long long)l->dropped_untold);
+    len = log_add(line, len, "lines=%llu", (unsigned long long)l->dropped_untold);
     line[len++] = '\n';
     if (!l->sink(l->sink_arg, line, len))
         return false;
@@ -123,9 +123,9 @@ static void log_line(struct log *l, enum log_level level, struct log_subject of,
     }
     size_t len = format_head(l, level, of.event, line);
     if (of.peer)
-        len = add(line, len, "from=%s", of.peer);
+        len = log_add(line, len, "from=%s", of.peer);
     if (kept_back > 0)
-        len = add(line, len, "kept_back=%u", kept_back);
+        len = log_add(line, len, "kept_back=%u", kept_back);
     if (fields && fields[0])
         len = add_fields(line, len, fields, args);
     line[len++] = '\n';

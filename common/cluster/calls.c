@@ -65,7 +65,7 @@ struct peer room_of(struct cluster *c, uint64_t incarnation) {
 
 // Replies live in the cluster's arena until the outermost completion is over: one that frees a link
 // completes what was in flight there from within.
-static void on_answer(void *arg, int error, const uint8_t *body, size_t len) {
+static void calls_on_answer(void *arg, int error, const uint8_t *body, size_t len) {
     struct typed_call call = *(struct typed_call *)arg;
     struct cluster *c = call.cluster;
     ProtobufCMessage *reply = NULL;
@@ -85,7 +85,7 @@ void calls_complete_nowhere(struct cluster *c) {
     while (c->nowhere) {
         struct typed_call *call = c->nowhere;
         c->nowhere = call->next_nowhere;
-        on_answer(call, -HW_ELINK, NULL, 0);
+        calls_on_answer(call, -HW_ELINK, NULL, 0);
     }
 }
 
@@ -105,15 +105,15 @@ static struct call_count *count_of(struct cluster *c, const struct method *metho
     return count;
 }
 
-static void call(struct peer to, const struct method *method, const ProtobufCMessage *request,
-                 struct typed_call *with) {
+static void calls_call(struct peer to, const struct method *method, const ProtobufCMessage *request,
+                       struct typed_call *with) {
     struct cluster *c = to.cluster;
     with->cluster = c;
     with->method = method;
     count_of(c, method)->calls++;
     if (to.link) {
         rpc_call(to.link, &(struct rpc_question){method->number, method->deadline_ms, request},
-                 on_answer, with);
+                 calls_on_answer, with);
         return;
     }
     with->next_nowhere = c->nowhere;
@@ -144,7 +144,7 @@ static struct typed_call *typed_call_new(untyped_fn *done, void *arg) {
                                              answer_##server##_##name,                             \
                                              #server "_" #name "_calls_total",                     \
                                              #server "_" #name "_call_failures_total"};            \
-        call(to, &method, &request->base, typed_call_new((untyped_fn *)done, arg));                \
+        calls_call(to, &method, &request->base, typed_call_new((untyped_fn *)done, arg));          \
     }
 REGISTER_METHODS(CALL_STUB)
 SAVER_METHODS(CALL_STUB)

@@ -32,7 +32,7 @@ static void api_kids_take(struct cluster *c, struct product_entry *e) {
     }
 }
 
-static void entry_free(struct cluster *c, struct product_entry *e) {
+static void catalog_entry_free(struct cluster *c, struct product_entry *e) {
     api_kids_drop(c, e);
     HASH_DELETE(hh, c->products, e);
     HASH_DELETE(by_number, c->numbers, e);
@@ -43,7 +43,7 @@ static void entry_free(struct cluster *c, struct product_entry *e) {
 static void product_deleted(struct cluster *c, struct product_entry *e) {
     if (c->options.on_product)
         c->options.on_product(c->options.arg, e->product, true);
-    entry_free(c, e);
+    catalog_entry_free(c, e);
 }
 
 static void product_learn(struct cluster *c, struct product *p) {
@@ -109,7 +109,7 @@ void catalog_whole(struct cluster *c) {
 void catalog_free(struct cluster *c) {
     struct product_entry *e, *next;
     HASH_ITER(hh, c->products, e, next)
-        entry_free(c, e);
+        catalog_entry_free(c, e);
 }
 
 void cluster_learn(struct cluster *c, const Hawser__Internal__CatalogEntry *e) {

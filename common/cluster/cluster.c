@@ -8,7 +8,7 @@
 
 enum { RENEW_MS = 3000, WATCH_RETRY_MS = 200, CLOCK_FRESH_MS = 1000 };
 
-static void watch(struct cluster *c);
+static void cluster_watch(struct cluster *c);
 static void announce(struct hook *h);
 
 struct rpc_link *cluster_register(struct cluster *c) {
@@ -25,7 +25,7 @@ struct rpc_link *cluster_register(struct cluster *c) {
 // --- following
 
 static void watch_again(struct timer *t) {
-    watch(container_of(t, struct cluster, watch_retry));
+    cluster_watch(container_of(t, struct cluster, watch_retry));
 }
 
 static void index_seen(struct cluster *c, uint64_t epoch) {
@@ -71,10 +71,10 @@ static void on_watched(void *arg, int error, const Hawser__Internal__WatchReply 
         return;
     }
     watch_apply(c, reply);
-    watch(c);
+    cluster_watch(c);
 }
 
-static void watch(struct cluster *c) {
+static void cluster_watch(struct cluster *c) {
     Hawser__Internal__WatchRequest request = HAWSER__INTERNAL__WATCH_REQUEST__INIT;
     request.directory_epoch = c->directory_epoch;
     request.directory_version = c->directory_version;
@@ -104,7 +104,7 @@ static void lease_until(struct cluster *c, uint64_t end_ms) {
         c->options.on_lease(c->options.arg, true);
 }
 
-static void renew(struct timer *t) {
+static void cluster_renew(struct timer *t) {
     struct cluster *c = container_of(t, struct cluster, renew);
     hook_schedule(c->options.loop, &c->announce_hook, announce);
 }
@@ -131,7 +131,7 @@ static void on_announced(void *arg, int error, const Hawser__Internal__AnnounceR
              c->announce_again ? 0
              : reply           ? RENEW_MS
                                : WATCH_RETRY_MS,
-             renew);
+             cluster_renew);
 }
 
 static void announce(struct hook *h) {
@@ -252,7 +252,7 @@ struct cluster *cluster_new(const struct cluster_options *o) {
     }
     if (c->register_count == 0)
         abort(); // a daemon without any register to ask is a programmer's error
-    watch(c);
+    cluster_watch(c);
     return c;
 }
 

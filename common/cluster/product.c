@@ -21,7 +21,7 @@ static const struct {
 #undef LIMIT
 };
 
-static bool is_given(const Hawser__Internal__ProductLimits *given, const char *name) {
+static bool product_is_given(const Hawser__Internal__ProductLimits *given, const char *name) {
     for (size_t i = 0; given && i < given->n_given; i++)
         if (strcmp(given->given[i], name) == 0)
             return true;
@@ -33,11 +33,11 @@ void product_limits_fill(const Hawser__Internal__ProductLimits *given,
     Hawser__Internal__ProductLimits limits = HAWSER__INTERNAL__PRODUCT_LIMITS__INIT;
     for (size_t i = 0; i < sizeof(limit_table) / sizeof(limit_table[0]); i++) {
         uint64_t value = limit_table[i].fallback;
-        if (is_given(given, limit_table[i].name))
+        if (product_is_given(given, limit_table[i].name))
             memcpy(&value, (const uint8_t *)given + limit_table[i].offset, sizeof(value));
         memcpy((uint8_t *)&limits + limit_table[i].offset, &value, sizeof(value));
     }
-    limits.reject_new = is_given(given, "reject_new") && given->reject_new;
+    limits.reject_new = product_is_given(given, "reject_new") && given->reject_new;
     *ret_limits = limits;
 }
 

@@ -74,7 +74,7 @@ static bool take_arguments(struct runner *r, int argc, char **argv, enum what *r
 extern char **environ;
 
 // NULL with one line in ret_error.
-static struct config *load(struct runner *r, struct buf *ret_error) {
+static struct config *run_load(struct runner *r, struct buf *ret_error) {
     struct config *config = NULL;
     if (config_load(r->config_path, environ, ret_error, &config) != 0)
         return NULL;
@@ -156,7 +156,7 @@ static void tell_restart(void *arg, const char *key) {
 
 static void reload(struct runner *r) {
     struct buf error = BUF_EMPTY;
-    struct config *config = load(r, &error);
+    struct config *config = run_load(r, &error);
     if (config) {
         config_keep(config, r->config, r->role->name, tell_restart, r);
         daemon_reload(r->daemon, config);
@@ -169,7 +169,7 @@ static void reload(struct runner *r) {
     buf_free(&error);
 }
 
-static void on_signal(void *arg, int signal_number) {
+static void run_on_signal(void *arg, int signal_number) {
     struct runner *r = arg;
     char name[48];
     if (signal_number == SIGHUP) {
@@ -194,11 +194,11 @@ static void raise_descriptors(void) {
     }
 }
 
-static void run(struct runner *r) {
+static void run_run(struct runner *r) {
     struct buf error = BUF_EMPTY;
     struct os *os = os_new();
     r->loop = loop_new(os);
-    loop_on_signal(r->loop, on_signal, r);
+    loop_on_signal(r->loop, run_on_signal, r);
     struct daemon_options o = {.role = r->role, .loop = r->loop, .config = r->config};
     if (daemon_new(&o, &error, &r->daemon) == 0) {
         config_warnings(r->config, r->role->name, log_warning, r);
@@ -218,7 +218,7 @@ static void run(struct runner *r) {
     buf_free(&error);
 }
 
-static void check(struct runner *r) {
+static void run_check(struct runner *r) {
     config_warnings(r->config, r->role->name, print_warning, r);
     printf("hawser-%s: the configuration is right\n", r->role->name);
 }
@@ -230,17 +230,17 @@ int daemon_main(const struct daemon_role *role, int argc, char **argv) {
     enum what what = RUN;
     if (!take_arguments(&r, argc, argv, &what))
         return r.exit_code;
-    r.config = load(&r, &error);
+    r.config = run_load(&r, &error);
     if (!r.config || (what == RUN && config_resolve(r.config, role->name, &error) != 0)) {
         fprintf(stderr, "hawser-%s: %s\n", role->name, buf_cstr(&error));
         r.exit_code = EXIT_CONFIG;
     } else if (what == PRINT) {
         print_config(r.config);
     } else if (what == CHECK) {
-        check(&r);
+        run_check(&r);
     } else {
         raise_descriptors();
-        run(&r);
+        run_run(&r);
     }
     buf_free(&error);
     config_free(r.config);

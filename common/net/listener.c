@@ -32,7 +32,7 @@ static void rested(struct timer *t) {
 // the lowest free one. Those of streams that close at the end of this iteration still count: who
 // comes first beyond the share gets one of theirs, and the rest wait for the next iteration. So an
 // owner may displace streams for newcomers. Returns whether to go on.
-static bool take(struct listener *ls, int fd) {
+static bool listener_take(struct listener *ls, int fd) {
     struct loop *l = ls->loop;
     int error = 0;
     struct stream *s = NULL;
@@ -65,7 +65,7 @@ void listener_on_event(struct listener *ls) {
             loop_arm(l, &ls->rest, REST_MS, rested);
             return;
         }
-        if (!take(ls, fd))
+        if (!listener_take(ls, fd))
             break;
     }
     // More may wait, and an edge comes only with the next new one.

@@ -4,7 +4,7 @@
 
 enum { PORT_DEFAULT = 6379, DB_DIGITS_MAX = 5 };
 
-static int refuse(struct buf *ret_error, const char *why) {
+static int redis_url_refuse(struct buf *ret_error, const char *why) {
     buf_append_str(ret_error, why);
     return -EINVAL;
 }
@@ -36,13 +36,13 @@ static int parse_unix(const char *path, struct redis_url *u, struct buf *ret_err
     u->unix_socket = true;
     if (path[0] != '/' ||
         !copy_part(path, query ? (size_t)(query - path) : strlen(path), u->host, sizeof(u->host)))
-        return refuse(ret_error, "unix:// needs an absolute path of at most 255 bytes");
+        return redis_url_refuse(ret_error, "unix:// needs an absolute path of at most 255 bytes");
     if (query && (strncmp(query, "?db=", 4) != 0 || !db_parse(query + 4, &u->db)))
-        return refuse(ret_error, "after the path only ?db=<number> is allowed");
+        return redis_url_refuse(ret_error, "after the path only ?db=<number> is allowed");
     return 0;
 }
 
-static int hex_digit(char c) {
+static int redis_url_hex_digit(char c) {
     const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
     return at ? (int)(at - digits) : -1;
 }
@@ -51,9 +51,12 @@ static int hex_digit(char c) {
 static bool decode_part(const char *from, size_t len, char *out, size_t out_bytes) {
     size_t used = 0;
     for (size_t i = 0; i < len; i++) {
-        bool is_code = from[i] == '%' && len - i > 2 && hex_digit(from[i + 1]) >= 0 &&
-                       hex_digit(from[i + 2]) >= 0;
-        char c = is_code ? (char)(hex_digit(from[i + 1]) * 16 + hex_digit(from[i + 2])) : from[i];
+        bool is_code = from[i] == '%' && len - i > 2 && redis_url_hex_digit(from[i + 1]) >= 0 &&
+                       redis_url_hex_digit(from[i + 2]) >= 0;
+        char c =
+            is_code
+                ? (char)(redis_url_hex_digit(from[i + 1]) * 16 + redis_url_hex_digit(from[i + 2]))
+                : from[i];
         i += is_code ? 2 : 0;
         if (c == '\0' || used + 1 >= out_bytes)
             return false;
@@ -68,17 +71,18 @@ static int parse_tcp(const char *rest, struct redis_url *u, struct buf *ret_erro
                *colon = at ? memchr(rest, ':', (size_t)(at - rest)) : NULL;
     if (at && (!colon || !decode_part(rest, (size_t)(colon - rest), u->user, sizeof(u->user)) ||
                !decode_part(colon + 1, (size_t)(at - colon - 1), u->password, sizeof(u->password))))
-        return refuse(ret_error, "before @ stands user:password, each of at most 127 bytes, with "
-                                 "%XX for what would not be read so");
+        return redis_url_refuse(ret_error,
+                                "before @ stands user:password, each of at most 127 bytes, with "
+                                "%XX for what would not be read so");
     const char *host = at ? at + 1 : rest, *slash = strchr(host, '/');
     char authority[HOST_MAX + 8];
     struct host_port hp;
     if (!copy_part(host, slash ? (size_t)(slash - host) : strlen(host), authority,
                    sizeof(authority)) ||
         host_port_parse(authority, true, &hp) != 0 || hp.host[0] == '\0')
-        return refuse(ret_error, "needs a host, or host:port");
+        return redis_url_refuse(ret_error, "needs a host, or host:port");
     if (slash && slash[1] != '\0' && !db_parse(slash + 1, &u->db))
-        return refuse(ret_error, "after the host only /<db number> is allowed");
+        return redis_url_refuse(ret_error, "after the host only /<db number> is allowed");
     memcpy(u->host, hp.host, sizeof(u->host));
     u->port = hp.port ? hp.port : PORT_DEFAULT;
     return 0;
@@ -89,14 +93,15 @@ int redis_url_parse(const char *url, struct redis_url *ret_url, struct buf *ret_
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
         if (strncmp(url, later[i], strlen(later[i])) == 0) {
             buf_append_str(ret_error, later[i]);
-            return refuse(ret_error, " is not built; redis:// and unix:// are");
+            return redis_url_refuse(ret_error, " is not built; redis:// and unix:// are");
         }
     }
     struct redis_url u = {0};
-    int error = strncmp(url, "unix://", 7) == 0 ? parse_unix(url + 7, &u, ret_error)
-                : strncmp(url, "redis://", 8) == 0
-                    ? parse_tcp(url + 8, &u, ret_error)
-                    : refuse(ret_error, "must begin with redis:// or unix://, or be memory:");
+    int error =
+        strncmp(url, "unix://", 7) == 0 ? parse_unix(url + 7, &u, ret_error)
+        : strncmp(url, "redis://", 8) == 0
+            ? parse_tcp(url + 8, &u, ret_error)
+            : redis_url_refuse(ret_error, "must begin with redis:// or unix://, or be memory:");
     if (error == 0)
         *ret_url = u;
     return error;

@@ -29,7 +29,7 @@ static int refuse_at(struct loading *in, const yaml_node_t *node, const char *wh
 
 // A whole regular file: a reload must not wait for whoever writes into a pipe. 0, or -HW_ECONFIG
 // with what is wrong in ret_error.
-static int read_whole(const char *path, size_t max, struct buf *out, struct buf *ret_error) {
+static int config_read_whole(const char *path, size_t max, struct buf *out, struct buf *ret_error) {
     struct stat about;
     ssize_t got = -1;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -197,7 +197,7 @@ static int load_yaml(struct loading *in, yaml_parser_t *parser) {
 static int load_file(struct loading *in) {
     struct buf text = BUF_EMPTY, why = BUF_EMPTY;
     yaml_parser_t parser;
-    int error = read_whole(in->path, FILE_MAX, &text, &why);
+    int error = config_read_whole(in->path, FILE_MAX, &text, &why);
     if (error != 0) {
         buf_printf(in->error, "%s:1: %s", in->path, buf_cstr(&why));
     } else {
@@ -255,7 +255,7 @@ static bool take_apart(const char *text, struct variable *ret) {
 
 static int value_from_file(const struct variable *v, struct buf *out, struct buf *ret_error) {
     struct buf why = BUF_EMPTY;
-    int error = read_whole(v->value, VALUE_FILE_MAX, out, &why);
+    int error = config_read_whole(v->value, VALUE_FILE_MAX, out, &why);
     if (error != 0)
         buf_printf(ret_error, "%s: %s", v->value, buf_cstr(&why));
     buf_free(&why);

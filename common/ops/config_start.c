@@ -104,7 +104,7 @@ int config_resolve(struct config *c, const char *role, struct buf *ret_error) {
 
 // --- warnings
 
-static bool is_given(const struct config_value *v) {
+static bool config_is_given(const struct config_value *v) {
     return v->count > 0 || (v->text && *v->text);
 }
 
@@ -114,9 +114,10 @@ void config_warnings(const struct config *c, const char *role,
         if (strcmp(told[i].section, role) != 0)
             continue;
         // rpc_listen is beside listen where it is not given.
-        bool own = is_given(config_value_at(c, role, told[i].listen));
+        bool own = config_is_given(config_value_at(c, role, told[i].listen));
         struct host_port at = listen_at(c, role, own ? told[i].listen : "listen");
-        if (is_given(config_value_at(c, role, told[i].advertise)) || !config_is_everywhere(at.host))
+        if (config_is_given(config_value_at(c, role, told[i].advertise)) ||
+            !config_is_everywhere(at.host))
             continue;
         struct buf line = BUF_EMPTY;
         buf_printf(&line,

@@ -81,7 +81,7 @@ static const struct {
     {CONFIG_SEEDS, is_seed, "host:port"},
 };
 
-static int refuse(const struct config_key *key, const char *why, struct buf *ret_error) {
+static int syntax_refuse(const struct config_key *key, const char *why, struct buf *ret_error) {
     buf_printf(ret_error, "%s.%s: %s", key->section, key->key, why);
     return -HW_ECONFIG;
 }
@@ -111,7 +111,7 @@ static int check_redis_url(const struct config_key *key, const char *text, struc
     struct buf why = BUF_EMPTY;
     int error = 0;
     if (strcmp(text, "memory:") != 0 && redis_url_parse(text, &url, &why) != 0)
-        error = refuse(key, buf_cstr(&why), ret_error);
+        error = syntax_refuse(key, buf_cstr(&why), ret_error);
     buf_free(&why);
     return error;
 }
@@ -128,19 +128,21 @@ int config_syntax_check(const struct config_key *key, const char *text, struct b
     bool control = false, valid = utf8_is_valid((const uint8_t *)text, strlen(text), &control);
     if (key->type == CONFIG_SECRETS) {
         const char *fault = secret_fault(text);
-        return fault ? refuse(key, fault, ret_error) : 0;
+        return fault ? syntax_refuse(key, fault, ret_error) : 0;
     }
     if (*text == '\0' && *key->fallback == '\0')
         return 0;
     bool is_url = key->type == CONFIG_REDIS_URL || key->type == CONFIG_MARIADB_URL;
     if (strlen(text) > (is_url ? URL_MAX : TEXT_MAX))
-        return refuse(key, is_url ? "longer than 1024 bytes" : "longer than 255 bytes", ret_error);
+        return syntax_refuse(key, is_url ? "longer than 1024 bytes" : "longer than 255 bytes",
+                             ret_error);
     if (!valid || control)
-        return refuse(key, "has a control character in it, such as a carriage return", ret_error);
+        return syntax_refuse(key, "has a control character in it, such as a carriage return",
+                             ret_error);
     if (key->type == CONFIG_REDIS_URL)
         return check_redis_url(key, text, ret_error);
     if (key->type == CONFIG_MARIADB_URL && !is_mariadb_url(text))
-        return refuse(key, "must begin with mariadb://", ret_error);
+        return syntax_refuse(key, "must begin with mariadb://", ret_error);
     for (size_t i = 0; i < sizeof(syntaxes) / sizeof(syntaxes[0]); i++) {
         if (syntaxes[i].type != key->type || syntaxes[i].is_right(text))
             continue;

@@ -117,7 +117,7 @@ static bool one_of_address_gives_way(struct http_address *a, const struct http_c
     return false;
 }
 
-static void make_room(struct http_conn *c) {
+static void make_place_for(struct http_conn *c) {
     struct http_server *s = c->server;
     const struct http_limits *l = &s->options.limits;
     uint64_t now = loop_now_ms(s->options.loop), graced = now > GRACE_MS ? now - GRACE_MS : 0;
@@ -146,7 +146,7 @@ static void on_accept(void *arg, struct stream *stream) {
     s->keyless_count++;
     s->count.connections = s->keyed_count + s->keyless_count;
     http_accept_conn(c, stream);
-    make_room(c);
+    make_place_for(c);
 }
 
 void http_trust(struct http_request *r) {

@@ -21,7 +21,7 @@ static const char *date(struct http_server *s) {
     return s->date;
 }
 
-static void put(struct buf *head, const char *name, const char *value) {
+static void http_answer_put(struct buf *head, const char *name, const char *value) {
     buf_append_str(head, name);
     buf_append_str(head, ": ");
     buf_append_str(head, value);
@@ -37,18 +37,18 @@ struct answer {
 static void make_head(struct http_server *s, const struct answer *a, struct buf *head) {
     const struct http_response *r = a->response;
     buf_printf(head, "HTTP/1.1 %d %s\r\n", r->status, http_reason(r->status));
-    put(head, "Date", date(s));
-    put(head, "Hawser-Request-Id", a->id);
+    http_answer_put(head, "Date", date(s));
+    http_answer_put(head, "Hawser-Request-Id", a->id);
     if (r->content_type)
-        put(head, "Content-Type", r->content_type);
+        http_answer_put(head, "Content-Type", r->content_type);
     for (int i = 0; i < 8 && r->headers[i][0]; i++)
-        put(head, r->headers[i][0], r->headers[i][1]);
+        http_answer_put(head, r->headers[i][0], r->headers[i][1]);
     if (s->options.allow_origin)
-        put(head, "Access-Control-Allow-Origin", s->options.allow_origin);
+        http_answer_put(head, "Access-Control-Allow-Origin", s->options.allow_origin);
     if (r->status != 204 && r->status != 304)
         buf_printf(head, "Content-Length: %zu\r\n", r->body_len);
     if (a->is_last)
-        put(head, "Connection", "close");
+        http_answer_put(head, "Connection", "close");
     buf_append_str(head, "\r\n");
 }
 

@@ -22,7 +22,7 @@ enum {
     DIGITS_MAX = 15
 };
 
-static int hex_digit(uint8_t c) {
+static int http_chunks_hex_digit(uint8_t c) {
     return c >= '0' && c <= '9'   ? c - '0'
            : c >= 'a' && c <= 'f' ? c - 'a' + 10
            : c >= 'A' && c <= 'F' ? c - 'A' + 10
@@ -30,7 +30,7 @@ static int hex_digit(uint8_t c) {
 }
 
 static bool read_size(struct http_chunks *c, uint8_t byte) {
-    int digit = hex_digit(byte);
+    int digit = http_chunks_hex_digit(byte);
     if (digit >= 0 && c->digits < DIGITS_MAX) {
         c->digits++;
         c->left = c->left << 4 | (unsigned)digit;
@@ -48,7 +48,7 @@ static bool read_size_lf(struct http_chunks *c, uint8_t byte) {
 }
 
 // Text that is dropped, up to its CR.
-static bool drop(struct http_chunks *c, uint8_t byte, int at_cr) {
+static bool http_chunks_drop(struct http_chunks *c, uint8_t byte, int at_cr) {
     if (byte == '\r')
         c->state = at_cr;
     return byte == '\r' || byte == '\t' || (byte >= ' ' && byte != 127);
@@ -65,7 +65,7 @@ static bool read_byte(struct http_chunks *c, uint8_t byte) {
     case SIZE:
         return read_size(c, byte);
     case EXTENSION:
-        return drop(c, byte, SIZE_LF);
+        return http_chunks_drop(c, byte, SIZE_LF);
     case SIZE_LF:
         return read_size_lf(c, byte);
     case DATA_CR:
@@ -74,9 +74,9 @@ static bool read_byte(struct http_chunks *c, uint8_t byte) {
         return expect(c, byte, '\n', SIZE);
     case TRAILER:
         c->state = IN_TRAILER;
-        return drop(c, byte, END_LF);
+        return http_chunks_drop(c, byte, END_LF);
     case IN_TRAILER:
-        return drop(c, byte, TRAILER_LF);
+        return http_chunks_drop(c, byte, TRAILER_LF);
     case TRAILER_LF:
         return expect(c, byte, '\n', TRAILER);
     case END_LF:
@@ -87,7 +87,7 @@ static bool read_byte(struct http_chunks *c, uint8_t byte) {
     }
 }
 
-static enum http_parsed bad(struct http_chunks *c, enum http_fault fault) {
+static enum http_parsed http_chunks_bad(struct http_chunks *c, enum http_fault fault) {
     c->fault = fault;
     return HTTP_PARSED_BAD;
 }
@@ -98,9 +98,9 @@ enum http_parsed http_chunks_read(struct http_chunks *c, const uint8_t *data, si
     *ret_len = 0;
     while (at < len && c->state != DATA && !c->is_over) {
         if (!read_byte(c, data[at++]))
-            return bad(c, HTTP_FAULT_CHUNK);
+            return http_chunks_bad(c, HTTP_FAULT_CHUNK);
         if (++c->framing > WASTE_MAX + 8 * c->body)
-            return bad(c, HTTP_FAULT_CHUNK_WASTE);
+            return http_chunks_bad(c, HTTP_FAULT_CHUNK_WASTE);
     }
     if (c->state == DATA && at < len) {
         *ret_piece = data + at;

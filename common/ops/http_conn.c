@@ -27,7 +27,7 @@ static uint64_t body_ms(const struct http_conn *c) {
     return l->body_ms + http_size_ms(h->is_chunked ? l->body_bytes_max : h->content_length);
 }
 
-static void enter(struct http_conn *c, enum http_phase phase) {
+static void http_conn_enter(struct http_conn *c, enum http_phase phase) {
 #define TO(name) (1u << HTTP_##name)
     static const unsigned allowed[HTTP_PHASE_COUNT] = {
         [HTTP_HEAD] = TO(HANDLER) | TO(LINGERING) | TO(CLOSED),
@@ -144,19 +144,19 @@ static bool read_head(struct http_conn *c, const uint8_t *data, size_t len, size
         return false;
     }
     struct http_exchange *x = exchange_new(c);
-    enter(c, HTTP_HANDLER);
+    http_conn_enter(c, HTTP_HANDLER);
     o->handler(o->arg, &x->request);
     assert(c->phase != HTTP_HANDLER || c->exchange->may_wait);
     return true;
 }
 
-static void body_is_read(struct http_conn *c) {
+static void http_conn_body_is_read(struct http_conn *c) {
     struct http_exchange *x = c->exchange;
     x->is_body_read = true;
     if (x->body.len > 0)
         x->request.body = x->body.data;
     x->request.body_len = x->body.len;
-    enter(c, HTTP_HANDLER);
+    http_conn_enter(c, HTTP_HANDLER);
     x->on_body(x->arg, &x->request);
 }
 
@@ -168,14 +168,15 @@ static bool keep(struct http_conn *c, const uint8_t *data, size_t len) {
     return false;
 }
 
-static bool read_plain(struct http_conn *c, const uint8_t *data, size_t len, size_t *ret_used) {
+static bool http_conn_read_plain(struct http_conn *c, const uint8_t *data, size_t len,
+                                 size_t *ret_used) {
     struct http_exchange *x = c->exchange;
     *ret_used = x->body_left < len ? (size_t)x->body_left : len;
     if (!keep(c, data, *ret_used))
         return false;
     x->body_left -= *ret_used;
     if (x->body_left == 0)
-        body_is_read(c);
+        http_conn_body_is_read(c);
     return true;
 }
 
@@ -195,7 +196,7 @@ static bool read_chunked(struct http_conn *c, const uint8_t *data, size_t len, s
     if (piece_len > 0 && !keep(c, piece, piece_len))
         return false;
     if (x->chunks.is_over)
-        body_is_read(c);
+        http_conn_body_is_read(c);
     return true;
 }
 
@@ -205,7 +206,7 @@ static bool read_step(struct http_conn *c, const uint8_t *data, size_t len, size
     if (c->phase != HTTP_BODY)
         return false;
     return c->exchange->head.is_chunked ? read_chunked(c, data, len, ret_used)
-                                        : read_plain(c, data, len, ret_used);
+                                        : http_conn_read_plain(c, data, len, ret_used);
 }
 
 static void next_turn(struct hook *h) {
@@ -214,7 +215,7 @@ static void next_turn(struct hook *h) {
         stream_resume(c->stream);
 }
 
-static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t http_conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct http_conn *c = owner;
     size_t used = 0, step = 0;
     c->is_reading = true;
@@ -249,7 +250,7 @@ void http_read_body(struct http_request *r, http_body_fn *done, void *arg) {
     x->on_body = done;
     x->arg = arg;
     if (!http_may_wait(r)) {
-        enter(c, HTTP_BODY);
+        http_conn_enter(c, HTTP_BODY);
         http_refuse(c, HTTP_FAULT_ABANDONED);
         return;
     }
@@ -257,7 +258,7 @@ void http_read_body(struct http_request *r, http_body_fn *done, void *arg) {
         done(arg, r);
         return;
     }
-    enter(c, HTTP_BODY);
+    http_conn_enter(c, HTTP_BODY);
     if (x->head.expects_continue)
         http_continue(c);
     read_on(c);
@@ -266,7 +267,7 @@ void http_read_body(struct http_request *r, http_body_fn *done, void *arg) {
 // --- after the answer
 
 static void next_head(struct http_conn *c) {
-    enter(c, HTTP_HEAD);
+    http_conn_enter(c, HTTP_HEAD);
     c->is_first = c->has_begun = false;
     http_conn_rest(c);
     read_on(c);
@@ -278,18 +279,18 @@ void http_conn_answered(struct http_conn *c, bool is_last) {
     if (!stream_is_open(c->stream)) {
         http_conn_end(c);
     } else if (is_last) {
-        enter(c, HTTP_LINGERING);
+        http_conn_enter(c, HTTP_LINGERING);
         http_conn_rest(c);
         stream_end_after_flush(c->stream, held ? l->read_ms + http_size_ms(held) : l->linger_ms);
     } else if (held > 0) {
-        enter(c, HTTP_WRITING);
+        http_conn_enter(c, HTTP_WRITING);
         http_conn_rest(c);
     } else {
         next_head(c);
     }
 }
 
-static void on_writable(void *owner, struct stream *s) {
+static void http_conn_on_writable(void *owner, struct stream *s) {
     struct http_conn *c = owner;
     (void)s;
     if (c->phase == HTTP_WRITING)
@@ -298,7 +299,7 @@ static void on_writable(void *owner, struct stream *s) {
 
 // --- life
 
-static void on_closed(void *owner, struct stream *s, int error) {
+static void http_conn_on_closed(void *owner, struct stream *s, int error) {
     struct http_conn *c = owner;
     (void)s;
     (void)error;
@@ -307,8 +308,10 @@ static void on_closed(void *owner, struct stream *s, int error) {
     free(c);
 }
 
-static const struct stream_ops conn_ops = {
-    .on_data = on_data, .on_writable = on_writable, .on_closed = on_closed, .keep_max = KEEP_MAX};
+static const struct stream_ops conn_ops = {.on_data = http_conn_on_data,
+                                           .on_writable = http_conn_on_writable,
+                                           .on_closed = http_conn_on_closed,
+                                           .keep_max = KEEP_MAX};
 
 void http_accept_conn(struct http_conn *c, struct stream *s) {
     c->stream = s;
@@ -323,11 +326,11 @@ void http_conn_end(struct http_conn *c) {
     http_exchange_end(c);
     http_conn_forget(c);
     http_head_reset(&c->head);
-    enter(c, HTTP_CLOSED);
+    http_conn_enter(c, HTTP_CLOSED);
     stream_end(c->stream, 0);
 }
 
-static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t http_conn_drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     (void)owner;
     (void)s;
     (void)data;
@@ -335,7 +338,7 @@ static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size
 }
 
 void http_conn_orphan(struct http_conn *c) {
-    static const struct stream_ops orphan_ops = {.on_data = drop_data};
+    static const struct stream_ops orphan_ops = {.on_data = http_conn_drop_data};
     struct stream *s = c->stream;
     http_conn_end(c);
     hook_stop(&c->turn);

@@ -40,7 +40,7 @@ const char *http_reason(int status) {
     return http_status_str((enum http_status)status);
 }
 
-static enum http_parsed bad(struct http_head *h, enum http_fault fault) {
+static enum http_parsed http_parse_bad(struct http_head *h, enum http_fault fault) {
     h->fault = fault;
     return HTTP_PARSED_BAD;
 }
@@ -58,11 +58,11 @@ static bool is_token(const uint8_t *text, size_t len) {
 static enum http_parsed check_bytes(struct http_head *h, const uint8_t *line, size_t len) {
     for (size_t i = 0; i < len; i++) {
         if (line[i] == '\r')
-            return bad(h, HTTP_FAULT_LINE_END);
+            return http_parse_bad(h, HTTP_FAULT_LINE_END);
         if (line[i] == '\0')
-            return bad(h, HTTP_FAULT_NUL);
+            return http_parse_bad(h, HTTP_FAULT_NUL);
         if ((line[i] < ' ' && line[i] != '\t') || line[i] == 127)
-            return bad(h, HTTP_FAULT_CONTROL);
+            return http_parse_bad(h, HTTP_FAULT_CONTROL);
     }
     return HTTP_PARSED_OK;
 }
@@ -71,40 +71,40 @@ static enum http_parsed check_request_line(struct http_head *h, const uint8_t *l
     const uint8_t *end = line + len;
     const uint8_t *target = memchr(line, ' ', len);
     if (!target || !is_token(line, (size_t)(target - line)))
-        return bad(h, HTTP_FAULT_REQUEST_LINE);
+        return http_parse_bad(h, HTTP_FAULT_REQUEST_LINE);
     target++;
     const uint8_t *version = memchr(target, ' ', (size_t)(end - target));
     if (!version || version == target)
-        return bad(h, HTTP_FAULT_REQUEST_LINE);
+        return http_parse_bad(h, HTTP_FAULT_REQUEST_LINE);
     if (version - target > HTTP_TARGET_MAX)
-        return bad(h, HTTP_FAULT_TARGET_LONG);
+        return http_parse_bad(h, HTTP_FAULT_TARGET_LONG);
     for (const uint8_t *at = target; at < version; at++)
         if (*at <= ' ' || *at >= 127 || *at == '#')
-            return bad(h, HTTP_FAULT_TARGET);
+            return http_parse_bad(h, HTTP_FAULT_TARGET);
     version++;
     if (end - version != 8 || memcmp(version, "HTTP/", 5) != 0 || version[6] != '.' ||
         version[5] < '0' || version[5] > '9' || version[7] < '0' || version[7] > '9')
-        return bad(h, HTTP_FAULT_REQUEST_LINE);
+        return http_parse_bad(h, HTTP_FAULT_REQUEST_LINE);
     bool is_spoken = version[5] == '1' && version[7] <= '1';
-    return is_spoken ? HTTP_PARSED_OK : bad(h, HTTP_FAULT_VERSION);
+    return is_spoken ? HTTP_PARSED_OK : http_parse_bad(h, HTTP_FAULT_VERSION);
 }
 
 static enum http_parsed check_field_line(struct http_head *h, const uint8_t *line, size_t len) {
     if (line[0] == ' ' || line[0] == '\t')
-        return bad(h, HTTP_FAULT_FOLD);
+        return http_parse_bad(h, HTTP_FAULT_FOLD);
     const uint8_t *colon = memchr(line, ':', len);
     if (!colon || !is_token(line, (size_t)(colon - line)))
-        return bad(h, HTTP_FAULT_FIELD_NAME);
-    return h->lines > HTTP_FIELDS_MAX ? bad(h, HTTP_FAULT_FIELDS) : HTTP_PARSED_OK;
+        return http_parse_bad(h, HTTP_FAULT_FIELD_NAME);
+    return h->lines > HTTP_FIELDS_MAX ? http_parse_bad(h, HTTP_FAULT_FIELDS) : HTTP_PARSED_OK;
 }
 
 // One line with its LF. MORE: the head goes on.
 static enum http_parsed take_line(struct http_head *h, const uint8_t *line, size_t len) {
     if (len < 2 || line[len - 2] != '\r')
-        return bad(h, HTTP_FAULT_LINE_END);
+        return http_parse_bad(h, HTTP_FAULT_LINE_END);
     len -= 2;
     if (len == 0)
-        return h->lines > 0 ? HTTP_PARSED_OK : bad(h, HTTP_FAULT_REQUEST_LINE);
+        return h->lines > 0 ? HTTP_PARSED_OK : http_parse_bad(h, HTTP_FAULT_REQUEST_LINE);
     enum http_parsed checked = check_bytes(h, line, len);
     if (checked == HTTP_PARSED_OK)
         checked = h->lines == 0 ? check_request_line(h, line, len) : check_field_line(h, line, len);
@@ -127,9 +127,9 @@ static enum http_parsed find_end(struct http_head *h, const uint8_t *data, size_
     }
     *ret_len = h->looked;
     if (parsed == HTTP_PARSED_MORE && h->lines == 0 && bound > HTTP_TARGET_MAX + 64)
-        return bad(h, HTTP_FAULT_TARGET_LONG);
+        return http_parse_bad(h, HTTP_FAULT_TARGET_LONG);
     if (parsed == HTTP_PARSED_MORE && len >= HTTP_HEAD_MAX)
-        return bad(h, HTTP_FAULT_HEAD_LONG);
+        return http_parse_bad(h, HTTP_FAULT_HEAD_LONG);
     return parsed;
 }
 
@@ -176,7 +176,7 @@ static int on_complete(http_parser *p) {
     return 0;
 }
 
-static enum http_parsed split(struct http_head *h, size_t len, struct parts *ret_parts) {
+static enum http_parsed http_parse_split(struct http_head *h, size_t len, struct parts *ret_parts) {
     static const http_parser_settings settings = {.on_url = on_target,
                                                   .on_header_field = on_name,
                                                   .on_header_value = on_value,
@@ -187,14 +187,14 @@ static enum http_parsed split(struct http_head *h, size_t len, struct parts *ret
     (void)http_parser_execute(&parser, &settings, h->text, len);
     enum http_errno error = HTTP_PARSER_ERRNO(&parser);
     if (error == HPE_INVALID_METHOD)
-        return bad(h, HTTP_FAULT_METHOD);
+        return http_parse_bad(h, HTTP_FAULT_METHOD);
     if (error == HPE_INVALID_CONTENT_LENGTH || error == HPE_UNEXPECTED_CONTENT_LENGTH)
-        return bad(h, HTTP_FAULT_LENGTH);
+        return http_parse_bad(h, HTTP_FAULT_LENGTH);
     if (error == HPE_INVALID_TRANSFER_ENCODING)
-        return bad(h, HTTP_FAULT_CODING);
+        return http_parse_bad(h, HTTP_FAULT_CODING);
     if (!ret_parts->is_complete || ret_parts->name_count + 1 != h->lines ||
         ret_parts->value_count != ret_parts->name_count)
-        return bad(h, HTTP_FAULT_SPLIT);
+        return http_parse_bad(h, HTTP_FAULT_SPLIT);
     h->method = http_method_str((enum http_method)parser.method);
     h->keeps_alive = parser.http_minor == 1;
     return HTTP_PARSED_OK;
@@ -219,7 +219,7 @@ static enum http_parsed judge_target(struct http_head *h, struct part part) {
         target += strcspn(target, "/?");
     } else if (strcmp(target, "*") != 0 || strcmp(h->method, "OPTIONS") != 0) {
         if (*target != '/')
-            return bad(h, HTTP_FAULT_TARGET);
+            return http_parse_bad(h, HTTP_FAULT_TARGET);
     }
     char *query = strchr(target, '?');
     if (query)
@@ -229,7 +229,7 @@ static enum http_parsed judge_target(struct http_head *h, struct part part) {
     return HTTP_PARSED_OK;
 }
 
-static enum http_field field_number(const struct part *name) {
+static enum http_field http_parse_field_number(const struct part *name) {
     int i = 0;
     while (i < HTTP_FIELD_COUNT && (strlen(field_names[i]) != name->len ||
                                     strncasecmp(field_names[i], name->at, name->len) != 0))
@@ -248,14 +248,14 @@ static void judge_connection(struct http_head *h, const char *list) {
 
 static enum http_parsed judge_fields(struct http_head *h, const struct parts *parts) {
     for (unsigned i = 0; i < parts->name_count; i++) {
-        enum http_field number = field_number(&parts->names[i]);
+        enum http_field number = http_parse_field_number(&parts->names[i]);
         if (number == HTTP_FIELD_COUNT)
             continue;
         const char *value = cut(h, parts->values[i]);
         if (number == HTTP_FIELD_CONNECTION)
             judge_connection(h, value);
         else if (h->fields[number])
-            return bad(h, HTTP_FAULT_REPEATED);
+            return http_parse_bad(h, HTTP_FAULT_REPEATED);
         h->fields[number] = value;
     }
     return HTTP_PARSED_OK;
@@ -264,10 +264,10 @@ static enum http_parsed judge_fields(struct http_head *h, const struct parts *pa
 static enum http_parsed judge_host(struct http_head *h, bool is_http_1_1) {
     const char *host = h->fields[HTTP_FIELD_HOST];
     if (!host)
-        return is_http_1_1 ? bad(h, HTTP_FAULT_HOST_MISSING) : HTTP_PARSED_OK;
+        return is_http_1_1 ? http_parse_bad(h, HTTP_FAULT_HOST_MISSING) : HTTP_PARSED_OK;
     for (const char *at = host; *at; at++)
         if (*at <= ' ' || *at >= 127 || strchr("\"#,/<>?@\\^`{|}", *at))
-            return bad(h, HTTP_FAULT_HOST);
+            return http_parse_bad(h, HTTP_FAULT_HOST);
     return HTTP_PARSED_OK;
 }
 
@@ -276,13 +276,13 @@ static enum http_parsed judge_length(struct http_head *h, bool is_http_1_1) {
     const char *length = h->fields[HTTP_FIELD_CONTENT_LENGTH];
     const char *coding = h->fields[HTTP_FIELD_TRANSFER_ENCODING];
     if (length && coding)
-        return bad(h, HTTP_FAULT_LENGTH);
+        return http_parse_bad(h, HTTP_FAULT_LENGTH);
     if (coding && (!is_http_1_1 || strcasecmp(coding, "chunked") != 0))
-        return bad(h, HTTP_FAULT_CODING);
+        return http_parse_bad(h, HTTP_FAULT_CODING);
     h->is_chunked = coding != NULL;
     size_t digits = length ? strspn(length, "0123456789") : 0;
     if (length && (digits == 0 || digits > 18 || length[digits]))
-        return bad(h, HTTP_FAULT_LENGTH);
+        return http_parse_bad(h, HTTP_FAULT_LENGTH);
     h->content_length = length ? strtoull(length, NULL, 10) : 0;
     return HTTP_PARSED_OK;
 }
@@ -292,7 +292,8 @@ static enum http_parsed judge_expect(struct http_head *h, bool is_http_1_1) {
     if (!expect || !is_http_1_1) // 1.0 did not have it
         return HTTP_PARSED_OK;
     h->expects_continue = true;
-    return strcasecmp(expect, "100-continue") == 0 ? HTTP_PARSED_OK : bad(h, HTTP_FAULT_EXPECT);
+    return strcasecmp(expect, "100-continue") == 0 ? HTTP_PARSED_OK
+                                                   : http_parse_bad(h, HTTP_FAULT_EXPECT);
 }
 
 static enum http_parsed judge(struct http_head *h, const struct parts *parts) {
@@ -322,7 +323,7 @@ enum http_parsed http_head_read(struct http_head *h, const uint8_t *data, size_t
         return parsed;
     struct parts parts = {.is_complete = false};
     h->text = hw_strndup((const char *)data + skip, head_len);
-    parsed = split(h, head_len, &parts);
+    parsed = http_parse_split(h, head_len, &parts);
     *ret_used = skip + head_len;
     return parsed == HTTP_PARSED_OK ? judge(h, &parts) : parsed;
 }

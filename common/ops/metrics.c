@@ -27,7 +27,7 @@ void metrics_free(struct metrics *m) {
     free(m);
 }
 
-static void add(struct metrics *m, struct metric metric) {
+static void metrics_add(struct metrics *m, struct metric metric) {
     // The list is written in the source: these are a programmer's errors.
     assert(m->count < METRICS_MAX);
     for (int i = 0; i < m->count; i++)
@@ -36,16 +36,17 @@ static void add(struct metrics *m, struct metric metric) {
 }
 
 void metrics_counter(struct metrics *m, const char *name, const char *help, const uint64_t *value) {
-    add(m, (struct metric){.name = name, .help = help, .type = "counter", .value = value});
+    metrics_add(m, (struct metric){.name = name, .help = help, .type = "counter", .value = value});
 }
 
 void metrics_gauge(struct metrics *m, const char *name, const char *help, const uint64_t *value) {
-    add(m, (struct metric){.name = name, .help = help, .type = "gauge", .value = value});
+    metrics_add(m, (struct metric){.name = name, .help = help, .type = "gauge", .value = value});
 }
 
 void metrics_gauge_read(struct metrics *m, const char *name, const char *help,
                         metrics_read_fn *read, void *arg) {
-    add(m, (struct metric){.name = name, .help = help, .type = "gauge", .read = read, .arg = arg});
+    metrics_add(
+        m, (struct metric){.name = name, .help = help, .type = "gauge", .read = read, .arg = arg});
 }
 
 void metrics_print(const struct metrics *m, struct buf *out) {

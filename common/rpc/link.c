@@ -297,7 +297,7 @@ static const struct channel_events link_events = {.on_open = link_on_open,
                                                   .on_flush = link_on_flush,
                                                   .on_ended = link_on_ended};
 
-static void connect_to(struct rpc_link *link, const struct sock_addr *to) {
+static void link_connect_to(struct rpc_link *link, const struct sock_addr *to) {
     int error = 0;
     static const struct stream_ops not_yet = {.keep_max = 0};
     struct stream *s = stream_connect(link->loop, to, &not_yet, NULL, &error);
@@ -312,12 +312,12 @@ static void connect_to(struct rpc_link *link, const struct sock_addr *to) {
         went_down(link, error);
 }
 
-static void on_resolved(void *arg, int error, const struct sock_addr *addrs, int count) {
+static void link_on_resolved(void *arg, int error, const struct sock_addr *addrs, int count) {
     struct rpc_link *link = arg;
     link->resolving = NULL;
     // One address a try, another at the next: a name may have a dead one.
     if (count > 0)
-        connect_to(link, &addrs[link->attempts % (uint32_t)count]);
+        link_connect_to(link, &addrs[link->attempts % (uint32_t)count]);
     else
         went_down(link, error);
 }
@@ -326,10 +326,10 @@ static void try_connect(struct timer *t) {
     struct rpc_link *link = container_of(t, struct rpc_link, retry);
     struct sock_addr to;
     if (sock_addr_parse(link->host, link->options.port, &to) == 0)
-        connect_to(link, &to);
+        link_connect_to(link, &to);
     else
         link->resolving =
-            os_resolve(loop_os(link->loop), link->host, link->options.port, on_resolved, link);
+            os_resolve(loop_os(link->loop), link->host, link->options.port, link_on_resolved, link);
 }
 
 struct rpc_link *rpc_link_new(struct loop *l, const struct rpc_identity *self, struct log *log,

@@ -47,7 +47,7 @@ static void put_varint(struct buf *b, uint64_t v) {
     buf_append(b, &(uint8_t){(uint8_t)v}, 1);
 }
 
-static void put_message(struct buf *b, const ProtobufCMessage *message, size_t len) {
+static void rpc_frame_put_message(struct buf *b, const ProtobufCMessage *message, size_t len) {
     protobuf_c_message_pack(message, buf_reserve(b, len));
     b->len += len;
 }
@@ -56,7 +56,7 @@ void rpc_frame_put(struct buf *b, enum rpc_kind kind, const ProtobufCMessage *bo
     size_t len = body ? protobuf_c_message_get_packed_size(body) : 0;
     rpc_frame_put_header(b, &(struct rpc_frame){.kind = (uint8_t)kind, .body_len = len});
     if (body)
-        put_message(b, body, len);
+        rpc_frame_put_message(b, body, len);
 }
 
 static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_value) {
@@ -112,7 +112,7 @@ size_t rpc_put_request_item(struct buf *b, const ProtobufCMessage *request) {
     size_t before = b->len, len = protobuf_c_message_get_packed_size(request);
     put_varint(b, TAG_ITEM);
     put_varint(b, len);
-    put_message(b, request, len);
+    rpc_frame_put_message(b, request, len);
     return b->len - before;
 }
 
@@ -132,7 +132,7 @@ size_t rpc_put_reply_item(struct buf *b, uint32_t call, uint32_t error,
     if (body_len > 0) {
         put_varint(b, TAG_BODY);
         put_varint(b, body_len);
-        put_message(b, body, body_len);
+        rpc_frame_put_message(b, body, body_len);
     }
     return b->len - before;
 }

@@ -25,7 +25,7 @@ static void complete_all(struct memory_store *m, int error) {
     }
 }
 
-static void on_hook(struct hook *h) {
+static void memory_store_on_hook(struct hook *h) {
     complete_all(container_of(h, struct memory_store, complete), 0);
 }
 
@@ -48,7 +48,7 @@ static void memory_call(struct store *store, const ProtobufCMessage *request, st
     c->reply = method_of(m, request)->step(m, request);
     *m->completions_end = c;
     m->completions_end = &c->next;
-    hook_schedule(m->loop, &m->complete, on_hook);
+    hook_schedule(m->loop, &m->complete, memory_store_on_hook);
 }
 
 static const char *memory_down_reason(struct store *store) {

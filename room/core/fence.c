@@ -38,8 +38,8 @@ static bool superseded_lately(struct fence *f, uint64_t by, uint64_t now_ms) {
     return f->superseded_for_ms < FENCE_SUPERSEDED_MS;
 }
 
-static enum fence_verdict row_is_ours(struct fence *f, const struct fence_answer *a,
-                                      bool *ret_anew) {
+static enum fence_verdict fence_row_is_ours(struct fence *f, const struct fence_answer *a,
+                                            bool *ret_anew) {
     f->superseded_by = 0;
     f->is_undecided = false;
     if (f->asking == 0) // else this was asked before
@@ -62,7 +62,7 @@ enum fence_verdict fence_confirmed(struct fence *f, const struct fence_answer *a
     }
     bool is_too_low = f->is_stale && a->generation <= f->generation;
     if (a->outcome != FENCE_HIGHER && !is_too_low)
-        return row_is_ours(f, a, ret_anew);
+        return fence_row_is_ours(f, a, ret_anew);
     if (superseded_lately(f, a->generation, now_ms))
         return FENCE_WAIT; // the other room tells of a takeover itself
     return is_too_low ? FENCE_TOO_LOW : FENCE_REPLACED;

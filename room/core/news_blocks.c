@@ -120,7 +120,7 @@ static bool make_place(struct news_blocks *blocks) {
            room->bytes + l->block_bytes <= l->room_bytes;
 }
 
-static void ask(struct news_blocks *blocks, struct news_ask *ret_ask) {
+static void news_blocks_ask(struct news_blocks *blocks, struct news_ask *ret_ask) {
     struct news_room *room = blocks->room;
     struct news_block *b = TAILQ_FIRST(&blocks->wanted);
     TAILQ_REMOVE(&blocks->wanted, b, in_product);
@@ -139,7 +139,7 @@ bool news_room_ask(struct news_room *room, struct news_ask *ret_ask) {
     struct news_blocks *blocks;
     TAILQ_FOREACH(blocks, &room->wanting, in_room) {
         if (blocks->asked < room->limits.asked_max && make_place(blocks)) {
-            ask(blocks, ret_ask);
+            news_blocks_ask(blocks, ret_ask);
             return true;
         }
     }

@@ -8,7 +8,7 @@ bool session_can_send(const struct session *s, const struct session_env *env) {
     return s->state == SESSION_LIVE && env->socket_takes && fence_may_send(&s->fence, env->lease);
 }
 
-static void save(struct step *t) {
+static void live_save(struct step *t) {
     struct session *s = t->s;
     const struct feed *f = &s->feed[FEED_INBOX];
     if (s->is_saving || s->is_retrying || s->fence.is_stale ||
@@ -18,7 +18,7 @@ static void save(struct step *t) {
     step_adds(t, EFFECT_SAVE);
 }
 
-static void load(struct step *t) {
+static void live_load(struct step *t) {
     struct session *s = t->s;
     const struct feed *f = &s->feed[FEED_INBOX];
     bool has_more = feed_is_behind(f) && feed_is_open(f);
@@ -30,8 +30,8 @@ static void load(struct step *t) {
 }
 
 void live_go_on(struct step *t) {
-    save(t);
-    load(t);
+    live_save(t);
+    live_load(t);
     step_adds(t, EFFECT_SEND_NEWS);
 }
 
@@ -80,7 +80,7 @@ static void hear(struct session *s, const struct place *head) {
 
 enum session_state live_hinted(struct step *t) {
     hear(t->s, &t->e->of.place);
-    load(t);
+    live_load(t);
     return t->s->state;
 }
 
@@ -95,7 +95,7 @@ static void start_again(struct step *t, const struct session_loaded *a) {
     struct session_effect *e = step_adds(t, EFFECT_SAY_RESET);
     e->of.reset.stream = FEED_INBOX;
     e->of.reset.reason = "the log is not the one that it was";
-    save(t);
+    live_save(t);
 }
 
 static void entries_went(struct step *t, const struct session_loaded *a) {
@@ -126,7 +126,7 @@ enum session_state live_loaded(struct step *t) {
         start_again(t, a);
     else if (a->result == LOADED_ENTRIES)
         entries_went(t, a);
-    load(t);
+    live_load(t);
     return s->state;
 }
 
@@ -161,7 +161,7 @@ enum session_state live_saved(struct step *t) {
     enum session_saver_result result = t->e->of.saved;
     s->is_saving = false;
     if (s->saving_generation != s->fence.generation) {
-        save(t); // attached again, by the one that the register gave it meanwhile
+        live_save(t); // attached again, by the one that the register gave it meanwhile
     } else if (result == SAVER_STALE) {
         step_stale(t);
     } else if (result == SAVER_NO_ANSWER) {
@@ -171,7 +171,7 @@ enum session_state live_saved(struct step *t) {
             s->attach_again = true;
         else if (f->saved < s->saving)
             f->saved = s->saving;
-        save(t);
+        live_save(t);
     }
     return s->state;
 }
@@ -206,17 +206,17 @@ enum session_state live_attached(struct step *t) {
     if (a->result == SAVER_NO_ANSWER) {
         retry(t);
     } else if (s->saving_generation != s->fence.generation) {
-        save(t); // once more
+        live_save(t); // once more
     } else if (a->result == SAVER_STALE) {
         step_stale(t);
     } else if (a->start[FEED_INBOX].after.epoch != f->epoch) {
         hear(s, &(struct place){a->start[FEED_INBOX].after.epoch, 0}); // the load tells the client
-        load(t);
+        live_load(t);
         retry(t);
     } else {
         s->attach_again = false;
         f->saved = s->saving;
-        save(t);
+        live_save(t);
     }
     return s->state;
 }
@@ -334,6 +334,6 @@ enum session_state live_resumed(struct step *t) {
     // A head that the login waits for is waited for still.
     s->has_news_target = s->has_news_target && news->epoch == t->env->news.epoch;
     news->target = t->env->news.heard;
-    save(t);
+    live_save(t);
     return SESSION_LIVE;
 }

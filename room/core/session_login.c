@@ -11,13 +11,13 @@ static enum session_state refuse_as(struct step *t, const struct session_refusal
     return SESSION_REFUSED;
 }
 
-static enum session_state refuse(struct step *t, uint32_t code, const char *reason,
-                                 uint32_t retry_after_ms) {
+static enum session_state login_refuse(struct step *t, uint32_t code, const char *reason,
+                                       uint32_t retry_after_ms) {
     return refuse_as(t, &(struct session_refusal){code, retry_after_ms, reason});
 }
 
 static enum session_state refuse_busy(struct step *t, const char *reason) {
-    return refuse(t, CLOSE_BUSY, reason, BUSY_RETRY_MS);
+    return login_refuse(t, CLOSE_BUSY, reason, BUSY_RETRY_MS);
 }
 
 enum session_state login_denied(struct step *t) {
@@ -32,7 +32,8 @@ enum session_state login_admitted(struct step *t) {
 
 // --- the row
 
-static void tell(struct step *t, enum session_effect_kind kind, const struct session_row *row) {
+static void login_tell(struct step *t, enum session_effect_kind kind,
+                       const struct session_row *row) {
     if (row->incarnation != 0)
         step_adds(t, kind)->of.row = *row;
 }
@@ -45,7 +46,7 @@ enum session_state login_row_of_leaving(struct step *t) {
     } else if (a->result == ROW_WRITTEN) {
         t->s->fence.generation = a->generation;
         step_adds(t, EFFECT_DROP_ROW);
-        tell(t, EFFECT_TELL_CHANGED, &a->replaced);
+        login_tell(t, EFFECT_TELL_CHANGED, &a->replaced);
     }
     return SESSION_GONE;
 }
@@ -59,10 +60,10 @@ static enum session_state row_written(struct step *t, const struct session_row_a
     }
     fence_logged_in(&s->fence, a->generation);
     if (a->is_overtaken) { // of two logins here the one asked for later is the newer one
-        tell(t, EFFECT_TELL_CHANGED, &a->replaced);
-        return refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
+        login_tell(t, EFFECT_TELL_CHANGED, &a->replaced);
+        return login_refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
     }
-    tell(t, EFFECT_TELL_REPLACED, &a->replaced);
+    login_tell(t, EFFECT_TELL_REPLACED, &a->replaced);
     s->news_round = t->env->news.asked + 1;
     step_adds(t, EFFECT_ATTACH);
     step_adds(t, EFFECT_ASK_NEWS);
@@ -120,11 +121,11 @@ enum session_state login_confirmed(struct step *t) {
     struct fence *f = &t->s->fence;
     fence_answered(f, c->is_answer);
     if (c->is_answer && c->answer.outcome == FENCE_HIGHER)
-        return refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
+        return login_refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
     if (!c->is_answer || c->answer.outcome == FENCE_UNKNOWN ||
         c->answer.generation <= f->generation)
         return refuse_busy(t, "the store knows a higher generation");
-    tell(t, EFFECT_TELL_CHANGED, &c->replaced);
+    login_tell(t, EFFECT_TELL_CHANGED, &c->replaced);
     f->generation = c->answer.generation;
     f->confirmed_round = f->asked_round;
     step_adds(t, EFFECT_ATTACH);

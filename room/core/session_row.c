@@ -7,13 +7,13 @@ void row_taken_over(struct step *t) {
         step_adds(t, EFFECT_TAKEN_OVER);
 }
 
-static void over(struct step *t, uint32_t code, const char *reason) {
+static void row_over(struct step *t, uint32_t code, const char *reason) {
     step_adds(t, EFFECT_OVER)->of.refusal = (struct session_refusal){code, 0, reason};
 }
 
 // --- of a live session
 
-static void row_is_ours(struct step *t, bool was_void, bool is_anew) {
+static void row_row_is_ours(struct step *t, bool was_void, bool is_anew) {
     const struct session_confirmed *c = &t->e->of.confirmed;
     if (was_void || c->answer.outcome == FENCE_REWRITTEN)
         step_adds(t, EFFECT_ASK_HEAD);
@@ -35,16 +35,16 @@ enum session_state row_confirmed(struct step *t) {
     }
     switch (fence_confirmed(f, &c->answer, t->env->now_ms, &is_anew)) {
     case FENCE_OURS:
-        row_is_ours(t, was_void, is_anew);
+        row_row_is_ours(t, was_void, is_anew);
         break;
     case FENCE_WAIT:
         step_adds(t, EFFECT_CONFIRM_SOON);
         break;
     case FENCE_REPLACED:
-        over(t, CLOSE_REPLACED, "the register knows a newer login");
+        row_over(t, CLOSE_REPLACED, "the register knows a newer login");
         break;
     case FENCE_TOO_LOW:
-        over(t, CLOSE_BUSY, "the store knows a higher generation");
+        row_over(t, CLOSE_BUSY, "the store knows a higher generation");
         break;
     }
     return t->s->state;

@@ -39,7 +39,7 @@ static void pump(struct hawser_client *c);
 
 // Around every call into the core. A callback of it that calls back is not the outermost: what it
 // leads to is done once the core has finished.
-static bool enter(struct hawser_client *c) {
+static bool client_enter(struct hawser_client *c) {
     bool outermost = !c->busy;
     c->busy = true;
     return outermost;
@@ -52,7 +52,7 @@ static void finish(struct hawser_client *c, bool outermost) {
     pump(c);
 }
 
-static uint64_t now_ms(const struct hawser_client *c) {
+static uint64_t client_now_ms(const struct hawser_client *c) {
     return loop_now_ms(c->loop);
 }
 
@@ -63,23 +63,23 @@ static void connect_next_addr(struct hawser_client *c);
 static void on_connected(void *owner, struct stream *s) {
     struct hawser_client *c = owner;
     (void)s;
-    bool outermost = enter(c);
-    core_connected(c->core, now_ms(c));
+    bool outermost = client_enter(c);
+    core_connected(c->core, client_now_ms(c));
     finish(c, outermost);
 }
 
-static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t client_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct hawser_client *c = owner;
     (void)s;
-    bool outermost = enter(c);
-    size_t used = core_received(c->core, now_ms(c), data, len);
+    bool outermost = client_enter(c);
+    size_t used = core_received(c->core, client_now_ms(c), data, len);
     finish(c, outermost);
     return used;
 }
 
 static void report_lost(struct hawser_client *c, const char *reason) {
-    bool outermost = enter(c);
-    core_lost(c->core, now_ms(c), reason);
+    bool outermost = client_enter(c);
+    core_lost(c->core, client_now_ms(c), reason);
     finish(c, outermost);
 }
 
@@ -118,7 +118,7 @@ static void on_leaving_closed(void *owner, struct stream *s, int error) {
         c->leaving = NULL;
 }
 
-static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+static size_t client_drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     (void)owner;
     (void)s;
     (void)data;
@@ -126,8 +126,9 @@ static size_t drop_data(void *owner, struct stream *s, const uint8_t *data, size
 }
 
 static const struct stream_ops open_ops = {
-    .on_data = on_data, .on_closed = on_open_closed, .keep_max = CORE_KEEP_MAX};
-static const struct stream_ops leaving_ops = {.on_data = drop_data, .on_closed = on_leaving_closed};
+    .on_data = client_on_data, .on_closed = on_open_closed, .keep_max = CORE_KEEP_MAX};
+static const struct stream_ops leaving_ops = {.on_data = client_drop_data,
+                                              .on_closed = on_leaving_closed};
 
 static void on_connecting_connected(void *owner, struct stream *s) {
     stream_set_owner(s, &open_ops, owner);
@@ -135,7 +136,7 @@ static void on_connecting_connected(void *owner, struct stream *s) {
 }
 
 static const struct stream_ops connecting_ops = {.on_connected = on_connecting_connected,
-                                                 .on_data = on_data,
+                                                 .on_data = client_on_data,
                                                  .on_closed = on_connecting_closed,
                                                  .keep_max = CORE_KEEP_MAX};
 
@@ -150,7 +151,7 @@ static void connect_next_addr(struct hawser_client *c) {
     fail_soon(c, hw_strerror(error));
 }
 
-static void on_resolved(void *arg, int error, const struct sock_addr *addrs, int count) {
+static void client_on_resolved(void *arg, int error, const struct sock_addr *addrs, int count) {
     struct hawser_client *c = arg;
     (void)error;
     c->resolve = NULL;
@@ -170,11 +171,11 @@ static void begin_connect(struct hawser_client *c, const struct host_port *to) {
     if (c->addr_count > 0)
         connect_next_addr(c);
     else
-        c->resolve = os_resolve(loop_os(c->loop), to->host, to->port, on_resolved, c);
+        c->resolve = os_resolve(loop_os(c->loop), to->host, to->port, client_on_resolved, c);
 }
 
 // Lets go of the connection, at any stage; its last bytes get a moment to leave.
-static void leave(struct hawser_client *c) {
+static void client_leave(struct hawser_client *c) {
     hook_stop(&c->failed);
     if (c->resolve)
         os_resolve_cancel(loop_os(c->loop), c->resolve);
@@ -197,13 +198,13 @@ static void leave(struct hawser_client *c) {
 
 static void on_wakeup(struct timer *t) {
     struct hawser_client *c = container_of(t, struct hawser_client, wakeup);
-    bool outermost = enter(c);
-    core_tick(c->core, now_ms(c));
+    bool outermost = client_enter(c);
+    core_tick(c->core, client_now_ms(c));
     finish(c, outermost);
 }
 
 static void arm_wakeup(struct hawser_client *c) {
-    uint64_t due = core_next_wakeup_ms(c->core), now = now_ms(c);
+    uint64_t due = core_next_wakeup_ms(c->core), now = client_now_ms(c);
     if (due == UINT64_MAX)
         loop_disarm(c->loop, &c->wakeup);
     else
@@ -228,7 +229,7 @@ static void pump(struct hawser_client *c) {
     struct host_port to;
     send_output(c);
     if (core_take_close(c->core))
-        leave(c);
+        client_leave(c);
     if (core_take_connect(c->core, &to))
         begin_connect(c, &to);
     arm_wakeup(c);
@@ -283,7 +284,7 @@ struct hawser_client *hawser_new(const struct hawser_options *options, char *err
 void hawser_free(struct hawser_client *c) {
     if (!c)
         return;
-    leave(c);
+    client_leave(c);
     if (c->leaving) {
         stream_set_owner(c->leaving, &leaving_ops, NULL);
         stream_end(c->leaving, 0);
@@ -304,38 +305,38 @@ void hawser_free(struct hawser_client *c) {
 
 int hawser_bind(struct hawser_client *c, const char *token, const char *const *tags,
                 size_t tag_count) {
-    bool outermost = enter(c);
-    int id = core_bind(c->core, now_ms(c), token, tags, tag_count);
+    bool outermost = client_enter(c);
+    int id = core_bind(c->core, client_now_ms(c), token, tags, tag_count);
     finish(c, outermost);
     return id;
 }
 
 int hawser_renew(struct hawser_client *c, int binding, const char *token) {
-    bool outermost = enter(c);
-    int error = core_renew(c->core, now_ms(c), binding, token);
+    bool outermost = client_enter(c);
+    int error = core_renew(c->core, client_now_ms(c), binding, token);
     finish(c, outermost);
     return error;
 }
 
 int hawser_unbind(struct hawser_client *c, int binding) {
-    bool outermost = enter(c);
-    int error = core_unbind(c->core, now_ms(c), binding);
+    bool outermost = client_enter(c);
+    int error = core_unbind(c->core, client_now_ms(c), binding);
     finish(c, outermost);
     return error;
 }
 
 void hawser_set_network(struct hawser_client *c, enum hawser_network network) {
-    bool outermost = enter(c);
-    core_set_network(c->core, now_ms(c), network);
+    bool outermost = client_enter(c);
+    core_set_network(c->core, client_now_ms(c), network);
     finish(c, outermost);
 }
 
 int hawser_upstream(struct hawser_client *c, int binding, const char *type,
                     const uint8_t id[HAWSER_UPSTREAM_ID_BYTES], const void *payload,
                     size_t payload_len, bool with_reply) {
-    bool outermost = enter(c);
+    bool outermost = client_enter(c);
     struct core_upstream u = {type, id, payload, payload_len, with_reply};
-    int error = core_upstream(c->core, now_ms(c), binding, &u);
+    int error = core_upstream(c->core, client_now_ms(c), binding, &u);
     finish(c, outermost);
     return error;
 }
@@ -348,14 +349,14 @@ void hawser_stop(struct hawser_client *c) {
         os_wake(c->own_os);
         return;
     }
-    bool outermost = enter(c);
-    core_stop(c->core, now_ms(c));
+    bool outermost = client_enter(c);
+    core_stop(c->core, client_now_ms(c));
     finish(c, outermost);
 }
 
 void hawser_start(struct hawser_client *c) {
-    bool outermost = enter(c);
-    core_start(c->core, now_ms(c));
+    bool outermost = client_enter(c);
+    core_start(c->core, client_now_ms(c));
     finish(c, outermost);
 }
 
@@ -372,8 +373,8 @@ bool hawser_client_is_done(const struct hawser_client *c) {
 static void take_stop(struct hawser_client *c) {
     if (!atomic_exchange(&c->stop_wanted, false))
         return;
-    bool outermost = enter(c);
-    core_stop(c->core, now_ms(c));
+    bool outermost = client_enter(c);
+    core_stop(c->core, client_now_ms(c));
     finish(c, outermost);
 }
 

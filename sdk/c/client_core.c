@@ -172,15 +172,15 @@ static void on_push(struct client_core *c, const void *message) {
     streams_on_push(c, message);
 }
 
-static void on_gap(struct client_core *c, const void *message) {
+static void core_on_gap(struct client_core *c, const void *message) {
     streams_on_gap(c, message);
 }
 
-static void on_reset(struct client_core *c, const void *message) {
+static void core_on_reset(struct client_core *c, const void *message) {
     streams_on_reset(c, message);
 }
 
-static void on_synced(struct client_core *c, const void *message) {
+static void core_on_synced(struct client_core *c, const void *message) {
     streams_on_synced(c, message);
 }
 
@@ -225,14 +225,14 @@ static const struct frame_rule frame_rules[UINT8_MAX + 1] = {
     [FRAME_PONG] = {TO(ONLINE), on_pong},
     [FRAME_BOUND] = {TO(ONLINE), on_bound},
     [FRAME_PUSH] = {TO(ONLINE), on_push},
-    [FRAME_GAP] = {TO(ONLINE), on_gap},
-    [FRAME_RESET] = {TO(ONLINE), on_reset},
-    [FRAME_SYNCED] = {TO(ONLINE), on_synced},
+    [FRAME_GAP] = {TO(ONLINE), core_on_gap},
+    [FRAME_RESET] = {TO(ONLINE), core_on_reset},
+    [FRAME_SYNCED] = {TO(ONLINE), core_on_synced},
     [FRAME_GO_AWAY] = {TO(ONLINE), on_go_away},
     [FRAME_UPSTREAM_REPLY] = {TO(ONLINE), on_reply},
 };
 
-static void on_frame(struct client_core *c, const struct frame *f) {
+static void core_on_frame(struct client_core *c, const struct frame *f) {
     const struct frame_rule *rule = &frame_rules[f->type];
     c->pong_by_ms = NEVER; // any frame counts as life
     if (!frame_type_name(f->type) && c->phase == PHASE_ONLINE)
@@ -264,7 +264,7 @@ size_t core_received(struct client_core *c, uint64_t now_ms, const uint8_t *data
             break;
         used += frame_len;
         if (parsed == FRAME_OK)
-            on_frame(c, &f);
+            core_on_frame(c, &f);
         else
             core_violation(c, "a frame over its limit");
     }

@@ -91,7 +91,7 @@ static struct endpoint *pick_room(struct client_core *c) {
     return e;
 }
 
-static void connect_to(struct client_core *c, enum core_phase phase) {
+static void route_connect_to(struct client_core *c, enum core_phase phase) {
     c->serial++;
     c->connect_wanted = true;
     c->connected = false;
@@ -122,11 +122,11 @@ void route_go(struct client_core *c) {
             clear_tried(&c->fixed);
         }
         c->peer = c->dispatchers.at[c->dispatcher_next];
-        connect_to(c, PHASE_LOCATING);
+        route_connect_to(c, PHASE_LOCATING);
         return;
     }
     c->peer = *room;
-    connect_to(c, PHASE_LOGIN);
+    route_connect_to(c, PHASE_LOGIN);
 }
 
 // --- when

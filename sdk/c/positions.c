@@ -59,7 +59,7 @@ struct position_entry *position_table_find(const struct position_table *t,
     return e;
 }
 
-static void entry_free(struct position_table *t, struct position_entry *e) {
+static void positions_entry_free(struct position_table *t, struct position_entry *e) {
     HASH_DEL(t->entries, e);
     free(e->text);
     free(e);
@@ -97,14 +97,14 @@ int position_table_save(struct position_store *s, const struct position_change *
     for (size_t i = 0; i < count; i++)
         position_table_get(t, &changes[i].key)->record = *changes[i].record;
     while (HASH_COUNT(t->entries) > POSITION_ENTRIES_MAX)
-        entry_free(t, t->entries);
+        positions_entry_free(t, t->entries);
     return 0;
 }
 
 static void table_close(struct position_store *s) {
     struct position_table *t = table_of(s);
     while (t->entries)
-        entry_free(t, t->entries);
+        positions_entry_free(t, t->entries);
     if (t->lock_fd >= 0)
         close(t->lock_fd);
     free(t->path);

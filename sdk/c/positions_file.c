@@ -132,7 +132,7 @@ struct reader {
 };
 
 // Cuts line at single spaces into fields; 0 when there are too many or an empty one.
-static size_t split(char *line, char *fields[FIELDS_MAX]) {
+static size_t positions_file_split(char *line, char *fields[FIELDS_MAX]) {
     size_t count = 0;
     for (char *at = line; at;) {
         char *space = strchr(at, ' ');
@@ -210,7 +210,7 @@ static bool read_ids(struct reader *r, char *fields[FIELDS_MAX], size_t count) {
 
 static bool read_line(struct reader *r, char *line) {
     char *fields[FIELDS_MAX];
-    size_t count = split(line, fields);
+    size_t count = positions_file_split(line, fields);
     if (count == 0)
         return false;
     if (strcmp(fields[0], "of") == 0)
@@ -271,7 +271,7 @@ static int open_file(const char *path, int flags) {
     return error;
 }
 
-static int read_whole(const char *path, struct buf *b) {
+static int positions_file_read_whole(const char *path, struct buf *b) {
     int fd = open_file(path, O_RDONLY), error = 0;
     if (fd < 0)
         return fd;
@@ -295,7 +295,7 @@ static int read_whole(const char *path, struct buf *b) {
 
 static bool file_load(struct position_table *t, char *error, size_t error_len) {
     struct buf b = BUF_EMPTY;
-    int failed = read_whole(t->path, &b);
+    int failed = positions_file_read_whole(t->path, &b);
     bool good = failed == 0 || failed == -ENOENT;
     if (!good)
         snprintf(error, error_len, "cannot read positions file %s: %s", t->path,
