@@ -32,6 +32,7 @@ FOR_TESTS = {
     "register_store_memory_next_run": "a store that was restarted",
     "saver_store_memory_next_run": "a store that was restarted",
     "session_effect_name": "tests tell a session's story in words",
+    "stream_set_transport": "a second kind of transport, in a test so far",
     "wheel_armed": "nothing stays armed",
 }
 

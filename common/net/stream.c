@@ -25,6 +25,7 @@ struct stream {
     struct loop *loop;            // borrowed, outlives it
     const struct stream_ops *ops; // borrowed, static
     void *owner;                  // borrowed: lives until on_closed
+    struct transport *transport;  // owned
     struct buf *in;               // owned: bytes read, not yet consumed
     struct held *held;            // owned: bytes the kernel has not taken
     struct ending *ending;        // owned: while ENDING
@@ -48,6 +49,10 @@ struct ending {
 };
 
 const size_t stream_bytes = sizeof(struct stream);
+
+static struct wire wire_of(const struct stream *s) {
+    return (struct wire){s->loop->os, s->fd};
+}
 
 static uint64_t stream_key(const struct stream *s) {
     return loop_key(KEY_STREAM, s->slot, slab_turn(&s->loop->streams, s->slot));
@@ -88,7 +93,8 @@ static struct stream *stream_new(struct loop *l, int fd, uint16_t flags, int *re
         *ret_error = error;
         return NULL;
     }
-    *s = (struct stream){.loop = l, .fd = fd, .slot = slot, .flags = flags};
+    *s = (struct stream){
+        .loop = l, .transport = &transport_plain, .fd = fd, .slot = slot, .flags = flags};
     return s;
 }
 
@@ -118,6 +124,12 @@ void stream_set_owner(struct stream *s, const struct stream_ops *ops, void *owne
     s->owner = owner;
 }
 
+void stream_set_transport(struct stream *s, struct transport *t) {
+    assert(!s->held && s->transport == &transport_plain);
+    s->transport = t;
+    queue_read(s); // it may have been given bytes already
+}
+
 void stream_peer(const struct stream *s, struct sock_addr *ret_peer) {
     os_peer(s->loop->os, s->fd, ret_peer);
 }
@@ -135,7 +147,7 @@ size_t stream_held(const struct stream *s) {
 }
 
 int stream_unsent(const struct stream *s) {
-    int unsent = os_unsent(s->loop->os, s->fd);
+    int unsent = s->transport->ops->unsent(s->transport, wire_of(s));
     return (int)stream_held(s) + (unsent > 0 ? unsent : 0);
 }
 
@@ -147,7 +159,7 @@ size_t stream_writev(struct stream *s, const struct iovec *iov, int count) {
         return 0;
     ssize_t took = 0;
     if (!s->held && !(s->flags & CONNECTING))
-        took = os_writev(s->loop->os, s->fd, iov, count);
+        took = s->transport->ops->writev(s->transport, wire_of(s), iov, count);
     if (took < 0 && took != -EAGAIN && took != -EINTR)
         stream_end(s, (int)took);
     size_t taken = took > 0 ? (size_t)took : 0;
@@ -181,7 +193,7 @@ static bool flush_held(struct stream *s) {
     if (!held)
         return true;
     struct iovec iov = {.iov_base = held->bytes.data + held->taken, .iov_len = stream_held(s)};
-    ssize_t took = os_writev(s->loop->os, s->fd, &iov, 1);
+    ssize_t took = s->transport->ops->writev(s->transport, wire_of(s), &iov, 1);
     if (took < 0) {
         if (took != -EAGAIN && took != -EINTR)
             stream_end(s, (int)took);
@@ -218,7 +230,7 @@ static void ending_step(struct stream *s) {
     if (s->flags & ENDED)
         stream_end(s, 0);
     else
-        os_shutdown_write(s->loop->os, s->fd);
+        s->transport->ops->shut(s->transport, wire_of(s));
 }
 
 void stream_end_after_flush(struct stream *s, uint64_t linger_ms) {
@@ -247,6 +259,8 @@ void stream_finish(struct stream *s) {
     free(s->ending);
     free_buf(&s->in);
     free_held(s);
+    if (s->transport->ops->free)
+        s->transport->ops->free(s->transport);
     os_unwatch(l->os, s->fd);
     os_close(l->os, s->fd);
     if (s->ops && s->ops->on_closed)
@@ -290,9 +304,9 @@ static void peer_ended(struct stream *s) {
 // One read; false when there is nothing more for now.
 static bool read_once(struct stream *s, size_t *ret_read) {
     struct loop *l = s->loop;
-    size_t room = s->in ? KEPT_READ : SCRATCH_BYTES;
-    uint8_t *to = s->in ? buf_reserve(s->in, room) : l->scratch;
-    ssize_t got = os_read(l->os, s->fd, to, room);
+    size_t size = s->in ? KEPT_READ : SCRATCH_BYTES;
+    uint8_t *to = s->in ? buf_reserve(s->in, size) : l->scratch;
+    ssize_t got = s->transport->ops->read(s->transport, wire_of(s), to, size);
     if (got == -EAGAIN)
         return false;
     if (got == -EINTR)

@@ -20,6 +20,7 @@
 #include "descriptors.h"
 #include "loop.h"
 #include "os.h"
+#include "transport.h"
 
 struct stream;
 
@@ -46,6 +47,9 @@ struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
 
 void stream_set_owner(struct stream *s, const struct stream_ops *ops,
                       void *owner); // hand it on, also from inside on_data
+// From now on its bytes go through `t`, which the stream owns; once, before anything is written.
+// What was read already is for whoever made `t` to give to it.
+void stream_set_transport(struct stream *s, struct transport *t);
 void stream_peer(const struct stream *s, struct sock_addr *ret_peer);
 
 // Gives bytes to the kernel and returns how many it took: 0 when some are held, when it takes none

@@ -1,0 +1,40 @@
+// How a stream's bytes reach its peer: the table that a stream asks instead of the kernel. Plain
+// bytes on a socket are the first kind (transport_plain.c); each other kind (TLS, WebSocket) is one
+// file with a state of its own, and nothing above the stream knows which one it is.
+//
+// A transport owns no socket: the stream opens, watches and closes it, and asks the kernel itself
+// whether the peer is gone. A transport never calls back and never ends the stream.
+#ifndef HW_TRANSPORT_H
+#define HW_TRANSPORT_H
+
+#include "os.h"
+
+// The socket under it; borrowed for the call.
+struct wire {
+    struct os *os;
+    int fd;
+};
+
+struct transport {
+    const struct transport_ops *ops;
+};
+
+// A kind with a state has a struct transport as its first member.
+struct transport_ops {
+    const char *name;
+    // As os_read: bytes of what the peer's owner wrote, 0 when the peer has ended, -EAGAIN when
+    // nothing comes now, or why the connection can't go on. It is asked again until it says
+    // -EAGAIN, so that it may keep what does not fit into `out`.
+    ssize_t (*read)(struct transport *t, struct wire w, void *out, size_t len);
+    // As os_writev: how many bytes of iov it took, for good; fewer than all, or -EAGAIN, only when
+    // the socket took fewer than it was given. For only then the kernel says that it takes more,
+    // and the rest is offered again.
+    ssize_t (*writev)(struct transport *t, struct wire w, const struct iovec *iov, int count);
+    void (*shut)(struct transport *t, struct wire w);  // nothing is written behind it
+    int (*unsent)(struct transport *t, struct wire w); // bytes taken that the peer has not got yet
+    void (*free)(struct transport *t);                 // the stream is over; NULL: no state
+};
+
+extern struct transport transport_plain;
+
+#endif

@@ -1,0 +1,175 @@
+// A stream over a transport of another kind: one table, and neither the stream nor its owner knows
+// of it. The kind here veils each byte, and gives few of them to the socket at a time, as one with
+// records would.
+#include "suite.h"
+
+#include <errno.h>
+
+#include "addr.h"
+#include "buf.h"
+#include "loop.h"
+#include "stream.h"
+
+enum { VEIL = 0x5a, TAKES_MAX = 999 };
+
+struct veil {
+    struct transport base; // first: a struct transport is one of these
+    int *freed;
+};
+
+static ssize_t veil_read(struct transport *t, struct wire w, void *out, size_t len) {
+    (void)t;
+    ssize_t got = os_read(w.os, w.fd, out, len);
+    for (ssize_t i = 0; i < got; i++)
+        ((uint8_t *)out)[i] ^= VEIL;
+    return got;
+}
+
+// The bytes of iov from `from` on, veiled; how many.
+static size_t veiled_of(const struct iovec *iov, int count, size_t from, uint8_t out[TAKES_MAX]) {
+    size_t at = 0, len = 0;
+    for (int i = 0; i < count; i++)
+        for (size_t k = 0; k < iov[i].iov_len; k++, at++)
+            if (at >= from && len < TAKES_MAX)
+                out[len++] = ((const uint8_t *)iov[i].iov_base)[k] ^ VEIL;
+    return len;
+}
+
+static ssize_t veil_writev(struct transport *t, struct wire w, const struct iovec *iov, int count) {
+    uint8_t bytes[TAKES_MAX];
+    size_t taken = 0, len;
+    (void)t;
+    while ((len = veiled_of(iov, count, taken, bytes)) > 0) {
+        ssize_t took = os_writev(w.os, w.fd, &(struct iovec){bytes, len}, 1);
+        if (took < 0)
+            return taken > 0 ? (ssize_t)taken : took;
+        taken += (size_t)took;
+        if ((size_t)took < len)
+            break;
+    }
+    return (ssize_t)taken;
+}
+
+static void veil_shut(struct transport *t, struct wire w) {
+    (void)t;
+    os_shutdown_write(w.os, w.fd);
+}
+
+static int veil_unsent(struct transport *t, struct wire w) {
+    (void)t;
+    return os_unsent(w.os, w.fd);
+}
+
+static void veil_free(struct transport *t) {
+    struct veil *v = (struct veil *)t;
+    ++*v->freed;
+    free(v);
+}
+
+static const struct transport_ops veil_ops = {.name = "veil",
+                                              .read = veil_read,
+                                              .writev = veil_writev,
+                                              .shut = veil_shut,
+                                              .unsent = veil_unsent,
+                                              .free = veil_free};
+
+static int freed;
+
+static struct transport *veil_new(void) {
+    struct veil *v = hw_calloc(1, sizeof(*v));
+    *v = (struct veil){{&veil_ops}, &freed};
+    return &v->base;
+}
+
+static struct os *os;
+static struct loop *loop;
+static bool serves_veiled;
+static struct buf received;
+static int closed, connected, last_error;
+
+static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+    (void)owner;
+    (void)s;
+    buf_append(&received, data, len);
+    return len;
+}
+
+static void on_connected(void *owner, struct stream *s) {
+    (void)owner;
+    (void)s;
+    connected++;
+}
+
+static void on_closed(void *owner, struct stream *s, int error) {
+    (void)owner;
+    (void)s;
+    closed++;
+    last_error = error;
+}
+
+static const struct stream_ops ops = {
+    .on_connected = on_connected, .on_data = on_data, .on_closed = on_closed};
+
+static void on_accept(void *arg, struct stream *s) {
+    (void)arg;
+    stream_set_owner(s, &ops, NULL);
+    if (serves_veiled)
+        stream_set_transport(s, veil_new());
+}
+
+// A veiled client writes `len` bytes and ends; what its peer got is in `received`.
+static void converse(const uint8_t *data, size_t len) {
+    struct listener *listener = NULL;
+    struct sock_addr to;
+    int error = 0;
+    os = os_new();
+    loop = loop_new(os);
+    closed = connected = freed = 0;
+    received = BUF_EMPTY;
+    ck_assert_int_eq(
+        listener_new(loop, (struct listen_at){"127.0.0.1", 0, 0}, on_accept, NULL, &listener), 0);
+    ck_assert_int_eq(sock_addr_parse("127.0.0.1", listener_port(listener), &to), 0);
+    struct stream *client = stream_connect(loop, &to, &ops, NULL, &error);
+    ck_assert_ptr_nonnull(client);
+    while (!connected)
+        loop_step(loop, -1);
+    stream_set_transport(client, veil_new());
+    stream_send(client, data, len);
+    stream_end_after_flush(client, 60000);
+    while (closed < 2)
+        loop_step(loop, -1);
+    ck_assert_int_eq(last_error, 0);
+    listener_free(listener);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
+}
+
+// What lies on the socket is the transport's; the owner wrote something else.
+START_TEST(test_the_wire) {
+    static const uint8_t said[] = "plain text", veiled[] = {'p' ^ VEIL, 'l' ^ VEIL};
+    serves_veiled = false;
+    converse(said, sizeof(said));
+    ck_assert_uint_eq(received.len, sizeof(said));
+    ck_assert_mem_eq(received.data, veiled, sizeof(veiled));
+    ck_assert_int_eq(freed, 1);
+    buf_free(&received);
+}
+END_TEST
+
+// Both ends: all bytes come whole and in order, however few are taken at a time, and the end too.
+START_TEST(test_both_ends) {
+    enum { LEN = 300000 };
+    uint8_t *data = hw_malloc(LEN);
+    for (size_t i = 0; i < LEN; i++)
+        data[i] = (uint8_t)(i * 31 >> 3);
+    serves_veiled = true;
+    converse(data, LEN);
+    ck_assert_uint_eq(received.len, LEN);
+    ck_assert_mem_eq(received.data, data, LEN);
+    ck_assert_int_eq(freed, 2);
+    buf_free(&received);
+    free(data);
+}
+END_TEST
+
+RUN_TESTS("transport", test_the_wire, test_both_ends)
