@@ -3,6 +3,8 @@
 #include "close_codes.h"
 #include "room_internal.h"
 
+#include <assert.h>
+
 enum {
     HEARTBEAT_GRACE_MS = 8000,
     ANSWER_MS = 8000, // from a Ping to any frame
@@ -12,13 +14,13 @@ enum {
 
 // --- life
 
-static size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
+size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct conn *c = owner;
     (void)s;
     return c->state == CONN_CLOSING ? len : c->voice->take(c, data, len);
 }
 
-static void conn_on_writable(void *owner, struct stream *s) {
+void conn_on_writable(void *owner, struct stream *s) {
     struct conn *c = owner;
     struct room_binding *next;
     if (c->is_unread) { // what it says has waited for us
@@ -61,11 +63,11 @@ static void linger(struct conn *c, uint64_t linger_ms) {
         conn_end(c);
 }
 
-static void conn_on_closed(void *owner, struct stream *stream, int error) {
+void conn_on_closed(void *owner, struct stream *s, int error) {
     struct conn *c = owner;
     struct room *r = c->room;
     uint64_t linger_ms = config_ms(r->env->config, "room.linger");
-    (void)stream;
+    (void)s;
     (void)error;
     c->stream = NULL;
     if (c->state != CONN_OPEN || linger_ms == 0 || !c->bindings || r->is_draining)
@@ -74,16 +76,16 @@ static void conn_on_closed(void *owner, struct stream *stream, int error) {
         linger(c, linger_ms);
 }
 
-static const struct stream_ops conn_ops = {
-    .on_data = conn_on_data,
-    .on_writable = conn_on_writable,
-    .on_closed = conn_on_closed,
-    .keep_max = 4 + 64 * 1024, // the largest frame of any voice
-};
+void conn_begin_voice(struct conn *c, const struct voice *voice) {
+    c->voice = voice;
+    c->has_begun = true;
+    if (voice->begin)
+        voice->begin(c);
+}
 
 void conn_take_stream(struct conn *c, struct stream *s) {
     c->stream = s;
-    stream_set_owner(s, &conn_ops, c);
+    stream_set_owner(s, &c->voice->stream, c);
 }
 
 static size_t conn_drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
@@ -127,6 +129,9 @@ void conn_reap(struct room *r) {
     while (r->gone) {
         struct conn *c = r->gone;
         r->gone = c->next_gone;
+        if (c->has_begun && c->voice->end)
+            c->voice->end(c);
+        assert(!c->voice_state);
         free(c->device);
         r->count.connections--;
         slab_give(&r->conns, c->slot);
@@ -213,7 +218,7 @@ void conn_binding_over(struct room_binding *b, const struct session_refusal *why
 
 static void on_timer(struct timer *t);
 
-// Until when some frame must have come.
+// Until when some frame must have come. Of a voice that cannot ask, the heartbeat alone says it.
 static uint64_t silence_ends_ms(const struct conn *c) {
     uint64_t end = c->heard_ms + c->heartbeat_ms + c->heartbeat_ms / 2 + HEARTBEAT_GRACE_MS;
     uint64_t answer = c->pinged_ms + ANSWER_MS;
@@ -264,8 +269,8 @@ static void on_timer(struct timer *t) {
 }
 
 bool conn_ping(struct conn *c) {
-    if (c->is_asked || c->binding || c->is_unread) // of what comes now nothing is read
-        return false;
+    if (!c->voice->say_ping || c->is_asked || c->binding || c->is_unread)
+        return false; // of the latter two nothing is read now
     c->pinged_ms = loop_now_ms(c->room->loop);
     c->is_asked = true;
     c->room->count.pings++;

@@ -28,6 +28,7 @@ enum conn_state { CONN_GREETING, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERI
 struct conn {
     struct room *room;
     const struct voice *voice;     // Hawser's while GREETING
+    void *voice_state;             // the voice's own, see voice.h
     struct stream *stream;         // NULL while lingering and at the end
     TAILQ_ENTRY(conn) lingers;     // in room.lingering while it does
     struct conn *next_gone;        // in room.gone
@@ -42,21 +43,24 @@ struct conn {
     uint32_t resume_count;
     uint8_t state;  // enum conn_state
     bool is_asked;  // a Ping of ours, and no frame has come since
+    bool has_begun; // its voice: not while GREETING
     bool has_place; // among connections_max; else a visitor, who may resume, or is told 4102
     bool is_gone;   // in room.gone
     bool is_unread; // nothing is read from it: it leaves answers unread
 };
 
 // --- life
-void conn_take_stream(struct conn *c, struct stream *s);
-void conn_lose_stream(struct conn *c); // ends it silently
-void conn_end(struct conn *c);         // with its bindings; its stream, if any, ends
+void conn_begin_voice(struct conn *c, const struct voice *voice);
+void conn_take_stream(struct conn *c, struct stream *s); // with what its voice says of it
+void conn_lose_stream(struct conn *c);                   // ends it silently
+void conn_end(struct conn *c); // with its bindings; its stream, if any, ends
 void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
 void conn_fault(struct conn *c, uint32_t code, const char *reason); // of the client's protocol
 void conn_heard(struct conn *c);                                    // a whole frame: it lives
 void conn_rearm(struct conn *c);             // its timer, after a change of state or expiry
 void conn_pause(struct conn *c, bool pause); // of an open one, while a Bind is logged in
-bool conn_ping(struct conn *c);              // false: one is out already, or nothing is read now
+// false: one is out already, nothing is read now, or its voice cannot ask.
+bool conn_ping(struct conn *c);
 void conn_pinged(struct conn *c, uint32_t heartbeat_s); // by the client, with its wish; 0 = none
 void conn_ponged(struct conn *c);
 uint32_t conn_heartbeat_granted(const struct conn *c, uint32_t wish_s); // ms
@@ -64,6 +68,12 @@ void conn_binding_freed(struct conn *c, bool was_awaited); // by the next frames
 // A live binding is over: the one binding's end is the connection's, one of several is told.
 void conn_binding_over(struct room_binding *b, const struct session_refusal *why);
 void conn_reap(struct room *r); // those that are gone
+// What each voice's stream calls.
+size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len);
+void conn_on_writable(void *owner, struct stream *s);
+void conn_on_closed(void *owner, struct stream *s, int error);
+#define CONN_STREAM_CALLS                                                                          \
+    .on_data = conn_on_data, .on_writable = conn_on_writable, .on_closed = conn_on_closed
 
 // --- its bytes
 bool conn_can_push(const struct conn *c); // the socket takes bytes and nothing is held

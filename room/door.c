@@ -20,7 +20,7 @@ static size_t door_on_data(void *owner, struct stream *s, const uint8_t *data, s
         stream_end(s, -HW_EMALFORMED);
         return len;
     }
-    c->voice = voices[opening];
+    conn_begin_voice(c, voices[opening]);
     c->state = CONN_HELLO;
     conn_take_stream(c, s);
     return used < len ? used + c->voice->take(c, data + used, len - used) : used;

@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "feed.h"
 #include "saver.pb-c.h"
+#include "stream.h"
 
 struct conn;
 struct room_binding;
@@ -33,6 +34,14 @@ enum voice_index { VOICE_HAWSER, VOICES };
 struct voice {
     const char *name;       // for logs
     enum voice_index index; // of what is kept for each
+    // CONN_STREAM_CALLS (conn.h), and as keep_max the largest of its client's messages.
+    struct stream_ops stream;
+    // Around a connection that speaks it: `begin` before its first bytes, `end` when it is freed,
+    // by when its stream is gone. What lies in c->voice_state is the voice's, which frees it in
+    // `end` and leaves NULL. A resume brings a lingering connection the stream of another: each
+    // keeps its own. NULL: nothing.
+    void (*begin)(struct conn *c);
+    void (*end)(struct conn *c);
     // Bytes of the client, at least one. How many are done with; the rest comes again with more
     // behind it. May end the connection, or hand its stream to another.
     size_t (*take)(struct conn *c, const uint8_t *data, size_t len);
@@ -42,6 +51,8 @@ struct voice {
     void (*say_gap)(struct room_binding *b, const struct message_place *at, uint32_t reason);
     void (*say_reset)(struct room_binding *b, enum feed_stream stream, const char *reason);
     void (*say_synced)(struct room_binding *b);
+    // NULL: it has no word for it. Its client is never asked: it is gone when nothing came from it
+    // for one and a half heartbeats and a grace.
     void (*say_ping)(struct conn *c);
     void (*say_pong)(struct conn *c);
     void (*say_go_away)(struct conn *c, uint32_t within_ms, const char *reason);

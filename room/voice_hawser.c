@@ -334,6 +334,7 @@ static size_t voice_take(struct conn *c, const uint8_t *data, size_t len) {
 const struct voice voice_hawser = {
     .name = "hawser",
     .index = VOICE_HAWSER,
+    .stream = {CONN_STREAM_CALLS, .keep_max = FRAME_HEADER_BYTES + FRAME_BODY_MAX},
     .take = voice_take,
     .say_welcome = say_welcome,
     .say_bound = say_bound,
