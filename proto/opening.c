@@ -4,27 +4,29 @@
 
 #include "frame.h"
 
-static const struct {
-    enum opening opening;
-    const char *bytes;
-    size_t len;
-} openings[] = {
-    {OPENING_HAWSER, FRAME_PREFACE, FRAME_PREFACE_BYTES},
+static const struct opening_row openings[] = {
+    {OPENING_HAWSER, FRAME_PREFACE, FRAME_PREFACE_BYTES, .consumed = FRAME_PREFACE_BYTES},
+    {.len = 0},
 };
 
-enum opening opening_parse(const uint8_t *data, size_t len, size_t *ret_used) {
+enum opening opening_parse_by(const struct opening_row *rows, const uint8_t *data, size_t len,
+                              size_t *ret_used) {
     enum opening result = OPENING_UNKNOWN;
     *ret_used = 0;
-    for (size_t i = 0; i < sizeof(openings) / sizeof(openings[0]); i++) {
-        size_t n = len < openings[i].len ? len : openings[i].len;
-        if (memcmp(data, openings[i].bytes, n) != 0)
+    for (const struct opening_row *row = rows; row->len > 0; row++) {
+        size_t n = len < row->len ? len : row->len;
+        if (memcmp(data, row->bytes, n) != 0)
             continue;
-        if (n < openings[i].len) {
+        if (n < row->len) {
             result = OPENING_MORE;
             continue;
         }
-        *ret_used = n;
-        return openings[i].opening;
+        *ret_used = row->consumed;
+        return row->opening;
     }
     return result;
+}
+
+enum opening opening_parse(const uint8_t *data, size_t len, size_t *ret_used) {
+    return opening_parse_by(openings, data, len, ret_used);
 }

@@ -1,5 +1,5 @@
 // A connection's first bytes: every prefix waits, each byte decides, nothing behind them is looked
-// at.
+// at, and what is the first message's own beginning stays.
 #include "suite.h"
 
 #include "opening.h"
@@ -33,4 +33,30 @@ START_TEST(test_each_byte_decides) {
 }
 END_TEST
 
-RUN_TESTS("opening", test_hawser, test_each_byte_decides)
+// Of a protocol without a preface the bytes that decide are its first message's.
+START_TEST(test_what_stays) {
+    enum { OPENING_OTHER = OPENING_UNKNOWN + 1, OPENING_PART };
+    static const struct opening_row rows[] = {{OPENING_HAWSER, "HWS1", 4, .consumed = 4},
+                                              {(enum opening)OPENING_OTHER, "\x10", 1, 0},
+                                              {(enum opening)OPENING_PART, "HX", 2, 1},
+                                              {.len = 0}};
+    static const struct {
+        const char *bytes;
+        size_t len, used;
+        int opening;
+    } cases[] = {
+        {"\x10", 1, 0, OPENING_OTHER},   {"\x10rest", 5, 0, OPENING_OTHER},
+        {"H", 1, 0, OPENING_MORE},       {"HX", 2, 1, OPENING_PART},
+        {"HW", 2, 0, OPENING_MORE},      {"HWS1", 4, 4, OPENING_HAWSER},
+        {"\x11", 1, 0, OPENING_UNKNOWN},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t used = 9;
+        int opening = opening_parse_by(rows, (const uint8_t *)cases[i].bytes, cases[i].len, &used);
+        ck_assert_int_eq(opening, cases[i].opening);
+        ck_assert_uint_eq(used, cases[i].used);
+    }
+}
+END_TEST
+
+RUN_TESTS("opening", test_hawser, test_each_byte_decides, test_what_stays)
