@@ -122,7 +122,7 @@ MUTANTS = [
            "        entry.reason = (uint8_t)e->gap_reason;\n", ""),
     mutant("expired-without-a-reason", "saver/memory_logs.c",
            "            drop_entry(b, e, HAWSER__V1__GAP_REASON__GAP_EXPIRED, &b->product->expired);",
-           "            drop(b, e, (uint32_t)-1, &b->product->expired);"),
+           "            drop_entry(b, e, (uint32_t)-1, &b->product->expired);"),
     mutant("named-devices-ignored", "saver/stream_log.c",
            "    return e->message->n_device == 0;", "    return true;"),
     mutant("live-for-all-devices", "room/inbox.c",
