@@ -80,10 +80,25 @@ static bool take_limit(struct change *d, const struct fields *in, int i) {
     return true;
 }
 
+static bool take_reject_new(struct change *d, const struct fields *in) {
+    const json_t *given = json_object_get(in->object, "reject_new");
+    bool reject = false;
+    if (!given)
+        return true;
+    if (json_is_null(given)) {
+        limit_clear(d, "reject_new");
+        return true;
+    }
+    if (!field_bool(in, "reject_new", &reject))
+        return false;
+    d->limits.reject_new = reject;
+    limit_set(d, "reject_new");
+    return true;
+}
+
 static bool read_limits(struct change *d, const json_t *limits, struct problem *p) {
     const struct fields in = {limits, "limits", p};
     const char *names[LIMITS + 2] = {"reject_new"};
-    bool reject = d->limits.reject_new != 0;
     for (int i = 0; i < LIMITS; i++)
         names[i + 1] = limit_table[i].name;
     if (!limits)
@@ -93,13 +108,7 @@ static bool read_limits(struct change *d, const json_t *limits, struct problem *
     for (int i = 0; i < LIMITS; i++)
         if (!take_limit(d, &in, i))
             return false;
-    if (!field_bool(&in, "reject_new", &reject))
-        return false;
-    if (json_object_get(limits, "reject_new")) {
-        d->limits.reject_new = reject;
-        limit_set(d, "reject_new");
-    }
-    return true;
+    return take_reject_new(d, &in);
 }
 
 // --- callbacks

@@ -118,6 +118,9 @@ static void send_one(struct request *q) {
 }
 
 void handle_push(struct request *q) {
+    static const char *const later[] = {"targets", NULL}; // a list of users, line by line
+    if (!request_asks_for_none_of(q, later))
+        return;
     struct item *item = hw_calloc(1, sizeof(*item));
     item->request = q;
     item->body = q->reader.root;

@@ -73,13 +73,17 @@ void request_work(struct request *q, bool (*piece)(struct request *q),
 // --- answers
 
 static void respond(struct request *q, struct http_response *response, json_t *body) {
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    if (text) {
-        response->body = text;
-        response->body_len = strlen(text);
+    char *json = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    struct buf text = BUF_EMPTY;
+    if (json) { // a line, as people read it
+        buf_append_str(&text, json);
+        buf_append(&text, "\n", 1);
+        response->body = buf_cstr(&text);
+        response->body_len = text.len;
     }
     http_respond(q->http, response);
-    free(text);
+    buf_free(&text);
+    free(json);
     json_decref(body);
     request_free(q);
 }
@@ -143,6 +147,19 @@ void reply_fault(struct request *q, enum problem_code code, const char *field, c
     va_end(args);
     problem_set(&p, code, field, "%s", detail);
     reply_problem(q, &p);
+}
+
+bool request_asks_for_none_of(struct request *q, const char *const *names) {
+    for (; *names; names++) {
+        char value[2];
+        bool is_bad = false;
+        if (http_query_get(q->http->query, *names, value, sizeof(value), &is_bad)) {
+            reply_fault(q, PROBLEM_invalid_value, *names, "%s is not served by this version",
+                        *names);
+            return false;
+        }
+    }
+    return true;
 }
 
 void reply_unanswered(struct request *q, const char *who, int error) {

@@ -49,6 +49,9 @@ void reply_empty(struct request *q);
 void reply_allowed(struct request *q, const char *methods); // to OPTIONS
 void reply_with_etag(struct request *q, int status, json_t *body, uint64_t version);
 void reply_problem(struct request *q, const struct problem *p);
+// Of the query fields that this version does not serve (names ends with NULL) none is there. False:
+// it was answered so.
+bool request_asks_for_none_of(struct request *q, const char *const *names);
 void reply_fault(struct request *q, enum problem_code code, const char *field, const char *format,
                  ...) HW_PRINTF(4, 5);
 // 503 for a call that changes something; its outcome is unknown unless it certainly was not done.

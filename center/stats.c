@@ -69,7 +69,7 @@ static void ask_product(struct stats *f, const struct product *product) {
     saver_stats(saver_of_product(cluster, product->number), &stats, on_stats, f);
 }
 
-static struct stats *stats_stats_new(struct request *q) {
+static struct stats *stats_begin(struct request *q) {
     struct stats *f = hw_calloc(1, sizeof(*f));
     f->request = q;
     f->left = 1;
@@ -78,14 +78,24 @@ static struct stats *stats_stats_new(struct request *q) {
     return f;
 }
 
+// Statistics over time come later: whoever asks for them must not take today's for an answer.
+static bool is_of_now(struct request *q) {
+    static const char *const over_time[] = {"from", "to", "step", NULL};
+    return request_asks_for_none_of(q, over_time);
+}
+
 void handle_product_stats(struct request *q) {
-    struct stats *f = stats_stats_new(q);
+    if (!is_of_now(q))
+        return;
+    struct stats *f = stats_begin(q);
     ask_product(f, request_product(q));
     stats_step(f);
 }
 
 void handle_stats(struct request *q) {
-    struct stats *f = stats_stats_new(q);
+    if (!is_of_now(q))
+        return;
+    struct stats *f = stats_begin(q);
     const struct product *product = NULL;
     while ((product = cluster_product_next(q->center->cluster, product)) != NULL)
         ask_product(f, product);

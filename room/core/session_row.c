@@ -13,7 +13,7 @@ static void row_over(struct step *t, uint32_t code, const char *reason) {
 
 // --- of a live session
 
-static void row_row_is_ours(struct step *t, bool was_void, bool is_anew) {
+static void row_is_still_ours(struct step *t, bool was_void, bool is_anew) {
     const struct session_confirmed *c = &t->e->of.confirmed;
     if (was_void || c->answer.outcome == FENCE_REWRITTEN)
         step_adds(t, EFFECT_ASK_HEAD);
@@ -35,7 +35,7 @@ enum session_state row_confirmed(struct step *t) {
     }
     switch (fence_confirmed(f, &c->answer, t->env->now_ms, &is_anew)) {
     case FENCE_OURS:
-        row_row_is_ours(t, was_void, is_anew);
+        row_is_still_ours(t, was_void, is_anew);
         break;
     case FENCE_WAIT:
         step_adds(t, EFFECT_CONFIRM_SOON);

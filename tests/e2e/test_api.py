@@ -372,6 +372,20 @@ def test_keys_of_many_targets(cluster):
     assert stats["rejected"] == 1 and stats["accepted"] == 12
 
 
+def test_what_comes_later_is_refused(cluster):
+    """Who asks by query for what this version does not serve is told so, and nothing is stored; null takes each limit back to its default."""
+    product = cluster.product()
+    base = f"/v1/products/{product.name}"
+    for method, path, body, field in [("POST", base + "/messages?targets=stream", {"to": {"user": "ann"}, "payload": "x"}, "targets"),
+                                      ("GET", base + "/stats?from=1", None, "from"), ("GET", "/v1/stats?step=60", None, "step")]:
+        answer = cluster.call(method, path, body)
+        assert answer.status_code == 422 and answer.json()["field"] == field and "not served" in answer.json()["detail"], answer.text
+    assert cluster.call("GET", base + "/stats").json()["accepted"] == 0
+    limits = lambda given: cluster.call("PATCH", base, {"limits": given}).json()["limits"]
+    assert limits({"reject_new": True})["reject_new"] is True
+    assert limits({"reject_new": None})["reject_new"] is False
+
+
 def test_live_reaches_each_device_once(cluster):
     """Of a user's devices some move while they are told: none of them gets a live message twice."""
     product = cluster.product()
