@@ -33,7 +33,7 @@ static bool add_entry(const struct room_binding *b, struct frame_run *run,
     if (e->message)
         voice->put_message(out, &at, e->message);
     else
-        voice->put_gap(out, &at, e->gap_reason);
+        voice->put_gap(out, &at, (enum gap_reason)e->gap_reason);
     frame_run_add(run, last, (uint32_t)out->len, e->message != NULL);
     return true;
 }

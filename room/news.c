@@ -1,7 +1,6 @@
 // Broadcast is a walk, not a queue: the latest news of a product lie encoded one behind the other
 // in its news window, a session is a place in them, and what lies between that and the end, as far
 // as the ack window goes, is one write. The walk over sessions runs in slices.
-#include "client.pb-c.h"
 #include "room_internal.h"
 
 enum { SLICE_US = 1000, SLICE_CHECK = 8 };
@@ -28,9 +27,10 @@ static bool skip_entry(struct room_binding *b, const struct news_entry *e, uint6
     if (is_for && !expired && !(e->is_gap && e->first <= news->sent))
         return false;
     if (is_for) {
+        enum gap_reason reason = expired ? GAP_EXPIRED : (enum gap_reason)e->reason;
         struct message_place at = {b->product->number, FEED_NEWS, news->sent + 1, e->last};
         b->conn->room->count.gaps++;
-        b->conn->voice->say_gap(b, &at, expired ? HAWSER__V1__GAP_REASON__GAP_EXPIRED : e->reason);
+        b->conn->voice->say_gap(b, &at, reason);
     }
     feed_sent(news, e->last, 0, false);
     return true;

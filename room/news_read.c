@@ -21,7 +21,7 @@ void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntr
         entry.audience = news_audience(e->message->audience);
         entry.expires_ms = e->message->expires_ms;
     } else {
-        news->voice->put_gap(frame, &at, e->gap_reason);
+        news->voice->put_gap(frame, &at, (enum gap_reason)e->gap_reason);
         entry.is_gap = true;
         entry.reason = (uint8_t)e->gap_reason;
     }

@@ -48,7 +48,7 @@ struct voice {
 
     void (*say_welcome)(struct conn *c);
     void (*say_bound)(struct conn *c, const struct bound *bound);
-    void (*say_gap)(struct room_binding *b, const struct message_place *at, uint32_t reason);
+    void (*say_gap)(struct room_binding *b, const struct message_place *at, enum gap_reason reason);
     void (*say_reset)(struct room_binding *b, enum feed_stream stream, const char *reason);
     void (*say_synced)(struct room_binding *b);
     // NULL: it has no word for it. Its client is never asked: it is gone when nothing came from it
@@ -61,7 +61,7 @@ struct voice {
     // Append to *out what any client of this voice is told of it.
     void (*put_message)(struct buf *out, const struct message_place *at,
                         const Hawser__Internal__StoredMessage *m);
-    void (*put_gap)(struct buf *out, const struct message_place *at, uint32_t reason);
+    void (*put_gap)(struct buf *out, const struct message_place *at, enum gap_reason reason);
 };
 
 extern const struct voice voice_hawser; // proto/client.proto

@@ -111,17 +111,34 @@ static void voice_put_message(struct buf *out, const struct message_place *at,
     frame_put(out, FRAME_PUSH, &push.base);
 }
 
-static void put_gap(struct buf *out, const struct message_place *at, uint32_t reason) {
+// Client and log know reasons by the same numbers, also those that this room does not know.
+static Hawser__V1__GapReason gap_reason_said(enum gap_reason reason) {
+#define SAME_NUMBER(name)                                                                          \
+    _Static_assert((int)name == (int)HAWSER__V1__GAP_REASON__##name, "a gap's reason: " #name)
+    SAME_NUMBER(GAP_UNKNOWN);
+    SAME_NUMBER(GAP_EXPIRED);
+    SAME_NUMBER(GAP_OVERFLOWED);
+    SAME_NUMBER(GAP_RECALLED);
+    SAME_NUMBER(GAP_PARKED);
+    SAME_NUMBER(GAP_COLLAPSED);
+    SAME_NUMBER(GAP_OTHER_DEVICE);
+    SAME_NUMBER(GAP_STORE_RESTARTED);
+#undef SAME_NUMBER
+    return (Hawser__V1__GapReason)reason;
+}
+
+static void put_gap(struct buf *out, const struct message_place *at, enum gap_reason reason) {
     Hawser__V1__Gap gap = HAWSER__V1__GAP__INIT;
     gap.product = at->product;
     gap.stream = (Hawser__V1__Stream)at->stream;
     gap.first = at->first;
     gap.last = at->last;
-    gap.reason = (Hawser__V1__GapReason)reason;
+    gap.reason = gap_reason_said(reason);
     frame_put(out, FRAME_GAP, &gap.base);
 }
 
-static void say_gap(struct room_binding *b, const struct message_place *at, uint32_t reason) {
+static void say_gap(struct room_binding *b, const struct message_place *at,
+                    enum gap_reason reason) {
     struct buf *frame = &b->conn->room->scratch;
     buf_reset(frame);
     put_gap(frame, at, reason);

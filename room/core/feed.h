@@ -18,6 +18,19 @@ enum { WINDOW_MESSAGES = 32, WINDOW_BYTES = 256 * 1024 };
 // The streams of client.proto, by number; each session has one feed of each.
 enum feed_stream { FEED_INBOX, FEED_NEWS, FEED_BULK, FEEDS };
 
+// Why messages of a stream never come, by the numbers in which a log says it (LoadEntry.gap_reason
+// of saver.proto). A newer saver may say others: they are handed on as they are.
+enum gap_reason {
+    GAP_UNKNOWN,
+    GAP_EXPIRED,
+    GAP_OVERFLOWED,
+    GAP_RECALLED,
+    GAP_PARKED,
+    GAP_COLLAPSED,
+    GAP_OTHER_DEVICE,
+    GAP_STORE_RESTARTED,
+};
+
 // Messages sent and not yet acknowledged, in two parts of at most half a window each: an ack that
 // passes `mark` ends the first. Both a count of these and a distance of seqs are upper bounds of
 // what is in flight; the lower one counts.

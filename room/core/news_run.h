@@ -15,7 +15,7 @@ struct news_entry {            // a frame: of a message, or of a gap
     struct audience *audience; // owned by the run; NULL = everyone
     uint32_t offset, len;      // in the run's frames
     bool is_gap;
-    uint8_t reason; // of the gap
+    uint8_t reason; // enum gap_reason, of the gap
 };
 
 struct news_run {
