@@ -1,6 +1,7 @@
 // One append of a push: to a user's inbox, to the product's news, or the claim of its key. Whoever
 // misses an answer repeats it: the id makes that harmless.
 #include "send_internal.h"
+#include "streams.h"
 
 static void try_append(struct leg *leg);
 
@@ -47,7 +48,7 @@ static void try_append(struct leg *leg) {
                                      : NULL;
     aim_message(&s->push, &s->aim, leg->target, &aimed);
     request.product = s->aim.product;
-    request.stream = user ? 0 : 1;
+    request.stream = user ? STREAM_INBOX : STREAM_NEWS;
     request.user = (char *)(uintptr_t)(user ? user : "");
     request.message = &aimed.message;
     request.not_after_ms = s->aim.not_after_ms;

@@ -3,6 +3,7 @@
 #include "handlers.h"
 #include "message.h"
 #include "request.h"
+#include "streams.h"
 #include "texts.h"
 
 enum { QUERY_USERS_MAX = 1000 };
@@ -26,7 +27,8 @@ static void view_free(void *state) {
     free(v);
 }
 
-static const char *const stream_names[] = {"inbox", "news", "bulk"};
+static const char *const stream_names[STREAMS] = {
+    [STREAM_INBOX] = "inbox", [STREAM_NEWS] = "news", [STREAM_BULK] = "bulk"};
 
 static json_t *sessions_json(const Hawser__Internal__FindReply *found, uint64_t *ret_last_seen) {
     json_t *sessions = json_array();
@@ -50,7 +52,7 @@ static json_t *positions_json(const Hawser__Internal__UserReply *kept) {
         json_t *streams = json_object();
         for (size_t k = 0; k < d->n_position; k++) {
             const Hawser__Internal__StreamPosition *at = d->position[k];
-            if (at->stream < 3)
+            if (at->stream < STREAMS)
                 json_object_set_new(streams, stream_names[at->stream],
                                     json_pack("{s:I, s:I}", "epoch", (json_int_t)at->epoch, "seq",
                                               (json_int_t)at->seq));

@@ -7,12 +7,9 @@
 
 #include "saver.pb-c.h"
 #include "store.h"
+#include "streams.h"
 
 enum {
-    STREAM_INBOX = 0,
-    STREAM_NEWS = 1,
-    STREAM_BULK = 2,
-    STREAMS = 3,
     DROPPED_RANGES_MAX = 64,
     BROADCAST_MESSAGES_MAX = 10000,
     BROADCAST_BYTES_MAX = 16 * 1024 * 1024,
