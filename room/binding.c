@@ -105,6 +105,7 @@ void room_binding_env(const struct room_binding *b, struct session_env *ret_env)
     *ret_env =
         (struct session_env){.now_ms = loop_now_ms(r->loop),
                              .lease = &r->lease,
+                             .steps = r->count.session_steps,
                              .socket_takes = b->conn->state == CONN_OPEN && conn_can_push(b->conn)};
     if (p)
         ret_env->news = (struct news_heads){.epoch = p->news.known->epoch,

@@ -199,6 +199,10 @@ static uint16_t client_port(const void *self) {
     return r->listener ? listener_port(r->listener) : 0;
 }
 
+#define STEPS_TO(state, word)                                                                      \
+    DAEMON_COUNTER(room, count.session_steps[SESSION_##state], "session_steps_" word "_total",     \
+                   "steps of sessions that led to " #state ", also from there")
+_Static_assert(SESSION_STATE_COUNT == 10, "a counter for each state but the first");
 static const struct daemon_metric metrics[] = {
     DAEMON_GAUGE(room, count.connections, "connections_count", "connections, lingering ones too"),
     DAEMON_GAUGE(room, live_sessions, "sessions_count", "live sessions"),
@@ -238,6 +242,15 @@ static const struct daemon_metric metrics[] = {
     DAEMON_COUNTER(room, count.slow, "slow_total", "connections ended because they do not read"),
     DAEMON_COUNTER(room, count.unexpected, "unexpected_total",
                    "events that a session's state does not name"),
+    STEPS_TO(ENTERING, "entering"),
+    STEPS_TO(ATTACHING, "attaching"),
+    STEPS_TO(DOUBTING, "doubting"),
+    STEPS_TO(ACCEPTED, "accepted"),
+    STEPS_TO(LIVE, "live"),
+    STEPS_TO(AWAY, "away"),
+    STEPS_TO(REFUSED, "refused"),
+    STEPS_TO(LEAVING, "leaving"),
+    STEPS_TO(GONE, "gone"),
     DAEMON_COUNTER(room, count.positions_lost, "positions_lost_total",
                    "positions of sessions that no saver took: repeats may follow"),
     DAEMON_COUNTER(room, count.orphans_given_up, "orphans_given_up_total",

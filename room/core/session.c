@@ -126,15 +126,23 @@ static const struct row {
 #undef TABLE_ROW
 };
 
+// The one place where the state changes.
+static void session_goes_to(struct step *t, enum session_state next, unsigned allowed) {
+    assert(allowed & 1u << next);
+    t->s->state = next;
+    if (t->env->steps)
+        t->env->steps[next]++;
+}
+
 bool session_step(struct session *s, const struct session_event *e, const struct session_env *env,
                   struct session_effects *out) {
     const struct row *row = &table[s->state][e->kind];
-    struct step t = {s, e, env, out};
+    struct step t = {s, e, env, out, NULL};
     if (!row->action)
         return false;
-    enum session_state next = row->action(&t);
-    assert(row->to & 1u << next);
-    s->state = next;
+    session_goes_to(&t, row->action(&t), row->to);
+    if (t.then)
+        t.then(&t);
     return true;
 }
 

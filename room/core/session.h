@@ -167,6 +167,7 @@ struct session_env {
     const struct lease *lease;
     struct news_heads news;
     bool socket_takes; // bytes, and nothing is held
+    uint64_t *steps;   // of SESSION_STATE_COUNT: steps by where they lead; NULL: not counted
 };
 
 // --- what a step writes down

@@ -12,10 +12,10 @@ struct step {
     const struct session_event *e;
     const struct session_env *env;
     struct session_effects *out;
+    void (*then)(struct step *t); // what follows in the next state; NULL: nothing
 };
 
-// An action answers with the next state. Only login_told sets it itself, since what goes out then
-// goes to a live session.
+// An action answers with the next state, and sets none itself.
 typedef enum session_state session_action(struct step *t);
 
 // session_step.c

@@ -182,7 +182,6 @@ enum session_state login_told(struct step *t) {
         step_confirm(t);
     if (is_undecided)
         step_adds(t, EFFECT_CONFIRM_SOON);
-    s->state = SESSION_LIVE;
-    live_go_on(t);
+    t->then = live_go_on; // what goes out goes to a live session
     return SESSION_LIVE;
 }

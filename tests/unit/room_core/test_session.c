@@ -308,8 +308,25 @@ START_TEST(test_pass_missed_while_logging_in) {
 }
 END_TEST
 
-RUN_TESTS("session", test_every_row, test_nothing_else, test_hint_during_login,
-          test_hint_of_another_log_during_login, test_replaced_before_the_row_was_known,
-          test_kicked, test_refused_while_doubting, test_row_changed_during_login,
-          test_hint_is_no_target, test_taken_over_once, test_doubt_over_a_lost_lease,
-          test_pass_missed_while_logging_in)
+// Each by the state that it leads to, also when that is the same; what no state names is no step.
+START_TEST(test_steps_are_counted) {
+    static const uint64_t expected[SESSION_STATE_COUNT] = {
+        [SESSION_LIVE] = 2, [SESSION_AWAY] = 1, [SESSION_GONE] = 1};
+    uint64_t steps[SESSION_STATE_COUNT] = {0};
+    reach(SESSION_ACCEPTED);
+    env.steps = steps;
+    told("TOLD");
+    told("READY");
+    told("ADMITTED");
+    told("LOST");
+    told("ENDED");
+    ck_assert_mem_eq(steps, expected, sizeof(steps));
+    env.steps = NULL;
+}
+END_TEST
+
+RUN_TESTS("session", test_steps_are_counted, test_every_row, test_nothing_else,
+          test_hint_during_login, test_hint_of_another_log_during_login,
+          test_replaced_before_the_row_was_known, test_kicked, test_refused_while_doubting,
+          test_row_changed_during_login, test_hint_is_no_target, test_taken_over_once,
+          test_doubt_over_a_lost_lease, test_pass_missed_while_logging_in)
