@@ -1,5 +1,6 @@
-// A center: the HTTP API for app servers and operators. It appends what is pushed, finds where the
-// users are, and hands the message to their rooms. Holds nothing that must survive it.
+// A center: the HTTP API for app servers and operators. A center appends what is pushed, finds
+// where the users are, and hands the message to their rooms; a center holds nothing that must
+// survive it.
 #ifndef HW_CENTER_H
 #define HW_CENTER_H
 

@@ -6,11 +6,11 @@
 //                 health.c, openapi.c  the other calls
 //   send.c        a push on its way; append.c  one append of it; deliver.c  found and delivered
 //   hints.c       heads that could not be told to a room
-//   draft.c       a product's record while it is changed
+//   change.c      a product's record while it is changed
 //   request.c     a request's life, work and answer
-//   core/         what needs no loop, socket or daemon: json_read, fields, targets, push (a body
-//   made
-//                 into a push, checked), aim (where it goes), retry (what an answer means), pace
+//   core/         what needs no loop, socket or daemon: json_read, fields, targets, push (a
+//                 body made into a push, checked), aim (where it goes), retry (what an answer
+//                 means), pace
 #ifndef HW_CENTER_INTERNAL_H
 #define HW_CENTER_INTERNAL_H
 

@@ -1,5 +1,5 @@
 // A change of a product: its record as a draft, put into the catalog by compare-and-swap at a
-// register, and the answer to that. It is the state of its request.
+// register, and the answer to that. A change is the state of its request.
 #ifndef HW_CHANGE_H
 #define HW_CHANGE_H
 

@@ -1,5 +1,5 @@
-// One API request: its life, the work done for it in slices, its answer. It lives until it is
-// answered, by exactly one of the reply functions, which end it.
+// One API request: its life, the work done for it in slices, its answer. A request lives
+// until it is answered, by exactly one of the reply functions, which end it.
 #ifndef HW_REQUEST_H
 #define HW_REQUEST_H
 

@@ -35,7 +35,7 @@ static void unlink_saving(struct room_binding *b) {
         *at = b->next_saving;
 }
 
-// Nobody finds it any more. It stays until what its session wrote down is done.
+// Nobody finds the binding any more. The binding stays until what its session wrote down is done.
 static void binding_leave(struct room_binding *b) {
     struct conn *c = b->conn;
     struct room_binding **at = &c->bindings;

@@ -44,7 +44,7 @@ void room_binding_tell(struct room_binding *b, const struct session_event *e);
 void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind);
 void room_binding_end(struct room_binding *b);   // ENDED
 void room_binding_go_on(struct room_binding *b); // READY, if that is of any use
-// It is to end, and its client to be told why, with what waits in the queue.
+// The binding is to end, and its client to be told why, with what waits in the queue.
 void room_binding_over(const struct room_binding *b, const struct session_refusal *why);
 
 // --- as others name it

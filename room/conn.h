@@ -67,6 +67,8 @@ uint32_t conn_heartbeat_granted(const struct conn *c, uint32_t wish_s); // ms
 void conn_binding_freed(struct conn *c, bool was_awaited); // by the next frames of the client
 // A live binding is over: the one binding's end is the connection's, one of several is told.
 void conn_binding_over(struct room_binding *b, const struct session_refusal *why);
+void conn_lingers_no_more(struct conn *c);
+void conn_give_place(struct conn *c);
 void conn_reap(struct room *r); // those that are gone
 // What each voice's stream calls.
 size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len);
@@ -75,7 +77,7 @@ void conn_on_closed(void *owner, struct stream *s, int error);
 #define CONN_STREAM_CALLS                                                                          \
     .on_data = conn_on_data, .on_writable = conn_on_writable, .on_closed = conn_on_closed
 
-// --- its bytes
+// --- sending.c: its bytes
 bool conn_can_push(const struct conn *c); // the socket takes bytes and nothing is held
 void conn_send(struct conn *c, const struct buf *frame); // what is not a push
 // Its client leaves answers unread: nothing more is read from it until it has taken them.
@@ -91,8 +93,6 @@ bool conn_may_take_place(const struct conn *c); // one is free, or somebody ling
 // For a session whose token is right: who lingers gives way. false: the room is full.
 bool conn_take_place(struct conn *c);
 bool conn_give_way(struct room *r); // ends who lingers longest; false: nobody does
-void conn_lingers_no_more(struct conn *c);
-void conn_give_place(struct conn *c);
 
 // --- hello.c: what a voice has understood. Texts are borrowed for the call.
 struct bind_request {

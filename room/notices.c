@@ -1,6 +1,6 @@
 // Notices to rooms, this one too, that a session was replaced by a login here, or that its row has
 // changed: the login that had taken it has ended, or one that came before was given it. Repeated
-// for a while. They come from the room that has the new session, not from the register: a login
+// for a while. Notices come from the room that has the new session, not from the register: a login
 // step that was held up and is done when nobody waits for it any more ends nobody's session.
 #include "close_codes.h"
 #include "room_internal.h"

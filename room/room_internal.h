@@ -69,9 +69,9 @@ struct room {
     struct loop *loop;
     struct cluster *cluster;
     struct listener *listener;
-    struct slab conns, bindings; // of the latter one more for each connection: a Bind renews one
-                                 // that is there in a binding of its own; and some whose tokens
-                                 // are not checked yet
+    // bindings: sessions_max for sessions, one more for each connection (a Bind that renews has a
+    // binding of its own), and BINDINGS_UNCHECKED_MAX whose token is not checked yet
+    struct slab conns, bindings;
     uint32_t sessions_max, connections_max;
     uint32_t places, lingering_count;
     uint32_t holders;                      // of places for sessions: bindings whose token is right
@@ -89,17 +89,18 @@ struct room {
     struct lease lease;
 
     uint8_t resume_key[32];
-    struct arena arena;     // of one frame's decoding
-    struct buf scratch;     // of a frame on its way out
-    struct buf run;         // of frames from a load
-    struct frame_run items; // of it
+    struct arena arena; // of one frame's decoding
+    struct buf scratch; // of a frame on its way out
+    // frames being encoded: of a load, a delivery or a broadcast; empty between uses
+    struct buf run;
+    struct frame_run items; // of run
     struct handles retries; // whose RETRY is waited for
     struct timer retry;
     struct handles watched; // with something under way
     size_t watched_at;
     // acks
     struct room_binding *saving; // this iteration's
-    struct hook flush_acks;
+    struct hook flush_acks;      // of questions.c
     struct late_ack *late_acks;
     struct timer late_timer;
     size_t late_count;
@@ -151,8 +152,9 @@ void retries_deinit(struct room *r);
 // --- binding.c
 // The next passes ask for the heads of all inboxes.
 void room_heads_wanted(struct room *r);
-// Centers could not ask where users are, or were answered by what is not there any more. They may
-// find their register back later than this room does, so it asks once more when that is over.
+// Centers could not ask where users are, or were answered by what is not there any more. Such a
+// center may find its register back later than this room does, so the room asks once more when that
+// is over.
 void room_hints_lost(struct room *r);
 void room_binding_retry_later(struct room_binding *b);
 
@@ -166,6 +168,8 @@ void unacked_tick(struct room *r);
 
 // --- service.c
 extern const struct rpc_method room_methods[];
+
+// --- questions.c
 struct session_row row_of(const Hawser__Internal__SessionRow *row); // NULL: none
 
 // --- drain.c

@@ -1,4 +1,4 @@
-// Client tokens: JWT, HS256, checked without a look-up (contract/http.md, "Client token"). Pure:
+// Client tokens: JWT, HS256, checked without a look-up (docs/http.md, "Client token"). Pure:
 // the key and the time are arguments.
 #ifndef HW_TOKEN_H
 #define HW_TOKEN_H

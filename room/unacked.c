@@ -9,9 +9,9 @@ enum {
     LOOKS_MAX = 20000 // a tick: 2 ms
 };
 
-// A shut window whose bytes are still on their way says nothing of the client. It is asked once
-// for each; and for what is long unacknowledged not at every look, should it answer with all but a
-// Pong.
+// A window that is shut while its bytes are still unsent says nothing of the client. Once they are
+// sent, the client is asked, and not again before an Ack has come. For what is long unacknowledged
+// the client is asked at most every 2 s, in case it answers but sends no Pong.
 static bool unacked_ask(struct room_binding *b, enum feed_wish wish) {
     struct conn *c = b->conn;
     uint64_t asked_ms = loop_now_ms(c->room->loop) - c->pinged_ms;

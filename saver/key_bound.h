@@ -1,6 +1,6 @@
 // How many Idempotency-Keys a product has, as far as this saver knows, and what that means for one
-// more. They lie in the buckets of its users, which share no script, so the sum over all buckets is
-// asked for, and in between what this saver stored itself is added. Pure.
+// more. The keys lie in the buckets of its users, which share no script, so the sum over all
+// buckets is asked for, and in between what this saver stored itself is added. Pure.
 //
 // The sum may be as old as it would take many keys a second to fill what is left: near the bound it
 // is asked for before each append, so that appends one after the other meet the bound exactly,

@@ -45,7 +45,7 @@ static inline struct saver_step *saver_step_of(struct redis_step *p) {
 }
 
 // What each script of the logs is called with: the front of the keys of a bucket, and the run id of
-// the server. It outlives the call.
+// the server. A place outlives the call.
 struct saver_place {
     char base[BASE_MAX];
     struct redis_bytes run;

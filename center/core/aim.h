@@ -49,9 +49,10 @@ struct aimed {
 void aim_message(const struct push *push, const struct aim *aim, const struct target *target,
                  struct aimed *ret);
 
-// The claim behind which a push goes on: the first one gives the times, and how long its appends
-// are remembered, which is never longer than the claim itself: or another body would later be taken
-// for one that is there.
+// A push goes on behind the claim of its key. The first claim of a key gives the times of all its
+// repeats. The ids of the appends behind it are to be forgotten before the claim is
+// (CLAIM_KEPT_MORE_MS), though no sooner than ID_KEPT_MS from now: an append that is remembered for
+// longer than its claim could let another body under the same key be taken for one that is stored.
 void aim_claimed(struct aim *aim, const Hawser__Internal__AppendReply *claim);
 
 // A device that was told.

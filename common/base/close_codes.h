@@ -17,6 +17,8 @@ enum close_code {
     // It connects again and honours retry_after_ms.
     CLOSE_DRAINING = 4200,
     CLOSE_NO_ANSWER = 4201,
+    // This version does not send it: a connection to a client that leaves too much unread just ends
+    // (room/sending.c).
     CLOSE_TOO_SLOW = 4202,
     // It broke the protocol.
     CLOSE_MALFORMED = 4300,

@@ -1,6 +1,6 @@
 // Error numbers of Hawser. Functions that can fail return 0 or a negative number: a negated errno
-// value, or one of these, which lie beyond every errno. They also travel in RPC replies (as the
-// positive value), so numbers never change.
+// value, or one of these, which lie beyond every errno. These numbers also travel in RPC replies
+// (as the positive value), so numbers never change.
 #ifndef HW_ERR_H
 #define HW_ERR_H
 

@@ -1,6 +1,6 @@
 // Questions for products that are not known here. One call at a time for each (name, kid), whoever
-// asks. It is unknown when all registers say so: one that began after its store was lost has not
-// heard yet what the others hold. "Unknown" is kept for a second, so that clients with made-up
+// asks. A product is unknown when all registers say so: one that began after its store was lost has
+// not heard yet what the others hold. "Unknown" is kept for a second, so that clients with made-up
 // names cost a register one call a second each, and at most ASKS_MAX at a time.
 #include <assert.h>
 

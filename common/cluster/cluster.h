@@ -50,8 +50,8 @@ const char *cluster_unready_reason(
 // No register takes our proof: the secret is another one. NULL = not so.
 const char *cluster_hopeless(const struct cluster *c);
 
-// Sets what is announced (deep-copied; incarnation and build are filled in). It is renewed every 3
-// s, and at once when more than load and sessions has changed.
+// Sets what is announced (deep-copied; incarnation and build are filled in). The announcement is
+// renewed every 3 s, and at once when more than load and sessions has changed.
 void cluster_announce(struct cluster *c, const Hawser__Internal__Member *m);
 void cluster_withdraw(struct cluster *c, void (*done)(void *arg),
                       void *arg); // a good-bye; done within 1 s, whatever happens

@@ -30,7 +30,8 @@ static void member_learn(struct cluster *c, const Hawser__Internal__Member *m) {
         c->options.on_member(c->options.arg, e->member);
 }
 
-// It is out of the directory before anybody hears of it, and its link's calls are cancelled after.
+// A member is out of the directory before anybody hears of it, and its link's calls are cancelled
+// after.
 static void member_gone(struct cluster *c, struct member_entry *e, bool clean) {
     HASH_DEL(c->members, e);
     if (c->options.on_member_gone)

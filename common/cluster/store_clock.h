@@ -1,6 +1,6 @@
 // An estimate of the clock of the savers' store, by which messages are accepted and expire: a saver
-// is asked for it every 5 s. It is never later than that clock is. Embedded in a daemon that is in
-// the cluster; a daemon's own wall clock says nothing about expiry.
+// is asked for it every 5 s. The estimate is never later than that clock. Embedded in a daemon that
+// is in the cluster; a daemon's own wall clock says nothing about expiry.
 #ifndef HW_STORE_CLOCK_H
 #define HW_STORE_CLOCK_H
 

@@ -293,7 +293,7 @@ static void present(struct stream *s, const uint8_t *data, size_t len) {
         stream_end(s, -HW_ETOOBIG);
 }
 
-// The peer sends nothing more. It may still read: what is held for its end goes out first.
+// The peer sends nothing more, and may still read: what is held for its end goes out first.
 static void peer_ended(struct stream *s) {
     if ((s->flags & ENDING) && s->held)
         s->flags |= ENDED;

@@ -87,8 +87,8 @@ struct listen_at {
     const char *host;
     uint16_t first, last;
 };
-// 0, or negative errno of the last try. It is a door for clients until listener_set_door says
-// otherwise.
+// 0, or negative errno of the last try. A listener is a door for clients until listener_set_door
+// says otherwise.
 int listener_new(struct loop *l, struct listen_at at, accept_fn *on_accept, void *arg,
                  struct listener **ret_listener) HW_MUST_CHECK;
 // How far into the descriptors that are left this listener may go (descriptors.h). Beyond it a

@@ -1,5 +1,5 @@
-// The bytes of bodies. They are counted as they are held, and bounded in two ways: all of them, and
-// those of each product, so that one product's clients cannot take the place of all others.
+// The bytes of bodies. Bytes are counted as they are held, and bounded in two ways: all of them,
+// and those of each product, so that one product's clients cannot take the place of all others.
 #include "http_internal.h"
 
 enum { PRODUCT_SHARE = 4 }; // one of so many parts of all bodies

@@ -1,4 +1,4 @@
-// Counters and gauges of one daemon, in Prometheus' text form. They stay where they are
+// Counters and gauges of one daemon, in Prometheus' text form. The numbers stay where they are
 // counted: this holds names and pointers, and reads them when asked. The only free label is
 // product.
 #ifndef HW_METRICS_H

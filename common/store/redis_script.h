@@ -43,9 +43,9 @@ struct redis_script {
 void redis_script_init(struct redis_script *s, const struct redis_script_source *from);
 void redis_script_deinit(struct redis_script *s);
 
-// Keys and arguments in order, from the struct that the script's head made. They are borrowed from
-// it, and numbers lie in out. A text that is missing, and keys of more than one slot, end the
-// process.
+// Keys and arguments in order, from the struct that the script's head made. What is packed is
+// borrowed from that struct, and numbers lie in out. A text that is missing, and keys of more than
+// one slot, end the process.
 void redis_script_pack(const struct redis_script_source *s, const void *args,
                        struct redis_args *out);
 

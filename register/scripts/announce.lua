@@ -1,5 +1,5 @@
--- A daemon announces itself, or renews its lease. It answers the index epoch and the store's clock. Whoever comes where one was may
--- come to a full server too.
+-- A daemon announces itself, or renews its lease. The script answers the index epoch and the store's clock. Whoever comes where one was
+-- may come to a full server too.
 --
 -- KEYS dir: the front of all keys of the directory and the catalog
 -- ARGV directory_epoch digits: if it is another run

@@ -1,5 +1,5 @@
--- A room confirms a session that it holds. It answers the outcome and the generation; when the row is written anew also what a login
--- answers of the row before, and the runs whose rows gave way. A session that lives has its place, so that none is refused.
+-- A room confirms a session that it holds. The script answers the outcome and the generation; when the row is written anew also what a
+-- login answers of the row before, and the runs whose rows gave way. A session that lives has its place, so that none is refused.
 --
 -- KEYS rows: the user's, by device
 -- ARGV device text: whose session it is

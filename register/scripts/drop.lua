@@ -1,4 +1,4 @@
--- A session has ended. It answers whether its row was dropped: not if another holds it.
+-- A session has ended. The script answers whether its row was dropped: not if another holds it.
 --
 -- KEYS rows: the user's, by device
 -- ARGV device text: whose session it was

@@ -1,6 +1,6 @@
--- A login takes its device's row. It answers whether it is refused, after what time to come again, the generation, and of the row
--- before: whether it was online, and live, its incarnation, slot, generation, room, address and since; then the runs whose rows gave
--- way, and all devices if this one is new. Refused for the devices it answers 1 for the generation.
+-- A login takes its device's row. The script answers whether it is refused, after what time to come again, the generation, and of the row
+-- before: whether it was online, and live, its incarnation, slot, generation, room, address and since; then the runs whose rows gave way,
+-- and all devices if this one is new. Refused for the devices it answers 1 for the generation.
 --
 -- KEYS rows: the user's, by device
 -- KEYS takeovers: the moments of the last ones by device, the newest first; it ends with its user's last minute

@@ -1,5 +1,5 @@
--- Writes an entry of the catalog, if it still has the version that is expected. It answers whether there is a conflict, and the entry
--- as it is now.
+-- Writes an entry of the catalog, if it still has the version that is expected. The script answers whether there is a conflict, and the
+-- entry as it is now.
 --
 -- KEYS dir: the front of all keys of the directory and the catalog
 -- ARGV key text: of the entry

@@ -1,5 +1,5 @@
--- Which runs live. It answers {live} {not gone for good} now; "*" among the latter is any run but those behind a "-": a store that has
--- just begun, or lost its directory, does not know who is gone.
+-- Which runs live. The script answers {live} {not gone for good} now; "*" among the latter is any run but those behind a "-": a store
+-- that has just begun, or lost its directory, does not know who is gone.
 --
 -- KEYS dir: the front of all keys of the directory and the catalog
 -- CONST GONE_FOR_GOOD_MS

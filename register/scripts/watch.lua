@@ -1,5 +1,5 @@
--- What is newer than a watcher knows. It answers versions, whether each of the two is told whole, whether there is more, the members,
--- who is gone ("incarnation", "clean"), and the catalog's entries ("key", "version deleted value").
+-- What is newer than a watcher knows. The script answers versions, whether each of the two is told whole, whether there is more, the
+-- members, who is gone ("incarnation", "clean"), and the catalog's entries ("key", "version deleted value").
 --
 -- KEYS dir: the front of all keys of the directory and the catalog
 -- ARGV directory_epoch digits: if it is another run

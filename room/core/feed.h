@@ -65,7 +65,7 @@ bool feed_is_behind(const struct feed *f);
 bool feed_is_open(const struct feed *f);           // the window takes at least one message
 uint32_t feed_messages_left(const struct feed *f); // 0..WINDOW_MESSAGES
 uint32_t feed_bytes_left(const struct feed *f);    // 0..WINDOW_BYTES; the last message may pass it
-// It is the next one, and may go out if the socket takes it.
+// The message at that place is the next one, and may go out if the socket takes it.
 bool feed_takes(const struct feed *f, struct place at);
 // Everything up to `last` went out, or was passed over. counts: it was a message of so many bytes,
 // which is in flight until it is acked.

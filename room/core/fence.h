@@ -3,10 +3,10 @@
 // is still ours. A higher row may be the late work of a login whose room is gone, or is about to
 // drop it again, so a session that was told of one goes on until that is certain:
 //
-//             confirmed                      confirmed
-//   SURE <----------------- UNDECIDED   SURE <---------- SUPERSEDED --12 s of answers--> over
-//     |  the row changed, ----^           |  higher row ----^
-//     |  or a dead room's                 |
+//   SURE, SUPERSEDED --the row is a dead room's--> UNDECIDED
+//   SURE             --the row changed-----------> UNDECIDED
+//   SURE, UNDECIDED  --a higher row--------------> SUPERSEDED --12 s of answers--> over
+//   UNDECIDED, SUPERSEDED --the row is ours------> SURE
 //
 // Time in which the register did not answer does not count: leases go on meanwhile.
 #ifndef HW_FENCE_H

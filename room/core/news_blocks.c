@@ -68,7 +68,7 @@ static void want(struct news_blocks *blocks, uint64_t after, uint32_t messages) 
     TAILQ_INSERT_TAIL(&blocks->wanted, b, in_product);
 }
 
-// It stands in no list any more.
+// The block stands in no list any more.
 static void block_free(struct news_block *b) {
     struct news_blocks *owner = b->owner;
     size_t at = begin_before(owner, b->after) - 1;

@@ -40,7 +40,8 @@ struct news_block {
     size_t bytes; // counted for it in both sums
     struct news_waiters waiters;
     uint32_t messages; // wanted at most
-    bool is_loaded, is_led_on;
+    bool is_loaded;
+    bool is_led_on; // what comes after it was asked for ahead, once
 };
 TAILQ_HEAD(news_block_list, news_block);
 
@@ -84,8 +85,8 @@ struct news_place {
     uint64_t after, until; // blocks that go on before `until` are asked for ahead
     uint64_t waiter;       // who is told when the log has answered
 };
-// The block with after+1; NULL: it is asked for. It stays at least until the next news_room_ask,
-// _tick or _reset.
+// The block with after+1; NULL: it is asked for. The block stays at least until the next
+// news_room_ask, _tick or _reset.
 const struct news_block *news_blocks_find(struct news_blocks *blocks, const struct news_place *at,
                                           uint64_t now_ms);
 // The block of a question; NULL: nobody wants it any more.

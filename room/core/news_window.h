@@ -1,7 +1,7 @@
 // A product's news as a room knows them: its latest broadcasts, which lie in one run of encoded
 // frames that all sessions read by seq, and blocks of those before them. The window goes on from
-// `base` to `head` without a hole; it never passes one. It knows bytes and seqs, and nobody who
-// reads them.
+// `base` to `head` without a hole; it never passes one. The window knows bytes and seqs, and nobody
+// who reads them.
 #ifndef HW_NEWS_WINDOW_H
 #define HW_NEWS_WINDOW_H
 

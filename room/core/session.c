@@ -31,7 +31,7 @@ const char *session_effect_name(enum session_effect_kind kind) {
 
 // --- the end
 
-// It comes too late to change anything: an answer to one that was refused meanwhile, say.
+// The event comes too late to change anything: an answer to one that was refused meanwhile, say.
 static enum session_state too_late(struct step *t) {
     return t->s->state;
 }

@@ -1,7 +1,7 @@
 // One live binding of (product, user, device): what it has, what it waits for, and what is to be
-// done. A session takes an event, writes down effects and returns before any of them happens. It
-// owns no connection, socket, call or clock, and does not know who it is: the shell carries the
-// effects out after the step, and what comes of them is the next event.
+// done. A session takes an event, writes down effects and returns before any of them happens. A
+// session owns no connection, socket, call or clock, and does not know who it is: the shell carries
+// the effects out after the step, and what comes of them is the next event.
 //
 //   ASKING --ADMITTED--> ENTERING --ROW--> ATTACHING --ATTACHED--> ACCEPTED --TOLD--> LIVE <-> AWAY
 //      |                   |   |             |     ^  ATTACHED: the saver knows a higher generation
@@ -10,6 +10,7 @@
 //      +-- not taken ------+-- | ------------+-----------> REFUSED
 //                              +--ENDED--> LEAVING --ROW--> GONE
 //   every state but ENTERING and LEAVING --ENDED--> GONE
+//   ENTERING --ROW, its client is gone--> GONE
 //
 // Only a step that leaves the session GONE ends it; the shell frees it in one place, after that
 // step's effects. Effects may be carried out after further steps. The table of steps is
@@ -278,7 +279,7 @@ bool session_begins_save(struct session *s);
 bool session_has_to_go_on(const struct session *s, const struct session_env *env);
 // The positions of inbox and news that the saver has not answered for; how many.
 size_t session_unsaved(const struct session *s, struct session_have *ret_at);
-// It has answered for these, outside of a SAVE.
+// The saver has answered for these, outside of a SAVE.
 void session_saved_last(struct session *s, const struct session_have *at);
 
 // --- questions

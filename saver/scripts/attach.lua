@@ -1,4 +1,4 @@
--- Attach: a session begins. It answers where each stream goes on, and whether that is a reset.
+-- Attach: a session begins. The script answers where each stream goes on, and whether that is a reset.
 --
 -- KEYS base: the front of the bucket's keys
 -- ARGV run bytes: the server's run id, 16 characters of it

@@ -1,4 +1,4 @@
--- Heads of logs of one bucket, which are made when they are not there. It answers epoch, head and change of each.
+-- Heads of logs of one bucket, which are made when they are not there. The script answers epoch, head and change of each.
 --
 -- KEYS base: the front of the bucket's keys
 -- ARGV run bytes: the server's run id, 16 characters of it

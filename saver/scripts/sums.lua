@@ -1,4 +1,4 @@
--- Sums of a room or a center, counted once by their id. It answers whether they were.
+-- Sums of a room or a center, counted once by their id. The script answers whether they were.
 --
 -- KEYS base: the front of the bucket's keys
 -- ARGV run bytes: the server's run id, 16 characters of it

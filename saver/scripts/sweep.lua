@@ -1,4 +1,4 @@
--- The sweep of one bucket. It answers how much was due.
+-- The sweep of one bucket. The script answers how much was due.
 --
 -- KEYS base: the front of the bucket's keys
 -- ARGV run bytes: the server's run id, 16 characters of it

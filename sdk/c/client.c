@@ -1,5 +1,5 @@
-// The client's shell: sockets, names and time for the core, on common/net. It decides nothing:
-// after every call into the core, `pump` does what the core asks for.
+// The client's shell: sockets, names and time for the core, on common/net. The shell decides
+// nothing: after every call into the core, `pump` does what the core asks for.
 #include "client_shell.h"
 
 #include <assert.h>

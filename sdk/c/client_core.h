@@ -1,7 +1,7 @@
 // The client's protocol without I/O: what a client owes a room (client.proto), where it goes next
-// and when. It owns no socket, no clock and no file: the shell (client.c), the simulation or a test
-// gives it the time, bytes and events, and takes from it, after every call, in this order: bytes to
-// send, "close", "connect", and the time of the next wake-up.
+// and when. The core owns no socket, no clock and no file: the shell (client.c), the simulation or
+// a test gives it the time, bytes and events, and takes from it, after every call, in this order:
+// bytes to send, "close", "connect", and the time of the next wake-up.
 //
 // Calls take now_ms of one monotonic clock. Callbacks of hawser.h run inside them, and may make the
 // calls under "what the user wants"; all others come only from outside. Memory is fixed per binding
@@ -37,7 +37,7 @@ void core_free(struct client_core *c); // stores what was handled; NULL is harml
 
 // The connection last asked for stands.
 void core_connected(struct client_core *c, uint64_t now_ms);
-// It failed or ended, for this reason (static text or a copy is taken).
+// The connection failed or ended, for this reason (static text or a copy is taken).
 void core_lost(struct client_core *c, uint64_t now_ms, const char *reason);
 // Bytes of it. Returns how many are done with; the rest must be presented again with more behind
 // it, never more than CORE_KEEP_MAX. After a close all are done with.

@@ -1,9 +1,9 @@
 // hawser.h - the Hawser client for C: receive pushed messages, in order, without losing any.
 //
-// A client is one device. It keeps one connection to a room of the cluster, and on it any number of
-// bindings up to 16: one for each product, each with a token (a JWT that your server issues) that
-// names product and user. Each binding reads three ordered streams: the user's inbox, and the
-// product's two broadcast logs, news and bulk.
+// A client is one device. A client keeps one connection to a room of the cluster, and on that any
+// number of bindings up to 16: one for each product, each with a token (a JWT that your server
+// issues) that names product and user. Each binding reads three ordered streams: the user's inbox,
+// and the product's two broadcast logs, news and bulk.
 //
 //     static int print(void *arg, const struct hawser_message *m) {
 //         fwrite(m->payload, 1, m->payload_len, stdout);
@@ -104,7 +104,7 @@ enum hawser_close {
     HAWSER_RATE_LIMITED = 4103,   //
     HAWSER_DRAINING = 4200,       //
     HAWSER_NO_ANSWER = 4201,      //
-    HAWSER_TOO_SLOW = 4202,       //
+    HAWSER_TOO_SLOW = 4202,       // not sent yet: the connection just ends
     HAWSER_MALFORMED = 4300,      //
     HAWSER_TOO_LARGE = 4301,      //
     HAWSER_UNEXPECTED = 4302,     //

@@ -17,7 +17,7 @@ local function get(device)
   local v = call('HGET', rows, device)
   return parse(v), not v
 end
--- It asks whether there is memory, so it comes before what lets go.
+-- `put` asks whether there is memory, so it comes before what lets go.
 local function put(device, r)
   if call('HEXISTS', rows, device) == 1 then no_growth() else grow() end
   call('HSET', rows, device, table.concat({F(r.gen), r.inc, r.slot, r.on, F(r.since), F(r.seen), '0', '0', r.room,
