@@ -21,8 +21,11 @@ struct conn_bed {
 static inline bool bed_line(void *arg, const char *line, size_t len) {
     struct conn_bed *bed = arg;
     const char *code = memmem(line, len, " code=", 6);
-    if (code)
-        (void)sscanf(code, " code=%d", &bed->code);
+    if (!code)
+        return true;
+    bed->code = 0;
+    for (const char *at = code + 6; at < line + len && *at >= '0' && *at <= '9'; at++)
+        bed->code = bed->code * 10 + (*at - '0');
     return true;
 }
 
