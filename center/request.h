@@ -20,6 +20,7 @@ struct request {
     bool is_admin;
     bool was_up; // the link of a call that changes something, when it was made
     char product_name[33];
+    bool is_too_much;          // its body, with those that are being read
     struct json_reader reader; // of its body; its root is an object when the handler is called
     struct {                   // what is done for it in slices
         bool (*piece)(struct request *q);

@@ -116,13 +116,19 @@ static bool product_is_there(struct request *q) {
     return false;
 }
 
+// What is made of a body may be some times as large as its text: it is counted with it.
 static bool read_piece(struct request *q) {
-    return json_reader_step(&q->reader, READ_PIECE_WORK) == JSON_READ_MORE;
+    struct json_reader *r = &q->reader;
+    bool is_more = json_reader_step(r, READ_PIECE_WORK) == JSON_READ_MORE;
+    q->is_too_much = !http_charge_made(q->http, r->values * JSON_VALUE_BYTES);
+    return is_more && !q->is_too_much;
 }
 
 static void routes_body_is_read(struct request *q) {
     const struct json_reader *r = &q->reader;
-    if (r->is_too_long)
+    if (q->is_too_much)
+        reply_fault(q, PROBLEM_overloaded, NULL, "too many and too large bodies are being read");
+    else if (r->is_too_long)
         reply_fault(q, PROBLEM_invalid_value, NULL, "the body has %s", r->fault);
     else if (r->fault)
         reply_fault(q, PROBLEM_malformed, NULL, "the body is not JSON: %s at byte %zu",

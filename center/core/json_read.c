@@ -29,13 +29,6 @@ static void json_read_refuse(struct json_reader *r, const char *why) {
         r->fault = why;
 }
 
-static void count_mark(struct json_reader *r) {
-    if (++r->marks <= JSON_MARKS_MAX)
-        return;
-    r->is_too_long = true;
-    json_read_refuse(r, "more values than any call takes");
-}
-
 static bool takes(struct json_reader *r, char c) {
     bool is_next = r->text[r->at] == c;
     r->at += is_next;
@@ -53,6 +46,10 @@ static void json_read_put(struct json_reader *r, json_t *value /* taken */) {
                  ? json_array_append_new(in, value)
                  : json_object_setn_new_nocheck(in, (const char *)r->name.data, r->name.len, value);
     r->work += JSON_VALUE_WORK;
+    if (++r->values > JSON_VALUES_MAX) {
+        r->is_too_long = true;
+        json_read_refuse(r, "more values than any call takes");
+    }
     if (!in)
         r->root = value;
     else if (rc != 0)
@@ -136,7 +133,6 @@ static void at_first_name(struct json_reader *r) {
 
 static void at_colon(struct json_reader *r) {
     if (takes(r, ':')) {
-        count_mark(r);
         r->next = JSON_NEXT_VALUE;
     } else {
         json_read_refuse(r, "':' is expected");
@@ -146,7 +142,6 @@ static void at_colon(struct json_reader *r) {
 static void at_comma(struct json_reader *r) {
     bool is_list = json_is_array(r->open[r->depth - 1]);
     if (takes(r, ',')) {
-        count_mark(r);
         r->next = is_list ? JSON_NEXT_VALUE : JSON_NEXT_NAME;
     } else if (takes(r, is_list ? ']' : '}')) {
         close_container(r);

@@ -13,10 +13,12 @@
 #include "buf.h"
 
 enum {
-    JSON_DEPTH_MAX = 64,         // no call takes anything deeper than 6
-    JSON_MARKS_MAX = 128 * 1024, // commas and colons; the largest batch that is allowed has 100,000
-    JSON_NUMBER_MAX = 256,       // bytes of a number
-    JSON_VALUE_WORK = 128,       // a value is as much work as so many bytes
+    JSON_DEPTH_MAX = 16,          // no call takes anything deeper than 6
+    JSON_VALUES_MAX = 128 * 1024, // lists and objects too; the largest batch that is allowed has
+                                  // 100,000
+    JSON_VALUE_BYTES = 128,       // of memory, about, whatever the value
+    JSON_NUMBER_MAX = 256,        // bytes of a number
+    JSON_VALUE_WORK = 128,        // a value is as much work as so many bytes
     // What a step may do beyond what it was given: it ends between characters and between values.
     JSON_WORK_OVER = JSON_VALUE_WORK + JSON_NUMBER_MAX,
 };
@@ -45,7 +47,7 @@ struct json_reader {
     int depth;
     struct buf name, string; // owned: of the member whose value comes; what of a text was read
     bool is_name;            // the text is one
-    size_t marks, work;      // work: done in all
+    size_t values, work;     // work: done in all
     const char *fault;       // why the text is refused; NULL = it is not
     bool is_too_long;        // because it holds more values than any call takes
 };

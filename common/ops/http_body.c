@@ -21,12 +21,11 @@ static size_t capacity_for(const struct http_exchange *x, size_t len) {
     return len > doubled ? len : doubled;
 }
 
-bool http_body_keep(struct http_exchange *x, const uint8_t *data, size_t len,
-                    enum http_fault *ret_fault) {
+static bool count_more(struct http_exchange *x, size_t more, enum http_fault *ret_fault) {
     struct http_server *s = x->server;
     const struct http_limits *l = &s->options.limits;
-    size_t capacity = capacity_for(x, x->body.len + len), more = capacity - x->body.capacity;
-    if (x->account && more > 0 && x->account->bytes + more > product_max(l)) {
+    bool has_others = x->account && x->account->requests > 1; // one alone may always go on
+    if (has_others && more > 0 && x->account->bytes + more > product_max(l)) {
         *ret_fault = HTTP_FAULT_PRODUCT_FULL;
         return false;
     }
@@ -37,6 +36,25 @@ bool http_body_keep(struct http_exchange *x, const uint8_t *data, size_t len,
     s->bodies_bytes += more;
     if (x->account)
         x->account->bytes += more;
+    return true;
+}
+
+bool http_charge_made(struct http_request *r, size_t bytes) {
+    struct http_exchange *x = (struct http_exchange *)r;
+    if (!x->server || bytes <= x->made_bytes)
+        return true;
+    enum http_fault fault;
+    if (!count_more(x, bytes - x->made_bytes, &fault))
+        return false;
+    x->made_bytes = bytes;
+    return true;
+}
+
+bool http_body_keep(struct http_exchange *x, const uint8_t *data, size_t len,
+                    enum http_fault *ret_fault) {
+    size_t capacity = capacity_for(x, x->body.len + len), more = capacity - x->body.capacity;
+    if (!count_more(x, more, ret_fault))
+        return false;
     if (more > 0)
         x->body.data = hw_realloc(x->body.data, capacity);
     x->body.capacity = capacity;
@@ -56,7 +74,7 @@ void http_charge(struct http_request *r, uint32_t product) {
         HASH_ADD(hh, x->server->accounts, product, sizeof(a->product), a);
     }
     a->requests++;
-    a->bytes += x->body.capacity;
+    a->bytes += x->body.capacity + x->made_bytes;
     x->account = a;
 }
 
@@ -65,7 +83,7 @@ void http_body_uncharge(struct http_exchange *x) {
     if (!a)
         return;
     x->account = NULL;
-    a->bytes -= x->body.capacity;
+    a->bytes -= x->body.capacity + x->made_bytes;
     if (--a->requests > 0)
         return;
     HASH_DEL(x->server->accounts, a);
@@ -75,6 +93,7 @@ void http_body_uncharge(struct http_exchange *x) {
 void http_body_free(struct http_exchange *x) {
     http_body_uncharge(x);
     if (x->server)
-        x->server->bodies_bytes -= x->body.capacity;
+        x->server->bodies_bytes -= x->body.capacity + x->made_bytes;
+    x->made_bytes = 0;
     buf_free(&x->body);
 }

@@ -58,6 +58,7 @@ struct http_exchange {
     struct http_head head;        // owned: the request's strings
     struct http_chunks chunks;
     struct buf body;
+    size_t made_bytes; // of http_charge_made
     uint64_t body_left;
     http_body_fn *on_body;
     void *arg;

@@ -161,8 +161,8 @@ START_TEST(test_large) {
     static const struct {
         const char *front, *part, *end;
         size_t parts;
-    } rows[] = {{"[0", ",1", "]", JSON_MARKS_MAX},
-                {"[{}", ",{\"a\":{}}", "]", JSON_MARKS_MAX / 2},
+    } rows[] = {{"[0", ",1", "]", JSON_VALUES_MAX - 2},
+                {"[{}", ",{\"a\":{}}", "]", JSON_VALUES_MAX / 2 - 1},
                 {"[\"", EIGHT("xxxxxxxx"), "\"]", 128 * 1024 - 1},
                 {"[\"", EIGHT("\xe2\x82\xac"), "\"]", 256 * 1024},
                 {"[\"", EIGHT("\\u20ac"), "\"]", 128 * 1024},
@@ -193,14 +193,18 @@ static const char *fault_of(struct buf text, bool *ret_too_long) {
 // in it.
 START_TEST(test_bounds) {
     bool too_long;
-    ck_assert_ptr_nonnull(fault_of(repeated("[0", ",1", JSON_MARKS_MAX + 1, "]"), &too_long));
+    ck_assert_ptr_nonnull(fault_of(repeated("[0", ",1", JSON_VALUES_MAX - 1, "]"), &too_long));
     ck_assert(too_long);
     ck_assert_ptr_nonnull(
-        fault_of(repeated("[", "{\"a\":1},", JSON_MARKS_MAX / 2 + 1, "1]"), &too_long));
+        fault_of(repeated("[", "{\"a\":1},", JSON_VALUES_MAX / 2, "1]"), &too_long));
     ck_assert(too_long);
-    ck_assert_ptr_null(fault_of(repeated("[\"", ",:", JSON_MARKS_MAX, "\"]"), &too_long));
+    // Lists within lists are values as others are, though no comma is between them.
+    ck_assert_ptr_nonnull(
+        fault_of(repeated("[", "[[[[[[[[]]]]]]]],", JSON_VALUES_MAX / 8, "1]"), &too_long));
+    ck_assert(too_long);
+    ck_assert_ptr_null(fault_of(repeated("[\"", ",:", JSON_VALUES_MAX, "\"]"), &too_long));
     ck_assert(!too_long);
-    ck_assert_ptr_null(fault_of(repeated("[\"", "\\\",", JSON_MARKS_MAX, "\"]"), &too_long));
+    ck_assert_ptr_null(fault_of(repeated("[\"", "\\\",", JSON_VALUES_MAX, "\"]"), &too_long));
     for (size_t depth = JSON_DEPTH_MAX - 2; depth < JSON_DEPTH_MAX + 2; depth++) {
         struct buf text = repeated("", "[", depth, "");
         struct buf ends = repeated("", "]", depth, "");
