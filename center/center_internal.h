@@ -35,6 +35,7 @@ struct center {
     struct request *requests; // open ones
     struct leg *legs;         // appends and deliveries that a push waits for
     struct hint_room *hints;
+    size_t hints_bytes; // of those under way
     struct pace *paces;
     struct store_clock clock;
     struct timer hint_timer;

@@ -6,8 +6,13 @@
 
 // --- to a user
 
+// What hints under way may hold, as while no register answers. Beyond it a hint is left to the
+// heads that rooms ask for.
+enum { HINTS_BYTES_MAX = 32 * 1024 * 1024, HINT_BYTES = 512 };
+
 struct delivery {
     struct center *center;
+    size_t bytes; // of center.hints_bytes
     uint32_t product;
     char user[ID_MAX + 1];
     uint64_t epoch, seq, change;
@@ -39,6 +44,7 @@ static void delivery_over(struct delivery *d) {
         free(call);
     }
     hawser__internal__stored_message__free_unpacked(d->message, NULL);
+    d->center->hints_bytes -= d->bytes;
     free(d);
 }
 
@@ -118,8 +124,16 @@ static void find(struct delivery *d) {
 }
 
 void deliver_to_user(struct center *c, const struct letter *letter, delivered_fn *done, void *arg) {
+    bool is_hint = !done; // a live push is bounded by those who wait for it
+    size_t bytes = is_hint ? HINT_BYTES + letter->message->payload.len : 0;
+    if (is_hint && c->hints_bytes + bytes > HINTS_BYTES_MAX) {
+        c->count.hints_dropped++;
+        return;
+    }
     struct delivery *d = hw_calloc(1, sizeof(*d));
     d->center = c;
+    d->bytes = bytes;
+    c->hints_bytes += bytes;
     d->product = letter->product;
     snprintf(d->user, sizeof(d->user), "%s", letter->user);
     d->epoch = letter->epoch;

@@ -213,6 +213,21 @@ def test_strangers_while_the_register_sleeps(cluster):
     wait_until(lambda: center.metric("http_abandoned_count") == 0, "some wait for ever")
 
 
+def test_hints_while_the_register_sleeps(cluster):
+    """While no register says where users are, what hints hold is bounded: those beyond it are counted, and every message is stored."""
+    center, product = cluster.center, cluster.product()
+    cluster.call("PATCH", f"/v1/products/{product.name}", {"limits": {"payload_bytes": 60000}})
+    users = [f"u{i}" for i in range(700)]
+    os.kill(cluster.register.process.pid, signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            assert product.push({"users": users}, payload="x" * 60000)["targets"] == len(users)
+    finally:
+        os.kill(cluster.register.process.pid, signal.SIGCONT)
+    assert center.metric("hints_dropped_total") > 0
+    wait_until(lambda: cluster.call("GET", f"/v1/products/{product.name}/stats").json()["pending"] == 2 * len(users), "some are missing")
+
+
 def test_the_reader_of_the_log_goes(tmp_path):
     """A daemon whose log nobody takes any more goes on."""
     config = tmp_path / "hawser.yaml"

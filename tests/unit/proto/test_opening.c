@@ -52,7 +52,8 @@ START_TEST(test_what_stays) {
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         size_t used = 9;
-        int opening = opening_parse_by(rows, (const uint8_t *)cases[i].bytes, cases[i].len, &used);
+        int opening =
+            (int)opening_parse_by(rows, (const uint8_t *)cases[i].bytes, cases[i].len, &used);
         ck_assert_int_eq(opening, cases[i].opening);
         ck_assert_uint_eq(used, cases[i].used);
     }
