@@ -302,11 +302,22 @@ static void check_generation(struct client *c, int product, const struct hawser_
     *seen = e->generation;
 }
 
+// Whether a crash left this installation without a position: it was killed before the first one was
+// stored.
+static bool has_no_position(const struct client *c, const struct binding *b, int stream) {
+    char product[32], user[32];
+    struct position_record record;
+    snprintf(product, sizeof(product), "product%d", b->product);
+    snprintf(user, sizeof(user), "user%d", b->user);
+    struct position_key key = {product, user, c->device};
+    return !c->positions->load(c->positions, &key, &record) || record.stream[stream].epoch == 0;
+}
+
 // An installation that begins with nothing, when the store's copy of its positions is lost, begins
 // at the end, and nobody can tell it what lay before.
 static void excuse_blank(struct client *c, struct binding *b) {
-    for (int stream = 0; stream < 3 && b->ever && c->run->store_lost; stream++)
-        if (!b->now.started[stream])
+    for (int stream = 0; stream < 3 && c->run->store_lost; stream++)
+        if (b->ever ? !b->now.started[stream] : has_no_position(c, b, stream))
             b->reset_us[stream] = c->run->world.now_us;
 }
 
