@@ -129,7 +129,7 @@ void hex_encode(const uint8_t *data, size_t len, char *out) {
     out[2 * len] = '\0';
 }
 
-static int bytes_hex_digit(char c) {
+int hex_digit(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';
     if (c >= 'a' && c <= 'f')
@@ -141,7 +141,7 @@ bool hex_decode(const char *hex, size_t hex_len, uint8_t *out, size_t len) {
     if (hex_len / 2 != len || hex_len % 2 != 0)
         return false;
     for (size_t i = 0; i < len; i++) {
-        int high = bytes_hex_digit(hex[2 * i]), low = bytes_hex_digit(hex[2 * i + 1]);
+        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         out[i] = (uint8_t)(high << 4 | low);

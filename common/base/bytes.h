@@ -9,6 +9,10 @@
 uint16_t be16_get(const uint8_t *p);
 uint32_t be24_get(const uint8_t *p);
 uint32_t be32_get(const uint8_t *p);
+static inline uint64_t rotate_left(uint64_t v, int bits) { // bits 1..63
+    return v << bits | v >> (64 - bits);
+}
+
 uint64_t be64_get(const uint8_t *p);
 void be16_put(uint8_t *p, uint16_t v);
 void be24_put(uint8_t *p, uint32_t v); // the low 24 bits
@@ -31,6 +35,7 @@ bool id_is_valid(const char *id, size_t len, size_t max);
 bool product_name_is_valid(const char *name, size_t len);
 
 // Lower-case hex. out holds 2*len+1 bytes.
+int hex_digit(char c); // its value, of either case; -1: it is none
 void hex_encode(const uint8_t *data, size_t len, char *out);
 // Exactly 2*len hex digits into out[len]; false otherwise.
 bool hex_decode(const char *hex, size_t hex_len, uint8_t *out, size_t len);

@@ -67,10 +67,6 @@ bool crypto_equal(const void *a, const void *b, size_t len) {
     return CRYPTO_memcmp(a, b, len) == 0;
 }
 
-static uint64_t crypto_rotate_left(uint64_t v, int bits) {
-    return v << bits | v >> (64 - bits);
-}
-
 static uint64_t le64_get(const uint8_t *p, size_t len) {
     uint64_t v = 0;
     memcpy(&v, p, len);
@@ -80,15 +76,15 @@ static uint64_t le64_get(const uint8_t *p, size_t len) {
 static void sip_rounds(uint64_t v[4], int rounds) {
     while (rounds-- > 0) {
         v[0] += v[1];
-        v[1] = crypto_rotate_left(v[1], 13) ^ v[0];
-        v[0] = crypto_rotate_left(v[0], 32);
+        v[1] = rotate_left(v[1], 13) ^ v[0];
+        v[0] = rotate_left(v[0], 32);
         v[2] += v[3];
-        v[3] = crypto_rotate_left(v[3], 16) ^ v[2];
+        v[3] = rotate_left(v[3], 16) ^ v[2];
         v[0] += v[3];
-        v[3] = crypto_rotate_left(v[3], 21) ^ v[0];
+        v[3] = rotate_left(v[3], 21) ^ v[0];
         v[2] += v[1];
-        v[1] = crypto_rotate_left(v[1], 17) ^ v[2];
-        v[2] = crypto_rotate_left(v[2], 32);
+        v[1] = rotate_left(v[1], 17) ^ v[2];
+        v[2] = rotate_left(v[2], 32);
     }
 }
 

@@ -2,9 +2,7 @@
 // Flood).
 #include "rng.h"
 
-static uint64_t rng_rotate_left(uint64_t v, int bits) {
-    return v << bits | v >> (64 - bits);
-}
+#include "bytes.h"
 
 void rng_init(struct rng *r, uint64_t seed) {
     for (int i = 0; i < 4; i++) {
@@ -18,13 +16,13 @@ void rng_init(struct rng *r, uint64_t seed) {
 
 uint64_t rng_u64(struct rng *r) {
     uint64_t *s = r->s;
-    uint64_t result = rng_rotate_left(s[1] * 5, 7) * 9, t = s[1] << 17;
+    uint64_t result = rotate_left(s[1] * 5, 7) * 9, t = s[1] << 17;
     s[2] ^= s[0];
     s[3] ^= s[1];
     s[1] ^= s[2];
     s[0] ^= s[3];
     s[2] ^= t;
-    s[3] = rng_rotate_left(s[3], 45);
+    s[3] = rotate_left(s[3], 45);
     return result;
 }
 

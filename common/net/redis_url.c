@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "bytes.h"
+
 enum { PORT_DEFAULT = 6379, DB_DIGITS_MAX = 5 };
 
 static int redis_url_refuse(struct buf *ret_error, const char *why) {
@@ -42,21 +44,13 @@ static int parse_unix(const char *path, struct redis_url *u, struct buf *ret_err
     return 0;
 }
 
-static int redis_url_hex_digit(char c) {
-    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 // %XX is a byte, any other % itself: a password that was written plainly stays what it was.
 static bool decode_part(const char *from, size_t len, char *out, size_t out_bytes) {
     size_t used = 0;
     for (size_t i = 0; i < len; i++) {
-        bool is_code = from[i] == '%' && len - i > 2 && redis_url_hex_digit(from[i + 1]) >= 0 &&
-                       redis_url_hex_digit(from[i + 2]) >= 0;
-        char c =
-            is_code
-                ? (char)(redis_url_hex_digit(from[i + 1]) * 16 + redis_url_hex_digit(from[i + 2]))
-                : from[i];
+        bool is_code = from[i] == '%' && len - i > 2 && hex_digit(from[i + 1]) >= 0 &&
+                       hex_digit(from[i + 2]) >= 0;
+        char c = is_code ? (char)(hex_digit(from[i + 1]) * 16 + hex_digit(from[i + 2])) : from[i];
         i += is_code ? 2 : 0;
         if (c == '\0' || used + 1 >= out_bytes)
             return false;

@@ -5,6 +5,7 @@
 //                                       \--LF, size 0--> TRAILER <--LF-- TRAILER_LF <--CR--
 //                                       IN_TRAILER
 //                                                           \--CR--> END_LF --LF--> over
+#include "bytes.h"
 #include "http_parse.h"
 
 enum {
@@ -22,15 +23,8 @@ enum {
     DIGITS_MAX = 15
 };
 
-static int http_chunks_hex_digit(uint8_t c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static bool read_size(struct http_chunks *c, uint8_t byte) {
-    int digit = http_chunks_hex_digit(byte);
+    int digit = hex_digit((char)byte);
     if (digit >= 0 && c->digits < DIGITS_MAX) {
         c->digits++;
         c->left = c->left << 4 | (unsigned)digit;

@@ -1,12 +1,6 @@
 // Percent-encoding and query fields.
+#include "bytes.h"
 #include "http.h"
-
-static int http_query_hex_digit(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
 
 bool http_unescape(const char *data, size_t len, bool plus, char *out) {
     for (size_t i = 0; i < len; i++) {
@@ -15,8 +9,8 @@ bool http_unescape(const char *data, size_t len, bool plus, char *out) {
         } else if (data[i] != '%') {
             *out++ = data[i];
         } else {
-            int high = i + 2 < len ? http_query_hex_digit(data[i + 1]) : -1;
-            int low = i + 2 < len ? http_query_hex_digit(data[i + 2]) : -1;
+            int high = i + 2 < len ? hex_digit(data[i + 1]) : -1;
+            int low = i + 2 < len ? hex_digit(data[i + 2]) : -1;
             if (high < 0 || low < 0 || (high == 0 && low == 0))
                 return false;
             *out++ = (char)(high << 4 | low);

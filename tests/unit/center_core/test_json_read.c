@@ -233,7 +233,6 @@ END_TEST
 
 int main(void) {
     TCase *test_case = tcase_create("json_read");
-    tcase_set_timeout(test_case, 120);
     tcase_add_loop_test(test_case, test_whole, 0, SEEDS);
     tcase_add_loop_test(test_case, test_every_prefix, 0, SEEDS);
     tcase_add_loop_test(test_case, test_every_byte_spoiled, 0, SEEDS);
@@ -241,11 +240,5 @@ int main(void) {
     tcase_add_loop_test(test_case, test_large, 0, 6);
     tcase_add_test(test_case, test_bounds);
     tcase_add_test(test_case, test_place_of_a_fault);
-    Suite *suite = suite_create("json_read");
-    suite_add_tcase(suite, test_case);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_case("json_read", test_case);
 }

@@ -205,17 +205,10 @@ END_TEST
 
 int main(void) {
     TCase *test_case = tcase_create("push");
-    tcase_set_timeout(test_case, 120);
     tcase_add_loop_test(test_case, test_refused, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(test_case, test_class);
     tcase_add_test(test_case, test_targets);
     tcase_add_test(test_case, test_most_targets);
     tcase_add_test(test_case, test_key);
-    Suite *suite = suite_create("push");
-    suite_add_tcase(suite, test_case);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_case("push", test_case);
 }

@@ -138,11 +138,5 @@ int main(void) {
     TCase *test_case = tcase_create("token");
     tcase_add_loop_test(test_case, each_claim_has_its_type, 0, sizeof(cases) / sizeof(cases[0]));
     tcase_add_test(test_case, claims_are_taken);
-    Suite *suite = suite_create("token");
-    suite_add_tcase(suite, test_case);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_case("token", test_case);
 }

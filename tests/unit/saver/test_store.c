@@ -1,4 +1,5 @@
 // The contract of the stores: each case runs against each of them, on an empty one.
+#include "../suite.h"
 #include "contract_append.h"
 #include "contract_devices.h"
 #include "contract_random.h"
@@ -53,13 +54,6 @@ END_TEST
 
 int main(void) {
     TCase *contract = tcase_create("contract");
-    tcase_set_timeout(contract, 120); // ends a hang; no test is judged by its time
     tcase_add_loop_test(contract, test_contract, 0, FACTORIES * CASES);
-    Suite *suite = suite_create("store");
-    suite_add_tcase(suite, contract);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_case("store", contract);
 }

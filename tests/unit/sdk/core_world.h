@@ -3,7 +3,8 @@
 #ifndef HW_CORE_WORLD_H
 #define HW_CORE_WORLD_H
 
-#include <check.h>
+#include "../suite.h"
+
 #include <inttypes.h>
 
 #include "client_core.h"
@@ -341,16 +342,6 @@ static inline void online(uint64_t seq) {
     welcome(seq);
     SAID("HELLO(resume=0)[tags=0]");
     TOLD("connecting online bound:chat:ann");
-}
-
-static inline int run_case(const char *name, TCase *t) {
-    Suite *suite = suite_create(name);
-    suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

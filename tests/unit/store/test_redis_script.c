@@ -109,19 +109,12 @@ START_TEST(test_too_many) {
 END_TEST
 
 int main(void) {
-    Suite *suite = suite_create("redis_script");
-    TCase *plain = tcase_create("plain"), *aborts = tcase_create("a programmer's error");
-    tcase_add_test(plain, test_text);
-    tcase_add_test(plain, test_pack);
-    tcase_add_test(plain, test_tag);
-    tcase_add_test_raise_signal(aborts, test_two_slots, SIGABRT);
-    tcase_add_test_raise_signal(aborts, test_text_is_missing, SIGABRT);
-    tcase_add_test_raise_signal(aborts, test_too_many, SIGABRT);
-    suite_add_tcase(suite, plain);
-    suite_add_tcase(suite, aborts);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    TCase *test_case = tcase_create("redis_script");
+    tcase_add_test(test_case, test_text);
+    tcase_add_test(test_case, test_pack);
+    tcase_add_test(test_case, test_tag);
+    tcase_add_test_raise_signal(test_case, test_two_slots, SIGABRT);
+    tcase_add_test_raise_signal(test_case, test_text_is_missing, SIGABRT);
+    tcase_add_test_raise_signal(test_case, test_too_many, SIGABRT);
+    return run_case("redis_script", test_case);
 }
