@@ -43,7 +43,7 @@ struct redis_conn {
     struct os_resolve *resolving;
     struct timer retry, deadline, check;
     uint32_t attempts;
-    bool up, asking, is_leaving, is_loading; // leaving: up until it is gone, for what is in flight
+    bool up, asking, is_leaving; // leaving: up until it is gone, for what is in flight
     struct redis_guard guard;
     int down_error; // of commands while it is not up: -HW_ESTORE, or what is better known
     char reason[160], run_id[RUN_ID_MAX + 1];
@@ -303,6 +303,8 @@ static void redis_went_down(struct redis_conn *c, int error, const char *why) {
         set_reason(c, c->guard.refused);
     else if (why && !c->is_leaving) // else it was said why
         set_reason(c, why);
+    if (!c->is_leaving) // it does not answer at all: what it said of itself is over
+        c->down_error = -HW_ESTORE;
     c->guard.refused = NULL;
     c->up = c->asking = c->is_leaving = false;
     c->loaded_count = 0;
@@ -349,13 +351,13 @@ static void on_info(void *arg, int error, const redisReply *reply) {
         return; // refused already, or gone
     const char *why = error != 0 ? reply->str : redis_info_unfit(reply->str, c->allow_volatile);
     char run_id[RUN_ID_MAX + 1];
-    c->is_loading =
+    bool is_loading =
         why && (error != 0 ? strncmp(why, "LOADING", 7) == 0 : redis_info_is_loading(reply->str));
+    bool is_unsafe = why && error == 0 && !redis_info_unfit(reply->str, true);
+    c->down_error = is_loading ? -HW_ELOADING : is_unsafe ? -HW_EUNSAFE : -HW_ESTORE;
     if (!why && redis_info_value(reply->str, "run_id", run_id, sizeof(run_id)) && c->up &&
         strcmp(run_id, c->run_id) != 0)
         why = "it is another server than it was";
-    bool is_unsafe = why && error == 0 && !redis_info_unfit(reply->str, true);
-    c->down_error = c->is_loading ? -HW_ELOADING : is_unsafe ? -HW_EUNSAFE : -HW_ESTORE;
     if (why) {
         leave_server(c, why);
     } else if (!c->up) {
@@ -390,8 +392,6 @@ static void on_connect(const redisAsyncContext *context, int status) {
     loop_disarm(c->loop, &c->deadline);
     if (status != REDIS_OK) {
         c->context = NULL; // freed by hiredis
-        c->is_loading = false;
-        c->down_error = -HW_ESTORE;
         redis_went_down(c, -HW_ELINK, context->errstr);
         return;
     }
@@ -510,7 +510,7 @@ bool redis_conn_is_up(const struct redis_conn *c) {
 }
 
 bool redis_conn_is_loading(const struct redis_conn *c) {
-    return c->is_loading;
+    return c->down_error == -HW_ELOADING;
 }
 
 const char *redis_conn_down_reason(const struct redis_conn *c) {

@@ -156,6 +156,18 @@ START_TEST(test_volatile_server) {
         .url = url, .timeout_ms = 20000, .allow_volatile = true, .loop = loop});
     until_up(allowed);
     redis_conn_free(allowed);
+    // What it said of itself is over when it is gone.
+    struct outcome o;
+    command(c, "PING", NULL, NULL, &o);
+    wait_for(&o);
+    ck_assert_int_eq(o.error, -HW_EUNSAFE);
+    end_server(SIGKILL);
+    while (strstr(redis_conn_down_reason(c), "without AOF"))
+        loop_step(loop, -1);
+    command(c, "PING", NULL, NULL, &o);
+    wait_for(&o);
+    ck_assert_int_eq(o.error, -HW_ESTORE);
+    start_server("no");
     teardown(c);
 }
 END_TEST
