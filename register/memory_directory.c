@@ -153,7 +153,6 @@ static void add_catalog(struct register_memory *m, Hawser__Internal__WatchReply 
                         uint64_t since) {
     size_t bytes = 0;
     HASH_SORT(m->catalog, by_version);
-    reply->catalog_version = m->catalog_version;
     for (struct entry *e = m->catalog; e; e = e->hh.next) {
         if (e->version <= since)
             continue;

@@ -76,9 +76,9 @@ static void register_on_announce(void *self, const Hawser__Internal__AnnounceReq
 }
 
 static bool after_change(struct service_call *c, const ProtobufCMessage *reply) {
-    rpc_reply(c->call, reply);
+    (void)reply;
     watchers_poll(c->registry);
-    return true;
+    return false;
 }
 
 static void register_on_withdraw(void *self, const Hawser__Internal__WithdrawRequest *q,

@@ -16,6 +16,7 @@ struct part {
     struct cluster *cluster;
     struct timer again;
     char rpc[DAEMON_ADDRESS_MAX]; // what daemons are told
+    struct host_port bound;       // where the RPC server listens
     char id[DAEMON_ADDRESS_MAX + 16];
     bool withdrawing, withdrawn;
 };
@@ -79,6 +80,7 @@ static int part_serve(struct part *p, struct buf *ret_error) {
         return part_cannot_listen(env, p->role->rpc_listen_key, rc, ret_error);
     count_calls(p);
     at.port = rpc_server_port(p->server);
+    p->bound = at;
     at = part_told(config_text(env->config, p->role->rpc_told_key), &at);
     host_port_format(at.host, at.port, p->rpc, sizeof(p->rpc));
     return 0;
@@ -105,9 +107,7 @@ static void join(struct part *p) {
     options.arg = p->self;
     options.registers = config_list(env->config, "cluster.registers", &options.register_count);
     if (p->role->is_register) {
-        struct host_port at = config_listen(env->config, p->role->rpc_listen_key);
-        at.port = rpc_server_port(p->server);
-        at = part_told("", &at);
+        struct host_port at = part_told("", &p->bound);
         host_port_format(at.host, at.port, own, sizeof(own));
         options.registers = own_list;
         options.register_count = 1;

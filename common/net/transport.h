@@ -21,7 +21,6 @@ struct transport {
 
 // A kind with a state has a struct transport as its first member.
 struct transport_ops {
-    const char *name;
     // As os_read: bytes of what the peer's owner wrote, 0 when the peer has ended, -EAGAIN when
     // nothing comes now, or why the connection can't go on. It is asked again until it says
     // -EAGAIN, so that it may keep what does not fit into `out`.

@@ -23,10 +23,7 @@ static int plain_unsent(struct transport *t, struct wire w) {
     return os_unsent(w.os, w.fd);
 }
 
-static const struct transport_ops plain_ops = {.name = "plain",
-                                               .read = plain_read,
-                                               .writev = plain_writev,
-                                               .shut = plain_shut,
-                                               .unsent = plain_unsent};
+static const struct transport_ops plain_ops = {
+    .read = plain_read, .writev = plain_writev, .shut = plain_shut, .unsent = plain_unsent};
 
 struct transport transport_plain = {&plain_ops};

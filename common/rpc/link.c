@@ -32,7 +32,6 @@ struct pending {
 struct batch {
     uint16_t method;
     struct pending *first, **end;
-    uint32_t count;
     struct buf items;
 };
 
@@ -116,7 +115,6 @@ static void fail_all(struct rpc_link *link, int error) {
         buf_free(&b->items);
         b->first = NULL;
         b->end = &b->first;
-        b->count = 0;
     }
 }
 
@@ -177,7 +175,6 @@ static void send_batch(struct rpc_link *link, struct batch *b) {
                       &b->items);
     b->first = NULL;
     b->end = &b->first;
-    b->count = 0;
 }
 
 static void link_on_flush(void *owner) {
@@ -217,7 +214,6 @@ void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *
     rpc_put_request_item(&b->items, q->request);
     *b->end = p;
     b->end = &p->next;
-    b->count++;
     if (b->items.len >= BATCH_BYTES_MAX)
         send_batch(link, b);
     channel_want_flush(&link->channel);

@@ -108,17 +108,16 @@ bool rpc_items_fit(const uint8_t *body, size_t len, size_t items_max) {
     return true;
 }
 
-size_t rpc_put_request_item(struct buf *b, const ProtobufCMessage *request) {
-    size_t before = b->len, len = protobuf_c_message_get_packed_size(request);
+void rpc_put_request_item(struct buf *b, const ProtobufCMessage *request) {
+    size_t len = protobuf_c_message_get_packed_size(request);
     put_varint(b, TAG_ITEM);
     put_varint(b, len);
     rpc_frame_put_message(b, request, len);
-    return b->len - before;
 }
 
-size_t rpc_put_reply_item(struct buf *b, uint32_t call, uint32_t error,
-                          const ProtobufCMessage *body) {
-    size_t before = b->len, body_len = body ? protobuf_c_message_get_packed_size(body) : 0;
+void rpc_put_reply_item(struct buf *b, uint32_t call, uint32_t error,
+                        const ProtobufCMessage *body) {
+    size_t body_len = body ? protobuf_c_message_get_packed_size(body) : 0;
     size_t item_len = 1 + varint_bytes(call) + (error ? 1 + varint_bytes(error) : 0) +
                       (body_len > 0 ? 1 + varint_bytes(body_len) + body_len : 0);
     put_varint(b, TAG_ITEM);
@@ -134,5 +133,4 @@ size_t rpc_put_reply_item(struct buf *b, uint32_t call, uint32_t error,
         put_varint(b, body_len);
         rpc_frame_put_message(b, body, body_len);
     }
-    return b->len - before;
 }

@@ -40,8 +40,7 @@ bool rpc_items_fit(const uint8_t *body, size_t len, size_t items_max);
 
 // Appends a message as an item of RpcRequests, or of RpcReplies (body NULL: none), and returns the
 // bytes added.
-size_t rpc_put_request_item(struct buf *b, const ProtobufCMessage *request);
-size_t rpc_put_reply_item(struct buf *b, uint32_t call, uint32_t error,
-                          const ProtobufCMessage *body);
+void rpc_put_request_item(struct buf *b, const ProtobufCMessage *request);
+void rpc_put_reply_item(struct buf *b, uint32_t call, uint32_t error, const ProtobufCMessage *body);
 
 #endif

@@ -15,11 +15,13 @@ local function parse(v)
 end
 local function get(device)
   local v = call('HGET', rows, device)
-  return parse(v), not v
+  local r = parse(v)
+  r.is_there = v and true or false
+  return r, not v
 end
--- `put` asks whether there is memory, so it comes before what lets go.
+-- `put` takes what `get` gave, and asks whether there is memory, so it comes before what lets go.
 local function put(device, r)
-  if call('HEXISTS', rows, device) == 1 then no_growth() else grow() end
+  if r.is_there then no_growth() else grow() end
   call('HSET', rows, device, table.concat({F(r.gen), r.inc, r.slot, r.on, F(r.since), F(r.seen), '0', '0', r.room,
     r.addr ~= '' and r.addr or '-', F(r.login)}, ' '))
   call('PEXPIRE', rows, F(DEVICE_FORGOTTEN_MS))
