@@ -3,6 +3,7 @@
 #ifndef HW_REQUEST_H
 #define HW_REQUEST_H
 
+#include "access.h"
 #include "center_internal.h"
 #include "json_read.h"
 #include "problem.h"
@@ -17,8 +18,9 @@ struct request {
     int segment_count;
     const struct route *route;
     char allow[ALLOW_CHARS]; // of a 405: the methods of its path
-    bool is_admin;
-    bool was_up; // the link of a call that changes something, when it was made
+    struct shown_key key;    // of who asks, unless anyone may
+    bool is_admin;           // by that key
+    bool was_up;             // the link of a call that changes something, when it was made
     char product_name[33];
     bool is_too_much;          // its body, with those that are being read
     struct json_reader reader; // of its body; its root is an object when the handler is called

@@ -1,6 +1,5 @@
 // A request's way to its handler: its path is split before it is decoded, one table says who may do
 // what, and its body is read once its head suffices.
-#include "access.h"
 #include "handlers.h"
 #include "request.h"
 
@@ -153,10 +152,8 @@ static void routes_on_body(void *arg, struct http_request *r) {
 
 static bool api_key_suffices(struct request *q) {
     const struct product *p = q->product_name[0] ? request_product(q) : NULL;
-    struct shown_key key;
-    bool is_shown = access_read(q->http->authorization, &key);
-    bool own = is_shown && p && access_is_of(p, &key);
-    if (!own && !(is_shown && access_is_of_any(q->center, &key))) {
+    bool own = p && access_is_of(p, &q->key);
+    if (!own && !access_is_of_any(q->center, &q->key)) {
         reply_fault(q, PROBLEM_unauthorized, NULL, "the key is not known");
         return false;
     }
@@ -207,14 +204,13 @@ static bool routes_take_product(struct request *q) {
 }
 
 static bool take_authorization(struct request *q) {
-    struct shown_key key;
     if (q->route->who == ANYONE)
         return true;
-    if (!access_read(q->http->authorization, &key)) {
+    if (!access_read(q->http->authorization, &q->key)) {
         reply_fault(q, PROBLEM_unauthorized, NULL, "Authorization: Bearer <key> is needed");
         return false;
     }
-    q->is_admin = access_is_admin(q->center, &key);
+    q->is_admin = access_is_admin(q->center, &q->key);
     if (q->is_admin)
         http_trust(q->http);
     return true;
