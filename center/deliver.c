@@ -28,7 +28,8 @@ struct delivery {
 struct delivery_call {
     struct told told;
     struct delivery *delivery;
-    Hawser__Internal__SessionRow *row; // owned
+    struct hint_session session;
+    char device[]; // as told has it
 };
 
 static void find(struct delivery *d);
@@ -40,7 +41,6 @@ static void delivery_over(struct delivery *d) {
     for (told = d->told; told; told = next) {
         struct delivery_call *call = container_of(told, struct delivery_call, told);
         next = told->next;
-        hawser__internal__session_row__free_unpacked(call->row, NULL);
         free(call);
     }
     hawser__internal__stored_message__free_unpacked(d->message, NULL);
@@ -75,7 +75,7 @@ static void on_delivered(void *arg, int error, const Hawser__Internal__DeliverRe
         c->count.not_here++;
         call->told.was_not_here = d->look_again = true;
     } else if (error != -HW_ECANCELLED && !is_live(d)) {
-        hint_keep(c, call->row, &(struct hinted){d->product, d->epoch, d->seq});
+        hint_keep(c, &call->session, &(struct hinted){d->product, d->epoch, d->seq});
     }
     delivery_step(d);
 }
@@ -85,11 +85,13 @@ static void deliver_to(struct delivery *d, const Hawser__Internal__SessionRow *r
     Hawser__Internal__DeliverRequest request = HAWSER__INTERNAL__DELIVER_REQUEST__INIT;
     if (!row->online || !room || told_rules_out(d->told, row))
         return;
-    struct delivery_call *call = hw_calloc(1, sizeof(*call));
+    size_t device_size = strlen(row->device) + 1;
+    struct delivery_call *call = hw_calloc(1, sizeof(*call) + device_size);
     call->delivery = d;
-    call->row = (Hawser__Internal__SessionRow *)message_copy(&row->base);
+    call->session = (struct hint_session){row->incarnation, row->generation, row->slot};
+    memcpy(call->device, row->device, device_size);
     call->told = (struct told){.next = d->told,
-                               .device = call->row->device,
+                               .device = call->device,
                                .generation = row->generation,
                                .incarnation = row->incarnation};
     d->told = &call->told;

@@ -76,9 +76,9 @@ static struct hint_room *room_get(struct center *c, uint64_t incarnation) {
     return room;
 }
 
-void hint_keep(struct center *c, const Hawser__Internal__SessionRow *row, const struct hinted *h) {
-    struct hint_room *room = room_get(c, row->incarnation);
-    struct hint *kept = NULL, key = {.session = {row->generation, row->slot}};
+void hint_keep(struct center *c, const struct hint_session *session, const struct hinted *h) {
+    struct hint_room *room = room_get(c, session->incarnation);
+    struct hint *kept = NULL, key = {.session = {session->generation, session->slot}};
     HASH_FIND(hh, room->hints, &key.session, sizeof(key.session), kept);
     if (!kept && HASH_COUNT(room->hints) >= HINTS_PER_ROOM_MAX) {
         c->count.hints_dropped++;

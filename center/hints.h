@@ -5,13 +5,15 @@
 #define HW_HINTS_H
 
 #include "center_internal.h"
-#include "register.pb-c.h"
 
+struct hint_session {
+    uint64_t incarnation, generation, slot;
+};
 struct hinted { // what a session is told of
     uint32_t product;
     uint64_t epoch, seq;
 };
-void hint_keep(struct center *c, const Hawser__Internal__SessionRow *row, const struct hinted *h);
+void hint_keep(struct center *c, const struct hint_session *session, const struct hinted *h);
 void hints_member_gone(struct center *c, uint64_t incarnation);
 void hints_free(struct center *c);
 
