@@ -234,10 +234,10 @@ static void start_claim(struct sending *s) {
     append_leg(leg, send_on_answer);
 }
 
-// Whether it can be done now.
+// Whether it can be done now: asked before it is aimed, which takes long for many targets.
 static bool is_admitted(struct sending *s, const struct product *product) {
     struct center *c = s->center;
-    const struct pace_ask ask = {product->number, product->limits.push_per_s, s->aim.logs};
+    const struct pace_ask ask = {product->number, product->limits.push_per_s, aim_logs(&s->push)};
     bool needs_store = s->push.class == PUSH_STORED || s->push.idempotency_key;
     if (needs_store && !c->clock.is_known)
         return problem_set(&s->result.problem, PROBLEM_store_unavailable, NULL, "no saver answers");
@@ -257,6 +257,8 @@ static void aim(struct sending *s, const struct product *product) {
     s->aim = aim_push(&s->push, &from);
     s->result.expires_ms = s->aim.expires_ms;
     memcpy(s->result.id, s->aim.id, sizeof(s->result.id));
+    c->count.pushes++;
+    c->count.targets += s->aim.logs;
 }
 
 void send_push(struct center *c, const struct product *product, struct push *push,
@@ -267,12 +269,12 @@ void send_push(struct center *c, const struct product *product, struct push *pus
     *push = (struct push){0};
     s->sender = sender;
     s->give_up_ms = loop_now_ms(c->loop) + GIVE_UP_MS;
-    aim(s, product);
-    c->count.pushes++;
-    c->count.targets += s->aim.logs;
-    if (!is_admitted(s, product))
+    if (!is_admitted(s, product)) {
         complete(s);
-    else if (s->aim.needs_claim)
+        return;
+    }
+    aim(s, product);
+    if (s->aim.needs_claim)
         start_claim(s);
     else
         start_legs(s);

@@ -8,7 +8,7 @@
 #include "center_internal.h"
 
 struct sent {
-    struct problem problem;
+    struct problem problem; // beside one the rest says nothing
     uint64_t seq, expires_ms, online;
     bool replayed, has_seq;
     char id[MESSAGE_ID_CHARS + 1];

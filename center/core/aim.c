@@ -68,10 +68,14 @@ static void fill_limits(const Hawser__Internal__ProductLimits *l,
     ret->ids_max = l->idempotency_keys;
 }
 
+size_t aim_logs(const struct push *push) {
+    return push->to.count > 0 ? push->to.count : 1;
+}
+
 struct aim aim_push(const struct push *push, const struct aim_from *from) {
     const Hawser__Internal__ProductLimits *l = from->limits;
     struct aim aim = {.product = from->product, .needs_claim = needs_claim(push)};
-    aim.logs = push->to.count > 0 ? push->to.count : 1;
+    aim.logs = aim_logs(push);
     make_id(push, from, aim.id);
     fill_limits(l, &aim.limits);
     // All times are the store's: a message lives as long everywhere, whatever a center's clock

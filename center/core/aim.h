@@ -34,6 +34,7 @@ struct aim_from {
     uint8_t random[AIM_RANDOM_BYTES];
 };
 struct aim aim_push(const struct push *push, const struct aim_from *from);
+size_t aim_logs(const struct push *push); // as aim_push has it, at once
 
 // Of the log with that number: its user, NULL of the broadcasts.
 const struct target *aim_target(const struct push *push, size_t log);

@@ -134,7 +134,7 @@ MUTANTS = [
     mutant("window-of-bytes-ignored", "room/core/feed.c",
            "    return used < WINDOW_BYTES ? WINDOW_BYTES - used : 0;", "    return used < WINDOW_BYTES ? WINDOW_BYTES - used : WINDOW_BYTES;"),
     mutant("only-the-first-target", "center/core/aim.c",
-           "    aim.logs = push->to.count > 0 ? push->to.count : 1;", "    aim.logs = 1;"),
+           "    aim.logs = aim_logs(push);", "    aim.logs = 1;"),
     mutant("sdk-forgets-recent-ids", "sdk/c/core_streams.c",
            "    if (!recent_ids_has(&b->record->recent, id)) {\n        if (hand_on", "    if (true) {\n        if (hand_on"),
     mutant("sdk-gap-does-not-move", "sdk/c/core_streams.c",
