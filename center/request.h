@@ -22,7 +22,7 @@ struct request {
     bool is_admin;           // by that key
     bool was_up;             // the link of a call that changes something, when it was made
     char product_name[33];
-    bool is_too_much;          // its body, with those that are being read
+    enum http_bound bound;     // that its body is over, with those that are being read
     struct json_reader reader; // of its body; its root is an object when the handler is called
     struct {                   // what is done for it in slices
         bool (*piece)(struct request *q);

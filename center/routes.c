@@ -119,13 +119,16 @@ static bool product_is_there(struct request *q) {
 static bool read_piece(struct request *q) {
     struct json_reader *r = &q->reader;
     bool is_more = json_reader_step(r, READ_PIECE_WORK) == JSON_READ_MORE;
-    q->is_too_much = !http_charge_made(q->http, r->values * JSON_VALUE_BYTES);
-    return is_more && !q->is_too_much;
+    q->bound = http_charge_made(q->http, r->values * JSON_VALUE_BYTES);
+    return is_more && q->bound == HTTP_BOUND_NONE;
 }
 
 static void routes_body_is_read(struct request *q) {
     const struct json_reader *r = &q->reader;
-    if (q->is_too_much)
+    if (q->bound == HTTP_BOUND_PRODUCT)
+        reply_fault(q, PROBLEM_quota_exceeded, NULL,
+                    "too many and too large bodies of this product are being read");
+    else if (q->bound == HTTP_BOUND_ALL)
         reply_fault(q, PROBLEM_overloaded, NULL, "too many and too large bodies are being read");
     else if (r->is_too_long)
         reply_fault(q, PROBLEM_invalid_value, NULL, "the body has %s", r->fault);

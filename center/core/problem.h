@@ -24,6 +24,7 @@
     X(conflicting_fields, 422, "Fields that exclude each other")                                   \
     X(payload_too_large, 422, "The payload is too large")                                          \
     X(rate_limited, 429, "Too many pushes")                                                        \
+    X(quota_exceeded, 429, "More than a product may do at a time")                                 \
     X(idempotency_full, 429, "Too many Idempotency-Keys are remembered")                           \
     X(store_unavailable, 503, "The store cannot be reached")                                       \
     X(overloaded, 503, "Too much work in progress")                                                \

@@ -45,12 +45,13 @@ void http_respond(struct http_request *r, const struct http_response *response);
 // client went away.
 typedef void http_body_fn(void *arg, struct http_request *r);
 void http_read_body(struct http_request *r, http_body_fn *done, void *arg);
-// Whose the body is that is read next. All bodies of one product are bounded, so that it leaves
-// some of http_limits.bodies_bytes_max to the others.
+// Whose the body is that is read next; none of it is there yet. All bodies of one product are
+// bounded, so that it leaves some of http_limits.bodies_bytes_max to the others.
 void http_charge(struct http_request *r, uint32_t product);
 // What was made of the body holds so many bytes now (not fewer than before), until the answer. They
-// are counted and bounded as the body's own are; false: they are too many, and not counted.
-bool http_charge_made(struct http_request *r, size_t bytes);
+// are counted and bounded as the body's own are. Over a bound they are not counted.
+enum http_bound { HTTP_BOUND_NONE, HTTP_BOUND_PRODUCT, HTTP_BOUND_ALL }; // which one forbids more
+enum http_bound http_charge_made(struct http_request *r, size_t bytes);
 // The client has shown a valid key: its connection is no longer among those that give way to
 // others.
 void http_trust(struct http_request *r);

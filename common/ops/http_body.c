@@ -1,5 +1,7 @@
 // The bytes of bodies. Bytes are counted as they are held, and bounded in two ways: all of them,
 // and those of each product, so that one product's clients cannot take the place of all others.
+#include <assert.h>
+
 #include "http_internal.h"
 
 enum { PRODUCT_SHARE = 4 }; // one of so many parts of all bodies
@@ -21,40 +23,38 @@ static size_t capacity_for(const struct http_exchange *x, size_t len) {
     return len > doubled ? len : doubled;
 }
 
-static bool count_more(struct http_exchange *x, size_t more, enum http_fault *ret_fault) {
+static enum http_bound count_more(struct http_exchange *x, size_t more) {
     struct http_server *s = x->server;
     const struct http_limits *l = &s->options.limits;
     bool has_others = x->account && x->account->requests > 1; // one alone may always go on
-    if (has_others && more > 0 && x->account->bytes + more > product_max(l)) {
-        *ret_fault = HTTP_FAULT_PRODUCT_FULL;
-        return false;
-    }
-    if (more > 0 && s->bodies_bytes + more > l->bodies_bytes_max) {
-        *ret_fault = HTTP_FAULT_BODIES_FULL;
-        return false;
-    }
+    if (has_others && more > 0 && x->account->bytes + more > product_max(l))
+        return HTTP_BOUND_PRODUCT;
+    if (more > 0 && s->bodies_bytes + more > l->bodies_bytes_max)
+        return HTTP_BOUND_ALL;
     s->bodies_bytes += more;
     if (x->account)
         x->account->bytes += more;
-    return true;
+    return HTTP_BOUND_NONE;
 }
 
-bool http_charge_made(struct http_request *r, size_t bytes) {
+enum http_bound http_charge_made(struct http_request *r, size_t bytes) {
     struct http_exchange *x = (struct http_exchange *)r;
     if (!x->server || bytes <= x->made_bytes)
-        return true;
-    enum http_fault fault;
-    if (!count_more(x, bytes - x->made_bytes, &fault))
-        return false;
-    x->made_bytes = bytes;
-    return true;
+        return HTTP_BOUND_NONE;
+    enum http_bound bound = count_more(x, bytes - x->made_bytes);
+    if (bound == HTTP_BOUND_NONE)
+        x->made_bytes = bytes;
+    return bound;
 }
 
 bool http_body_keep(struct http_exchange *x, const uint8_t *data, size_t len,
                     enum http_fault *ret_fault) {
     size_t capacity = capacity_for(x, x->body.len + len), more = capacity - x->body.capacity;
-    if (!count_more(x, more, ret_fault))
+    enum http_bound bound = count_more(x, more);
+    if (bound != HTTP_BOUND_NONE) {
+        *ret_fault = bound == HTTP_BOUND_PRODUCT ? HTTP_FAULT_PRODUCT_FULL : HTTP_FAULT_BODIES_FULL;
         return false;
+    }
     if (more > 0)
         x->body.data = hw_realloc(x->body.data, capacity);
     x->body.capacity = capacity;
@@ -74,7 +74,7 @@ void http_charge(struct http_request *r, uint32_t product) {
         HASH_ADD(hh, x->server->accounts, product, sizeof(a->product), a);
     }
     a->requests++;
-    a->bytes += x->body.capacity + x->made_bytes;
+    assert(x->body.capacity == 0 && x->made_bytes == 0); // all of it is counted there
     x->account = a;
 }
 
@@ -94,6 +94,5 @@ void http_body_free(struct http_exchange *x) {
     http_body_uncharge(x);
     if (x->server)
         x->server->bodies_bytes -= x->body.capacity + x->made_bytes;
-    x->made_bytes = 0;
     buf_free(&x->body);
 }

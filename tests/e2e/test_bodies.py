@@ -63,3 +63,25 @@ def test_bodies_of_one_product(cluster):
     for s in held:
         s.close()
     eventually(lambda: cluster.call("POST", path.format(greedy.name), body, key=greedy.keys["api"]["secret"]).status_code == 202)
+
+
+def test_what_is_made_of_bodies(cluster):
+    """A body of many small values needs many times its length while it is worked on, which counts with the bodies of its product.
+    Beside others of it, it is over the product's quarter and refused with 429, though the texts alone have place. Alone it may have
+    what there is for all, and over that it is 503."""
+    greedy, other = cluster.product(), cluster.product()
+    path = "/v1/products/{}/messages"
+    bodies = [json.dumps({"to": {"user": "ann"}, "payload": "x", "nope": [0] * n}, separators=(",", ":")) for n in (40000, 100000)]
+    held = [started(cluster, greedy, 300000) for _ in range(3)]
+    eventually(lambda: cluster.center.metric("http_bodies_bytes") >= 3 * 299999)
+    for body in bodies:
+        answer = cluster.call("POST", path.format(greedy.name), body, key=greedy.keys["api"]["secret"])
+        assert answer.status_code == 429 and answer.json()["code"] == "quota_exceeded" and answer.headers["Retry-After"] == "1"
+    small = {"to": {"user": "ann"}, "payload": "x"}
+    for product in (greedy, other):
+        assert cluster.call("POST", path.format(product.name), small, key=product.keys["api"]["secret"]).status_code == 202
+    for s in held:
+        s.close()
+    eventually(lambda: cluster.center.metric("http_bodies_bytes") == 0)
+    alone = [cluster.call("POST", path.format(greedy.name), body, key=greedy.keys["api"]["secret"]) for body in bodies]
+    assert [(a.status_code, a.json()["code"]) for a in alone] == [(422, "unknown_field"), (503, "overloaded")]
