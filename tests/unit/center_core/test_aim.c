@@ -34,14 +34,30 @@ static bool same_id(const struct push *a, const struct push *b) {
 START_TEST(test_id) {
     struct target ann[] = {{.user = "ann"}}, bob[] = {{.user = "bob"}}, both[] = {ann[0], bob[0]};
     struct target phone[] = {{.user = "ann", .devices = {"phone"}, .device_count = 1}};
-    const char *tags[] = {"a"};
-    struct push all[] = {
-        push_to(TO_USER, ann, 1),  push_to(TO_USER, bob, 1),      push_to(TO_USERS, both, 2),
-        push_to(TO_USERS, ann, 1), push_to(TO_DEVICES, phone, 1), push_to(TO_TAGS, NULL, 0),
-        push_to(TO_TAGS, NULL, 0), push_to(TO_ALL, NULL, 0),      push_to(TO_USER, ann, 1)};
+    struct target desk[] = {{.user = "ann", .devices = {"desk"}, .device_count = 1}};
+    const char *tags[] = {"a", "b"};
+    const struct push to_tags = push_to(TO_TAGS, NULL, 0);
+    struct push all[] = {to_tags,
+                         to_tags,
+                         to_tags,
+                         to_tags,
+                         to_tags,
+                         to_tags,
+                         push_to(TO_USER, ann, 1),
+                         push_to(TO_USER, bob, 1),
+                         push_to(TO_USERS, both, 2),
+                         push_to(TO_USERS, ann, 1),
+                         push_to(TO_DEVICES, phone, 1),
+                         push_to(TO_DEVICES, desk, 1),
+                         push_to(TO_ALL, NULL, 0),
+                         push_to(TO_USER, ann, 1)};
     enum { ALL = sizeof(all) / sizeof(all[0]) };
-    all[5].to.any = (struct tag_list){tags, 1};
-    all[6].to.none = (struct tag_list){tags, 1};
+    for (size_t i = 0; i < 2; i++) {
+        const struct tag_list one = {tags + i, 1};
+        all[i].to.any = one;
+        all[2 + i].to.all = one;
+        all[4 + i].to.none = one;
+    }
     for (size_t i = 0; i < ALL; i++) {
         ck_assert(!same_id(&all[i], &all[i]));
         all[i].idempotency_key = i == ALL - 1 ? "other" : "key";
@@ -49,12 +65,12 @@ START_TEST(test_id) {
     for (size_t i = 0; i < ALL; i++)
         for (size_t j = 0; j < ALL; j++)
             ck_assert_msg(same_id(&all[i], &all[j]) == (i == j), "%zu, %zu", i, j);
-    struct push live = all[0];
+    struct push live = all[ALL - 1];
     live.class = PUSH_LIVE;
-    ck_assert(same_id(&all[0], &live));
+    ck_assert(same_id(&all[ALL - 1], &live));
     struct aim_from from = from_with(1), elsewhere = from;
     elsewhere.product = 10;
-    ck_assert_str_ne(aim_push(&all[0], &from).id, aim_push(&all[0], &elsewhere).id);
+    ck_assert_str_ne(aim_push(&all[ALL - 1], &from).id, aim_push(&all[ALL - 1], &elsewhere).id);
 }
 END_TEST
 
@@ -152,12 +168,17 @@ START_TEST(test_message) {
 }
 END_TEST
 
-static bool rules_out(const struct told *told, const char *device, uint64_t generation) {
+static bool rules_out_at(const struct told *told, const char *device, uint64_t generation,
+                         uint64_t incarnation) {
     Hawser__Internal__SessionRow row = HAWSER__INTERNAL__SESSION_ROW__INIT;
     row.device = (char *)(uintptr_t)device;
     row.generation = generation;
-    row.incarnation = 1;
+    row.incarnation = incarnation;
     return told_rules_out(told, &row);
+}
+
+static bool rules_out(const struct told *told, const char *device, uint64_t generation) {
+    return rules_out_at(told, device, generation, 1);
 }
 
 // A device that may have a message is not given it again, by whichever session; one whose session
@@ -168,8 +189,10 @@ START_TEST(test_told) {
     ck_assert(!rules_out(NULL, "had", 5));
     ck_assert(rules_out(&moved, "had", 5));
     ck_assert(rules_out(&moved, "had", 6));
+    ck_assert(rules_out_at(&moved, "had", 5, 2));
     ck_assert(rules_out(&moved, "moved", 5));
     ck_assert(!rules_out(&moved, "moved", 6));
+    ck_assert(!rules_out_at(&moved, "moved", 5, 2)); // at another room
     ck_assert(!rules_out(&moved, "new", 5));
 }
 END_TEST

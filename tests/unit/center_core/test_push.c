@@ -138,28 +138,57 @@ START_TEST(test_targets) {
 }
 END_TEST
 
-static json_t *numbered(const char *list, size_t count) {
-    json_t *items = json_array();
+static json_t *named_users(size_t count) {
+    json_t *users = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(
-            items, strcmp(list, "devices") == 0
-                       ? json_pack("{s:s, s:o}", "user", "u", "device", json_sprintf("%zu", i))
-                       : json_sprintf("%zu", i));
-    return json_pack("{s:s, s:{s:o}}", "payload", "x", "to", list, items);
+        json_array_append_new(users, json_sprintf("%zu", i));
+    return json_pack("{s:o}", "users", users);
+}
+
+static json_t *devices_of(size_t users, size_t count) {
+    json_t *devices = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(devices,
+                              json_pack("{s:o, s:o}", "user", json_sprintf("%zu", i % users),
+                                        "device", json_sprintf("%zu", i)));
+    return json_pack("{s:o}", "devices", devices);
+}
+
+static json_t *devices_of_one(size_t count) {
+    return devices_of(1, count);
+}
+
+static json_t *devices_of_many(size_t count) {
+    return devices_of(100, count);
+}
+
+// Neither of the two lists is too long by itself.
+static json_t *tags_of_two_lists(size_t count) {
+    json_t *any = json_array(), *none = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(i % 2 ? any : none, json_sprintf("%zu", i));
+    return json_pack("{s:{s:o, s:o}}", "tags", "any", any, "none", none);
 }
 
 // The numbers that http.md names: so many are taken, and one more is not.
 START_TEST(test_most_targets) {
     static const struct {
-        const char *list;
+        json_t *(*to)(size_t count);
         size_t most;
-    } rows[] = {{"users", USERS_MAX}, {"devices", TARGET_DEVICES_MAX}};
-    for (size_t i = 0; i < 4; i++) {
-        json_t *body = numbered(rows[i / 2].list, rows[i / 2].most + i % 2);
+        const char *field;
+        bool is_named; // as targets_named counts
+    } rows[] = {{named_users, 10000, "to.users", true},
+                {devices_of_one, 16, "to.devices", true},
+                {devices_of_many, 1000, "to.devices", true},
+                {tags_of_two_lists, 20, "to.tags", false}};
+    for (size_t i = 0; i < 2 * (sizeof(rows) / sizeof(rows[0])); i++) {
+        size_t count = rows[i / 2].most + i % 2;
+        json_t *body = json_pack("{s:s, s:o}", "payload", "x", "to", rows[i / 2].to(count));
         struct push push;
         struct problem p = {0};
         ck_assert_int_eq(push_read(body, &rules, &push, &p), i % 2 == 0);
-        ck_assert_uint_eq(targets_named(body), rows[i / 2].most + i % 2);
+        ck_assert_str_eq(p.field, i % 2 ? rows[i / 2].field : "");
+        ck_assert_uint_eq(targets_named(body), rows[i / 2].is_named ? count : 1);
         push_deinit(&push);
         json_decref(body);
     }
