@@ -47,6 +47,7 @@ START_TEST(test_tries) {
         ck_assert_uint_lt(now, 8000);
     }
     ck_assert_uint_gt(r.tries, 6);
+    ck_assert_uint_ge(last, 1000);
     ck_assert(r.may_be_done);
     wait = 77;
     ck_assert(!retry_missed(&r, OUTCOME_FAILED, 8000, &wait));
