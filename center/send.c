@@ -158,7 +158,7 @@ static bool may_be_stored(const struct leg *leg) {
 // A full inbox among many is left out.
 static void refused(struct sending *s, const struct verdict *v) {
     struct problem *p = &s->result.problem;
-    if (v->has_no_room && ++s->refused < s->aim.logs)
+    if (v->problem == PROBLEM_inbox_full && ++s->refused < s->aim.logs)
         return;
     p->outcome_unknown = p->outcome_unknown || v->outcome == OUTCOME_UNKNOWN;
     problem_set(p, v->problem, NULL, "%s%s", v->why,

@@ -103,19 +103,17 @@ void push_hash(struct push *push, const json_t *body) {
     json_decref(copy);
 }
 
-static const char *const push_fields[] = {
-    "to",           "payload",    "payload_base64", "content_type", "class", "ttl_s",
-    "collapse_key", "rate_per_s", "send_at",        "receipt",      NULL};
-static const char *const batch_fields[] = {"to",      "payload", "payload_base64",  "content_type",
-                                           "class",   "ttl_s",   "collapse_key",    "rate_per_s",
-                                           "send_at", "receipt", "idempotency_key", NULL};
+// The first one is a batch's alone.
+static const char *const push_fields[] = {"idempotency_key", "to",      "payload", "payload_base64",
+                                          "content_type",    "class",   "ttl_s",   "collapse_key",
+                                          "rate_per_s",      "send_at", "receipt", NULL};
 
 bool push_read(const json_t *body, const struct push_rules *rules, struct push *ret,
                struct problem *p) {
     const struct fields in = {body, "", p};
     struct push push = {0};
-    if (fields_known(&in, rules->in_batch ? batch_fields : push_fields) &&
-        targets_read(body, &push.to, p) && read_payload(body, rules, &push, p) &&
+    if (fields_known(&in, push_fields + !rules->in_batch) && targets_read(body, &push.to, p) &&
+        read_payload(body, rules, &push, p) &&
         field_text(&in, "content_type", 128, &push.content_type) &&
         read_class(body, rules, &push, p) && refuse_unserved(body, p) && read_key(body, &push, p)) {
         *ret = push;

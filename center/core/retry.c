@@ -35,26 +35,26 @@ bool retry_missed(struct retry *r, enum outcome outcome, uint64_t now_ms, uint64
 
 struct verdict verdict_of_silence(int error, bool may_be_stored) {
     return (struct verdict){may_be_stored ? OUTCOME_UNKNOWN : OUTCOME_FAILED,
-                            PROBLEM_store_unavailable, hw_strerror(error), false};
+                            PROBLEM_store_unavailable, hw_strerror(error)};
 }
 
 static struct verdict no_room(enum problem_code problem, const char *why, bool may_be_stored) {
     if (may_be_stored)
-        return (struct verdict){OUTCOME_UNKNOWN, PROBLEM_store_unavailable, why, false};
-    return (struct verdict){OUTCOME_FAILED, problem, why, problem == PROBLEM_inbox_full};
+        return (struct verdict){OUTCOME_UNKNOWN, PROBLEM_store_unavailable, why};
+    return (struct verdict){OUTCOME_FAILED, problem, why};
 }
 
 struct verdict verdict_of_append(Hawser__Internal__AppendOutcome answer, bool may_be_stored) {
     switch (answer) {
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED:
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED:
-        return (struct verdict){OUTCOME_DONE, PROBLEM_NONE, NULL, false};
+        return (struct verdict){OUTCOME_DONE, PROBLEM_NONE, NULL};
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_MISMATCH:
         return (struct verdict){OUTCOME_FAILED, PROBLEM_idempotency_mismatch,
-                                "this Idempotency-Key was used with another body", false};
+                                "this Idempotency-Key was used with another body"};
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_TOO_LATE: // the tries before it are as late
         return (struct verdict){OUTCOME_FAILED, PROBLEM_store_unavailable,
-                                "the store was reached too late", false};
+                                "the store was reached too late"};
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL:
         return no_room(PROBLEM_inbox_full, "the inbox is full, and the product refuses more",
                        may_be_stored);
@@ -66,7 +66,7 @@ struct verdict verdict_of_append(Hawser__Internal__AppendOutcome answer, bool ma
     }
     // A newer saver's answer.
     return (struct verdict){OUTCOME_UNKNOWN, PROBLEM_store_unavailable,
-                            "the store answered what this version does not know", false};
+                            "the store answered what this version does not know"};
 }
 
 void problem_of_push(struct problem *p, bool some_have_it) {

@@ -26,9 +26,8 @@ bool retry_missed(struct retry *r, enum outcome outcome, uint64_t now_ms, uint64
 
 struct verdict {
     enum outcome outcome;
-    enum problem_code problem; // unless it is done
+    enum problem_code problem; // unless it is done; inbox_full: another log may have room
     const char *why;
-    bool has_no_room; // of this log; another may have
 };
 // An append without an answer, after its last try.
 struct verdict verdict_of_silence(int error, bool may_be_stored);
