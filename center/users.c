@@ -175,9 +175,6 @@ static void on_queried(void *arg, int error, const Hawser__Internal__FindReply *
 static bool query_read(const json_t *body, const json_t **ret_list, struct problem *p) {
     static const char *const names[] = {"users", NULL};
     const json_t *list = json_object_get(body, "users");
-    size_t i;
-    json_t *user;
-    char field[32];
     if (!fields_known(&(struct fields){body, "", p}, names))
         return false;
     if (!list)
@@ -185,11 +182,8 @@ static bool query_read(const json_t *body, const json_t **ret_list, struct probl
     if (!json_is_array(list) || json_array_size(list) > QUERY_USERS_MAX)
         return problem_set(p, PROBLEM_invalid_value, "users", "a list of at most %d users",
                            QUERY_USERS_MAX);
-    json_array_foreach((json_t *)(uintptr_t)list, i, user) {
-        snprintf(field, sizeof(field), "users[%zu]", i);
-        if (!check_id(user, field, p))
-            return false;
-    }
+    if (!check_ids(list, "users", p))
+        return false;
     *ret_list = list;
     return true;
 }

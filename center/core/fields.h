@@ -29,8 +29,9 @@ bool field_text_needed(const struct fields *in, const char *name, size_t max,
 bool field_number(const struct fields *in, const char *name, struct range range,
                   uint64_t *ret_value);
 bool field_bool(const struct fields *in, const char *name, bool *ret_value);
-bool check_tags(const json_t *list, const char *path, size_t max, struct problem *p);
-bool is_id(const json_t *value); // a text as a user, device or tag may have
+// A text as a user, device or tag may have.
 bool check_id(const json_t *value, const char *path, struct problem *p);
+bool check_ids(const json_t *list, const char *path, struct problem *p); // each of a list
+bool check_tags(const json_t *list, const char *path, size_t max, struct problem *p);
 
 #endif

@@ -27,23 +27,16 @@ static void take_users(const json_t *list, struct targets *t) {
     free(names);
 }
 
-static bool is_list_of(const json_t *list, size_t max) {
-    return json_is_array(list) && json_array_size(list) > 0 && json_array_size(list) <= max;
+// A list of 1..max, which is to.users or to.devices.
+static bool check_named(const json_t *list, const char *path, size_t max, struct problem *p) {
+    return (json_is_array(list) && json_array_size(list) > 0 && json_array_size(list) <= max) ||
+           problem_set(p, PROBLEM_invalid_value, path, "%s is a list of 1..%zu %s", path, max,
+                       path + strlen("to."));
 }
 
 static bool read_users(const json_t *list, struct targets *t, struct problem *p) {
-    size_t i;
-    json_t *user;
-    char path[64];
-    if (!is_list_of(list, USERS_MAX))
-        return problem_set(p, PROBLEM_invalid_value, "to.users",
-                           "to.users is a list of 1..%d users", USERS_MAX);
-    json_array_foreach((json_t *)(uintptr_t)list, i, user) {
-        if (is_id(user))
-            continue;
-        snprintf(path, sizeof(path), "to.users[%zu]", i);
-        return check_id(user, path, p);
-    }
+    if (!check_named(list, "to.users", USERS_MAX, p) || !check_ids(list, "to.users", p))
+        return false;
     take_users(list, t);
     return true;
 }
@@ -91,9 +84,8 @@ static bool read_devices(const json_t *list, struct targets *t, struct problem *
     size_t i;
     json_t *one;
     char path[64];
-    if (!is_list_of(list, DEVICES_MAX))
-        return problem_set(p, PROBLEM_invalid_value, "to.devices",
-                           "to.devices is a list of 1..%d devices", DEVICES_MAX);
+    if (!check_named(list, "to.devices", DEVICES_MAX, p))
+        return false;
     t->list = hw_calloc(json_array_size(list), sizeof(t->list[0]));
     json_array_foreach((json_t *)(uintptr_t)list, i, one) {
         struct fields in = {one, path, p};
