@@ -4,7 +4,7 @@
 #include "handlers.h"
 #include "texts.h"
 
-enum { KID_CHARS = 12, SECRET_CHARS = 43, KEYS_MAX = 64 };
+enum { KID_CHARS = 12, SECRET_CHARS = 43, SECRET_MIN = 32, SECRET_MAX = 128, KEYS_MAX = 64 };
 
 static const char *kind_name(Hawser__Internal__KeyKind kind) {
     return kind == HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN ? "token"
@@ -23,7 +23,7 @@ static json_t *key_json(const char *kid, Hawser__Internal__KeyKind kind, uint64_
 
 json_t *change_add_key(struct change *d, Hawser__Internal__KeyKind kind, const char *given,
                        uint64_t now_ms) {
-    char kid[KID_CHARS + 1], secret[SECRET_CHARS + 1], shown[128];
+    char kid[KID_CHARS + 1], secret[SECRET_CHARS + 1], shown[SECRET_MAX + 1];
     Hawser__Internal__ProductKey *key = arena_alloc(&d->arena, sizeof(*key));
     size_t n = d->record.n_key;
     if (n >= KEYS_MAX)
@@ -42,11 +42,10 @@ json_t *change_add_key(struct change *d, Hawser__Internal__KeyKind kind, const c
         key->secret.len = 32;
         crypto_sha256(shown, strlen(shown), key->secret.data);
     } else {
-        const char *text = given ? given : secret;
-        snprintf(shown, sizeof(shown), "%s", text);
+        snprintf(shown, sizeof(shown), "%s", given ? given : secret);
         // protobuf: bytes, used as they stand
-        key->secret.data = (uint8_t *)arena_strndup(&d->arena, text, strlen(text));
-        key->secret.len = strlen(text);
+        key->secret.len = strlen(shown);
+        key->secret.data = (uint8_t *)arena_strndup(&d->arena, shown, key->secret.len);
     }
     Hawser__Internal__ProductKey **keys = arena_alloc(&d->arena, (n + 1) * sizeof(keys[0]));
     if (n)
@@ -54,7 +53,7 @@ json_t *change_add_key(struct change *d, Hawser__Internal__KeyKind kind, const c
     keys[n] = key;
     d->record.key = keys;
     d->record.n_key = n + 1;
-    return key_json(kid, kind, now_ms, given ? given : shown);
+    return key_json(kid, kind, now_ms, shown);
 }
 
 static bool read_kind(const struct fields *in, Hawser__Internal__KeyKind *ret_kind) {
@@ -80,7 +79,7 @@ static bool read_secret(const struct fields *in, Hawser__Internal__KeyKind kind,
     if (kind == HAWSER__INTERNAL__KEY_KIND__KEY_API)
         return problem_set(in->problem, PROBLEM_conflicting_fields, "secret",
                            "an API key is always made here");
-    bool good = text && len >= 32 && len <= 128;
+    bool good = text && len >= SECRET_MIN && len <= SECRET_MAX;
     for (size_t i = 0; i < len && good; i++)
         good = text[i] >= 0x20 && text[i] <= 0x7e;
     if (!good)

@@ -72,10 +72,10 @@ def test_bad_products(cluster, body, code, field):
 
 
 def test_keys(cluster):
-    """A secret of one's own signs tokens that rooms take; a deleted key refuses new logins; API keys have their scope."""
+    """A secret of one's own, here the longest, signs tokens that rooms take; a deleted key refuses new logins; API keys have their scope."""
     product, other = cluster.product(), cluster.product()
     path = f"/v1/products/{product.name}/keys"
-    secret = "s" * 40
+    secret = "s" * 128
     made = cluster.call("POST", path, {"kind": "token", "secret": secret})
     assert made.status_code == 201 and made.json()["secret"] == secret
     product.keys["token"] = made.json()
@@ -92,7 +92,8 @@ def test_keys(cluster):
             return name == "Close" and message.code == 4002
     eventually(refused)
     assert cluster.call("DELETE", f"{path}/{made.json()['kid']}").status_code == 404
-    for bad in ({"kind": "nope"}, {}, {"kind": "token", "secret": "short"}, {"kind": "api", "secret": "s" * 40}):
+    for bad in ({"kind": "nope"}, {}, {"kind": "token", "secret": "short"}, {"kind": "token", "secret": "s" * 129},
+                {"kind": "api", "secret": "s" * 40}):
         assert cluster.call("POST", path, bad).status_code == 422
     api = product.keys["api"]["secret"]
     assert cluster.call("GET", f"/v1/products/{product.name}", key=api).status_code == 200
