@@ -14,6 +14,8 @@
 #ifndef HW_CENTER_INTERNAL_H
 #define HW_CENTER_INTERNAL_H
 
+#include <sys/queue.h>
+
 #include "bytes.h"
 #include "calls.h"
 #include "center.h"
@@ -32,8 +34,8 @@ struct center {
     struct loop *loop;
     struct cluster *cluster;
     struct http_server *http;
-    struct request *requests; // open ones
-    struct leg *legs;         // appends and deliveries that a push waits for
+    LIST_HEAD(, request) requests; // open ones
+    LIST_HEAD(, leg) legs;         // appends and deliveries that a push waits for
     struct hint_room *hints;
     size_t hints_bytes; // of those under way
     struct pace *paces;

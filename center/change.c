@@ -85,9 +85,9 @@ void change_put(struct request *q, uint64_t expect) {
 }
 
 bool change_is_wanted(struct request *q, const struct product *product) {
-    char etag[32];
+    char etag[ETAG_CHARS];
     const char *wanted = q->http->if_match;
-    snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)(product ? product->version : 0));
+    etag_of(product ? product->version : 0, etag);
     if (product && strcmp(q->http->if_none_match, "*") == 0) {
         reply_fault(q, PROBLEM_state_conflict, NULL, "If-None-Match: the product exists");
         return false;

@@ -12,10 +12,7 @@ struct request *request_new(struct center *c, struct http_request *http) {
     struct request *q = hw_calloc(1, sizeof(*q));
     q->center = c;
     q->http = http;
-    q->next = c->requests;
-    if (q->next)
-        q->next->prev = q;
-    c->requests = q;
+    LIST_INSERT_HEAD(&c->requests, q, at_center);
     c->count.requests++;
     c->count.open++;
     return q;
@@ -23,9 +20,7 @@ struct request *request_new(struct center *c, struct http_request *http) {
 
 void request_free(struct request *q) {
     struct center *c = q->center;
-    *(q->prev ? &q->prev->next : &c->requests) = q->next;
-    if (q->next)
-        q->next->prev = q->prev;
+    LIST_REMOVE(q, at_center);
     c->count.open--;
     if (q->free_state && q->state)
         q->free_state(q->state);
@@ -36,8 +31,8 @@ void request_free(struct request *q) {
 }
 
 void request_gone_all(struct center *c) {
-    while (c->requests)
-        reply_fault(c->requests, PROBLEM_overloaded, NULL, "this center is ending");
+    while (!LIST_EMPTY(&c->requests))
+        reply_fault(LIST_FIRST(&c->requests), PROBLEM_overloaded, NULL, "this center is ending");
 }
 
 const struct product *request_product(struct request *q) {
@@ -93,9 +88,13 @@ void reply_json(struct request *q, int status, json_t *body) {
     respond(q, &response, body);
 }
 
+void etag_of(uint64_t version, char out[ETAG_CHARS]) {
+    snprintf(out, ETAG_CHARS, "\"%llu\"", (unsigned long long)version);
+}
+
 void reply_with_etag(struct request *q, int status, json_t *body, uint64_t version) {
-    char etag[32];
-    snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)version);
+    char etag[ETAG_CHARS];
+    etag_of(version, etag);
     struct http_response response = {
         .status = status, .content_type = "application/json", .headers = {{"ETag", etag}}};
     respond(q, &response, body);

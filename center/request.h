@@ -3,6 +3,8 @@
 #ifndef HW_REQUEST_H
 #define HW_REQUEST_H
 
+#include <sys/queue.h>
+
 #include "access.h"
 #include "center_internal.h"
 #include "json_read.h"
@@ -11,13 +13,13 @@
 enum { SEGMENTS_MAX = 8, SEGMENT_MAX = 256, ALLOW_CHARS = 64 };
 
 struct request {
-    struct request *next, *prev; // in center.requests
+    LIST_ENTRY(request) at_center;
     struct center *center;
     struct http_request *http; // owned until answered
     char segments[SEGMENTS_MAX][SEGMENT_MAX];
     int segment_count;
     const struct route *route;
-    char allow[ALLOW_CHARS]; // of a 405: the methods of its path
+    char allow[ALLOW_CHARS]; // without a route: the methods of its path; none: it is unknown
     struct shown_key key;    // of who asks, unless anyone may
     bool is_admin;           // by that key
     bool was_up;             // the link of a call that changes something, when it was made
@@ -50,6 +52,8 @@ void reply_json(struct request *q, int status, json_t *body /* taken */);
 void reply_yaml(struct request *q, const char *text, size_t len);
 void reply_empty(struct request *q);
 void reply_allowed(struct request *q, const char *methods); // to OPTIONS
+enum { ETAG_CHARS = 24 };
+void etag_of(uint64_t version, char out[ETAG_CHARS]);
 void reply_with_etag(struct request *q, int status, json_t *body, uint64_t version);
 void reply_problem(struct request *q, const struct problem *p);
 // Of the query fields that this version does not serve (names ends with NULL) none is there. False:

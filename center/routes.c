@@ -61,30 +61,21 @@ static bool path_fits(const struct request *q, const char *pattern) {
     return *pattern == '\0' && q->segment_count > 0;
 }
 
-// The first route of the path decides what the path is: a literal stands before "{*}".
-static const struct route *route_find(const struct request *q, bool *ret_path_known) {
+// The first route of the path decides what the path is: a literal stands before "{*}". Where none
+// is found, q->allow has the methods of the path.
+static const struct route *route_find(struct request *q) {
     const char *path = NULL;
     for (int i = 0; i < ROUTES; i++) {
+        size_t used = strlen(q->allow);
         if (!path_fits(q, routes[i].path) || (path && strcmp(path, routes[i].path) != 0))
             continue;
         path = routes[i].path;
-        *ret_path_known = true;
         if (strcmp(q->http->method, routes[i].method) == 0)
             return &routes[i];
+        snprintf(q->allow + used, sizeof(q->allow) - used, "%s%s", used ? ", " : "",
+                 routes[i].method);
     }
     return NULL;
-}
-
-static void allowed_methods(const struct request *q, char out[ALLOW_CHARS]) {
-    const char *path = NULL;
-    out[0] = '\0';
-    for (int i = 0; i < ROUTES; i++) {
-        size_t used = strlen(out);
-        if (!path_fits(q, routes[i].path) || (path && strcmp(path, routes[i].path) != 0))
-            continue;
-        path = routes[i].path;
-        snprintf(out + used, ALLOW_CHARS - used, "%s%s", used ? ", " : "", routes[i].method);
-    }
 }
 
 static bool split_path(struct request *q) {
@@ -241,14 +232,12 @@ static void reply_options(struct request *q) {
 void center_request(void *self, struct http_request *r) {
     struct center *c = self;
     struct request *q = request_new(c, r);
-    bool path_known = false;
     if (strcmp(r->path, "*") != 0 && !split_path(q)) {
         reply_fault(q, PROBLEM_malformed, NULL, "the path does not decode");
         return;
     }
-    q->route = route_find(q, &path_known);
-    if (!q->route)
-        allowed_methods(q, q->allow);
+    q->route = route_find(q);
+    bool path_known = q->allow[0] != '\0'; // unless there is a route
     if (q->route)
         routes_admit(q);
     else if (strcmp(r->method, "OPTIONS") == 0 && (path_known || q->segment_count == 0))

@@ -59,22 +59,15 @@ static void start_legs(struct sending *s);
 
 static struct leg *leg_new(struct sending *s, const struct target *t) {
     struct leg *leg = hw_calloc(1, sizeof(*leg));
-    struct center *c = s->center;
     leg->sending = s;
     leg->target = t;
-    leg->next = c->legs;
-    if (leg->next)
-        leg->next->prev = leg;
-    c->legs = leg;
+    LIST_INSERT_HEAD(&s->center->legs, leg, at_center);
     return leg;
 }
 
 static void leg_free(struct leg *leg) {
-    struct center *c = leg->sending->center;
-    loop_disarm(c->loop, &leg->timer);
-    *(leg->prev ? &leg->prev->next : &c->legs) = leg->next;
-    if (leg->next)
-        leg->next->prev = leg->prev;
+    loop_disarm(leg->sending->center->loop, &leg->timer);
+    LIST_REMOVE(leg, at_center);
     free(leg);
 }
 
@@ -281,6 +274,6 @@ void send_push(struct center *c, const struct product *product, struct push *pus
 }
 
 void sends_end(struct center *c) {
-    while (c->legs)
-        append_missed(c->legs, -HW_ECANCELLED);
+    while (!LIST_EMPTY(&c->legs))
+        append_missed(LIST_FIRST(&c->legs), -HW_ECANCELLED);
 }

@@ -2,6 +2,8 @@
 #ifndef HW_SEND_INTERNAL_H
 #define HW_SEND_INTERNAL_H
 
+#include <sys/queue.h>
+
 #include "retry.h"
 #include "send.h"
 
@@ -21,8 +23,8 @@ struct leg;
 // reply NULL: the last try ended without an answer, with this error.
 typedef void leg_fn(struct leg *leg, int error, const Hawser__Internal__AppendReply *reply);
 
-struct leg {                 // its claim, one inbox of it, or the broadcast log
-    struct leg *next, *prev; // in center.legs
+struct leg { // its claim, one inbox of it, or the broadcast log
+    LIST_ENTRY(leg) at_center;
     struct sending *sending;
     const struct target *target; // NULL: the broadcast log, or the claim
     bool is_claim;

@@ -4,5 +4,5 @@
 
 const char *center_waits(const void *center) {
     const struct center *c = center;
-    return c->requests ? "requests" : c->legs ? "legs of pushes" : NULL;
+    return !LIST_EMPTY(&c->requests) ? "requests" : !LIST_EMPTY(&c->legs) ? "legs of pushes" : NULL;
 }
