@@ -243,12 +243,15 @@ const char *config_text(const struct config *c, const char *name) {
     return c->values[i].bound ? c->values[i].bound : c->values[i].text;
 }
 
-struct host_port config_listen(const struct config *c, const char *name) {
-    const char *text = config_text(c, name);
+struct host_port config_listen_at(const char *text) {
     struct host_port at = {.host = ""};
     if (*text && host_port_parse(text, false, &at) != 0)
         abort(); // config_syntax_check took it
     return at;
+}
+
+struct host_port config_listen(const struct config *c, const char *name) {
+    return config_listen_at(config_text(c, name));
 }
 
 char *const *config_list(const struct config *c, const char *name, int *ret_count) {

@@ -30,10 +30,7 @@ static const struct {
 };
 
 static struct host_port listen_at(const struct config *c, const char *section, const char *key) {
-    struct host_port at = {0};
-    if (host_port_parse(config_value_at(c, section, key)->text, false, &at) != 0)
-        at.port_last = 0; // empty
-    return at;
+    return config_listen_at(config_value_at(c, section, key)->text); // a name as it is given
 }
 
 int config_check(const struct config *c, struct buf *ret_error) {

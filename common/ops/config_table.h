@@ -69,6 +69,7 @@ bool config_value_equal(const struct config_value *a, const struct config_value 
 void config_value_copy(struct config_value *to, const struct config_value *from);
 const struct config_value *config_value_at(const struct config *c, const char *section,
                                            const char *key); // NULL: no such key
+struct host_port config_listen_at(const char *text); // of a listen value; all 0: it is empty
 int config_key_index(const char *section, size_t section_len, const char *key,
                      size_t key_len); // -1: no such key
 void config_value_add(struct config_value *v, const char *item, size_t len);
