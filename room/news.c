@@ -80,7 +80,7 @@ static bool is_ready(struct room_binding *b, const struct news_window *w) {
     struct session_env env;
     bool reset;
     room_binding_env(b, &env);
-    if (!session_can_send(&b->session, &env) || b->waits_for_news ||
+    if (!session_can_send(&b->session, &env) ||
         !session_news_ready(&b->session, &env, w->base, &reset))
         return false;
     if (reset)
@@ -97,6 +97,9 @@ void news_send(struct room_binding *b) {
     struct news_window *w = &news_of(b)->window;
     struct feed *news = &b->session.feed[FEED_NEWS];
     struct news_range range;
+    // What most are, of those that are told to go on, and costs nothing to see.
+    if (b->waits_for_news || (news->epoch == w->epoch && news->sent >= w->head))
+        return;
     bool takes = is_ready(b, w);
     while (takes && news->sent < w->head && feed_is_open(news)) {
         uint64_t before = news->sent;
