@@ -27,28 +27,8 @@ void feed_rewind(struct feed *f, uint64_t acked) {
 
 // --- the window
 
-static uint32_t in_flight(const struct feed *f) {
-    uint64_t distance = f->sent - f->acked;
-    uint32_t counted = (uint32_t)f->window.first + f->window.second;
-    return distance < counted ? (uint32_t)distance : counted;
-}
-
 bool feed_is_behind(const struct feed *f) {
     return f->sent < f->heard;
-}
-
-uint32_t feed_messages_left(const struct feed *f) {
-    uint32_t used = in_flight(f);
-    return used < WINDOW_MESSAGES ? WINDOW_MESSAGES - used : 0;
-}
-
-uint32_t feed_bytes_left(const struct feed *f) {
-    uint32_t used = f->sent == f->acked ? 0 : f->window.first_bytes + f->window.second_bytes;
-    return used < WINDOW_BYTES ? WINDOW_BYTES - used : 0;
-}
-
-bool feed_is_open(const struct feed *f) {
-    return feed_messages_left(f) > 0 && feed_bytes_left(f) > 0;
 }
 
 bool feed_takes(const struct feed *f, struct place at) {
@@ -98,20 +78,16 @@ enum feed_ack feed_acked(struct feed *f, struct place upto, uint32_t *ret_messag
         return FEED_ACK_ABOVE;
     if (upto.seq <= f->acked)
         return FEED_ACK_OLD;
-    uint32_t before = in_flight(f);
+    uint32_t before = feed_in_flight(f);
     f->acked = upto.seq;
     if (f->sent < upto.seq) // acknowledged before it was sent again
         f->sent = upto.seq;
     window_acked(&f->window, upto.seq, f->sent);
-    *ret_messages = before - in_flight(f);
+    *ret_messages = before - feed_in_flight(f);
     return FEED_ACKED;
 }
 
 // --- what is not acknowledged
-
-bool feed_is_at_rest(const struct feed *f) {
-    return in_flight(f) == 0;
-}
 
 enum feed_wish feed_look(struct feed *f, uint64_t head, uint32_t tick) {
     struct window *w = &f->window;

@@ -62,9 +62,36 @@ void feed_hear(struct feed *f, uint64_t seq); // the log has at least so much
 void feed_rewind(struct feed *f, uint64_t acked);
 
 bool feed_is_behind(const struct feed *f);
-bool feed_is_open(const struct feed *f);           // the window takes at least one message
-uint32_t feed_messages_left(const struct feed *f); // 0..WINDOW_MESSAGES
-uint32_t feed_bytes_left(const struct feed *f);    // 0..WINDOW_BYTES; the last message may pass it
+
+// --- the window, here because the walk over sessions asks each of them
+
+static inline uint32_t feed_in_flight(const struct feed *f) { // messages, at most
+    uint64_t distance = f->sent - f->acked;
+    uint32_t counted = (uint32_t)f->window.first + f->window.second;
+    return distance < counted ? (uint32_t)distance : counted;
+}
+
+static inline bool feed_is_at_rest(const struct feed *f) { // nothing is in flight
+    return feed_in_flight(f) == 0;
+}
+
+static inline uint32_t feed_messages_left(const struct feed *f) { // 0..WINDOW_MESSAGES
+    uint32_t used = feed_in_flight(f);
+    return used < WINDOW_MESSAGES ? WINDOW_MESSAGES - used : 0;
+}
+
+// 0..WINDOW_BYTES; the last message may pass it.
+static inline uint32_t feed_bytes_left(const struct feed *f) {
+    uint32_t used = f->sent == f->acked ? 0 : f->window.first_bytes + f->window.second_bytes;
+    return used < WINDOW_BYTES ? WINDOW_BYTES - used : 0;
+}
+
+static inline bool feed_is_open(const struct feed *f) { // the window takes at least one message
+    return feed_messages_left(f) > 0 && feed_bytes_left(f) > 0;
+}
+
+// --- what goes out of it, and what is handled
+
 // The message at that place is the next one, and may go out if the socket takes it.
 bool feed_takes(const struct feed *f, struct place at);
 // Everything up to `last` went out, or was passed over. counts: it was a message of so many bytes,
@@ -84,7 +111,6 @@ enum feed_ack feed_acked(struct feed *f, struct place upto, uint32_t *ret_messag
 // waits; for the latter only if the client has read all that was sent.
 enum feed_wish { WISH_NOTHING, WISH_PING_IF_READ, WISH_PING };
 enum feed_wish feed_look(struct feed *f, uint64_t head, uint32_t tick);
-bool feed_is_at_rest(const struct feed *f); // nothing is in flight
 // Whether a client that goes on there can do so without a look into the log.
 bool feed_can_resume(const struct feed *f, struct place have);
 

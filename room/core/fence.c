@@ -92,10 +92,6 @@ bool fence_was_noticed(const struct fence *f, uint64_t generation) {
 
 // --- questions
 
-bool fence_may_send(const struct fence *f, const struct lease *l) {
-    return l->is_held && f->confirmed_round >= l->required;
-}
-
 bool fence_needs_confirmation(const struct fence *f, const struct lease *l) {
     return f->confirmed_round != l->round || f->superseded_by != 0 || f->is_undecided;
 }

@@ -70,7 +70,9 @@ bool fence_noticed(struct fence *f, uint64_t generation);
 bool fence_was_noticed(const struct fence *f, uint64_t generation);
 
 // --- questions
-bool fence_may_send(const struct fence *f, const struct lease *l);
+static inline bool fence_may_send(const struct fence *f, const struct lease *l) {
+    return l->is_held && f->confirmed_round >= l->required;
+}
 bool fence_needs_confirmation(const struct fence *f, const struct lease *l); // in this round
 // Whether the row, or a delivery by it, is this session's.
 bool fence_is(const struct fence *f, uint64_t generation);

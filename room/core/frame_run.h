@@ -28,12 +28,34 @@ enum frame_run_place {
     RUN_ENDS,  // it does not go on there, or the window or the run is used up
 };
 
-void frame_run_begin(struct frame_run *r, const struct feed *f);
+// --- filled entry by entry, for each session of a walk
+
+static inline void frame_run_begin(struct frame_run *r, const struct feed *f) {
+    r->count = 0;
+    r->at = f->sent;
+    r->messages_left = feed_messages_left(f);
+}
+
 // Where an entry of the log stands: a message (first = last), or a gap of first..last.
-enum frame_run_place frame_run_place(const struct frame_run *r, uint64_t first, uint64_t last,
-                                     bool is_message);
+static inline enum frame_run_place frame_run_place(const struct frame_run *r, uint64_t first,
+                                                   uint64_t last, bool is_message) {
+    if (last <= r->at)
+        return RUN_KNOWN;
+    if (first > r->at + 1 || r->count == FRAME_RUN_MAX || (is_message && r->messages_left == 0))
+        return RUN_ENDS;
+    return RUN_NEXT;
+}
+
 // Takes one that is RUN_NEXT; its frame ends at `end` of the caller's bytes.
-void frame_run_add(struct frame_run *r, uint64_t last, uint32_t end, bool is_message);
+static inline void frame_run_add(struct frame_run *r, uint64_t last, uint32_t end,
+                                 bool is_message) {
+    r->items[r->count++] = (struct frame_run_item){last, end, is_message};
+    r->messages_left -= is_message ? 1 : 0;
+    r->at = last;
+}
+
+// --- what became of it
+
 struct frame_run_sent {
     size_t messages;
     size_t anew; // of them, that were never sent before
