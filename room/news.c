@@ -15,40 +15,52 @@ static void news_send_run(struct room_binding *b, const uint8_t *frames,
     p->room->count.news_frames += items;
 }
 
-static bool is_expired(const struct news_entry *e, uint64_t store_ms) {
-    return e->expires_ms != 0 && e->expires_ms <= store_ms;
+// What becomes of an entry of the log at this session.
+enum entry_fate {
+    ENTRY_GOES,      // out, as it lies
+    ENTRY_WAITS,     // the window is shut
+    ENTRY_OF_OTHERS, // passed over
+    ENTRY_EXPIRED,   // here: told as a gap
+    ENTRY_HAS_BEGUN, // a gap from before the feed's place: what is left of it is told
+};
+
+static enum entry_fate fate_of(const struct room_binding *b, const struct news_entry *e,
+                               uint64_t at, uint64_t store_ms) {
+    if (!audience_has(e->audience, b->tags))
+        return ENTRY_OF_OTHERS;
+    if (e->expires_ms != 0 && e->expires_ms <= store_ms)
+        return ENTRY_EXPIRED;
+    return e->is_gap && e->first <= at ? ENTRY_HAS_BEGUN : ENTRY_GOES;
 }
 
-// A gap that began before the feed's place, and an entry that expired here, are told by frames of
-// their own.
-static bool skip_entry(struct room_binding *b, const struct news_entry *e, uint64_t store_ms) {
+// As many entries as can go out as they lie: those for everyone of these tags, in the ack window.
+// Returns the fate of the one where it ends.
+static enum entry_fate fill_run(const struct room_binding *b, struct frame_run *run,
+                                const struct news_range *range, uint64_t store_ms) {
+    uint32_t bytes = feed_bytes_left(&b->session.feed[FEED_NEWS]), start = range->entry->offset;
+    for (const struct news_entry *e = range->entry; e < range->end; e++) {
+        enum entry_fate fate = fate_of(b, e, run->at, store_ms);
+        if (fate != ENTRY_GOES)
+            return fate;
+        if ((!e->is_gap && bytes == 0) ||
+            frame_run_place(run, e->first, e->last, !e->is_gap) != RUN_NEXT)
+            return ENTRY_WAITS;
+        frame_run_add(run, e->last, e->offset + e->len - start, !e->is_gap);
+        bytes -= e->len < bytes ? e->len : bytes;
+    }
+    return ENTRY_GOES;
+}
+
+// An entry that does not go out as it lies: nothing, or a gap, is told in its place.
+static void skip_entry(struct room_binding *b, const struct news_entry *e, enum entry_fate fate) {
     struct feed *news = &b->session.feed[FEED_NEWS];
-    bool is_for = audience_has(e->audience, b->tags), expired = is_expired(e, store_ms);
-    if (is_for && !expired && !(e->is_gap && e->first <= news->sent))
-        return false;
-    if (is_for) {
-        enum gap_reason reason = expired ? GAP_EXPIRED : (enum gap_reason)e->reason;
+    if (fate != ENTRY_OF_OTHERS) {
+        enum gap_reason reason = fate == ENTRY_EXPIRED ? GAP_EXPIRED : (enum gap_reason)e->reason;
         struct message_place at = {b->product->number, FEED_NEWS, news->sent + 1, e->last};
         b->conn->room->count.gaps++;
         b->conn->voice->say_gap(b, &at, reason);
     }
     feed_sent(news, e->last, 0, false);
-    return true;
-}
-
-// As many entries as can go out as they lie: those for everyone of these tags, in the ack window.
-static void fill_run(const struct room_binding *b, struct frame_run *run,
-                     const struct news_range *range, uint64_t store_ms) {
-    uint32_t bytes = feed_bytes_left(&b->session.feed[FEED_NEWS]), start = range->entry->offset;
-    for (const struct news_entry *e = range->entry; e < range->end; e++) {
-        if (!e->is_gap && bytes == 0)
-            return;
-        if (!audience_has(e->audience, b->tags) || is_expired(e, store_ms) ||
-            frame_run_place(run, e->first, e->last, !e->is_gap) != RUN_NEXT)
-            return;
-        frame_run_add(run, e->last, e->offset + e->len - start, !e->is_gap);
-        bytes -= e->len < bytes ? e->len : bytes;
-    }
 }
 
 // Sends entries as far as window and socket, which takes bytes at first, go; true when all went or
@@ -58,18 +70,18 @@ static bool send_range(struct room_binding *b, struct news_range range) {
     struct frame_run *run = &r->items;
     uint64_t store_ms = store_clock_ms(&r->clock); // 0: nothing expires yet
     while (range.entry < range.end) {
-        size_t planned = 1;
-        if (!skip_entry(b, range.entry, store_ms)) {
-            frame_run_begin(run, &b->session.feed[FEED_NEWS]);
-            fill_run(b, run, &range, store_ms);
-            if (run->count == 0)
-                return false; // the window is shut
-            planned = run->count;
+        frame_run_begin(run, &b->session.feed[FEED_NEWS]);
+        enum entry_fate fate = fill_run(b, run, &range, store_ms);
+        if (run->count > 0) {
             news_send_run(b, range.frames + range.entry->offset, run);
             if (b->session.feed[FEED_NEWS].sent != run->at)
                 return false; // the socket is full
+        } else if (fate == ENTRY_WAITS) {
+            return false;
+        } else {
+            skip_entry(b, range.entry, fate);
         }
-        range.entry += planned;
+        range.entry += run->count > 0 ? run->count : 1;
         if (range.entry < range.end && !conn_can_push(b->conn))
             return false;
     }
