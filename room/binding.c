@@ -98,21 +98,25 @@ uint32_t room_binding_devices_max(const struct room_binding *b) {
 
 // --- what it can do now
 
-void room_binding_env(const struct room_binding *b, struct session_env *ret_env) {
-    struct room *r = b->conn->room;
-    const struct room_product *p = b->product;
+void room_env(struct room *r, const struct room_product *p, struct session_env *ret_env) {
     r->lease.is_held = cluster_lease_is_held(r->cluster);
-    *ret_env =
-        (struct session_env){.now_ms = loop_now_ms(r->loop),
-                             .lease = &r->lease,
-                             .steps = r->count.session_steps,
-                             .socket_takes = b->conn->state == CONN_OPEN && conn_can_push(b->conn)};
+    *ret_env = (struct session_env){
+        .now_ms = loop_now_ms(r->loop), .lease = &r->lease, .steps = r->count.session_steps};
     if (p)
         ret_env->news = (struct news_heads){.epoch = p->news.known->epoch,
                                             .head = p->news.known->head,
                                             .heard = p->news.heard,
                                             .asked = p->heads_round,
                                             .answered = p->heads_done};
+}
+
+bool room_binding_socket_takes(const struct room_binding *b) {
+    return b->conn->state == CONN_OPEN && conn_can_push(b->conn);
+}
+
+void room_binding_env(const struct room_binding *b, struct session_env *ret_env) {
+    room_env(b->conn->room, b->product, ret_env);
+    ret_env->socket_takes = room_binding_socket_takes(b);
 }
 
 bool room_binding_can_send(const struct room_binding *b) {

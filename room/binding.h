@@ -54,7 +54,10 @@ struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t t
 uint32_t room_binding_devices_max(const struct room_binding *b); // of its user
 
 // --- what it can do now
+// What is around all sessions of a product alike, whose sockets are none of it. NULL: not known.
+void room_env(struct room *r, const struct room_product *p, struct session_env *ret_env);
 void room_binding_env(const struct room_binding *b, struct session_env *ret_env);
+bool room_binding_socket_takes(const struct room_binding *b); // for its session's env
 bool room_binding_can_send(const struct room_binding *b);
 // After anything was sent: Synced, when all is; what is under way is watched.
 void room_binding_sent(struct room_binding *b);

@@ -3,7 +3,25 @@
 // as the ack window goes, is one write. The walk over sessions runs in slices.
 #include "room_internal.h"
 
-enum { SLICE_US = 1000, SLICE_CHECK = 8 };
+// What is the same for all sessions that are sent news one after the other, worked out once. It
+// lasts for one slice of a walk, and is not stale within it. Clocks and lease stand still for an
+// iteration. Heads and the latest news change by answers and hints, which come as events of their
+// own. What sending brings about is written down only, and carried out behind the slice: no session
+// takes a step meanwhile, and none is freed.
+struct news_turn {
+    struct session_env env; // socket_takes: of the session whose turn it is
+    uint64_t store_ms;
+    const struct news_window *window; // `range` is of its latest, behind `after`; NULL: of none
+    uint64_t after;
+    struct news_range range;
+};
+
+static void turn_begin(struct news_turn *t, const struct room_product *p) {
+    struct room *r = p->room;
+    room_env(r, p, &t->env);
+    t->store_ms = store_clock_ms(&r->clock); // 0: nothing expires yet
+    t->window = NULL;
+}
 
 // --- one session
 
@@ -63,15 +81,14 @@ static void skip_entry(struct room_binding *b, const struct news_entry *e, enum 
     feed_sent(news, e->last, 0, false);
 }
 
-// Sends entries as far as window and socket, which takes bytes at first, go; true when all went or
-// were passed over.
-static bool send_range(struct room_binding *b, struct news_range range) {
-    struct room *r = b->conn->room;
-    struct frame_run *run = &r->items;
-    uint64_t store_ms = store_clock_ms(&r->clock); // 0: nothing expires yet
+// Sends the range's entries as far as window and socket, which takes bytes at first, go; true when
+// all went or were passed over.
+static bool send_range(struct room_binding *b, const struct news_turn *t) {
+    struct frame_run *run = &b->conn->room->items;
+    struct news_range range = t->range;
     while (range.entry < range.end) {
         frame_run_begin(run, &b->session.feed[FEED_NEWS]);
-        enum entry_fate fate = fill_run(b, run, &range, store_ms);
+        enum entry_fate fate = fill_run(b, run, &range, t->store_ms);
         if (run->count > 0) {
             news_send_run(b, range.frames + range.entry->offset, run);
             if (b->session.feed[FEED_NEWS].sent != run->at)
@@ -88,12 +105,11 @@ static bool send_range(struct room_binding *b, struct news_range range) {
     return true;
 }
 
-static bool is_ready(struct room_binding *b, const struct news_window *w) {
-    struct session_env env;
+static bool is_ready(struct room_binding *b, struct news_turn *t, const struct news_window *w) {
     bool reset;
-    room_binding_env(b, &env);
-    if (!session_can_send(&b->session, &env) ||
-        !session_news_ready(&b->session, &env, w->base, &reset))
+    t->env.socket_takes = room_binding_socket_takes(b);
+    if (!session_can_send(&b->session, &t->env) ||
+        !session_news_ready(&b->session, &t->env, w->base, &reset))
         return false;
     if (reset)
         room_binding_say_reset(b, FEED_NEWS, "the log is not the one that it was");
@@ -105,25 +121,49 @@ static struct voice_news *news_of(const struct room_binding *b) {
     return &b->product->news.by_voice[b->conn->voice->index];
 }
 
-void news_send(struct room_binding *b) {
+// Most are, of those that are told to go on: level with the log, or waiting for a block.
+static bool has_nothing_to_get(const struct room_binding *b) {
+    const struct feed *news = &b->session.feed[FEED_NEWS];
+    const struct news_window *w = &news_of(b)->window;
+    return b->waits_for_news || (news->epoch == w->epoch && news->sent >= w->head);
+}
+
+// Most sessions of a walk stand at the same place. Blocks are found anew for each: they count who
+// uses them.
+static enum news_found find_range(const struct room_binding *b, struct news_turn *t,
+                                  struct news_window *w) {
+    uint64_t after = b->session.feed[FEED_NEWS].sent;
+    if (t->window == w && t->after == after)
+        return NEWS_HERE;
+    enum news_found found =
+        news_window_find(w, after, room_binding_place(b), t->env.now_ms, &t->range);
+    t->window = found == NEWS_HERE && after >= w->base ? w : NULL;
+    t->after = after;
+    return found;
+}
+
+static void send_in_turn(struct room_binding *b, struct news_turn *t) {
     struct news_window *w = &news_of(b)->window;
     struct feed *news = &b->session.feed[FEED_NEWS];
-    struct news_range range;
-    // What most are, of those that are told to go on, and costs nothing to see.
-    if (b->waits_for_news || (news->epoch == w->epoch && news->sent >= w->head))
-        return;
-    bool takes = is_ready(b, w);
+    bool takes = is_ready(b, t, w);
     while (takes && news->sent < w->head && feed_is_open(news)) {
         uint64_t before = news->sent;
-        enum news_found found = news_window_find(w, before, room_binding_place(b),
-                                                 loop_now_ms(b->conn->room->loop), &range);
+        enum news_found found = find_range(b, t, w);
         b->waits_for_news = found == NEWS_LATER;
         if (before < w->base)
             effects_wake(&b->conn->room->effects); // which asks for blocks
-        if (found != NEWS_HERE || !send_range(b, range) || news->sent == before)
+        if (found != NEWS_HERE || !send_range(b, t) || news->sent == before)
             return;
         takes = news->sent < w->head && conn_can_push(b->conn);
     }
+}
+
+void news_send(struct room_binding *b) {
+    struct news_turn t;
+    if (has_nothing_to_get(b))
+        return;
+    turn_begin(&t, b->product);
+    send_in_turn(b, &t);
 }
 
 // --- the walk
@@ -132,11 +172,14 @@ static bool walk_step(struct job *j) {
     struct broadcasts *log = container_of(j, struct broadcasts, walk);
     struct loop *l = log->product->room->loop;
     uint64_t until = loop_clock_us(l) + SLICE_US;
+    struct news_turn t;
     effects_settle(&log->product->room->effects);
+    turn_begin(&t, log->product);
     for (unsigned n = 1; log->walk_at; n++) {
         struct room_binding *b = log->walk_at;
         log->walk_at = b->next;
-        news_send(b);
+        if (!has_nothing_to_get(b))
+            send_in_turn(b, &t);
         room_binding_sent(b);
         if (n % SLICE_CHECK == 0 && loop_clock_us(l) >= until)
             return true;

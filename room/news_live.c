@@ -3,7 +3,13 @@
 #include "room_internal.h"
 #include "serve.h"
 
-enum { SLICE_US = 1000, SLICE_CHECK = 8, LIVES_MAX = 64 };
+enum { LIVES_MAX = 64 };
+
+// Of one slice, in which nothing of it changes: see news.c.
+struct live_turn {
+    struct session_env env; // socket_takes: of the session whose turn it is
+    uint64_t until_us;
+};
 
 // Answers with the connected sessions that it was for.
 static void live_end(struct live_walk *w) {
@@ -16,22 +22,23 @@ static void live_end(struct live_walk *w) {
     free(w);
 }
 
-static void live_give(struct live_walk *w, struct room_binding *b) {
+static void live_give(struct live_walk *w, struct live_turn *t, struct room_binding *b) {
     w->session_count += b->session.state == SESSION_LIVE ? 1 : 0;
     const struct buf *frame = &w->frame[b->conn->voice->index];
-    if (room_binding_can_send(b))
+    t->env.socket_takes = room_binding_socket_takes(b);
+    if (session_can_send(&b->session, &t->env))
         stream_send(b->conn->stream, frame->data, frame->len);
     else
         b->conn->room->count.live_dropped++;
 }
 
-static bool live_step(struct live_walk *w, uint64_t until, struct room_product *p) {
+static bool live_step(struct live_walk *w, struct live_turn *t, struct room_product *p) {
     for (unsigned n = 1; w->at; n++) {
         struct room_binding *b = w->at;
         w->at = b->next;
         if (audience_has(w->audience, b->tags))
-            live_give(w, b);
-        if (n % SLICE_CHECK == 0 && loop_clock_us(p->room->loop) >= until)
+            live_give(w, t, b);
+        if (n % SLICE_CHECK == 0 && loop_clock_us(p->room->loop) >= t->until_us)
             return true;
     }
     return false;
@@ -39,11 +46,12 @@ static bool live_step(struct live_walk *w, uint64_t until, struct room_product *
 
 static bool lives_step(struct job *j) {
     struct room_product *p = container_of(j, struct room_product, live_job);
-    uint64_t until = loop_clock_us(p->room->loop) + SLICE_US;
+    struct live_turn t = {.until_us = loop_clock_us(p->room->loop) + SLICE_US};
     effects_settle(&p->room->effects);
+    room_env(p->room, p, &t.env);
     while (p->lives) {
         struct live_walk *w = p->lives;
-        if (live_step(w, until, p))
+        if (live_step(w, &t, p))
             return true;
         p->lives = w->next;
         if (!p->lives)

@@ -111,6 +111,9 @@ void news_load(struct broadcasts *log, const struct news_ask *ask, news_loaded_f
 // Lets them go on, or try again later; frees the list.
 void news_tell_waiters(struct room *r, struct news_waiters *waiters, bool loaded);
 
+// --- the walks over sessions: how long a slice is, and after how many the clock is read
+enum { SLICE_US = 1000, SLICE_CHECK = 8 };
+
 // --- news.c: the walk
 void news_send(struct room_binding *b); // what its window and its socket take now
 void news_walk(struct broadcasts *log);
