@@ -98,16 +98,25 @@ uint32_t room_binding_devices_max(const struct room_binding *b) {
 
 // --- what it can do now
 
+static struct news_heads product_heads(const struct room_product *p) {
+    if (!p)
+        return (struct news_heads){0};
+    return (struct news_heads){.epoch = p->news.known->epoch,
+                               .head = p->news.known->head,
+                               .heard = p->news.heard,
+                               .asked = p->heads_round,
+                               .answered = p->heads_done};
+}
+
+struct news_heads room_binding_heads(const struct room_binding *b) {
+    return product_heads(b->product);
+}
+
 void room_env(struct room *r, const struct room_product *p, struct session_env *ret_env) {
     r->lease.is_held = cluster_lease_is_held(r->cluster);
     *ret_env = (struct session_env){
         .now_ms = loop_now_ms(r->loop), .lease = &r->lease, .steps = r->count.session_steps};
-    if (p)
-        ret_env->news = (struct news_heads){.epoch = p->news.known->epoch,
-                                            .head = p->news.known->head,
-                                            .heard = p->news.heard,
-                                            .asked = p->heads_round,
-                                            .answered = p->heads_done};
+    ret_env->news = product_heads(p);
 }
 
 bool room_binding_socket_takes(const struct room_binding *b) {
@@ -225,9 +234,8 @@ void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind
 }
 
 void room_binding_go_on(struct room_binding *b) {
-    struct session_env env;
-    room_binding_env(b, &env);
-    if (session_has_to_go_on(&b->session, &env))
+    struct news_heads news = room_binding_heads(b);
+    if (session_has_to_go_on(&b->session, &news))
         room_binding_tell_kind(b, EVENT_READY);
 }
 

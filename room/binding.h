@@ -54,6 +54,7 @@ struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t t
 uint32_t room_binding_devices_max(const struct room_binding *b); // of its user
 
 // --- what it can do now
+struct news_heads room_binding_heads(const struct room_binding *b); // all 0: no product yet
 // What is around all sessions of a product alike, whose sockets are none of it. NULL: not known.
 void room_env(struct room *r, const struct room_product *p, struct session_env *ret_env);
 void room_binding_env(const struct room_binding *b, struct session_env *ret_env);

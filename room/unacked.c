@@ -22,15 +22,14 @@ static bool unacked_ask(struct room_binding *b, enum feed_wish wish) {
 
 // false: nothing is under way any more.
 static bool look_at(struct room_binding *b) {
-    struct session_env env;
     uint32_t tick = b->conn->room->tick_count;
     bool is_at_rest;
     if (b->session.state != SESSION_LIVE || b->conn->state != CONN_OPEN)
         return false; // what is sent after a resume is watched anew
-    room_binding_env(b, &env);
-    enum feed_wish wish = session_look(&b->session, &env, tick, &is_at_rest);
+    struct news_heads news = room_binding_heads(b);
+    enum feed_wish wish = session_look(&b->session, &news, tick, &is_at_rest);
     if (wish != WISH_NOTHING && unacked_ask(b, wish))
-        session_pings(&b->session, &env, tick);
+        session_pings(&b->session, &news, tick);
     return !is_at_rest;
 }
 

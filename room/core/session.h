@@ -257,9 +257,9 @@ bool session_step(struct session *s, const struct session_event *e, const struct
 
 // Looks for what is long unacknowledged, or waits behind a shut window: the strongest wish of its
 // feeds. If a Ping is sent for it, session_pings follows.
-enum feed_wish session_look(struct session *s, const struct session_env *env, uint32_t tick,
+enum feed_wish session_look(struct session *s, const struct news_heads *news, uint32_t tick,
                             bool *ret_is_at_rest);
-void session_pings(struct session *s, const struct session_env *env, uint32_t tick);
+void session_pings(struct session *s, const struct news_heads *news, uint32_t tick);
 // The client has handled up to there. *ret_messages: how many left the window, for the sums.
 enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct place upto,
                             uint32_t *ret_messages);
@@ -276,7 +276,7 @@ bool session_becomes_synced(struct session *s, const struct session_env *env);
 bool session_begins_save(struct session *s);
 
 // Whether READY would write anything down: not for one that is level and has nothing to save.
-bool session_has_to_go_on(const struct session *s, const struct session_env *env);
+bool session_has_to_go_on(const struct session *s, const struct news_heads *known);
 // The positions of inbox and news that the saver has not answered for; how many.
 size_t session_unsaved(const struct session *s, struct session_have *ret_at);
 // The saver has answered for these, outside of a SAVE.

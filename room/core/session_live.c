@@ -35,11 +35,11 @@ void live_go_on(struct step *t) {
     step_adds(t, EFFECT_SEND_NEWS);
 }
 
-bool session_has_to_go_on(const struct session *s, const struct session_env *env) {
+bool session_has_to_go_on(const struct session *s, const struct news_heads *known) {
     const struct feed *inbox = &s->feed[FEED_INBOX], *news = &s->feed[FEED_NEWS];
     bool is_to_save = inbox->acked > inbox->saved || s->attach_again;
-    bool has_more = feed_is_behind(inbox) || s->is_log_another || news->epoch != env->news.epoch ||
-                    news->sent < env->news.heard;
+    bool has_more = feed_is_behind(inbox) || s->is_log_another || news->epoch != known->epoch ||
+                    news->sent < known->heard;
     return !s->is_synced || is_to_save || has_more;
 }
 
@@ -257,26 +257,26 @@ bool session_becomes_synced(struct session *s, const struct session_env *env) {
 // --- what is not acknowledged. Nothing is sent again by a timer: the client is asked with a Ping,
 // which it answers when it has acknowledged all that it has handled; only then the rest goes again.
 
-static uint64_t head_of(const struct session *s, const struct session_env *env, int stream) {
-    return stream == FEED_NEWS ? env->news.head : s->feed[stream].heard;
+static uint64_t head_of(const struct session *s, const struct news_heads *news, int stream) {
+    return stream == FEED_NEWS ? news->head : s->feed[stream].heard;
 }
 
-enum feed_wish session_look(struct session *s, const struct session_env *env, uint32_t tick,
+enum feed_wish session_look(struct session *s, const struct news_heads *news, uint32_t tick,
                             bool *ret_is_at_rest) {
     enum feed_wish strongest = WISH_NOTHING;
     *ret_is_at_rest = true;
     for (int i = 0; i < FEEDS; i++) {
-        enum feed_wish wish = feed_look(&s->feed[i], head_of(s, env, i), tick);
+        enum feed_wish wish = feed_look(&s->feed[i], head_of(s, news, i), tick);
         strongest = wish > strongest ? wish : strongest;
         *ret_is_at_rest = *ret_is_at_rest && feed_is_at_rest(&s->feed[i]);
     }
     return strongest;
 }
 
-void session_pings(struct session *s, const struct session_env *env, uint32_t tick) {
+void session_pings(struct session *s, const struct news_heads *news, uint32_t tick) {
     s->is_shut_asked = true;
     for (int i = 0; i < FEEDS; i++)
-        s->asked[i] = feed_look(&s->feed[i], head_of(s, env, i), tick) == WISH_PING;
+        s->asked[i] = feed_look(&s->feed[i], head_of(s, news, i), tick) == WISH_PING;
 }
 
 // What was acknowledged just before the answer does not save the rest from going out again.

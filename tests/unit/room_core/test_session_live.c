@@ -217,25 +217,25 @@ START_TEST(test_has_to_go_on) {
     reach(SESSION_LIVE);
     env.news.answered = 5;
     env.news.heard = env.news.head = 4;
-    ck_assert(session_has_to_go_on(&s, &env)); // it is not synced
+    ck_assert(session_has_to_go_on(&s, &env.news)); // it is not synced
     feed_sent(&s.feed[FEED_NEWS], 4, 10, true);
     ck_assert(session_becomes_synced(&s, &env));
     (void)session_acked(&s, FEED_NEWS, (struct place){EPOCH, 4}, &messages);
-    ck_assert(!session_has_to_go_on(&s, &env));
+    ck_assert(!session_has_to_go_on(&s, &env.news));
     env.news.heard = 5;
-    ck_assert(session_has_to_go_on(&s, &env));
+    ck_assert(session_has_to_go_on(&s, &env.news));
     env.news.heard = 4;
     env.news.epoch = OTHER_EPOCH;
-    ck_assert(session_has_to_go_on(&s, &env));
+    ck_assert(session_has_to_go_on(&s, &env.news));
     env.news.epoch = EPOCH;
     feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    ck_assert(!session_has_to_go_on(&s, &env));
+    ck_assert(!session_has_to_go_on(&s, &env.news));
     (void)session_acked(&s, FEED_INBOX, (struct place){EPOCH, 6}, &messages);
-    ck_assert(session_has_to_go_on(&s, &env)); // to be saved
+    ck_assert(session_has_to_go_on(&s, &env.news)); // to be saved
     s.feed[FEED_INBOX].saved = 6;
-    ck_assert(!session_has_to_go_on(&s, &env));
+    ck_assert(!session_has_to_go_on(&s, &env.news));
     feed_hear(&s.feed[FEED_INBOX], 7);
-    ck_assert(session_has_to_go_on(&s, &env));
+    ck_assert(session_has_to_go_on(&s, &env.news));
 }
 END_TEST
 
@@ -270,8 +270,8 @@ START_TEST(test_resumed_before_the_heads) {
     bool is_at_rest;
     reach(SESSION_LIVE);
     feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    (void)session_look(&s, &env, 1000, &is_at_rest);
-    session_pings(&s, &env, 1300);
+    (void)session_look(&s, &env.news, 1000, &is_at_rest);
+    session_pings(&s, &env.news, 1300);
     told("LOST");
     told("RESUMED have 6");
     said("ACKED(0:1) SAVE");
@@ -293,11 +293,11 @@ START_TEST(test_resent_after_a_ping) {
     feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
     feed_sent(&s.feed[FEED_INBOX], 7, 10, true);
     ck_assert(session_becomes_synced(&s, &env));
-    ck_assert_int_eq(session_look(&s, &env, 1000, &is_at_rest), WISH_NOTHING);
+    ck_assert_int_eq(session_look(&s, &env.news, 1000, &is_at_rest), WISH_NOTHING);
     ck_assert(!is_at_rest);
-    ck_assert_int_eq(session_look(&s, &env, 1299, &is_at_rest), WISH_NOTHING);
-    ck_assert_int_eq(session_look(&s, &env, 1300, &is_at_rest), WISH_PING);
-    session_pings(&s, &env, 1300);
+    ck_assert_int_eq(session_look(&s, &env.news, 1299, &is_at_rest), WISH_NOTHING);
+    ck_assert_int_eq(session_look(&s, &env.news, 1300, &is_at_rest), WISH_PING);
+    session_pings(&s, &env.news, 1300);
     ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct place){EPOCH, 6}, &messages),
                      FEED_ACKED);
     told("PONGED");
@@ -320,9 +320,9 @@ START_TEST(test_ping_for_a_shut_window) {
     feed_hear(&s.feed[FEED_INBOX], 100);
     while (feed_is_open(&s.feed[FEED_INBOX]))
         feed_sent(&s.feed[FEED_INBOX], s.feed[FEED_INBOX].sent + 1, 10, true);
-    ck_assert_int_eq(session_look(&s, &env, 1000, &is_at_rest), WISH_NOTHING);
-    ck_assert_int_eq(session_look(&s, &env, 1010, &is_at_rest), WISH_PING_IF_READ);
-    session_pings(&s, &env, 1010);
+    ck_assert_int_eq(session_look(&s, &env.news, 1000, &is_at_rest), WISH_NOTHING);
+    ck_assert_int_eq(session_look(&s, &env.news, 1010, &is_at_rest), WISH_PING_IF_READ);
+    session_pings(&s, &env.news, 1010);
     told("PONGED");
     said("");
     ck_assert(s.is_shut_asked); // it is not asked again for the same
