@@ -32,7 +32,7 @@ void conn_on_writable(void *owner, struct stream *s) {
     for (struct room_binding *b = c->bindings; b && c->stream == s; b = next) {
         next = b->next_in_conn;
         if (session_is_entered(&b->session))
-            room_binding_tell_kind(b, EVENT_READY);
+            room_binding_go_on(b);
     }
 }
 
@@ -94,12 +94,7 @@ static size_t conn_drop_data(void *owner, struct stream *s, const uint8_t *data,
     (void)data;
     return len;
 }
-static void drop_closed(void *owner, struct stream *s, int error) {
-    (void)owner;
-    (void)s;
-    (void)error;
-}
-static const struct stream_ops drop_ops = {.on_data = conn_drop_data, .on_closed = drop_closed};
+static const struct stream_ops drop_ops = {.on_data = conn_drop_data};
 
 void conn_lose_stream(struct conn *c) {
     stream_set_owner(c->stream, &drop_ops, NULL);
