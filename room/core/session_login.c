@@ -162,10 +162,11 @@ enum session_state login_noticed(struct step *t) {
 
 // --- the client was told
 
-// The pass that confirms all live sessions came and went while this one was none.
-static bool missed_a_pass(const struct step *t) {
+// Undecided, or the pass that confirms all live sessions came and went while this one was none.
+static bool is_to_be_confirmed(const struct step *t) {
     const struct lease *l = t->env->lease;
-    return l->is_held && t->s->fence.confirmed_round != l->round;
+    const struct fence *f = &t->s->fence;
+    return f->is_undecided || (l->is_held && fence_needs_confirmation(f, l));
 }
 
 enum session_state login_told(struct step *t) {
@@ -178,7 +179,7 @@ enum session_state login_told(struct step *t) {
         e->of.reset.reason = "the position is not one of this log";
     }
     bool is_undecided = s->fence.is_undecided; // since before it was live
-    if (is_undecided || missed_a_pass(t))
+    if (is_to_be_confirmed(t))
         step_confirm(t);
     if (is_undecided)
         step_adds(t, EFFECT_CONFIRM_SOON);
