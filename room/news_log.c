@@ -107,10 +107,13 @@ void news_heard(struct broadcasts *log, struct place at, const Hawser__Internal_
 
 // --- heads
 
+static bool waits_for_heads(const struct room_binding *b) {
+    return b->product->heads_done < b->session.news_round;
+}
+
 void news_wait_for_heads(struct room_binding *b) {
-    struct room_product *p = b->product;
-    if (p->heads_done < b->session.news_round)
-        handles_add(&p->waiters, b);
+    if (waits_for_heads(b))
+        handles_add(&b->product->waiters, b);
 }
 
 static void tell_waiters(struct room_product *p) {
@@ -120,8 +123,10 @@ static void tell_waiters(struct room_product *p) {
         struct room_binding *b = room_binding_find(p->room, due.list[i].slot, due.list[i].turn);
         if (!b || !session_is_entered(&b->session))
             continue;
-        news_wait_for_heads(b); // still, when its round is a later one
-        room_binding_tell_kind(b, EVENT_READY);
+        if (waits_for_heads(b)) // its round is a later one
+            handles_add(&p->waiters, b);
+        else
+            room_binding_tell_kind(b, EVENT_READY);
     }
     free(due.list);
 }
