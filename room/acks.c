@@ -20,6 +20,23 @@ bool ack_got(struct room_binding *b, enum feed_stream stream, struct place upto)
     return ack != FEED_ACK_ABOVE;
 }
 
+// --- positions, for a saver
+
+size_t saver_positions_fill(struct saver_positions *out, const struct session_have *have) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < FEEDS; i++) {
+        if (!have->given[i])
+            continue;
+        Hawser__Internal__StreamPosition *p = out->list[count] = &out->at[count];
+        hawser__internal__stream_position__init(p);
+        p->stream = i;
+        p->epoch = have->at[i].epoch;
+        p->seq = have->at[i].seq;
+        count++;
+    }
+    return count;
+}
+
 // --- what a session leaves behind
 
 struct late_ack {
@@ -89,18 +106,9 @@ static void late_send(struct late_ack *a) {
 static Hawser__Internal__AckRequest *late_request(const struct room_binding *b,
                                                   const struct session_have *have) {
     Hawser__Internal__AckRequest request = HAWSER__INTERNAL__ACK_REQUEST__INIT;
-    Hawser__Internal__StreamPosition at[FEEDS], *list[FEEDS];
-    request.upto = list;
-    for (uint32_t i = 0; i < FEEDS; i++) {
-        if (!have->given[i])
-            continue;
-        Hawser__Internal__StreamPosition *p = list[request.n_upto] = &at[request.n_upto];
-        hawser__internal__stream_position__init(p);
-        p->stream = i;
-        p->epoch = have->at[i].epoch;
-        p->seq = have->at[i].seq;
-        request.n_upto++;
-    }
+    struct saver_positions upto;
+    request.n_upto = saver_positions_fill(&upto, have);
+    request.upto = upto.list;
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;

@@ -98,6 +98,11 @@ void inbox_loaded(struct room_binding *b,
                   const Hawser__Internal__LoadReply *reply); // NULL: no answer
 
 // --- acks.c
+struct saver_positions { // as a request names them
+    Hawser__Internal__StreamPosition at[FEEDS], *list[FEEDS];
+};
+// Those that are given; how many.
+size_t saver_positions_fill(struct saver_positions *out, const struct session_have *have);
 void acks_save_last(
     struct room_binding *b); // positions of a session: when it ends or is away, and now and then
 

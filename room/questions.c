@@ -195,18 +195,9 @@ static void on_attached(void *arg, int error, const Hawser__Internal__AttachRepl
 
 static void attach(struct room_binding *b, const struct session_have *have) {
     Hawser__Internal__AttachRequest request = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
-    Hawser__Internal__StreamPosition at[FEEDS], *list[FEEDS];
-    for (uint32_t i = 0; i < FEEDS; i++) {
-        if (!have->given[i])
-            continue;
-        Hawser__Internal__StreamPosition *p = list[request.n_have] = &at[request.n_have];
-        hawser__internal__stream_position__init(p);
-        p->stream = i;
-        p->epoch = have->at[i].epoch;
-        p->seq = have->at[i].seq;
-        request.n_have++;
-    }
-    request.have = list;
+    struct saver_positions at;
+    request.n_have = saver_positions_fill(&at, have);
+    request.have = at.list;
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;
