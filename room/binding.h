@@ -10,7 +10,7 @@
 struct conn;
 struct room;
 struct room_product;
-struct token_hint;
+struct login_token;
 
 struct room_binding {
     struct session session;
@@ -20,8 +20,8 @@ struct room_binding {
     struct room_binding *next, *prev;  // in product.bindings while LIVE or AWAY
     struct room_binding *next_saving;  // in room.saving
     char *user;                        // owned; NULL until the token is checked
-    char *tags;           // owned: tags with a NUL after each, a second one at the end; NULL = none
-    char *token;          // owned: until its login is over
+    char *tags; // owned: tags with a NUL after each, a second one at the end; NULL = none
+    struct login_token *token; // owned: until its login is over
     char *reason;         // owned: of a notice that ends the session; NULL = none, or a literal
     char **known_devices; // owned, one block: of the row that its login wrote, until it is attached
     size_t known_device_count;
@@ -78,8 +78,7 @@ struct bind_terms {
 bool login_check_resume(const struct room_binding *b, const struct bind_request *bind,
                         struct bind_terms *ret_terms);
 void login_take_terms(struct room_binding *b, struct bind_terms *terms); // takes the tags over
-// As far as it can be known; hint is the caller's, and what is returned may lie in it.
-const char *login_product_name(const struct room_binding *b, struct token_hint *hint);
+const char *login_product_name(const struct room_binding *b);            // "": it cannot be known
 
 // --- questions.c: what a session asks of other daemons
 void ask_enter(struct room_binding *b);

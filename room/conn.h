@@ -17,6 +17,7 @@
 #include "frame_run.h"
 #include "stream.h"
 #include "timer.h"
+#include "token.h"
 #include "voice.h"
 
 enum { RESUME_BYTES = 36, BINDS_MAX = 16, DEVICE_MAX = 64, HEARTBEAT_MIN_MS = 5000 };
@@ -101,6 +102,9 @@ struct bind_request {
     size_t tag_count;
     struct session_have have;
     bool is_have_good; // else a stream twice, or one that is not there
+    // Read from the token once, by hello_got_*.
+    struct token_hint hint;
+    const char *hint_fault; // NULL: the hint is good
 };
 struct hello_request {
     const char *device;
@@ -110,8 +114,8 @@ struct hello_request {
     size_t bind_count; // of bind[], at most BINDS_MAX; more are counted only
     struct bind_request bind[BINDS_MAX];
 };
-void hello_got_hello(struct conn *c, const struct hello_request *hello);
-void hello_got_bind(struct conn *c, const struct bind_request *bind);
+void hello_got_hello(struct conn *c, struct hello_request *hello);
+void hello_got_bind(struct conn *c, struct bind_request *bind);
 void hello_got_unbind(struct conn *c, struct room_binding *b); // NULL: not bound
 void hello_answered(struct room_binding *b);                   // its login is settled
 void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]);

@@ -77,6 +77,14 @@ static void welcome_if_answered(struct conn *c) {
         conn_close(c, first.code, first.reason, first.retry_after_ms);
 }
 
+// --- what a token says of itself: decoding it is most of a login's work, so it is done once
+
+static void read_hint(struct bind_request *bind) {
+    const char *fault = NULL;
+    bind->hint = (struct token_hint){0};
+    bind->hint_fault = token_peek(bind->token, &bind->hint, &fault) ? NULL : fault;
+}
+
 // --- a Bind after Welcome
 
 static void bind_answered(struct room_binding *b) {
@@ -103,7 +111,8 @@ void hello_answered(struct room_binding *b) {
         welcome_if_answered(b->conn);
 }
 
-void hello_got_bind(struct conn *c, const struct bind_request *bind) {
+void hello_got_bind(struct conn *c, struct bind_request *bind) {
+    read_hint(bind);
     struct room_binding *b = login_begin(c, bind);
     if (!b) {
         c->voice->say_bound(c, &(struct bound){NULL, CLOSE_BUSY, "no place for another binding"});
@@ -129,12 +138,10 @@ struct resumption {
 };
 
 static bool find_binding(struct conn *old, struct resumption *f) {
-    struct token_hint hint;
-    const char *reason;
-    if (!token_peek(f->bind->token, &hint, &reason))
+    if (f->bind->hint_fault)
         return false;
     for (struct room_binding *b = old->bindings; b; b = b->next_in_conn)
-        if (session_is_entered(&b->session) && strcmp(b->product->name, hint.product) == 0)
+        if (session_is_entered(&b->session) && strcmp(b->product->name, f->bind->hint.product) == 0)
             f->binding = b;
     return f->binding && session_can_resume(&f->binding->session, &f->bind->have) &&
            login_check_resume(f->binding, f->bind, &f->terms);
@@ -206,17 +213,12 @@ static bool try_resume(struct conn *c, const struct hello_request *hello) {
 // --- the Hello
 
 static bool names_a_product_twice(const struct hello_request *hello) {
-    struct token_hint hints[BINDS_MAX];
-    const char *reason;
-    size_t n = 0;
-    for (size_t i = 0; i < hello->bind_count && hello->bind_count > 1; i++) {
-        if (!token_peek(hello->bind[i].token, &hints[n], &reason))
-            continue; // refused by itself
-        for (size_t k = 0; k < n; k++)
-            if (strcmp(hints[k].product, hints[n].product) == 0)
+    const struct bind_request *bind = hello->bind;
+    for (size_t i = 0; i < hello->bind_count; i++)
+        for (size_t k = 0; k < i; k++) // one with a fault is refused by itself
+            if (!bind[i].hint_fault && !bind[k].hint_fault &&
+                strcmp(bind[k].hint.product, bind[i].hint.product) == 0)
                 return true;
-        n++;
-    }
     return false;
 }
 
@@ -231,7 +233,7 @@ static void log_in(struct conn *c, const struct hello_request *hello) {
         conn_close(c, CLOSE_TOKEN_REFUSED, "a Hello without a binding", 0);
 }
 
-void hello_got_hello(struct conn *c, const struct hello_request *hello) {
+void hello_got_hello(struct conn *c, struct hello_request *hello) {
     if (!id_is_valid(hello->device, strlen(hello->device), DEVICE_MAX)) {
         conn_fault(c, CLOSE_MALFORMED, "device: 1..64 bytes of UTF-8 without control characters");
         return;
@@ -240,6 +242,8 @@ void hello_got_hello(struct conn *c, const struct hello_request *hello) {
         conn_fault(c, CLOSE_MALFORMED, "at most 16 bindings");
         return;
     }
+    for (size_t i = 0; i < hello->bind_count; i++)
+        read_hint(&hello->bind[i]);
     c->device = hw_strdup(hello->device);
     c->heartbeat_ms = conn_heartbeat_granted(c, hello->heartbeat_s);
     if (names_a_product_twice(hello)) {

@@ -6,6 +6,11 @@
 
 // --- the token
 
+struct login_token {
+    struct token_hint hint; // empty texts when it is not a token that can be right
+    char text[];
+};
+
 static bool tags_allowed(const char *tags, const struct token_claims *claims) {
     for (const char *t = tags; claims->tags_given && t && *t; t += strlen(t) + 1) {
         bool found = false;
@@ -122,8 +127,6 @@ static void login_go_on(struct room_binding *b, const struct product *p,
 
 static void login_on_product(void *arg, int error, const struct product *p) {
     struct room_binding *b = arg;
-    struct token_hint hint;
-    const char *reason = "";
     if (error == -HW_EUNKNOWN) {
         deny(b, &(struct session_refusal){CLOSE_PRODUCT_CLOSED, 0, "no such product"});
         return;
@@ -133,9 +136,8 @@ static void login_on_product(void *arg, int error, const struct product *p) {
                                           "no register can be asked for the product"});
         return;
     }
-    (void)token_peek(b->token, &hint, &reason); // it was right before the question
-    struct bind_check k = {.conn = b->conn, .token = b->token, .tags = b->tags};
-    login_check(&k, p, hint.kid);
+    struct bind_check k = {.conn = b->conn, .token = b->token->text, .tags = b->tags};
+    login_check(&k, p, b->token->hint.kid);
     if (k.code != 0)
         deny(b, &(struct session_refusal){k.code, 0, k.reason});
     else
@@ -164,25 +166,32 @@ static bool login_take_tags(const struct bind_request *bind, char **ret_tags) {
     return good;
 }
 
+static struct login_token *login_token_new(const struct bind_request *bind) {
+    size_t len = strlen(bind->token) + 1;
+    struct login_token *t = hw_malloc(sizeof(*t) + len);
+    t->hint = bind->hint;
+    memcpy(t->text, bind->token, len);
+    return t;
+}
+
 // The product is asked for even when it is here, so that every answer comes later.
 struct room_binding *login_begin(struct conn *c, const struct bind_request *bind) {
     static const struct session_have nothing = {0};
     struct room_binding *b = room_binding_new(c, bind->is_have_good ? &bind->have : &nothing);
-    struct token_hint hint;
-    const char *reason = "";
     if (!b)
         return NULL;
-    b->token = hw_strdup(bind->token);
+    b->token = login_token_new(bind);
     if (!login_take_tags(bind, &b->tags))
         deny(b, &(struct session_refusal){
                     CLOSE_MALFORMED, 0, "tags: at most 32 of 1..64 bytes, together at most 1 KiB"});
     else if (!bind->is_have_good)
         deny(b, &(struct session_refusal){CLOSE_MALFORMED, 0,
                                           "have: at most one position for each stream"});
-    else if (!token_peek(b->token, &hint, &reason))
-        deny(b, &(struct session_refusal){CLOSE_TOKEN_REFUSED, 0, reason});
+    else if (bind->hint_fault)
+        deny(b, &(struct session_refusal){CLOSE_TOKEN_REFUSED, 0, bind->hint_fault});
     else
-        cluster_product_ask(c->room->cluster, hint.product, hint.kid, login_on_product, b);
+        cluster_product_ask(c->room->cluster, bind->hint.product, bind->hint.kid, login_on_product,
+                            b);
     return b;
 }
 
@@ -190,12 +199,10 @@ bool login_check_resume(const struct room_binding *b, const struct bind_request 
                         struct bind_terms *ret_terms) {
     struct bind_check k = {.conn = b->conn, .token = bind->token, .code = CLOSE_TOKEN_REFUSED};
     const struct product *p = cluster_product_by_number(b->conn->room->cluster, b->product->number);
-    struct token_hint hint;
     char *tags = NULL;
-    if (p && bind->is_have_good && login_take_tags(bind, &tags) &&
-        token_peek(bind->token, &hint, &k.reason)) {
+    if (p && bind->is_have_good && !bind->hint_fault && login_take_tags(bind, &tags)) {
         k.tags = tags;
-        login_check(&k, p, hint.kid);
+        login_check(&k, p, bind->hint.kid);
     }
     bool is_same = k.code == 0 && strcmp(k.claims.user, b->user) == 0;
     if (is_same)
@@ -207,9 +214,8 @@ bool login_check_resume(const struct room_binding *b, const struct bind_request 
     return is_same;
 }
 
-const char *login_product_name(const struct room_binding *b, struct token_hint *hint) {
-    const char *reason;
+const char *login_product_name(const struct room_binding *b) {
     if (b->product)
         return b->product->name;
-    return b->token && token_peek(b->token, hint, &reason) ? hint->product : "";
+    return b->token ? b->token->hint.product : "";
 }

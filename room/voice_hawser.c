@@ -32,11 +32,6 @@ static void fill_positions(struct positions *p, const struct room_binding *b) {
     }
 }
 
-struct bound_parts { // what a Bound points to
-    struct positions after;
-    struct token_hint hint;
-};
-
 static void fill_identity(Hawser__V1__Bound *m, const struct room_binding *b) {
     m->product = b->product->number;
     m->name = b->product->name;
@@ -45,36 +40,36 @@ static void fill_identity(Hawser__V1__Bound *m, const struct room_binding *b) {
 }
 
 // One that was never bound has a name at most, as far as the token could be read.
-static void fill_bound(Hawser__V1__Bound *m, const struct bound *bound, struct bound_parts *parts) {
+static void fill_bound(Hawser__V1__Bound *m, const struct bound *bound, struct positions *after) {
     const struct room_binding *b = bound->binding;
     hawser__v1__bound__init(m);
     m->error = bound->code;
     m->reason = bound->code ? (char *)(uintptr_t)bound->reason : m->reason;
     if (bound->code == 0) {
         fill_identity(m, b);
-        fill_positions(&parts->after, b);
+        fill_positions(after, b);
         m->resumed = b->session.is_resumed;
         m->expires_ms = b->expires_ms;
         m->n_after = FEEDS;
-        m->after = parts->after.list;
+        m->after = after->list;
     } else if (b && session_is_entered(&b->session)) {
         fill_identity(m, b);
     } else if (b) {
-        m->name = (char *)(uintptr_t)login_product_name(b, &parts->hint);
+        m->name = (char *)(uintptr_t)login_product_name(b);
     }
 }
 
 static void say_bound(struct conn *c, const struct bound *bound) {
     Hawser__V1__Bound m;
-    struct bound_parts parts;
-    fill_bound(&m, bound, &parts);
+    struct positions after;
+    fill_bound(&m, bound, &after);
     say(c, FRAME_BOUND, &m.base);
 }
 
 static void say_welcome(struct conn *c) {
     Hawser__V1__Welcome m = HAWSER__V1__WELCOME__INIT;
     Hawser__V1__Bound bound[BINDS_MAX], *list[BINDS_MAX];
-    struct bound_parts parts[BINDS_MAX];
+    struct positions after[BINDS_MAX];
     uint8_t resume[RESUME_BYTES];
     const struct config *config = c->room->env->config;
     for (struct room_binding *b = c->bindings; b && m.n_bound < BINDS_MAX; b = b->next_in_conn) {
@@ -82,7 +77,7 @@ static void say_welcome(struct conn *c) {
         bool is_refused = b->session.state == SESSION_REFUSED;
         struct bound of = {b, is_refused ? r->code : 0, r->reason};
         list[m.n_bound] = &bound[m.n_bound];
-        fill_bound(&bound[m.n_bound], &of, &parts[m.n_bound]);
+        fill_bound(&bound[m.n_bound], &of, &after[m.n_bound]);
         m.n_bound++;
     }
     hello_resume_bytes(c, resume);
