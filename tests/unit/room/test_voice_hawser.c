@@ -6,6 +6,13 @@
 #include "frame.h"
 
 static struct conn_bed bed;
+static struct voice voice; // Hawser's, which counts what becomes of Binds
+static unsigned bound_count;
+
+static void count_bound(struct conn *c, const struct bound *bound) {
+    bound_count++;
+    voice_hawser.say_bound(c, bound);
+}
 
 static size_t take(const void *data, size_t len) {
     return voice_hawser.take(bed.conn, data, len);
@@ -20,7 +27,10 @@ static size_t take_frame(int type, size_t len) {
 }
 
 static void begin_in(enum conn_state state) {
-    bed_begin(&bed, &voice_hawser);
+    voice = voice_hawser;
+    voice.say_bound = count_bound;
+    bound_count = 0;
+    bed_begin(&bed, &voice);
     bed.conn->state = (uint8_t)state;
 }
 
@@ -51,6 +61,7 @@ static void check_frame(int type, enum conn_state state, int expected) {
     ck_assert_msg(bed.code == (expected > ENDS ? expected : 0), "type %d in state %d: code %d",
                   type, (int)state, bed.code);
     ck_assert_uint_eq(bed.room.count.acks, type == FRAME_ACK && expected == GOES_ON);
+    ck_assert_uint_eq(bound_count, type == FRAME_BIND && expected == GOES_ON);
     bed_end(&bed);
 }
 
