@@ -212,6 +212,16 @@ static size_t hear(void *owner, struct stream *s, const uint8_t *data, size_t le
     return len;
 }
 
+// By its key, or before anybody could look at it: no register says which keys there are, or too
+// many requests wait for that. An answer may be cut off.
+static bool is_refused_as_stranger(const char *answer) {
+    unsigned long status = strtoul(answer + 9, NULL, 10);
+    if (status == 503)
+        return !strchr(answer, '}') || strstr(answer, "\"code\":\"store_unavailable\"") ||
+               strstr(answer, "\"code\":\"overloaded\"");
+    return status == 401 || !strstr(answer, "\r\n");
+}
+
 // Who has no key is refused by the head, once: nobody waits for its body, nor reads it as more.
 static void stranger_gone(void *owner, struct stream *s, int error) {
     struct visit *v = owner;
@@ -220,6 +230,8 @@ static void stranger_gone(void *owner, struct stream *s, int error) {
     (void)error;
     if (strstr(heard, "HTTP/1.1 408"))
         violation(v->run, "the body of a stranger was waited for");
+    else if (second && !is_refused_as_stranger(second))
+        violation(v->run, "a stranger was answered with %.12s", second);
     if (second && strstr(second + 1, "HTTP/1.1 "))
         violation(v->run, "a stranger was answered twice");
     buf_free(&v->heard);
