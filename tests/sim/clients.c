@@ -405,7 +405,6 @@ void client_bind(struct client *c, struct binding *b) {
     for (int i = 0; i < TAGS; i++)
         if (client_has_tag(c, b, i))
             tags[count++] = names[i];
-    b->is_offered = true;
     if (hawser_bind(c->sdk, c->tokens[b->product], tags, count) < 0)
         violation(c->run, "%s cannot bind", node_name(c));
 }

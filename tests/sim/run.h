@@ -68,8 +68,8 @@ struct binding {
     uint64_t expired_us[3], overflowed_us; // the last Gap that said so
     uint64_t oldest_at_login;              // in the inbox; only of devices with two installations
     int tags, old_tags;                    // which of its number's kinds; those of before
-    uint64_t tagged_us;                    // the last time that it was bound
-    bool is_offered, is_token_asked;       // told to the SDK, which has not been answered yet
+    uint64_t tagged_us;                    // when the latest were bound
+    bool is_offered, is_token_asked;       // new tags; the SDK has not been answered yet
     bool is_bound;                         // on this connection
 };
 

@@ -138,7 +138,10 @@ bool audience_is_unsure(const struct message *m, const struct run *r, const stru
            (tags_are_changing(r, b) || m->pushed_us < b->tagged_us + TAGS_SETTLED_US);
 }
 
+// A renewal or a reconnect with the tags of before says nothing of when they changed.
 void tags_are_bound(const struct run *r, struct binding *b) {
+    if (!b->is_offered)
+        return;
     b->is_offered = false;
     b->tagged_us = r->world.now_us;
 }
