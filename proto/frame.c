@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "bytes.h"
+#include "wire.h"
 
 struct type_info {
     const char *name;
@@ -50,30 +51,6 @@ bool frame_type_is_from(uint8_t type, enum frame_from from) {
 
 // --- strings, on the wire: protobuf-c does not look at UTF-8, and ends a text at its first NUL
 
-struct wire {
-    const uint8_t *at, *end;
-    bool bad;
-};
-
-static uint64_t wire_varint(struct wire *w) {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64 && w->at < w->end; shift += 7) {
-        uint8_t byte = *w->at++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80))
-            return value;
-    }
-    w->bad = true;
-    return 0;
-}
-
-static void wire_skip(struct wire *w, uint64_t len) {
-    if (len > (uint64_t)(w->end - w->at))
-        w->bad = true;
-    else
-        w->at += len;
-}
-
 static bool strings_are_text(const ProtobufCMessageDescriptor *d, struct wire w, int depth);
 
 static bool field_is_text(const ProtobufCMessageDescriptor *d, unsigned number, const uint8_t *data,
@@ -90,18 +67,11 @@ static bool field_is_text(const ProtobufCMessageDescriptor *d, unsigned number, 
 static bool strings_are_text(const ProtobufCMessageDescriptor *d, struct wire w, int depth) {
     while (w.at < w.end && !w.bad) {
         uint64_t tag = wire_varint(&w);
-        if ((tag & 7) == 0) {
-            (void)wire_varint(&w);
-        } else if ((tag & 7) == 2) {
-            uint64_t len = wire_varint(&w);
-            const uint8_t *data = w.at;
-            wire_skip(&w, len);
-            if (!w.bad && (depth > DEPTH_MAX ||
-                           !field_is_text(d, (unsigned)(tag >> 3), data, (size_t)len, depth)))
-                return false;
-        } else {
-            wire_skip(&w, (tag & 7) == 1 ? 8 : (tag & 7) == 5 ? 4 : UINT64_MAX);
-        }
+        const uint8_t *data;
+        size_t len = wire_field(&w, tag, &data);
+        if (data && !w.bad &&
+            (depth > DEPTH_MAX || !field_is_text(d, (unsigned)(tag >> 3), data, len, depth)))
+            return false;
     }
     return !w.bad;
 }

@@ -8,7 +8,7 @@
 
 enum {
     LOOK_AFTER_MS =
-        LAST_MOMENT_MS + 500, // after it was asked for: a login step's last moment is over
+        LOGIN_LAST_MOMENT_MS + 500, // after it was asked for: a login step's last moment is over
     LOOKS = 4,
     AGAIN_MS = 1000,
     FAILURES_MAX = 60

@@ -7,7 +7,7 @@
     server##_##name##_deadline_ms = (deadline_ms),
 enum { REGISTER_METHODS(DEADLINE) };
 #undef DEADLINE
-_Static_assert((int)register_login_deadline_ms == (int)LAST_MOMENT_MS,
+_Static_assert((int)register_login_deadline_ms == (int)LOGIN_LAST_MOMENT_MS,
                "a login step may be done as long as its answer is waited for, and no longer");
 
 struct asker {
@@ -112,7 +112,7 @@ void ask_enter(struct room_binding *b) {
     request.address = address;
     request.devices_max = room_binding_devices_max(b);
     // When that is over, we have given up, and the client may log in again.
-    request.not_after_ms = cluster_store_ms(r->cluster) + LAST_MOMENT_MS;
+    request.not_after_ms = cluster_store_ms(r->cluster) + LOGIN_LAST_MOMENT_MS;
     b->since_ms = loop_wall_ms(r->loop);
     register_login(register_of(r->cluster), &request, on_entered, asker_new(b));
 }

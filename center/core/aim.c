@@ -82,7 +82,7 @@ struct aim aim_push(const struct push *push, const struct aim_from *from) {
     // says.
     aim.sent_ms = from->store_ms ? from->store_ms : from->wall_ms;
     aim.expires_ms = aim.sent_ms + (push->ttl_ms ? push->ttl_ms : l->retention_s * 1000);
-    aim.not_after_ms = from->store_ms + LAST_MOMENT_MS;
+    aim.not_after_ms = from->store_ms + APPEND_LAST_MOMENT_MS;
     aim.id_kept_ms = push->idempotency_key ? l->idempotency_s * 1000 : ID_KEPT_MS;
     return aim;
 }

@@ -11,9 +11,9 @@
 enum {
     MESSAGE_ID_CHARS = 24,
     AIM_RANDOM_BYTES = 16,
-    LAST_MOMENT_MS = 10000,     // an append later than this is refused by the store
-    ID_KEPT_MS = 30000,         // the ids of appends without a key
-    CLAIM_KEPT_MORE_MS = 60000, // than the ids of the appends behind it
+    APPEND_LAST_MOMENT_MS = 10000, // an append later than this is refused by the store
+    ID_KEPT_MS = 30000,            // the ids of appends without a key
+    CLAIM_KEPT_MORE_MS = 60000,    // than the ids of the appends behind it
 };
 
 struct aim {

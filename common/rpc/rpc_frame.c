@@ -1,9 +1,9 @@
 #include "rpc_frame.h"
 
 #include "bytes.h"
+#include "wire.h"
 
 enum { TAG_ITEM = 0x0a, TAG_CALL = 0x08, TAG_ERROR = 0x10, TAG_BODY = 0x1a };
-enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LEN = 2, WIRE_32 = 5 };
 
 enum rpc_parsed rpc_frame_parse(const uint8_t *data, size_t len, size_t frame_max,
                                 struct rpc_frame *ret_frame, size_t *ret_used) {
@@ -34,17 +34,9 @@ void rpc_frame_put_header(struct buf *b, const struct rpc_frame *f) {
     b->len += RPC_HEADER_BYTES;
 }
 
-static size_t varint_bytes(uint64_t v) {
-    size_t len = 1;
-    for (; v >= 0x80; v >>= 7)
-        len++;
-    return len;
-}
-
 static void put_varint(struct buf *b, uint64_t v) {
-    for (; v >= 0x80; v >>= 7)
-        buf_append(b, &(uint8_t){(uint8_t)(v | 0x80)}, 1);
-    buf_append(b, &(uint8_t){(uint8_t)v}, 1);
+    uint8_t bytes[WIRE_VARINT_BYTES_MAX];
+    buf_append(b, bytes, wire_varint_put(bytes, v));
 }
 
 static void rpc_frame_put_message(struct buf *b, const ProtobufCMessage *message, size_t len) {
@@ -59,53 +51,15 @@ void rpc_frame_put(struct buf *b, enum rpc_kind kind, const ProtobufCMessage *bo
         rpc_frame_put_message(b, body, len);
 }
 
-static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_value) {
-    uint64_t value = 0;
-    for (unsigned shift = 0; *at < end && shift < 64; shift += 7) {
-        uint8_t byte = *(*at)++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            *ret_value = value;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool skip_field(const uint8_t **at, const uint8_t *end) {
-    uint64_t tag = 0, len = 0;
-    if (!take_varint(at, end, &tag))
-        return false;
-    switch (tag & 7) {
-    case WIRE_VARINT:
-        return take_varint(at, end, &len);
-    case WIRE_64:
-        len = 8;
-        break;
-    case WIRE_LEN:
-        if (!take_varint(at, end, &len))
-            return false;
-        break;
-    case WIRE_32:
-        len = 4;
-        break;
-    default:
-        return false;
-    }
-    if (len > (size_t)(end - *at))
-        return false;
-    *at += len;
-    return true;
-}
-
 bool rpc_items_fit(const uint8_t *body, size_t len, size_t items_max) {
-    const uint8_t *end = body + len;
-    while (body < end) {
-        if (items_max == 0 || !skip_field(&body, end))
+    struct wire w = {body, body + len, false};
+    const uint8_t *data;
+    for (; w.at < w.end && !w.bad; items_max--) {
+        if (items_max == 0)
             return false;
-        items_max--;
+        (void)wire_field(&w, wire_varint(&w), &data);
     }
-    return true;
+    return !w.bad;
 }
 
 void rpc_put_request_item(struct buf *b, const ProtobufCMessage *request) {
@@ -118,8 +72,8 @@ void rpc_put_request_item(struct buf *b, const ProtobufCMessage *request) {
 void rpc_put_reply_item(struct buf *b, uint32_t call, uint32_t error,
                         const ProtobufCMessage *body) {
     size_t body_len = body ? protobuf_c_message_get_packed_size(body) : 0;
-    size_t item_len = 1 + varint_bytes(call) + (error ? 1 + varint_bytes(error) : 0) +
-                      (body_len > 0 ? 1 + varint_bytes(body_len) + body_len : 0);
+    size_t item_len = 1 + wire_varint_bytes(call) + (error ? 1 + wire_varint_bytes(error) : 0) +
+                      (body_len > 0 ? 1 + wire_varint_bytes(body_len) + body_len : 0);
     put_varint(b, TAG_ITEM);
     put_varint(b, item_len);
     put_varint(b, TAG_CALL);

@@ -7,6 +7,7 @@
 #include "crypto.h"
 #include "rng.h"
 #include "slab.h"
+#include "wire.h"
 
 static const struct {
     const char *text;
@@ -126,6 +127,63 @@ END_TEST
 
 // A slot given and taken again is not found under its old turn; over the maximum there is
 // nothing.
+static const uint8_t fields[] = {
+    0x08, 0x96, 0x01,                     // 1: the varint 150
+    0x11, 1,    2,    3,   4, 5, 6, 7, 8, // 2: 64 bits
+    0x1a, 2,    'o',  'k',                // 3: bytes
+    0x25, 1,    2,    3,   4,             // 4: 32 bits
+    0x2a, 0,                              // 5: no bytes
+};
+
+// How many fields the first len bytes hold; -1: they are no fields, or end within one.
+static int fields_in(const uint8_t *data, size_t len) {
+    struct wire w = {data, data + len, false};
+    const uint8_t *at;
+    int count = 0;
+    for (; w.at < w.end && !w.bad; count++)
+        (void)wire_field(&w, wire_varint(&w), &at);
+    return w.bad ? -1 : count;
+}
+
+START_TEST(test_wire) {
+    static const int whole_at[] = {[0] = 0, [3] = 1, [12] = 2, [16] = 3, [21] = 4, [23] = 5};
+    struct wire w = {fields + 12, fields + sizeof(fields), false};
+    const uint8_t *data;
+    ck_assert_uint_eq(wire_field(&w, wire_varint(&w), &data), 2);
+    ck_assert_ptr_eq(data, fields + 14);
+    ck_assert_ptr_eq(w.at, fields + 16);
+    for (size_t len = 0; len <= sizeof(fields); len++)
+        ck_assert_int_eq(fields_in(fields, len),
+                         len > 0 && whole_at[len] == 0 ? -1 : whole_at[len]);
+    ck_assert_int_eq(fields_in((const uint8_t[]){0x0b}, 1), -1); // a group
+    // A length that would lead past the end of memory.
+    ck_assert_int_eq(fields_in((const uint8_t[]){0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                                 0xff, 0xff, 0x01},
+                               11),
+                     -1);
+}
+END_TEST
+
+START_TEST(test_wire_varints) {
+    static const uint64_t values[] = {0, 1, 127, 128, 16383, 16384, UINT32_MAX, UINT64_MAX};
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        uint8_t bytes[WIRE_VARINT_BYTES_MAX];
+        size_t len = wire_varint_put(bytes, values[i]);
+        ck_assert_uint_eq(len, wire_varint_bytes(values[i]));
+        struct wire w = {bytes, bytes + len, false}, cut = {bytes, bytes + len - 1, false};
+        ck_assert_uint_eq(wire_varint(&w), values[i]);
+        ck_assert(!w.bad && w.at == w.end);
+        (void)wire_varint(&cut);
+        ck_assert(cut.bad);
+    }
+    // Eleven bytes are no varint.
+    const uint8_t *endless = (const uint8_t *)"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+    struct wire w = {endless, endless + 11, false};
+    (void)wire_varint(&w);
+    ck_assert(w.bad);
+}
+END_TEST
+
 START_TEST(test_slab) {
     struct slab s;
     slab_init(&s, 12, 3000);
@@ -244,4 +302,4 @@ END_TEST
 
 RUN_TESTS("base", test_utf8, test_utf8_mend, test_integers_and_hex, test_siphash, test_hashes,
           test_buf, test_slab, test_slab_gives_back, test_slab_at_random, test_arena,
-          test_arena_bound)
+          test_arena_bound, test_wire, test_wire_varints)

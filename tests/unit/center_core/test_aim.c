@@ -110,7 +110,7 @@ START_TEST(test_times) {
     struct aim aim = aim_push(&push, &from);
     ck_assert_uint_eq(aim.sent_ms, 5000);
     ck_assert_uint_eq(aim.expires_ms, 105000);
-    ck_assert_uint_eq(aim.not_after_ms, 5000 + LAST_MOMENT_MS);
+    ck_assert_uint_eq(aim.not_after_ms, 5000 + APPEND_LAST_MOMENT_MS);
     ck_assert_uint_eq(aim.id_kept_ms, ID_KEPT_MS);
     ck_assert_uint_eq(aim.limits.messages, 7);
     ck_assert_uint_eq(aim.limits.retention_ms, 100000);

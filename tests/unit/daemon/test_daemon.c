@@ -210,6 +210,20 @@ START_TEST(test_why_it_is_not_ready) {
 }
 END_TEST
 
+START_TEST(test_a_store_that_never_came) {
+    setup();
+    struct daemon *d = begin(&whole);
+    struct fake *f = daemon_self(d);
+    down = "no answer";
+    f->env->started_ms -= 5000;
+    ck_assert_str_eq(daemon_hopeless(d), "redis.url: memory:: no answer");
+    is_coming = true; // it loads, say
+    ck_assert_ptr_null(daemon_hopeless(d));
+    daemon_free(d);
+    teardown();
+}
+END_TEST
+
 START_TEST(test_ports_and_metrics) {
     setup();
     struct buf text = BUF_EMPTY;
@@ -260,5 +274,5 @@ START_TEST(test_a_start_that_fails) {
 END_TEST
 
 RUN_TESTS("daemon", test_hooks_come_in_their_order, test_good_bye_waits_for_who_stays_listed,
-          test_a_bare_role, test_why_it_is_not_ready, test_ports_and_metrics,
-          test_a_start_that_fails)
+          test_a_bare_role, test_why_it_is_not_ready, test_a_store_that_never_came,
+          test_ports_and_metrics, test_a_start_that_fails)
