@@ -32,7 +32,7 @@ MUTANTS = [
     mutant("heads-of-before-the-login", "room/core/session_login.c",
            "    s->news_round = t->env->news.asked + 1;\n", "    s->news_round = 0;\n"),
     mutant("login-without-last-moment", "room/questions.c",
-           "    request.not_after_ms = cluster_store_ms(r->cluster) + LAST_MOMENT_MS;\n", "    request.not_after_ms = 0;\n"),
+           "    request.not_after_ms = cluster_store_ms(r->cluster) + LOGIN_LAST_MOMENT_MS;\n", "    request.not_after_ms = 0;\n"),
     mutant("orphan-rows-kept", "room/core/session_login.c",
            "    if (a->result == ROW_NO_ANSWER) {\n        step_adds(t, EFFECT_EXPECT_ROW);\n", "    if (a->result == ROW_NO_ANSWER) {\n",
            "    step_adds(t, EFFECT_EXPECT_ROW);\n    return refuse_busy(", "    return refuse_busy("),

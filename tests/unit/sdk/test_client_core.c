@@ -1,6 +1,24 @@
 // A connection's life: where to, when, and what follows from how it ends.
+#include "close_codes.h"
 #include "core_world.h"
 #include "suite.h"
+
+// What applications see is what the cluster says.
+#define IS_ONE_CODE(name) _Static_assert((int)HAWSER_##name == (int)CLOSE_##name, #name)
+IS_ONE_CODE(REPLACED);
+IS_ONE_CODE(TOKEN_REFUSED);
+IS_ONE_CODE(KICKED);
+IS_ONE_CODE(PRODUCT_CLOSED);
+IS_ONE_CODE(TOKEN_EXPIRED);
+IS_ONE_CODE(BUSY);
+IS_ONE_CODE(TRY_ANOTHER);
+IS_ONE_CODE(RATE_LIMITED);
+IS_ONE_CODE(DRAINING);
+IS_ONE_CODE(NO_ANSWER);
+IS_ONE_CODE(TOO_SLOW);
+IS_ONE_CODE(MALFORMED);
+IS_ONE_CODE(TOO_LARGE);
+IS_ONE_CODE(UNEXPECTED);
 
 static const struct {
     uint32_t code;
