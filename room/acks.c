@@ -11,7 +11,7 @@ void acks_count(const struct room_binding *b, enum feed_stream stream, uint32_t 
         b->product->sums.acked += messages;
 }
 
-bool ack_got(struct room_binding *b, enum feed_stream stream, struct place upto) {
+bool ack_got(struct room_binding *b, enum feed_stream stream, struct stream_position upto) {
     uint32_t messages;
     enum feed_ack ack = session_acked(&b->session, stream, upto, &messages);
     acks_count(b, stream, messages);
@@ -44,7 +44,7 @@ struct late_ack {
     struct room *room;
     Hawser__Internal__AckRequest *request; // owned
     struct session_have at;                // as in the request
-    uint64_t binding;                      // its place: it may be gone
+    uint64_t binding;                      // the slot of its row: it may be gone
     int tries;
 };
 
@@ -70,7 +70,7 @@ static void late_again(struct timer *t) {
 // What was acknowledged meanwhile by one that is away goes now: it may not come back.
 static void late_over(struct late_ack *a, bool is_saved) {
     struct room_binding *b =
-        a->room->is_stopping ? NULL : room_binding_at_place(a->room, a->binding);
+        a->room->is_stopping ? NULL : room_binding_of_row_slot(a->room, a->binding);
     if (b) {
         b->is_late = false;
         if (is_saved)
@@ -130,7 +130,7 @@ void acks_save_last(struct room_binding *b) {
     struct late_ack *a = hw_calloc(1, sizeof(*a));
     a->room = r;
     a->at = at;
-    a->binding = room_binding_place(b);
+    a->binding = room_binding_row_slot(b);
     a->request = late_request(b, &at);
     b->is_late = true;
     r->late_count++;

@@ -27,19 +27,19 @@ struct room_binding *room_binding_new(struct conn *c, const struct session_have 
     return b;
 }
 
-static void unlink_saving(struct room_binding *b) {
-    struct room_binding **at = &b->conn->room->saving;
-    while (b->is_saving && *at != b)
-        at = &(*at)->next_saving;
-    if (b->is_saving)
-        *at = b->next_saving;
+static void unlink_to_save(struct room_binding *b) {
+    struct room_binding **at = &b->conn->room->to_save;
+    while (b->is_to_save && *at != b)
+        at = &(*at)->next_to_save;
+    if (b->is_to_save)
+        *at = b->next_to_save;
 }
 
 // Nobody finds the binding any more. The binding stays until what its session wrote down is done.
 static void binding_leave(struct room_binding *b) {
     struct conn *c = b->conn;
     struct room_binding **at = &c->bindings;
-    unlink_saving(b);
+    unlink_to_save(b);
     while (*at != b)
         at = &(*at)->next_in_conn;
     *at = b->next_in_conn;
@@ -70,11 +70,11 @@ void room_binding_end(struct room_binding *b) {
 // --- as others name it. A slot is used again, and many sessions have the same generation: only
 // both numbers of the slab name a binding.
 
-uint64_t room_binding_place(const struct room_binding *b) {
+uint64_t room_binding_row_slot(const struct room_binding *b) {
     return (uint64_t)b->turn << 32 | b->slot;
 }
 
-struct room_binding *room_binding_at_place(struct room *r, uint64_t place) {
+struct room_binding *room_binding_of_row_slot(struct room *r, uint64_t place) {
     return room_binding_find(r, (uint32_t)place, (uint32_t)(place >> 32));
 }
 
@@ -104,8 +104,8 @@ static struct news_heads product_heads(const struct room_product *p) {
     return (struct news_heads){.epoch = p->news.known->epoch,
                                .head = p->news.known->head,
                                .heard = p->news.heard,
-                               .asked = p->heads_round,
-                               .answered = p->heads_done};
+                               .asked = p->heads_asked,
+                               .answered = p->heads_answered};
 }
 
 struct news_heads room_binding_heads(const struct room_binding *b) {

@@ -18,7 +18,7 @@ struct room_binding {
     struct room_binding *next_in_conn; // in conn.bindings
     struct room_product *product;      // NULL until known
     struct room_binding *next, *prev;  // in product.bindings while LIVE or AWAY
-    struct room_binding *next_saving;  // in room.saving
+    struct room_binding *next_to_save; // in room.to_save
     char *user;                        // owned; NULL until the token is checked
     char *tags; // owned: tags with a NUL after each, a second one at the end; NULL = none
     struct login_token *token; // owned: until its login is over
@@ -29,7 +29,7 @@ struct room_binding {
     uint32_t slot, turn;
     bool is_watched;     // in room.watched
     bool was_awaited;    // GONE: it was conn.binding
-    bool is_saving;      // in room.saving
+    bool is_to_save;     // in room.to_save
     bool is_late;        // its positions are on their way to the saver, see acks.c
     bool waits_for_news; // a block of older ones is being read
 };
@@ -48,8 +48,8 @@ void room_binding_go_on(struct room_binding *b); // READY, if that is of any use
 void room_binding_over(const struct room_binding *b, const struct session_refusal *why);
 
 // --- as others name it
-uint64_t room_binding_place(const struct room_binding *b); // the slot of its row
-struct room_binding *room_binding_at_place(struct room *r, uint64_t place);
+uint64_t room_binding_row_slot(const struct room_binding *b); // slot and turn
+struct room_binding *room_binding_of_row_slot(struct room *r, uint64_t place);
 struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t turn);
 uint32_t room_binding_devices_max(const struct room_binding *b); // of its user
 
@@ -91,7 +91,7 @@ void ask_save(struct room_binding *b); // with others, at the end of the iterati
 
 // --- inbox.c
 // A hint, or a live message: whether it was sent now. m may be NULL.
-bool inbox_deliver(struct room_binding *b, const struct place *at,
+bool inbox_deliver(struct room_binding *b, const struct stream_position *at,
                    const Hawser__Internal__StoredMessage *m);
 void inbox_loaded(struct room_binding *b,
                   const Hawser__Internal__LoadReply *reply); // NULL: no answer

@@ -123,7 +123,7 @@ uint32_t hello_spread_ms(const struct room *r); // after losing a connection her
 
 // --- acks.c
 // false: above what was sent; the connection is closed.
-bool ack_got(struct room_binding *b, enum feed_stream stream, struct place upto);
+bool ack_got(struct room_binding *b, enum feed_stream stream, struct stream_position upto);
 void acks_count(const struct room_binding *b, enum feed_stream stream, uint32_t messages);
 
 #endif

@@ -1,5 +1,5 @@
 // What the sessions of a room have written down and nobody has done yet: one queue. A step adds to
-// it and returns. What is written down is carried out in one place (carry_out.c): at the end of the
+// it and returns. What is written down is carried out by one file (carry_out.c): at the end of the
 // loop's iteration, and before a hot path begins, which must find the room settled; never while
 // some of it is being carried out already. So no file calls those above it, and nothing is freed
 // that a caller holds.

@@ -26,10 +26,10 @@ static bool add_entry(const struct room_binding *b, struct frame_run *run,
     struct buf *out = &b->conn->room->run;
     const struct voice *voice = b->conn->voice;
     uint64_t last = e->message ? e->seq : e->last;
-    enum frame_run_place place = frame_run_place(run, e->seq, last, e->message != NULL);
-    if (place != RUN_NEXT)
-        return place == RUN_KNOWN;
-    struct message_place at = {b->product->number, FEED_INBOX, run->at + 1, last};
+    enum frame_run_fit fit = frame_run_fit(run, e->seq, last, e->message != NULL);
+    if (fit != RUN_NEXT)
+        return fit == RUN_KNOWN;
+    struct stream_range at = {b->product->number, FEED_INBOX, run->at + 1, last};
     if (e->message)
         voice->put_message(out, &at, e->message);
     else
@@ -65,7 +65,7 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
         b->conn->room->count.load_failures++;
     if (reply) {
         l->head = reply->head;
-        l->after = (struct place){reply->epoch, reply->reset_after};
+        l->after = (struct stream_position){reply->epoch, reply->reset_after};
     }
     if (l->result == LOADED_ENTRIES)
         l->has_begun = send_entries(b, reply);
@@ -76,7 +76,7 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
 
 static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMessage *m) {
     struct room *r = b->conn->room;
-    struct message_place at = {.product = b->product->number, .stream = FEED_INBOX};
+    struct stream_range at = {.product = b->product->number, .stream = FEED_INBOX};
     if (!is_for_device(m, b->conn->device))
         return false;
     if (!room_binding_can_send(b)) {
@@ -93,7 +93,7 @@ static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMess
 static void inbox_send_next(struct room_binding *b, uint64_t seq,
                             const Hawser__Internal__StoredMessage *m) {
     struct room *r = b->conn->room;
-    struct message_place at = {b->product->number, FEED_INBOX, seq, seq};
+    struct stream_range at = {b->product->number, FEED_INBOX, seq, seq};
     frame_run_begin(&r->items, &b->session.feed[FEED_INBOX]);
     buf_reset(&r->run);
     b->conn->voice->put_message(&r->run, &at, m);
@@ -101,7 +101,7 @@ static void inbox_send_next(struct room_binding *b, uint64_t seq,
     inbox_send_run(b, &r->items);
 }
 
-bool inbox_deliver(struct room_binding *b, const struct place *at,
+bool inbox_deliver(struct room_binding *b, const struct stream_position *at,
                    const Hawser__Internal__StoredMessage *m) {
     struct session *s = &b->session;
     if (at->seq == 0)
@@ -114,6 +114,6 @@ bool inbox_deliver(struct room_binding *b, const struct place *at,
     if (is_sent)
         room_binding_sent(b);
     else
-        room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.place = *at});
+        room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.position = *at});
     return is_sent;
 }

@@ -1,6 +1,6 @@
 // Broadcast is a walk, not a queue: the latest news of a product lie encoded one behind the other
-// in its news window, a session is a place in them, and what lies between that and the end, as far
-// as the ack window goes, is one write. The walk over sessions runs in slices.
+// in its news window, a session is a position in them, and what lies between that and the end, as
+// far as the ack window goes, is one write. The walk over sessions runs in slices.
 #include "room_internal.h"
 
 // What is the same for all sessions that are sent news one after the other, worked out once. It
@@ -36,10 +36,10 @@ static void news_send_run(struct room_binding *b, const uint8_t *frames,
 // What becomes of an entry of the log at this session.
 enum entry_fate {
     ENTRY_GOES,      // out, as it lies
-    ENTRY_WAITS,     // the window is shut
+    ENTRY_WAITS,     // the ack window is shut
     ENTRY_OF_OTHERS, // passed over
     ENTRY_EXPIRED,   // here: told as a gap
-    ENTRY_HAS_BEGUN, // a gap from before the feed's place: what is left of it is told
+    ENTRY_HAS_BEGUN, // a gap from before where the feed is: what is left of it is told
 };
 
 static enum entry_fate fate_of(const struct room_binding *b, const struct news_entry *e,
@@ -61,7 +61,7 @@ static enum entry_fate fill_run(const struct room_binding *b, struct frame_run *
         if (fate != ENTRY_GOES)
             return fate;
         if ((!e->is_gap && bytes == 0) ||
-            frame_run_place(run, e->first, e->last, !e->is_gap) != RUN_NEXT)
+            frame_run_fit(run, e->first, e->last, !e->is_gap) != RUN_NEXT)
             return ENTRY_WAITS;
         frame_run_add(run, e->last, e->offset + e->len - start, !e->is_gap);
         bytes -= e->len < bytes ? e->len : bytes;
@@ -69,12 +69,12 @@ static enum entry_fate fill_run(const struct room_binding *b, struct frame_run *
     return ENTRY_GOES;
 }
 
-// An entry that does not go out as it lies: nothing, or a gap, is told in its place.
+// An entry that does not go out as it lies: nothing, or a gap, is told instead.
 static void skip_entry(struct room_binding *b, const struct news_entry *e, enum entry_fate fate) {
     struct feed *news = &b->session.feed[FEED_NEWS];
     if (fate != ENTRY_OF_OTHERS) {
         enum gap_reason reason = fate == ENTRY_EXPIRED ? GAP_EXPIRED : (enum gap_reason)e->reason;
-        struct message_place at = {b->product->number, FEED_NEWS, news->sent + 1, e->last};
+        struct stream_range at = {b->product->number, FEED_NEWS, news->sent + 1, e->last};
         b->conn->room->count.gaps++;
         b->conn->voice->say_gap(b, &at, reason);
     }
@@ -128,7 +128,7 @@ static bool has_nothing_to_get(const struct room_binding *b) {
     return b->waits_for_news || (news->epoch == w->epoch && news->sent >= w->head);
 }
 
-// Most sessions of a walk stand at the same place. Blocks are found anew for each: they count who
+// Most sessions of a walk are at the same position. Blocks are found anew for each: they count who
 // uses them.
 static enum news_found find_range(const struct room_binding *b, struct news_turn *t,
                                   struct news_window *w) {
@@ -136,7 +136,7 @@ static enum news_found find_range(const struct room_binding *b, struct news_turn
     if (t->window == w && t->after == after)
         return NEWS_HERE;
     enum news_found found =
-        news_window_find(w, after, room_binding_place(b), t->env.now_ms, &t->range);
+        news_window_find(w, after, room_binding_row_slot(b), t->env.now_ms, &t->range);
     t->window = found == NEWS_HERE && after >= w->base ? w : NULL;
     t->after = after;
     return found;

@@ -85,7 +85,8 @@ static void hole_due(struct timer *t) {
     news_load(log, &ask, on_hole);
 }
 
-void news_heard(struct broadcasts *log, struct place at, const Hawser__Internal__StoredMessage *m) {
+void news_heard(struct broadcasts *log, struct stream_position at,
+                const Hawser__Internal__StoredMessage *m) {
     Hawser__Internal__LoadEntry entry = HAWSER__INTERNAL__LOAD_ENTRY__INIT;
     if (at.epoch != log->known->epoch) {
         news_heads_ask(log->product);
@@ -108,7 +109,7 @@ void news_heard(struct broadcasts *log, struct place at, const Hawser__Internal_
 // --- heads
 
 static bool waits_for_heads(const struct room_binding *b) {
-    return b->product->heads_done < b->session.news_round;
+    return b->product->heads_answered < b->session.heads_needed;
 }
 
 void news_wait_for_heads(struct room_binding *b) {
@@ -123,7 +124,7 @@ static void tell_waiters(struct room_product *p) {
         struct room_binding *b = room_binding_find(p->room, due.list[i].slot, due.list[i].turn);
         if (!b || !session_is_entered(&b->session))
             continue;
-        if (waits_for_heads(b)) // its round is a later one
+        if (waits_for_heads(b)) // it needs a later answer
             handles_add(&p->waiters, b);
         else
             room_binding_tell_kind(b, EVENT_READY);
@@ -159,9 +160,9 @@ static void on_heads(void *arg, int error, const Hawser__Internal__ProductHeadsR
     (void)error;
     if (!p)
         return;
-    p->heads_asked = false;
+    p->heads_under_way = false;
     if (reply) {
-        p->heads_done = p->heads_round;
+        p->heads_answered = p->heads_asked;
         store_seen(p, reply->store);
         take_head(&p->news, reply->news);
         tell_waiters(p);
@@ -172,11 +173,11 @@ static void on_heads(void *arg, int error, const Hawser__Internal__ProductHeadsR
 
 void news_heads_ask(struct room_product *p) {
     Hawser__Internal__ProductHeadsRequest request = HAWSER__INTERNAL__PRODUCT_HEADS_REQUEST__INIT;
-    p->heads_wanted = p->heads_asked;
-    if (p->heads_asked)
+    p->heads_wanted = p->heads_under_way;
+    if (p->heads_under_way)
         return;
-    p->heads_asked = true;
-    p->heads_round++;
+    p->heads_under_way = true;
+    p->heads_asked++;
     request.product = p->number;
     saver_product_heads(saver_of_product(p->room->cluster, p->number), &request, on_heads,
                         product_call_new(p, 0));
@@ -227,7 +228,7 @@ void news_log_tick(struct room_product *p) {
         send_sums(p);
     if (!p->bindings)
         p->waiters.count = 0; // those that waited have ended
-    else if (!p->heads_asked)
+    else if (!p->heads_under_way)
         news_heads_ask(p);
 }
 

@@ -1,6 +1,6 @@
 // Reads the blocks before the news windows: what the sessions of a room want of them is asked once
-// at the end of each loop iteration, as far as there is place for the answers. An answer goes to
-// all who waited for it before another block can take its place.
+// at the end of each loop iteration, as far as their answers fit in. An answer goes to
+// all who waited for it before its memory can be wanted for another.
 #include "room_internal.h"
 
 static void take_answer(const struct voice_news *news, struct news_block *b,

@@ -13,8 +13,8 @@ struct audience *news_audience(const Hawser__Internal__Audience *a) {
 void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntry *e,
                  struct buf *frame, struct news_entry *ret_entry) {
     struct news_entry entry = {.first = e->seq, .last = e->message ? e->seq : e->last};
-    struct message_place at = {news->log->product->number, news->log->stream, entry.first,
-                               entry.last};
+    struct stream_range at = {news->log->product->number, news->log->stream, entry.first,
+                              entry.last};
     buf_reset(frame);
     if (e->message) {
         news->voice->put_message(frame, &at, e->message);
@@ -45,7 +45,7 @@ void news_load(struct broadcasts *log, const struct news_ask *ask, news_loaded_f
 
 void news_tell_waiters(struct room *r, struct news_waiters *waiters, bool loaded) {
     for (size_t i = 0; i < waiters->count; i++) {
-        struct room_binding *b = room_binding_at_place(r, waiters->list[i]);
+        struct room_binding *b = room_binding_of_row_slot(r, waiters->list[i]);
         if (!b)
             continue;
         b->waits_for_news = false;

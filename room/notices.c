@@ -80,7 +80,7 @@ static struct notice *notice_new(struct room *r, const struct session_row *row) 
 }
 
 static void tell_replaced(const struct room_binding *by, const struct session_row *row,
-                          const struct place *news) {
+                          const struct stream_position *news) {
     struct notice *n = notice_new(by->conn->room, row);
     n->replaced.by_generation = by->session.fence.generation;
     n->replaced.code = CLOSE_REPLACED;
@@ -95,13 +95,13 @@ static void tell_replaced(const struct room_binding *by, const struct session_ro
 // --- to this room
 
 static struct room_binding *own(struct room *r, const struct session_row *row) {
-    return row->incarnation == r->env->incarnation ? room_binding_at_place(r, row->slot) : NULL;
+    return row->incarnation == r->env->incarnation ? room_binding_of_row_slot(r, row->slot) : NULL;
 }
 
 void notice_replaced(const struct room_binding *by, const struct session_row *row) {
     struct room *r = by->conn->room;
     struct room_binding *b = own(r, row);
-    const struct place *news = &by->session.have.at[FEED_NEWS];
+    const struct stream_position *news = &by->session.have.at[FEED_NEWS];
     struct session_event e = {.kind = EVENT_NOTICED,
                               .of.notice = {.generation = row->generation,
                                             .refusal = {CLOSE_REPLACED, 0, REPLACED_TEXT},
@@ -133,7 +133,7 @@ void notice_got(struct room *r, const Hawser__Internal__ReplacedRequest *n) {
         return;
     e.of.notice.refusal = refusal_of(b, n);
     if (n->news)
-        e.of.notice.news = (struct place){n->news->epoch, n->news->seq};
+        e.of.notice.news = (struct stream_position){n->news->epoch, n->news->seq};
     room_binding_tell(b, &e);
 }
 

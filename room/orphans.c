@@ -116,7 +116,7 @@ static void drop_found(struct orphan *o, const Hawser__Internal__SessionRow *row
     struct room *r = o->room;
     // Whether it is online or not: none of ours is while our lease is void.
     if (row->incarnation != r->env->incarnation || strcmp(row->device, o->device) != 0 ||
-        room_binding_at_place(r, row->slot))
+        room_binding_of_row_slot(r, row->slot))
         return;
     drop_row(orphan_new(r, o->product, o->user, o->device), row->generation);
 }

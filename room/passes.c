@@ -1,6 +1,6 @@
 // The passes over all sessions, a few at every tick: rows confirmed every 60 s, inbox heads asked
 // every 30 s, both in a hurry when something was lost, and positions saved every 5 minutes. A pass
-// is a place in the slab that moves on; nothing is kept per session for it but the round of its
+// is a slot of the slab that moves on; nothing is kept per session for it but the round of its
 // last confirmation.
 #include "room_internal.h"
 

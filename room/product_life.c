@@ -52,8 +52,8 @@ void products_tick(struct room *r) {
     HASH_ITER(hh, r->products, p, next)
         tick(p);
     r->product_count = HASH_COUNT(r->products);
-    r->window_bytes = 0;
+    r->news_window_bytes = 0;
     for (p = r->products; p; p = p->hh.next)
         for (int i = 0; i < VOICES; i++)
-            r->window_bytes += news_window_bytes(&p->news.by_voice[i].window);
+            r->news_window_bytes += news_window_bytes(&p->news.by_voice[i].window);
 }

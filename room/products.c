@@ -16,7 +16,8 @@ static void begin_voice(struct broadcasts *log, const struct voice *voice) {
         return;
     v->log = log;
     v->voice = voice;
-    news_window_init(&v->window, &log->product->room->window_limits, &log->product->room->news);
+    news_window_init(&v->window, &log->product->room->news_window_limits,
+                     &log->product->room->news);
     if (log->known)
         news_window_start(&v->window, log->known->epoch, log->known->head, NULL);
     else

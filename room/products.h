@@ -69,11 +69,11 @@ struct room_product {
     uint64_t held_ms;              // when the last one was let go
     uint64_t turn;                 // of the room's products: one that comes back is another
     struct broadcasts news;
-    // heads of its logs, asked in rounds
-    bool heads_asked, heads_wanted;
-    uint64_t heads_round, heads_done; // asked, answered
-    uint64_t store;                   // the run of the savers' store that answered last; 0 = none
-    struct handles waiters;           // logins that wait for heads
+    // heads of its logs: one question at a time
+    uint64_t heads_asked, heads_answered; // how many questions; the last one that was answered
+    bool heads_under_way, heads_wanted;   // asked now; to be asked once more behind it
+    uint64_t store;         // the run of the savers' store that answered last; 0 = none
+    struct handles waiters; // logins that wait for heads
     // live broadcasts
     struct job live_job;
     struct live_walk *lives, **lives_end;
@@ -125,7 +125,8 @@ void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
 void news_lives_free(struct room_product *p);
 
 // --- news_log.c
-void news_heard(struct broadcasts *log, struct place at, const Hawser__Internal__StoredMessage *m);
+void news_heard(struct broadcasts *log, struct stream_position at,
+                const Hawser__Internal__StoredMessage *m);
 void news_heads_ask(struct room_product *p);
 void news_wait_for_heads(struct room_binding *b);
 void news_log_tick(struct room_product *p);          // every second

@@ -51,7 +51,7 @@ static const char *refusal_text(const Hawser__Internal__LoginReply *reply) {
 static bool is_overtaken(const struct room_binding *b, const struct session_row *replaced) {
     struct room *r = b->conn->room;
     const struct room_binding *other = replaced->incarnation == r->env->incarnation
-                                           ? room_binding_at_place(r, replaced->slot)
+                                           ? room_binding_of_row_slot(r, replaced->slot)
                                            : NULL;
     return other && other->session.state != SESSION_LEAVING &&
            other->session.fence.login_order > b->session.fence.login_order;
@@ -108,7 +108,7 @@ void ask_enter(struct room_binding *b) {
     request.device = b->conn->device;
     request.room = (char *)(uintptr_t)part_id(r->env->part);
     request.incarnation = r->env->incarnation;
-    request.slot = room_binding_place(b);
+    request.slot = room_binding_row_slot(b);
     request.address = address;
     request.devices_max = room_binding_devices_max(b);
     // When that is over, we have given up, and the client may log in again.
@@ -146,7 +146,7 @@ void ask_row(struct room_binding *b) {
     request.device = b->conn->device;
     request.room = (char *)(uintptr_t)part_id(r->env->part);
     request.incarnation = r->env->incarnation;
-    request.slot = room_binding_place(b);
+    request.slot = room_binding_row_slot(b);
     request.generation = b->session.fence.generation;
     request.login = b->session.fence.login_generation;
     request.since_ms = b->since_ms;
@@ -250,17 +250,17 @@ static void attach_again(struct room_binding *b) {
     for (int i = FEED_INBOX; i <= FEED_NEWS; i++) {
         const struct feed *f = &b->session.feed[i];
         have.given[i] = true;
-        have.at[i] = (struct place){f->epoch, f->acked};
+        have.at[i] = (struct stream_position){f->epoch, f->acked};
     }
     attach(b, &have);
 }
 
 static void flush_saves(struct hook *h) {
     struct room *r = container_of(h, struct room, flush_acks);
-    while (r->saving) {
-        struct room_binding *b = r->saving;
-        r->saving = b->next_saving;
-        b->is_saving = false;
+    while (r->to_save) {
+        struct room_binding *b = r->to_save;
+        r->to_save = b->next_to_save;
+        b->is_to_save = false;
         if (session_begins_save(&b->session))
             attach_again(b);
         else
@@ -270,9 +270,9 @@ static void flush_saves(struct hook *h) {
 
 void ask_save(struct room_binding *b) {
     struct room *r = b->conn->room;
-    b->is_saving = true;
-    b->next_saving = r->saving;
-    r->saving = b;
+    b->is_to_save = true;
+    b->next_to_save = r->to_save;
+    r->to_save = b;
     hook_schedule(r->loop, &r->flush_acks, flush_saves);
 }
 
@@ -286,8 +286,8 @@ static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *rep
     const struct feed *inbox = &b->session.feed[FEED_INBOX];
     b->conn->room->count.heads_ahead +=
         b->session.is_synced && reply->epoch == inbox->epoch && reply->head > inbox->heard;
-    room_binding_tell(
-        b, &(struct session_event){.kind = EVENT_HINTED, .of.place = {reply->epoch, reply->head}});
+    room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED,
+                                                 .of.position = {reply->epoch, reply->head}});
 }
 
 void ask_head(struct room_binding *b) {

@@ -14,7 +14,7 @@ static const struct news_limits news_limits = {.block_bytes = 256 * 1024,
                                                .room_bytes = 64 * 1024 * 1024,
                                                .asked_max = 8,
                                                .idle_ms = 10000};
-static const struct news_window_limits window_limits = {.bytes = 1024 * 1024, .entries = 8192};
+static const struct news_window_limits news_window_limits = {.bytes = 1024 * 1024, .entries = 8192};
 
 // --- addresses
 
@@ -151,7 +151,7 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     slab_init(&r->bindings, sizeof(struct room_binding),
               r->sessions_max + max + BINDINGS_UNCHECKED_MAX);
     arena_init(&r->arena);
-    r->window_limits = window_limits;
+    r->news_window_limits = news_window_limits;
     news_room_init(&r->news, &news_limits);
     for (size_t i = 0; i < sizeof(r->resume_key); i += 8)
         be64_put(r->resume_key + i, os_random(loop_os(r->loop)));
@@ -257,7 +257,7 @@ static const struct daemon_metric metrics[] = {
                    "register rows that could not be dropped"),
     DAEMON_GAUGE(room, product_count, "products_count",
                  "products with sessions here, or that had some lately"),
-    DAEMON_GAUGE(room, window_bytes, "news_window_bytes",
+    DAEMON_GAUGE(room, news_window_bytes, "news_window_bytes",
                  "memory of the products' latest broadcasts"),
     DAEMON_GAUGE(room, news.bytes, "news_block_bytes", "memory of blocks of older broadcasts"),
     DAEMON_COUNTER(room, news.loads, "news_blocks_asked_total",

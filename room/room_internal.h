@@ -80,8 +80,8 @@ struct room {
     struct effects effects;                // what sessions have written down
     bool is_full_told;
     struct room_product *products;
-    uint64_t product_turns, product_count, window_bytes; // the latter two: at the last tick
-    struct news_window_limits window_limits;             // of each product's news
+    uint64_t product_turns, product_count, news_window_bytes; // the latter two: at the last tick
+    struct news_window_limits news_window_limits;             // of each product's news
     struct news_room news;
     struct hook ask_blocks;
     struct store_clock clock;
@@ -99,8 +99,8 @@ struct room {
     struct handles watched; // with something under way
     size_t watched_at;
     // acks
-    struct room_binding *saving; // this iteration's
-    struct hook flush_acks;      // of questions.c
+    struct room_binding *to_save; // this iteration's
+    struct hook flush_acks;       // of questions.c
     struct late_ack *late_acks;
     struct timer late_timer;
     size_t late_count;

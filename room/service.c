@@ -8,10 +8,10 @@ static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *
                             struct rpc_call *call) {
     struct room *r = self;
     Hawser__Internal__DeliverReply reply = HAWSER__INTERNAL__DELIVER_REPLY__INIT;
-    struct place at = {d->epoch, d->seq};
+    struct stream_position at = {d->epoch, d->seq};
     effects_settle(&r->effects);
     struct room_binding *b =
-        d->incarnation == r->env->incarnation ? room_binding_at_place(r, d->slot) : NULL;
+        d->incarnation == r->env->incarnation ? room_binding_of_row_slot(r, d->slot) : NULL;
     if (!b || !session_is_here(&b->session, d->generation)) {
         r->count.not_here++;
         rpc_fail(call, -HW_ENOTHERE);
@@ -20,7 +20,7 @@ static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *
     if (session_is_entered(&b->session))
         reply.sent = inbox_deliver(b, &at, d->message);
     else if (at.seq != 0)
-        room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.place = at});
+        room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.position = at});
     room_deliver_reply(call, &reply);
 }
 
@@ -34,7 +34,7 @@ static void room_on_news(void *self, const Hawser__Internal__NewsRequest *n,
     }
     reply.sessions = p ? p->session_count : 0;
     if (p && n->seq != 0)
-        news_heard(&p->news, (struct place){n->epoch, n->seq}, n->message);
+        news_heard(&p->news, (struct stream_position){n->epoch, n->seq}, n->message);
     room_news_reply(call, &reply);
 }
 

@@ -4,7 +4,7 @@
 #include "room_internal.h"
 
 enum {
-    ROUND_TICKS = 5, // each is looked at once in so many
+    LOOK_TICKS = 5, // each is looked at once in so many
     ASK_APART_MS = 2000,
     LOOKS_MAX = 20000 // a tick: 2 ms
 };
@@ -35,7 +35,7 @@ static bool look_at(struct room_binding *b) {
 
 void unacked_tick(struct room *r) {
     struct handles *w = &r->watched;
-    size_t looks = w->count / ROUND_TICKS + 1;
+    size_t looks = w->count / LOOK_TICKS + 1;
     for (looks = looks < LOOKS_MAX ? looks : LOOKS_MAX; looks > 0 && w->count > 0; looks--) {
         if (r->watched_at >= w->count)
             r->watched_at = 0;

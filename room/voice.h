@@ -17,7 +17,7 @@
 struct conn;
 struct room_binding;
 
-struct message_place { // of a message or gap on its way to a client
+struct stream_range { // a message or gap on its way to a client
     uint32_t product;
     enum feed_stream stream;
     uint64_t first, last; // seqs; 0: live. Equal for a message
@@ -48,7 +48,7 @@ struct voice {
 
     void (*say_welcome)(struct conn *c);
     void (*say_bound)(struct conn *c, const struct bound *bound);
-    void (*say_gap)(struct room_binding *b, const struct message_place *at, enum gap_reason reason);
+    void (*say_gap)(struct room_binding *b, const struct stream_range *at, enum gap_reason reason);
     void (*say_reset)(struct room_binding *b, enum feed_stream stream, const char *reason);
     void (*say_synced)(struct room_binding *b);
     // NULL: it has no word for it. Its client is never asked: it is gone when nothing came from it
@@ -59,9 +59,9 @@ struct voice {
     void (*say_close)(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
 
     // Append to *out what any client of this voice is told of it.
-    void (*put_message)(struct buf *out, const struct message_place *at,
+    void (*put_message)(struct buf *out, const struct stream_range *at,
                         const Hawser__Internal__StoredMessage *m);
-    void (*put_gap)(struct buf *out, const struct message_place *at, enum gap_reason reason);
+    void (*put_gap)(struct buf *out, const struct stream_range *at, enum gap_reason reason);
 };
 
 extern const struct voice voice_hawser; // proto/client.proto

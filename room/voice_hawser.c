@@ -91,7 +91,7 @@ static void say_welcome(struct conn *c) {
     say(c, FRAME_WELCOME, &m.base);
 }
 
-static void voice_put_message(struct buf *out, const struct message_place *at,
+static void voice_put_message(struct buf *out, const struct stream_range *at,
                               const Hawser__Internal__StoredMessage *m) {
     Hawser__V1__Push push = HAWSER__V1__PUSH__INIT;
     push.product = at->product;
@@ -122,7 +122,7 @@ static Hawser__V1__GapReason gap_reason_said(enum gap_reason reason) {
     return (Hawser__V1__GapReason)reason;
 }
 
-static void put_gap(struct buf *out, const struct message_place *at, enum gap_reason reason) {
+static void put_gap(struct buf *out, const struct stream_range *at, enum gap_reason reason) {
     Hawser__V1__Gap gap = HAWSER__V1__GAP__INIT;
     gap.product = at->product;
     gap.stream = (Hawser__V1__Stream)at->stream;
@@ -132,8 +132,7 @@ static void put_gap(struct buf *out, const struct message_place *at, enum gap_re
     frame_put(out, FRAME_GAP, &gap.base);
 }
 
-static void say_gap(struct room_binding *b, const struct message_place *at,
-                    enum gap_reason reason) {
+static void say_gap(struct room_binding *b, const struct stream_range *at, enum gap_reason reason) {
     struct buf *frame = &b->conn->room->scratch;
     buf_reset(frame);
     put_gap(frame, at, reason);
@@ -196,7 +195,7 @@ static bool take_have(const Hawser__V1__Bind *m, struct session_have *have) {
         if (stream >= FEEDS || have->given[stream])
             return false;
         have->given[stream] = true;
-        have->at[stream] = (struct place){p->epoch, p->seq};
+        have->at[stream] = (struct stream_position){p->epoch, p->seq};
     }
     return true;
 }
@@ -243,7 +242,8 @@ static void got_ack(struct conn *c, const ProtobufCMessage *message) {
     for (size_t i = 0; i < m->n_upto; i++) {
         const Hawser__V1__Position *p = m->upto[i];
         bool is_known = (unsigned)p->stream < FEEDS; // else a newer stream
-        if (is_known && !ack_got(b, (enum feed_stream)p->stream, (struct place){p->epoch, p->seq}))
+        if (is_known &&
+            !ack_got(b, (enum feed_stream)p->stream, (struct stream_position){p->epoch, p->seq}))
             return;
     }
     room_binding_go_on(b);

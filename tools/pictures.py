@@ -130,7 +130,7 @@ def message():
     s.http("app server", "center", "POST .../messages")
     s.call("room", "register", "login", note="The room's rule: register, then load.")
     s.answer("register", "room", "generation 8")
-    s.call("center", "saver", "append", note="The center's rule: append, then find. The saver gives the message its place in the log.")
+    s.call("center", "saver", "append", note="The center's rule: append, then find. The saver gives the message its position in the log.")
     s.answer("saver", "center", "epoch 7, seq 42")
     s.http("center", "app server", "202", note="It is stored; what follows is only quicker than the log.")
     s.call("room", "saver", "attach")

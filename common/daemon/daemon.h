@@ -1,7 +1,7 @@
 // The frame that every daemon runs in: arguments, configuration, ports file, signals, its place in
 // the cluster, ready, drain and a clean end. A role is one table over a value, so that `hawser`
 // hosts six of them in one loop and the simulation hosts many. What is the same for all roles is
-// done here and in part.c; a hook that a role does not need is NULL.
+// done here and in part.c; a function that a role does not need is NULL.
 //
 //   start --> joined --> announced .. ready --SIGTERM--> drain .. is_drained --> said good-bye
 //     --drained, or drain_within over--> stop --> (calls cancelled, the cluster left) --> free
@@ -93,7 +93,7 @@ struct daemon_options {
     const struct config *config;    // borrowed
     log_sink_fn *log_sink;          // NULL: stderr
     void *log_sink_arg;
-    void *hosted_by; // for hooks that the host put into the table
+    void *hosted_by; // for functions that the host put into the table
 };
 int daemon_new(const struct daemon_options *o, struct buf *ret_error,
                struct daemon **ret_daemon) HW_MUST_CHECK;

@@ -5,7 +5,7 @@ enum {
     UNACKED_TICKS = 300, // anything that is unacknowledged so long
 };
 
-void feed_start(struct feed *f, struct place after) {
+void feed_start(struct feed *f, struct stream_position after) {
     *f = (struct feed){.epoch = after.epoch,
                        .acked = after.seq,
                        .sent = after.seq,
@@ -22,7 +22,7 @@ void feed_hear(struct feed *f, uint64_t seq) {
 
 void feed_rewind(struct feed *f, uint64_t acked) {
     f->acked = f->sent = acked;
-    f->window = (struct window){0};
+    f->ack_window = (struct ack_window){0};
 }
 
 // --- the window
@@ -31,13 +31,13 @@ bool feed_is_behind(const struct feed *f) {
     return f->sent < f->heard;
 }
 
-bool feed_takes(const struct feed *f, struct place at) {
+bool feed_takes(const struct feed *f, struct stream_position at) {
     return at.epoch == f->epoch && at.seq == f->sent + 1 && feed_is_open(f);
 }
 
-static void window_add(struct window *w, uint64_t seq, uint32_t bytes) {
-    bool into_first =
-        w->second == 0 && w->first < WINDOW_MESSAGES / 2 && w->first_bytes < WINDOW_BYTES / 2;
+static void ack_window_add(struct ack_window *w, uint64_t seq, uint32_t bytes) {
+    bool into_first = w->second == 0 && w->first < ACK_WINDOW_MESSAGES / 2 &&
+                      w->first_bytes < ACK_WINDOW_BYTES / 2;
     if (into_first) {
         w->mark = seq;
         w->first++;
@@ -54,13 +54,13 @@ void feed_sent(struct feed *f, uint64_t last, uint32_t bytes, bool counts) {
     if (f->shown < last)
         f->shown = last;
     if (counts)
-        window_add(&f->window, last, bytes);
+        ack_window_add(&f->ack_window, last, bytes);
 }
 
-static void window_acked(struct window *w, uint64_t seq, uint64_t sent) {
+static void ack_window_acked(struct ack_window *w, uint64_t seq, uint64_t sent) {
     w->still_since = 0;
     if (seq >= sent) {
-        *w = (struct window){0};
+        *w = (struct ack_window){0};
     } else if (seq >= w->mark) {
         w->first = w->second;
         w->first_bytes = w->second_bytes;
@@ -70,7 +70,7 @@ static void window_acked(struct window *w, uint64_t seq, uint64_t sent) {
     }
 }
 
-enum feed_ack feed_acked(struct feed *f, struct place upto, uint32_t *ret_messages) {
+enum feed_ack feed_acked(struct feed *f, struct stream_position upto, uint32_t *ret_messages) {
     *ret_messages = 0;
     if (upto.epoch != f->epoch)
         return FEED_ACK_OLD;
@@ -82,7 +82,7 @@ enum feed_ack feed_acked(struct feed *f, struct place upto, uint32_t *ret_messag
     f->acked = upto.seq;
     if (f->sent < upto.seq) // acknowledged before it was sent again
         f->sent = upto.seq;
-    window_acked(&f->window, upto.seq, f->sent);
+    ack_window_acked(&f->ack_window, upto.seq, f->sent);
     *ret_messages = before - feed_in_flight(f);
     return FEED_ACKED;
 }
@@ -90,7 +90,7 @@ enum feed_ack feed_acked(struct feed *f, struct place upto, uint32_t *ret_messag
 // --- what is not acknowledged
 
 enum feed_wish feed_look(struct feed *f, uint64_t head, uint32_t tick) {
-    struct window *w = &f->window;
+    struct ack_window *w = &f->ack_window;
     if (feed_is_at_rest(f)) {
         w->still_since = 0;
         return WISH_NOTHING;
@@ -104,6 +104,6 @@ enum feed_wish feed_look(struct feed *f, uint64_t head, uint32_t tick) {
                                           : WISH_NOTHING;
 }
 
-bool feed_can_resume(const struct feed *f, struct place have) {
+bool feed_can_resume(const struct feed *f, struct stream_position have) {
     return have.epoch == f->epoch && have.seq >= f->acked && have.seq <= f->sent;
 }

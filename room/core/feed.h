@@ -1,4 +1,4 @@
-// A session's place in one stream, and what may go out of it now. A seq goes out only as successor
+// Where a session is in one stream, and what may go out of it now. A seq goes out only as successor
 // of the last one sent, with the window open; "behind" means sent < heard, never a flag:
 //
 //        saved      acked        sent           heard
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { WINDOW_MESSAGES = 32, WINDOW_BYTES = 256 * 1024 };
+enum { ACK_WINDOW_MESSAGES = 32, ACK_WINDOW_BYTES = 256 * 1024 };
 
 // The streams of client.proto, by number; each session has one feed of each.
 enum feed_stream { FEED_INBOX, FEED_NEWS, FEED_BULK, FEEDS };
@@ -34,7 +34,7 @@ enum gap_reason {
 // Messages sent and not yet acknowledged, in two parts of at most half a window each: an ack that
 // passes `mark` ends the first. Both a count of these and a distance of seqs are upper bounds of
 // what is in flight; the lower one counts.
-struct window {
+struct ack_window {
     uint64_t mark; // last seq of the first part
     uint32_t first_bytes, second_bytes;
     uint16_t first, second;
@@ -47,27 +47,27 @@ struct feed {
     uint64_t shown;              // the highest ever sent: above sent while some is sent again
     uint64_t saved;              // of acked, what the saver answered for
     uint64_t target;             // Synced goes out when sent has reached it
-    struct window window;
+    struct ack_window ack_window;
 };
 
-// A place in a log: the client, or the saver, goes on behind seq.
-struct place {
+// Position of client.proto, without its stream: the client, or the saver, goes on behind seq.
+struct stream_position {
     uint64_t epoch, seq;
 };
 
 // Goes on behind `after`; nothing is in flight, nothing further is heard of.
-void feed_start(struct feed *f, struct place after);
+void feed_start(struct feed *f, struct stream_position after);
 void feed_hear(struct feed *f, uint64_t seq); // the log has at least so much
 // What lies behind it is sent again.
 void feed_rewind(struct feed *f, uint64_t acked);
 
 bool feed_is_behind(const struct feed *f);
 
-// --- the window, here because the walk over sessions asks each of them
+// --- the ack window, here because the walk over sessions asks each of them
 
 static inline uint32_t feed_in_flight(const struct feed *f) { // messages, at most
     uint64_t distance = f->sent - f->acked;
-    uint32_t counted = (uint32_t)f->window.first + f->window.second;
+    uint32_t counted = (uint32_t)f->ack_window.first + f->ack_window.second;
     return distance < counted ? (uint32_t)distance : counted;
 }
 
@@ -75,15 +75,16 @@ static inline bool feed_is_at_rest(const struct feed *f) { // nothing is in flig
     return feed_in_flight(f) == 0;
 }
 
-static inline uint32_t feed_messages_left(const struct feed *f) { // 0..WINDOW_MESSAGES
+static inline uint32_t feed_messages_left(const struct feed *f) { // 0..ACK_WINDOW_MESSAGES
     uint32_t used = feed_in_flight(f);
-    return used < WINDOW_MESSAGES ? WINDOW_MESSAGES - used : 0;
+    return used < ACK_WINDOW_MESSAGES ? ACK_WINDOW_MESSAGES - used : 0;
 }
 
-// 0..WINDOW_BYTES; the last message may pass it.
+// 0..ACK_WINDOW_BYTES; the last message may pass it.
 static inline uint32_t feed_bytes_left(const struct feed *f) {
-    uint32_t used = f->sent == f->acked ? 0 : f->window.first_bytes + f->window.second_bytes;
-    return used < WINDOW_BYTES ? WINDOW_BYTES - used : 0;
+    uint32_t used =
+        f->sent == f->acked ? 0 : f->ack_window.first_bytes + f->ack_window.second_bytes;
+    return used < ACK_WINDOW_BYTES ? ACK_WINDOW_BYTES - used : 0;
 }
 
 static inline bool feed_is_open(const struct feed *f) { // the window takes at least one message
@@ -92,8 +93,8 @@ static inline bool feed_is_open(const struct feed *f) { // the window takes at l
 
 // --- what goes out of it, and what is handled
 
-// The message at that place is the next one, and may go out if the socket takes it.
-bool feed_takes(const struct feed *f, struct place at);
+// The message of that position is the next one, and may go out if the socket takes it.
+bool feed_takes(const struct feed *f, struct stream_position at);
 // Everything up to `last` went out, or was passed over. counts: it was a message of so many bytes,
 // which is in flight until it is acked.
 void feed_sent(struct feed *f, uint64_t last, uint32_t bytes, bool counts);
@@ -104,7 +105,7 @@ enum feed_ack {
     FEED_ACK_ABOVE, // above what was ever sent: a protocol error
 };
 // *ret_messages: how many left the window, at most; 0 unless FEED_ACKED.
-enum feed_ack feed_acked(struct feed *f, struct place upto, uint32_t *ret_messages);
+enum feed_ack feed_acked(struct feed *f, struct stream_position upto, uint32_t *ret_messages);
 
 // What a look at it, in a tick of 100 ms, asks for. `head` is what is known of the log. A Ping may
 // be of use where something is long unacknowledged, or where the window is shut and something
@@ -112,6 +113,6 @@ enum feed_ack feed_acked(struct feed *f, struct place upto, uint32_t *ret_messag
 enum feed_wish { WISH_NOTHING, WISH_PING_IF_READ, WISH_PING };
 enum feed_wish feed_look(struct feed *f, uint64_t head, uint32_t tick);
 // Whether a client that goes on there can do so without a look into the log.
-bool feed_can_resume(const struct feed *f, struct place have);
+bool feed_can_resume(const struct feed *f, struct stream_position have);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "feed.h"
 
-enum { FRAME_RUN_MAX = 2 * WINDOW_MESSAGES + 2 };
+enum { FRAME_RUN_MAX = 2 * ACK_WINDOW_MESSAGES + 2 };
 
 struct frame_run_item {
     uint64_t last; // seq
@@ -22,7 +22,7 @@ struct frame_run {
     uint32_t messages_left;
 };
 
-enum frame_run_place {
+enum frame_run_fit {
     RUN_KNOWN, // sent already: pass it over
     RUN_NEXT,  // goes on where the run ends
     RUN_ENDS,  // it does not go on there, or the window or the run is used up
@@ -37,8 +37,8 @@ static inline void frame_run_begin(struct frame_run *r, const struct feed *f) {
 }
 
 // Where an entry of the log stands: a message (first = last), or a gap of first..last.
-static inline enum frame_run_place frame_run_place(const struct frame_run *r, uint64_t first,
-                                                   uint64_t last, bool is_message) {
+static inline enum frame_run_fit frame_run_fit(const struct frame_run *r, uint64_t first,
+                                               uint64_t last, bool is_message) {
     if (last <= r->at)
         return RUN_KNOWN;
     if (first > r->at + 1 || r->count == FRAME_RUN_MAX || (is_message && r->messages_left == 0))

@@ -109,7 +109,7 @@ bool news_room_has_wanted(const struct news_room *room) {
     return !TAILQ_EMPTY(&room->wanting);
 }
 
-static bool make_place(struct news_blocks *blocks) {
+static bool free_for_a_block(struct news_blocks *blocks) {
     struct news_room *room = blocks->room;
     const struct news_limits *l = &room->limits;
     while (blocks->bytes + l->block_bytes > l->product_bytes && !TAILQ_EMPTY(&blocks->loaded))
@@ -138,7 +138,7 @@ static void news_blocks_ask(struct news_blocks *blocks, struct news_ask *ret_ask
 bool news_room_ask(struct news_room *room, struct news_ask *ret_ask) {
     struct news_blocks *blocks;
     TAILQ_FOREACH(blocks, &room->wanting, in_room) {
-        if (blocks->asked < room->limits.asked_max && make_place(blocks)) {
+        if (blocks->asked < room->limits.asked_max && free_for_a_block(blocks)) {
             news_blocks_ask(blocks, ret_ask);
             return true;
         }
@@ -195,7 +195,7 @@ static void look_ahead(struct news_blocks *blocks, struct news_block *b, uint64_
     (void)find_or_want(blocks, b->last);
 }
 
-const struct news_block *news_blocks_find(struct news_blocks *blocks, const struct news_place *at,
+const struct news_block *news_blocks_find(struct news_blocks *blocks, const struct news_reader *at,
                                           uint64_t now_ms) {
     struct news_block *b = find_or_want(blocks, at->after);
     if (!b->is_loaded) {

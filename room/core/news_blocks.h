@@ -72,8 +72,8 @@ struct news_ask { // a question to the log
 
 void news_room_init(struct news_room *room, const struct news_limits *limits);
 bool news_room_has_wanted(const struct news_room *room);
-// The next question, when there is one and place for its answer; makes that place. Each must be
-// answered by news_blocks_answer and _settle, or by neither after a _reset.
+// The next question, when there is one and its answer fits in; blocks are given back for it. Each
+// must be answered by news_blocks_answer and _settle, or by neither after a _reset.
 bool news_room_ask(struct news_room *room, struct news_ask *ret_ask);
 
 void news_blocks_init(struct news_blocks *blocks, struct news_room *room); // borrowed; outlives it
@@ -81,13 +81,13 @@ void news_blocks_init(struct news_blocks *blocks, struct news_room *room); // bo
 // Adds all who waited to *waiters, unless that is NULL.
 void news_blocks_reset(struct news_blocks *blocks, struct news_waiters *waiters);
 // Where a reader is.
-struct news_place {
+struct news_reader {
     uint64_t after, until; // blocks that go on before `until` are asked for ahead
     uint64_t waiter;       // who is told when the log has answered
 };
 // The block with after+1; NULL: it is asked for. The block stays at least until the next
 // news_room_ask, _tick or _reset.
-const struct news_block *news_blocks_find(struct news_blocks *blocks, const struct news_place *at,
+const struct news_block *news_blocks_find(struct news_blocks *blocks, const struct news_reader *at,
                                           uint64_t now_ms);
 // The block of a question; NULL: nobody wants it any more.
 struct news_block *news_blocks_answer(struct news_blocks *blocks, uint64_t ticket);

@@ -55,7 +55,7 @@ enum news_found news_window_find(struct news_window *w, uint64_t after, uint64_t
         return NEWS_HERE;
     }
     const struct news_block *b =
-        news_blocks_find(&w->older, &(struct news_place){after, w->base, waiter}, now_ms);
+        news_blocks_find(&w->older, &(struct news_reader){after, w->base, waiter}, now_ms);
     if (!b)
         return NEWS_LATER;
     take_range(&b->run, after, ret_range);

@@ -126,7 +126,7 @@ static const struct row {
 #undef TABLE_ROW
 };
 
-// The one place where the state changes.
+// Here the state changes, and nowhere else.
 static void session_goes_to(struct step *t, enum session_state next, unsigned allowed) {
     assert(allowed & 1u << next);
     t->s->state = next;

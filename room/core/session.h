@@ -12,7 +12,7 @@
 //   every state but ENTERING and LEAVING --ENDED--> GONE
 //   ENTERING --ROW, its client is gone--> GONE
 //
-// Only a step that leaves the session GONE ends it; the shell frees it in one place, after that
+// Only a step that leaves the session GONE ends it; the shell frees it at one point, after that
 // step's effects. Effects may be carried out after further steps. The table of steps is
 // SESSION_STEPS in session.c, all of it drawn in docs/SESSION.md; an event that a state does not
 // name changes nothing and is counted.
@@ -55,7 +55,7 @@ enum session_state {
     X(NOTICED)     /* another ended it, mostly a newer login that has its row: `notice` */         \
     X(ROW_CHANGED) /* the row may be another's now */                                              \
     X(CONFIRM_DUE) /* its row is to be confirmed in this pass */                                   \
-    X(HINTED)      /* of a message, or a head: `place` is the last of the inbox, or was */         \
+    X(HINTED)      /* of a message, or a head: `position` is the last of the inbox, or was */      \
     X(LOADED)      /* the log's answer: `loaded` */                                                \
     X(SAVED)       /* the saver's answer to what was handled: `saved` */                           \
     X(READY)       /* the socket takes bytes, the client has acked, news moved: go on */           \
@@ -90,18 +90,18 @@ struct session_refusal {
 struct session_notice {
     uint64_t generation;
     struct session_refusal refusal; // what its client is told
-    struct place news;              // what its application has handled of news; epoch 0: not said
+    struct stream_position news;    // what its application has handled of news; epoch 0: not said
 };
 
 // Positions that the client brought: where the application is.
 struct session_have {
-    struct place at[FEEDS];
+    struct stream_position at[FEEDS];
     bool given[FEEDS];
 };
 
 // Where a stream goes on, as the saver says.
 struct session_start {
-    struct place after;
+    struct stream_position after;
     uint64_t head;
     bool is_reset; // the position that was given or kept is not one of this log
 };
@@ -138,8 +138,8 @@ enum session_loaded_result {
 struct session_loaded {
     enum session_loaded_result result;
     uint64_t head;
-    struct place after; // RESET
-    bool has_begun;     // ENTRIES: at least one continued what was sent
+    struct stream_position after; // RESET
+    bool has_begun;               // ENTRIES: at least one continued what was sent
 };
 
 struct session_event {
@@ -151,7 +151,7 @@ struct session_event {
         struct session_attached attached;   // ATTACHED
         struct session_confirmed confirmed; // CONFIRMED
         struct session_notice notice;       // NOTICED
-        struct place place;                 // HINTED
+        struct stream_position position;    // HINTED
         struct session_loaded loaded;       // LOADED
         enum session_saver_result saved;    // SAVED
         struct session_have have;           // RESUMED
@@ -161,7 +161,7 @@ struct session_event {
 // What is true around the session while it takes a step.
 struct news_heads { // of its product's news, as far as the room knows them
     uint64_t epoch, head, heard;
-    uint64_t asked, answered; // rounds of heads
+    uint64_t asked, answered; // how often they were asked for; the last of these that was answered
 };
 struct session_env {
     uint64_t now_ms; // of a monotonic clock
@@ -179,7 +179,7 @@ struct session_env {
     X(CONFIRM)       /* the register says whose the row is */                                      \
     X(LOAD)          /* the inbox, behind what was sent */                                         \
     X(ASK_HEAD)      /* of the inbox */                                                            \
-    X(ASK_NEWS)      /* heads of the product's news, in a round that begins now */                 \
+    X(ASK_NEWS)      /* heads of the product's news, in a question that is asked now */            \
     X(SAVE)          /* the inbox position, with others of this iteration */                       \
     X(SAVE_LAST)     /* positions of a session that may end: tried for a minute */                 \
     X(RETRY)         /* WAITED, in a while */                                                      \
@@ -189,7 +189,7 @@ struct session_env {
     X(RESENT)        /* for the counter: what was unacknowledged goes out again */                 \
     X(ACKED)         /* for the sums: `acked`, otherwise than by an Ack */                         \
     X(SAY_RESET)     /* of `reset` */                                                              \
-    X(SEND_NEWS)     /* what its window takes of the product's news */                             \
+    X(SEND_NEWS)     /* what its ack window takes of the product's news */                         \
     X(TAKEN_OVER)    /* for the register's count: a newer login has its row */                     \
     X(TELL_REPLACED) /* the room of `row`: its session was taken over by this login */             \
     X(TELL_CHANGED)  /* the room of `row`: it is to be confirmed */                                \
@@ -234,7 +234,7 @@ struct session {
     struct fence fence;
     struct session_have have;       // of its login
     struct session_refusal refusal; // REFUSED
-    uint64_t news_round; // the first round of heads that was asked for after the login began
+    uint64_t heads_needed; // the first question for heads that was asked after the login began
     uint64_t saving, saving_generation; // on the way to the saver: inbox position, and by whom
     enum session_state state;
     enum session_load load;
@@ -261,7 +261,7 @@ enum feed_wish session_look(struct session *s, const struct news_heads *news, ui
                             bool *ret_is_at_rest);
 void session_pings(struct session *s, const struct news_heads *news, uint32_t tick);
 // The client has handled up to there. *ret_messages: how many left the window, for the sums.
-enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct place upto,
+enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct stream_position upto,
                             uint32_t *ret_messages);
 // Whether pushes may go out to it now.
 bool session_can_send(const struct session *s, const struct session_env *env);

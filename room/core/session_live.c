@@ -68,7 +68,7 @@ enum session_state live_news_unread(struct step *t) {
 // --- what the inbox has
 
 // Another epoch: the saver says what became of this one.
-static void hear(struct session *s, const struct place *head) {
+static void hear(struct session *s, const struct stream_position *head) {
     if (head->epoch == s->feed[FEED_INBOX].epoch) {
         feed_hear(&s->feed[FEED_INBOX], head->seq);
         return;
@@ -79,7 +79,7 @@ static void hear(struct session *s, const struct place *head) {
 }
 
 enum session_state live_hinted(struct step *t) {
-    hear(t->s, &t->e->of.place);
+    hear(t->s, &t->e->of.position);
     live_load(t);
     return t->s->state;
 }
@@ -132,7 +132,7 @@ enum session_state live_loaded(struct step *t) {
 
 // --- what the client has handled
 
-enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct place upto,
+enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct stream_position upto,
                             uint32_t *ret_messages) {
     enum feed_ack ack = feed_acked(&s->feed[stream], upto, ret_messages);
     if (ack == FEED_ACKED)
@@ -140,7 +140,7 @@ enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct p
     return ack;
 }
 
-void live_has(struct step *t, enum feed_stream stream, struct place upto) {
+void live_has(struct step *t, enum feed_stream stream, struct stream_position upto) {
     uint32_t messages;
     if (session_acked(t->s, stream, upto, &messages) != FEED_ACKED || messages == 0)
         return;
@@ -182,7 +182,7 @@ size_t session_unsaved(const struct session *s, struct session_have *ret_at) {
     for (int i = FEED_INBOX; i <= FEED_NEWS; i++) {
         const struct feed *f = &s->feed[i];
         ret_at->given[i] = f->acked > f->saved;
-        ret_at->at[i] = (struct place){f->epoch, f->acked};
+        ret_at->at[i] = (struct stream_position){f->epoch, f->acked};
         count += ret_at->given[i];
     }
     return count;
@@ -210,7 +210,8 @@ enum session_state live_attached(struct step *t) {
     } else if (a->result == SAVER_STALE) {
         step_stale(t);
     } else if (a->start[FEED_INBOX].after.epoch != f->epoch) {
-        hear(s, &(struct place){a->start[FEED_INBOX].after.epoch, 0}); // the load tells the client
+        hear(s, &(struct stream_position){a->start[FEED_INBOX].after.epoch,
+                                          0}); // the load tells the client
         live_load(t);
         retry(t);
     } else {
@@ -227,11 +228,11 @@ bool session_news_ready(struct session *s, const struct session_env *env, uint64
                         bool *ret_reset) {
     struct feed *f = &s->feed[FEED_NEWS];
     *ret_reset = false;
-    if (env->news.epoch == 0 || env->news.answered < s->news_round)
+    if (env->news.epoch == 0 || env->news.answered < s->heads_needed)
         return false;
     if (f->epoch == env->news.epoch)
         return true;
-    feed_start(f, (struct place){env->news.epoch, base});
+    feed_start(f, (struct stream_position){env->news.epoch, base});
     if (s->has_news_target)
         f->target = env->news.heard;
     *ret_reset = true;
@@ -243,7 +244,7 @@ bool session_news_ready(struct session *s, const struct session_env *env, uint64
 bool session_becomes_synced(struct session *s, const struct session_env *env) {
     const struct feed *inbox = &s->feed[FEED_INBOX];
     struct feed *news = &s->feed[FEED_NEWS];
-    if (!s->has_news_target && env->news.answered >= s->news_round) {
+    if (!s->has_news_target && env->news.answered >= s->heads_needed) {
         s->has_news_target = true;
         news->target = env->news.heard;
     }

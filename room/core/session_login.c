@@ -64,7 +64,7 @@ static enum session_state row_written(struct step *t, const struct session_row_a
         return login_refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
     }
     login_tell(t, EFFECT_TELL_REPLACED, &a->replaced);
-    s->news_round = t->env->news.asked + 1;
+    s->heads_needed = t->env->news.asked + 1;
     step_adds(t, EFFECT_ATTACH);
     step_adds(t, EFFECT_ASK_NEWS);
     return SESSION_ATTACHING;
@@ -137,7 +137,7 @@ enum session_state login_confirmed(struct step *t) {
 // Its positions are still being asked for.
 enum session_state login_hinted(struct step *t) {
     struct feed *f = &t->s->feed[FEED_INBOX];
-    const struct place *p = &t->e->of.place;
+    const struct stream_position *p = &t->e->of.position;
     if (f->epoch != p->epoch)
         f->heard = 0;
     f->epoch = p->epoch;

@@ -51,7 +51,7 @@ static void describe_feed(struct run *r, const char *name, const struct feed *f)
     world_note(&r->world, name, "  feed: saved %llu acked %llu sent %llu heard %llu -> %llu, %u+%u",
                (unsigned long long)f->saved, (unsigned long long)f->acked,
                (unsigned long long)f->sent, (unsigned long long)f->heard,
-               (unsigned long long)f->target, f->window.first, f->window.second);
+               (unsigned long long)f->target, f->ack_window.first, f->ack_window.second);
 }
 
 static void describe(struct run *r, const struct daemon_slot *d, const struct room_binding *b) {
@@ -68,10 +68,10 @@ static void describe(struct run *r, const struct daemon_slot *d, const struct ro
         cluster_lease_is_held(room->cluster), s->fence.confirmed_round, room->lease.required,
         b->conn->stream ? stream_held(b->conn->stream) : 0);
     if (p)
-        world_note(&r->world, name, "  news %llu..%llu heard %llu rounds %llu<=%llu",
+        world_note(&r->world, name, "  news %llu..%llu heard %llu heads %llu<=%llu",
                    (unsigned long long)p->news.known->base, (unsigned long long)p->news.known->head,
-                   (unsigned long long)p->news.heard, (unsigned long long)s->news_round,
-                   (unsigned long long)p->heads_done);
+                   (unsigned long long)p->news.heard, (unsigned long long)s->heads_needed,
+                   (unsigned long long)p->heads_answered);
     describe_feed(r, name, &s->feed[FEED_INBOX]);
     describe_feed(r, name, &s->feed[FEED_NEWS]);
 }
@@ -101,7 +101,7 @@ void inspect_client(const struct client *c) {
 
 void inspect_shrink_windows(void *room) {
     struct room *r = room;
-    r->window_limits = (struct news_window_limits){.bytes = 16384, .entries = 6};
+    r->news_window_limits = (struct news_window_limits){.bytes = 16384, .entries = 6};
     r->news.limits.block_messages = 4;
     r->news.limits.asked_max = 3;
 }
@@ -111,14 +111,14 @@ void inspect_shrink_windows(void *room) {
 // Where nothing was lost, and every seq is a message to be sent, how far they are apart is how much
 // is under way.
 static const char *wrong(const struct feed *c, bool is_plain) {
-    uint64_t apart = c->sent - c->acked, counted = c->window.first + c->window.second;
+    uint64_t apart = c->sent - c->acked, counted = c->ack_window.first + c->ack_window.second;
     if (c->acked > c->sent)
         return "acked above sent";
     if (c->sent > c->heard)
         return "sent above heard";
-    if (is_plain && apart > WINDOW_MESSAGES && counted > WINDOW_MESSAGES)
+    if (is_plain && apart > ACK_WINDOW_MESSAGES && counted > ACK_WINDOW_MESSAGES)
         return "more under way than the window";
-    if (c->window.first_bytes + c->window.second_bytes > WINDOW_BYTES + FRAME_BODY_MAX)
+    if (c->ack_window.first_bytes + c->ack_window.second_bytes > ACK_WINDOW_BYTES + FRAME_BODY_MAX)
         return "more bytes under way than the window";
     return NULL;
 }
@@ -225,7 +225,7 @@ static const char *product_waits(const struct room_product *p) {
 }
 
 static const char *room_waits(const struct room *room) {
-    const char *what = room->saving              ? "acks"
+    const char *what = room->to_save             ? "acks"
                        : room->late_acks         ? "positions of ended sessions"
                        : room->notices           ? "notices of takeovers"
                        : room->orphans           ? "rows of lost logins"
@@ -275,7 +275,7 @@ void inspect_rows(struct run *r) {
             for (size_t i = 0; i < rows->n_row; i++) {
                 const Hawser__Internal__SessionRow *row = rows->row[i];
                 struct daemon_slot *d = room_of_run(r, row->incarnation);
-                if (row->online && d && !room_binding_at_place(d->self, row->slot))
+                if (row->online && d && !room_binding_of_row_slot(d->self, row->slot))
                     violation(r, "a row of %s has no session", row->device);
             }
             hawser__internal__find_reply__free_unpacked(rows, NULL);
@@ -294,7 +294,7 @@ static enum row_state row_state(struct run *r, const struct daemon_slot *d,
         const Hawser__Internal__SessionRow *row = rows->row[i];
         if (strcmp(row->device, b->conn->device) != 0)
             continue;
-        if (row->online && row->slot == room_binding_place(b) &&
+        if (row->online && row->slot == room_binding_row_slot(b) &&
             row->incarnation == daemon_env(d->daemon)->incarnation &&
             row->generation == b->session.fence.generation)
             state = ROW_OWN;

@@ -75,10 +75,10 @@ static inline void parse_row(const char *line, struct session_row_answer *a) {
 static inline void parse_attached(const char *line, struct session_attached *a) {
     a->result = has(line, "none") ? SAVER_NO_ANSWER : has(line, "stale") ? SAVER_STALE : SAVER_OK;
     for (int i = 0; i < FEEDS; i++)
-        a->start[i].after = (struct place){EPOCH, 0};
+        a->start[i].after = (struct stream_position){EPOCH, 0};
     struct session_start *inbox = &a->start[FEED_INBOX];
-    inbox->after =
-        (struct place){number_after(line, "epoch ", EPOCH), number_after(line, "ATTACHED ", 0)};
+    inbox->after = (struct stream_position){number_after(line, "epoch ", EPOCH),
+                                            number_after(line, "ATTACHED ", 0)};
     inbox->head = number_after(line, "head ", inbox->after.seq);
     inbox->is_reset = has(line, "reset");
     a->start[FEED_NEWS].is_reset = has(line, "news-too");
@@ -101,7 +101,7 @@ static inline void parse_loaded(const char *line, struct session_loaded *l) {
                 : has(line, "reset")  ? LOADED_RESET
                                       : LOADED_ENTRIES;
     l->head = number_after(line, "head ", 0);
-    l->after = (struct place){OTHER_EPOCH, number_after(line, "reset ", 0)};
+    l->after = (struct stream_position){OTHER_EPOCH, number_after(line, "reset ", 0)};
     l->has_begun = has(line, "begun");
 }
 
@@ -110,14 +110,14 @@ static inline void parse_notice(const char *line, struct session_notice *n) {
     n->generation = number_after(line, "NOTICED ", 0);
     n->refusal =
         (struct session_refusal){(uint32_t)number_after(line, "code ", 4001), 0, REPLACED_TEXT};
-    n->news = (struct place){EPOCH, number_after(line, "news ", 0)};
+    n->news = (struct stream_position){EPOCH, number_after(line, "news ", 0)};
 }
 
 static inline void parse_have(const char *line, struct session_have *have) {
     have->given[FEED_INBOX] = has(line, "have ");
-    have->at[FEED_INBOX] = (struct place){EPOCH, number_after(line, "have ", 0)};
+    have->at[FEED_INBOX] = (struct stream_position){EPOCH, number_after(line, "have ", 0)};
     have->given[FEED_NEWS] = has(line, "news ");
-    have->at[FEED_NEWS] = (struct place){EPOCH, number_after(line, "news ", 0)};
+    have->at[FEED_NEWS] = (struct stream_position){EPOCH, number_after(line, "news ", 0)};
 }
 
 static inline struct session_event parse(const char *line) {
@@ -143,8 +143,8 @@ static inline struct session_event parse(const char *line) {
         parse_notice(line, &e.of.notice);
         break;
     case EVENT_HINTED:
-        e.of.place =
-            (struct place){number_after(line, "epoch ", EPOCH), number_after(line, "HINTED ", 0)};
+        e.of.position = (struct stream_position){number_after(line, "epoch ", EPOCH),
+                                                 number_after(line, "HINTED ", 0)};
         break;
     case EVENT_LOADED:
         parse_loaded(line, &e.of.loaded);

@@ -35,7 +35,7 @@ static void send_one(struct feed *f) {
 // whole again, and a half that is acked opens it.
 START_TEST(test_window_against_oracle) {
     struct feed f;
-    feed_start(&f, (struct place){EPOCH, 0});
+    feed_start(&f, (struct stream_position){EPOCH, 0});
     for (int i = 0; i < STEPS; i++) {
         uint32_t messages, bytes, left;
         if (draw(3))
@@ -43,16 +43,17 @@ START_TEST(test_window_against_oracle) {
         else if (f.sent > f.acked)
             ck_assert_int_eq(
                 feed_acked(&f,
-                           (struct place){EPOCH, f.acked + 1 + draw((uint32_t)(f.sent - f.acked))},
+                           (struct stream_position){EPOCH, f.acked + 1 +
+                                                               draw((uint32_t)(f.sent - f.acked))},
                            &left),
                 FEED_ACKED);
         flying(&f, &messages, &bytes);
-        ck_assert_uint_le(messages, WINDOW_MESSAGES);
-        ck_assert_uint_ge(WINDOW_MESSAGES - feed_messages_left(&f), messages);
-        ck_assert_uint_le(bytes, WINDOW_BYTES + 20000);
+        ck_assert_uint_le(messages, ACK_WINDOW_MESSAGES);
+        ck_assert_uint_ge(ACK_WINDOW_MESSAGES - feed_messages_left(&f), messages);
+        ck_assert_uint_le(bytes, ACK_WINDOW_BYTES + 20000);
         ck_assert(f.acked <= f.sent && f.sent <= f.heard);
         if (f.sent == f.acked)
-            ck_assert_uint_eq(feed_messages_left(&f), WINDOW_MESSAGES);
+            ck_assert_uint_eq(feed_messages_left(&f), ACK_WINDOW_MESSAGES);
     }
 }
 END_TEST
@@ -60,13 +61,15 @@ END_TEST
 START_TEST(test_half_an_ack_opens) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct place){EPOCH, 0});
+    feed_start(&f, (struct stream_position){EPOCH, 0});
     while (feed_is_open(&f))
         feed_sent(&f, f.sent + 1, 10, true);
-    ck_assert_uint_eq(f.sent, WINDOW_MESSAGES);
-    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, WINDOW_MESSAGES / 2}, &left), FEED_ACKED);
-    ck_assert_uint_eq(left, WINDOW_MESSAGES / 2);
-    ck_assert_uint_eq(feed_messages_left(&f), WINDOW_MESSAGES / 2);
+    ck_assert_uint_eq(f.sent, ACK_WINDOW_MESSAGES);
+    ck_assert_int_eq(
+        feed_acked(&f, (struct stream_position){EPOCH, ACK_WINDOW_MESSAGES / 2}, &left),
+        FEED_ACKED);
+    ck_assert_uint_eq(left, ACK_WINDOW_MESSAGES / 2);
+    ck_assert_uint_eq(feed_messages_left(&f), ACK_WINDOW_MESSAGES / 2);
 }
 END_TEST
 
@@ -74,16 +77,16 @@ END_TEST
 START_TEST(test_bytes_shut_it) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct place){EPOCH, 0});
-    feed_sent(&f, 1, WINDOW_BYTES - 1, true);
+    feed_start(&f, (struct stream_position){EPOCH, 0});
+    feed_sent(&f, 1, ACK_WINDOW_BYTES - 1, true);
     ck_assert_uint_eq(feed_bytes_left(&f), 1);
     ck_assert(feed_is_open(&f));
     feed_sent(&f, 2, 100, true);
     ck_assert_uint_eq(feed_bytes_left(&f), 0);
     ck_assert(!feed_is_open(&f));
-    ck_assert(!feed_takes(&f, (struct place){EPOCH, 3}));
-    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 2}, &left), FEED_ACKED);
-    ck_assert_uint_eq(feed_bytes_left(&f), WINDOW_BYTES);
+    ck_assert(!feed_takes(&f, (struct stream_position){EPOCH, 3}));
+    ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH, 2}, &left), FEED_ACKED);
+    ck_assert_uint_eq(feed_bytes_left(&f), ACK_WINDOW_BYTES);
 }
 END_TEST
 
@@ -91,12 +94,12 @@ END_TEST
 START_TEST(test_half_an_ack_frees_bytes) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct place){EPOCH, 0});
-    feed_sent(&f, 1, WINDOW_BYTES / 2, true);
-    feed_sent(&f, 2, WINDOW_BYTES / 2, true);
+    feed_start(&f, (struct stream_position){EPOCH, 0});
+    feed_sent(&f, 1, ACK_WINDOW_BYTES / 2, true);
+    feed_sent(&f, 2, ACK_WINDOW_BYTES / 2, true);
     ck_assert(!feed_is_open(&f));
-    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 1}, &left), FEED_ACKED);
-    ck_assert_uint_eq(feed_bytes_left(&f), WINDOW_BYTES / 2);
+    ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH, 1}, &left), FEED_ACKED);
+    ck_assert_uint_eq(feed_bytes_left(&f), ACK_WINDOW_BYTES / 2);
 }
 END_TEST
 
@@ -104,26 +107,27 @@ END_TEST
 START_TEST(test_half_an_ack_between_gaps) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct place){EPOCH, 0});
+    feed_start(&f, (struct stream_position){EPOCH, 0});
     while (feed_is_open(&f)) {
         feed_sent(&f, f.sent + 1, 0, false);
         feed_sent(&f, f.sent + 1, 10, true);
     }
-    ck_assert_uint_eq(f.sent, 2 * WINDOW_MESSAGES);
-    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, WINDOW_MESSAGES}, &left), FEED_ACKED);
-    ck_assert_uint_eq(left, WINDOW_MESSAGES / 2);
+    ck_assert_uint_eq(f.sent, 2 * ACK_WINDOW_MESSAGES);
+    ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH, ACK_WINDOW_MESSAGES}, &left),
+                     FEED_ACKED);
+    ck_assert_uint_eq(left, ACK_WINDOW_MESSAGES / 2);
 }
 END_TEST
 
 START_TEST(test_acks) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct place){EPOCH, 5});
+    feed_start(&f, (struct stream_position){EPOCH, 5});
     feed_sent(&f, 8, 10, true);
-    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 9}, &left), FEED_ACK_ABOVE);
-    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH + 1, 9}, &left), FEED_ACK_OLD);
-    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 5}, &left), FEED_ACK_OLD);
-    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 8}, &left), FEED_ACKED);
+    ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH, 9}, &left), FEED_ACK_ABOVE);
+    ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH + 1, 9}, &left), FEED_ACK_OLD);
+    ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH, 5}, &left), FEED_ACK_OLD);
+    ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH, 8}, &left), FEED_ACKED);
     ck_assert_uint_eq(f.acked, 8);
 }
 END_TEST
@@ -131,19 +135,19 @@ END_TEST
 // What was in flight goes out again; what was heard of is not forgotten.
 START_TEST(test_rewind) {
     struct feed f;
-    feed_start(&f, (struct place){EPOCH, 5});
+    feed_start(&f, (struct stream_position){EPOCH, 5});
     feed_hear(&f, 12);
     feed_sent(&f, 9, 10, true);
-    ck_assert(!feed_can_resume(&f, (struct place){EPOCH, 4}));
-    ck_assert(!feed_can_resume(&f, (struct place){EPOCH, 10}));
-    ck_assert(!feed_can_resume(&f, (struct place){EPOCH + 1, 7}));
-    ck_assert(feed_can_resume(&f, (struct place){EPOCH, 7}));
+    ck_assert(!feed_can_resume(&f, (struct stream_position){EPOCH, 4}));
+    ck_assert(!feed_can_resume(&f, (struct stream_position){EPOCH, 10}));
+    ck_assert(!feed_can_resume(&f, (struct stream_position){EPOCH + 1, 7}));
+    ck_assert(feed_can_resume(&f, (struct stream_position){EPOCH, 7}));
     feed_rewind(&f, 7);
     ck_assert_uint_eq(f.sent, 7);
     ck_assert_uint_eq(f.heard, 12);
-    ck_assert(feed_takes(&f, (struct place){EPOCH, 8}));
-    ck_assert(!feed_takes(&f, (struct place){EPOCH, 9}));
-    ck_assert(!feed_takes(&f, (struct place){EPOCH + 1, 8}));
+    ck_assert(feed_takes(&f, (struct stream_position){EPOCH, 8}));
+    ck_assert(!feed_takes(&f, (struct stream_position){EPOCH, 9}));
+    ck_assert(!feed_takes(&f, (struct stream_position){EPOCH + 1, 8}));
 }
 END_TEST
 
@@ -151,12 +155,12 @@ END_TEST
 START_TEST(test_ack_of_what_is_sent_again) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct place){EPOCH, 5});
+    feed_start(&f, (struct stream_position){EPOCH, 5});
     feed_sent(&f, 6, 10, true);
     feed_sent(&f, 8, 10, true);
     feed_rewind(&f, 5);
     feed_sent(&f, 6, 10, true);
-    ck_assert_int_eq(feed_acked(&f, (struct place){EPOCH, 8}, &left), FEED_ACKED);
+    ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH, 8}, &left), FEED_ACKED);
     ck_assert_uint_eq(f.sent, 8);
     ck_assert(feed_is_at_rest(&f));
 }
@@ -166,13 +170,13 @@ END_TEST
 START_TEST(test_run_of_gaps) {
     struct feed f;
     struct frame_run run;
-    feed_start(&f, (struct place){EPOCH, 0});
+    feed_start(&f, (struct stream_position){EPOCH, 0});
     frame_run_begin(&run, &f);
     for (uint64_t seq = 1; seq <= FRAME_RUN_MAX; seq++) {
-        ck_assert_int_eq(frame_run_place(&run, seq, seq, false), RUN_NEXT);
+        ck_assert_int_eq(frame_run_fit(&run, seq, seq, false), RUN_NEXT);
         frame_run_add(&run, seq, (uint32_t)seq * 10, false);
     }
-    ck_assert_int_eq(frame_run_place(&run, FRAME_RUN_MAX + 1, FRAME_RUN_MAX + 1, false), RUN_ENDS);
+    ck_assert_int_eq(frame_run_fit(&run, FRAME_RUN_MAX + 1, FRAME_RUN_MAX + 1, false), RUN_ENDS);
 }
 END_TEST
 
@@ -180,24 +184,24 @@ END_TEST
 START_TEST(test_run) {
     struct feed f;
     struct frame_run run;
-    feed_start(&f, (struct place){EPOCH, 5});
+    feed_start(&f, (struct stream_position){EPOCH, 5});
     frame_run_begin(&run, &f);
-    ck_assert_int_eq(frame_run_place(&run, 4, 5, true), RUN_KNOWN);
-    ck_assert_int_eq(frame_run_place(&run, 7, 7, true), RUN_ENDS);
-    ck_assert_int_eq(frame_run_place(&run, 4, 6, false), RUN_NEXT); // a gap that began before
+    ck_assert_int_eq(frame_run_fit(&run, 4, 5, true), RUN_KNOWN);
+    ck_assert_int_eq(frame_run_fit(&run, 7, 7, true), RUN_ENDS);
+    ck_assert_int_eq(frame_run_fit(&run, 4, 6, false), RUN_NEXT); // a gap that began before
     frame_run_add(&run, 6, 20, false);
-    for (uint64_t seq = 7; seq < 7 + WINDOW_MESSAGES; seq++) {
-        ck_assert_int_eq(frame_run_place(&run, seq, seq, true), RUN_NEXT);
+    for (uint64_t seq = 7; seq < 7 + ACK_WINDOW_MESSAGES; seq++) {
+        ck_assert_int_eq(frame_run_fit(&run, seq, seq, true), RUN_NEXT);
         frame_run_add(&run, seq, 20 + (uint32_t)(seq - 6) * 100, true);
     }
-    ck_assert_int_eq(frame_run_place(&run, 7 + WINDOW_MESSAGES, 7 + WINDOW_MESSAGES, true),
+    ck_assert_int_eq(frame_run_fit(&run, 7 + ACK_WINDOW_MESSAGES, 7 + ACK_WINDOW_MESSAGES, true),
                      RUN_ENDS);
-    ck_assert_int_eq(frame_run_place(&run, 7 + WINDOW_MESSAGES, 50, false), RUN_NEXT);
+    ck_assert_int_eq(frame_run_fit(&run, 7 + ACK_WINDOW_MESSAGES, 50, false), RUN_NEXT);
     struct frame_run_sent sent = frame_run_went(&run, 3, &f); // the socket took no more
     ck_assert_uint_eq(sent.messages, 2);
     ck_assert_uint_eq(sent.anew, 2);
     ck_assert_uint_eq(f.sent, 8);
-    ck_assert_uint_eq(feed_bytes_left(&f), WINDOW_BYTES - 200);
+    ck_assert_uint_eq(feed_bytes_left(&f), ACK_WINDOW_BYTES - 200);
 }
 END_TEST
 
@@ -205,7 +209,7 @@ END_TEST
 START_TEST(test_run_of_what_was_shown) {
     struct feed f;
     struct frame_run run;
-    feed_start(&f, (struct place){EPOCH, 5});
+    feed_start(&f, (struct stream_position){EPOCH, 5});
     feed_sent(&f, 7, 10, true);
     feed_rewind(&f, 5);
     frame_run_begin(&run, &f);

@@ -89,7 +89,7 @@ START_TEST(test_saved_of_an_old_log) {
     uint32_t messages;
     reach(SESSION_LIVE);
     feed_sent(&s.feed[FEED_INBOX], 9, 10, true);
-    (void)session_acked(&s, FEED_INBOX, (struct place){EPOCH, 9}, &messages);
+    (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 9}, &messages);
     told("READY");
     (void)session_begins_save(&s);
     told("HINTED 4 epoch 8");
@@ -102,7 +102,7 @@ START_TEST(test_saved_of_an_old_log) {
     told("ATTACHED 3 epoch 8");
     said("");
     feed_sent(&s.feed[FEED_INBOX], 4, 10, true);
-    (void)session_acked(&s, FEED_INBOX, (struct place){OTHER_EPOCH, 4}, &messages);
+    (void)session_acked(&s, FEED_INBOX, (struct stream_position){OTHER_EPOCH, 4}, &messages);
     told("READY");
     said("SAVE SEND_NEWS");
 }
@@ -123,12 +123,12 @@ START_TEST(test_saves) {
     uint32_t messages;
     reach(SESSION_LIVE);
     feed_sent(&s.feed[FEED_INBOX], 8, 10, true);
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct place){EPOCH, 7}, &messages),
+    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 7}, &messages),
                      FEED_ACKED);
     told("READY");
     said("SAVE SEND_NEWS");
     ck_assert(!session_begins_save(&s));
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct place){EPOCH, 8}, &messages),
+    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 8}, &messages),
                      FEED_ACKED);
     told("READY");
     said("SEND_NEWS");
@@ -220,7 +220,7 @@ START_TEST(test_has_to_go_on) {
     ck_assert(session_has_to_go_on(&s, &env.news)); // it is not synced
     feed_sent(&s.feed[FEED_NEWS], 4, 10, true);
     ck_assert(session_becomes_synced(&s, &env));
-    (void)session_acked(&s, FEED_NEWS, (struct place){EPOCH, 4}, &messages);
+    (void)session_acked(&s, FEED_NEWS, (struct stream_position){EPOCH, 4}, &messages);
     ck_assert(!session_has_to_go_on(&s, &env.news));
     env.news.heard = 5;
     ck_assert(session_has_to_go_on(&s, &env.news));
@@ -230,7 +230,7 @@ START_TEST(test_has_to_go_on) {
     env.news.epoch = EPOCH;
     feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
     ck_assert(!session_has_to_go_on(&s, &env.news));
-    (void)session_acked(&s, FEED_INBOX, (struct place){EPOCH, 6}, &messages);
+    (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages);
     ck_assert(session_has_to_go_on(&s, &env.news)); // to be saved
     s.feed[FEED_INBOX].saved = 6;
     ck_assert(!session_has_to_go_on(&s, &env.news));
@@ -246,19 +246,19 @@ START_TEST(test_saved_last) {
     reach(SESSION_LIVE);
     ck_assert_uint_eq(session_unsaved(&s, &at), 0);
     feed_sent(&s.feed[FEED_NEWS], 4, 10, true);
-    (void)session_acked(&s, FEED_NEWS, (struct place){EPOCH, 3}, &messages);
+    (void)session_acked(&s, FEED_NEWS, (struct stream_position){EPOCH, 3}, &messages);
     ck_assert_uint_eq(session_unsaved(&s, &at), 1);
     ck_assert(at.given[FEED_NEWS] && at.at[FEED_NEWS].seq == 3);
     ck_assert_uint_eq(session_unsaved(&s, &later), 1); // no answer yet
-    (void)session_acked(&s, FEED_NEWS, (struct place){EPOCH, 4}, &messages);
+    (void)session_acked(&s, FEED_NEWS, (struct stream_position){EPOCH, 4}, &messages);
     session_saved_last(&s, &at);
     ck_assert_uint_eq(session_unsaved(&s, &later), 1); // 4
     session_saved_last(&s, &later);
     session_saved_last(&s, &at); // an old answer
     ck_assert_uint_eq(session_unsaved(&s, &at), 0);
-    feed_start(&s.feed[FEED_NEWS], (struct place){OTHER_EPOCH, 1});
+    feed_start(&s.feed[FEED_NEWS], (struct stream_position){OTHER_EPOCH, 1});
     feed_sent(&s.feed[FEED_NEWS], 2, 10, true);
-    (void)session_acked(&s, FEED_NEWS, (struct place){OTHER_EPOCH, 2}, &messages);
+    (void)session_acked(&s, FEED_NEWS, (struct stream_position){OTHER_EPOCH, 2}, &messages);
     session_saved_last(&s, &later);
     ck_assert_uint_eq(session_unsaved(&s, &at), 1);
 }
@@ -298,14 +298,14 @@ START_TEST(test_resent_after_a_ping) {
     ck_assert_int_eq(session_look(&s, &env.news, 1299, &is_at_rest), WISH_NOTHING);
     ck_assert_int_eq(session_look(&s, &env.news, 1300, &is_at_rest), WISH_PING);
     session_pings(&s, &env.news, 1300);
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct place){EPOCH, 6}, &messages),
+    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages),
                      FEED_ACKED);
     told("PONGED");
     said("RESENT SAVE LOAD SEND_NEWS");
     ck_assert_uint_eq(s.feed[FEED_INBOX].sent, 6);
     ck_assert(!session_becomes_synced(&s, &env));
     // acknowledged before it was sent again: it was shown once
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct place){EPOCH, 7}, &messages),
+    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 7}, &messages),
                      FEED_ACKED);
     ck_assert(session_becomes_synced(&s, &env));
     told("PONGED");
@@ -327,7 +327,7 @@ START_TEST(test_ping_for_a_shut_window) {
     said("");
     ck_assert(s.is_shut_asked); // it is not asked again for the same
     uint32_t messages;
-    (void)session_acked(&s, FEED_INBOX, (struct place){EPOCH, 6}, &messages);
+    (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages);
     ck_assert(!s.is_shut_asked);
 }
 END_TEST

@@ -8,7 +8,7 @@ START_TEST(test_stale_at_the_saver) {
     uint32_t messages;
     reach(SESSION_LIVE);
     feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    (void)session_acked(&s, FEED_INBOX, (struct place){EPOCH, 6}, &messages);
+    (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages);
     told("READY");
     (void)session_begins_save(&s);
     told("SAVED stale");
