@@ -20,6 +20,8 @@ struct delivery {
     struct told *told;                        // owned, each first in its delivery_call
     size_t open;                              // calls
     bool looked_again, look_again;
+    const struct rpc_link *asked; // the register
+    bool found_again;             // at another one, since that one said nothing
     struct delivered result;
     delivered_fn *done;
     void *arg;
@@ -109,8 +111,13 @@ static void deliver_to(struct delivery *d, const Hawser__Internal__SessionRow *r
 
 static void deliver_on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct delivery *d = arg;
-    (void)error;
     d->open--;
+    if (error == -HW_EDEADLINE && !d->found_again && !d->center->is_stopping &&
+        register_of(d->center->cluster).link != d->asked) {
+        d->found_again = true;
+        find(d);
+        return;
+    }
     d->result.failed = d->result.failed || !reply;
     for (size_t i = 0; reply && i < reply->n_row; i++)
         deliver_to(d, reply->row[i]);
@@ -122,7 +129,9 @@ static void find(struct delivery *d) {
     request.product = d->product;
     request.user = d->user;
     d->open++;
-    register_find(register_of(d->center->cluster), &request, deliver_on_found, d);
+    struct peer to = register_of(d->center->cluster);
+    d->asked = to.link;
+    register_find(to, &request, deliver_on_found, d);
 }
 
 void deliver_to_user(struct center *c, const struct letter *letter, delivered_fn *done, void *arg) {

@@ -11,15 +11,27 @@ enum { RENEW_MS = 3000, WATCH_RETRY_MS = 200, CLOCK_FRESH_MS = 1000 };
 static void cluster_watch(struct cluster *c);
 static void announce(struct hook *h);
 
+enum link_state link_state_of(struct rpc_link *link) {
+    return !rpc_link_is_up(link) ? LINK_DOWN : rpc_link_is_silent(link) ? LINK_SILENT : LINK_UP;
+}
+
+// The first of the best, from the one that was asked last.
 struct rpc_link *cluster_register(struct cluster *c) {
-    for (int i = 0; i < c->register_count; i++) {
+    int best = c->current;
+    for (int i = 1; i < c->register_count; i++) {
         int at = (c->current + i) % c->register_count;
-        if (!rpc_link_is_up(c->registers[at]))
-            continue;
-        c->current = at;
-        break;
+        if (link_state_of(c->registers[at]) > link_state_of(c->registers[best]))
+            best = at;
     }
-    return c->registers[c->current];
+    c->current = best;
+    return c->registers[best];
+}
+
+// What waits for a register that says nothing is asked of another.
+static void on_register_silent(void *arg, struct rpc_link *link) {
+    struct cluster *c = arg;
+    if (cluster_register(c) != link)
+        rpc_link_give_up_repeatable(link);
 }
 
 // --- following
@@ -248,6 +260,7 @@ struct cluster *cluster_new(const struct cluster_options *o) {
                                                     .port = at.port,
                                                     .peer_role = "register",
                                                     .on_state = on_link_state,
+                                                    .on_silent = on_register_silent,
                                                     .arg = c});
     }
     if (c->register_count == 0)

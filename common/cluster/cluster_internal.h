@@ -82,6 +82,8 @@ struct cluster {
     struct call_count calls[CALL_METHODS_MAX];
 };
 
+enum link_state { LINK_DOWN, LINK_SILENT, LINK_UP }; // the better, the higher
+enum link_state link_state_of(struct rpc_link *link);
 void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply);
 void directory_free(struct cluster *c);
 void catalog_apply(struct cluster *c, const Hawser__Internal__CatalogEntry *e);

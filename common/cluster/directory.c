@@ -81,6 +81,20 @@ const Hawser__Internal__Member *cluster_member_next(const struct cluster *c, con
     return NULL;
 }
 
+// The keys of a peer that says nothing are another's for now, and so is what waits for it.
+static void on_member_silent(void *arg, struct rpc_link *link) {
+    const struct cluster *c = arg;
+    const struct member_entry *e = c->members;
+    while (e && e->link != link)
+        e = e->hh.next;
+    const char *role = e ? e->member->role : "";
+    for (e = c->members; e; e = e->hh.next)
+        if (strcmp(e->member->role, role) == 0 && e->link && link_state_of(e->link) == LINK_UP) {
+            rpc_link_give_up_repeatable(link);
+            return;
+        }
+}
+
 static struct rpc_link *member_entry_link(struct cluster *c, struct member_entry *e) {
     struct host_port at;
     if (e->link || host_port_parse(e->member->rpc, false, &at) != 0)
@@ -89,7 +103,9 @@ static struct rpc_link *member_entry_link(struct cluster *c, struct member_entry
                            &(struct rpc_link_options){.host = at.host,
                                                       .port = at.port,
                                                       .peer_role = e->member->role,
-                                                      .peer_incarnation = e->incarnation});
+                                                      .peer_incarnation = e->incarnation,
+                                                      .on_silent = on_member_silent,
+                                                      .arg = c});
     return e->link;
 }
 
@@ -98,23 +114,22 @@ struct rpc_link *cluster_peer(struct cluster *c, uint64_t incarnation) {
     return e ? member_entry_link(c, e) : NULL;
 }
 
-// Rendezvous hashing, links that are up before those that are not: a member that does not answer
-// loses its keys to the next.
+// Rendezvous hashing among the best: a member that does not answer loses its keys to the next.
 struct rpc_link *cluster_pick(struct cluster *c, const char *role, uint64_t key) {
     static const uint8_t hash_key[16] = "hawser-pick-1";
     struct rpc_link *best = NULL;
     uint64_t best_score = 0;
-    bool best_up = false;
+    enum link_state best_state = LINK_DOWN;
     for (struct member_entry *e = c->members; e; e = e->hh.next) {
         if (strcmp(e->member->role, role) != 0 || !member_entry_link(c, e))
             continue;
         uint64_t pair[2] = {key, e->incarnation}, score = siphash(hash_key, pair, sizeof(pair));
-        bool up = rpc_link_is_up(e->link);
-        if (best && (best_up > up || (best_up == up && best_score >= score)))
+        enum link_state state = link_state_of(e->link);
+        if (best && (best_state > state || (best_state == state && best_score >= score)))
             continue;
         best = e->link;
         best_score = score;
-        best_up = up;
+        best_state = state;
     }
     return best;
 }

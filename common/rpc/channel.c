@@ -39,23 +39,30 @@ static void look_at_held(struct channel *c) {
     c->held = held;
 }
 
+uint64_t channel_heard_ms(struct channel *c) {
+    look_at_held(c);
+    return c->heard_ms;
+}
+
+void channel_ask(struct channel *c) {
+    rpc_frame_put(&c->out, RPC_PING, NULL);
+    channel_want_flush(c);
+    c->is_asked = true;
+}
+
 static void idle_check(struct timer *t) {
     struct channel *c = container_of(t, struct channel, idle);
     uint64_t now = loop_now_ms(c->options.loop);
     // After a stall of our own, what the peer said meanwhile may still be unread.
     bool is_late = now - t->due_ms >= LATE_MS;
-    look_at_held(c);
-    uint64_t quiet_ms = now - c->heard_ms;
+    uint64_t quiet_ms = now - channel_heard_ms(c);
     // Nobody is silent who was not asked: a look may come just before it would have asked.
     if (c->state != CHANNEL_OPEN || (quiet_ms >= SILENT_MS && c->is_asked && !is_late)) {
         channel_end(c, -HW_EDEADLINE);
         return;
     }
-    if (quiet_ms >= QUIET_MS) {
-        rpc_frame_put(&c->out, RPC_PING, NULL);
-        channel_want_flush(c);
-        c->is_asked = true;
-    }
+    if (quiet_ms >= QUIET_MS)
+        channel_ask(c);
     loop_arm(c->options.loop, &c->idle, quiet_ms < QUIET_MS ? QUIET_MS - quiet_ms : QUIET_MS,
              idle_check);
 }

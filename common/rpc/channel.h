@@ -71,6 +71,8 @@ void channel_detach(struct channel *c);         // at once and silently: no even
 // Detaches, and frees the owner (which holds c) as soon as no event of c is running.
 void channel_give_up(struct channel *c, void (*free_owner)(void *owner));
 void channel_want_flush(struct channel *c);
+void channel_ask(struct channel *c);          // a ping: any frame of the peer answers it
+uint64_t channel_heard_ms(struct channel *c); // when the peer was last known to live
 // A batch as one frame, of BATCH_ITEMS_MAX items at most; items are consumed. Ends the channel when
 // the peer leaves more than OUT_BYTES_MAX unread.
 void channel_put_batch(struct channel *c, const struct rpc_frame *head, struct buf *items);

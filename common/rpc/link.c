@@ -11,6 +11,8 @@
 enum {
     BACKOFF_BASE_MS = 50,
     BACKOFF_CAP_MS = 2000,
+    LOOK_MS = 100,
+    SILENT_AFTER_MS = 300, // not heard since it was asked
     RING_FIRST = 64,
     IN_FLIGHT_DEFAULT = 8 * 1024 * 1024,
     METHODS_MAX = 64
@@ -26,6 +28,7 @@ struct pending {
     uint32_t call;
     uint16_t method;
     bool sent; // has its id and stands in the ring
+    bool is_repeatable;
     int error; // for the failed list
 };
 
@@ -48,7 +51,10 @@ struct rpc_link {
     uint32_t attempts;
     bool up, ended; // ended: another incarnation answered
     int last_error, logged_error;
-    size_t in_flight_bytes, calls;
+    size_t in_flight_bytes, calls, repeatable_calls;
+    struct timer look;  // while repeatable calls are in flight
+    uint64_t asked_ms;  // by it; 0: the peer has been heard
+    uint64_t silent_ms; // when it was found to be silent; it may have been heard since
     uint32_t next_call;
     struct pending **ring; // owned; by call id & (ring_size - 1)
     uint32_t ring_size;
@@ -67,6 +73,7 @@ static void pending_complete(struct pending *p, int error, const uint8_t *body, 
     loop_disarm(link->loop, &p->deadline);
     link->in_flight_bytes -= p->bytes;
     link->calls--;
+    link->repeatable_calls -= p->is_repeatable;
     p->done(p->arg, error, body, len);
     free(p);
 }
@@ -159,6 +166,48 @@ static void on_deadline(struct timer *t) {
     fail_later(p, -HW_EDEADLINE);
 }
 
+// --- silence
+
+bool rpc_link_is_silent(struct rpc_link *link) {
+    return link->up && link->silent_ms != 0 && channel_heard_ms(&link->channel) <= link->silent_ms;
+}
+
+void rpc_link_give_up_repeatable(struct rpc_link *link) {
+    for (uint32_t i = 0; i < link->ring_size; i++) {
+        struct pending *p = link->ring[i];
+        if (!p || !p->is_repeatable)
+            continue;
+        link->ring[i] = NULL;
+        fail_later(p, -HW_EDEADLINE);
+    }
+}
+
+static void found_silent(struct rpc_link *link, uint64_t now) {
+    link->silent_ms = now;
+    log_event(link->log, LOG_WARN, "link silent", "peer=%s host=%s port=%u", link->peer_role,
+              log_quote_str(link->host), link->options.port);
+    if (link->options.on_silent)
+        link->options.on_silent(link->options.arg, link);
+}
+
+static void link_look(struct timer *t) {
+    struct rpc_link *link = container_of(t, struct rpc_link, look);
+    uint64_t now = loop_now_ms(link->loop);
+    bool is_late = now - t->due_ms >= LOOK_MS; // what it said in our own stall is still unread
+    if (!link->up || link->repeatable_calls == 0)
+        return;
+    uint64_t heard_ms = channel_heard_ms(&link->channel);
+    loop_arm(link->loop, &link->look, LOOK_MS, link_look);
+    if (is_late || now - heard_ms < LOOK_MS) {
+        link->asked_ms = 0;
+    } else if (link->asked_ms <= heard_ms) {
+        channel_ask(&link->channel);
+        link->asked_ms = now;
+    } else if (now - link->asked_ms >= SILENT_AFTER_MS && !rpc_link_is_silent(link)) {
+        found_silent(link, now);
+    }
+}
+
 // --- batches
 
 static void send_batch(struct rpc_link *link, struct batch *b) {
@@ -197,8 +246,13 @@ static struct batch *batch_of(struct rpc_link *link, uint16_t method) {
 
 void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *done, void *arg) {
     struct pending *p = hw_calloc(1, sizeof(*p));
-    *p = (struct pending){.link = link, .done = done, .arg = arg, .method = q->method};
+    *p = (struct pending){.link = link,
+                          .done = done,
+                          .arg = arg,
+                          .method = q->method,
+                          .is_repeatable = q->is_repeatable};
     link->calls++;
+    link->repeatable_calls += q->is_repeatable;
     if (!link->up) {
         fail_later(p, -HW_ELINK);
         return;
@@ -218,6 +272,8 @@ void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *
         send_batch(link, b);
     channel_want_flush(&link->channel);
     loop_arm(link->loop, &p->deadline, q->deadline_ms > 0 ? q->deadline_ms : 1, on_deadline);
+    if (q->is_repeatable && !timer_is_armed(&link->look))
+        loop_arm(link->loop, &link->look, LOOK_MS, link_look);
 }
 
 static void link_on_reply(void *owner, const Hawser__Internal__RpcReply *reply) {
@@ -252,6 +308,7 @@ static void retry_later(struct rpc_link *link) {
 static void went_down(struct rpc_link *link, int error) {
     bool was_up = link->up;
     link->up = false;
+    link->asked_ms = link->silent_ms = 0;
     link->last_error = error;
     // Once per cause: a peer that is away for an hour is one line.
     if (was_up || error != link->logged_error)
@@ -363,6 +420,7 @@ void rpc_link_free(struct rpc_link *link) {
     if (!link)
         return;
     loop_disarm(link->loop, &link->retry);
+    loop_disarm(link->loop, &link->look);
     if (link->resolving)
         os_resolve_cancel(loop_os(link->loop), link->resolving);
     link->resolving = NULL;

@@ -48,7 +48,7 @@ static void register_on_catalog_get(void *daemon, const Hawser__Internal__Catalo
 
 #define METHODS(X)                                                                                 \
     X(register, catalog_get, CLUSTER_METHOD__CLUSTER_CATALOG_GET, CatalogGet, catalog_get, 3000,   \
-      RPC_ROOM, MEMORY_SMALL, catalog_gets)
+      ONCE, RPC_ROOM, MEMORY_SMALL, catalog_gets)
 METHODS(SERVE)
 static const struct rpc_method methods[] = {METHODS(SERVED){0}};
 

@@ -13,6 +13,7 @@ static struct rpc_identity server_self = {
     .role = "saver", .incarnation = 7, .secrets = {"secret-a"}, .secret_count = 1};
 static struct rpc_identity client_self = {
     .role = "room", .incarnation = 8, .secrets = {"secret-a"}, .secret_count = 1};
+static struct loop *server_loop; // loop, unless the peer is to stand still
 static struct rpc_server *server;
 static struct rpc_call *kept;
 static int kept_count;
@@ -81,7 +82,7 @@ static void call(struct rpc_link *link, uint16_t method, const char *key, uint32
     Hawser__Internal__CatalogGetRequest m = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     m.key = (char *)(uintptr_t)key;
     int before = o->completions;
-    rpc_call(link, &(struct rpc_question){method, deadline_ms, &m.base}, on_done, o);
+    rpc_call(link, &(struct rpc_question){method, deadline_ms, &m.base, false}, on_done, o);
     ck_assert_int_eq(o->completions, before);
 }
 
@@ -101,7 +102,7 @@ static struct rpc_link *new_link(size_t in_flight_max, uint64_t incarnation) {
 }
 
 static int serve_at(uint16_t port) {
-    return rpc_server_new(&(struct rpc_server_options){.loop = loop,
+    return rpc_server_new(&(struct rpc_server_options){.loop = server_loop,
                                                        .self = &server_self,
                                                        .host = "127.0.0.1",
                                                        .first = port,
@@ -112,7 +113,7 @@ static int serve_at(uint16_t port) {
 
 static struct rpc_link *setup(void) {
     os = os_new();
-    loop = loop_new(os);
+    server_loop = loop = loop_new(os);
     ck_assert_int_eq(serve_at(0), 0);
     struct rpc_link *link = new_link(100000, 7);
     while (!rpc_link_is_up(link))
@@ -146,6 +147,76 @@ START_TEST(test_pipelined) {
     }
     ck_assert_uint_eq(rpc_link_in_flight(link), 0);
     teardown(link);
+}
+END_TEST
+
+static int silences;
+
+static void on_silent(void *arg, struct rpc_link *link) {
+    (void)arg;
+    ck_assert(rpc_link_is_silent(link));
+    silences++;
+}
+
+static void step_both(void) {
+    loop_step(server_loop, 0);
+    loop_step(loop, 1);
+}
+
+static void call_again(struct rpc_link *link, uint16_t method, struct outcome *o) {
+    Hawser__Internal__CatalogGetRequest m = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+    m.key = (char *)(uintptr_t) "key";
+    rpc_call(link, &(struct rpc_question){method, 20000, &m.base, true}, on_done, o);
+}
+
+// A peer whose loop runs is not silent, however long its answer takes; one whose loop stands still
+// is, until it says something. What may be repeated can be given up then; the rest still waits.
+START_TEST(test_silent_peer) {
+    os = os_new();
+    loop = loop_new(os);
+    server_loop = loop_new(os);
+    silences = kept_count = 0;
+    ck_assert_int_eq(serve_at(0), 0);
+    struct rpc_link *link = rpc_link_new(loop, &client_self, NULL,
+                                         &(struct rpc_link_options){.host = "127.0.0.1",
+                                                                    .port = rpc_server_port(server),
+                                                                    .peer_role = "saver",
+                                                                    .on_silent = on_silent});
+    while (!rpc_link_is_up(link))
+        step_both();
+    struct outcome slow = {0}, once = {0}, again = {0}, later = {0};
+    call_again(link, LATER, &slow);
+    for (uint64_t from = os_now_ms(os); os_now_ms(os) < from + 1000;)
+        step_both();
+    ck_assert(silences == 0 && !rpc_link_is_silent(link));
+    rpc_fail(kept, -HW_ESTORE);
+    while (slow.completions == 0)
+        step_both();
+    call(link, ECHO, "once", 20000, &once);
+    call_again(link, ECHO, &again);
+    while (silences == 0)
+        loop_step(loop, -1);
+    ck_assert(once.completions == 0 && again.completions == 0);
+    rpc_link_give_up_repeatable(link);
+    wait_for(&again);
+    ck_assert_int_eq(again.error, -HW_EDEADLINE);
+    ck_assert_int_eq(once.completions, 0);
+    while (once.completions == 0)
+        step_both();
+    ck_assert_str_eq(once.key, "once");
+    ck_assert(!rpc_link_is_silent(link));
+    call_again(link, ECHO, &later);
+    while (later.completions == 0)
+        step_both();
+    ck_assert_int_eq(later.error, 0);
+    ck_assert(again.completions == 1 && silences == 1);
+    rpc_link_free(link);
+    rpc_server_free(server);
+    loop_step(server_loop, 0);
+    loop_step(loop, 0);
+    ck_assert_int_eq(loop_free(server_loop), 0);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
 }
 END_TEST
 
@@ -313,8 +384,8 @@ START_TEST(test_freed_by_completion) {
     struct rpc_link *link = freed_inside = setup();
     Hawser__Internal__CatalogGetRequest m = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     struct outcome first = {0}, second = {0};
-    rpc_call(link, &(struct rpc_question){ECHO, 10000, &m.base}, free_link_inside, &first);
-    rpc_call(link, &(struct rpc_question){NEVER, 10000, &m.base}, free_link_inside, &second);
+    rpc_call(link, &(struct rpc_question){ECHO, 10000, &m.base, false}, free_link_inside, &first);
+    rpc_call(link, &(struct rpc_question){NEVER, 10000, &m.base, false}, free_link_inside, &second);
     while (first.completions + second.completions < 2)
         loop_step(loop, -1);
     ck_assert_int_eq(first.error, 0);
@@ -327,4 +398,4 @@ END_TEST
 
 RUN_TESTS("rpc", test_pipelined, test_deadline_before_flush, test_answer_read_too_late,
           test_failures, test_large_reply, test_server_restart, test_identity,
-          test_freed_by_completion)
+          test_freed_by_completion, test_silent_peer)
