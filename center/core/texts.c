@@ -1,5 +1,6 @@
 #include "texts.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,18 +31,26 @@ json_t *text_json(const char *text) {
     return value;
 }
 
+enum { WORDS_MAX = 8, CHARS_AT_ONCE = 5, CHARS_AT_ONCE_BASE = 62 * 62 * 62 * 62 * 62 };
+
 void base62(const uint8_t *data, size_t len, char *out, size_t chars) {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    uint8_t rest[32];
-    memcpy(rest, data, len);
-    for (size_t i = chars; i-- > 0;) {
-        unsigned carry = 0;
-        for (size_t j = 0; j < len; j++) {
-            unsigned value = carry << 8 | rest[j];
-            rest[j] = (uint8_t)(value / 62);
-            carry = value % 62;
+    uint8_t padded[4 * WORDS_MAX] = {0};
+    uint32_t rest[WORDS_MAX];
+    size_t words = (len + 3) / 4;
+    assert(words <= WORDS_MAX);
+    memcpy(padded + 4 * words - len, data, len);
+    for (size_t i = 0; i < words; i++)
+        rest[i] = be32_get(padded + 4 * i);
+    for (size_t left = chars; left > 0;) {
+        uint64_t carry = 0;
+        for (size_t i = 0; i < words; i++) {
+            uint64_t value = carry << 32 | rest[i];
+            rest[i] = (uint32_t)(value / CHARS_AT_ONCE_BASE);
+            carry = value % CHARS_AT_ONCE_BASE;
         }
-        out[i] = digits[carry];
+        for (int i = 0; i < CHARS_AT_ONCE && left > 0; i++, carry /= 62)
+            out[--left] = digits[carry % 62];
     }
     out[chars] = '\0';
 }

@@ -62,9 +62,27 @@ static size_t utf8_char(const uint8_t *p, size_t left, uint32_t *ret_point) {
     return len;
 }
 
+// Whether the next 8 bytes are ASCII, and add to *ret_control where they hold a control character.
+static bool are_ascii(const uint8_t *p, uint64_t *ret_control) {
+    static const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t v, dels;
+    memcpy(&v, p, sizeof(v));
+    if (v & tops)
+        return false;
+    dels = v ^ (ones * 0x7F); // 0 where there is a DEL
+    *ret_control |= ((v - ones * 0x20) | (dels - ones)) & tops;
+    return true;
+}
+
 bool utf8_is_valid(const uint8_t *data, size_t len, bool *ret_control) {
     bool control = false;
     for (size_t at = 0; at < len;) {
+        uint64_t ascii_control = 0;
+        while (len - at >= 8 && are_ascii(data + at, &ascii_control))
+            at += 8;
+        control = control || ascii_control != 0;
+        if (at == len)
+            break;
         uint32_t point = 0;
         size_t used = utf8_char(data + at, len - at, &point);
         if (used == 0)

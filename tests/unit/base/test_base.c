@@ -9,6 +9,8 @@
 #include "slab.h"
 #include "wire.h"
 
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
 static const struct {
     const char *text;
     size_t len;
@@ -145,6 +147,46 @@ static int fields_in(const uint8_t *data, size_t len) {
     return w.bad ? -1 : count;
 }
 
+// The shortest character at p, as one call for it alone sees it; 0: there is none.
+static size_t one_char(const uint8_t *p, size_t left, bool *ret_control) {
+    for (size_t len = 1; len <= 4 && len <= left; len++)
+        if (utf8_is_valid(p, len, ret_control))
+            return len;
+    return 0;
+}
+
+// Long texts, which are read eight bytes at a time, against their characters one by one.
+START_TEST(test_utf8_at_random) {
+    static const char *const parts[] = {
+        "a",       "~", " ", "\x1F", "\x7F", "\x80", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x9A\xA2",
+        "\xC2\x85"};
+    struct rng rng;
+    int valid_count = 0, control_count = 0;
+    rng_init(&rng, 20261126);
+    for (int round = 0; round < 20000; round++) {
+        struct buf text = BUF_EMPTY;
+        uint64_t kinds = rng_below(&rng, 20) == 0 ? COUNT_OF(parts) : 1 + rng_below(&rng, 3);
+        for (uint64_t n = rng_below(&rng, 40); n > 0; n--)
+            buf_append_str(&text, parts[rng_below(&rng, 30) == 0 ? rng_below(&rng, COUNT_OF(parts))
+                                                                 : rng_below(&rng, kinds)]);
+        bool control = false, all_control = false, is_valid;
+        size_t at = 0, used = 1;
+        for (; at < text.len && used > 0; at += used) {
+            used = one_char(text.data + at, text.len - at, &control);
+            all_control = all_control || (used > 0 && control);
+        }
+        control = false;
+        is_valid = utf8_is_valid(text.data, text.len, &control);
+        ck_assert(is_valid == (used > 0));
+        ck_assert(!is_valid || control == all_control);
+        valid_count += is_valid;
+        control_count += is_valid && control;
+        buf_free(&text);
+    }
+    ck_assert(valid_count > 1000 && valid_count < 19000 && control_count > 1000);
+}
+END_TEST
+
 START_TEST(test_wire) {
     static const int whole_at[] = {[0] = 0, [3] = 1, [12] = 2, [16] = 3, [21] = 4, [23] = 5};
     struct wire w = {fields + 12, fields + sizeof(fields), false};
@@ -166,7 +208,7 @@ END_TEST
 
 START_TEST(test_wire_varints) {
     static const uint64_t values[] = {0, 1, 127, 128, 16383, 16384, UINT32_MAX, UINT64_MAX};
-    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
         uint8_t bytes[WIRE_VARINT_BYTES_MAX];
         size_t len = wire_varint_put(bytes, values[i]);
         ck_assert_uint_eq(len, wire_varint_bytes(values[i]));
@@ -302,4 +344,4 @@ END_TEST
 
 RUN_TESTS("base", test_utf8, test_utf8_mend, test_integers_and_hex, test_siphash, test_hashes,
           test_buf, test_slab, test_slab_gives_back, test_slab_at_random, test_arena,
-          test_arena_bound, test_wire, test_wire_varints)
+          test_arena_bound, test_wire, test_wire_varints, test_utf8_at_random)
