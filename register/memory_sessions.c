@@ -144,6 +144,12 @@ static void name_devices(const struct user *u, Hawser__Internal__LoginReply *rep
         reply->device[reply->n_device++] = hw_strdup(r->device);
 }
 
+// Which of the two logins was asked for later nobody knows: who is still there asks again.
+static bool may_be_older(const Hawser__Internal__LoginRequest *l, const struct row *r,
+                         uint64_t now) {
+    return l->asked_ago_ms != 0 && r && r->online && r->login + l->asked_ago_ms >= now;
+}
+
 static bool refuse_login(const struct row *r, bool replaces, uint64_t now,
                          Hawser__Internal__LoginReply *reply) {
     uint64_t oldest = r ? r->takeovers_ms[0] : 0;
@@ -169,6 +175,10 @@ Hawser__Internal__LoginReply *register_memory_login(struct register_memory *m,
     }
     struct user *u = user_get(m, l->product, l->user);
     struct row *r = row_find(u, l->device);
+    if (may_be_older(l, r, now)) {
+        reply->refused = CLOSE_BUSY;
+        return reply;
+    }
     bool is_new = !r;
     if (is_new && make_row_place(m, u, l->devices_max))
         r = row_new(u, l->device);

@@ -110,6 +110,7 @@ void register_redis_login(struct redis_step *p, const Hawser__Internal__LoginReq
         .slot = q->slot,
         .address = q->address,
         .not_after = q->not_after_ms,
+        .ago = q->asked_ago_ms,
         .live = {live->data, live->len},
         .max = devices_max(q->devices_max),
     };

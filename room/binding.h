@@ -26,6 +26,7 @@ struct room_binding {
     char **known_devices; // owned, one block: of the row that its login wrote, until it is attached
     size_t known_device_count;
     uint64_t since_ms, expires_ms; // Unix: when its row was asked for; the token's end
+    uint64_t asked_since_ms;       // of the loop: its client asked then or later; 0: just now
     uint32_t slot, turn;
     bool is_watched;     // in room.watched
     bool was_awaited;    // GONE: it was conn.binding

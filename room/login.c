@@ -181,6 +181,7 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     if (!b)
         return NULL;
     b->token = login_token_new(bind);
+    b->asked_since_ms = standstill_since_ms(&c->room->standstill, loop_now_ms(c->room->loop));
     if (!login_take_tags(bind, &b->tags))
         deny(b, &(struct session_refusal){
                     CLOSE_MALFORMED, 0, "tags: at most 32 of 1..64 bytes, together at most 1 KiB"});

@@ -97,6 +97,7 @@ void passes_tick(struct timer *t) {
     struct room *r = container_of(t, struct room, tick);
     loop_arm(r->loop, &r->tick, TICK_MS, passes_tick);
     r->tick_count++;
+    standstill_tick(&r->standstill, loop_now_ms(r->loop));
     unacked_tick(r);
     places_tick(r);
     visit_all(r);

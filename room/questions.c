@@ -10,6 +10,8 @@ enum { REGISTER_METHODS(DEADLINE) };
 _Static_assert((int)register_login_deadline_ms == (int)LOGIN_LAST_MOMENT_MS,
                "a login step may be done as long as its answer is waited for, and no longer");
 
+enum { ASKED_MARGIN_MS = 10000 }; // the step may be held up, and the store's clock be set
+
 struct asker {
     struct room *room;
     uint32_t slot, turn;
@@ -43,7 +45,7 @@ static const char *refusal_text(const Hawser__Internal__LoginReply *reply) {
     return reply->devices_full                    ? "too many devices"
            : reply->refused == CLOSE_RATE_LIMITED ? "too many logins of this device"
            : reply->refused == CLOSE_KICKED       ? "kicked"
-           : reply->refused == CLOSE_BUSY         ? "the register was reached too late"
+           : reply->refused == CLOSE_BUSY         ? "the register was asked too late"
                                                   : "refused by the register";
 }
 
@@ -94,6 +96,13 @@ static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply 
     room_binding_tell(b, &e);
 }
 
+// At most, when the register does the step. Its client may have logged in elsewhere since.
+static uint64_t asked_ago_ms(const struct room_binding *b) {
+    if (b->asked_since_ms == 0)
+        return 0;
+    return loop_now_ms(b->conn->room->loop) - b->asked_since_ms + ASKED_MARGIN_MS;
+}
+
 void ask_enter(struct room_binding *b) {
     Hawser__Internal__LoginRequest request = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
     struct room *r = b->conn->room;
@@ -113,6 +122,7 @@ void ask_enter(struct room_binding *b) {
     request.devices_max = room_binding_devices_max(b);
     // When that is over, we have given up, and the client may log in again.
     request.not_after_ms = cluster_store_ms(r->cluster) + LOGIN_LAST_MOMENT_MS;
+    request.asked_ago_ms = asked_ago_ms(b);
     b->since_ms = loop_wall_ms(r->loop);
     register_login(register_of(r->cluster), &request, on_entered, asker_new(b));
 }

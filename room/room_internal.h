@@ -40,6 +40,7 @@
 #include "endpoints.h"
 #include "part.h"
 #include "slab.h"
+#include "standstill.h"
 #include "store_clock.h"
 #include "token.h"
 
@@ -109,6 +110,7 @@ struct room {
     size_t orphan_count;
     // passes
     struct timer tick;
+    struct standstill standstill;
     struct timer drain_timer;
     uint64_t logins_asked; // of the register
     uint32_t tick_count;

@@ -10,6 +10,7 @@
 -- ARGV slot digits: the session's there
 -- ARGV address text: the client's
 -- ARGV not_after number ms: the last moment, Unix time; 0 = none
+-- ARGV ago number ms: so long ago its client may have asked; 0 = just now
 -- ARGV live bytes: incarnations of those that live, each between spaces
 -- ARGV max number: devices of the user
 -- CONST CLOSE_BUSY
@@ -21,6 +22,8 @@
 
 if not_after ~= 0 and now > not_after then return {CLOSE_BUSY, 0} end
 local r, is_new = get(device)
+-- Which of the two logins was asked for later nobody knows: who is still there asks again.
+if ago ~= 0 and r.on == '1' and r.login + ago >= now then return {CLOSE_BUSY, 0} end
 local gone, stay, has_place = {}, {}, true
 if is_new or call('HLEN', rows) > max then
   gone, stay, has_place = places(device, max, live)

@@ -303,6 +303,32 @@ static bool crowd(struct run *r) {
     return true;
 }
 
+// --- a room that sleeps, but holds its lease: clients come to it, wait in vain and log in
+// elsewhere. What they said lies in its sockets still, and of their going it does not hear
+
+static void lose_touch(struct run *r, int which) {
+    int client = r->clients[which / DAEMONS].node, room = r->daemons[which % DAEMONS].node;
+    uint64_t until = r->world.now_us + 10000000;
+    world_cut(&r->world, client, room, until);
+    world_cut(&r->world, room, client, until);
+    lasts(r, until);
+}
+
+static bool sleep_on_clients(struct run *r) {
+    struct world *w = &r->world;
+    struct daemon_slot *room = daemon_any(r, &room_role);
+    if (!room || !is_running(r, room->node))
+        return false;
+    freeze_for(r, room->node, world_between(w, 5500000, 9000000));
+    for (int i = 0; i < 8; i++) {
+        int client = (int)rng_below(&w->rng, CLIENTS);
+        later(r, world_between(w, 0, 300000), restart, r->clients[client].node);
+        later(r, world_between(w, 1000000, 4000000), lose_touch,
+              client * DAEMONS + (int)(room - r->daemons));
+    }
+    return true;
+}
+
 static bool step_clock(struct run *r, int node) {
     int64_t step = (int64_t)world_between(&r->world, 0, 40000) - 20000;
     r->world.nodes[node].os.wall_step_ms = step;
@@ -379,6 +405,7 @@ static bool step_store(struct run *r) {
     X(RESET, 7)                                                                                    \
     X(STORM, 4)                                                                                    \
     X(CROWD, 3)                                                                                    \
+    X(VISITED, 2) /* asleep, by clients that log in elsewhere */                                   \
     X(SLOW, 8)                                                                                     \
     X(TAKEOVER, 7)                                                                                 \
     X(ASLEEP, 2) /* a takeover while the room sleeps */                                            \
@@ -442,6 +469,8 @@ static bool do_fault(struct run *r, int kind) {
         return storm(r);
     case CROWD:
         return crowd(r);
+    case VISITED:
+        return sleep_on_clients(r);
     case SLOW:
         return slow_down(r, node);
     case TAKEOVER:

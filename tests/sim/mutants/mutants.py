@@ -33,6 +33,7 @@ MUTANTS = [
            "    s->heads_needed = t->env->news.asked + 1;\n", "    s->heads_needed = 0;\n"),
     mutant("login-without-last-moment", "room/questions.c",
            "    request.not_after_ms = cluster_store_ms(r->cluster) + LOGIN_LAST_MOMENT_MS;\n", "    request.not_after_ms = 0;\n"),
+    mutant("asked-long-ago-not-said", "room/questions.c", "    if (b->asked_since_ms == 0)\n", "    if (true)\n"),
     mutant("orphan-rows-kept", "room/core/session_login.c",
            "    if (a->result == ROW_NO_ANSWER) {\n        step_adds(t, EFFECT_EXPECT_ROW);\n", "    if (a->result == ROW_NO_ANSWER) {\n",
            "    step_adds(t, EFFECT_EXPECT_ROW);\n    return refuse_busy(", "    return refuse_busy("),

@@ -59,6 +59,25 @@ static inline void check_refusals(struct bed *b) {
     ck_assert_uint_eq(ROW(b, .incarnation = 22, .slot = 2)->refused, 0);
 }
 
+// A login that its client may have asked for before the row's is refused, and takes nothing over;
+// one that was asked for after it has the row, and so has any where the row is nobody's.
+static inline void check_asked_before(struct bed *b) {
+    rooms_live(b);
+    uint64_t before = ROW(b, .incarnation = 11, .slot = 7)->generation;
+    const Hawser__Internal__LoginReply *r = ROW(b, .incarnation = 22, .asked_ago_ms = 60000);
+    ck_assert_uint_eq(r->refused, 4101);
+    ck_assert_uint_eq(r->generation, 0);
+    ck_assert_ptr_null(r->replaced);
+    ck_assert_uint_eq(find(b)->row[0]->incarnation, 11);
+    while (announce(b, "a", 11, 0, 60000)->store_ms < before + 2)
+        continue;
+    r = ROW(b, .incarnation = 22, .asked_ago_ms = 1);
+    ck_assert_uint_eq(r->refused, 0);
+    ck_assert_uint_eq(r->replaced->generation, before);
+    ck_assert(drop(b, 22, r->generation));
+    ck_assert_uint_eq(ROW(b, .incarnation = 11, .asked_ago_ms = 60000)->refused, 0);
+}
+
 // Logins that find a row of a live room are no takeovers before that room says so: a program that
 // is killed and started again is not locked out.
 static inline void check_restarts(struct bed *b) {

@@ -11,6 +11,7 @@ static const struct {
     {"login", check_login},
     {"refusals", check_refusals},
     {"restarts", check_restarts},
+    {"asked before", check_asked_before},
     {"devices", check_devices},
     {"devices of a run that is away", check_devices_void},
     {"drop", check_drop},
