@@ -206,8 +206,10 @@ static int hand_on(struct client_core *c, const struct binding *b, const Hawser_
 // live: outside the streams, at most once, never acknowledged.
 static void push_live(struct client_core *c, struct binding *b, const Hawser__V1__Push *m) {
     uint64_t id = recent_id(m->id);
-    if (recent_ids_has(&b->record->recent, id))
+    if (recent_ids_has(&b->record->recent, id)) {
+        core_notice(c, "a live message came again, and is left out: %s", m->id);
         return;
+    }
     recent_ids_add(&b->record->recent, id);
     b->dirty = true;
     if (c->flush_at_ms == NEVER)

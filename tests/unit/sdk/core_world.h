@@ -24,6 +24,7 @@ static int save_error;         // of the store
 static int saves;              // that the store was asked for
 static const char *renew_with; // what on_token_needed answers with
 static int unbind_on_message;  // a binding to end from within the callback
+static int notices;            // that were given
 
 // --- the application
 
@@ -85,6 +86,12 @@ static inline void on_token_needed(void *arg, int binding, const char *product, 
 static inline void on_reply(void *arg, const struct hawser_reply *r) {
     (void)arg;
     buf_printf(&told, "reply:%u:%.*s ", r->status, (int)r->payload_len, (const char *)r->payload);
+}
+
+static inline void on_notice(void *arg, const char *text) {
+    (void)arg;
+    (void)text;
+    notices++;
 }
 
 static int (*real_save)(struct position_store *s, const struct position_change *c, size_t count);
@@ -187,7 +194,8 @@ static struct hawser_options options = {
                   .on_state = on_state,
                   .on_binding = on_binding,
                   .on_token_needed = on_token_needed,
-                  .on_reply = on_reply},
+                  .on_reply = on_reply,
+                  .on_notice = on_notice},
 };
 
 static inline void start_core(void) {

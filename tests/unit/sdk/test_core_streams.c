@@ -107,9 +107,11 @@ START_TEST(test_repeats) {
     pass(200);
     SAID("ACK(1,inbox=12,news=11)");
     push(INBOX, 0, "live"); // outside the streams
-    push(INBOX, 0, "live");
+    int before = notices;
+    push(INBOX, 0, "live"); // which no room may do
     pass(1000);
     TOLD("chat:inbox:0=live");
+    ck_assert_int_eq(notices, before + 1);
     SAID("");
     teardown();
 }
