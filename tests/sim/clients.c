@@ -111,6 +111,8 @@ static void check_order(struct client *c, struct binding *b, int stream, uint64_
                   (unsigned long long)first, (unsigned long long)seen->at[stream] + 1);
     seen->at[stream] = last;
     seen->started[stream] = true;
+    if (stream == HAWSER_NEWS)
+        b->refused_us = 0;
     if (!b->ever)
         return;
     b->ever->at[stream] = b->ever->at[stream] > last ? b->ever->at[stream] : last;
@@ -138,6 +140,8 @@ static int on_message(void *arg, const struct hawser_message *m) {
         violation(r, "%s handled m%u twice", node_name(c), index);
     if (m->seq != 0 && r->world.now_us < r->fire_ends_us && world_chance(&r->world, REFUSED)) {
         world_note(&r->world, node_name(c), "cannot take m%u now", index);
+        if (m->stream == HAWSER_NEWS)
+            b->refused_us = r->world.now_us;
         return 1; // it comes again
     }
     b->now.handled[index / 8] |= (uint8_t)(1u << index % 8);
@@ -330,6 +334,7 @@ static void is_bound(struct client *c, struct binding *b, const struct hawser_bi
     tags_are_bound(c->run, b);
     if (is_renewal)
         return;
+    b->refused_us = 0;
     check_generation(c, b->product, e);
     if (e->resumed)
         return;

@@ -82,4 +82,6 @@ void quiet_check(struct run *r) {
     check_live(r);
     push_bursts(r); // acks that come while others are on their way
     check_pushes(r);
+    wait_for_refused(r);
+    everything_arrived(r, true);
 }

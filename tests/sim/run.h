@@ -69,6 +69,7 @@ struct binding {
     uint64_t oldest_at_login;              // in the inbox; only of devices with two installations
     int tags, old_tags;                    // which of its number's kinds; those of before
     uint64_t tagged_us;                    // when the latest were bound
+    uint64_t refused_us;                   // a broadcast, and none was handled since; 0: none was
     bool is_offered, is_token_asked;       // new tags; the SDK has not been answered yet
     bool is_bound;                         // on this connection
 };
@@ -188,6 +189,9 @@ bool message_is_for(const struct message *m, const struct client *c, const struc
 bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
                         const struct message *m);
 bool everything_arrived(struct run *r, bool say); // but what is live
+// Of a refused broadcast nobody has told a client that it does not come again. Waits until that is
+// over.
+void wait_for_refused(struct run *r);
 // Of the live messages from that index on, how many deliveries there were, and ought to be at best.
 void count_live(const struct run *r, int from, int *ret_arrived, int *ret_wanted);
 

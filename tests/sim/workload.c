@@ -14,7 +14,8 @@ enum {
     USERS_AT_ONCE = 5,
     BURSTS = 4,
     BURST_MESSAGES = 40,
-    LATE_US = 5000000
+    LATE_US = 5000000,
+    SENT_AGAIN_US = 40000000
 };
 
 // --- products
@@ -430,6 +431,28 @@ bool message_is_excused(const struct run *r, const struct client *c, const struc
            was_told(r, other, m) || was_lost(r, c, b, m);
 }
 
+// What an application refused comes again, and newer broadcasts behind it. One that is not for the
+// device's new tags does not, and the SDK cannot know: of what the room sends, only a repeat of
+// something newer proves that it has begun anew. A Synced proves nothing, for a room may send one
+// at any time. So the next broadcast is handled only when it comes for the second time, after the
+// Ping for what was not acknowledged for 30 s.
+static bool waits_for_refused(const struct run *r, const struct binding *b,
+                              const struct message *m) {
+    return message_stream(m) == HAWSER_NEWS && b->refused_us != 0 && b->tagged_us > b->refused_us &&
+           r->world.now_us < m->accepted_us + SENT_AGAIN_US;
+}
+
+void wait_for_refused(struct run *r) {
+    bool any = false;
+    for (int i = 0; i < DEVICES; i++)
+        for (int k = 0; k < r->clients[i].binding_count; k++) {
+            const struct binding *b = &r->clients[i].bindings[k];
+            any = any || (b->refused_us != 0 && b->tagged_us > b->refused_us);
+        }
+    if (any)
+        world_run(&r->world, r->world.now_us + SENT_AGAIN_US);
+}
+
 bool everything_arrived(struct run *r, bool say) {
     bool all = true;
     for (int i = 0; i < DEVICES; i++) {
@@ -439,7 +462,8 @@ bool everything_arrived(struct run *r, bool say) {
                 const struct binding *b = &c->bindings[k];
                 const struct message *m = &r->messages[n];
                 if (m->accepted_us == 0 || m->is_live || c->has_left || was_handled(b, n) ||
-                    !message_is_for(m, c, b) || message_is_excused(r, c, b, m))
+                    !message_is_for(m, c, b) || message_is_excused(r, c, b, m) ||
+                    waits_for_refused(r, b, m))
                     continue;
                 if (!say)
                     return false;
