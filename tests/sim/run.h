@@ -46,6 +46,7 @@ struct message {
     uint8_t any, all, none;          // of AT_TAGS: a bit for each tag
     int tries, padding, ttl_s;       // padding: spaces behind the payload; ttl 0: the retention
     uint64_t pushed_us, accepted_us; // first; 0: not (yet)
+    const struct message *rival;     // has its key for another body; NULL: none
     bool is_live;
     bool unknown; // it may have been accepted
     bool refused; // for certain not stored
@@ -189,6 +190,7 @@ bool message_is_for(const struct message *m, const struct client *c, const struc
 bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
                         const struct message *m);
 bool everything_arrived(struct run *r, bool say); // but what is live
+void check_rivals(struct run *r); // of two bodies under one key at most one was stored
 // Of a refused broadcast nobody has told a client that it does not come again. Waits until that is
 // over.
 void wait_for_refused(struct run *r);

@@ -196,6 +196,7 @@ static void all_is_well(struct run *r) {
     check_acks(r); // before anything newer covers an ack that was lost
     quiet_check(r);
     check_acks(r);
+    check_rivals(r);
     check_catalog(r);
     inspect_rooms(r);
     if (!r->store_lost) // a row whose end was lost stays until the next login
