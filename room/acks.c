@@ -7,8 +7,8 @@
 enum { LATE_TRIES = 60, LATE_RETRY_MS = 1000, LATE_MAX = 100000 };
 
 void acks_count(const struct room_binding *b, enum feed_stream stream, uint32_t messages) {
-    if (stream == FEED_NEWS)
-        b->product->sums.acked += messages;
+    if (is_served_log(stream))
+        product_log(b->product, stream)->sums.acked += messages;
 }
 
 bool ack_got(struct room_binding *b, enum feed_stream stream, struct stream_position upto) {

@@ -98,25 +98,28 @@ uint32_t room_binding_devices_max(const struct room_binding *b) {
 
 // --- what it can do now
 
-static struct news_heads product_heads(const struct room_product *p) {
+static struct product_heads heads_of(const struct room_product *p) {
+    struct product_heads heads = {.asked = 0};
     if (!p)
-        return (struct news_heads){0};
-    return (struct news_heads){.epoch = p->news.known->epoch,
-                               .head = p->news.known->head,
-                               .heard = p->news.heard,
-                               .asked = p->heads_asked,
-                               .answered = p->heads_answered};
+        return heads;
+    heads.asked = p->heads_asked;
+    heads.answered = p->heads_answered;
+    for (int i = 0; i < LOGS; i++) {
+        const struct broadcasts *log = &p->log[i];
+        heads.log[i] = (struct log_heads){log->known->epoch, log->known->head, log->heard};
+    }
+    return heads;
 }
 
-struct news_heads room_binding_heads(const struct room_binding *b) {
-    return product_heads(b->product);
+struct product_heads room_binding_heads(const struct room_binding *b) {
+    return heads_of(b->product);
 }
 
 void room_env(struct room *r, const struct room_product *p, struct session_env *ret_env) {
     r->lease.is_held = cluster_lease_is_held(r->cluster);
     *ret_env = (struct session_env){
         .now_ms = loop_now_ms(r->loop), .lease = &r->lease, .steps = r->count.session_steps};
-    ret_env->news = product_heads(p);
+    ret_env->heads = heads_of(p);
 }
 
 bool room_binding_socket_takes(const struct room_binding *b) {
@@ -136,9 +139,7 @@ bool room_binding_can_send(const struct room_binding *b) {
 
 // What is under way is looked at until all is acknowledged.
 static void binding_watch(struct room_binding *b) {
-    const struct session *s = &b->session;
-    if (b->is_watched ||
-        (feed_is_at_rest(&s->feed[FEED_INBOX]) && feed_is_at_rest(&s->feed[FEED_NEWS])))
+    if (b->is_watched || session_is_at_rest(&b->session))
         return;
     b->is_watched = true;
     handles_add(&b->conn->room->watched, b);
@@ -234,8 +235,8 @@ void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind
 }
 
 void room_binding_go_on(struct room_binding *b) {
-    struct news_heads news = room_binding_heads(b);
-    if (session_has_to_go_on(&b->session, &news))
+    struct product_heads heads = room_binding_heads(b);
+    if (session_has_to_go_on(&b->session, &heads))
         room_binding_tell_kind(b, EVENT_READY);
 }
 

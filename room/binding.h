@@ -28,11 +28,11 @@ struct room_binding {
     uint64_t since_ms, expires_ms; // Unix: when its row was asked for; the token's end
     uint64_t asked_since_ms;       // of the loop: its client asked then or later; 0: just now
     uint32_t slot, turn;
-    bool is_watched;     // in room.watched
-    bool was_awaited;    // GONE: it was conn.binding
-    bool is_to_save;     // in room.to_save
-    bool is_late;        // its positions are on their way to the saver, see acks.c
-    bool waits_for_news; // a block of older ones is being read
+    bool is_watched;            // in room.watched
+    bool was_awaited;           // GONE: it was conn.binding
+    bool is_to_save;            // in room.to_save
+    bool is_late;               // its positions are on their way to the saver, see acks.c
+    bool waits_for_block[LOGS]; // one of older broadcasts is being read
 };
 
 // --- its life
@@ -55,7 +55,7 @@ struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t t
 uint32_t room_binding_devices_max(const struct room_binding *b); // of its user
 
 // --- what it can do now
-struct news_heads room_binding_heads(const struct room_binding *b); // all 0: no product yet
+struct product_heads room_binding_heads(const struct room_binding *b); // all 0: no product yet
 // What is around all sessions of a product alike, whose sockets are none of it. NULL: not known.
 void room_env(struct room *r, const struct room_product *p, struct session_env *ret_env);
 void room_binding_env(const struct room_binding *b, struct session_env *ret_env);

@@ -1,4 +1,4 @@
-// Broadcast is a walk, not a queue: the latest news of a product lie encoded one behind the other
+// Broadcast is a walk, not a queue: the latest of a broadcast log lie encoded one behind the other
 // in its news window, a session is a position in them, and what lies between that and the end, as
 // far as the ack window goes, is one write. The walk over sessions runs in slices.
 #include "room_internal.h"
@@ -9,28 +9,46 @@
 // own. What sending brings about is written down only, and carried out behind the slice: no session
 // takes a step meanwhile, and none is freed.
 struct news_turn {
+    struct broadcasts *log;
     struct session_env env; // socket_takes: of the session whose turn it is
     uint64_t store_ms;
-    const struct news_window *window; // `range` is of its latest, behind `after`; NULL: of none
+    // the session whose turn it is: its feed, and the log in its voice
+    struct room_binding *binding;
+    struct feed *feed;
+    struct news_window *window;
+    // what was found last: behind `after` of the latest of `found_in`; NULL: of none
+    const struct news_window *found_in;
     uint64_t after;
     struct news_range range;
 };
 
-static void turn_begin(struct news_turn *t, const struct room_product *p) {
-    struct room *r = p->room;
-    room_env(r, p, &t->env);
+static void turn_begin(struct news_turn *t, struct broadcasts *log) {
+    struct room *r = log->product->room;
+    t->log = log;
+    room_env(r, log->product, &t->env);
     t->store_ms = store_clock_ms(&r->clock); // 0: nothing expires yet
-    t->window = NULL;
+    t->found_in = NULL;
+}
+
+// false: it has nothing to get, as most that are told to go on: it is level with the log, or waits
+// for a block.
+static inline bool turn_take(struct news_turn *t, struct room_binding *b) {
+    struct feed *f = &b->session.feed[t->log->stream];
+    struct news_window *w = &t->log->by_voice[b->conn->voice->index].window;
+    t->binding = b;
+    t->feed = f;
+    t->window = w;
+    return !b->waits_for_block[log_index(t->log->stream)] &&
+           (f->epoch != w->epoch || f->sent < w->head);
 }
 
 // --- one session
 
-static void news_send_run(struct room_binding *b, const uint8_t *frames,
+static void news_send_run(const struct news_turn *t, const uint8_t *frames,
                           const struct frame_run *run) {
-    struct room_product *p = b->product;
-    size_t items = conn_send_run(b->conn, frames, run);
-    p->sums.sent += frame_run_went(run, items, &b->session.feed[FEED_NEWS]).anew;
-    p->room->count.news_frames += items;
+    size_t items = conn_send_run(t->binding->conn, frames, run);
+    t->log->sums.sent += frame_run_went(run, items, t->feed).anew;
+    t->log->product->room->count.news_frames += items;
 }
 
 // What becomes of an entry of the log at this session.
@@ -42,22 +60,21 @@ enum entry_fate {
     ENTRY_HAS_BEGUN, // a gap from before where the feed is: what is left of it is told
 };
 
-static enum entry_fate fate_of(const struct room_binding *b, const struct news_entry *e,
-                               uint64_t at, uint64_t store_ms) {
-    if (!audience_has(e->audience, b->tags))
+static enum entry_fate fate_of(const struct news_turn *t, const struct news_entry *e, uint64_t at) {
+    if (!audience_has(e->audience, t->binding->tags))
         return ENTRY_OF_OTHERS;
-    if (e->expires_ms != 0 && e->expires_ms <= store_ms)
+    if (e->expires_ms != 0 && e->expires_ms <= t->store_ms)
         return ENTRY_EXPIRED;
     return e->is_gap && e->first <= at ? ENTRY_HAS_BEGUN : ENTRY_GOES;
 }
 
 // As many entries as can go out as they lie: those for everyone of these tags, in the ack window.
 // Returns the fate of the one where it ends.
-static enum entry_fate fill_run(const struct room_binding *b, struct frame_run *run,
-                                const struct news_range *range, uint64_t store_ms) {
-    uint32_t bytes = feed_bytes_left(&b->session.feed[FEED_NEWS]), start = range->entry->offset;
+static enum entry_fate fill_run(const struct news_turn *t, const struct news_range *range,
+                                struct frame_run *run) {
+    uint32_t bytes = feed_bytes_left(t->feed), start = range->entry->offset;
     for (const struct news_entry *e = range->entry; e < range->end; e++) {
-        enum entry_fate fate = fate_of(b, e, run->at, store_ms);
+        enum entry_fate fate = fate_of(t, e, run->at);
         if (fate != ENTRY_GOES)
             return fate;
         if ((!e->is_gap && bytes == 0) ||
@@ -70,100 +87,94 @@ static enum entry_fate fill_run(const struct room_binding *b, struct frame_run *
 }
 
 // An entry that does not go out as it lies: nothing, or a gap, is told instead.
-static void skip_entry(struct room_binding *b, const struct news_entry *e, enum entry_fate fate) {
-    struct feed *news = &b->session.feed[FEED_NEWS];
+static void skip_entry(const struct news_turn *t, const struct news_entry *e,
+                       enum entry_fate fate) {
+    struct room_binding *b = t->binding;
     if (fate != ENTRY_OF_OTHERS) {
         enum gap_reason reason = fate == ENTRY_EXPIRED ? GAP_EXPIRED : (enum gap_reason)e->reason;
-        struct stream_range at = {b->product->number, FEED_NEWS, news->sent + 1, e->last};
+        struct stream_range at = {b->product->number, t->log->stream, t->feed->sent + 1, e->last};
         b->conn->room->count.gaps++;
         b->conn->voice->say_gap(b, &at, reason);
     }
-    feed_sent(news, e->last, 0, false);
+    feed_sent(t->feed, e->last, 0, false);
 }
 
 // Sends the range's entries as far as window and socket, which takes bytes at first, go; true when
 // all went or were passed over.
-static bool send_range(struct room_binding *b, const struct news_turn *t) {
-    struct frame_run *run = &b->conn->room->items;
+static bool send_range(const struct news_turn *t) {
+    struct frame_run *run = &t->log->product->room->items;
     struct news_range range = t->range;
     while (range.entry < range.end) {
-        frame_run_begin(run, &b->session.feed[FEED_NEWS]);
-        enum entry_fate fate = fill_run(b, run, &range, t->store_ms);
+        frame_run_begin(run, t->feed);
+        enum entry_fate fate = fill_run(t, &range, run);
         if (run->count > 0) {
-            news_send_run(b, range.frames + range.entry->offset, run);
-            if (b->session.feed[FEED_NEWS].sent != run->at)
+            news_send_run(t, range.frames + range.entry->offset, run);
+            if (t->feed->sent != run->at)
                 return false; // the socket is full
         } else if (fate == ENTRY_WAITS) {
             return false;
         } else {
-            skip_entry(b, range.entry, fate);
+            skip_entry(t, range.entry, fate);
         }
         range.entry += run->count > 0 ? run->count : 1;
-        if (range.entry < range.end && !conn_can_push(b->conn))
+        if (range.entry < range.end && !conn_can_push(t->binding->conn))
             return false;
     }
     return true;
 }
 
-static bool is_ready(struct room_binding *b, struct news_turn *t, const struct news_window *w) {
-    bool reset;
+static bool is_ready(struct news_turn *t) {
+    struct room_binding *b = t->binding;
+    enum feed_stream stream = t->log->stream;
     t->env.socket_takes = room_binding_socket_takes(b);
-    if (!session_can_send(&b->session, &t->env) ||
-        !session_news_ready(&b->session, &t->env, w->base, &reset))
+    if (!session_can_send(&b->session, &t->env))
         return false;
-    if (reset)
-        room_binding_say_reset(b, FEED_NEWS, "the log is not the one that it was");
-    return true;
-}
-
-// What the product has of its news in the session's voice.
-static struct voice_news *news_of(const struct room_binding *b) {
-    return &b->product->news.by_voice[b->conn->voice->index];
-}
-
-// Most are, of those that are told to go on: level with the log, or waiting for a block.
-static bool has_nothing_to_get(const struct room_binding *b) {
-    const struct feed *news = &b->session.feed[FEED_NEWS];
-    const struct news_window *w = &news_of(b)->window;
-    return b->waits_for_news || (news->epoch == w->epoch && news->sent >= w->head);
+    enum log_ready ready = session_log_ready(&b->session, &t->env, stream, t->window->base);
+    if (ready == LOG_RESET)
+        room_binding_say_reset(b, stream, "the log is not the one that it was");
+    return ready != LOG_NOT_READY;
 }
 
 // Most sessions of a walk are at the same position. Blocks are found anew for each: they count who
 // uses them.
-static enum news_found find_range(const struct room_binding *b, struct news_turn *t,
-                                  struct news_window *w) {
-    uint64_t after = b->session.feed[FEED_NEWS].sent;
-    if (t->window == w && t->after == after)
+static enum news_found find_range(struct news_turn *t) {
+    struct news_window *w = t->window;
+    uint64_t after = t->feed->sent;
+    if (t->found_in == w && t->after == after)
         return NEWS_HERE;
     enum news_found found =
-        news_window_find(w, after, room_binding_row_slot(b), t->env.now_ms, &t->range);
-    t->window = found == NEWS_HERE && after >= w->base ? w : NULL;
+        news_window_find(w, after, room_binding_row_slot(t->binding), t->env.now_ms, &t->range);
+    t->found_in = found == NEWS_HERE && after >= w->base ? w : NULL;
     t->after = after;
     return found;
 }
 
-static void send_in_turn(struct room_binding *b, struct news_turn *t) {
-    struct news_window *w = &news_of(b)->window;
-    struct feed *news = &b->session.feed[FEED_NEWS];
-    bool takes = is_ready(b, t, w);
-    while (takes && news->sent < w->head && feed_is_open(news)) {
-        uint64_t before = news->sent;
-        enum news_found found = find_range(b, t, w);
-        b->waits_for_news = found == NEWS_LATER;
+static void send_in_turn(struct news_turn *t) {
+    const struct news_window *w = t->window;
+    const struct feed *f = t->feed;
+    struct room_binding *b = t->binding;
+    bool takes = is_ready(t);
+    while (takes && f->sent < w->head && feed_is_open(f)) {
+        uint64_t before = f->sent;
+        enum news_found found = find_range(t);
+        b->waits_for_block[log_index(t->log->stream)] = found == NEWS_LATER;
         if (before < w->base)
             effects_wake(&b->conn->room->effects); // which asks for blocks
-        if (found != NEWS_HERE || !send_range(b, t) || news->sent == before)
+        if (found != NEWS_HERE || !send_range(t) || f->sent == before)
             return;
-        takes = news->sent < w->head && conn_can_push(b->conn);
+        takes = f->sent < w->head && conn_can_push(b->conn);
     }
 }
 
 void news_send(struct room_binding *b) {
-    struct news_turn t;
-    if (has_nothing_to_get(b))
-        return;
-    turn_begin(&t, b->product);
-    send_in_turn(b, &t);
+    for (int i = 0; i < LOGS; i++) {
+        struct news_turn t;
+        t.log = &b->product->log[i];
+        if (!turn_take(&t, b))
+            continue;
+        turn_begin(&t, &b->product->log[i]);
+        send_in_turn(&t);
+    }
 }
 
 // --- the walk
@@ -174,12 +185,12 @@ static bool walk_step(struct job *j) {
     uint64_t until = loop_clock_us(l) + SLICE_US;
     struct news_turn t;
     effects_settle(&log->product->room->effects);
-    turn_begin(&t, log->product);
+    turn_begin(&t, log);
     for (unsigned n = 1; log->walk_at; n++) {
         struct room_binding *b = log->walk_at;
         log->walk_at = b->next;
-        if (!has_nothing_to_get(b))
-            send_in_turn(b, &t);
+        if (turn_take(&t, b))
+            send_in_turn(&t);
         room_binding_sent(b);
         if (n % SLICE_CHECK == 0 && loop_clock_us(l) >= until)
             return true;

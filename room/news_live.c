@@ -71,9 +71,11 @@ void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
         return;
     }
     struct live_walk *w = hw_calloc(1, sizeof(*w));
-    for (int i = 0; i < VOICES; i++)
-        if (p->news.by_voice[i].log)
-            p->news.by_voice[i].voice->put_message(&w->frame[i], &at, m);
+    for (int i = 0; i < VOICES; i++) {
+        const struct voice_news *news = &product_log(p, at.stream)->by_voice[i];
+        if (news->log)
+            news->voice->put_message(&w->frame[i], &at, m);
+    }
     w->audience = news_audience(m->audience);
     w->at = p->bindings;
     w->call = call;

@@ -1,4 +1,4 @@
-// What a room reads at the end of a product's broadcast log: its heads, asked once a second and
+// What a room reads at the end of a product's broadcast logs: their heads, asked once a second and
 // whenever a login needs one that was asked after it began; and holes behind the news window, once
 // for all sessions.
 #include "room_internal.h"
@@ -29,7 +29,7 @@ static void start_log(struct broadcasts *log, uint64_t epoch, uint64_t head) {
         if (log->by_voice[i].log)
             news_window_start(&log->by_voice[i].window, epoch, head, &waiters);
     log->heard = head;
-    news_tell_waiters(log->product->room, &waiters, false);
+    news_tell_waiters(log, &waiters, false);
 }
 
 // --- holes
@@ -56,14 +56,13 @@ static void fill_hole(struct broadcasts *log, const Hawser__Internal__LoadReply 
 }
 
 static void on_hole(void *arg, int error, const Hawser__Internal__LoadReply *reply) {
-    struct room_product *p = product_call_over(arg);
-    struct broadcasts *log = p ? &p->news : NULL;
+    struct broadcasts *log = log_call_over(arg);
     (void)error;
     if (!log)
         return;
     log->hole_loading = false;
     if (!reply) {
-        p->room->count.load_failures++;
+        log->product->room->count.load_failures++;
         hole_wait(log);
         return;
     }
@@ -148,6 +147,13 @@ static void take_head(struct broadcasts *log, const Hawser__Internal__HeadReply 
     }
 }
 
+static void take_heads(struct room_product *p, const Hawser__Internal__ProductHeadsReply *reply) {
+    const Hawser__Internal__HeadReply *const heads[FEEDS] = {
+        [FEED_NEWS] = reply->news, [FEED_BULK] = reply->bulk};
+    for (int i = 0; i < LOGS; i++)
+        take_head(&p->log[i], heads[p->log[i].stream]);
+}
+
 // Another run of the store: what was being told while it was away may have reached nobody.
 static void store_seen(struct room_product *p, uint64_t run) {
     if (p->store != 0 && run != 0 && run != p->store)
@@ -164,7 +170,7 @@ static void on_heads(void *arg, int error, const Hawser__Internal__ProductHeadsR
     if (reply) {
         p->heads_answered = p->heads_asked;
         store_seen(p, reply->store);
-        take_head(&p->news, reply->news);
+        take_heads(p, reply);
         tell_waiters(p);
     } // else the next second's
     if (p->heads_wanted)
@@ -180,7 +186,7 @@ void news_heads_ask(struct room_product *p) {
     p->heads_asked++;
     request.product = p->number;
     saver_product_heads(saver_of_product(p->room->cluster, p->number), &request, on_heads,
-                        product_call_new(p, 0));
+                        product_call_new(p));
 }
 
 // --- every second
@@ -191,59 +197,100 @@ static void on_sums(void *arg, int error, const Hawser__Internal__SumsReply *rep
     if (!p)
         return;
     p->sums_in_flight = false;
-    if (error == 0)
-        p->sums_telling = (struct sums){0};
+    for (int i = 0; i < LOGS && error == 0; i++)
+        p->log[i].sums_telling = (struct sums){0};
 }
 
 static bool has_any(const struct sums *s) {
     return s->sent + s->acked > 0;
 }
 
+static bool has_sums(const struct room_product *p) {
+    for (int i = 0; i < LOGS; i++)
+        if (has_any(&p->log[i].sums))
+            return true;
+    return false;
+}
+
+static bool is_telling_sums(const struct room_product *p) {
+    for (int i = 0; i < LOGS; i++)
+        if (has_any(&p->log[i].sums_telling))
+            return true;
+    return false;
+}
+
+static void begin_sums(struct room_product *p) {
+    for (int i = 0; i < LOGS; i++) {
+        p->log[i].sums_telling = p->log[i].sums;
+        p->log[i].sums = (struct sums){0};
+    }
+    for (size_t i = 0; i < sizeof(p->sums_id); i++)
+        p->sums_id[i] = (uint8_t)rng_u64(loop_rng(p->room->loop));
+}
+
 // A repeat carries the same id, so that it counts once.
 static void send_sums(struct room_product *p) {
     Hawser__Internal__SumsRequest request = HAWSER__INTERNAL__SUMS_REQUEST__INIT;
-    Hawser__Internal__StreamSum sum = HAWSER__INTERNAL__STREAM_SUM__INIT, *list[1] = {&sum};
-    if (p->sums_in_flight || !(has_any(&p->sums_telling) || has_any(&p->sums)))
+    Hawser__Internal__StreamSum sum[LOGS], *list[LOGS];
+    if (p->sums_in_flight || !(is_telling_sums(p) || has_sums(p)))
         return;
-    if (!has_any(&p->sums_telling)) {
-        p->sums_telling = p->sums;
-        p->sums = (struct sums){0};
-        for (size_t i = 0; i < sizeof(p->sums_id); i++)
-            p->sums_id[i] = (uint8_t)rng_u64(loop_rng(p->room->loop));
+    if (!is_telling_sums(p))
+        begin_sums(p);
+    for (int i = 0; i < LOGS; i++) {
+        const struct broadcasts *log = &p->log[i];
+        hawser__internal__stream_sum__init(&sum[i]);
+        sum[i].stream = log->stream;
+        sum[i].sent = log->sums_telling.sent;
+        sum[i].acked = log->sums_telling.acked;
+        list[i] = &sum[i];
     }
-    sum.stream = FEED_NEWS;
-    sum.sent = p->sums_telling.sent;
-    sum.acked = p->sums_telling.acked;
     request.product = p->number;
-    request.n_sum = 1;
+    request.n_sum = LOGS;
     request.sum = list;
     request.id = (ProtobufCBinaryData){sizeof(p->sums_id), p->sums_id};
     p->sums_in_flight = true;
     saver_sums(saver_of_product(p->room->cluster, p->number), &request, on_sums,
-               product_call_new(p, 0));
+               product_call_new(p));
 }
 
-void news_log_tick(struct room_product *p) {
+static void tick_blocks(struct broadcasts *log) {
+    for (int i = 0; i < VOICES; i++)
+        if (log->by_voice[i].log)
+            news_blocks_tick(&log->by_voice[i].window.older, loop_now_ms(log->product->room->loop));
+}
+
+void news_logs_tick(struct room_product *p) {
     if (!p->is_deleted)
         send_sums(p);
     if (!p->bindings)
         p->waiters.count = 0; // those that waited have ended
     else if (!p->heads_under_way)
         news_heads_ask(p);
+    for (int i = 0; i < LOGS; i++)
+        tick_blocks(&p->log[i]);
 }
 
-bool news_log_is_done(const struct room_product *p) {
-    return p->is_deleted ||
-           (!p->sums_in_flight && !has_any(&p->sums_telling) && !has_any(&p->sums));
+uint64_t news_logs_bytes(const struct room_product *p) {
+    uint64_t bytes = 0;
+    for (int i = 0; i < LOGS; i++)
+        for (int k = 0; k < VOICES; k++)
+            bytes += news_window_bytes(&p->log[i].by_voice[k].window);
+    return bytes;
+}
+
+bool news_logs_are_done(const struct room_product *p) {
+    return p->is_deleted || (!p->sums_in_flight && !is_telling_sums(p) && !has_sums(p));
 }
 
 // --- life
 
-void news_log_free(struct room_product *p) {
-    job_stop(&p->news.walk);
-    loop_disarm(p->room->loop, &p->news.hole);
-    for (int i = 0; i < VOICES; i++)
-        if (p->news.by_voice[i].log)
-            news_window_deinit(&p->news.by_voice[i].window, NULL);
+void news_logs_free(struct room_product *p) {
+    for (struct broadcasts *log = p->log; log < p->log + LOGS; log++) {
+        job_stop(&log->walk);
+        loop_disarm(p->room->loop, &log->hole);
+        for (int i = 0; i < VOICES; i++)
+            if (log->by_voice[i].log)
+                news_window_deinit(&log->by_voice[i].window, NULL);
+    }
     free(p->waiters.list);
 }

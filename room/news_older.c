@@ -18,28 +18,35 @@ static void take_answer(const struct voice_news *news, struct news_block *b,
     }
 }
 
+// A ticket is of one room's block only.
+static struct voice_news *asked_by(struct broadcasts *log, uint64_t ticket,
+                                   struct news_block **ret_block) {
+    for (int i = 0; i < VOICES; i++) {
+        struct voice_news *news = &log->by_voice[i];
+        if (news->log && (*ret_block = news_blocks_answer(&news->window.older, ticket)) != NULL)
+            return news;
+    }
+    return NULL;
+}
+
 static void on_block(void *arg, int error, const Hawser__Internal__LoadReply *reply) {
     uint64_t ticket = ((struct product_call *)arg)->ticket;
-    struct room_product *p = product_call_over(arg);
-    struct news_block *b = NULL;
-    struct voice_news *news = p ? p->news.by_voice : NULL;
+    struct broadcasts *log = log_call_over(arg);
+    struct news_block *b;
+    struct voice_news *news = log ? asked_by(log, ticket, &b) : NULL;
     struct news_waiters waiters = {0};
     (void)error;
-    for (int i = 0; p && !b && i < VOICES; i++) { // a ticket is of one room's block only
-        news = &p->news.by_voice[i];
-        b = news->log ? news_blocks_answer(&news->window.older, ticket) : NULL;
-    }
-    if (!b)
+    if (!news)
         return;
+    struct room *r = log->product->room;
     if (reply)
         take_answer(news, b, reply);
-    bool loaded = news_block_settle(b, loop_now_ms(p->room->loop), &waiters);
+    bool loaded = news_block_settle(b, loop_now_ms(r->loop), &waiters);
     if (!loaded) {
-        p->room->count.load_failures++;
-        news_heads_ask(p);
+        r->count.load_failures++;
+        news_heads_ask(log->product);
     }
-    struct room *r = p->room;
-    news_tell_waiters(r, &waiters, loaded);
+    news_tell_waiters(log, &waiters, loaded);
     news_older_ask(r);
 }
 

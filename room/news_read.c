@@ -40,15 +40,16 @@ void news_load(struct broadcasts *log, const struct news_ask *ask, news_loaded_f
     request.max_bytes = ask->bytes;
     p->room->count.loads++;
     saver_load(saver_of_product(p->room->cluster, p->number), &request, done,
-               product_call_new(p, ask->ticket));
+               log_call_new(log, ask->ticket));
 }
 
-void news_tell_waiters(struct room *r, struct news_waiters *waiters, bool loaded) {
+void news_tell_waiters(const struct broadcasts *log, struct news_waiters *waiters, bool loaded) {
+    struct room *r = log->product->room;
     for (size_t i = 0; i < waiters->count; i++) {
         struct room_binding *b = room_binding_of_row_slot(r, waiters->list[i]);
         if (!b)
             continue;
-        b->waits_for_news = false;
+        b->waits_for_block[log_index(log->stream)] = false;
         room_binding_tell_kind(b, loaded ? EVENT_READY : EVENT_NEWS_UNREAD);
     }
     news_waiters_deinit(waiters);

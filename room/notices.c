@@ -79,8 +79,8 @@ static struct notice *notice_new(struct room *r, const struct session_row *row) 
     return n;
 }
 
-static void tell_replaced(const struct room_binding *by, const struct session_row *row,
-                          const struct stream_position *news) {
+static void tell_replaced(const struct room_binding *by, const struct session_row *row) {
+    const struct stream_position *news = &by->session.have.at[FEED_NEWS];
     struct notice *n = notice_new(by->conn->room, row);
     n->replaced.by_generation = by->session.fence.generation;
     n->replaced.code = CLOSE_REPLACED;
@@ -101,15 +101,14 @@ static struct room_binding *own(struct room *r, const struct session_row *row) {
 void notice_replaced(const struct room_binding *by, const struct session_row *row) {
     struct room *r = by->conn->room;
     struct room_binding *b = own(r, row);
-    const struct stream_position *news = &by->session.have.at[FEED_NEWS];
     struct session_event e = {.kind = EVENT_NOTICED,
                               .of.notice = {.generation = row->generation,
                                             .refusal = {CLOSE_REPLACED, 0, REPLACED_TEXT},
-                                            .news = *news}};
+                                            .have = by->session.have}};
     if (b)
         room_binding_tell(b, &e);
     else if (row->incarnation != r->env->incarnation)
-        tell_replaced(by, row, news);
+        tell_replaced(by, row);
 }
 
 // The text is kept with the binding as long as the session may speak of it: the first one's, if
@@ -132,8 +131,11 @@ void notice_got(struct room *r, const Hawser__Internal__ReplacedRequest *n) {
     if (!b)
         return;
     e.of.notice.refusal = refusal_of(b, n);
-    if (n->news)
-        e.of.notice.news = (struct stream_position){n->news->epoch, n->news->seq};
+    if (n->news && n->news->stream < FEEDS) {
+        e.of.notice.have.given[n->news->stream] = true;
+        e.of.notice.have.at[n->news->stream] =
+            (struct stream_position){n->news->epoch, n->news->seq};
+    }
     room_binding_tell(b, &e);
 }
 

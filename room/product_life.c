@@ -9,7 +9,7 @@ enum {
 
 void product_free_here(struct room_product *p) {
     job_stop(&p->live_job);
-    news_log_free(p);
+    news_logs_free(p);
     news_lives_free(p);
     HASH_DEL(p->room->products, p);
     free(p);
@@ -32,17 +32,14 @@ void product_end_here(struct room *r, uint32_t number) {
 static bool is_over(const struct room_product *p) {
     uint64_t now = loop_now_ms(p->room->loop);
     bool is_due = p->is_deleted || p->held_ms + PRODUCT_KEPT_MS <= now;
-    return p->holders == 0 && is_due && news_log_is_done(p);
+    return p->holders == 0 && is_due && news_logs_are_done(p);
 }
 
 // Those whose login was under way when their product was deleted are ended here.
 static void tick(struct room_product *p) {
     if (p->is_deleted)
         end_sessions(p);
-    news_log_tick(p);
-    for (int i = 0; i < VOICES; i++)
-        if (p->news.by_voice[i].log)
-            news_blocks_tick(&p->news.by_voice[i].window.older, loop_now_ms(p->room->loop));
+    news_logs_tick(p);
     if (is_over(p))
         product_free_here(p);
 }
@@ -54,6 +51,5 @@ void products_tick(struct room *r) {
     r->product_count = HASH_COUNT(r->products);
     r->news_window_bytes = 0;
     for (p = r->products; p; p = p->hh.next)
-        for (int i = 0; i < VOICES; i++)
-            r->news_window_bytes += news_window_bytes(&p->news.by_voice[i].window);
+        r->news_window_bytes += news_logs_bytes(p);
 }

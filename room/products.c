@@ -34,8 +34,10 @@ static struct room_product *product_get(struct room *r, const struct product *fr
     p->turn = ++r->product_turns;
     memcpy(p->name, from->name, sizeof(p->name));
     p->lives_end = &p->lives;
-    p->news.product = p;
-    p->news.stream = FEED_NEWS;
+    for (int i = 0; i < LOGS; i++) {
+        p->log[i].product = p;
+        p->log[i].stream = (enum feed_stream)(FEED_NEWS + i);
+    }
     HASH_ADD(hh, r->products, number, sizeof(p->number), p);
     return p;
 }
@@ -43,7 +45,8 @@ static struct room_product *product_get(struct room *r, const struct product *fr
 void product_hold(struct room_binding *b, const struct product *from) {
     assert(!b->product);
     b->product = product_get(b->conn->room, from);
-    begin_voice(&b->product->news, b->conn->voice);
+    for (int i = 0; i < LOGS; i++)
+        begin_voice(&b->product->log[i], b->conn->voice);
     b->product->holders++;
 }
 
@@ -69,8 +72,9 @@ void product_enter(struct room_binding *b) {
 // Walks that have come to it go on with the next.
 static void leave_walks(struct room_binding *b) {
     struct room_product *p = b->product;
-    if (p->news.walk_at == b)
-        p->news.walk_at = b->next;
+    for (int i = 0; i < LOGS; i++)
+        if (p->log[i].walk_at == b)
+            p->log[i].walk_at = b->next;
     for (struct live_walk *w = p->lives; w; w = w->next)
         if (w->at == b)
             w->at = b->next;
@@ -88,9 +92,16 @@ void product_leave(struct room_binding *b) {
 
 // --- calls for a product
 
-struct product_call *product_call_new(struct room_product *p, uint64_t ticket) {
+struct product_call *product_call_new(const struct room_product *p) {
     struct product_call *call = hw_malloc(sizeof(*call));
-    *call = (struct product_call){p->room, p->turn, ticket, p->number};
+    *call = (struct product_call){.room = p->room, .turn = p->turn, .product = p->number};
+    return call;
+}
+
+struct product_call *log_call_new(const struct broadcasts *log, uint64_t ticket) {
+    struct product_call *call = product_call_new(log->product);
+    call->stream = log->stream;
+    call->ticket = ticket;
     return call;
 }
 
@@ -101,4 +112,10 @@ struct room_product *product_call_over(struct product_call *call) {
         p = NULL;
     free(call);
     return p;
+}
+
+struct broadcasts *log_call_over(struct product_call *call) {
+    enum feed_stream stream = call->stream;
+    struct room_product *p = product_call_over(call);
+    return p ? product_log(p, stream) : NULL;
 }

@@ -29,6 +29,10 @@ struct voice_news {
     struct news_window window;
 };
 
+struct sums { // of devices, for DELIVERY's sums
+    uint64_t sent, acked;
+};
+
 // One of a product's broadcast logs: what is known of it, and the walk that hands it round.
 struct broadcasts {
     struct room_product *product; // holds it
@@ -38,6 +42,7 @@ struct broadcasts {
     uint64_t heard;                  // >= known->head
     struct timer hole;
     bool hole_loading;
+    struct sums sums, sums_telling; // since the last SumsRequest; what is in flight
     // the walk
     struct job walk;
     struct room_binding *walk_at;
@@ -53,10 +58,6 @@ struct live_walk { // one live broadcast on its way round the sessions
     struct buf frame[VOICES];  // of those that are spoken
 };
 
-struct sums { // of devices, for DELIVERY's sums
-    uint64_t sent, acked;
-};
-
 struct room_product {
     UT_hash_handle hh;
     struct room *room;
@@ -68,7 +69,7 @@ struct room_product {
     uint64_t holders;              // bindings that name it, those not live yet too
     uint64_t held_ms;              // when the last one was let go
     uint64_t turn;                 // of the room's products: one that comes back is another
-    struct broadcasts news;
+    struct broadcasts log[LOGS];   // product_log()
     // heads of its logs: one question at a time
     uint64_t heads_asked, heads_answered; // how many questions; the last one that was answered
     bool heads_under_way, heads_wanted;   // asked now; to be asked once more behind it
@@ -78,11 +79,14 @@ struct room_product {
     struct job live_job;
     struct live_walk *lives, **lives_end;
     int live_count;
-    // sums, told once a second: since the last SumsRequest; what is in flight, under one id
-    struct sums sums, sums_telling;
+    // the sums of its logs, told once a second under one id
     bool sums_in_flight;
     uint8_t sums_id[16];
 };
+
+static inline struct broadcasts *product_log(struct room_product *p, enum feed_stream stream) {
+    return &p->log[log_index(stream)];
+}
 
 // --- products.c
 struct room_product *product_find_here(struct room *r, uint32_t number);
@@ -94,11 +98,14 @@ struct product_call { // a call for a product that may be gone when it is answer
     struct room *room;
     uint64_t turn, ticket; // ticket: of a block
     uint32_t product;
+    enum feed_stream stream; // of a log
 };
-struct product_call *product_call_new(struct room_product *p, uint64_t ticket);
+struct product_call *product_call_new(const struct room_product *p);
+struct product_call *log_call_new(const struct broadcasts *log, uint64_t ticket);
 // The product of an answer, unless it is gone or the room is ending; frees the call. A call that is
 // cancelled for another reason (its saver left the directory) is an answer like any other.
 struct room_product *product_call_over(struct product_call *call);
+struct broadcasts *log_call_over(struct product_call *call); // its log
 
 // --- news_read.c
 struct audience *news_audience(const Hawser__Internal__Audience *a); // NULL: everyone
@@ -109,13 +116,13 @@ void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntr
 typedef void news_loaded_fn(void *arg, int error, const Hawser__Internal__LoadReply *reply);
 void news_load(struct broadcasts *log, const struct news_ask *ask, news_loaded_fn *done);
 // Lets them go on, or try again later; frees the list.
-void news_tell_waiters(struct room *r, struct news_waiters *waiters, bool loaded);
+void news_tell_waiters(const struct broadcasts *log, struct news_waiters *waiters, bool loaded);
 
 // --- the walks over sessions: how long a slice is, and after how many the clock is read
 enum { SLICE_US = 1000, SLICE_CHECK = 8 };
 
 // --- news.c: the walk
-void news_send(struct room_binding *b); // what its window and its socket take now
+void news_send(struct room_binding *b); // what its ack windows and its socket take now
 void news_walk(struct broadcasts *log);
 
 // --- news_live.c
@@ -129,9 +136,10 @@ void news_heard(struct broadcasts *log, struct stream_position at,
                 const Hawser__Internal__StoredMessage *m);
 void news_heads_ask(struct room_product *p);
 void news_wait_for_heads(struct room_binding *b);
-void news_log_tick(struct room_product *p);          // every second
-bool news_log_is_done(const struct room_product *p); // nothing is to be told to the saver
-void news_log_free(struct room_product *p);
+void news_logs_tick(struct room_product *p);            // every second
+uint64_t news_logs_bytes(const struct room_product *p); // of memory, without the blocks
+bool news_logs_are_done(const struct room_product *p);  // nothing is to be told to the saver
+void news_logs_free(struct room_product *p);
 // --- news_older.c
 void news_older_ask(struct room *r); // what is wanted, at the end of this iteration
 

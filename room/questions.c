@@ -254,10 +254,10 @@ static void questions_save(struct room_binding *b) {
     saver_ack(saver(b), &request, on_saved, asker_new(b));
 }
 
-// Inbox and news, where the client is.
+// Where the client is.
 static void attach_again(struct room_binding *b) {
     struct session_have have = {0};
-    for (int i = FEED_INBOX; i <= FEED_NEWS; i++) {
+    for (int i = 0; i < FEEDS_SERVED; i++) {
         const struct feed *f = &b->session.feed[i];
         have.given[i] = true;
         have.at[i] = (struct stream_position){f->epoch, f->acked};

@@ -34,7 +34,8 @@ static void room_on_news(void *self, const Hawser__Internal__NewsRequest *n,
     }
     reply.sessions = p ? p->session_count : 0;
     if (p && n->seq != 0)
-        news_heard(&p->news, (struct stream_position){n->epoch, n->seq}, n->message);
+        news_heard(product_log(p, FEED_NEWS), (struct stream_position){n->epoch, n->seq},
+                   n->message);
     room_news_reply(call, &reply);
 }
 

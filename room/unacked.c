@@ -26,10 +26,10 @@ static bool look_at(struct room_binding *b) {
     bool is_at_rest;
     if (b->session.state != SESSION_LIVE || b->conn->state != CONN_OPEN)
         return false; // what is sent after a resume is watched anew
-    struct news_heads news = room_binding_heads(b);
-    enum feed_wish wish = session_look(&b->session, &news, tick, &is_at_rest);
+    struct product_heads heads = room_binding_heads(b);
+    enum feed_wish wish = session_look(&b->session, &heads, tick, &is_at_rest);
     if (wish != WISH_NOTHING && unacked_ask(b, wish))
-        session_pings(&b->session, &news, tick);
+        session_pings(&b->session, &heads, tick);
     return !is_at_rest;
 }
 

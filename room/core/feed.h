@@ -11,12 +11,25 @@
 #define HW_FEED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { ACK_WINDOW_MESSAGES = 32, ACK_WINDOW_BYTES = 256 * 1024 };
 
 // The streams of client.proto, by number; each session has one feed of each.
 enum feed_stream { FEED_INBOX, FEED_NEWS, FEED_BULK, FEEDS };
+// A room serves the inbox and the first LOGS of the product's broadcast logs, which lie in arrays:
+// the log of a stream is at log_index(stream). One more is one more here.
+enum { LOGS = 1, FEEDS_SERVED = FEED_NEWS + LOGS };
+_Static_assert((int)FEEDS_SERVED <= (int)FEEDS, "there is a feed for each log");
+
+static inline size_t log_index(enum feed_stream stream) { // of FEED_NEWS and what follows
+    return (size_t)stream - FEED_NEWS;
+}
+
+static inline bool is_served_log(enum feed_stream stream) {
+    return stream >= FEED_NEWS && (int)stream < (int)FEEDS_SERVED;
+}
 
 // Why messages of a stream never come, by the numbers in which a log says it (LoadEntry.gap_reason
 // of saver.proto). A newer saver may say others: they are handed on as they are.
@@ -41,12 +54,14 @@ struct ack_window {
     uint32_t still_since; // tick that saw them first, with no Ack since; 0: none, or not looked at
 };
 
+#define FEED_NO_TARGET UINT64_MAX // not known yet: it is not reached
+
 struct feed {
     uint64_t epoch;              // 0: not known yet
     uint64_t acked, sent, heard; // acked <= sent <= heard
     uint64_t shown;              // the highest ever sent: above sent while some is sent again
     uint64_t saved;              // of acked, what the saver answered for
-    uint64_t target;             // Synced goes out when sent has reached it
+    uint64_t target;             // Synced goes out when sent has reached it; or FEED_NO_TARGET
     struct ack_window ack_window;
 };
 

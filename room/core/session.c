@@ -161,17 +161,23 @@ bool session_is_entered(const struct session *s) {
     return s->state == SESSION_LIVE || s->state == SESSION_AWAY;
 }
 
+bool session_is_at_rest(const struct session *s) {
+    for (int i = 0; i < FEEDS_SERVED; i++)
+        if (!feed_is_at_rest(&s->feed[i]))
+            return false;
+    return true;
+}
+
 bool session_is_here(const struct session *s, uint64_t generation) {
     return s->state != SESSION_REFUSED && s->state != SESSION_LEAVING &&
            fence_is(&s->fence, generation);
 }
 
 bool session_can_resume(const struct session *s, const struct session_have *have) {
-    static const enum feed_stream streams[] = {FEED_INBOX, FEED_NEWS};
     if (!session_is_entered(s))
         return false;
-    for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++)
-        if (have->given[streams[i]] && !feed_can_resume(&s->feed[streams[i]], have->at[streams[i]]))
+    for (int i = 0; i < FEEDS_SERVED; i++)
+        if (have->given[i] && !feed_can_resume(&s->feed[i], have->at[i]))
             return false;
     return true;
 }

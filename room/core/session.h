@@ -58,9 +58,9 @@ enum session_state {
     X(HINTED)      /* of a message, or a head: `position` is the last of the inbox, or was */      \
     X(LOADED)      /* the log's answer: `loaded` */                                                \
     X(SAVED)       /* the saver's answer to what was handled: `saved` */                           \
-    X(READY)       /* the socket takes bytes, the client has acked, news moved: go on */           \
+    X(READY)       /* the socket takes bytes, the client has acked, a log moved: go on */          \
     X(WAITED)      /* the wait of a RETRY is over: go on */                                        \
-    X(NEWS_UNREAD) /* a block of older news that it waited for could not be read */                \
+    X(NEWS_UNREAD) /* a block of older ones that it waited for could not be read */                \
     X(PONGED)      /* the client has answered a Ping */                                            \
     X(LOST)        /* its connection */                                                            \
     X(RESUMED)     /* on another socket, behind `have` */                                          \
@@ -86,17 +86,17 @@ struct session_refusal {
     const char *reason; // outlives the session
 };
 
+// Positions, of some streams: where the application is, as the client or a newer login says.
+struct session_have {
+    struct stream_position at[FEEDS];
+    bool given[FEEDS];
+};
+
 // Another daemon, or another login here, ends whoever holds the row of this generation.
 struct session_notice {
     uint64_t generation;
     struct session_refusal refusal; // what its client is told
-    struct stream_position news;    // what its application has handled of news; epoch 0: not said
-};
-
-// Positions that the client brought: where the application is.
-struct session_have {
-    struct stream_position at[FEEDS];
-    bool given[FEEDS];
+    struct session_have have;       // its login's; what it says of broadcast logs counts
 };
 
 // Where a stream goes on, as the saver says.
@@ -159,14 +159,19 @@ struct session_event {
 };
 
 // What is true around the session while it takes a step.
-struct news_heads { // of its product's news, as far as the room knows them
-    uint64_t epoch, head, heard;
+struct log_heads {
+    uint64_t epoch; // 0: not known yet
+    uint64_t head;  // up to there they can be sent
+    uint64_t heard; // >= head
+};
+struct product_heads { // of its broadcast logs, as far as the room knows them; asked for together
+    struct log_heads log[LOGS];
     uint64_t asked, answered; // how often they were asked for; the last of these that was answered
 };
 struct session_env {
     uint64_t now_ms; // of a monotonic clock
     const struct lease *lease;
-    struct news_heads news;
+    struct product_heads heads;
     bool socket_takes; // bytes, and nothing is held
     uint64_t *steps;   // of SESSION_STATE_COUNT: steps by where they lead; NULL: not counted
 };
@@ -179,7 +184,7 @@ struct session_env {
     X(CONFIRM)       /* the register says whose the row is */                                      \
     X(LOAD)          /* the inbox, behind what was sent */                                         \
     X(ASK_HEAD)      /* of the inbox */                                                            \
-    X(ASK_NEWS)      /* heads of the product's news, in a question that is asked now */            \
+    X(ASK_NEWS)      /* heads of the product's broadcast logs, by a new question */                \
     X(SAVE)          /* the inbox position, with others of this iteration */                       \
     X(SAVE_LAST)     /* positions of a session that may end: tried for a minute */                 \
     X(RETRY)         /* WAITED, in a while */                                                      \
@@ -189,7 +194,7 @@ struct session_env {
     X(RESENT)        /* for the counter: what was unacknowledged goes out again */                 \
     X(ACKED)         /* for the sums: `acked`, otherwise than by an Ack */                         \
     X(SAY_RESET)     /* of `reset` */                                                              \
-    X(SEND_NEWS)     /* what its ack window takes of the product's news */                         \
+    X(SEND_NEWS)     /* what its ack windows take of the broadcast logs */                         \
     X(TAKEN_OVER)    /* for the register's count: a newer login has its row */                     \
     X(TELL_REPLACED) /* the room of `row`: its session was taken over by this login */             \
     X(TELL_CHANGED)  /* the room of `row`: it is to be confirmed */                                \
@@ -242,7 +247,7 @@ struct session {
     bool is_log_another; // than the inbox's epoch: to be read, whatever was heard
     bool is_saving;      // a SAVE is not answered yet
     bool attach_again;   // the saver does not know this device, or its generation, any more
-    bool is_retrying, has_news_target, is_synced, is_resumed;
+    bool is_retrying, is_synced, is_resumed;
     bool asked[FEEDS];  // a Ping is out for what is long unacknowledged: its answer resends
     bool is_shut_asked; // a Ping was sent for a shut window, and no Ack has come since
 };
@@ -257,18 +262,21 @@ bool session_step(struct session *s, const struct session_event *e, const struct
 
 // Looks for what is long unacknowledged, or waits behind a shut window: the strongest wish of its
 // feeds. If a Ping is sent for it, session_pings follows.
-enum feed_wish session_look(struct session *s, const struct news_heads *news, uint32_t tick,
+enum feed_wish session_look(struct session *s, const struct product_heads *heads, uint32_t tick,
                             bool *ret_is_at_rest);
-void session_pings(struct session *s, const struct news_heads *news, uint32_t tick);
+void session_pings(struct session *s, const struct product_heads *heads, uint32_t tick);
 // The client has handled up to there. *ret_messages: how many left the window, for the sums.
 enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct stream_position upto,
                             uint32_t *ret_messages);
-// Whether pushes may go out to it now.
-bool session_can_send(const struct session *s, const struct session_env *env);
-// Before news are sent: whether the heads that the login waits for are in. Sets the feed to the
-// product's log, behind `base`, when that is another one; *ret_reset then.
-bool session_news_ready(struct session *s, const struct session_env *env, uint64_t base,
-                        bool *ret_reset);
+// Whether pushes may go out to it now; here because the walk over sessions asks each of them.
+static inline bool session_can_send(const struct session *s, const struct session_env *env) {
+    return s->state == SESSION_LIVE && env->socket_takes && fence_may_send(&s->fence, env->lease);
+}
+// Before broadcasts of a log are sent: whether the heads that the login waits for are in.
+// LOG_RESET: the feed was set to the product's log, behind `base`, since that is another one.
+enum log_ready { LOG_NOT_READY, LOG_READY, LOG_RESET };
+enum log_ready session_log_ready(struct session *s, const struct session_env *env,
+                                 enum feed_stream stream, uint64_t base);
 // True once, when all that was accepted before its login has been sent: Synced is to be said.
 bool session_becomes_synced(struct session *s, const struct session_env *env);
 // A SAVE is carried out now. true: the saver must be asked to attach it again; else to take the
@@ -276,8 +284,8 @@ bool session_becomes_synced(struct session *s, const struct session_env *env);
 bool session_begins_save(struct session *s);
 
 // Whether READY would write anything down: not for one that is level and has nothing to save.
-bool session_has_to_go_on(const struct session *s, const struct news_heads *known);
-// The positions of inbox and news that the saver has not answered for; how many.
+bool session_has_to_go_on(const struct session *s, const struct product_heads *known);
+// The positions that the saver has not answered for; how many.
 size_t session_unsaved(const struct session *s, struct session_have *ret_at);
 // The saver has answered for these, outside of a SAVE.
 void session_saved_last(struct session *s, const struct session_have *at);
@@ -286,6 +294,7 @@ void session_saved_last(struct session *s, const struct session_have *at);
 
 bool session_is_answered(const struct session *s); // the client can be told how its login ended
 bool session_is_entered(const struct session *s);  // LIVE or AWAY
+bool session_is_at_rest(const struct session *s);  // nothing is in flight
 bool session_is_here(const struct session *s, uint64_t generation); // deliveries may name it
 bool session_can_resume(const struct session *s, const struct session_have *have);
 

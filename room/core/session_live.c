@@ -4,10 +4,6 @@
 
 // --- going on
 
-bool session_can_send(const struct session *s, const struct session_env *env) {
-    return s->state == SESSION_LIVE && env->socket_takes && fence_may_send(&s->fence, env->lease);
-}
-
 static void live_save(struct step *t) {
     struct session *s = t->s;
     const struct feed *f = &s->feed[FEED_INBOX];
@@ -35,11 +31,14 @@ void live_go_on(struct step *t) {
     step_adds(t, EFFECT_SEND_NEWS);
 }
 
-bool session_has_to_go_on(const struct session *s, const struct news_heads *known) {
-    const struct feed *inbox = &s->feed[FEED_INBOX], *news = &s->feed[FEED_NEWS];
+bool session_has_to_go_on(const struct session *s, const struct product_heads *known) {
+    const struct feed *inbox = &s->feed[FEED_INBOX];
     bool is_to_save = inbox->acked > inbox->saved || s->attach_again;
-    bool has_more = feed_is_behind(inbox) || s->is_log_another || news->epoch != known->epoch ||
-                    news->sent < known->heard;
+    bool has_more = feed_is_behind(inbox) || s->is_log_another;
+    for (int i = 0; i < LOGS; i++) {
+        const struct feed *f = &s->feed[FEED_NEWS + i];
+        has_more = has_more || f->epoch != known->log[i].epoch || f->sent < known->log[i].heard;
+    }
     return !s->is_synced || is_to_save || has_more;
 }
 
@@ -179,7 +178,7 @@ enum session_state live_saved(struct step *t) {
 size_t session_unsaved(const struct session *s, struct session_have *ret_at) {
     size_t count = 0;
     *ret_at = (struct session_have){0};
-    for (int i = FEED_INBOX; i <= FEED_NEWS; i++) {
+    for (int i = 0; i < FEEDS_SERVED; i++) {
         const struct feed *f = &s->feed[i];
         ret_at->given[i] = f->acked > f->saved;
         ret_at->at[i] = (struct stream_position){f->epoch, f->acked};
@@ -189,7 +188,7 @@ size_t session_unsaved(const struct session *s, struct session_have *ret_at) {
 }
 
 void session_saved_last(struct session *s, const struct session_have *at) {
-    for (int i = FEED_INBOX; i <= FEED_NEWS; i++) {
+    for (int i = 0; i < FEEDS_SERVED; i++) {
         struct feed *f = &s->feed[i];
         if (at->given[i] && at->at[i].epoch == f->epoch && at->at[i].seq > f->saved)
             f->saved = at->at[i].seq;
@@ -222,62 +221,80 @@ enum session_state live_attached(struct step *t) {
     return s->state;
 }
 
-// --- news
+// --- broadcasts
 
-bool session_news_ready(struct session *s, const struct session_env *env, uint64_t base,
-                        bool *ret_reset) {
-    struct feed *f = &s->feed[FEED_NEWS];
-    *ret_reset = false;
-    if (env->news.epoch == 0 || env->news.answered < s->heads_needed)
+enum log_ready session_log_ready(struct session *s, const struct session_env *env,
+                                 enum feed_stream stream, uint64_t base) {
+    const struct log_heads *log = &env->heads.log[log_index(stream)];
+    struct feed *f = &s->feed[stream];
+    if (log->epoch == 0 || env->heads.answered < s->heads_needed)
+        return LOG_NOT_READY;
+    if (f->epoch == log->epoch)
+        return LOG_READY;
+    bool has_target = f->target != FEED_NO_TARGET;
+    feed_start(f, (struct stream_position){log->epoch, base});
+    f->target = has_target ? log->heard : FEED_NO_TARGET;
+    return LOG_RESET;
+}
+
+// --- Synced: the inbox up to the head that was read after the row was written, broadcasts up to a
+// head that was asked for after the login began.
+
+static void take_targets(struct session *s, const struct product_heads *heads) {
+    for (int i = 0; i < LOGS && heads->answered >= s->heads_needed; i++) {
+        struct feed *f = &s->feed[FEED_NEWS + i];
+        if (f->target == FEED_NO_TARGET)
+            f->target = heads->log[i].heard;
+    }
+}
+
+bool session_becomes_synced(struct session *s, const struct session_env *env) {
+    take_targets(s, &env->heads);
+    if (s->is_synced || s->is_log_another || !session_can_send(s, env))
         return false;
-    if (f->epoch == env->news.epoch)
-        return true;
-    feed_start(f, (struct stream_position){env->news.epoch, base});
-    if (s->has_news_target)
-        f->target = env->news.heard;
-    *ret_reset = true;
+    for (int i = 0; i < FEEDS_SERVED; i++)
+        if (s->feed[i].sent < s->feed[i].target)
+            return false;
+    s->is_synced = true;
     return true;
 }
 
-// The inbox up to the head that was read after the row was written, news up to a head that was
-// asked for after the login began.
-bool session_becomes_synced(struct session *s, const struct session_env *env) {
-    const struct feed *inbox = &s->feed[FEED_INBOX];
-    struct feed *news = &s->feed[FEED_NEWS];
-    if (!s->has_news_target && env->news.answered >= s->heads_needed) {
-        s->has_news_target = true;
-        news->target = env->news.heard;
+// Synced comes once more, behind all that is known of now. A head that the login waits for is
+// waited for still.
+static void sync_again(struct session *s, const struct product_heads *heads) {
+    s->is_synced = false;
+    s->feed[FEED_INBOX].target = s->feed[FEED_INBOX].heard;
+    for (int i = 0; i < LOGS; i++) {
+        struct feed *f = &s->feed[FEED_NEWS + i];
+        bool has_target = f->target != FEED_NO_TARGET && f->epoch == heads->log[i].epoch;
+        f->target = has_target ? heads->log[i].heard : FEED_NO_TARGET;
     }
-    if (s->is_synced || s->is_log_another || !s->has_news_target || !session_can_send(s, env) ||
-        inbox->sent < inbox->target || news->sent < news->target)
-        return false;
-    s->is_synced = true;
-    return true;
 }
 
 // --- what is not acknowledged. Nothing is sent again by a timer: the client is asked with a Ping,
 // which it answers when it has acknowledged all that it has handled; only then the rest goes again.
 
-static uint64_t head_of(const struct session *s, const struct news_heads *news, int stream) {
-    return stream == FEED_NEWS ? news->head : s->feed[stream].heard;
+static uint64_t head_of(const struct session *s, const struct product_heads *heads, int stream) {
+    return stream == FEED_INBOX ? s->feed[stream].heard
+                                : heads->log[log_index((enum feed_stream)stream)].head;
 }
 
-enum feed_wish session_look(struct session *s, const struct news_heads *news, uint32_t tick,
+enum feed_wish session_look(struct session *s, const struct product_heads *heads, uint32_t tick,
                             bool *ret_is_at_rest) {
     enum feed_wish strongest = WISH_NOTHING;
     *ret_is_at_rest = true;
-    for (int i = 0; i < FEEDS; i++) {
-        enum feed_wish wish = feed_look(&s->feed[i], head_of(s, news, i), tick);
+    for (int i = 0; i < FEEDS_SERVED; i++) {
+        enum feed_wish wish = feed_look(&s->feed[i], head_of(s, heads, i), tick);
         strongest = wish > strongest ? wish : strongest;
         *ret_is_at_rest = *ret_is_at_rest && feed_is_at_rest(&s->feed[i]);
     }
     return strongest;
 }
 
-void session_pings(struct session *s, const struct news_heads *news, uint32_t tick) {
+void session_pings(struct session *s, const struct product_heads *heads, uint32_t tick) {
     s->is_shut_asked = true;
-    for (int i = 0; i < FEEDS; i++)
-        s->asked[i] = feed_look(&s->feed[i], head_of(s, news, i), tick) == WISH_PING;
+    for (int i = 0; i < FEEDS_SERVED; i++)
+        s->asked[i] = feed_look(&s->feed[i], head_of(s, heads, i), tick) == WISH_PING;
 }
 
 // What was acknowledged just before the answer does not save the rest from going out again.
@@ -285,7 +302,7 @@ void session_pings(struct session *s, const struct news_heads *news, uint32_t ti
 enum session_state live_ponged(struct step *t) {
     struct session *s = t->s;
     bool any = false;
-    for (int i = 0; i < FEEDS; i++) {
+    for (int i = 0; i < FEEDS_SERVED; i++) {
         struct feed *f = &s->feed[i];
         bool is_due = s->asked[i] && f->sent > f->acked;
         s->asked[i] = false;
@@ -296,9 +313,7 @@ enum session_state live_ponged(struct step *t) {
     if (!any)
         return s->state;
     step_adds(t, EFFECT_RESENT);
-    s->is_synced = false;
-    s->feed[FEED_INBOX].target = s->feed[FEED_INBOX].heard;
-    s->feed[FEED_NEWS].target = t->env->news.heard;
+    sync_again(s, &t->env->heads);
     live_go_on(t);
     return s->state;
 }
@@ -323,18 +338,13 @@ static void rewind_feed(struct step *t, enum feed_stream stream) {
 // goes out before the Welcome; READY follows it.
 enum session_state live_resumed(struct step *t) {
     struct session *s = t->s;
-    struct feed *inbox = &s->feed[FEED_INBOX], *news = &s->feed[FEED_NEWS];
-    rewind_feed(t, FEED_INBOX);
-    rewind_feed(t, FEED_NEWS);
-    for (int i = 0; i < FEEDS; i++)
+    for (int i = 0; i < FEEDS_SERVED; i++) {
+        rewind_feed(t, (enum feed_stream)i);
         s->asked[i] = false;
+    }
     s->is_shut_asked = false;
     s->is_resumed = true;
-    s->is_synced = false;
-    inbox->target = inbox->heard;
-    // A head that the login waits for is waited for still.
-    s->has_news_target = s->has_news_target && news->epoch == t->env->news.epoch;
-    news->target = t->env->news.heard;
+    sync_again(s, &t->env->heads);
     live_save(t);
     return SESSION_LIVE;
 }

@@ -64,7 +64,7 @@ static enum session_state row_written(struct step *t, const struct session_row_a
         return login_refuse(t, CLOSE_REPLACED, MEANWHILE_TEXT, 0);
     }
     login_tell(t, EFFECT_TELL_REPLACED, &a->replaced);
-    s->heads_needed = t->env->news.asked + 1;
+    s->heads_needed = t->env->heads.asked + 1;
     step_adds(t, EFFECT_ATTACH);
     step_adds(t, EFFECT_ASK_NEWS);
     return SESSION_ATTACHING;
@@ -96,10 +96,12 @@ static void start_inbox(struct session *s, const struct session_start *a) {
 
 static void start_feeds(struct session *s, const struct session_start start[FEEDS]) {
     start_inbox(s, &start[FEED_INBOX]);
-    feed_start(&s->feed[FEED_NEWS], start[FEED_NEWS].after);
-    feed_start(&s->feed[FEED_BULK], start[FEED_BULK].after);
-    s->resets[FEED_INBOX] = start[FEED_INBOX].is_reset;
-    s->resets[FEED_NEWS] = start[FEED_NEWS].is_reset;
+    for (int i = FEED_NEWS; i < FEEDS; i++) {
+        feed_start(&s->feed[i], start[i].after);
+        s->feed[i].target = FEED_NO_TARGET;
+    }
+    for (int i = 0; i < FEEDS_SERVED; i++)
+        s->resets[i] = start[i].is_reset;
 }
 
 enum session_state login_attached(struct step *t) {

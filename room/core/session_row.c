@@ -53,7 +53,9 @@ enum session_state row_confirmed(struct step *t) {
 enum session_state row_noticed(struct step *t) {
     const struct session_notice *n = &t->e->of.notice;
     if (fence_noticed(&t->s->fence, n->generation)) {
-        live_has(t, FEED_NEWS, n->news);
+        for (int i = FEED_NEWS; i < FEEDS_SERVED; i++)
+            if (n->have.given[i])
+                live_has(t, (enum feed_stream)i, n->have.at[i]);
         row_taken_over(t);
         step_adds(t, EFFECT_OVER)->of.refusal = n->refusal;
     }

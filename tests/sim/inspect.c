@@ -59,21 +59,21 @@ static void describe(struct run *r, const struct daemon_slot *d, const struct ro
     const struct room *room = b->conn->room;
     const struct room_product *p = b->product;
     const char *name = r->world.nodes[d->node].name;
-    world_note(
-        &r->world, name,
-        "%s/%s: %s conn %d load %d retry %d block %d synced %d target %d lease %d %u>=%u held "
-        "%zu",
-        b->conn->device, p ? p->name : "-", session_state_name(s->state), b->conn->state, s->load,
-        s->is_retrying, b->waits_for_news, s->is_synced, s->has_news_target,
-        cluster_lease_is_held(room->cluster), s->fence.confirmed_round, room->lease.required,
-        b->conn->stream ? stream_held(b->conn->stream) : 0);
-    if (p)
-        world_note(&r->world, name, "  news %llu..%llu heard %llu heads %llu<=%llu",
-                   (unsigned long long)p->news.known->base, (unsigned long long)p->news.known->head,
-                   (unsigned long long)p->news.heard, (unsigned long long)s->heads_needed,
-                   (unsigned long long)p->heads_answered);
-    describe_feed(r, name, &s->feed[FEED_INBOX]);
-    describe_feed(r, name, &s->feed[FEED_NEWS]);
+    world_note(&r->world, name,
+               "%s/%s: %s conn %d load %d retry %d synced %d lease %d %u>=%u held "
+               "%zu",
+               b->conn->device, p ? p->name : "-", session_state_name(s->state), b->conn->state,
+               s->load, s->is_retrying, s->is_synced, cluster_lease_is_held(room->cluster),
+               s->fence.confirmed_round, room->lease.required,
+               b->conn->stream ? stream_held(b->conn->stream) : 0);
+    for (int i = 0; p && i < LOGS; i++)
+        world_note(&r->world, name, "  log %d: %llu..%llu heard %llu heads %llu<=%llu block %d", i,
+                   (unsigned long long)p->log[i].known->base,
+                   (unsigned long long)p->log[i].known->head, (unsigned long long)p->log[i].heard,
+                   (unsigned long long)s->heads_needed, (unsigned long long)p->heads_answered,
+                   b->waits_for_block[i]);
+    for (int i = 0; i < FEEDS_SERVED; i++)
+        describe_feed(r, name, &s->feed[i]);
 }
 
 static void describe_rows(struct run *r, int user) {
@@ -139,17 +139,16 @@ static void check_session(struct run *r, const struct daemon_slot *d,
     const struct feed *feed = b->session.feed;
     bool is_plain = !r->store_lost && !r->has_variety;
     bool is_small = r->has_small_inboxes && strcmp(b->product->name, "product1") == 0;
-    const char *inbox = wrong(&feed[FEED_INBOX], is_plain && !is_small);
-    const char *news = wrong(&feed[FEED_NEWS], is_plain);
+    const char *what = NULL;
     check_token(r, d, b);
+    for (int i = 0; i < FEEDS_SERVED && !what; i++)
+        what = wrong(&feed[i], is_plain && !(is_small && i == FEED_INBOX));
     if (feed[FEED_INBOX].saved > feed[FEED_INBOX].sent)
-        inbox = "saved above sent";
-    if (!inbox && !news && b->session.fence.generation != 0)
+        what = "saved above sent";
+    if (!what && b->session.fence.generation != 0)
         return;
     violation(r, "%s, %s: %s", r->world.nodes[d->node].name, b->conn->device,
-              inbox  ? inbox
-              : news ? news
-                     : "no generation");
+              what ? what : "no generation");
     describe(r, d, b);
 }
 
@@ -213,15 +212,21 @@ void inspect_step(void *arg, int node) {
 
 // --- at the end
 
-static const char *product_waits(const struct room_product *p) {
-    const struct news_blocks *older = &p->news.by_voice[VOICE_HAWSER].window.older;
+static const char *log_waits(const struct broadcasts *log) {
+    const struct news_blocks *older = &log->by_voice[VOICE_HAWSER].window.older;
     for (size_t i = 0; i < older->count; i++)
         if (older->block[i]->waiters.count > 0)
             return "sessions wait for a block";
-    return p->lives                               ? "a live broadcast"
-           : p->waiters.count > 0                 ? "logins wait for heads"
-           : p->news.heard != p->news.known->head ? "news not loaded"
-                                                  : NULL;
+    return log->heard != log->known->head ? "broadcasts not loaded" : NULL;
+}
+
+static const char *product_waits(const struct room_product *p) {
+    const char *what = p->lives               ? "a live broadcast"
+                       : p->waiters.count > 0 ? "logins wait for heads"
+                                              : NULL;
+    for (int i = 0; i < LOGS && !what; i++)
+        what = log_waits(&p->log[i]);
+    return what;
 }
 
 static const char *room_waits(const struct room *room) {

@@ -28,8 +28,10 @@ static inline void world_begin(void) {
     lease.is_held = true;
     env = (struct session_env){.now_ms = 1000000,
                                .lease = &lease,
-                               .news = {.epoch = EPOCH, .asked = 4, .answered = 4},
+                               .heads = {.asked = 4, .answered = 4},
                                .socket_takes = true};
+    for (int i = 0; i < LOGS; i++)
+        env.heads.log[i].epoch = EPOCH;
     session_init(&s, &nothing, &lease);
 }
 
@@ -110,7 +112,8 @@ static inline void parse_notice(const char *line, struct session_notice *n) {
     n->generation = number_after(line, "NOTICED ", 0);
     n->refusal =
         (struct session_refusal){(uint32_t)number_after(line, "code ", 4001), 0, REPLACED_TEXT};
-    n->news = (struct stream_position){EPOCH, number_after(line, "news ", 0)};
+    n->have.given[FEED_NEWS] = has(line, "news ");
+    n->have.at[FEED_NEWS] = (struct stream_position){EPOCH, number_after(line, "news ", 0)};
 }
 
 static inline void parse_have(const char *line, struct session_have *have) {

@@ -257,7 +257,7 @@ START_TEST(test_hint_is_no_target) {
     told("HINTED 7");
     told("ATTACHED 5 head 5");
     told("TOLD");
-    env.news.answered = 5;
+    env.heads.answered = 5;
     ck_assert(session_becomes_synced(&s, &env));
 }
 END_TEST

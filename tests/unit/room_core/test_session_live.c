@@ -15,8 +15,8 @@ START_TEST(test_synced) {
     told("LOADED head 6 begun");
     said("");
     ck_assert(!session_becomes_synced(&s, &env)); // round 5 is not answered
-    env.news.answered = 5;
-    env.news.heard = 3;
+    env.heads.answered = 5;
+    env.heads.log[0].heard = 3;
     ck_assert(!session_becomes_synced(&s, &env)); // news up to 3 are not sent
     feed_sent(&s.feed[FEED_NEWS], 3, 10, true);
     ck_assert(session_becomes_synced(&s, &env));
@@ -173,7 +173,7 @@ END_TEST
 START_TEST(test_resumed) {
     reach(SESSION_LIVE);
     feed_sent(&s.feed[FEED_INBOX], 9, 10, true);
-    env.news.answered = 5;
+    env.heads.answered = 5;
     ck_assert(session_becomes_synced(&s, &env));
     told("LOST");
     struct session_have have = {.given = {true}, .at = {{EPOCH, 10}}};
@@ -195,7 +195,7 @@ END_TEST
 // the sums count it.
 START_TEST(test_have_is_an_ack) {
     reach(SESSION_LIVE);
-    env.news.answered = 5;
+    env.heads.answered = 5;
     for (uint64_t seq = 1; seq <= 4; seq++)
         feed_sent(&s.feed[FEED_NEWS], seq, 10, true);
     told("LOST");
@@ -215,27 +215,27 @@ END_TEST
 START_TEST(test_has_to_go_on) {
     uint32_t messages;
     reach(SESSION_LIVE);
-    env.news.answered = 5;
-    env.news.heard = env.news.head = 4;
-    ck_assert(session_has_to_go_on(&s, &env.news)); // it is not synced
+    env.heads.answered = 5;
+    env.heads.log[0].heard = env.heads.log[0].head = 4;
+    ck_assert(session_has_to_go_on(&s, &env.heads)); // it is not synced
     feed_sent(&s.feed[FEED_NEWS], 4, 10, true);
     ck_assert(session_becomes_synced(&s, &env));
     (void)session_acked(&s, FEED_NEWS, (struct stream_position){EPOCH, 4}, &messages);
-    ck_assert(!session_has_to_go_on(&s, &env.news));
-    env.news.heard = 5;
-    ck_assert(session_has_to_go_on(&s, &env.news));
-    env.news.heard = 4;
-    env.news.epoch = OTHER_EPOCH;
-    ck_assert(session_has_to_go_on(&s, &env.news));
-    env.news.epoch = EPOCH;
+    ck_assert(!session_has_to_go_on(&s, &env.heads));
+    env.heads.log[0].heard = 5;
+    ck_assert(session_has_to_go_on(&s, &env.heads));
+    env.heads.log[0].heard = 4;
+    env.heads.log[0].epoch = OTHER_EPOCH;
+    ck_assert(session_has_to_go_on(&s, &env.heads));
+    env.heads.log[0].epoch = EPOCH;
     feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    ck_assert(!session_has_to_go_on(&s, &env.news));
+    ck_assert(!session_has_to_go_on(&s, &env.heads));
     (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages);
-    ck_assert(session_has_to_go_on(&s, &env.news)); // to be saved
+    ck_assert(session_has_to_go_on(&s, &env.heads)); // to be saved
     s.feed[FEED_INBOX].saved = 6;
-    ck_assert(!session_has_to_go_on(&s, &env.news));
+    ck_assert(!session_has_to_go_on(&s, &env.heads));
     feed_hear(&s.feed[FEED_INBOX], 7);
-    ck_assert(session_has_to_go_on(&s, &env.news));
+    ck_assert(session_has_to_go_on(&s, &env.heads));
 }
 END_TEST
 
@@ -270,8 +270,8 @@ START_TEST(test_resumed_before_the_heads) {
     bool is_at_rest;
     reach(SESSION_LIVE);
     feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    (void)session_look(&s, &env.news, 1000, &is_at_rest);
-    session_pings(&s, &env.news, 1300);
+    (void)session_look(&s, &env.heads, 1000, &is_at_rest);
+    session_pings(&s, &env.heads, 1300);
     told("LOST");
     told("RESUMED have 6");
     said("ACKED(0:1) SAVE");
@@ -279,7 +279,7 @@ START_TEST(test_resumed_before_the_heads) {
     told("PONGED");
     said("");
     ck_assert(!session_becomes_synced(&s, &env)); // round 5 is not answered
-    env.news.answered = 5;
+    env.heads.answered = 5;
     ck_assert(session_becomes_synced(&s, &env));
 }
 END_TEST
@@ -289,15 +289,15 @@ START_TEST(test_resent_after_a_ping) {
     bool is_at_rest;
     uint32_t messages;
     reach(SESSION_LIVE);
-    env.news.answered = 5;
+    env.heads.answered = 5;
     feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
     feed_sent(&s.feed[FEED_INBOX], 7, 10, true);
     ck_assert(session_becomes_synced(&s, &env));
-    ck_assert_int_eq(session_look(&s, &env.news, 1000, &is_at_rest), WISH_NOTHING);
+    ck_assert_int_eq(session_look(&s, &env.heads, 1000, &is_at_rest), WISH_NOTHING);
     ck_assert(!is_at_rest);
-    ck_assert_int_eq(session_look(&s, &env.news, 1299, &is_at_rest), WISH_NOTHING);
-    ck_assert_int_eq(session_look(&s, &env.news, 1300, &is_at_rest), WISH_PING);
-    session_pings(&s, &env.news, 1300);
+    ck_assert_int_eq(session_look(&s, &env.heads, 1299, &is_at_rest), WISH_NOTHING);
+    ck_assert_int_eq(session_look(&s, &env.heads, 1300, &is_at_rest), WISH_PING);
+    session_pings(&s, &env.heads, 1300);
     ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages),
                      FEED_ACKED);
     told("PONGED");
@@ -320,9 +320,9 @@ START_TEST(test_ping_for_a_shut_window) {
     feed_hear(&s.feed[FEED_INBOX], 100);
     while (feed_is_open(&s.feed[FEED_INBOX]))
         feed_sent(&s.feed[FEED_INBOX], s.feed[FEED_INBOX].sent + 1, 10, true);
-    ck_assert_int_eq(session_look(&s, &env.news, 1000, &is_at_rest), WISH_NOTHING);
-    ck_assert_int_eq(session_look(&s, &env.news, 1010, &is_at_rest), WISH_PING_IF_READ);
-    session_pings(&s, &env.news, 1010);
+    ck_assert_int_eq(session_look(&s, &env.heads, 1000, &is_at_rest), WISH_NOTHING);
+    ck_assert_int_eq(session_look(&s, &env.heads, 1010, &is_at_rest), WISH_PING_IF_READ);
+    session_pings(&s, &env.heads, 1010);
     told("PONGED");
     said("");
     ck_assert(s.is_shut_asked); // it is not asked again for the same
@@ -332,33 +332,35 @@ START_TEST(test_ping_for_a_shut_window) {
 }
 END_TEST
 
+static enum log_ready log_ready(uint64_t base) {
+    return session_log_ready(&s, &env, FEED_NEWS, base);
+}
+
 // News of another log: from what the room has of it, told once.
 START_TEST(test_news_of_another_log) {
-    bool reset;
     reach(SESSION_LIVE);
-    ck_assert(!session_news_ready(&s, &env, 0, &reset)); // its login's round of heads is out
-    env.news.answered = 5;
-    ck_assert(session_news_ready(&s, &env, 0, &reset) && !reset);
-    env.news.epoch = OTHER_EPOCH;
-    ck_assert(session_news_ready(&s, &env, 12, &reset) && reset);
+    ck_assert_int_eq(log_ready(0), LOG_NOT_READY); // its login's question for heads is out
+    env.heads.answered = 5;
+    ck_assert_int_eq(log_ready(0), LOG_READY);
+    env.heads.log[0].epoch = OTHER_EPOCH;
+    ck_assert_int_eq(log_ready(12), LOG_RESET);
     ck_assert_uint_eq(s.feed[FEED_NEWS].sent, 12);
-    ck_assert(session_news_ready(&s, &env, 12, &reset) && !reset);
+    ck_assert_int_eq(log_ready(12), LOG_READY);
 }
 END_TEST
 
 // What is there of the other log is what Synced waits for.
 START_TEST(test_synced_with_another_log) {
-    bool reset;
     reach(SESSION_LIVE);
     told("HINTED 6");
     s.feed[FEED_INBOX].target = 6;
-    env.news.answered = 5;
-    env.news.heard = 0;
+    env.heads.answered = 5;
+    env.heads.log[0].heard = 0;
     ck_assert(!session_becomes_synced(&s, &env));
     feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-    env.news.epoch = OTHER_EPOCH;
-    env.news.heard = 20;
-    ck_assert(session_news_ready(&s, &env, 12, &reset) && reset);
+    env.heads.log[0].epoch = OTHER_EPOCH;
+    env.heads.log[0].heard = 20;
+    ck_assert_int_eq(log_ready(12), LOG_RESET);
     ck_assert(!session_becomes_synced(&s, &env));
     feed_sent(&s.feed[FEED_NEWS], 20, 10, true);
     ck_assert(session_becomes_synced(&s, &env));
