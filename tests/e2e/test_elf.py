@@ -17,7 +17,7 @@ def readelf(name, *options):
 
 def test_all_programs_are_there():
     assert {"hawser", "hawserctl", "hawser-sub", "hawser-room", "hawser-center", "hawser-register", "hawser-saver", "hawser-dispatcher",
-            "hawser-coordinator"} <= set(PROGRAMS)
+            "hawser-coordinator", "hawser-bench"} <= set(PROGRAMS)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

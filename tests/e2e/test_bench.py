@@ -1,0 +1,142 @@
+"""hawser-bench, each scenario small: its report has what the help promises and adds up, and nothing of it is left afterwards.
+No test judges how long anything took."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from cluster import BIN, WAIT_S, TrialCluster
+from daemons import wait_until
+
+ALWAYS = {"scenario", "sessions", "rate", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "rss_per_session", "daemons", "kernel",
+          "version", "rooms", "pinned", "redis", "repeats", "gaps", "jumps"}
+ROLES = {"register", "saver", "room", "center", "coordinator", "dispatcher", "bench"}
+
+
+class Bench:
+    """A run in a session and a folder of its own, by which its processes are known."""
+
+    def __init__(self, folder, *arguments):
+        self.dir = folder
+        self.process = subprocess.Popen([BIN / "hawser-bench", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, "TMPDIR": str(folder)}, start_new_session=True)
+
+    def left(self):
+        """Processes of the run that are there, but for those that have ended and wait for init to say so."""
+        found = []
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+            except OSError:
+                continue
+            if session == str(self.process.pid) and state != "Z":
+                found.append(stat.parent.name)
+        return found
+
+    def report(self):
+        out, error = self.process.communicate(timeout=WAIT_S * 3)
+        assert self.process.returncode == 0, error
+        assert self.left() == [] and list(self.dir.iterdir()) == []
+        return json.loads(out)
+
+
+def check_latencies(report):
+    assert 0 <= report["p50_ms"] <= report["p90_ms"] <= report["p99_ms"] <= report["p999_ms"] <= report["max_ms"]
+
+
+def run(folder, *arguments):
+    report = Bench(folder, *arguments, "--json").report()
+    assert ALWAYS <= set(report), ALWAYS - set(report)
+    assert report["scenario"] == arguments[0]
+    assert set(report["daemons"]) == (ROLES | {"redis"} if "--redis" in arguments else ROLES)
+    assert report["rate"] > 0 and report["repeats"] == report["gaps"] == report["jumps"] == 0
+    check_latencies(report)
+    return report
+
+
+@pytest.mark.parametrize("how, pushes, frames", [([], 3, 3 * 40), (["--burst", "4"], 12, 12 * 40), (["--tags", "3"], 3, 40)])
+def test_broadcast(tmp_path, how, pushes, frames):
+    """Every push reaches everyone that it is for, once; the floor's connections get as many frames."""
+    report = run(tmp_path, "broadcast", "--sessions", "40", "--rounds", "3", "--floor", *how)
+    assert report["accepted"] == pushes and report["delivered"] == report["expected"] == frames
+    assert report["floor_rate"] > 0 and abs(report["ratio"] - report["rate"] / report["floor_rate"]) < 0.001
+
+
+@pytest.mark.parametrize("how", [[], ["--batch", "10"], ["--rate", "100"]])
+def test_unicast(tmp_path, how):
+    """What was accepted has come, at full speed and at half of it; the floor is Redis' own."""
+    report = run(tmp_path, "unicast", "--redis", "--sessions", "20", "--seconds", "1", "--floor", *how)
+    assert report["accepted"] == report["delivered"] > 0 and report["failed"] == 0
+    assert report["floor_rate"] > 0 and report["ratio"] > 0
+    if "--rate" in how:
+        assert report["accepted"] == 100
+    else:
+        assert report["latency_of"]["accepted"] == report["latency_of"]["delivered"] > 0
+
+
+@pytest.mark.parametrize("how", [[], ["--redis"], ["--rate", "1000"]])
+def test_login(tmp_path, how):
+    report = run(tmp_path, "login", "--sessions", "50", "--rooms", "2", *how)
+    assert report["logins"] == 50 and report["rooms"] == 2 == report["daemons"]["room"]["processes"]
+
+
+def test_idle(tmp_path):
+    assert run(tmp_path, "idle", "--sessions", "50", "--seconds", "1")["pongs"] == 50
+
+
+def test_mixed(tmp_path):
+    """In each part what was accepted has come, while frames or logins went on beside it."""
+    report = run(tmp_path, "mixed", "--sessions", "50", "--seconds", "1")
+    for name in ("alone", "during_broadcast", "during_storm"):
+        part = report[name]
+        assert part["accepted"] == part["delivered"] > 0 and part["failed"] == 0
+        check_latencies(part)
+        assert (part["broadcast_frames"] > 0) == (name == "during_broadcast") and part["broadcast_frames"] % 50 == 0
+        assert (part["logins"] > 0) == (name == "during_storm") and part["logins"] == part["storms"] * 25
+
+
+@pytest.mark.parametrize("how", [["--sessions", "30", "--waiting", "5"], ["--sessions", "1", "--waiting", "300", "--redis"]])
+def test_catchup(tmp_path, how):
+    report = run(tmp_path, "catchup", *how)
+    assert report["accepted"] == report["delivered"] >= report["sessions"] * report["waiting"]
+
+
+def test_a_cluster_that_runs(tmp_path):
+    """It is used as it is, its processes are found by their ports, and the bench's product is gone afterwards."""
+    cluster, folder = TrialCluster(tmp_path), tmp_path / "bench"
+    folder.mkdir()
+    try:
+        report = Bench(folder, "broadcast", "--sessions", "20", "--rounds", "2", "--json", "--cluster", tmp_path / "cluster.json").report()
+        assert report["delivered"] == 40 and report["daemons"]["room"]["rss_bytes"][0] > 0
+        assert cluster.call("GET", "/v1/products").json()["items"] == []
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left(tmp_path, ending):
+    """Whatever ends it in the midst of a run, daemons, Redis and clients end with it."""
+    bench = Bench(tmp_path, "unicast", "--redis", "--sessions", "20", "--seconds", "600")
+    wait_until(lambda: len(bench.left()) >= 9, "the cluster did not come up")
+    bench.process.send_signal(ending)
+    _, error = bench.process.communicate(timeout=WAIT_S)
+    wait_until(lambda: bench.left() == [], "something is left")
+    if ending != signal.SIGKILL:
+        assert bench.process.returncode == 1 and "interrupted" in error and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["broadcast", "--sessions", "many"], ["idle", "--burst", "8"]])
+def test_wrong_arguments(arguments):
+    ended = subprocess.run([BIN / "hawser-bench", *arguments], capture_output=True, text=True, timeout=WAIT_S)
+    assert ended.returncode == 2 and ended.stdout == "" and ended.stderr.count("\n") == 1, ended
+
+
+def test_failures_are_told(tmp_path):
+    """What is not there is named, with 1."""
+    for arguments, words in ((["--bin", tmp_path], "hawser-room"), (["--cluster", tmp_path / "none.json"], "none.json")):
+        ended = subprocess.run([BIN / "hawser-bench", "idle", *arguments], capture_output=True, text=True, timeout=WAIT_S)
+        assert ended.returncode == 1 and ended.stdout == "" and words in ended.stderr, ended

@@ -1,0 +1,395 @@
+#include "bench.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "crypto.h"
+#include "floor.h"
+#include "worker.h"
+
+enum {
+    OWN_DESCRIPTORS = 1500, // of a process: what is not for clients
+    CLIENTS_MAX = 18000,    // of a worker, and of a room, where the limit is 20,000
+    STUCK_MS = 30000,
+    SHOW_MS = 200,
+    LOG_MS = 5000,
+    AT_ONCE = 512,
+    STEP_MS = 1,
+};
+
+bool bench_fail(struct bench *b, const char *format, ...) {
+    if (b->error.len > 0)
+        return false;
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&b->error, format, args);
+    va_end(args);
+    return false;
+}
+
+uint64_t bench_now_us(struct bench *b) {
+    return loop_clock_us(b->loop);
+}
+
+// --- workers
+
+static uint32_t descriptors_raise(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur < UINT32_MAX ? (uint32_t)limit.rlim_cur : UINT32_MAX;
+}
+
+static uint32_t clients_each(uint32_t descriptors) {
+    uint32_t most =
+        descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : descriptors / 2;
+    return most < CLIENTS_MAX ? most : CLIENTS_MAX;
+}
+
+// Returns in the conductor. The other ends of earlier sockets are closed in a child, so that each
+// worker sees when the conductor is gone.
+static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
+    int ends[2];
+    bool is_floor = crew == &b->floor;
+    const cpu_set_t *cores = is_floor ? cores_of_room(&b->cores, 0) : cores_of_rest(&b->cores);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return bench_fail(b, "socketpair: %s", strerror(errno));
+    pid_t pid = child_fork(&crew->child, is_floor ? "floor" : "clients", cores);
+    if (pid < 0)
+        return bench_fail(b, "fork: %s", strerror((int)-pid));
+    if (pid == 0) {
+        signal(SIGINT, SIG_IGN); // of a terminal's whole group: the conductor's order ends us
+        signal(SIGTERM, SIG_IGN);
+        close(ends[0]);
+        for (uint32_t i = 0; !is_floor && i < index; i++)
+            close(b->crew[i].orders);
+        if (is_floor)
+            floor_send_run(b->share, ends[1]);
+        else
+            worker_run(b->share, (struct worker_place){index, crew->first, crew->count}, ends[1]);
+        _exit(0);
+    }
+    close(ends[1]);
+    crew->orders = ends[0];
+    return true;
+}
+
+static bool crews_start(struct bench *b, uint32_t workers) {
+    uint32_t first = 0;
+    b->crew = hw_calloc(workers, sizeof(b->crew[0]));
+    for (uint32_t i = 0; i < workers; i++)
+        b->crew[i].orders = -1;
+    for (uint32_t i = 0; i < workers; i++) {
+        struct crew *crew = &b->crew[i];
+        crew->first = first;
+        crew->count = (b->sessions - first) / (workers - i);
+        first += crew->count;
+        if (!crew_start(b, crew, i))
+            return false;
+    }
+    return !b->options->floor || b->options->scenario != SCENARIO_broadcast ||
+           crew_start(b, &b->floor, 0);
+}
+
+static void crew_end(struct crew *crew) {
+    if (crew->orders >= 0)
+        close(crew->orders);
+    crew->orders = -1;
+    if (crew->child.pid != 0) { // it holds nothing that would have to be put in order
+        kill(crew->child.pid, SIGKILL);
+        child_end(&crew->child);
+    }
+}
+
+// --- waiting
+
+static void bench_on_signal(void *arg, int signal_number) {
+    struct bench *b = arg;
+    if (signal_number != SIGCHLD) // children are looked after where they are waited for
+        b->is_interrupted = true;
+}
+
+bool bench_step(struct bench *b) {
+    loop_step(b->loop, STEP_MS);
+    if (b->is_interrupted)
+        return bench_fail(b, "interrupted");
+    return b->error.len == 0;
+}
+
+static bool all_alive(struct bench *b) {
+    struct buf log = BUF_EMPTY;
+    const char *fallen = own_cluster_fallen(&b->cluster, &log);
+    if (fallen)
+        bench_fail(b, "%s has ended%s", fallen, buf_cstr(&log));
+    buf_free(&log);
+    for (uint32_t i = 0; i < b->share->worker_count; i++)
+        if (child_has_ended(&b->crew[i].child))
+            bench_fail(b, "a process of clients has ended");
+    return b->error.len == 0;
+}
+
+// A line that is written over where a person looks; in a file a line when something else begins,
+// and one now and then.
+void bench_progress(struct bench *b, const char *doing, uint64_t done, uint64_t of) {
+    uint64_t now_ms = loop_now_ms(b->loop);
+    bool is_terminal = isatty(STDERR_FILENO), is_new = b->shown != doing;
+    if (b->options->quiet || !doing ||
+        (!is_new && now_ms - b->shown_ms < (is_terminal ? SHOW_MS : LOG_MS)))
+        return;
+    b->shown_ms = now_ms;
+    b->shown = doing;
+    fprintf(stderr, "%shawser-bench: %s, %" PRIu64 " of %" PRIu64 "%s",
+            is_terminal ? "\r\033[K" : "", doing, done, of, is_terminal ? "" : "\n");
+}
+
+bool bench_await(struct bench *b, const struct goal *g) {
+    uint64_t seen = 0, moved_ms = loop_now_ms(b->loop), checked_ms = moved_ms;
+    for (;;) {
+        uint64_t now = share_sum(b->share, g->count), now_ms = loop_now_ms(b->loop);
+        if (now >= g->value)
+            return true;
+        bench_progress(b, g->doing, now, g->value);
+        if (now != seen)
+            moved_ms = now_ms;
+        seen = now;
+        if (now_ms - moved_ms > STUCK_MS)
+            return bench_fail(b, "%s: stuck at %" PRIu64 " of %" PRIu64,
+                              g->doing ? g->doing : "orders", now, g->value);
+        if (now_ms - checked_ms > SHOW_MS) {
+            checked_ms = now_ms;
+            if (!all_alive(b))
+                return false;
+        }
+        if (!bench_step(b))
+            return false;
+    }
+}
+
+bool bench_pause(struct bench *b, uint64_t ms, const char *doing) {
+    uint64_t from_ms = loop_now_ms(b->loop), passed;
+    while ((passed = loop_now_ms(b->loop) - from_ms) < ms) {
+        bench_progress(b, doing, passed / 1000, ms / 1000);
+        if (!bench_step(b))
+            return false;
+    }
+    return all_alive(b);
+}
+
+// --- orders
+
+bool bench_order(struct bench *b, const struct order *o) {
+    uint64_t before = share_sum(b->share, COUNT_ORDERS);
+    for (uint32_t i = 0; i < b->share->worker_count; i++) {
+        struct order part = *o;
+        // A rate is the bench's: each worker has its share, at least 1.
+        part.rate = (o->rate * b->crew[i].count + b->sessions - 1) / b->sessions;
+        if (send(b->crew[i].orders, &part, sizeof(part), MSG_NOSIGNAL) != (ssize_t)sizeof(part))
+            return bench_fail(b, "a process of clients is gone");
+    }
+    const struct goal done = {COUNT_ORDERS, before + b->share->worker_count, NULL};
+    return bench_await(b, &done);
+}
+
+bool bench_reset(struct bench *b) {
+    return bench_order(b, &(struct order){.kind = ORDER_RESET});
+}
+
+bool bench_login_begin(struct bench *b, uint32_t first, uint32_t end, uint64_t rate) {
+    const struct order o = {.kind = ORDER_LOGIN,
+                            .first = first,
+                            .end = end,
+                            .at_once = AT_ONCE,
+                            .rate = rate,
+                            .due_us = bench_now_us(b)};
+    return bench_order(b, &o);
+}
+
+bool bench_login(struct bench *b, uint32_t first, uint32_t end) {
+    uint64_t open = share_sum(b->share, COUNT_OPEN), synced = share_sum(b->share, COUNT_SYNCED);
+    const struct goal logged_in = {COUNT_OPEN, open + end - first, "logged in"};
+    const struct goal up_to_date = {COUNT_SYNCED, synced + end - first, "up to date"};
+    return bench_login_begin(b, first, end, 0) && bench_await(b, &logged_in) &&
+           bench_await(b, &up_to_date);
+}
+
+bool bench_logout(struct bench *b) {
+    const struct order o = {.kind = ORDER_LOGOUT, .end = b->sessions};
+    return bench_order(b, &o);
+}
+
+// --- the API
+
+struct waited {
+    bool is_done;
+    int status;
+    struct buf body;
+};
+
+static void waited_done(void *arg, int status, const char *body, size_t body_len) {
+    struct waited *w = arg;
+    w->is_done = true;
+    w->status = status;
+    buf_append(&w->body, body, body_len);
+}
+
+bool bench_api(struct bench *b, const struct api_call *call, struct buf *ret_body) {
+    struct waited w = {0};
+    const struct call c = {
+        call->method, call->path, call->body, call->body ? strlen(call->body) : 0, waited_done, &w};
+    uint64_t from_ms = loop_now_ms(b->loop);
+    pusher_call(b->pusher, &c);
+    // w must outlive the call, so an interrupt waits for the answer too.
+    while (!w.is_done && loop_now_ms(b->loop) - from_ms < STUCK_MS)
+        loop_step(b->loop, STEP_MS);
+    if (!w.is_done) {
+        pusher_free(b->pusher);
+        b->pusher = NULL;
+        return bench_fail(b, "%s %s: no answer", call->method, call->path);
+    }
+    bool is_right = w.status == call->expect;
+    if (!is_right)
+        bench_fail(b, "%s %s: %d %s", call->method, call->path, w.status, buf_cstr(&w.body));
+    if (is_right && ret_body)
+        buf_append(ret_body, w.body.data, w.body.len);
+    buf_free(&w.body);
+    return is_right;
+}
+
+// --- the product
+
+static bool plan_fill(struct bench *b, const char *answer) {
+    struct plan *plan = &b->share->plan;
+    json_t *root = json_loads(answer, 0, NULL);
+    size_t i;
+    json_t *key;
+    json_array_foreach(json_object_get(root, "keys"), i, key) {
+        const char *kind = json_string_value(json_object_get(key, "kind"));
+        const char *kid = json_string_value(json_object_get(key, "kid"));
+        const char *secret = json_string_value(json_object_get(key, "secret"));
+        if (!kind || strcmp(kind, "token") != 0 || !kid || !secret)
+            continue;
+        snprintf(plan->kid, sizeof(plan->kid), "%s", kid);
+        snprintf(plan->secret, sizeof(plan->secret), "%s", secret);
+    }
+    json_decref(root);
+    snprintf(plan->product, sizeof(plan->product), "%s", b->product);
+    plan->port_count = b->cluster.room_count;
+    memcpy(plan->ports, b->cluster.rooms, sizeof(plan->ports));
+    plan->tags = (uint32_t)b->options->tags;
+    return plan->kid[0] ? true : bench_fail(b, "the product has no token key: %s", answer);
+}
+
+static bool product_create(struct bench *b) {
+    uint8_t random[6];
+    char suffix[13], path[64];
+    crypto_random(random, sizeof(random));
+    hex_encode(random, sizeof(random), suffix);
+    snprintf(b->product, sizeof(b->product), "bench-%s", suffix);
+    snprintf(path, sizeof(path), "/v1/products/%s", b->product);
+    // Nothing that is due to be delivered may fall to a limit.
+    const struct api_call call = {"PUT", path,
+                                  "{\"limits\":{\"payload_bytes\":61440,\"inbox_messages\":100000,"
+                                  "\"inbox_bytes\":1073741824}}",
+                                  201};
+    struct buf answer = BUF_EMPTY;
+    bool is_made = bench_api(b, &call, &answer) && plan_fill(b, buf_cstr(&answer));
+    buf_free(&answer);
+    return is_made;
+}
+
+// The rooms have heard of the product once a client is in: each has one for a moment. And what a
+// daemon makes at its first message is not counted as a session's.
+static bool bench_warm_up(struct bench *b) {
+    uint32_t some = b->cluster.room_count < b->sessions ? b->cluster.room_count : b->sessions;
+    if (!bench_login(b, 0, some) || !bench_logout(b))
+        return false;
+    b->base = hw_calloc(b->cluster.watched_count, sizeof(b->base[0]));
+    for (uint32_t i = 0; i < b->cluster.watched_count; i++)
+        probe_process(b->cluster.watched[i].child.pid, &b->base[i]);
+    probe_kernel(&b->kernel_base);
+    return bench_reset(b);
+}
+
+// --- begin and end
+
+static void cluster_find_processes(struct bench *b) {
+    struct own_cluster *c = &b->cluster;
+    for (uint32_t i = 0; i < c->room_count + 1; i++) {
+        struct watched *w = &c->watched[c->watched_count];
+        bool is_center = i == c->room_count;
+        w->child.pid = probe_listener(is_center ? c->center : c->rooms[i]);
+        snprintf(w->role, sizeof(w->role), "%s", is_center ? "center" : "room");
+        c->watched_count += w->child.pid != 0;
+    }
+}
+
+static bool cluster_begin(struct bench *b, uint32_t rooms) {
+    struct buf error = BUF_EMPTY;
+    int failed = b->options->cluster ? own_cluster_read(&b->cluster, b->options, &error)
+                                     : own_cluster_start(&b->cluster, b->options, rooms, &error);
+    if (failed != 0)
+        bench_fail(b, "%s", buf_cstr(&error));
+    buf_free(&error);
+    if (failed == 0 && b->options->cluster)
+        cluster_find_processes(b);
+    return failed == 0;
+}
+
+bool bench_begin(struct bench *b) {
+    const struct options *o = b->options;
+    uint32_t each = clients_each(descriptors_raise());
+    uint32_t needed = (b->sessions + each - 1) / each;
+    uint32_t rooms = o->rooms > needed ? (uint32_t)o->rooms : needed;
+    b->floor.orders = -1;
+    b->share = share_new(needed);
+    b->report = json_object();
+    cores_plan(&b->cores, rooms, !o->no_pin);
+    b->cluster.cores = &b->cores;
+    if (rooms > PORTS_MAX)
+        return bench_fail(b, "--sessions: %u rooms would be needed, at most %d", rooms, PORTS_MAX);
+    // Forked before there is anything in this process that they would share.
+    if (!crews_start(b, needed))
+        return false;
+    if (cores_of_rest(&b->cores))
+        (void)sched_setaffinity(0, sizeof(cpu_set_t), cores_of_rest(&b->cores));
+    b->os = os_new();
+    b->loop = loop_new(b->os);
+    loop_on_signal(b->loop, bench_on_signal, b);
+    if (!cluster_begin(b, rooms))
+        return false;
+    b->pusher = pusher_new(&(struct pusher_options){.loop = b->loop,
+                                                    .port = b->cluster.center,
+                                                    .key = b->cluster.admin_key,
+                                                    .connections = (uint32_t)o->connections});
+    for (int i = 0; i < 3; i++)
+        b->share->plan.ack_every[i] = 16;
+    return product_create(b) && bench_warm_up(b);
+}
+
+void bench_end(struct bench *b) {
+    char path[64];
+    snprintf(path, sizeof(path), "/v1/products/%s", b->product);
+    if (b->options->cluster && b->pusher && b->product[0]) // somebody else's: leave it as it was
+        (void)bench_api(b, &(struct api_call){"DELETE", path, NULL, 204}, NULL);
+    pusher_free(b->pusher);
+    for (uint32_t i = 0; b->crew && i < b->share->worker_count; i++)
+        crew_end(&b->crew[i]);
+    crew_end(&b->floor);
+    own_cluster_end(&b->cluster);
+    if (b->loop) {
+        loop_free(b->loop);
+        os_free(b->os);
+    }
+    json_decref(b->report);
+    buf_free(&b->error);
+    free(b->base);
+    free(b->crew);
+}

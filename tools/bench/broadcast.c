@@ -1,0 +1,141 @@
+// Broadcasts, round by round: one push (or a burst of them) to everyone, and the next when all have
+// come everywhere. The rate is of the frames that clients got, in the time from a push's call to
+// its last frame.
+#include <inttypes.h>
+#include <sys/socket.h>
+
+#include "bench.h"
+#include "floor.h"
+#include "payload.h"
+#include "report.h"
+
+enum { FLOOR_LOGINS_PER_S = 20000, SETTLE_MS = 100 };
+
+struct rounds {
+    uint64_t expected, accepted, refused; // frames; pushes
+    uint64_t active_us;                   // from a round's begin to its last frame
+};
+
+static void push_done(void *arg, int status, const char *body, size_t body_len) {
+    struct rounds *r = arg;
+    (void)body;
+    (void)body_len;
+    if (status == 202)
+        r->accepted++;
+    else
+        r->refused++;
+}
+
+// How many sessions have the tag that a push goes to.
+static uint32_t recipients(const struct bench *b, uint64_t push) {
+    uint32_t tags = (uint32_t)b->options->tags;
+    uint32_t tag = tags ? (uint32_t)(push % tags) : 0;
+    return tags ? (b->sessions - tag + tags - 1) / tags : b->sessions;
+}
+
+static void broadcast_push(struct bench *b, struct rounds *r, uint64_t push, uint64_t due_us) {
+    struct buf body = BUF_EMPTY;
+    char path[80];
+    size_t size = b->options->size;
+    snprintf(path, sizeof(path), "/v1/products/%s/messages", b->product);
+    if (b->options->tags)
+        buf_printf(&body, "{\"to\":{\"tags\":{\"any\":[\"t%" PRIu64 "\"]}},\"payload\":\"",
+                   push % b->options->tags);
+    else
+        buf_append_str(&body, "{\"to\":{\"all\":true},\"payload\":\"");
+    payload_put((char *)buf_reserve(&body, size), size, due_us);
+    body.len += size;
+    buf_append_str(&body, "\"}");
+    pusher_call(b->pusher,
+                &(struct call){"POST", path, (const char *)body.data, body.len, push_done, r});
+    buf_free(&body);
+    r->expected += recipients(b, push);
+}
+
+static bool round_run(struct bench *b, struct rounds *r, uint64_t round) {
+    uint64_t due_us = bench_now_us(b), burst = b->options->burst;
+    for (uint64_t i = 0; i < burst; i++)
+        broadcast_push(b, r, round * burst + i, due_us);
+    const struct goal got = {COUNT_NEWS, r->expected, "frames received"};
+    if (!bench_await(b, &got))
+        return false;
+    r->active_us += share_last_us(b->share, LANE_NEWS) - due_us;
+    while (pusher_unanswered(b->pusher) > 0)
+        if (!bench_step(b))
+            return false;
+    return r->refused == 0 || bench_fail(b, "a broadcast was refused");
+}
+
+// --- the floor: the frames that clients got, from a program that only sends
+
+static bool floor_connect(struct bench *b, uint32_t sessions) {
+    struct plan *plan = &b->share->plan;
+    if (!bench_logout(b))
+        return false;
+    plan->dialect = DIALECT_FLOOR;
+    plan->ports[0] = (uint16_t)b->share->floor_port;
+    plan->port_count = 1;
+    const struct goal open = {COUNT_OPEN, sessions, "connected to the floor"};
+    return bench_login_begin(b, 0, sessions, FLOOR_LOGINS_PER_S) && bench_await(b, &open) &&
+           bench_pause(b, SETTLE_MS, "settling") && bench_reset(b);
+}
+
+static bool floor_rounds(struct bench *b, struct rounds *r) {
+    uint32_t sessions = recipients(b, 0);
+    if (!floor_connect(b, sessions))
+        return false;
+    for (uint64_t i = 0; i < b->options->rounds; i++) {
+        const struct order o = {
+            .kind = ORDER_SEND, .repeat = (uint32_t)b->options->burst, .due_us = bench_now_us(b)};
+        if (send(b->floor.orders, &o, sizeof(o), MSG_NOSIGNAL) != (ssize_t)sizeof(o))
+            return bench_fail(b, "the floor's process is gone");
+        r->expected += (uint64_t)sessions * o.repeat;
+        const struct goal got = {COUNT_NEWS, r->expected, "frames of the floor received"};
+        if (!bench_await(b, &got))
+            return false;
+        r->active_us += share_last_us(b->share, LANE_NEWS) - o.due_us;
+    }
+    return true;
+}
+
+static double rate_of(const struct rounds *r) {
+    return (double)r->expected * 1e6 / (double)r->active_us;
+}
+
+static bool floor_measure(struct bench *b, double rate) {
+    struct rounds r = {0};
+    struct usage before, after;
+    probe_process(b->floor.child.pid, &before);
+    if (!floor_rounds(b, &r))
+        return false;
+    probe_process(b->floor.child.pid, &after);
+    report_number(b, "floor_rate", rate_of(&r));
+    report_number(b, "ratio", rate / rate_of(&r));
+    report_number(b, "floor_cpu_us_per_message",
+                  (double)(after.cpu_us - before.cpu_us) / (double)r.expected);
+    return true;
+}
+
+bool run_broadcast(struct bench *b) {
+    struct rounds r = {0};
+    struct meter meter;
+    if (!bench_login(b, 0, b->sessions) || !bench_reset(b))
+        return false;
+    meter_begin(b, &meter);
+    bool is_done = true;
+    for (uint64_t i = 0; is_done && i < b->options->rounds; i++)
+        is_done = round_run(b, &r, i);
+    struct histogram h;
+    share_lane(b->share, LANE_NEWS, &h);
+    uint64_t delivered = share_sum(b->share, COUNT_NEWS);
+    meter_end(b, &meter, delivered);
+    if (!is_done)
+        return false;
+    report_number(b, "rate", rate_of(&r));
+    report_latency(b->report, &h);
+    json_object_set_new(b->report, "accepted", json_integer((json_int_t)r.accepted));
+    json_object_set_new(b->report, "expected", json_integer((json_int_t)r.expected));
+    json_object_set_new(b->report, "delivered", json_integer((json_int_t)delivered));
+    report_counts(b);
+    return !b->options->floor || floor_measure(b, rate_of(&r));
+}
