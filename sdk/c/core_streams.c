@@ -207,7 +207,8 @@ static int hand_on(struct client_core *c, const struct binding *b, const Hawser_
 static void push_live(struct client_core *c, struct binding *b, const Hawser__V1__Push *m) {
     uint64_t id = recent_id(m->id);
     if (recent_ids_has(&b->record->recent, id)) {
-        core_notice(c, "a live message came again, and is left out: %s", m->id);
+        core_notice(c, "a live %s message came again, and is left out: %s",
+                    hawser_stream_name((enum hawser_stream)m->stream), m->id);
         return;
     }
     recent_ids_add(&b->record->recent, id);
