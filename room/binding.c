@@ -6,7 +6,7 @@
 
 // --- life
 
-struct room_binding *room_binding_new(struct conn *c, const struct session_have *have) {
+struct room_binding *room_binding_new(struct conn *c, const struct session_terms *terms) {
     struct room *r = c->room;
     uint32_t slot, turn;
     // The rest is kept for those that are in: a Bind that renews stands beside the one that it is
@@ -19,7 +19,7 @@ struct room_binding *room_binding_new(struct conn *c, const struct session_have 
     b->conn = c;
     b->slot = slot;
     b->turn = turn;
-    session_init(&b->session, have, &r->lease);
+    session_init(&b->session, terms, &r->lease);
     struct room_binding **end = &c->bindings;
     while (*end)
         end = &(*end)->next_in_conn;

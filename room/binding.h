@@ -37,8 +37,8 @@ struct room_binding {
 
 // --- its life
 struct room_binding *room_binding_new(struct conn *c,
-                                      const struct session_have *have); // NULL: no slot
-void room_binding_free(struct room_binding *b);                         // at the end of a room only
+                                      const struct session_terms *terms); // NULL: no slot
+void room_binding_free(struct room_binding *b); // at the end of a room only
 // One step of its session. Nothing happens yet, but that one whose session is gone is found by
 // nobody any more.
 void room_binding_tell(struct room_binding *b, const struct session_event *e);

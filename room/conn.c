@@ -70,7 +70,8 @@ void conn_on_closed(void *owner, struct stream *s, int error) {
     (void)s;
     (void)error;
     c->stream = NULL;
-    if (c->state != CONN_OPEN || linger_ms == 0 || !c->bindings || r->is_draining)
+    bool is_kept = c->state == CONN_OPEN && c->bindings && c->voice->has_resume_bytes;
+    if (!is_kept || linger_ms == 0 || r->is_draining)
         conn_end(c);
     else
         linger(c, linger_ms);

@@ -101,7 +101,9 @@ struct bind_request {
     char *const *tags;
     size_t tag_count;
     struct session_have have;
-    bool is_have_good; // else a stream twice, or one that is not there
+    bool is_have_good;               // else a stream twice, or one that is not there
+    bool is_left_out[FEEDS];         // streams that it does not subscribe to
+    const struct ack_limits *limits; // of this client; outlives the connection. NULL: its voice's
     // Read from the token once, by hello_got_*.
     struct token_hint hint;
     const char *hint_fault; // NULL: the hint is good

@@ -144,6 +144,8 @@ static bool find_binding(struct conn *old, struct resumption *f) {
         if (session_is_entered(&b->session) && strcmp(b->product->name, f->bind->hint.product) == 0)
             f->binding = b;
     return f->binding && session_can_resume(&f->binding->session, &f->bind->have) &&
+           memcmp(f->binding->session.is_left_out, f->bind->is_left_out,
+                  sizeof(f->bind->is_left_out)) == 0 &&
            login_check_resume(f->binding, f->bind, &f->terms);
 }
 

@@ -45,7 +45,8 @@ static bool send_entries(struct room_binding *b, const Hawser__Internal__LoadRep
     uint64_t before = inbox->sent;
     frame_run_begin(&r->items, inbox);
     buf_reset(&r->run);
-    for (size_t i = 0; i < reply->n_entry; i++)
+    size_t count = b->session.is_left_out[FEED_INBOX] ? 0 : reply->n_entry;
+    for (size_t i = 0; i < count; i++)
         if (!add_entry(b, &r->items, reply->entry[i]))
             break;
     inbox_send_run(b, &r->items);
@@ -77,7 +78,7 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
 static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMessage *m) {
     struct room *r = b->conn->room;
     struct stream_range at = {.product = b->product->number, .stream = FEED_INBOX};
-    if (!is_for_device(m, b->conn->device))
+    if (b->session.is_left_out[FEED_INBOX] || !is_for_device(m, b->conn->device))
         return false;
     if (!room_binding_can_send(b)) {
         r->count.live_dropped++;
@@ -106,8 +107,9 @@ bool inbox_deliver(struct room_binding *b, const struct stream_position *at,
     struct session *s = &b->session;
     if (at->seq == 0)
         return m && send_live(b, m);
-    bool is_next = m && s->load == LOAD_NONE && feed_takes(&s->feed[FEED_INBOX], *at) &&
-                   room_binding_can_send(b) && is_for_device(m, b->conn->device);
+    bool is_next = m && !s->is_left_out[FEED_INBOX] && s->load == LOAD_NONE &&
+                   feed_takes(&s->feed[FEED_INBOX], *at) && room_binding_can_send(b) &&
+                   is_for_device(m, b->conn->device);
     if (is_next)
         inbox_send_next(b, at->seq, m);
     bool is_sent = is_next && s->feed[FEED_INBOX].sent == at->seq; // else the socket took nothing

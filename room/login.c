@@ -176,8 +176,11 @@ static struct login_token *login_token_new(const struct bind_request *bind) {
 
 // The product is asked for even when it is here, so that every answer comes later.
 struct room_binding *login_begin(struct conn *c, const struct bind_request *bind) {
-    static const struct session_have nothing = {0};
-    struct room_binding *b = room_binding_new(c, bind->is_have_good ? &bind->have : &nothing);
+    struct session_terms terms = {.limits = bind->limits ? bind->limits : &c->voice->ack_limits};
+    if (bind->is_have_good)
+        terms.have = bind->have;
+    memcpy(terms.is_left_out, bind->is_left_out, sizeof(terms.is_left_out));
+    struct room_binding *b = room_binding_new(c, &terms);
     if (!b)
         return NULL;
     b->token = login_token_new(bind);

@@ -36,7 +36,7 @@ static bool live_step(struct live_walk *w, struct live_turn *t, struct room_prod
     for (unsigned n = 1; w->at; n++) {
         struct room_binding *b = w->at;
         w->at = b->next;
-        if (audience_has(w->audience, b->tags))
+        if (!b->session.is_left_out[FEED_NEWS] && audience_has(w->audience, b->tags))
             live_give(w, t, b);
         if (n % SLICE_CHECK == 0 && loop_clock_us(p->room->loop) >= t->until_us)
             return true;

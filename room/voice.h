@@ -36,6 +36,11 @@ struct voice {
     enum voice_index index; // of what is kept for each
     // CONN_STREAM_CALLS (conn.h), and as keep_max the largest of its client's messages.
     struct stream_ops stream;
+    struct ack_limits ack_limits; // of each stream of its sessions
+    // Its clients come back by resume bytes: their sessions linger for them. The sessions of
+    // another end with the connection. Its clients log in again by their token, and product, user
+    // and device lead to where they were: what was sent and not acknowledged comes once more.
+    bool has_resume_bytes;
     // Around a connection that speaks it: `begin` before its first bytes, `end` when it is freed,
     // by when its stream is gone. What lies in c->voice_state is the voice's, which frees it in
     // `end` and leaves NULL. A resume brings a lingering connection the stream of another: each

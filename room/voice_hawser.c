@@ -347,6 +347,8 @@ const struct voice voice_hawser = {
     .name = "hawser",
     .index = VOICE_HAWSER,
     .stream = {CONN_STREAM_CALLS, .keep_max = FRAME_HEADER_BYTES + FRAME_BODY_MAX},
+    .ack_limits = {.messages = 32, .bytes = 256 * 1024},
+    .has_resume_bytes = true,
     .take = voice_take,
     .say_welcome = say_welcome,
     .say_bound = say_bound,

@@ -5,8 +5,13 @@ enum {
     UNACKED_TICKS = 300, // anything that is unacknowledged so long
 };
 
+void feed_init(struct feed *f, const struct ack_limits *limits) {
+    *f = (struct feed){.limits = limits};
+}
+
 void feed_start(struct feed *f, struct stream_position after) {
-    *f = (struct feed){.epoch = after.epoch,
+    *f = (struct feed){.limits = f->limits,
+                       .epoch = after.epoch,
                        .acked = after.seq,
                        .sent = after.seq,
                        .heard = after.seq,
@@ -35,9 +40,10 @@ bool feed_takes(const struct feed *f, struct stream_position at) {
     return at.epoch == f->epoch && at.seq == f->sent + 1 && feed_is_open(f);
 }
 
-static void ack_window_add(struct ack_window *w, uint64_t seq, uint32_t bytes) {
-    bool into_first = w->second == 0 && w->first < ACK_WINDOW_MESSAGES / 2 &&
-                      w->first_bytes < ACK_WINDOW_BYTES / 2;
+static void ack_window_add(struct feed *f, uint64_t seq, uint32_t bytes) {
+    struct ack_window *w = &f->ack_window;
+    bool into_first = w->second == 0 && w->first < f->limits->messages / 2 &&
+                      w->first_bytes < f->limits->bytes / 2;
     if (into_first) {
         w->mark = seq;
         w->first++;
@@ -54,7 +60,7 @@ void feed_sent(struct feed *f, uint64_t last, uint32_t bytes, bool counts) {
     if (f->shown < last)
         f->shown = last;
     if (counts)
-        ack_window_add(&f->ack_window, last, bytes);
+        ack_window_add(f, last, bytes);
 }
 
 static void ack_window_acked(struct ack_window *w, uint64_t seq, uint64_t sent) {

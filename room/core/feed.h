@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ACK_WINDOW_MESSAGES = 32, ACK_WINDOW_BYTES = 256 * 1024 };
-
 // The streams of client.proto, by number; each session has one feed of each.
 enum feed_stream { FEED_INBOX, FEED_NEWS, FEED_BULK, FEEDS };
 // A room serves the inbox and the first LOGS of the product's broadcast logs, which lie in arrays:
@@ -44,6 +42,12 @@ enum gap_reason {
     GAP_STORE_RESTARTED,
 };
 
+// How much of a stream may be sent and unacknowledged: the voice's, or less for a client of it. The
+// message that passes `bytes` still goes out. Both are at least 1, messages at most UINT16_MAX.
+struct ack_limits {
+    uint32_t messages, bytes;
+};
+
 // Messages sent and not yet acknowledged, in two parts of at most half a window each: an ack that
 // passes `mark` ends the first. Both a count of these and a distance of seqs are upper bounds of
 // what is in flight; the lower one counts.
@@ -57,11 +61,12 @@ struct ack_window {
 #define FEED_NO_TARGET UINT64_MAX // not known yet: it is not reached
 
 struct feed {
-    uint64_t epoch;              // 0: not known yet
-    uint64_t acked, sent, heard; // acked <= sent <= heard
-    uint64_t shown;              // the highest ever sent: above sent while some is sent again
-    uint64_t saved;              // of acked, what the saver answered for
-    uint64_t target;             // Synced goes out when sent has reached it; or FEED_NO_TARGET
+    uint64_t epoch;                  // 0: not known yet
+    uint64_t acked, sent, heard;     // acked <= sent <= heard
+    uint64_t shown;                  // the highest ever sent: above sent while some is sent again
+    uint64_t saved;                  // of acked, what the saver answered for
+    uint64_t target;                 // Synced goes out when sent has reached it; or FEED_NO_TARGET
+    const struct ack_limits *limits; // borrowed; outlives the session
     struct ack_window ack_window;
 };
 
@@ -70,6 +75,7 @@ struct stream_position {
     uint64_t epoch, seq;
 };
 
+void feed_init(struct feed *f, const struct ack_limits *limits);
 // Goes on behind `after`; nothing is in flight, nothing further is heard of.
 void feed_start(struct feed *f, struct stream_position after);
 void feed_hear(struct feed *f, uint64_t seq); // the log has at least so much
@@ -90,16 +96,16 @@ static inline bool feed_is_at_rest(const struct feed *f) { // nothing is in flig
     return feed_in_flight(f) == 0;
 }
 
-static inline uint32_t feed_messages_left(const struct feed *f) { // 0..ACK_WINDOW_MESSAGES
+static inline uint32_t feed_messages_left(const struct feed *f) { // 0..limits.messages
     uint32_t used = feed_in_flight(f);
-    return used < ACK_WINDOW_MESSAGES ? ACK_WINDOW_MESSAGES - used : 0;
+    return used < f->limits->messages ? f->limits->messages - used : 0;
 }
 
-// 0..ACK_WINDOW_BYTES; the last message may pass it.
+// 0..limits.bytes; the last message may pass it.
 static inline uint32_t feed_bytes_left(const struct feed *f) {
     uint32_t used =
         f->sent == f->acked ? 0 : f->ack_window.first_bytes + f->ack_window.second_bytes;
-    return used < ACK_WINDOW_BYTES ? ACK_WINDOW_BYTES - used : 0;
+    return used < f->limits->bytes ? f->limits->bytes - used : 0;
 }
 
 static inline bool feed_is_open(const struct feed *f) { // the window takes at least one message

@@ -7,7 +7,7 @@
 
 #include "feed.h"
 
-enum { FRAME_RUN_MAX = 2 * ACK_WINDOW_MESSAGES + 2 };
+enum { FRAME_RUN_MAX = 66 }; // 32 messages with a gap before each, and two more
 
 struct frame_run_item {
     uint64_t last; // seq

@@ -146,8 +146,12 @@ bool session_step(struct session *s, const struct session_event *e, const struct
     return true;
 }
 
-void session_init(struct session *s, const struct session_have *have, const struct lease *lease) {
-    *s = (struct session){.have = *have};
+void session_init(struct session *s, const struct session_terms *terms, const struct lease *lease) {
+    *s = (struct session){.have = terms->have};
+    for (int i = 0; i < FEEDS; i++) {
+        feed_init(&s->feed[i], terms->limits);
+        s->is_left_out[i] = terms->is_left_out[i];
+    }
     s->fence.confirmed_round = lease->round;
 }
 

@@ -243,16 +243,23 @@ struct session {
     uint64_t saving, saving_generation; // on the way to the saver: inbox position, and by whom
     enum session_state state;
     enum session_load load;
-    bool resets[FEEDS];  // of its login: to be told before anything else
-    bool is_log_another; // than the inbox's epoch: to be read, whatever was heard
-    bool is_saving;      // a SAVE is not answered yet
-    bool attach_again;   // the saver does not know this device, or its generation, any more
+    bool resets[FEEDS];      // of its login: to be told before anything else
+    bool is_left_out[FEEDS]; // nothing of it goes out, and Synced does not wait for it
+    bool is_log_another;     // than the inbox's epoch: to be read, whatever was heard
+    bool is_saving;          // a SAVE is not answered yet
+    bool attach_again;       // the saver does not know this device, or its generation, any more
     bool is_retrying, is_synced, is_resumed;
     bool asked[FEEDS];  // a Ping is out for what is long unacknowledged: its answer resends
     bool is_shut_asked; // a Ping was sent for a shut window, and no Ack has come since
 };
 
-void session_init(struct session *s, const struct session_have *have, const struct lease *lease);
+// What a login brings besides its token.
+struct session_terms {
+    struct session_have have;
+    bool is_left_out[FEEDS];         // streams that the client did not subscribe to
+    const struct ack_limits *limits; // borrowed; outlives the session
+};
+void session_init(struct session *s, const struct session_terms *terms, const struct lease *lease);
 // Adds to `out`, which the caller owns and has emptied. false: the state does not name this event;
 // nothing changed.
 bool session_step(struct session *s, const struct session_event *e, const struct session_env *env,

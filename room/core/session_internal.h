@@ -21,7 +21,8 @@ typedef enum session_state session_action(struct step *t);
 // session_step.c
 struct session_effect *step_adds(struct step *t, enum session_effect_kind kind);
 void step_confirm(struct step *t); // whose the row is
-void step_stale(struct step *t);   // the saver knows a higher generation
+void step_says_reset(struct step *t, enum feed_stream stream, const char *reason);
+void step_stale(struct step *t); // the saver knows a higher generation
 
 // session_login.c
 session_action login_admitted, login_denied, login_row, login_row_of_leaving, login_attached,

@@ -17,7 +17,7 @@ static void live_save(struct step *t) {
 static void live_load(struct step *t) {
     struct session *s = t->s;
     const struct feed *f = &s->feed[FEED_INBOX];
-    bool has_more = feed_is_behind(f) && feed_is_open(f);
+    bool has_more = !s->is_left_out[FEED_INBOX] && feed_is_behind(f) && feed_is_open(f);
     if (!(has_more || s->is_log_another) || s->load != LOAD_NONE || s->is_retrying ||
         !session_can_send(s, t->env))
         return;
@@ -34,10 +34,11 @@ void live_go_on(struct step *t) {
 bool session_has_to_go_on(const struct session *s, const struct product_heads *known) {
     const struct feed *inbox = &s->feed[FEED_INBOX];
     bool is_to_save = inbox->acked > inbox->saved || s->attach_again;
-    bool has_more = feed_is_behind(inbox) || s->is_log_another;
+    bool has_more = (!s->is_left_out[FEED_INBOX] && feed_is_behind(inbox)) || s->is_log_another;
     for (int i = 0; i < LOGS; i++) {
         const struct feed *f = &s->feed[FEED_NEWS + i];
-        has_more = has_more || f->epoch != known->log[i].epoch || f->sent < known->log[i].heard;
+        bool is_level = f->epoch == known->log[i].epoch && f->sent >= known->log[i].heard;
+        has_more = has_more || !(is_level || s->is_left_out[FEED_NEWS + i]);
     }
     return !s->is_synced || is_to_save || has_more;
 }
@@ -91,9 +92,7 @@ static void start_again(struct step *t, const struct session_loaded *a) {
     f->target = s->is_synced ? 0 : f->heard;
     s->saving = a->after.seq; // what is on its way is of the old log
     s->attach_again = true;
-    struct session_effect *e = step_adds(t, EFFECT_SAY_RESET);
-    e->of.reset.stream = FEED_INBOX;
-    e->of.reset.reason = "the log is not the one that it was";
+    step_says_reset(t, FEED_INBOX, "the log is not the one that it was");
     live_save(t);
 }
 
@@ -227,7 +226,7 @@ enum log_ready session_log_ready(struct session *s, const struct session_env *en
                                  enum feed_stream stream, uint64_t base) {
     const struct log_heads *log = &env->heads.log[log_index(stream)];
     struct feed *f = &s->feed[stream];
-    if (log->epoch == 0 || env->heads.answered < s->heads_needed)
+    if (log->epoch == 0 || env->heads.answered < s->heads_needed || s->is_left_out[stream])
         return LOG_NOT_READY;
     if (f->epoch == log->epoch)
         return LOG_READY;
@@ -253,7 +252,7 @@ bool session_becomes_synced(struct session *s, const struct session_env *env) {
     if (s->is_synced || s->is_log_another || !session_can_send(s, env))
         return false;
     for (int i = 0; i < FEEDS_SERVED; i++)
-        if (s->feed[i].sent < s->feed[i].target)
+        if (s->feed[i].sent < s->feed[i].target && !s->is_left_out[i])
             return false;
     s->is_synced = true;
     return true;

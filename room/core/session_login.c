@@ -173,13 +173,9 @@ static bool is_to_be_confirmed(const struct step *t) {
 
 enum session_state login_told(struct step *t) {
     struct session *s = t->s;
-    for (int i = 0; i < FEEDS; i++) {
-        if (!s->resets[i])
-            continue;
-        struct session_effect *e = step_adds(t, EFFECT_SAY_RESET);
-        e->of.reset.stream = (enum feed_stream)i;
-        e->of.reset.reason = "the position is not one of this log";
-    }
+    for (int i = 0; i < FEEDS; i++)
+        if (s->resets[i])
+            step_says_reset(t, (enum feed_stream)i, "the position is not one of this log");
     bool is_undecided = s->fence.is_undecided; // since before it was live
     if (is_to_be_confirmed(t))
         step_confirm(t);

@@ -15,6 +15,15 @@ void step_confirm(struct step *t) {
     step_adds(t, EFFECT_CONFIRM);
 }
 
+// Of a stream that the client does not know of, it is not told either.
+void step_says_reset(struct step *t, enum feed_stream stream, const char *reason) {
+    if (t->s->is_left_out[stream])
+        return;
+    struct session_effect *e = step_adds(t, EFFECT_SAY_RESET);
+    e->of.reset.stream = stream;
+    e->of.reset.reason = reason;
+}
+
 void step_stale(struct step *t) {
     fence_saver_knows_higher(&t->s->fence);
     step_adds(t, EFFECT_CONFIRM_SOON);

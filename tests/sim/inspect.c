@@ -116,9 +116,9 @@ static const char *wrong(const struct feed *c, bool is_plain) {
         return "acked above sent";
     if (c->sent > c->heard)
         return "sent above heard";
-    if (is_plain && apart > ACK_WINDOW_MESSAGES && counted > ACK_WINDOW_MESSAGES)
+    if (is_plain && apart > c->limits->messages && counted > c->limits->messages)
         return "more under way than the window";
-    if (c->ack_window.first_bytes + c->ack_window.second_bytes > ACK_WINDOW_BYTES + FRAME_BODY_MAX)
+    if (c->ack_window.first_bytes + c->ack_window.second_bytes > c->limits->bytes + FRAME_BODY_MAX)
         return "more bytes under way than the window";
     return NULL;
 }

@@ -29,6 +29,19 @@ static inline bool bed_line(void *arg, const char *line, size_t len) {
     return true;
 }
 
+static inline void bed_conn(struct conn_bed *bed, const struct voice *voice) {
+    struct room *r = &bed->room;
+    uint32_t slot, turn;
+    bed->conn = slab_take(&r->conns, &slot, &turn);
+    bed->conn->room = r;
+    bed->conn->slot = slot;
+    bed->conn->turn = turn;
+    bed->conn->heartbeat_ms = 60000;
+    bed->conn->heard_ms = loop_now_ms(r->loop);
+    r->count.connections++;
+    conn_begin_voice(bed->conn, voice);
+}
+
 // Bindings are out: a Bind is answered at once.
 static inline void bed_begin(struct conn_bed *bed, const struct voice *voice) {
     uint32_t slot, turn;
@@ -47,14 +60,7 @@ static inline void bed_begin(struct conn_bed *bed, const struct voice *voice) {
     slab_init(&r->bindings, sizeof(struct room_binding), 1);
     (void)slab_take(&r->bindings, &slot, &turn);
     arena_init(&r->arena);
-    bed->conn = slab_take(&r->conns, &slot, &turn);
-    bed->conn->room = r;
-    bed->conn->slot = slot;
-    bed->conn->turn = turn;
-    bed->conn->heartbeat_ms = 60000;
-    bed->conn->heard_ms = loop_now_ms(r->loop);
-    r->count.connections = 1;
-    conn_begin_voice(bed->conn, voice);
+    bed_conn(bed, voice);
 }
 
 static inline void bed_end(struct conn_bed *bed) {

@@ -23,7 +23,8 @@ static bool was_named; // the state named the last event
 static bool visited[SESSION_STATE_COUNT][SESSION_EVENT_COUNT];
 
 static inline void world_begin(void) {
-    struct session_have nothing = {0};
+    static const struct ack_limits limits = {32, 256 * 1024};
+    struct session_terms terms = {.limits = &limits};
     lease_init(&lease);
     lease.is_held = true;
     env = (struct session_env){.now_ms = 1000000,
@@ -32,7 +33,7 @@ static inline void world_begin(void) {
                                .socket_takes = true};
     for (int i = 0; i < LOGS; i++)
         env.heads.log[i].epoch = EPOCH;
-    session_init(&s, &nothing, &lease);
+    session_init(&s, &terms, &lease);
 }
 
 // --- lines into events

@@ -2,10 +2,21 @@
 #include "suite.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "frame_run.h"
 
-enum { EPOCH = 9, STEPS = 200000, SEQS = 4096 };
+enum {
+    EPOCH = 9,
+    STEPS = 200000,
+    SEQS = 4096,
+    ACK_WINDOW_MESSAGES = 32,
+    ACK_WINDOW_BYTES = 256 * 1024
+};
+static const struct ack_limits limits = {ACK_WINDOW_MESSAGES, ACK_WINDOW_BYTES};
+// Of other voices, or of clients that say their own.
+static const struct ack_limits others[] = {
+    {1, 1}, {1, 60000}, {2, 100}, {7, 30000}, {500, 2000000}};
 
 static uint32_t sizes[SEQS]; // of messages in flight; 0: a gap, or acked
 static uint64_t random_state = 42;
@@ -13,6 +24,11 @@ static uint64_t random_state = 42;
 static uint32_t draw(uint32_t below) {
     random_state = random_state * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(random_state >> 33) % below;
+}
+
+static void begin(struct feed *f, uint64_t after) {
+    feed_init(f, &limits);
+    feed_start(f, (struct stream_position){EPOCH, after});
 }
 
 static void flying(const struct feed *f, uint32_t *ret_messages, uint32_t *ret_bytes) {
@@ -33,10 +49,12 @@ static void send_one(struct feed *f) {
 
 // Never more in flight than the window allows, and never shut for good: once all is acked it is
 // whole again, and a half that is acked opens it.
-START_TEST(test_window_against_oracle) {
+static void check_against_oracle(const struct ack_limits *l, int steps) {
     struct feed f;
+    memset(sizes, 0, sizeof(sizes));
+    feed_init(&f, l);
     feed_start(&f, (struct stream_position){EPOCH, 0});
-    for (int i = 0; i < STEPS; i++) {
+    for (int i = 0; i < steps; i++) {
         uint32_t messages, bytes, left;
         if (draw(3))
             send_one(&f);
@@ -48,20 +66,30 @@ START_TEST(test_window_against_oracle) {
                            &left),
                 FEED_ACKED);
         flying(&f, &messages, &bytes);
-        ck_assert_uint_le(messages, ACK_WINDOW_MESSAGES);
-        ck_assert_uint_ge(ACK_WINDOW_MESSAGES - feed_messages_left(&f), messages);
-        ck_assert_uint_le(bytes, ACK_WINDOW_BYTES + 20000);
+        ck_assert_uint_le(messages, l->messages);
+        ck_assert_uint_ge(l->messages - feed_messages_left(&f), messages);
+        ck_assert_uint_le(bytes, l->bytes + 20000);
         ck_assert(f.acked <= f.sent && f.sent <= f.heard);
         if (f.sent == f.acked)
-            ck_assert_uint_eq(feed_messages_left(&f), ACK_WINDOW_MESSAGES);
+            ck_assert(feed_messages_left(&f) == l->messages && feed_bytes_left(&f) == l->bytes);
     }
+}
+
+START_TEST(test_window_against_oracle) {
+    check_against_oracle(&limits, STEPS);
+}
+END_TEST
+
+START_TEST(test_other_windows_against_oracle) {
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        check_against_oracle(&others[i], STEPS / 20);
 }
 END_TEST
 
 START_TEST(test_half_an_ack_opens) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct stream_position){EPOCH, 0});
+    begin(&f, 0);
     while (feed_is_open(&f))
         feed_sent(&f, f.sent + 1, 10, true);
     ck_assert_uint_eq(f.sent, ACK_WINDOW_MESSAGES);
@@ -77,7 +105,7 @@ END_TEST
 START_TEST(test_bytes_shut_it) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct stream_position){EPOCH, 0});
+    begin(&f, 0);
     feed_sent(&f, 1, ACK_WINDOW_BYTES - 1, true);
     ck_assert_uint_eq(feed_bytes_left(&f), 1);
     ck_assert(feed_is_open(&f));
@@ -94,7 +122,7 @@ END_TEST
 START_TEST(test_half_an_ack_frees_bytes) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct stream_position){EPOCH, 0});
+    begin(&f, 0);
     feed_sent(&f, 1, ACK_WINDOW_BYTES / 2, true);
     feed_sent(&f, 2, ACK_WINDOW_BYTES / 2, true);
     ck_assert(!feed_is_open(&f));
@@ -107,7 +135,7 @@ END_TEST
 START_TEST(test_half_an_ack_between_gaps) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct stream_position){EPOCH, 0});
+    begin(&f, 0);
     while (feed_is_open(&f)) {
         feed_sent(&f, f.sent + 1, 0, false);
         feed_sent(&f, f.sent + 1, 10, true);
@@ -122,7 +150,7 @@ END_TEST
 START_TEST(test_acks) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct stream_position){EPOCH, 5});
+    begin(&f, 5);
     feed_sent(&f, 8, 10, true);
     ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH, 9}, &left), FEED_ACK_ABOVE);
     ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH + 1, 9}, &left), FEED_ACK_OLD);
@@ -135,7 +163,7 @@ END_TEST
 // What was in flight goes out again; what was heard of is not forgotten.
 START_TEST(test_rewind) {
     struct feed f;
-    feed_start(&f, (struct stream_position){EPOCH, 5});
+    begin(&f, 5);
     feed_hear(&f, 12);
     feed_sent(&f, 9, 10, true);
     ck_assert(!feed_can_resume(&f, (struct stream_position){EPOCH, 4}));
@@ -155,7 +183,7 @@ END_TEST
 START_TEST(test_ack_of_what_is_sent_again) {
     struct feed f;
     uint32_t left;
-    feed_start(&f, (struct stream_position){EPOCH, 5});
+    begin(&f, 5);
     feed_sent(&f, 6, 10, true);
     feed_sent(&f, 8, 10, true);
     feed_rewind(&f, 5);
@@ -170,7 +198,7 @@ END_TEST
 START_TEST(test_run_of_gaps) {
     struct feed f;
     struct frame_run run;
-    feed_start(&f, (struct stream_position){EPOCH, 0});
+    begin(&f, 0);
     frame_run_begin(&run, &f);
     for (uint64_t seq = 1; seq <= FRAME_RUN_MAX; seq++) {
         ck_assert_int_eq(frame_run_fit(&run, seq, seq, false), RUN_NEXT);
@@ -184,7 +212,7 @@ END_TEST
 START_TEST(test_run) {
     struct feed f;
     struct frame_run run;
-    feed_start(&f, (struct stream_position){EPOCH, 5});
+    begin(&f, 5);
     frame_run_begin(&run, &f);
     ck_assert_int_eq(frame_run_fit(&run, 4, 5, true), RUN_KNOWN);
     ck_assert_int_eq(frame_run_fit(&run, 7, 7, true), RUN_ENDS);
@@ -209,7 +237,7 @@ END_TEST
 START_TEST(test_run_of_what_was_shown) {
     struct feed f;
     struct frame_run run;
-    feed_start(&f, (struct stream_position){EPOCH, 5});
+    begin(&f, 5);
     feed_sent(&f, 7, 10, true);
     feed_rewind(&f, 5);
     frame_run_begin(&run, &f);
@@ -221,6 +249,7 @@ START_TEST(test_run_of_what_was_shown) {
 }
 END_TEST
 
-RUN_TESTS("feed", test_window_against_oracle, test_half_an_ack_opens, test_bytes_shut_it,
-          test_half_an_ack_frees_bytes, test_half_an_ack_between_gaps, test_acks, test_rewind,
-          test_ack_of_what_is_sent_again, test_run, test_run_of_gaps, test_run_of_what_was_shown)
+RUN_TESTS("feed", test_window_against_oracle, test_other_windows_against_oracle,
+          test_half_an_ack_opens, test_bytes_shut_it, test_half_an_ack_frees_bytes,
+          test_half_an_ack_between_gaps, test_acks, test_rewind, test_ack_of_what_is_sent_again,
+          test_run, test_run_of_gaps, test_run_of_what_was_shown)

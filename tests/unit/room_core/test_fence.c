@@ -213,12 +213,12 @@ static void try_all(const struct world *w) {
 }
 
 static void begin(struct world *w) {
-    struct session_have nothing = {0};
+    struct session_terms terms = {.limits = NULL};
     lease_init(&lease);
     lease.is_held = true;
     *w = (struct world){.next = 100, .now_ms = 1000000};
     for (int who = 1; who <= 2; who++) {
-        session_init(&w->s[who], &nothing, &lease);
+        session_init(&w->s[who], &terms, &lease);
         step(w, who, &(struct session_event){.kind = EVENT_ADMITTED});
     }
     w->confirmations_left[1] = 1;
