@@ -141,11 +141,15 @@ static void on_command_late(struct timer *t) {
     struct redis_conn *c = container_of(t, struct redis_conn, deadline);
     snprintf(c->reason, sizeof(c->reason), "no answer within %u ms", c->timeout_ms);
     bool connected = (c->context->c.flags & REDIS_CONNECTED) != 0;
-    redisAsyncFree(c->context); // completes all that was sent
-    if (connected)
-        return; // on_disconnect came
-    c->context = NULL;
-    redis_went_down(c, -HW_EDEADLINE, NULL);
+    bool was_loading = redis_conn_is_loading(c);
+    redisAsyncFree(
+        c->context); // completes all that was sent; on_disconnect comes if it was connected
+    if (!connected) {
+        c->context = NULL;
+        redis_went_down(c, -HW_EDEADLINE, NULL);
+    }
+    if (was_loading) // a server that loads answers now and then only
+        c->down_error = -HW_ELOADING;
 }
 
 static void watch_oldest(struct redis_conn *c) {

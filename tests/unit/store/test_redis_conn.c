@@ -305,6 +305,23 @@ START_TEST(test_loading) {
 }
 END_TEST
 
+// A server that loads looks at its connections now and then only: one that says nothing meanwhile
+// is loading still, until it is gone.
+START_TEST(test_loading_says_nothing) {
+    struct fake_redis f = {.reply = FAKE_TEXT("+OK\r\n")};
+    struct redis_conn *c = fake_setup(&f, 300);
+    *f.info = FAKE_INFO("1", "0");
+    until_down(c, "loading");
+    kill(f.process, SIGSTOP);
+    until_down(c, "no answer within");
+    ck_assert(redis_conn_is_loading(c));
+    kill(f.process, SIGKILL);
+    while (redis_conn_is_loading(c))
+        loop_step(loop, -1);
+    fake_teardown(&f, c);
+}
+END_TEST
+
 // Whatever comes as an answer, to a question of each shape: it is the answer, or it costs the
 // connection, and the call completes once.
 START_TEST(test_garbage) {
@@ -363,5 +380,5 @@ START_TEST(test_endless) {
 END_TEST
 
 RUN_TESTS("redis_conn", test_commands_and_scripts, test_volatile_server, test_frozen_server,
-          test_killed_server, test_demoted, test_changed_under_us, test_loading, test_garbage,
-          test_unasked, test_endless)
+          test_killed_server, test_demoted, test_changed_under_us, test_loading,
+          test_loading_says_nothing, test_garbage, test_unasked, test_endless)
