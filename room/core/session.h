@@ -280,10 +280,21 @@ static inline bool session_can_send(const struct session *s, const struct sessio
     return s->state == SESSION_LIVE && env->socket_takes && fence_may_send(&s->fence, env->lease);
 }
 // Before broadcasts of a log are sent: whether the heads that the login waits for are in.
-// LOG_RESET: the feed was set to the product's log, behind `base`, since that is another one.
+// LOG_RESET: the feed was set to the product's log, behind `base`, since that is another one. Here
+// for the walk too; session_takes_log is what it does then.
 enum log_ready { LOG_NOT_READY, LOG_READY, LOG_RESET };
-enum log_ready session_log_ready(struct session *s, const struct session_env *env,
-                                 enum feed_stream stream, uint64_t base);
+void session_takes_log(struct session *s, const struct session_env *env, enum feed_stream stream,
+                       uint64_t base);
+static inline enum log_ready session_log_ready(struct session *s, const struct session_env *env,
+                                               enum feed_stream stream, uint64_t base) {
+    uint64_t epoch = env->heads.log[log_index(stream)].epoch;
+    if (epoch == 0 || env->heads.answered < s->heads_needed || s->is_left_out[stream])
+        return LOG_NOT_READY;
+    if (s->feed[stream].epoch == epoch)
+        return LOG_READY;
+    session_takes_log(s, env, stream, base);
+    return LOG_RESET;
+}
 // True once, when all that was accepted before its login has been sent: Synced is to be said.
 bool session_becomes_synced(struct session *s, const struct session_env *env);
 // A SAVE is carried out now. true: the saver must be asked to attach it again; else to take the

@@ -222,18 +222,13 @@ enum session_state live_attached(struct step *t) {
 
 // --- broadcasts
 
-enum log_ready session_log_ready(struct session *s, const struct session_env *env,
-                                 enum feed_stream stream, uint64_t base) {
+void session_takes_log(struct session *s, const struct session_env *env, enum feed_stream stream,
+                       uint64_t base) {
     const struct log_heads *log = &env->heads.log[log_index(stream)];
     struct feed *f = &s->feed[stream];
-    if (log->epoch == 0 || env->heads.answered < s->heads_needed || s->is_left_out[stream])
-        return LOG_NOT_READY;
-    if (f->epoch == log->epoch)
-        return LOG_READY;
     bool has_target = f->target != FEED_NO_TARGET;
     feed_start(f, (struct stream_position){log->epoch, base});
     f->target = has_target ? log->heard : FEED_NO_TARGET;
-    return LOG_RESET;
 }
 
 // --- Synced: the inbox up to the head that was read after the row was written, broadcasts up to a
