@@ -1,108 +1,120 @@
 // Append.
 #include "redis_internal.h"
 
-#include "crypto.h"
+enum { HASH_BYTES = 16, ID_MAX = 65, USER_MAX = 101, RETENTION_BITS = 47 };
 
-enum { ID_KEY_MAX = 256, HASH_BYTES = 16 };
+// --- the answer
 
-static ProtobufCMessage *append_reply(const redisReply *r) {
+// What the script answers of append i.
+static uint64_t answer_at(const redisReply *r, size_t i, size_t place) {
+    return redis_reply_u64(r, 6 * i + place);
+}
+
+static ProtobufCMessage *append_reply(const redisReply *r, size_t i) {
     Hawser__Internal__AppendReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__append_reply__init(reply);
-    reply->outcome = (Hawser__Internal__AppendOutcome)redis_reply_u64(r, SAVER_APPEND_AT_OUTCOME);
+    reply->outcome = (Hawser__Internal__AppendOutcome)answer_at(r, i, SAVER_APPEND_AT_OUTCOME);
     reply->store_ms = redis_reply_u64(r, SAVER_APPEND_AT_STORE_MS);
-    reply->epoch = redis_reply_u64(r, SAVER_APPEND_AT_EPOCH);
-    reply->seq = redis_reply_u64(r, SAVER_APPEND_AT_SEQ);
-    reply->change = redis_reply_u64(r, SAVER_APPEND_AT_CHANGE);
-    reply->sent_ms = redis_reply_u64(r, SAVER_APPEND_AT_SENT_MS);
-    reply->expires_ms = redis_reply_u64(r, SAVER_APPEND_AT_EXPIRES_MS);
+    reply->epoch = answer_at(r, i, SAVER_APPEND_AT_EPOCH);
+    reply->seq = answer_at(r, i, SAVER_APPEND_AT_SEQ);
+    reply->change = answer_at(r, i, SAVER_APPEND_AT_CHANGE);
+    reply->sent_ms = answer_at(r, i, SAVER_APPEND_AT_SENT_MS);
+    reply->expires_ms = answer_at(r, i, SAVER_APPEND_AT_EXPIRES_MS);
     return &reply->base;
 }
 
-static void on_append_answer(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
-    bool is_stored = error == 0 && redis_reply_u64(r, SAVER_APPEND_AT_OUTCOME) ==
+static void on_append(struct redis_step *p, int error, const redisReply *r, size_t i) {
+    bool is_stored = error == 0 && answer_at(r, i, SAVER_APPEND_AT_OUTCOME) ==
                                        HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED;
     saver_key_settle(p, error, is_stored);
     if (redis_step_failed(p, error, r))
         return;
-    if (redis_reply_u64(r, SAVER_APPEND_AT_SUM_IS_NEW) != 0)
+    if (i == 0 && redis_reply_u64(r, SAVER_APPEND_AT_SUM_IS_NEW) != 0)
         saver_bucket_announce(p->store, saver_step_of(p), true);
-    redis_step_complete(p, 0, append_reply(r));
+    if (answer_at(r, i, SAVER_APPEND_AT_OUTCOME) == APPEND_REFUSED) {
+        redis_store_refused(p->store, p->name, "OOM: there is no memory for one more message");
+        redis_step_complete(p, -HW_ESTORE, NULL);
+        return;
+    }
+    redis_step_complete(p, 0, append_reply(r, i));
 }
 
-// Each name between zeros; empty for all devices.
-static void put_names(struct buf *out, const Hawser__Internal__StoredMessage *m) {
-    for (size_t i = 0; i < m->n_device; i++) {
+// --- what the script is called with
+
+// Of the log that the message goes to.
+struct append_limits {
+    uint64_t messages, bytes, kept_ms;
+    bool is_reject_new;
+};
+
+static struct append_limits append_limits_of(const Hawser__Internal__AppendRequest *a) {
+    const Hawser__Internal__InboxLimits *l = a->limits;
+    if (a->stream != STREAM_INBOX)
+        return (struct append_limits){BROADCAST_MESSAGES_MAX, BROADCAST_BYTES_MAX,
+                                      BROADCAST_RETENTION_MS, false};
+    return (struct append_limits){l ? l->messages : UINT64_MAX, l ? l->bytes : UINT64_MAX,
+                                  l && l->retention_ms ? l->retention_ms : BROADCAST_RETENTION_MS,
+                                  l && l->reject_new};
+}
+
+// The script's numbers are exact below 2^53, and the times that it packs have 48 bits.
+static void put_bounded(struct buf *out, uint64_t n) {
+    uint64_t max = (UINT64_C(1) << RETENTION_BITS) - 1;
+    saver_put_number(out, n < max ? n : max);
+}
+
+// As scripts/part/what.lua reads it.
+static void put_what(struct buf *out, const Hawser__Internal__AppendRequest *a, bool keys_full) {
+    const Hawser__Internal__StoredMessage *m = a->message;
+    struct append_limits limits = append_limits_of(a);
+    bool has_hash = a->body_hash.len == HASH_BYTES;
+    uint8_t flags = (uint8_t)((a->stream == STREAM_INBOX ? 1 : 0) | (limits.is_reject_new ? 2 : 0) |
+                              (keys_full ? 4 : 0) | (has_hash ? 8 : 0) | (m->n_device ? 16 : 0));
+    buf_append(out, &flags, 1);
+    put_bounded(out, a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS);
+    put_bounded(out, a->not_after_ms);
+    put_bounded(out, limits.messages);
+    put_bounded(out, limits.bytes);
+    put_bounded(out, limits.kept_ms);
+    put_bounded(out, m->expires_ms);
+    put_bounded(out, m->sent_ms);
+    put_bounded(out, m->payload.len);
+    saver_put_number(out, a->claim);
+    put_bounded(out, a->ttl_ms);
+    buf_append(out, a->body_hash.data, has_hash ? HASH_BYTES : 0);
+    for (size_t i = 0; i < m->n_device; i++) { // each between zeros
         buf_append(out, "\0", 1);
         buf_append_str(out, m->device[i]);
     }
-    if (m->n_device > 0)
-        buf_append(out, "\0", 1);
+    buf_append(out, "\0", m->n_device > 0 ? 1 : 0);
 }
 
-// Of the log that the message goes to.
-static void put_limits(struct saver_append_args *args, const Hawser__Internal__AppendRequest *a) {
-    const Hawser__Internal__InboxLimits *l = a->limits;
-    if (a->stream != STREAM_INBOX) {
-        args->messages_max = BROADCAST_MESSAGES_MAX;
-        args->bytes_max = BROADCAST_BYTES_MAX;
-    } else {
-        args->is_inbox = true;
-        args->messages_max = l ? l->messages : UINT64_MAX;
-        args->bytes_max = l ? l->bytes : UINT64_MAX;
-        args->reject_new = l && l->reject_new;
-    }
-    bool is_given = args->is_inbox && l && l->retention_ms;
-    args->kept = is_given ? l->retention_ms : (uint64_t)BROADCAST_RETENTION_MS;
-}
-
-static void put_message_fields(struct saver_append_args *args,
-                               const Hawser__Internal__StoredMessage *m) {
-    args->ends = m->expires_ms;
-    args->sent = m->sent_ms;
-    args->payload_bytes = m->payload.len;
-}
-
-static int append_id_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_MAX]) {
-    return snprintf(out, ID_KEY_MAX, "%u/%.64s/%.100s", a->stream, a->message->id, a->user);
-}
-
-static void run_append(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
-                       struct saver_append_args *args) {
-    struct saver_place place = saver_place_of(p->store, a->product, a->user);
-    char key[ID_KEY_MAX], stream[12];
-    snprintf(stream, sizeof(stream), "%u", a->stream);
-    args->base = place.base;
-    args->run = place.run;
-    args->epoch = saver_epoch(p->store);
-    args->name = a->stream == STREAM_INBOX ? a->user : stream;
-    args->key = (struct redis_bytes){key, (size_t)append_id_key(a, key)};
-    args->hash =
-        (struct redis_bytes){a->body_hash.data, a->body_hash.len == HASH_BYTES ? HASH_BYTES : 0};
-    args->id_ttl = a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS;
-    args->not_after = a->not_after_ms;
-    args->claim = a->claim;
-    args->ttl = a->ttl_ms;
-    put_limits(args, a);
-    put_message_fields(args, a->message);
-    saver_append_run(p->store, args, on_append_answer, p);
+// Without the times that are the store's to give: it keeps them beside the message.
+static void put_message(struct buf *out, const Hawser__Internal__AppendRequest *a) {
+    Hawser__Internal__StoredMessage m = *a->message;
+    if (a->ttl_ms)
+        m.expires_ms = 0;
+    size_t size = hawser__internal__stored_message__get_packed_size(&m);
+    hawser__internal__stored_message__pack(&m, buf_reserve(out, size));
+    out->len += size;
 }
 
 void saver_redis_append_step(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
                              bool keys_full) {
-    struct saver_step *of = saver_step_of(p);
-    struct buf names = BUF_EMPTY;
-    size_t size = hawser__internal__stored_message__get_packed_size(a->message);
-    uint8_t *packed = hw_malloc(size + 1);
-    hawser__internal__stored_message__pack(a->message, packed);
-    put_names(&names, a->message);
-    of->product = a->product;
-    of->bucket = a->stream == STREAM_INBOX ? (int)bucket_of_user(a->user, strlen(a->user)) : -1;
-    saver_bucket_announce(p->store, of, false); // before there is anything
-    run_append(p, a,
-               &(struct saver_append_args){.keys_full = keys_full,
-                                           .names = {names.data, names.len},
-                                           .message = {packed, size}});
-    buf_free(&names);
-    free(packed);
+    struct buf what = BUF_EMPTY, message = BUF_EMPTY;
+    char stream[12];
+    bool is_inbox = a->stream == STREAM_INBOX;
+    snprintf(stream, sizeof(stream), "%u", a->stream);
+    const char *name = is_inbox ? a->user : stream;
+    saver_step_is_of(p, a->product, is_inbox ? a->user : NULL);
+    saver_bucket_announce(p->store, saver_step_of(p), false); // before there is anything
+    put_what(&what, a, keys_full);
+    put_message(&message, a);
+    const struct redis_bytes words[] = {{what.data, what.len},
+                                        {name, strnlen(name, USER_MAX - 1)},
+                                        {a->message->id, strnlen(a->message->id, ID_MAX - 1)},
+                                        {message.data, message.len}};
+    saver_batch_add(p, BATCH_APPEND, &(struct batch_words){words, on_append});
+    buf_free(&what);
+    buf_free(&message);
 }

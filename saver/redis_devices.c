@@ -2,6 +2,8 @@
 // are kept in another slot. A position that a client brings was given out before that question.
 #include "redis_internal.h"
 
+enum { DEVICES_HELD_MAX = 1000 }; // of a user, where the caller gives no bound
+
 // Where news and bulk stand could not be asked: nothing was done to any device yet.
 static bool heads_failed(struct redis_step *p, int error, const redisReply *r) {
     if (redis_step_failed(p, error == -HW_EOUTCOME ? -HW_ESTORE : error, r))
@@ -67,17 +69,17 @@ static void put_have(const Hawser__Internal__AttachRequest *a, struct saver_atta
     }
 }
 
-static void on_attach_heads(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+static void on_attach_heads(struct redis_step *p, int error, const redisReply *r, size_t i) {
     const struct step_heads *heads = saver_step_of(p)->heads;
     const Hawser__Internal__AttachRequest *a = (const Hawser__Internal__AttachRequest *)p->request;
+    (void)i; // one answer for all who asked
     if (heads_failed(p, error, r))
         return;
     struct saver_place place = saver_place_of(p->store, a->product, a->user);
     struct redis_args known;
     known.count = 0;
-    for (size_t i = 0; i < a->n_known && i < KNOWN_MAX; i++)
-        redis_arg_text(&known, a->known[i]);
+    for (size_t n = 0; n < a->n_known && n < KNOWN_MAX; n++)
+        redis_arg_text(&known, a->known[n]);
     struct saver_attach_args args = {
         .base = place.base,
         .run = place.run,
@@ -85,7 +87,8 @@ static void on_attach_heads(void *arg, int error, const redisReply *r) {
         .user = a->user,
         .name = a->device,
         .generation = a->generation,
-        .max = a->devices_max,
+        .max =
+            a->devices_max && a->devices_max < DEVICES_HELD_MAX ? a->devices_max : DEVICES_HELD_MAX,
         .news_epoch = heads[STREAM_NEWS].epoch,
         .news_head = heads[STREAM_NEWS].head,
         .bulk_epoch = heads[STREAM_BULK].epoch,
@@ -103,45 +106,51 @@ void saver_redis_attach(struct redis_step *p, const Hawser__Internal__AttachRequ
 
 // --- ack
 
-static void on_ack(void *arg, int error, const redisReply *r) {
-    if (redis_step_failed(arg, error, r))
+static void on_ack(struct redis_step *p, int error, const redisReply *r, size_t i) {
+    if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__AckReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__ack_reply__init(reply);
-    reply->stale = r->integer == ACK_STALE;
-    reply->unknown = r->integer == ACK_UNKNOWN;
-    redis_step_complete(arg, 0, &reply->base);
+    reply->stale = redis_reply_u64(r, i) == ACK_STALE;
+    reply->unknown = redis_reply_u64(r, i) == ACK_UNKNOWN;
+    redis_step_complete(p, 0, &reply->base);
+}
+
+// As scripts/part/upto.lua reads it.
+static void put_upto(struct buf *out, const Hawser__Internal__AckRequest *a,
+                     const struct step_heads *heads) {
+    uint8_t count = 0;
+    saver_put_number(out, a->generation);
+    for (int i = STREAM_NEWS; i < STREAMS; i++) {
+        saver_put_number(out, heads[i].epoch);
+        saver_put_number(out, heads[i].head);
+    }
+    size_t at = out->len;
+    buf_append(out, &count, 1);
+    for (size_t i = 0; i < a->n_upto && i < ACKS_MAX; i++) {
+        uint8_t stream = (uint8_t)a->upto[i]->stream;
+        if (a->upto[i]->stream >= STREAMS)
+            continue;
+        buf_append(out, &stream, 1);
+        saver_put_number(out, a->upto[i]->epoch);
+        saver_put_number(out, a->upto[i]->seq);
+        count++;
+    }
+    out->data[at] = count;
 }
 
 static void send_ack(struct redis_step *p, const Hawser__Internal__AckRequest *a) {
-    const struct step_heads *heads = saver_step_of(p)->heads;
-    struct saver_place place = saver_place_of(p->store, a->product, a->user);
-    struct redis_args upto;
-    upto.count = 0;
-    for (size_t i = 0; i < a->n_upto && i < ACKS_MAX; i++) {
-        if (a->upto[i]->stream >= STREAMS)
-            continue;
-        redis_arg_u64(&upto, a->upto[i]->stream);
-        redis_arg_u64(&upto, a->upto[i]->epoch);
-        redis_arg_u64(&upto, a->upto[i]->seq);
-    }
-    struct saver_ack_args args = {
-        .base = place.base,
-        .run = place.run,
-        .user = a->user,
-        .name = a->device,
-        .generation = a->generation,
-        .news_epoch = heads[STREAM_NEWS].epoch,
-        .news_head = heads[STREAM_NEWS].head,
-        .bulk_epoch = heads[STREAM_BULK].epoch,
-        .bulk_head = heads[STREAM_BULK].head,
-        .rest = &upto,
-    };
-    saver_ack_run(p->store, &args, on_ack, p);
+    struct buf upto = BUF_EMPTY;
+    put_upto(&upto, a, saver_step_of(p)->heads);
+    saver_step_is_of(p, a->product, a->user);
+    const struct redis_bytes words[] = {
+        {upto.data, upto.len}, {a->user, strlen(a->user)}, {a->device, strlen(a->device)}};
+    saver_batch_add(p, BATCH_ACK, &(struct batch_words){words, on_ack});
+    buf_free(&upto);
 }
 
-static void on_ack_heads(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+static void on_ack_heads(struct redis_step *p, int error, const redisReply *r, size_t i) {
+    (void)i; // one answer for all who asked
     if (!heads_failed(p, error, r))
         send_ack(p, (const Hawser__Internal__AckRequest *)p->request);
 }
@@ -160,20 +169,22 @@ void saver_redis_ack(struct redis_step *p, const Hawser__Internal__AckRequest *a
 
 // --- user
 
-static Hawser__Internal__UserDevice *user_device(const redisReply *name, const redisReply *record) {
+// What the script answers of each: its name, generation, when it was seen, and its positions.
+enum { USER_DEVICE_PARTS = 3 + 2 * STREAMS };
+
+static Hawser__Internal__UserDevice *user_device(const redisReply *r, size_t at) {
     Hawser__Internal__UserDevice *out = hw_malloc(sizeof(*out));
-    char *at = record->str;
     hawser__internal__user_device__init(out);
-    out->device = hw_strdup(name->str);
-    out->generation = strtoull(at, &at, 10);
-    out->seen_ms = strtoull(at, &at, 10);
+    out->device = hw_strdup(redis_reply_at(r, at)->str);
+    out->generation = redis_reply_u64(r, at + 1);
+    out->seen_ms = redis_reply_u64(r, at + 2);
     out->position = hw_calloc(STREAMS, sizeof(out->position[0]));
     for (uint32_t i = 0; i < STREAMS; i++) {
         Hawser__Internal__StreamPosition *p = hw_malloc(sizeof(*p));
         hawser__internal__stream_position__init(p);
         p->stream = i;
-        p->epoch = strtoull(at, &at, 10);
-        p->seq = strtoull(at, &at, 10);
+        p->epoch = redis_reply_u64(r, at + 3 + 2 * i);
+        p->seq = redis_reply_u64(r, at + 4 + 2 * i);
         out->position[out->n_position++] = p;
     }
     return out;
@@ -186,8 +197,9 @@ static ProtobufCMessage *user_reply(const redisReply *r) {
     reply->epoch = redis_reply_u64(r, SAVER_USER_AT_EPOCH);
     reply->head = redis_reply_u64(r, SAVER_USER_AT_HEAD);
     reply->device = hw_calloc(r->elements + 1, sizeof(reply->device[0]));
-    for (size_t i = SAVER_USER_AT_DEVICES; i + 1 < r->elements; i += 2)
-        reply->device[reply->n_device++] = user_device(r->element[i], r->element[i + 1]);
+    for (size_t at = SAVER_USER_AT_DEVICES; at + USER_DEVICE_PARTS <= r->elements;
+         at += USER_DEVICE_PARTS)
+        reply->device[reply->n_device++] = user_device(r, at);
     return &reply->base;
 }
 

@@ -7,7 +7,7 @@
 #include "saver_scripts.h"
 #include "saver_store.h"
 
-enum { RUN_ID_CHARS = 16, BASE_MAX = 40 };
+enum { RUN_BYTES = 8, BASE_MAX = 40, NUMBER_BYTES = 8 };
 
 struct known_buckets;
 struct key_count;
@@ -19,11 +19,20 @@ struct sweep { // one store's part in finding what is due
     int open; // commands in flight
 };
 
+struct batch;
+struct batches { // appends and acks that go out at the end of the loop's iteration
+    struct batch *by_bucket, *first, **end;
+    struct hook hook;
+    bool is_sending;
+};
+
 struct saver_redis {
     struct redis_store base;      // first
+    uint64_t run;                 // the mark of the server's run
     struct known_buckets *known;  // by product: those that were written to the sets
     struct key_count *key_counts; // by product: its Idempotency-Keys in all buckets
     struct sweep sweep;
+    struct batches batches;
 };
 static inline struct saver_redis *saver_redis_of(struct redis_store *s) {
     return (struct saver_redis *)s;
@@ -43,21 +52,40 @@ struct saver_step {
 static inline struct saver_step *saver_step_of(struct redis_step *p) {
     return (struct saver_step *)p;
 }
+void saver_step_is_of(struct redis_step *p, uint32_t product, const char *user);
 
-// What each script of the logs is called with: the front of the keys of a bucket, and the run id of
-// the server. A place outlives the call.
+// What each script of the logs is called with: the front of the keys of a bucket, and the mark of
+// the server's run. A place outlives the call.
 struct saver_place {
     char base[BASE_MAX];
     struct redis_bytes run;
 };
 // user NULL or "": the product's own bucket.
 struct saver_place saver_place_of(struct redis_store *s, uint32_t product, const char *user);
-struct redis_bytes saver_run_id(struct redis_store *s);
+struct redis_bytes saver_run(struct redis_store *s);
 int saver_base(char out[BASE_MAX], uint32_t product, int bucket); // bucket -1: the product's own
 uint64_t saver_epoch(const struct redis_store *s);                // for a log that is made now
 
-// A product's news and bulk heads: asked with p as the argument of done, which takes them.
-void saver_redis_ask_heads(struct redis_step *p, uint32_t product, redis_done_fn *done);
+// --- steps of one bucket that share a script
+
+enum batch_kind { BATCH_APPEND, BATCH_ACK, BATCH_HEADS, BATCH_KINDS };
+// What an item of a batch is answered with: item i of the script's answer; error as redis_done_fn.
+typedef void batch_done_fn(struct redis_step *p, int error, const redisReply *reply, size_t i);
+struct batch_words {
+    const struct redis_bytes *v; // the script's words of one item; copied
+    batch_done_fn *done;
+};
+// p says which bucket. Until the batch goes out, and in the order of coming, more are added.
+void saver_batch_add(struct redis_step *p, enum batch_kind kind, const struct batch_words *w);
+void saver_batches_send(struct redis_store *s); // at once; before each other command
+void saver_batches_init(struct saver_redis *s);
+void saver_batches_cancel(struct saver_redis *s); // what was not sent completes
+// Numbers as the scripts unpack them: eight bytes, the lowest first.
+void saver_put_number(struct buf *out, uint64_t n);
+
+// A product's news and bulk heads: who asks in one iteration of the loop asks once. done takes
+// them.
+void saver_redis_ask_heads(struct redis_step *p, uint32_t product, batch_done_fn *done);
 void saver_redis_take_heads(struct redis_step *p, const redisReply *r);
 // The step itself; keys_full: a new Idempotency-Key is refused.
 void saver_redis_append_step(struct redis_step *p, const Hawser__Internal__AppendRequest *a,

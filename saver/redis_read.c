@@ -3,17 +3,28 @@
 
 // --- load
 
+// Those that the store gave; 0 for what the sender said.
+static void put_times(Hawser__Internal__StoredMessage *m, uint64_t sent_ms, uint64_t expires_ms) {
+    if (sent_ms)
+        m->sent_ms = sent_ms;
+    if (expires_ms)
+        m->expires_ms = expires_ms;
+}
+
 static Hawser__Internal__LoadEntry *load_entry(const redisReply *r) {
     Hawser__Internal__LoadEntry *e = hw_malloc(sizeof(*e));
     const redisReply *second = redis_reply_at(r, 1);
     hawser__internal__load_entry__init(e);
     e->seq = e->last = redis_reply_u64(r, 0);
-    if (r->elements == 2)
-        e->message = hawser__internal__stored_message__unpack(NULL, (size_t)second->len,
-                                                              (const uint8_t *)second->str);
-    else
-        e->last = redis_reply_u64(r, 1);
-    e->gap_reason = (uint32_t)redis_reply_u64(r, 2); // bytes that do not decode: a gap, unknown
+    if (second->len == 0) {
+        e->last = redis_reply_u64(r, 2);
+        e->gap_reason = (uint32_t)redis_reply_u64(r, 3);
+        return e;
+    }
+    e->message = hawser__internal__stored_message__unpack(NULL, (size_t)second->len,
+                                                          (const uint8_t *)second->str);
+    if (e->message) // bytes that do not decode: a gap, unknown
+        put_times(e->message, redis_reply_u64(r, 2), redis_reply_u64(r, 3));
     return e;
 }
 
@@ -89,15 +100,9 @@ void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest 
                     on_inbox_head, p);
 }
 
-void saver_redis_ask_heads(struct redis_step *p, uint32_t product, redis_done_fn *done) {
-    struct saver_place place = saver_place_of(p->store, product, NULL);
-    struct redis_args logs;
-    logs.count = 0;
-    for (uint64_t stream = STREAM_NEWS; stream < STREAMS; stream++) {
-        redis_arg_u64(&logs, stream);
-        redis_arg_u64(&logs, saver_epoch(p->store));
-    }
-    saver_heads_run(p->store, &(struct saver_heads_args){place.base, place.run, &logs}, done, p);
+void saver_redis_ask_heads(struct redis_step *p, uint32_t product, batch_done_fn *done) {
+    saver_step_is_of(p, product, NULL);
+    saver_batch_add(p, BATCH_HEADS, &(struct batch_words){NULL, done});
 }
 
 void saver_redis_take_heads(struct redis_step *p, const redisReply *r) {
@@ -105,15 +110,13 @@ void saver_redis_take_heads(struct redis_step *p, const redisReply *r) {
     saver_step_of(p)->heads[STREAM_BULK] = heads_at(r, 1);
 }
 
-static void on_product_heads(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+static void on_product_heads(struct redis_step *p, int error, const redisReply *r, size_t i) {
+    (void)i; // one answer for all who asked
     if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__ProductHeadsReply *reply = hw_malloc(sizeof(*reply));
-    char run_id[RUN_ID_CHARS + 1]; // hexadecimal
-    snprintf(run_id, sizeof(run_id), "%s", redis_conn_run_id(p->store->conn));
     hawser__internal__product_heads_reply__init(reply);
-    reply->store = strtoull(run_id, NULL, 16);
+    reply->store = saver_redis_of(p->store)->run;
     saver_redis_take_heads(p, r);
     reply->news = hw_malloc(sizeof(*reply->news));
     reply->bulk = hw_malloc(sizeof(*reply->bulk));

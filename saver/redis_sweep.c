@@ -8,7 +8,7 @@
 
 enum { SWEEP_MS = 1000, LEASE_MS = 900, BUCKETS_A_TURN = 512, DUE_A_BUCKET = 200, BUCKETS = 1024 };
 
-static const char PRODUCTS_KEY[] = "hw:products", SWEEP_KEY[] = "hw:sweep";
+static const char PRODUCTS_KEY[] = "hw:logs", SWEEP_KEY[] = "hw:sweep";
 
 struct known_buckets { // of one product: bucket + 1, and 0 for the product's own
     UT_hash_handle hh;
@@ -70,8 +70,8 @@ static void end_turn(struct saver_redis *s) {
 
 static void on_swept(void *arg, int error, const redisReply *r) {
     struct saver_redis *s = arg;
-    if (error != 0)
-        redis_store_refused(&s->base, "sweep", r);
+    if (error != 0 && r)
+        redis_store_refused(&s->base, "sweep", r->str);
     if (--s->sweep.open == 0)
         end_turn(s);
 }
@@ -79,7 +79,7 @@ static void on_swept(void *arg, int error, const redisReply *r) {
 static void sweep_some(struct saver_redis *s) {
     struct sweep *w = &s->sweep;
     for (int i = 0; i < BUCKETS_A_TURN && w->count > 0; i++) {
-        struct saver_sweep_args args = {w->bases[--w->count], saver_run_id(&s->base), DUE_A_BUCKET};
+        struct saver_sweep_args args = {w->bases[--w->count], saver_run(&s->base), DUE_A_BUCKET};
         w->open++;
         saver_sweep_run(&s->base, &args, on_swept, s);
     }

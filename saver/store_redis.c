@@ -14,14 +14,20 @@ int saver_base(char out[BASE_MAX], uint32_t product, int bucket) {
                       : snprintf(out, BASE_MAX, "hw:{%" PRIu32 ":%d}:", product, bucket);
 }
 
-struct redis_bytes saver_run_id(struct redis_store *s) {
-    const char *run_id = redis_conn_run_id(s->conn);
-    return (struct redis_bytes){run_id, strnlen(run_id, RUN_ID_CHARS)};
+struct redis_bytes saver_run(struct redis_store *s) {
+    return (struct redis_bytes){&saver_redis_of(s)->run, RUN_BYTES};
+}
+
+// Of its run id, which is hexadecimal.
+static uint64_t run_mark(const struct redis_store *s) {
+    char digits[2 * RUN_BYTES + 1];
+    snprintf(digits, sizeof(digits), "%s", redis_conn_run_id(s->conn));
+    return strtoull(digits, NULL, 16);
 }
 
 struct saver_place saver_place_of(struct redis_store *s, uint32_t product, const char *user) {
     bool is_own = !user || !*user;
-    struct saver_place place = {.run = saver_run_id(s)};
+    struct saver_place place = {.run = saver_run(s)};
     saver_base(place.base, product, is_own ? -1 : (int)bucket_of_user(user, strlen(user)));
     return place;
 }
@@ -31,13 +37,16 @@ uint64_t saver_epoch(const struct redis_store *s) {
 }
 
 static void saver_redis_on_state(struct redis_store *s, bool up) {
-    if (!up)
+    if (up)
+        saver_redis_of(s)->run = run_mark(s);
+    else
         saver_buckets_forget(saver_redis_of(s)); // the next server may not have them
 }
 
 static void saver_redis_deinit(struct redis_store *store) {
     struct saver_redis *s = saver_redis_of(store);
     saver_sweep_stop(s);
+    saver_batches_cancel(s);
     saver_buckets_forget(s);
     saver_key_counts_free(s);
     free(s->sweep.bases);
@@ -49,11 +58,18 @@ static const struct redis_store_kind kind = {.methods = methods,
                                              .script_count = SAVER_SCRIPTS,
                                              .step_bytes = sizeof(struct saver_step),
                                              .on_state = saver_redis_on_state,
+                                             .before_send = saver_batches_send,
                                              .deinit = saver_redis_deinit};
 
 struct store *saver_store_redis(const struct redis_options *o) {
     struct saver_redis *s = hw_calloc(1, sizeof(*s));
-    redis_store_init(&s->base, &kind, o);
+    struct redis_options options = *o;
+    options.old_key = "hw:products"; // the set that stands behind the logs of the first layout
+    options.old_why =
+        "hw:products: logs of an older layout, which can't be read (CHANGES.md): delete all keys "
+        "hw:*, or give redis.url another database";
+    redis_store_init(&s->base, &kind, &options);
+    saver_batches_init(s);
     saver_sweep_start(s);
     return &s->base.store;
 }

@@ -25,7 +25,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 C_TYPES = {"text": "const char *", "bytes": "struct redis_bytes ", "number": "uint64_t ", "digits": "uint64_t ", "flag": "bool "}
 IN_LUA = {"text": "{}", "bytes": "{}", "digits": "{}", "number": "tonumber({})", "flag": "{} == '1'"}
-KNOWN = {"redis", "KEYS", "ARGV", "string", "table", "math", "tonumber", "tostring", "ipairs", "pairs"}
+KNOWN = {"redis", "KEYS", "ARGV", "string", "table", "math", "struct", "tonumber", "tostring", "type", "unpack", "ipairs", "pairs"}
 HEAD = {"KEYS": r"(\w+): .+", "ARGV": r"(\w+) (text|bytes|number|digits|flag)( \w+)?: .+", "REST": r"([\w, ]+): .+",
         "CONST": r"([A-Z]\w*)(?: = ([A-Z]\w*))?", "PARTS": r"([\w ]+)", "REPLY": r"(\S+)((?: \w+)*)"}
 

@@ -35,6 +35,7 @@ struct redis_conn {
     struct redis_url url;
     uint32_t timeout_ms;
     bool allow_volatile;
+    const char *old_key, *old_why; // static
     void (*on_state)(void *arg, bool up);
     void *arg;
     redisAsyncContext *context; // owned until hiredis says that it has gone
@@ -391,6 +392,13 @@ static void ask_again(struct timer *t) {
     ask_info(c);
 }
 
+// Its error is no answer to this: INFO tells what is wrong with the server.
+static void on_old_key(void *arg, int error, const redisReply *reply) {
+    struct redis_conn *c = arg;
+    if (error == 0 && reply->integer != 0)
+        leave_server(c, c->old_why);
+}
+
 static void on_connect(const redisAsyncContext *context, int status) {
     struct redis_conn *c = context->data;
     loop_disarm(c->loop, &c->deadline);
@@ -409,6 +417,8 @@ static void on_connect(const redisAsyncContext *context, int status) {
         ask_words(c, "+", on_asked, (const char *const[]){"AUTH", c->url.password, NULL});
     if (c->url.db != 0)
         ask_words(c, "+", on_asked, (const char *const[]){"SELECT", db, NULL});
+    if (c->old_key)
+        ask_words(c, "i", on_old_key, (const char *const[]){"EXISTS", c->old_key, NULL});
     ask_info(c);
 }
 
@@ -472,6 +482,8 @@ struct redis_conn *redis_conn_new(const struct redis_options *o) {
                              .log = o->log,
                              .timeout_ms = o->timeout_ms,
                              .allow_volatile = o->allow_volatile,
+                             .old_key = o->old_key,
+                             .old_why = o->old_why,
                              .on_state = o->on_state,
                              .arg = o->arg,
                              .down_error = -HW_ESTORE,

@@ -2,7 +2,8 @@
 // hiredis has no time-outs of its own, so every command has a deadline here; a server that misses
 // one is disconnected and all its commands complete with -HW_EOUTCOME (sent) or -HW_ESTORE (not
 // sent). Reconnects by itself with backoff; names are resolved off the loop. After each connect and
-// every 10 s it asks INFO for run_id, role, AOF and maxmemory_policy. A server that does not fit,
+// every 10 s it asks INFO for run_id, role, AOF and maxmemory_policy, and after each connect for a
+// key that its owner can't live with. A server that does not fit,
 // or says that it is no primary any more, is left, and the primary is looked for again.
 #ifndef HW_REDIS_CONN_H
 #define HW_REDIS_CONN_H
@@ -21,6 +22,8 @@ struct redis_options {
     uint32_t timeout_ms; // per command
     bool allow_volatile; // accept a server without AOF or with another maxmemory_policy than
                          // noeviction
+    const char *old_key; // static, or NULL: where it is there, the server is left
+    const char *old_why; // static: why, and what is to be done
     struct loop *loop;
     struct log *log;
     void (*on_state)(void *arg, bool up);

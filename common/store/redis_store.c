@@ -32,7 +32,8 @@ void redis_step_complete(struct redis_step *p, int error, ProtobufCMessage *repl
 bool redis_step_failed(struct redis_step *p, int error, const redisReply *reply) {
     if (error == 0)
         return false;
-    redis_store_refused(p->store, p->name, reply);
+    if (reply && reply->type == REDIS_REPLY_ERROR)
+        redis_store_refused(p->store, p->name, reply->str);
     redis_step_complete(p, error, NULL);
     return true;
 }
@@ -44,9 +45,15 @@ struct redis_conn *redis_store_conn(struct redis_store *s, const char *key) {
     return s->conn;
 }
 
+static void before_send(struct redis_store *s) {
+    if (s->kind->before_send)
+        s->kind->before_send(s);
+}
+
 void redis_store_ask(struct redis_store *s, const struct redis_words *q, redis_done_fn *done,
                      void *arg) {
     struct redis_args args;
+    before_send(s);
     args.count = 0;
     for (const char *const *word = q->word; *word; word++)
         redis_arg_text(&args, *word);
@@ -58,6 +65,7 @@ void redis_store_run(struct redis_store *s, const struct redis_run *r, redis_don
                      void *arg) {
     const struct redis_script_source *source = &s->kind->scripts[r->script];
     struct redis_args args;
+    before_send(s);
     redis_script_pack(source, r->args, &args);
     redis_ask(redis_store_conn(s, args.v[0]),
               &(struct redis_command){
@@ -65,13 +73,12 @@ void redis_store_run(struct redis_store *s, const struct redis_run *r, redis_don
               done, arg);
 }
 
-void redis_store_refused(struct redis_store *s, const char *what, const redisReply *reply) {
+void redis_store_refused(struct redis_store *s, const char *what, const char *why) {
     uint64_t now = loop_now_ms(s->loop);
-    if (!reply || reply->type != REDIS_REPLY_ERROR || now < s->next_log_ms)
+    if (now < s->next_log_ms)
         return;
     s->next_log_ms = now + 1000;
-    log_event(s->log, LOG_WARN, "redis refused", "step=%s error=%s", what,
-              log_quote_str(reply->str));
+    log_event(s->log, LOG_WARN, "redis refused", "step=%s error=%s", what, log_quote_str(why));
 }
 
 // --- replies

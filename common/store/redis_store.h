@@ -44,6 +44,7 @@ struct redis_store_kind {
     size_t step_bytes;
     void (*on_state)(struct redis_store *s, bool up);
     const char *(*unready)(struct redis_store *s); // connected, why not yet; may be NULL
+    void (*before_send)(struct redis_store *s);    // what is collected goes out first; may be NULL
     void (*deinit)(struct redis_store *s); // of what is the kind's own, when all has completed
 };
 
@@ -76,7 +77,7 @@ struct redis_run {
 };
 void redis_store_run(struct redis_store *s, const struct redis_run *r, redis_done_fn *done,
                      void *arg);
-void redis_store_refused(struct redis_store *s, const char *what, const redisReply *reply);
+void redis_store_refused(struct redis_store *s, const char *what, const char *why);
 
 // Element i of an array; NULL, or as a number 0, when there is none.
 const redisReply *redis_reply_at(const redisReply *r, size_t i);

@@ -1,44 +1,36 @@
--- Ack: a device's positions rise, if it has the highest generation seen.
+-- Acks in one bucket: a device's positions rise, if it has the highest generation seen. The script answers of each how it ended.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the server's run id, 16 characters of it
--- ARGV user text: the inbox
--- ARGV name text: of the device
--- ARGV generation number: of its session
--- ARGV news_epoch number: where the news stands
--- ARGV news_head number: likewise
--- ARGV bulk_epoch number: where bulk stands
--- ARGV bulk_head number: likewise
--- REST stream number, epoch number, seq number: each position that has been handled
--- CONST ACK_TAKEN
+-- ARGV run bytes: the mark of the server's run
+-- REST upto, user, name: of each; `upto` is what redis_devices.c packs, `name` the device
 -- CONST ACK_STALE
 -- CONST ACK_UNKNOWN
--- PARTS entries devices
--- REPLY i
+-- CONST PURGED_AT_ONCE
+-- PARTS base ack_next devices
+-- REPLY [*i]
 
-no_growth()
-purge(20)
-local l = open(user)
-local d = l and device_of(l, name)
-if not d or d.generation ~= generation then
-  finish()
-  return d and d.generation > generation and ACK_STALE or ACK_UNKNOWN
-end
-local heads = {{l.epoch, l.head}, {news_epoch, news_head}, {bulk_epoch, bulk_head}}
-local from = place(l, d)
-d.seen = now
-for a = rest, #ARGV, 3 do
-  local i, epoch, seq = tonumber(ARGV[a]) + 1, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
-  local at = d.at[i]
-  if is_right({epoch, seq}, heads[i][1], heads[i][2]) and
-    (at[1] ~= epoch or seq > at[2]) then
-    d.at[i] = {epoch, seq}
+local function ack(packed, user, name)
+  local generation, news_epoch, news_head, bulk_epoch, bulk_head, positions, behind = unpacked(FIXED, packed)
+  local l = open(user)
+  if l and l.registered ~= 0 and l.registered <= now then expire(l, PURGED_AT_ONCE) end
+  local d = l and device_of(l, name)
+  if not d or d.generation ~= generation then return d and d.generation > generation and ACK_STALE or ACK_UNKNOWN end
+  local heads = {{l.epoch, l.head}, {news_epoch, news_head}, {bulk_epoch, bulk_head}}
+  local from = place(l, d)
+  d.seen, l.dirty = now, true
+  for _ = 1, positions do
+    local stream, epoch, seq
+    stream, epoch, seq, behind = unpacked(POSITION, packed, behind)
+    local held, head = d.at[stream + 1], heads[stream + 1]
+    if is_right({epoch, seq}, head[1], head[2]) and (held[1] ~= epoch or seq > held[2]) then d.at[stream + 1] = {epoch, seq} end
   end
+  if place(l, d) > from then
+    mark_handled(l, d, from)
+    prune(l, from)
+  end
+  return ACK_TAKEN
 end
-save_device(l, name, d)
-if place(l, d) > from then
-  mark_handled(l, name, d, from)
-  prune(l, devices_of(l), from)
-end
+no_growth()
+for i = at, count_of_args, 3 do out[#out + 1] = ack(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
 finish()
-return ACK_TAKEN
+return out

@@ -1,118 +1,128 @@
--- Append: idempotent by id, with a last moment, under the limits.
+-- Appends to logs of one bucket: idempotent by id, with a last moment, under the limits. The script answers whether the bucket has its
+-- first sums, and the time; then of each append its outcome, and where the message is and when it ends. REFUSED: the server is full.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the server's run id, 16 characters of it
+-- ARGV run bytes: the mark of the server's run
 -- ARGV epoch number: of a log that is made now
--- ARGV name text: of the log: the user's, or the stream's number
--- ARGV key bytes: of the id
--- ARGV hash bytes: the body's, 16 bytes, or empty without an Idempotency-Key
--- ARGV id_ttl number ms: how long the id is remembered
--- ARGV not_after number ms: the last moment, Unix time; 0 = none
--- ARGV keys_full flag: a new Idempotency-Key is refused
--- ARGV is_inbox flag: else a broadcast
--- ARGV messages_max number: of the log
--- ARGV bytes_max number bytes: of the log
--- ARGV reject_new flag: what does not fit is refused; else the oldest goes
--- ARGV kept number ms: the log's retention
--- ARGV ends number ms: the message's end, Unix time; 0 = with the retention
--- ARGV sent digits ms: when it was sent, Unix time; 0 = now
--- ARGV payload_bytes number bytes: of the payload
--- ARGV names bytes: of the devices it is for, each between zeros; empty for all
--- ARGV message bytes: packed
--- ARGV claim number: 0, or the id is only remembered, with this for its epoch
--- ARGV ttl number ms: the end, counted from now; 0 = as ends says
+-- REST what, name, id, message: of each; `what` is what redis_append.c packs
 -- CONST GAP_OVERFLOWED = HAWSER__V1__GAP_REASON__GAP_OVERFLOWED
--- CONST STORED = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED
 -- CONST REPLAYED = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED
 -- CONST MISMATCH = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_MISMATCH
 -- CONST TOO_LATE = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_TOO_LATE
 -- CONST FULL = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL
 -- CONST IDS_FULL = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL
--- PARTS entries
--- REPLY [*n] outcome store_ms sum_is_new epoch seq change sent_ms expires_ms
+-- CONST REFUSED = APPEND_REFUSED
+-- CONST PURGED_AT_ONCE
+-- PARTS what append_next entries
+-- REPLY [nn*nnnnnn] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms
 
-local is_undated = sent == '0'
-if ttl ~= 0 then ends = now + ttl end
-if is_undated then sent = F(now) end
-local sum_is_new = call('EXISTS', base .. 'sum') == 0 and 1 or 0
--- The oldest that some device has handled: the first place where all and unhandled differ.
-local function victim(l, all, unhandled)
-  local low, high = 0, unhandled
-  if all == unhandled then high = 0 end
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    local m = call('ZRANGE', l.q, middle, middle)[1]
-    if m == call('ZRANGE', l.n, middle, middle)[1] then low = middle + 1 else high = middle end
+-- What is known of the id, by a record that has not ended; and whether there is one that has.
+local function record_of(key)
+  local old = call('HGET', logs, key)
+  local record = old or call('HGET', ids, key) or call('HGET', ids_before, key)
+  if not record then return nil end
+  local r = {}
+  r.epoch, r.seq, r.change, r.sent, r.expires, r.upto, r.at = unpacked(ID, record)
+  r.hash = string.sub(record, r.at)
+  if r.upto > now then return r end
+  return nil, old and true
+end
+-- Those with an Idempotency-Key, those of longer than a slice, and claims stay beside the logs.
+local function remember(a, seq, expires, l)
+  local record = pack(ID, l.epoch, seq, l.change, a.sent, expires, now + a.id_ttl) .. a.hash
+  if a.hash == '' and a.claim == 0 and a.id_ttl <= SLICE_MS then
+    call('HSET', ids, a.key, record)
+    call('ZADD', due, slice_began + 2 * SLICE_MS, 'i' .. slice)
+    l.last, l.dirty = now, true
+    return
   end
-  return call('ZRANGE', l.q, low, low)[1]
+  if a.hash ~= '' then count('keyed', 1) end
+  call('HSET', logs, a.key, record)
+  call('ZADD', due, now + a.id_ttl, 'k' .. a.key)
 end
-local function overflow(l)
-  local all = call('ZCARD', l.q)
-  while all > 1 and (all > messages_max or l.bytes > bytes_max) do
-    drop(l, victim(l, all, call('ZCARD', l.n)), GAP_OVERFLOWED, 'overflowed')
-    all = all - 1
+-- The oldest that some device has handled; else the oldest.
+local function victim(l)
+  local first = first_of(l)
+  if l.waiting == l.count or l.named == 0 then return first end
+  local found
+  each(l, first, l.head, function(seq)
+    if not is_waiting(l, seq) then found = seq end
+    return found
+  end)
+  return found or first
+end
+local function overflow(l, a)
+  while l.count > 1 and (l.count > a.messages_max or l.bytes > a.bytes_max) do
+    drop(l, victim(l), GAP_OVERFLOWED, 'overflowed')
   end
 end
--- A number field of the packed message: of several the last one counts.
-local function put_field(number, n)
-  local out = {string.char(number * 8)}
-  repeat
-    local low = n % 128
-    n = (n - low) / 128
-    out[#out + 1] = string.char(n > 0 and low + 128 or low)
-  until n == 0
-  message = message .. table.concat(out)
+local function put(l, a, expires)
+  local seq, told, size = l.head + 1, 0, #a.message
+  if a.is_undated then told, size = 1, size + TIME_FIELD_BYTES end
+  if a.ttl ~= 0 then told, size = told + 2, size + TIME_FIELD_BYTES end
+  if a.names ~= '' then
+    call('HSET', logs, field(l, 'n', seq), '1' .. a.names)
+    l.named, told = l.named + 1, told + 4
+  end
+  if expires < l.top then
+    add_odd(l, seq, expires)
+    told = told + 8
+  else
+    l.top = expires
+  end
+  run_append(l)
+  l.sum, l.bytes = l.sum + size, l.bytes + size
+  call('HSET', logs, field(l, 'm', seq), pack(ENTRY, l.sum, expires, a.sent, size, told) .. a.message)
+  if l.registered == 0 or expires < l.registered then register(l, expires) end
+  if a.is_inbox then
+    l.waiting, l.waiting_bytes = l.waiting + 1, l.waiting_bytes + size
+    count('accepted', 1)
+  else
+    l.handled = l.head
+    count('broadcasts', 1)
+  end
 end
-local function remember(seq, expires, l)
-  if hash ~= '' then count('keyed', 1) end
-  call('HSET', base .. 'ids', key, F(l.epoch) .. ' ' .. F(seq) .. ' ' .. F(l.change) .. ' ' ..
-    sent .. ' ' .. F(expires) .. ' ' .. hash)
-  call('ZADD', base .. 'idx', F(now + id_ttl), key)
+local function store(a)
+  local l = open(a.name, epoch)
+  if a.is_reject_new and (l.waiting >= a.messages_max or l.waiting_bytes + a.payload > a.bytes_max) then return FULL, 0, 0, 0, 0, 0 end
+  local expires = now + a.kept
+  if a.ends ~= 0 and a.ends < expires then expires = a.ends end
+  put(l, a, expires)
+  overflow(l, a)
+  remember(a, l.head, expires, l)
+  return STORED, l.epoch, l.head, l.change, a.sent, expires
 end
-local function answer(outcome, ...)
-  finish()
-  return {outcome, now, sum_is_new, ...}
+local function read(what, name, id, message)
+  local a, flags, behind = {name = name, message = message, key = name .. '\0i' .. id}, nil, nil
+  flags, a.id_ttl, a.not_after, a.messages_max, a.bytes_max, a.kept, a.ends, a.sent, a.payload, a.claim, a.ttl, behind = unpacked(WHAT, what)
+  local function has(bit) return flags % (2 * bit) >= bit end
+  a.is_inbox, a.is_reject_new, a.is_keys_full = has(1), has(2), has(4)
+  a.hash = has(8) and string.sub(what, behind, behind + 15) or ''
+  a.names = string.sub(what, behind + #a.hash)
+  a.is_undated = a.sent == 0
+  if a.is_undated then a.sent = now end
+  if a.ttl ~= 0 then a.ends = now + a.ttl end
+  return a
 end
-local record = call('HGET', base .. 'ids', key)
-local is_over = record and tonumber(call('ZSCORE', base .. 'idx', key) or 0) <= now
-if record and not is_over then
-  local e, seq, change, first_sent, expires, first_hash =
-    string.match(record, '^(%d+) (%d+) (%d+) (%d+) (%d+) (.*)$')
-  return answer(first_hash == hash and REPLAYED or MISMATCH, e, seq, change, first_sent, expires)
+local function append(a)
+  local known, is_over = record_of(a.key)
+  if known then
+    return known.hash == a.hash and REPLAYED or MISMATCH, known.epoch, known.seq, known.change, known.sent, known.expires
+  end
+  if type(redis.pcall('SETRANGE', nothing, 0, '')) == 'table' then return REFUSED, 0, 0, 0, 0, 0 end
+  local l = open(a.name)
+  if l and l.registered ~= 0 and l.registered <= now then expire(l, PURGED_AT_ONCE) end
+  if is_over then forget_id(a.key) end
+  if a.not_after ~= 0 and now > a.not_after then return TOO_LATE, 0, 0, 0, 0, 0 end
+  if a.hash ~= '' and a.is_keys_full then return IDS_FULL, 0, 0, 0, 0, 0 end
+  if a.claim == 0 then return store(a) end
+  remember(a, 0, a.ends, {epoch = a.claim, change = 0})
+  return STORED, a.claim, 0, 0, a.sent, a.ends
 end
-grow()
-purge(50)
-if is_over then forget_id(key) end
-if not_after ~= 0 and now > not_after then return answer(TOO_LATE, 0, 0, 0, 0, 0) end
-if hash ~= '' and keys_full then
-  return answer(IDS_FULL, 0, 0, 0, 0, 0)
+if call('EXISTS', base .. 'sum') == 0 then out[1] = 1 end
+for i = at, count_of_args, 4 do
+  local n = #out
+  out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5], out[n + 6] = append(read(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]))
 end
-if claim ~= 0 then
-  remember(0, ends, {epoch = claim, change = 0})
-  return answer(STORED, F(claim), 0, 0, sent, F(ends))
-end
-local l = open(name, epoch)
-if reject_new and (call('ZCARD', l.n) >= messages_max or
-  l.unhandled + payload_bytes > bytes_max) then
-  return answer(FULL, 0, 0, 0, 0, 0)
-end
-local seq, expires = l.head + 1, now + kept
-if ends ~= 0 and ends < expires then expires = ends end
-if is_undated then put_field(3, now) end
-if ttl ~= 0 then put_field(4, expires) end
-local m = F(seq) .. ' ' .. F(expires) .. ' ' .. #message .. names
-call('HSET', l.u, 'm' .. F(seq), message)
-call('ZADD', l.q, F(seq), m)
-call('ZADD', base .. 'exp', F(expires), F(seq) .. ' ' .. name)
-l.head, l.bytes, l.dirty = seq, l.bytes + #message, true
-if is_inbox then
-  call('ZADD', l.n, F(seq), m)
-  l.unhandled = l.unhandled + #message
-  count('accepted', 1)
-  count('pending', 1)
-else
-  count('broadcasts', 1)
-end
-overflow(l)
-remember(seq, expires, l)
-return answer(STORED, F(l.epoch), F(seq), F(l.change), sent, F(expires))
+finish()
+return out

@@ -1,7 +1,7 @@
 -- Attach: a session begins. The script answers where each stream goes on, and whether that is a reset.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the server's run id, 16 characters of it
+-- ARGV run bytes: the mark of the server's run
 -- ARGV epoch number: of an inbox that is made now
 -- ARGV user text: the inbox
 -- ARGV name text: of the device
@@ -22,36 +22,34 @@
 -- ARGV bulk_have_seq number: likewise
 -- REST device text: each that the register has
 -- CONST DEVICE_FORGOTTEN_MS
+-- CONST STREAMS
+-- CONST PURGED_AT_ONCE
 -- PARTS entries devices
 -- REPLY [*n] stale after reset after_news reset_news after_bulk reset_bulk epoch head change
 
-local forgotten = now - DEVICE_FORGOTTEN_MS
-if is_there(user) and call('HEXISTS', base .. 'v:' .. user, name) == 1 then no_growth() else grow() end
-purge(20)
 local l = open(user, epoch)
+local d = device_of(l, name)
+if d then no_growth() else grow() end
+if l.registered ~= 0 and l.registered <= now then expire(l, PURGED_AT_ONCE) end
 local heads = {{l.epoch, l.head}, {news_epoch, news_head}, {bulk_epoch, bulk_head}}
 local have = {has_inbox and {inbox_have_epoch, inbox_have_seq}, has_news and {news_have_epoch, news_have_seq},
   has_bulk and {bulk_have_epoch, bulk_have_seq}}
-local all = devices_of(l)
-local d, is_new, from = all[name], not all[name], 0
-local function forget(device)
-  all[device] = nil
-  call('HDEL', l.v, device)
-end
+local is_new, from = not d, 0
 -- Those unseen too long, then those that the register does not have, and then the one unseen
 -- longest, so that there is a place for one more.
 local function make_place()
   local by_age, known = {}, {}
   for i = rest, #ARGV do known[ARGV[i]] = true end
-  for device, it in pairs(all) do
-    if it.seen < forgotten then forget(device) else by_age[#by_age + 1] = device end
+  for _, it in ipairs(devices_of(l)) do
+    if it.seen >= now - DEVICE_FORGOTTEN_MS then by_age[#by_age + 1] = it end
   end
   table.sort(by_age, function(a, b)
-    if known[a] ~= known[b] then return known[b] == true end
-    if all[a].seen ~= all[b].seen then return all[a].seen < all[b].seen end
-    return a < b
+    if known[a.name] ~= known[b.name] then return known[b.name] == true end
+    if a.seen ~= b.seen then return a.seen < b.seen end
+    return a.name < b.name
   end)
-  for i = 1, max > 0 and #by_age - max + 1 or 0 do forget(by_age[i]) end
+  for _ = 1, max > 0 and #by_age - max + 1 or 0 do table.remove(by_age, 1) end
+  l.devices = by_age
 end
 -- Where stream i goes on, and whether that is a reset. A client that has nothing yet says so
 -- with epoch 0: that is no other log's position.
@@ -61,7 +59,7 @@ local function start_of(i)
   local at = given or copy
   local is_blank = given and at[1] == 0 and at[2] == 0
   if is_right(at, log_epoch, head) then return at[2], 0 end
-  local after = i == 1 and first_unhandled(l) or head
+  local after = i == 1 and first_waiting(l) or head
   if is_right(copy, log_epoch, head) and (i == 1 or is_blank) then after = copy[2] end
   return after, (is_blank or (is_new and not given)) and 0 or 1
 end
@@ -71,24 +69,23 @@ if d and d.generation > generation then
 end
 if is_new then
   make_place()
-  d = {at = {{l.epoch, first_unhandled(l)}, heads[2], heads[3]}}
-  all[name] = d
+  d = {name = name, at = {{l.epoch, first_waiting(l)}, heads[2], heads[3]}}
+  l.devices[#l.devices + 1] = d
 else
   from = place(l, d)
 end
-d.generation, d.seen = generation, now
+d.generation, d.seen, l.dirty = generation, now, true
 local out = {0}
 for i = 1, STREAMS do
   local after, reset = start_of(i)
   d.at[i] = {heads[i][1], after}
-  out[#out + 1] = F(after)
+  out[#out + 1] = after
   out[#out + 1] = reset
 end
-save_device(l, name, d)
-mark_handled(l, name, d, from)
-prune(l, all, from)
+mark_handled(l, d, from)
+prune(l, from)
 finish()
-out[#out + 1] = F(l.epoch)
-out[#out + 1] = F(l.head)
-out[#out + 1] = F(l.change)
+out[#out + 1] = l.epoch
+out[#out + 1] = l.head
+out[#out + 1] = l.change
 return out

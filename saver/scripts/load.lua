@@ -1,7 +1,7 @@
 -- Load: what stands behind a position, up to the limits, with gaps for what is no more.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the server's run id, 16 characters of it
+-- ARGV run bytes: the mark of the server's run
 -- ARGV epoch number: of a log that is made now
 -- ARGV name text: of the log: the user's, or the stream's number
 -- ARGV is_inbox flag: else a broadcast
@@ -12,18 +12,14 @@
 -- ARGV device text: whose view; empty for all messages
 -- CONST GAP_OTHER_DEVICE = HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE
 -- PARTS entries places
--- REPLY [nnnin[*[ns*i]]] epoch head change reset reset_after steps
+-- REPLY [nnnin[*[nsnn]]] epoch head change reset reset_after steps
 
 if is_there(name) then no_growth() else grow() end
 local l = open(name, epoch)
 local steps = {}
 local function gap(first, last, reason)
   local s = steps[#steps]
-  if s and s[3] and s[3] == reason and s.last + 1 == first then
-    s.last, s[2] = last, F(last)
-  else
-    steps[#steps + 1] = {F(first), F(last), reason, last = last}
-  end
+  if s and s[2] == '' and s[4] == reason and s[3] + 1 == first then s[3] = last else steps[#steps + 1] = {first, '', last, reason} end
 end
 local function reason_at(seq)
   for _, r in ipairs(ranges_of(l)) do
@@ -42,34 +38,32 @@ local function hole(first, last)
 end
 -- Whether the load is full before this one.
 local messages, bytes = 0, 0
-local function step(seq, expires, size, names)
-  if device ~= '' and not is_for(names, device) then return gap(seq, seq, GAP_OTHER_DEVICE) end
-  if expires <= now then return gap(seq, seq, GAP_EXPIRED) end
-  if messages > 0 and (messages >= messages_max or bytes + size > bytes_max) then return true end
-  local message = call('HGET', l.u, 'm' .. F(seq))
-  if not message then return gap(seq, seq, GAP_UNKNOWN) end
-  messages, bytes = messages + 1, bytes + size
-  steps[#steps + 1] = {F(seq), message}
+local function step(seq)
+  local names = device ~= '' and names_of(l, seq)
+  if names and not is_for(names, device) then return gap(seq, seq, GAP_OTHER_DEVICE) end
+  local e = entry(l, seq)
+  if not e then return gap(seq, seq, GAP_UNKNOWN) end
+  if e.ends <= now then return gap(seq, seq, GAP_EXPIRED) end
+  if messages > 0 and (messages >= messages_max or bytes + e.size > bytes_max) then return true end
+  messages, bytes = messages + 1, bytes + e.size
+  steps[#steps + 1] = {seq, e.message, e.told % 2 == 1 and e.sent or 0, e.told % 4 >= 2 and e.ends or 0}
 end
 local function walk()
-  local at, part = after
-  repeat
-    part = call('ZRANGEBYSCORE', l.q, '(' .. F(at), '+inf', 'LIMIT', 0, 100)
-    for _, m in ipairs(part) do
-      local seq, expires, size, names = parse(m)
-      if seq > at + 1 then hole(at + 1, seq - 1) end
-      at = seq
-      if step(seq, expires, size, names) then return end
-    end
-  until #part < 100
-  if at < l.head then hole(at + 1, l.head) end
+  local at, is_full = after, false
+  each(l, after + 1, l.head, function(seq)
+    if seq > at + 1 then hole(at + 1, seq - 1) end
+    at = seq
+    is_full = step(seq)
+    return is_full
+  end)
+  if not is_full and at < l.head then hole(at + 1, l.head) end
 end
 local function restart_after()
   if not is_inbox then return l.head end
   local d = device_of(l, device)
-  return d and is_right(d.at[1], l.epoch, l.head) and d.at[1][2] or first_unhandled(l)
+  return d and is_right(d.at[1], l.epoch, l.head) and d.at[1][2] or first_waiting(l)
 end
 local reset, reset_after = wanted ~= l.epoch or after > l.head, 0
 if reset then reset_after = restart_after() else walk() end
 finish()
-return {F(l.epoch), F(l.head), F(l.change), reset and 1 or 0, F(reset_after), steps}
+return {l.epoch, l.head, l.change, reset and 1 or 0, reset_after, steps}

@@ -1,18 +1,18 @@
 -- Sums of a room or a center, counted once by their id. The script answers whether they were.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the server's run id, 16 characters of it
 -- ARGV id bytes: of these sums, 16 bytes
 -- ARGV rejected digits: targets of jobs that were refused
 -- REST stream text, sent number, acked number: devices, of each stream
 -- CONST SUM_IDS_MAX
--- PARTS log
+-- PARTS now base memory
 -- REPLY i
 
 if call('ZSCORE', base .. 'sid', id) then return 0 end
 grow()
-call('ZADD', base .. 'sid', F(now), id)
+call('ZADD', base .. 'sid', now, id)
 if call('ZCARD', base .. 'sid') > SUM_IDS_MAX then call('ZREMRANGEBYRANK', base .. 'sid', 0, 0) end
+local function count(name, by) call('HINCRBY', base .. 'sum', name, by) end
 if rejected ~= '0' then count('rejected', rejected) end
 for i = rest, #ARGV, 3 do
   count('sent' .. ARGV[i], ARGV[i + 1])

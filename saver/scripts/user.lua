@@ -1,18 +1,20 @@
--- What is known of a user: how much waits, the inbox's head, and each device with its record.
+-- What is known of a user: how much waits, the inbox's head, and each device with its generation, when it was seen, and its positions.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the server's run id, 16 characters of it
+-- ARGV run bytes: the mark of the server's run
 -- ARGV name text: the user
+-- CONST STREAMS
 -- PARTS log
--- REPLY [nnn*ss] pending epoch head devices
+-- REPLY [nnn*snnnnnnnn] pending epoch head devices
 
 no_growth()
 local l = open(name)
 if not l then return {0, 0, 0} end
-local out = {call('ZCARD', l.n), F(l.epoch), F(l.head)}
-for _, device in ipairs(call('HKEYS', l.v)) do
-  out[#out + 1] = device
-  out[#out + 1] = call('HGET', l.v, device)
+local out = {l.waiting, l.epoch, l.head}
+for _, d in ipairs(devices_of(l)) do
+  local n = #out
+  out[n + 1], out[n + 2], out[n + 3] = d.name, d.generation, d.seen
+  for i = 1, STREAMS do out[n + 2 + 2 * i], out[n + 3 + 2 * i] = d.at[i][1], d.at[i][2] end
 end
 finish()
 return out

@@ -13,12 +13,12 @@ PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/REDIS.md"
 
 
 def described():
-    """(pattern, type) of each row: P, B, USER and LOG stand for what they say."""
+    """(pattern, type) of each row: P, B, USER, LOG and N stand for what they say."""
     rows = re.findall(r"^\| `([^`]+)` \| (\w+) \|", PAGE.read_text(), re.M)
     assert len(rows) > 20
     for key, kind in rows:
         pattern = re.escape(key)
-        for word, means in (("P", r"\\d+"), ("B", r"\\d+"), ("USER", ".+"), ("LOG", ".+")):
+        for word, means in (("P", r"\\d+"), ("B", r"\\d+"), ("USER", ".+"), ("LOG", ".+"), ("N", r"\\d+")):
             pattern = re.sub(rf"(?<![A-Za-z]){word}(?![A-Za-z])", means, pattern)
         if not key.startswith("hw:"):
             pattern = r"hw:\{\d+(:\d+)?\}:" + pattern
@@ -43,6 +43,7 @@ def test_every_key_is_described(cluster):
     for to in ({"user": "ann"}, {"users": ["bob", "eve"]}, {"devices": [{"user": "ann", "device": "d1"}]}, {"all": True}):
         headers = {**auth, "Idempotency-Key": f"key-{sorted(to)[0]}"}
         assert requests.post(url + "/messages", headers=headers, json={"to": to, "payload": "x"}).status_code == 202
+        assert requests.post(url + "/messages", headers=auth, json={"to": to, "payload": "x"}).status_code == 202
     with Client(cluster.room.ports["room"]) as first, Client(cluster.room.ports["room"]) as second:
         _, before = first.login("d1", token)
         first.ack_push(before[-1][1])

@@ -3,50 +3,122 @@
 -- CONST GAP_EXPIRED = HAWSER__V1__GAP_REASON__GAP_EXPIRED
 -- PARTS log
 
--- A member of a log's zset: seq, end, bytes, and the devices it is for, each name between
--- zeros.
-local function parse(m)
-  local seq, expires, bytes, names = string.match(m, '^(%d+) (%d+) (%d+)(.*)$')
-  return tonumber(seq), tonumber(expires), tonumber(bytes), names
-end
 local function is_for(names, device)
   return names == '' or string.find(names, '\0' .. device .. '\0', 1, true) ~= nil
 end
+local function entry(l, seq)
+  local value = call('HGET', logs, field(l, 'm', seq))
+  if not value then return nil end
+  local e = {}
+  e.sum, e.ends, e.sent, e.size, e.told, e.at = unpacked(ENTRY, value)
+  e.message = string.sub(value, e.at)
+  e.is_named, e.is_odd = e.told % 8 >= 4, e.told >= 8
+  return e
+end
+-- The devices that an entry is for, and whether none of them has handled it; nil for one that is for all.
+local function names_of(l, seq)
+  local names = l.named > 0 and call('HGET', logs, field(l, 'n', seq))
+  if names then return string.sub(names, 2), string.byte(names) == 49 end
+end
+local function is_waiting(l, seq)
+  local names, waits = names_of(l, seq)
+  if names then return waits end
+  return seq > l.handled
+end
+local function first_of(l)
+  local r = runs_of(l)[1]
+  return r and r[1]
+end
+-- Those that end before one that stands in front of them are listed: end and seq of each. Some of them may have gone.
+local function odd_of(l)
+  local out, packed = {}, l.odd > 0 and call('HGET', logs, l.name .. '\0o') or ''
+  for at = 1, #packed, 13 do
+    local ends, seq = unpacked('<I6I7', packed, at)
+    if has_between(l, seq, seq) then out[#out + 1] = {ends, seq} end
+  end
+  return out
+end
+local function add_odd(l, seq, ends)
+  local packed = l.odd > 0 and call('HGET', logs, l.name .. '\0o') or ''
+  call('HSET', logs, l.name .. '\0o', packed .. pack('<I6I7', ends, seq))
+  l.odd = l.odd + 1
+end
+local function save_odd(l, list)
+  local out = {}
+  for i, o in ipairs(list) do out[i] = pack('<I6I7', o[1], o[2]) end
+  if #list > 0 then call('HSET', logs, l.name .. '\0o', table.concat(out)) else call('HDEL', logs, l.name .. '\0o') end
+  l.odd = #list
+end
 -- Takes an entry out; reason is for those that have not had it, nil when all have. Whether no
 -- device had handled it.
-local function remove(l, m, reason)
-  local seq, _, bytes = parse(m)
-  call('ZREM', l.q, m)
-  local unhandled = call('ZREM', l.n, m) == 1
-  call('HDEL', l.u, 'm' .. F(seq))
-  call('ZREM', base .. 'exp', F(seq) .. ' ' .. l.name)
-  l.bytes, l.dirty = l.bytes - bytes, true
-  if unhandled then l.unhandled = l.unhandled - bytes end
-  if reason then range_add(l, seq, seq, reason) end
-  return unhandled
-end
-local function drop(l, m, reason, counter)
-  if remove(l, m, reason) then
-    count('pending', -1)
-    count(counter, 1)
+local function remove(l, seq, reason)
+  local e, waits = entry(l, seq), is_waiting(l, seq)
+  local size = e and e.size or 0
+  call('HDEL', logs, field(l, 'm', seq))
+  if e and e.is_named then
+    call('HDEL', logs, field(l, 'n', seq))
+    l.named = l.named - 1
   end
+  l.bytes = l.bytes - size
+  if waits then l.waiting, l.waiting_bytes = l.waiting - 1, l.waiting_bytes - size end
+  run_remove(l, seq)
+  if reason then range_add(l, seq, seq, reason) end
+  return waits
+end
+local function drop(l, seq, reason, counter)
+  if remove(l, seq, reason) then count(counter, 1) end
+end
+-- Lets go of what is due in a log, some of it, and says when the next is. Behind the first that is not due only those that are listed can be.
+local function expire(l, max)
+  local odd, is_odd, next_end, gone, done = odd_of(l), {}, math.huge, {}, 0
+  for _, o in ipairs(odd) do is_odd[o[2]] = true end
+  each(l, 0, l.head, function(seq)
+    if is_odd[seq] then return end
+    local e = entry(l, seq)
+    if e and e.ends > now then next_end = e.ends return true end
+    gone[#gone + 1] = seq
+    if #gone >= max then next_end = now return true end
+  end)
+  local stay = {}
+  for _, o in ipairs(odd) do
+    if o[1] <= now and #gone < max then
+      gone[#gone + 1] = o[2]
+    else
+      stay[#stay + 1] = o
+      next_end = math.min(next_end, o[1])
+    end
+  end
+  for _, seq in ipairs(gone) do
+    drop(l, seq, GAP_EXPIRED, 'expired')
+    done = done + 1
+  end
+  if l.odd > 0 then save_odd(l, stay) end
+  register(l, next_end == math.huge and 0 or next_end)
+  return done
 end
 local function forget_id(key)
-  local record = call('HGET', base .. 'ids', key)
-  if record and string.match(record, '^%d+ %d+ %d+ %d+ %d+ (.)') then count('keyed', -1) end
-  call('HDEL', base .. 'ids', key)
-  call('ZREM', base .. 'idx', key)
+  local record = call('HGET', logs, key)
+  if record then
+    local _, _, _, _, _, _, at = unpacked(ID, record)
+    if at <= #record then count('keyed', -1) end
+  end
+  call('HDEL', logs, key)
+  call('ZREM', due, 'k' .. key)
 end
 -- What is due in this bucket, some of it; returns how much it was.
 local function purge(max)
-  local due = call('ZRANGEBYSCORE', base .. 'exp', '-inf', F(now), 'LIMIT', 0, max)
-  for _, e in ipairs(due) do
-    local seq, name = string.match(e, '^(%d+) (.*)$')
-    local l = open(name)
-    local m = l and call('ZRANGEBYSCORE', l.q, seq, seq)[1]
-    if m then drop(l, m, GAP_EXPIRED, 'expired') else call('ZREM', base .. 'exp', e) end
+  local list, done = call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, max), 0
+  for _, member in ipairs(list) do
+    local kind, name = string.sub(member, 1, 1), string.sub(member, 2)
+    local l = kind == 'l' and open(name)
+    if l then
+      done = done + expire(l, max)
+    elseif kind == 'k' then
+      forget_id(name)
+    else
+      call('ZREM', due, member)
+      if kind == 'i' then call('UNLINK', base .. 'i:' .. name) end
+    end
   end
-  local ids = call('ZRANGEBYSCORE', base .. 'idx', '-inf', F(now), 'LIMIT', 0, max)
-  for _, key in ipairs(ids) do forget_id(key) end
-  return #due + #ids
+  return done + #list
 end

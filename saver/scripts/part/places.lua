@@ -1,11 +1,11 @@
--- What is known of a device: its generation, when it was seen, its position in each stream.
+-- Where a device is in an inbox.
+--
+-- PARTS entries
 
 local function device_of(l, name)
-  local record = call('HGET', l.v, name)
-  if not record then return nil end
-  local d, at = {}, {}
-  for n in string.gmatch(record, '%d+') do d[#d + 1] = tonumber(n) end
-  return {generation = d[1], seen = d[2], at = {{d[3], d[4]}, {d[5], d[6]}, {d[7], d[8]}}}
+  for i, d in ipairs(devices_of(l)) do
+    if d.name == name then return d, i end
+  end
 end
 -- A position of this log, or 0.
 local function place(l, d)
@@ -15,7 +15,13 @@ end
 local function is_right(at, epoch, head)
   return at[1] == epoch and at[2] <= head
 end
-local function first_unhandled(l)
-  local m = call('ZRANGE', l.n, 0, 0)[1]
-  return m and parse(m) - 1 or l.head
+-- The position in front of the first entry that no device has handled.
+local function first_waiting(l)
+  local found
+  if l.waiting == 0 then return l.head end
+  each(l, 0, l.head, function(seq)
+    if is_waiting(l, seq) then found = seq end
+    return found
+  end)
+  return found and found - 1 or l.head
 end

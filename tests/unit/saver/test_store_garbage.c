@@ -39,7 +39,8 @@ static void call_each(struct fake_redis *f) {
 START_TEST(test_garbage) {
     requests_make();
     for (size_t i = 0; i < FAKE_GARBAGE; i++)
-        call_each(&(struct fake_redis){.reply = fake_garbage[i]});
+        call_each(&(struct fake_redis){.reply = fake_garbage[i],
+                                       .rules = {{.has = "hw:products", .reply = ":0\r\n"}}});
 }
 END_TEST
 
@@ -49,7 +50,8 @@ START_TEST(test_garbage_behind_heads) {
     for (size_t i = 0; i < FAKE_GARBAGE; i++)
         call_each(
             &(struct fake_redis){.reply = fake_garbage[i],
-                                 .rules = {{.has = "for i = rest, #ARGV, 2 do",
+                                 .rules = {{.has = "hw:products", .reply = ":0\r\n"},
+                                           {.has = "are_there = are_there and",
                                             .reply = "*6\r\n:1\r\n:1\r\n:0\r\n:1\r\n:1\r\n:0\r\n"},
                                            {.has = "hw:{0}:b", .reply = "*1\r\n$1\r\n5\r\n"}}});
 }
@@ -65,7 +67,8 @@ START_TEST(test_garbage_in_sets) {
         struct fake_redis f = {
             .reply = FAKE_TEXT(":0\r\n"),
             .rules = {{.has = "hw:sweep", .reply = "+OK\r\n"},
-                      {.has = "hw:products", .reply = i % 2 ? members[i / 2] : "*1\r\n$1\r\n1\r\n"},
+                      {.has = "hw:products", .reply = ":0\r\n"},
+                      {.has = "hw:logs", .reply = i % 2 ? members[i / 2] : "*1\r\n$1\r\n1\r\n"},
                       {.has = "hw:{1}:b", .reply = members[i / 2]}}};
         fake_start(&f);
         struct store *s = saver_store_redis(

@@ -1,0 +1,196 @@
+// Appends, acks and questions for heads of one bucket, which come in one iteration of the loop,
+// share a script and its round trip. Whatever else is sent goes behind them, so that steps reach
+// the server in the order in which they came.
+#include "redis_internal.h"
+
+#include "table.h"
+
+enum { ITEMS_MAX = 16, WORDS_MAX = 4, BATCH_BYTES_MAX = 256 * 1024 };
+
+// The words of an item, by its kind; heads are of the product's two logs, whoever asks.
+static const int words_of[BATCH_KINDS] = {[BATCH_APPEND] = 4, [BATCH_ACK] = 3, [BATCH_HEADS] = 0};
+
+struct item {
+    struct redis_step *step;
+    batch_done_fn *done;
+    size_t at[WORDS_MAX], len[WORDS_MAX]; // in the batch's bytes
+};
+
+struct bucket_key {
+    uint32_t product;
+    int bucket;
+};
+
+struct batch {
+    UT_hash_handle hh;
+    struct bucket_key key;
+    struct batch *next; // in the order of their first item
+    struct redis_store *store;
+    enum batch_kind kind;
+    struct buf bytes;
+    size_t count, items_max;
+    struct item *items; // owned
+};
+
+void saver_put_number(struct buf *out, uint64_t n) {
+    uint8_t *at = buf_reserve(out, NUMBER_BYTES);
+    for (int i = 0; i < NUMBER_BYTES; i++)
+        at[i] = (uint8_t)(n >> (8 * i));
+    out->len += NUMBER_BYTES;
+}
+
+void saver_step_is_of(struct redis_step *p, uint32_t product, const char *user) {
+    saver_step_of(p)->product = product;
+    saver_step_of(p)->bucket = user && *user ? (int)bucket_of_user(user, strlen(user)) : -1;
+}
+
+// --- sending
+
+static void saver_batch_free(struct batch *b) {
+    buf_free(&b->bytes);
+    free(b->items);
+    free(b);
+}
+
+static void complete_items(struct batch *b, int error, const redisReply *reply) {
+    for (size_t i = 0; i < b->count; i++)
+        b->items[i].done(b->items[i].step, error, reply, i);
+    saver_batch_free(b);
+}
+
+// Fewer answers than steps: nobody can say what was done of the others.
+static void on_batch(void *arg, int error, const redisReply *reply) {
+    struct batch *b = arg;
+    static const size_t before[BATCH_KINDS] = {[BATCH_APPEND] = SAVER_APPEND_AT_OUTCOME},
+                        each[BATCH_KINDS] = {[BATCH_APPEND] = 6, [BATCH_ACK] = 1};
+    size_t least = b->kind == BATCH_HEADS ? 6 : before[b->kind] + (size_t)each[b->kind] * b->count;
+    if (error == 0 && reply->elements != least)
+        complete_items(b, -HW_EOUTCOME, NULL);
+    else
+        complete_items(b, error, reply);
+}
+
+static void put_words(const struct batch *b, struct redis_args *out) {
+    out->count = 0;
+    for (size_t i = 0; i < b->count; i++)
+        for (int w = 0; w < words_of[b->kind]; w++)
+            redis_arg_bytes(out, b->bytes.data + b->items[i].at[w], b->items[i].len[w]);
+}
+
+static void put_streams(struct redis_store *s, struct redis_args *out) {
+    out->count = 0;
+    for (uint64_t stream = STREAM_NEWS; stream < STREAMS; stream++) {
+        redis_arg_u64(out, stream);
+        redis_arg_u64(out, saver_epoch(s));
+    }
+}
+
+static void send_script(struct batch *b) {
+    struct redis_store *s = b->store;
+    struct redis_bytes run = saver_run(s);
+    struct redis_args words;
+    char base[BASE_MAX];
+    saver_base(base, b->key.product, b->key.bucket);
+    switch (b->kind) {
+    case BATCH_APPEND:
+        put_words(b, &words);
+        saver_append_run(s, &(struct saver_append_args){base, run, saver_epoch(s), &words},
+                         on_batch, b);
+        break;
+    case BATCH_ACK:
+        put_words(b, &words);
+        saver_ack_run(s, &(struct saver_ack_args){base, run, &words}, on_batch, b);
+        break;
+    case BATCH_HEADS:
+        put_streams(s, &words);
+        saver_heads_run(s, &(struct saver_heads_args){base, run, &words}, on_batch, b);
+        break;
+    case BATCH_KINDS:
+        abort();
+    }
+}
+
+static struct batch *first_batch(struct batches *all) {
+    struct batch *b = all->first, *open = NULL;
+    all->first = b->next;
+    if (!all->first)
+        all->end = &all->first;
+    HASH_FIND(hh, all->by_bucket, &b->key, sizeof(b->key), open);
+    if (open == b) // else it was closed before
+        HASH_DEL(all->by_bucket, b);
+    return b;
+}
+
+void saver_batches_send(struct redis_store *s) {
+    struct batches *all = &saver_redis_of(s)->batches;
+    if (all->is_sending)
+        return;
+    all->is_sending = true;
+    while (all->first)
+        send_script(first_batch(all));
+    all->is_sending = false;
+}
+
+static void on_iteration_end(struct hook *h) {
+    struct saver_redis *s = container_of(h, struct saver_redis, batches.hook);
+    saver_batches_send(&s->base);
+}
+
+void saver_batches_init(struct saver_redis *s) {
+    s->batches.end = &s->batches.first;
+}
+
+void saver_batches_cancel(struct saver_redis *s) {
+    hook_stop(&s->batches.hook);
+    while (s->batches.first)
+        complete_items(first_batch(&s->batches), -HW_ECANCELLED, NULL);
+}
+
+// --- collecting
+
+static struct batch *saver_batch_new(struct redis_step *p, enum batch_kind kind) {
+    struct batches *all = &saver_redis_of(p->store)->batches;
+    struct batch *b = hw_calloc(1, sizeof(*b));
+    b->key = (struct bucket_key){saver_step_of(p)->product, saver_step_of(p)->bucket};
+    b->store = p->store;
+    b->kind = kind;
+    HASH_ADD(hh, all->by_bucket, key, sizeof(b->key), b);
+    *all->end = b;
+    all->end = &b->next;
+    hook_schedule(p->store->loop, &all->hook, on_iteration_end);
+    return b;
+}
+
+static bool takes_one_more(const struct batch *b, enum batch_kind kind) {
+    bool is_full =
+        b->kind != BATCH_HEADS && (b->count == ITEMS_MAX || b->bytes.len > (size_t)BATCH_BYTES_MAX);
+    return b->kind == kind && !is_full;
+}
+
+// The bucket's open one; what is full, or of another kind, is closed and keeps its turn.
+static struct batch *batch_get(struct redis_step *p, enum batch_kind kind) {
+    struct batches *all = &saver_redis_of(p->store)->batches;
+    struct bucket_key key = {saver_step_of(p)->product, saver_step_of(p)->bucket};
+    struct batch *b = NULL;
+    HASH_FIND(hh, all->by_bucket, &key, sizeof(key), b);
+    if (b && takes_one_more(b, kind))
+        return b;
+    if (b)
+        HASH_DEL(all->by_bucket, b);
+    return saver_batch_new(p, kind);
+}
+
+void saver_batch_add(struct redis_step *p, enum batch_kind kind, const struct batch_words *w) {
+    struct batch *b = batch_get(p, kind);
+    if (b->count == b->items_max) {
+        b->items_max = b->items_max ? 4 * b->items_max : 1;
+        b->items = hw_realloc(b->items, b->items_max * sizeof(b->items[0]));
+    }
+    struct item *i = &b->items[b->count++];
+    *i = (struct item){.step = p, .done = w->done};
+    for (int n = 0; n < words_of[kind]; n++) {
+        i->at[n] = b->bytes.len;
+        i->len[n] = w->v[n].len;
+        buf_append(&b->bytes, w->v[n].data, w->v[n].len);
+    }
+}

@@ -1,0 +1,70 @@
+-- Appends as most of them are: to an inbox in which nothing is due, full or named, of a message for all devices whose id is new and has no
+-- Idempotency-Key. The first one that is otherwise, and all behind it, are left to append.lua: they begin at `at`, and the
+-- answers so far are in `out`.
+--
+-- CONST ID_KEPT_MIN_MS
+-- CONST STORED = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED
+-- PARTS layout
+local at, count_of_args, out, answers = rest, #ARGV, {0, now}, 2
+local write, words, accepted, is_next, slice_is_due = {'HSET', logs}, 2, 0, true, false
+while is_next and at < count_of_args do
+  local name = ARGV[at + 1]
+  local key = name .. '\0i' .. ARGV[at + 2]
+  local got = call('HMGET', logs, name, key)
+  local state, known = got[1], got[2]
+  if not state then break end
+  local form, epoch, head, change, ran, registered, last, tail = unpacked(SHORT, state)
+  local start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top =
+    head + 1, 0, 0, 0, 0, 0, head, 0, 0, 0, 0
+  if form == 2 then
+    start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
+  end
+  is_next = ran == run and earlier == 0 and named == 0
+  local before = head
+  while is_next do
+    local flags, id_ttl, not_after, messages_max, bytes_max, kept, ends, sent, payload, claim, ttl = unpacked(WHAT, ARGV[at])
+    local message, expires, told = ARGV[at + 3], now + kept, 0
+    local size = #message
+    if sent == 0 then sent, told, size = now, 1, size + TIME_FIELD_BYTES end
+    if ttl ~= 0 then ends, told, size = now + ttl, told + 2, size + TIME_FIELD_BYTES end
+    if ends ~= 0 and ends < expires then expires = ends end
+    is_next = not known and (registered == 0 or registered > now) and (flags == 1 or flags == 3) and claim == 0 and id_ttl == ID_KEPT_MIN_MS and (not_after == 0 or now <= not_after) and
+      expires >= top and count < messages_max and bytes + size <= bytes_max and (flags == 1 or waiting_bytes + payload <= bytes_max)
+    if is_next and last >= slice_began - SLICE_MS then is_next = not call('HGET', ids_before, key) end
+    -- The first that may take memory: a full server refuses it, and all that comes behind it is done.
+    if not is_next or redis.pcall('HSETNX', ids, key, pack(ID, epoch, head + 1, change, sent, expires, now + id_ttl)) ~= 1 then
+      is_next = false
+      break
+    end
+    if last < slice_began and not slice_is_due then
+      slice_is_due = true
+      call('ZADD', due, slice_began + 2 * SLICE_MS, 'i' .. slice)
+    end
+    if registered == 0 or registered > expires then
+      registered = expires
+      call('ZADD', due, expires, 'l' .. name)
+    end
+    head, count, waiting, sum, bytes, waiting_bytes, top, last =
+      head + 1, count + 1, waiting + 1, sum + size, bytes + size, waiting_bytes + size, expires, now
+    write[words + 1] = name .. '\0m' .. pack('>I7', head)
+    write[words + 2] = pack(ENTRY, sum, expires, sent, size, told) .. message
+    words = words + 2
+    out[answers + 1], out[answers + 2], out[answers + 3], out[answers + 4], out[answers + 5], out[answers + 6] =
+      STORED, epoch, head, change, sent, expires
+    answers, accepted, at = answers + 6, accepted + 1, at + 4
+    if ARGV[at + 1] ~= name then break end
+    key = name .. '\0i' .. ARGV[at + 2]
+    known = call('HGET', logs, key)
+  end
+  if head > before then
+    write[words + 1] = name
+    write[words + 2] = pack(BOTH, 2, epoch, head, change, run, registered, last, start, earlier, named, odd, count, waiting, handled, sum, bytes,
+      waiting_bytes, top) .. string.sub(state, tail)
+    words = words + 2
+  end
+end
+if accepted > 0 then
+  call(unpack(write))
+  if call('HINCRBY', base .. 'sum', 'accepted', accepted) == accepted then out[1] = 1 end
+  if at > count_of_args then return out end
+end

@@ -1,0 +1,27 @@
+-- How logs are packed: docs/REDIS.md has the keys. `base` is the front of a bucket's keys, with their hash tag, and `run` the mark of the
+-- server's run. No key has a TTL. Numbers stay below 2^53, where Lua's are exact; a command that takes one as an argument gets all its digits.
+--
+-- A log's state is one of two forms, then its devices, then the ranges that left it. The short form is that of a log in which nothing waits;
+-- the long one goes on behind it. Functions are made anew at each call of a script, and cost more than most commands: what is done at
+-- nearly every call therefore stands in front of the first of them (append_next.lua, ack_next.lua).
+--
+-- CONST SLICE_MS = ID_KEPT_MIN_MS
+-- PARTS now
+local pack, unpacked = struct.pack, struct.unpack
+local logs, due = base .. 'l', base .. 'due'
+-- form epoch head change run, when it is due at the latest (0: it stands in no list), when an id was last put into a slice
+local SHORT = '<BI7I7I4c8I6I6'
+-- start of the last run of entries, whether there are earlier ones, named, odd, count, waiting, handled upto, the sum of all sizes, bytes,
+-- waiting bytes, the highest end
+local LONG = '<I7BI4I4I4I4I7I6I6I6I6'
+local BOTH = '<BI7I7I4c8I6I6I7BI4I4I4I4I7I6I6I6I6'
+-- name generation seen, then epoch and seq of each stream
+local DEVICE = '<Bc0I7I6I7I7I7I7I7I7'
+-- the sum of all sizes with this one, end, sent, size, told (1 the time it was sent, 2 its end, 4 named, 8 odd); behind it the message
+local ENTRY = '<I6I6I6I4B'
+-- epoch seq change sent end, until when it is remembered; behind it the body's hash
+local ID = '<I7I7I4I6I6I6'
+-- The ids of the time that is now, and of the one before.
+local slice_began = now - now % SLICE_MS
+local slice = slice_began / SLICE_MS
+local ids, ids_before = base .. 'i:' .. slice, base .. 'i:' .. slice - 1
