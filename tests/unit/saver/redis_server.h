@@ -12,6 +12,7 @@
 #include "store_bed.h"
 
 static char redis_dir[] = "/tmp/hawser-test-saver.XXXXXX", redis_url[128];
+static const char *redis_fsync = "always"; // of the server that is started next
 static pid_t redis_pid;
 
 static inline void redis_start(void) {
@@ -24,7 +25,7 @@ static inline void redis_start(void) {
     if (!freopen("/dev/null", "w", stdout))
         _exit(1);
     execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--dir",
-           redis_dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+           redis_dir, "--save", "", "--appendonly", "yes", "--appendfsync", redis_fsync,
            "--maxmemory-policy", "noeviction", (char *)NULL);
     _exit(1);
 }

@@ -11,6 +11,7 @@ struct login {
     uint32_t stream;
     uint64_t epoch, seq;
     uint32_t devices_max; // 0 = 16
+    bool twice;           // an ack that says its position twice
     const char *known[4];
 };
 
@@ -52,7 +53,7 @@ static inline const char *bed_attach(struct bed *b, const struct login *l) {
 static inline bool bed_ack(struct bed *b, const struct login *l) {
     Hawser__Internal__AckRequest q = HAWSER__INTERNAL__ACK_REQUEST__INIT;
     Hawser__Internal__StreamPosition upto = HAWSER__INTERNAL__STREAM_POSITION__INIT;
-    Hawser__Internal__StreamPosition *uptos[] = {&upto};
+    Hawser__Internal__StreamPosition *uptos[] = {&upto, &upto};
     upto.stream = l->stream;
     upto.epoch = l->epoch ? l->epoch : bed_head(b, l->stream, l->user).epoch;
     upto.seq = l->seq;
@@ -61,7 +62,7 @@ static inline bool bed_ack(struct bed *b, const struct login *l) {
     q.device = (char *)(uintptr_t)l->device;
     q.generation = l->generation;
     q.upto = uptos;
-    q.n_upto = 1;
+    q.n_upto = l->twice ? 2 : 1;
     return ((const Hawser__Internal__AckReply *)bed_ask(b, &q.base))->stale;
 }
 #define ACK(b, ...) bed_ack(b, &(const struct login){__VA_ARGS__})

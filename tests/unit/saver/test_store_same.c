@@ -1,15 +1,32 @@
-// Both stores answer the same: random steps are put to each, and every answer is compared. Nothing
-// here depends on when it happens, so that a difference is one of the rules.
+// All stores answer the same: random steps are put to each, and every answer is compared. Nothing
+// here depends on when it happens, so that a difference is one of the rules. Redis has them twice:
+// the second time every step is made to take the long way of its script, which the most leave
+// early.
 #include "contract_devices.h"
 #include "redis_server.h"
 
-enum { STEPS = 2400, USERS = 4, DEVICES = 5 };
+enum { STEPS = 2400, LONG_STEPS = 20000, USERS = 4, DEVICES = 5, BURST_MAX = 40, LAST_IDS = 60 };
+#define A_DAY_MS (UINT64_C(24) * 3600 * 1000)
+#define LONG_SEED UINT64_C(20260)
 
-static const struct store_factory memory = {"memory", saver_store_memory, NULL};
-static const struct store_factory redis = {"redis", redis_open, redis_close};
+// The last of them takes the long way, in a database of its own.
+enum { BEDS = 3, LONG_WAY = 2 };
+
+static struct store *redis_open_again(struct loop *l) {
+    char url[140];
+    snprintf(url, sizeof(url), "%s?db=1", redis_url);
+    struct store *s =
+        saver_store_redis(&(struct redis_options){.url = url, .timeout_ms = 20000, .loop = l});
+    until_up(s, l);
+    return s;
+}
+
+static const struct store_factory factories[BEDS] = {{"memory", saver_store_memory, NULL},
+                                                     {"redis", redis_open, redis_close},
+                                                     {"redis again", redis_open_again, NULL}};
 
 struct pair {
-    struct bed bed[2];
+    struct bed bed[BEDS];
     struct rng rng;
     uint64_t head[USERS], generation[USERS][DEVICES], news, next_id;
     unsigned u, d;
@@ -38,22 +55,29 @@ static void compare(struct pair *t, int which, const char *text) {
 static void do_append(struct pair *t) {
     static const char *const devices[] = {"d0", "d1", "d2", "d3", "d4", "d5"};
     struct push p = {.user = t->user, .stream = draw(t, 8) == 0 ? STREAM_NEWS : STREAM_INBOX};
+    // Of the last ones: who repeats an older one may come when it is forgotten.
     bool is_repeat = t->next_id > 0 && draw(t, 8) == 0;
     char id[24], text[80];
-    snprintf(id, sizeof(id), "%" PRIu64, is_repeat ? draw(t, t->next_id) : t->next_id++);
+    uint64_t last = t->next_id < LAST_IDS ? t->next_id : LAST_IDS;
+    snprintf(id, sizeof(id), "%" PRIu64, is_repeat ? t->next_id - 1 - draw(t, last) : t->next_id++);
     p.id = id;
     p.user = p.stream == STREAM_INBOX ? t->user : NULL;
     p.bytes = (size_t)draw(t, 400);
     p.messages = !t->is_narrow && draw(t, 3) == 0 ? 1 + draw(t, 40) : 1000;
     p.limit_bytes = !t->is_narrow && draw(t, 3) == 0 ? 1 + draw(t, 9000) : 1 << 20;
     p.reject_new = draw(t, 3) == 0;
-    p.hash = draw(t, 4) == 0 ? "0123456789abcdef" : NULL;
+    p.hash = draw(t, 6) == 0 ? "0123456789abcdef" : NULL;
     p.not_after_ms = draw(t, 10) == 0;
-    if (draw(t, t->is_narrow ? 2 : 3) == 0)
+    p.claim = draw(t, 30) == 0;
+    p.is_undated = draw(t, 2) == 0;
+    p.ttl_ms = draw(t, 6) == 0 ? A_DAY_MS + draw(t, A_DAY_MS) : 0;
+    p.retention_ms = draw(t, 20) == 0 ? 3 * A_DAY_MS : 0;
+    if (draw(t, t->is_narrow ? 2 : 8) == 0)
         p.device[0] = devices[t->is_narrow ? 0 : draw(t, 6)];
     if (p.device[0] && draw(t, 3) == 0)
         p.device[1] = devices[draw(t, 6)];
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < BEDS; i++) {
+        p.id_ttl_ms = i == LONG_WAY ? ID_KEPT_MIN_MS + 600000 : 600000 * (uint64_t)(p.hash != NULL);
         Hawser__Internal__AppendReply reply = bed_append(&t->bed[i], &p);
         snprintf(text, sizeof(text), "%d %" PRIu64, (int)reply.outcome, reply.seq);
         compare(t, i, text);
@@ -76,8 +100,9 @@ static void do_login(struct pair *t, bool is_ack) {
     bool wrong = draw(t, 12) == 0, none = draw(t, 12) == 0;
     if (none && !is_ack)
         l.seq = 0;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < BEDS; i++) {
         l.epoch = none && !is_ack ? 0 : epoch_of(t, &t->bed[i], l.stream, wrong);
+        l.twice = i == LONG_WAY;
         compare(t, i, is_ack ? bed_ack(&t->bed[i], &l) ? "stale" : "" : bed_attach(&t->bed[i], &l));
     }
 }
@@ -90,11 +115,59 @@ static void do_load(struct pair *t) {
     v.after = draw(t, (v.stream == STREAM_NEWS ? t->news : t->head[t->u]) + 2);
     v.messages_max = 1 + (uint32_t)draw(t, t->is_narrow ? 1000 : 30);
     v.bytes_max = 1 + (uint32_t)draw(t, t->is_narrow ? 1 << 20 : 5000);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < BEDS; i++) {
         v.epoch = epoch_of(t, &t->bed[i], v.stream, wrong);
         v.user = v.stream == STREAM_INBOX ? t->user : NULL;
         compare(t, i, bed_load(&t->bed[i], &v));
     }
+}
+
+// Many at once, which go to the store together: to one user or to all, some with an id twice.
+struct burst {
+    char text[BURST_MAX * 32];
+    size_t left;
+};
+
+static void on_burst(void *arg, int error, const ProtobufCMessage *reply) {
+    struct burst *b = arg;
+    const Hawser__Internal__AppendReply *a = (const Hawser__Internal__AppendReply *)reply;
+    ck_assert_int_eq(error, 0);
+    size_t len = strlen(b->text);
+    snprintf(b->text + len, sizeof(b->text) - len, "%d %" PRIu64 ", ", (int)a->outcome, a->seq);
+    b->left--;
+}
+
+static void put_burst(struct pair *t, int which, uint64_t seed) {
+    Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
+    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    Hawser__Internal__InboxLimits limits = HAWSER__INTERNAL__INBOX_LIMITS__INIT;
+    static uint8_t payload[64];
+    struct burst b = {.left = 1 + seed % BURST_MAX};
+    char id[40];
+    q.product = 1;
+    q.user = t->user;
+    q.message = &m;
+    q.limits = &limits;
+    q.id_ttl_ms = which == LONG_WAY ? ID_KEPT_MIN_MS + 600000 : 0;
+    limits.messages = 1 + seed % 1000;
+    limits.bytes = 1 << 20;
+    m.id = id;
+    m.payload = (ProtobufCBinaryData){sizeof(payload), payload};
+    for (size_t i = 0, count = b.left; i < count; i++) {
+        snprintf(id, sizeof(id), "burst %" PRIu64 " %zu", t->next_id, i % 7 == 6 ? i - 1 : i);
+        store_call(t->bed[which].store, &q.base, on_burst, &b);
+    }
+    while (b.left > 0)
+        loop_step(t->bed[which].loop, -1);
+    compare(t, which, b.text);
+}
+
+static void do_burst(struct pair *t) {
+    uint64_t seed = draw(t, UINT64_MAX);
+    for (int i = 0; i < BEDS; i++)
+        put_burst(t, i, seed);
+    t->next_id++;
+    t->head[t->u] = bed_head(&t->bed[0], STREAM_INBOX, t->user).head;
 }
 
 static void do_step(struct pair *t) {
@@ -103,40 +176,49 @@ static void do_step(struct pair *t) {
     snprintf(t->user, sizeof(t->user), "user %u", t->u);
     t->d = (unsigned)draw(t, t->is_narrow ? 2 : DEVICES);
     snprintf(t->device, sizeof(t->device), "d%u", t->d);
-    if (dice < 45)
+    if (dice < 44)
         do_append(t);
+    else if (dice < 45)
+        do_burst(t);
     else if (dice < 80)
         do_login(t, dice >= 55);
     else
         do_load(t);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < BEDS; i++)
         compare(t, i, bed_user(&t->bed[i], t->user));
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < BEDS; i++)
         compare(t, i, bed_stats(&t->bed[i]));
 }
 
-static void run(bool is_narrow) {
+static void run(uint64_t seed, int steps, bool is_narrow) {
     struct pair t = {.is_narrow = is_narrow};
-    bed_open(&t.bed[0], &memory);
-    bed_open(&t.bed[1], &redis);
-    uint64_t seed = os_random(t.bed[0].os);
+    redis_fsync = "everysec"; // nothing is killed here
+    for (int i = 0; i < BEDS; i++)
+        bed_open(&t.bed[i], &factories[i]);
+    if (seed == 0)
+        seed = os_random(t.bed[0].os);
     printf("seed %" PRIu64 "\n", seed); // of a failure
     fflush(stdout);
     rng_init(&t.rng, seed);
-    for (int i = 0; i < STEPS / (is_narrow ? 3 : 1); i++)
+    for (int i = 0; i < steps; i++)
         do_step(&t);
-    bed_close(&t.bed[1]);
-    bed_close(&t.bed[0]);
+    for (int i = BEDS; i-- > 0;)
+        bed_close(&t.bed[i]);
 }
 
 START_TEST(test_same) {
-    run(false);
+    run(0, STEPS, false);
 }
 END_TEST
 
 START_TEST(test_same_narrow) {
-    run(true);
+    run(0, STEPS / 3, true);
 }
 END_TEST
 
-RUN_TESTS("store_same", test_same, test_same_narrow)
+START_TEST(test_same_long) {
+    run(LONG_SEED, LONG_STEPS, false);
+}
+END_TEST
+
+RUN_TESTS("store_same", test_same, test_same_narrow, test_same_long)
