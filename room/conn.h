@@ -37,6 +37,7 @@ struct conn {
     struct room_binding *bindings; // owned, in the order of their Binds
     struct room_binding *binding;  // the one that a Bind after Welcome is logging in
     struct timer timer;            // login, heartbeat, expiry or linger
+    uint64_t came_ms;              // or before: its Hello was not sent earlier
     uint64_t heard_ms;
     uint64_t pinged_ms; // the last Ping of ours
     uint32_t heartbeat_ms;

@@ -53,6 +53,9 @@ void conn_accept(void *arg, struct stream *stream) {
     c->slot = slot;
     c->turn = turn;
     c->heard_ms = loop_now_ms(r->loop);
+    c->came_ms = standstill_since_ms(&r->standstill, c->heard_ms);
+    if (c->came_ms == 0)
+        c->came_ms = c->heard_ms;
     r->count.connections++;
     c->stream = stream;
     stream_set_owner(stream, &door_ops, c);

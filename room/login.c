@@ -174,6 +174,15 @@ static struct login_token *login_token_new(const struct bind_request *bind) {
     return t;
 }
 
+// 0: just now. A room that reads slowly may read a Hello long after the standstill in which it
+// came.
+static uint64_t asked_since_ms(const struct conn *c) {
+    uint64_t now = loop_now_ms(c->room->loop);
+    if (c->state == CONN_HELLO && standstill_is_long(c->came_ms, now))
+        return c->came_ms;
+    return standstill_since_ms(&c->room->standstill, now);
+}
+
 // The product is asked for even when it is here, so that every answer comes later.
 struct room_binding *login_begin(struct conn *c, const struct bind_request *bind) {
     struct session_terms terms = {.limits = bind->limits ? bind->limits : &c->voice->ack_limits};
@@ -184,7 +193,7 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     if (!b)
         return NULL;
     b->token = login_token_new(bind);
-    b->asked_since_ms = standstill_since_ms(&c->room->standstill, loop_now_ms(c->room->loop));
+    b->asked_since_ms = asked_since_ms(c);
     if (!login_take_tags(bind, &b->tags))
         deny(b, &(struct session_refusal){
                     CLOSE_MALFORMED, 0, "tags: at most 32 of 1..64 bytes, together at most 1 KiB"});

@@ -1,9 +1,11 @@
 #include "standstill.h"
 
-#include <stdbool.h>
+bool standstill_is_long(uint64_t since_ms, uint64_t now_ms) {
+    return since_ms != 0 && now_ms - since_ms >= STANDSTILL_MS;
+}
 
 static bool is_late(const struct standstill *s, uint64_t now_ms) {
-    return s->ticked_ms != 0 && now_ms - s->ticked_ms >= STANDSTILL_MS;
+    return standstill_is_long(s->ticked_ms, now_ms);
 }
 
 // Another one before the first was caught up with: what the first left may still be unread.

@@ -4,6 +4,7 @@
 #ifndef HW_STANDSTILL_H
 #define HW_STANDSTILL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -20,5 +21,7 @@ struct standstill {
 void standstill_tick(struct standstill *s, uint64_t now_ms);
 // Since when what is read now may have lain in its socket. 0: it came just now.
 uint64_t standstill_since_ms(const struct standstill *s, uint64_t now_ms);
+// Whether what is read now has waited since then for as long as a standstill.
+bool standstill_is_long(uint64_t since_ms, uint64_t now_ms);
 
 #endif
