@@ -4,13 +4,20 @@ No test judges how long anything took."""
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 
 from cluster import BIN, WAIT_S, TrialCluster
 from daemons import wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools/bench"))
+import pictures as bench_pictures  # noqa: E402
+import run as bench_run  # noqa: E402
 
 ALWAYS = {"scenario", "sessions", "rate", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "rss_per_session", "daemons", "kernel",
           "version", "rooms", "pinned", "redis", "repeats", "gaps", "jumps"}
@@ -103,6 +110,61 @@ def test_mixed(tmp_path):
 def test_catchup(tmp_path, how):
     report = run(tmp_path, "catchup", *how)
     assert report["accepted"] == report["delivered"] >= report["sessions"] * report["waiting"]
+
+
+@pytest.mark.parametrize("peer", bench_run.PEERS)
+@pytest.mark.parametrize("scenario", ["broadcast", "idle"])
+def test_peers(tmp_path, scenario, peer):
+    """Another server in the place of Hawser: all frames come, in its own protocol, whole or cut; who is not installed is named."""
+    how = ["--rounds", "3", "--burst", "3", "--floor", "--size", "40000"] if scenario == "broadcast" else ["--seconds", "1"]
+    bench = Bench(tmp_path, scenario, "--peer", peer, "--sessions", "30", "--json", *how)
+    if not shutil.which(bench_run.PEERS[peer]):
+        _, error = bench.process.communicate(timeout=WAIT_S)
+        assert bench.process.returncode == 1 and "is not installed" in error and list(tmp_path.iterdir()) == []
+        return
+    report = bench.report()
+    assert report["server"] == peer and set(report["daemons"]) == {peer, "bench"}
+    assert report["delivered"] == 270 if scenario == "broadcast" else report["pongs"] == 30
+
+
+def dev_bench(folder, *arguments):
+    """./dev bench without its build: the exit code, what it printed, and the reports."""
+    ended = subprocess.run([ROOT / "tools/bench/run.py", "--small", "--out", folder / "out", *arguments], capture_output=True, text=True,
+                           timeout=600, env={**os.environ, "HAWSER_BIN": str(BIN)}, check=False)
+    return ended, [json.loads(line) for line in (folder / "out").read_text().splitlines()] if (folder / "out").exists() else []
+
+
+def test_dev_bench(tmp_path):
+    """Each line of the plan that was asked for runs as often as asked, in a network of its own, and has a row."""
+    ended, reports = dev_bench(tmp_path, "--only", "login", "--times", "2")
+    assert ended.returncode == 0, ended
+    assert [r["arguments"] for r in reports] == 2 * ["login --sessions 10000", "login --redis --sessions 10000"]
+    assert [r["sessions"] for r in reports] == 4 * [30] and ended.stdout.count("| login --sessions 10000 |") == 2
+    assert all(r["kernel"]["tcp_sockets"] < 200 for r in reports)  # nobody else's
+
+
+def test_dev_bench_beside_peers(tmp_path):
+    ended, reports = dev_bench(tmp_path, "--peers", "--only", "burst")
+    assert ended.returncode == 0, ended
+    present = bench_run.present_peers()
+    assert [r["server"] for r in reports] == ["hawser", *present]
+    assert all((f"{program} is not installed" in ended.stderr) == (peer not in present) for peer, program in bench_run.PEERS.items())
+
+
+def test_dev_bench_knows_no_such_commit(tmp_path):
+    ended, _ = dev_bench(tmp_path, "--against", "never-made")
+    assert ended.returncode == 1 and "there is no commit 'never-made'" in ended.stderr
+
+
+def test_pictures_are_made_of_medians():
+    """A line for each server and one for the floor, a point for each size; who told nothing has none."""
+    reports = [{"scenario": "broadcast", "server": "hawser", "sessions": n, "burst": 1, "tags": 0, "rate": rate, "floor_rate": 100 * n}
+               for n in (10, 1000) for rate in (1, 50 * n, 9e9)]
+    reports += [{"scenario": "idle", "server": "nats", "sessions": n, "redis": False, "rss_per_session": 300} for n in (10, 1000)]
+    assert bench_pictures.medians(reports, bench_pictures.fanout) == {"hawser": [(10, 500), (1000, 50000)], "floor": [(10, 1000), (1000, 100000)]}
+    drawn = bench_pictures.pictures(reports)
+    assert drawn["fanout.svg"].count("<polyline") == 2 and drawn["memory.svg"].count("<polyline") == 1
+    assert ">nats</text>" in drawn["memory.svg"] and ">floor</text>" in drawn["fanout.svg"]
 
 
 def test_a_cluster_that_runs(tmp_path):

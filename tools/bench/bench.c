@@ -10,6 +10,7 @@
 #include "bytes.h"
 #include "crypto.h"
 #include "floor.h"
+#include "peer.h"
 #include "worker.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
     SHOW_MS = 200,
     LOG_MS = 5000,
     AT_ONCE = 512,
+    ACK_EVERY = 16,
     STEP_MS = 1,
 };
 
@@ -308,8 +310,8 @@ static bool product_create(struct bench *b) {
 // The rooms have heard of the product once a client is in: each has one for a moment. And what a
 // daemon makes at its first message is not counted as a session's.
 static bool bench_warm_up(struct bench *b) {
-    uint32_t some = b->cluster.room_count < b->sessions ? b->cluster.room_count : b->sessions;
-    if (!bench_login(b, 0, some) || !bench_logout(b))
+    uint32_t doors = b->share->plan.port_count;
+    if (!bench_login(b, 0, doors < b->sessions ? doors : b->sessions) || !bench_logout(b))
         return false;
     b->base = hw_calloc(b->cluster.watched_count, sizeof(b->base[0]));
     for (uint32_t i = 0; i < b->cluster.watched_count; i++)
@@ -343,6 +345,26 @@ static bool cluster_begin(struct bench *b, uint32_t rooms) {
     return failed == 0;
 }
 
+static bool hawser_begin(struct bench *b, uint32_t rooms) {
+    if (!cluster_begin(b, rooms))
+        return false;
+    b->pusher =
+        pusher_new(&(struct pusher_options){.loop = b->loop,
+                                            .port = b->cluster.center,
+                                            .key = b->cluster.admin_key,
+                                            .connections = (uint32_t)b->options->connections});
+    for (int i = 0; i < 3; i++)
+        b->share->plan.ack_every[i] = ACK_EVERY;
+    return product_create(b);
+}
+
+static bool rooms_fit(struct bench *b, uint32_t rooms) {
+    if (b->options->peer && rooms > 1)
+        return bench_fail(b, "--sessions: more than one process of a peer can hold");
+    return rooms <= PORTS_MAX ||
+           bench_fail(b, "--sessions: %u rooms would be needed, at most %d", rooms, PORTS_MAX);
+}
+
 bool bench_begin(struct bench *b) {
     const struct options *o = b->options;
     uint32_t each = clients_each(descriptors_raise());
@@ -353,25 +375,15 @@ bool bench_begin(struct bench *b) {
     b->report = json_object();
     cores_plan(&b->cores, rooms, !o->no_pin);
     b->cluster.cores = &b->cores;
-    if (rooms > PORTS_MAX)
-        return bench_fail(b, "--sessions: %u rooms would be needed, at most %d", rooms, PORTS_MAX);
     // Forked before there is anything in this process that they would share.
-    if (!crews_start(b, needed))
+    if (!rooms_fit(b, rooms) || !crews_start(b, needed))
         return false;
     if (cores_of_rest(&b->cores))
         (void)sched_setaffinity(0, sizeof(cpu_set_t), cores_of_rest(&b->cores));
     b->os = os_new();
     b->loop = loop_new(b->os);
     loop_on_signal(b->loop, bench_on_signal, b);
-    if (!cluster_begin(b, rooms))
-        return false;
-    b->pusher = pusher_new(&(struct pusher_options){.loop = b->loop,
-                                                    .port = b->cluster.center,
-                                                    .key = b->cluster.admin_key,
-                                                    .connections = (uint32_t)o->connections});
-    for (int i = 0; i < 3; i++)
-        b->share->plan.ack_every[i] = 16;
-    return product_create(b) && bench_warm_up(b);
+    return (o->peer ? peer_begin(b) : hawser_begin(b, rooms)) && bench_warm_up(b);
 }
 
 void bench_end(struct bench *b) {
@@ -380,6 +392,7 @@ void bench_end(struct bench *b) {
     if (b->options->cluster && b->pusher && b->product[0]) // somebody else's: leave it as it was
         (void)bench_api(b, &(struct api_call){"DELETE", path, NULL, 204}, NULL);
     pusher_free(b->pusher);
+    peer_end(b);
     for (uint32_t i = 0; b->crew && i < b->share->worker_count; i++)
         crew_end(&b->crew[i]);
     crew_end(&b->floor);

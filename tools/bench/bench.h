@@ -29,7 +29,8 @@ struct bench {
     struct os *os;
     struct loop *loop;
     struct own_cluster cluster;
-    struct pusher *pusher;
+    struct pusher *pusher; // owned; NULL with a peer
+    struct peer *peer;     // owned; NULL: Hawser is measured
     uint32_t sessions;
     char product[33];
     json_t *report; // owned: what is printed in the end

@@ -6,7 +6,9 @@
 
 #include "bench.h"
 #include "floor.h"
+#include "frame.h"
 #include "payload.h"
+#include "peer.h"
 #include "report.h"
 
 enum { FLOOR_LOGINS_PER_S = 20000, SETTLE_MS = 100 };
@@ -33,22 +35,35 @@ static uint32_t recipients(const struct bench *b, uint64_t push) {
     return tags ? (b->sessions - tag + tags - 1) / tags : b->sessions;
 }
 
-static void broadcast_push(struct bench *b, struct rounds *r, uint64_t push, uint64_t due_us) {
+static void broadcast_call(struct bench *b, struct rounds *r, uint64_t push,
+                           const struct buf *payload) {
     struct buf body = BUF_EMPTY;
     char path[80];
-    size_t size = b->options->size;
     snprintf(path, sizeof(path), "/v1/products/%s/messages", b->product);
     if (b->options->tags)
         buf_printf(&body, "{\"to\":{\"tags\":{\"any\":[\"t%" PRIu64 "\"]}},\"payload\":\"",
                    push % b->options->tags);
     else
         buf_append_str(&body, "{\"to\":{\"all\":true},\"payload\":\"");
-    payload_put((char *)buf_reserve(&body, size), size, due_us);
-    body.len += size;
+    buf_append(&body, payload->data, payload->len);
     buf_append_str(&body, "\"}");
     pusher_call(b->pusher,
                 &(struct call){"POST", path, (const char *)body.data, body.len, push_done, r});
     buf_free(&body);
+}
+
+static void broadcast_push(struct bench *b, struct rounds *r, uint64_t push, uint64_t due_us) {
+    struct buf payload = BUF_EMPTY;
+    size_t size = b->options->size;
+    payload_put((char *)buf_reserve(&payload, size), size, due_us);
+    payload.len = size;
+    if (b->peer) {
+        peer_publish(b, (const char *)payload.data, size);
+        r->accepted++;
+    } else {
+        broadcast_call(b, r, push, &payload);
+    }
+    buf_free(&payload);
     r->expected += recipients(b, push);
 }
 
@@ -60,7 +75,7 @@ static bool round_run(struct bench *b, struct rounds *r, uint64_t round) {
     if (!bench_await(b, &got))
         return false;
     r->active_us += share_last_us(b->share, LANE_NEWS) - due_us;
-    while (pusher_unanswered(b->pusher) > 0)
+    while (b->pusher && pusher_unanswered(b->pusher) > 0)
         if (!bench_step(b))
             return false;
     return r->refused == 0 || bench_fail(b, "a broadcast was refused");
@@ -68,10 +83,32 @@ static bool round_run(struct bench *b, struct rounds *r, uint64_t round) {
 
 // --- the floor: the frames that clients got, from a program that only sends
 
+// A peer's clients have seen no frame of Hawser's: here is one of the same payload.
+static void sample_make(struct bench *b) {
+    struct sample *sample = &b->share->sample;
+    char payload[SAMPLE_MAX], id[] = "0123456789abcdefghijklmnop";
+    struct buf frame = BUF_EMPTY;
+    if (sample->len > 0)
+        return;
+    payload_put(payload, b->options->size, 0);
+    Hawser__V1__Push push = HAWSER__V1__PUSH__INIT;
+    push.product = 1;
+    push.seq = 1;
+    push.stream = HAWSER__V1__STREAM__NEWS;
+    push.id = id;
+    push.payload = (ProtobufCBinaryData){b->options->size, (uint8_t *)payload};
+    push.sent_ms = push.expires_ms = loop_wall_ms(b->loop);
+    frame_put(&frame, FRAME_PUSH, &push.base);
+    memcpy(sample->frame, frame.data, frame.len);
+    sample->len = (uint32_t)frame.len;
+    buf_free(&frame);
+}
+
 static bool floor_connect(struct bench *b, uint32_t sessions) {
     struct plan *plan = &b->share->plan;
     if (!bench_logout(b))
         return false;
+    sample_make(b);
     plan->dialect = DIALECT_FLOOR;
     plan->ports[0] = (uint16_t)b->share->floor_port;
     plan->port_count = 1;

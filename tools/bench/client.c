@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "addr.h"
+#include "payload.h"
 
 enum { READ_BYTES = 64 * 1024, KEPT_MAX = 128 * 1024, AGAIN_MS = 100, AGAIN_SPREAD_MS = 100 };
 
@@ -170,6 +171,14 @@ void client_is_synced(struct client *c) {
     c->is_synced = true;
     count_add(c->worker->own, COUNT_SYNCED, 1);
     lane_add(c->worker->own, LANE_SYNCED, c->due_us, c->worker->now_us);
+}
+
+void client_got(struct client *c, enum lane lane, const uint8_t *payload, size_t len) {
+    struct worker_share *own = c->worker->own;
+    uint64_t due_us;
+    count_add(own, lane == LANE_INBOX ? COUNT_INBOX : COUNT_NEWS, 1);
+    if (payload_due(payload, len, &due_us))
+        lane_add(own, lane, due_us, c->worker->now_us);
 }
 
 // --- pings

@@ -46,7 +46,8 @@ struct dialect {
     void (*sweep)(struct client *c); // every few seconds; may be NULL
     void (*part)(struct client *c);  // a last word before the end; may be NULL
 };
-extern const struct dialect dialect_hawser, dialect_floor;
+extern const struct dialect dialect_hawser, dialect_floor, dialect_redis, dialect_nats,
+    dialect_mqtt;
 
 struct worker {
     struct share *share;
@@ -68,6 +69,7 @@ void client_connect(struct client *c); // AWAY only
 void client_is_open(struct client *c);   // logged in
 void client_is_synced(struct client *c); // nothing is waiting for it any more
 void client_got_pong(struct client *c);
+void client_got(struct client *c, enum lane lane, const uint8_t *payload, size_t len);
 void client_come_again(struct client *c, uint64_t after_ms); // its connection is of no use
 void client_send(struct client *c, const void *data, size_t len);
 

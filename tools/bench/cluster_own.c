@@ -34,7 +34,7 @@ void own_cluster_log_tail(const struct own_cluster *c, const char *name, struct 
         buf_append(out, text, (size_t)got);
 }
 
-static int folder_make(struct own_cluster *c, struct buf *error) {
+int own_cluster_folder(struct own_cluster *c, struct buf *error) {
     const char *parent = getenv("TMPDIR");
     snprintf(c->dir, sizeof(c->dir), "%s/hawser-bench.XXXXXX", parent && *parent ? parent : "/tmp");
     if (mkdtemp(c->dir))
@@ -79,9 +79,10 @@ static int config_write(struct own_cluster *c, struct buf *error) {
 
 // --- processes
 
-static struct watched *watched_add(struct own_cluster *c, const char *role) {
+struct watched *own_cluster_add(struct own_cluster *c, const char *role) {
     struct watched *w = &c->watched[c->watched_count++];
     snprintf(w->role, sizeof(w->role), "%s", role);
+    w->is_ours = true;
     return w;
 }
 
@@ -130,8 +131,7 @@ static int redis_start(struct own_cluster *c, struct buf *error) {
                                           .environment = environment,
                                           .log = log,
                                           .cores = cores_of_rest(c->cores)};
-    struct watched *w = watched_add(c, "redis");
-    w->is_ours = true;
+    struct watched *w = own_cluster_add(c, "redis");
     if (child_start(&program, &w->child) != 0) {
         buf_append_str(error, "redis-server cannot be started");
         return -1;
@@ -174,8 +174,7 @@ static int daemon_launch(struct own_cluster *c, const struct role_start *r, stru
                                        NULL};
     const struct child_program program = {
         .name = name, .argv = argv, .environment = environment, .log = log, .cores = r->cores};
-    struct watched *w = watched_add(c, r->role);
-    w->is_ours = true;
+    struct watched *w = own_cluster_add(c, r->role);
     if (child_start(&program, &w->child) == 0)
         return 0;
     buf_printf(error, "%s cannot be started", name);
@@ -236,7 +235,8 @@ static int bin_find(struct own_cluster *c, const struct options *o, struct buf *
 int own_cluster_start(struct own_cluster *c, const struct options *o, uint32_t rooms,
                       struct buf *error) {
     uint16_t ignored;
-    if (bin_find(c, o, error) != 0 || folder_make(c, error) != 0 || config_write(c, error) != 0)
+    if (bin_find(c, o, error) != 0 || own_cluster_folder(c, error) != 0 ||
+        config_write(c, error) != 0)
         return -1;
     if (o->redis && redis_start(c, error) != 0)
         return -1;

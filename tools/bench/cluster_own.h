@@ -42,6 +42,9 @@ int own_cluster_read(struct own_cluster *c, const struct options *o,
 void own_cluster_end(struct own_cluster *c);
 // The name of a daemon that has ended by itself, with the end of its log in ret_log; else NULL.
 const char *own_cluster_fallen(struct own_cluster *c, struct buf *ret_log);
+// The folder that it is in; and another process of it, to be filled by child_start.
+int own_cluster_folder(struct own_cluster *c, struct buf *error) HW_MUST_CHECK;
+struct watched *own_cluster_add(struct own_cluster *c, const char *role);
 // What stands at the end of a log of its folder.
 void own_cluster_log_tail(const struct own_cluster *c, const char *name, struct buf *out);
 

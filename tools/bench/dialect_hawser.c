@@ -139,16 +139,6 @@ static void sample_keep(struct worker *w, const struct frame *f) {
     }
 }
 
-static void time_push(struct client *c, const struct push_seen *p) {
-    static const enum count counts[CLIENT_STREAMS] = {COUNT_INBOX, COUNT_NEWS, COUNT_NEWS};
-    uint64_t due_us;
-    struct worker_share *own = c->worker->own;
-    count_add(own, counts[p->stream], 1);
-    if (payload_due(p->payload, p->payload_len, &due_us))
-        lane_add(own, p->stream == HAWSER__V1__STREAM__INBOX ? LANE_INBOX : LANE_NEWS, due_us,
-                 c->worker->now_us);
-}
-
 static bool client_on_push(struct client *c, const struct frame *f) {
     struct push_seen p;
     if (!push_see(f->body, f->body_len, &p) || p.stream >= CLIENT_STREAMS)
@@ -161,7 +151,8 @@ static bool client_on_push(struct client *c, const struct frame *f) {
     }
     if (p.seq > 0 && p.stream == HAWSER__V1__STREAM__INBOX && p.seq != at->seq + 1)
         count_add(c->worker->own, COUNT_JUMPS, 1);
-    time_push(c, &p);
+    client_got(c, p.stream == HAWSER__V1__STREAM__INBOX ? LANE_INBOX : LANE_NEWS, p.payload,
+               p.payload_len);
     if (p.seq == 0)
         return true;
     at->seq = p.seq;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "payload.h"
+#include "peer.h"
 
 #define IN(name) (1u << SCENARIO_##name)
 enum { EVERYWHERE = (1u << SCENARIOS) - 1 };
@@ -55,6 +56,8 @@ static const struct option_row rows[] = {
     TEXT("redis-url", redis_url, "URL", EVERYWHERE,
          "with --cluster: its Redis, for --floor and for what it takes"),
     TEXT("bin", bin, "DIR", EVERYWHERE, "where the daemons are (beside hawser-bench)"),
+    TEXT("peer", peer, "NAME", IN(broadcast) | IN(idle),
+         "redis, nats or mosquitto in the place of Hawser, to compare"),
     FLAG("no-pin", no_pin, EVERYWHERE,
          "leave the cores to the kernel (else rooms have the first, all others the rest)"),
     FLAG("json", json, EVERYWHERE, "print one JSON object"),
@@ -181,6 +184,11 @@ static bool options_agree(const struct options *o, struct buf *ret_error) {
     else if (o->floor && o->scenario == SCENARIO_unicast && !o->redis && !o->redis_url)
         wrong =
             "the floor of unicast is Redis: --floor needs --redis, or --cluster and --redis-url";
+    else if (o->peer && !peer_is_known(o->peer))
+        wrong = "--peer is redis, nats or mosquitto";
+    else if (o->peer && (o->cluster || o->bin || o->redis || o->rooms || o->tags))
+        wrong =
+            "--peer is no Hawser: --cluster, --bin, --redis, --rooms and --tags mean nothing to it";
     else if (o->tags > o->sessions)
         wrong = "--tags: more tags than sessions";
     if (wrong)

@@ -53,7 +53,7 @@ void probe_kernel(struct kernel_usage *ret_usage) {
     *ret_usage = (struct kernel_usage){0};
     if (file_read("/proc/net/sockstat", text)) {
         const char *tcp = strstr(text, "TCP:");
-        ret_usage->tcp_sockets = number_after(tcp ? tcp : "", "alloc ");
+        ret_usage->tcp_sockets = number_after(tcp ? tcp : "", "inuse ");
         ret_usage->tcp_bytes =
             number_after(tcp ? tcp : "", "mem ") * (uint64_t)sysconf(_SC_PAGESIZE);
     }

@@ -13,8 +13,8 @@ struct usage {
 void probe_process(pid_t pid, struct usage *ret_usage);
 
 struct kernel_usage {
-    uint64_t tcp_sockets, tcp_bytes,
-        slab_bytes; // tcp_bytes: of buffers; slab_bytes: all kernel objects
+    uint64_t tcp_sockets;           // of this network
+    uint64_t tcp_bytes, slab_bytes; // of the whole machine: buffers; all kernel objects
 };
 void probe_kernel(struct kernel_usage *ret_usage);
 

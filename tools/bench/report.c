@@ -25,6 +25,7 @@ static void put_count(struct bench *b, const char *name, uint64_t value) {
 void report_setting(struct bench *b) {
     const struct options *o = b->options;
     json_object_set_new(b->report, "scenario", json_string(scenario_name(o->scenario)));
+    json_object_set_new(b->report, "server", json_string(o->peer ? o->peer : "hawser"));
     json_object_set_new(b->report, "version", json_string(HAWSER_VERSION));
     put_count(b, "sessions", b->sessions);
     put_count(b, "size", o->size);
@@ -135,7 +136,7 @@ void meter_end(struct bench *b, struct meter *m, uint64_t messages) {
     for (uint32_t i = 0; i < b->cluster.watched_count; i++)
         add_process(b, i, m->cpu_us[i], messages);
     bench_add_used(b, m, messages, daemons);
-    json_t *room = json_object_get(daemons, "room");
+    json_t *room = json_object_get(daemons, b->options->peer ? b->options->peer : "room");
     json_object_set(b->report, "rss_per_session", json_object_get(room, "rss_per_session"));
     put_kernel(b);
     free(m->cpu_us);

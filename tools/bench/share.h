@@ -43,7 +43,14 @@ enum count {
 };
 
 // What is spoken; client.h has the tables.
-enum dialect_index { DIALECT_HAWSER, DIALECT_FLOOR, DIALECTS };
+enum dialect_index {
+    DIALECT_HAWSER,
+    DIALECT_FLOOR,
+    DIALECT_REDIS,
+    DIALECT_NATS,
+    DIALECT_MQTT,
+    DIALECTS
+};
 
 // Where clients go, as whom, and how they behave. Written by the conductor while no client runs.
 struct plan {

@@ -24,8 +24,11 @@ struct pings {
     uint64_t began_us, over_us;
 };
 
-static const struct dialect *const dialects[DIALECTS] = {
-    [DIALECT_HAWSER] = &dialect_hawser, [DIALECT_FLOOR] = &dialect_floor};
+static const struct dialect *const dialects[DIALECTS] = {[DIALECT_HAWSER] = &dialect_hawser,
+                                                         [DIALECT_FLOOR] = &dialect_floor,
+                                                         [DIALECT_REDIS] = &dialect_redis,
+                                                         [DIALECT_NATS] = &dialect_nats,
+                                                         [DIALECT_MQTT] = &dialect_mqtt};
 
 static struct client *client_at(struct worker *w, uint32_t number) {
     return &w->clients[number - w->first];
