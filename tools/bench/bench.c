@@ -9,13 +9,12 @@
 
 #include "bytes.h"
 #include "crypto.h"
+#include "descriptors.h"
 #include "floor.h"
 #include "peer.h"
 #include "worker.h"
 
 enum {
-    OWN_DESCRIPTORS = 1500, // of a process: what is not for clients
-    CLIENTS_MAX = 18000,    // of a worker, and of a room, where the limit is 20,000
     STUCK_MS = 30000,
     SHOW_MS = 200,
     LOG_MS = 5000,
@@ -50,14 +49,7 @@ static uint32_t descriptors_raise(void) {
     return limit.rlim_cur < UINT32_MAX ? (uint32_t)limit.rlim_cur : UINT32_MAX;
 }
 
-static uint32_t clients_each(uint32_t descriptors) {
-    uint32_t most =
-        descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : descriptors / 2;
-    return most < CLIENTS_MAX ? most : CLIENTS_MAX;
-}
-
-// Returns in the conductor. The other ends of earlier sockets are closed in a child, so that each
-// worker sees when the conductor is gone.
+// Returns in the conductor.
 static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
     int ends[2];
     bool is_floor = crew == &b->floor;
@@ -68,11 +60,9 @@ static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
     if (pid < 0)
         return bench_fail(b, "fork: %s", strerror((int)-pid));
     if (pid == 0) {
-        signal(SIGINT, SIG_IGN); // of a terminal's whole group: the conductor's order ends us
+        signal(SIGINT, SIG_IGN); // of a terminal's whole group: the conductor ends us
         signal(SIGTERM, SIG_IGN);
         close(ends[0]);
-        for (uint32_t i = 0; !is_floor && i < index; i++)
-            close(b->crew[i].orders);
         if (is_floor)
             floor_send_run(b->share, ends[1]);
         else
@@ -86,6 +76,7 @@ static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
 
 static bool crews_start(struct bench *b, uint32_t workers) {
     uint32_t first = 0;
+    b->share = share_new(workers);
     b->crew = hw_calloc(workers, sizeof(b->crew[0]));
     for (uint32_t i = 0; i < workers; i++)
         b->crew[i].orders = -1;
@@ -97,8 +88,23 @@ static bool crews_start(struct bench *b, uint32_t workers) {
         if (!crew_start(b, crew, i))
             return false;
     }
-    return !b->options->floor || b->options->scenario != SCENARIO_broadcast ||
-           crew_start(b, &b->floor, 0);
+    return true;
+}
+
+void bench_swap(struct bench *b) {
+    struct floor_side side = b->floor_side;
+    b->floor_side = (struct floor_side){b->share, b->crew};
+    b->share = side.share;
+    b->crew = side.crew;
+}
+
+static bool floor_start(struct bench *b, uint32_t workers) {
+    if (!b->options->floor || b->options->scenario != SCENARIO_broadcast)
+        return true;
+    bench_swap(b);
+    bool is_started = crews_start(b, workers) && crew_start(b, &b->floor, 0);
+    bench_swap(b);
+    return is_started;
 }
 
 static void crew_end(struct crew *crew) {
@@ -109,6 +115,12 @@ static void crew_end(struct crew *crew) {
         kill(crew->child.pid, SIGKILL);
         child_end(&crew->child);
     }
+}
+
+static void crews_end(struct share *share, struct crew *crew) {
+    for (uint32_t i = 0; crew && i < share->worker_count; i++)
+        crew_end(&crew[i]);
+    free(crew);
 }
 
 // --- waiting
@@ -322,17 +334,6 @@ static bool bench_warm_up(struct bench *b) {
 
 // --- begin and end
 
-static void cluster_find_processes(struct bench *b) {
-    struct own_cluster *c = &b->cluster;
-    for (uint32_t i = 0; i < c->room_count + 1; i++) {
-        struct watched *w = &c->watched[c->watched_count];
-        bool is_center = i == c->room_count;
-        w->child.pid = probe_listener(is_center ? c->center : c->rooms[i]);
-        snprintf(w->role, sizeof(w->role), "%s", is_center ? "center" : "room");
-        c->watched_count += w->child.pid != 0;
-    }
-}
-
 static bool cluster_begin(struct bench *b, uint32_t rooms) {
     struct buf error = BUF_EMPTY;
     int failed = b->options->cluster ? own_cluster_read(&b->cluster, b->options, &error)
@@ -340,8 +341,6 @@ static bool cluster_begin(struct bench *b, uint32_t rooms) {
     if (failed != 0)
         bench_fail(b, "%s", buf_cstr(&error));
     buf_free(&error);
-    if (failed == 0 && b->options->cluster)
-        cluster_find_processes(b);
     return failed == 0;
 }
 
@@ -367,16 +366,15 @@ static bool rooms_fit(struct bench *b, uint32_t rooms) {
 
 bool bench_begin(struct bench *b) {
     const struct options *o = b->options;
-    uint32_t each = clients_each(descriptors_raise());
+    uint32_t each = descriptors_for_clients(descriptors_raise()); // of a worker, and of a room
     uint32_t needed = (b->sessions + each - 1) / each;
     uint32_t rooms = o->rooms > needed ? (uint32_t)o->rooms : needed;
     b->floor.orders = -1;
-    b->share = share_new(needed);
     b->report = json_object();
     cores_plan(&b->cores, rooms, !o->no_pin);
     b->cluster.cores = &b->cores;
     // Forked before there is anything in this process that they would share.
-    if (!rooms_fit(b, rooms) || !crews_start(b, needed))
+    if (!rooms_fit(b, rooms) || !crews_start(b, needed) || !floor_start(b, needed))
         return false;
     if (cores_of_rest(&b->cores))
         (void)sched_setaffinity(0, sizeof(cpu_set_t), cores_of_rest(&b->cores));
@@ -389,12 +387,14 @@ bool bench_begin(struct bench *b) {
 void bench_end(struct bench *b) {
     char path[64];
     snprintf(path, sizeof(path), "/v1/products/%s", b->product);
-    if (b->options->cluster && b->pusher && b->product[0]) // somebody else's: leave it as it was
+    if (b->options->cluster && b->pusher && b->product[0]) { // somebody else's: left as it was
+        (void)bench_logout(b);
         (void)bench_api(b, &(struct api_call){"DELETE", path, NULL, 204}, NULL);
+    }
     pusher_free(b->pusher);
     peer_end(b);
-    for (uint32_t i = 0; b->crew && i < b->share->worker_count; i++)
-        crew_end(&b->crew[i]);
+    crews_end(b->share, b->crew);
+    crews_end(b->floor_side.share, b->floor_side.crew);
     crew_end(&b->floor);
     own_cluster_end(&b->cluster);
     if (b->loop) {
@@ -404,5 +404,4 @@ void bench_end(struct bench *b) {
     json_decref(b->report);
     buf_free(&b->error);
     free(b->base);
-    free(b->crew);
 }

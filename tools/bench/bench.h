@@ -20,12 +20,20 @@ struct crew { // a worker, from outside
     uint32_t first, count;
 };
 
+// Clients of the floor are in processes of their own, so that its rounds and the server's can take
+// turns: what else the machine does meanwhile meets both alike.
+struct floor_side {
+    struct share *share; // NULL: no floor
+    struct crew *crew;   // owned
+};
+
 struct bench {
     const struct options *options; // borrowed
     struct share *share;
     struct cores cores;
     struct crew *crew; // owned: share->worker_count of them
-    struct crew floor; // who sends for the floor; its clients are the workers'
+    struct floor_side floor_side;
+    struct crew floor; // who sends for the floor
     struct os *os;
     struct loop *loop;
     struct own_cluster cluster;
@@ -49,6 +57,9 @@ void bench_end(struct bench *b);
 // Always false; the first reason stays.
 bool bench_fail(struct bench *b, const char *format, ...) HW_PRINTF(2, 3);
 uint64_t bench_now_us(struct bench *b);
+
+// From now on orders, goals and counters are those of the floor's clients; and back.
+void bench_swap(struct bench *b);
 
 // To every worker; when it returns they have all done it.
 bool bench_order(struct bench *b, const struct order *o);

@@ -11,11 +11,12 @@
 #include "peer.h"
 #include "report.h"
 
-enum { FLOOR_LOGINS_PER_S = 20000, SETTLE_MS = 100 };
+enum { FLOOR_LOGINS_PER_S = 20000, SETTLE_MS = 100, RATIO_UNIT = 10000 };
 
 struct rounds {
     uint64_t expected, accepted, refused; // frames; pushes
-    uint64_t active_us;                   // from a round's begin to its last frame
+    uint64_t active_us, last_us;          // from a round's begin to its last frame: all, the latest
+    struct histogram ratios;              // of the floor's: of each round, in RATIO_UNIT
 };
 
 static void push_done(void *arg, int status, const char *body, size_t body_len) {
@@ -74,7 +75,8 @@ static bool round_run(struct bench *b, struct rounds *r, uint64_t round) {
     const struct goal got = {COUNT_NEWS, r->expected, "frames received"};
     if (!bench_await(b, &got))
         return false;
-    r->active_us += share_last_us(b->share, LANE_NEWS) - due_us;
+    r->last_us = share_last_us(b->share, LANE_NEWS) - due_us;
+    r->active_us += r->last_us;
     while (b->pusher && pusher_unanswered(b->pusher) > 0)
         if (!bench_step(b))
             return false;
@@ -84,12 +86,9 @@ static bool round_run(struct bench *b, struct rounds *r, uint64_t round) {
 // --- the floor: the frames that clients got, from a program that only sends
 
 // A peer's clients have seen no frame of Hawser's: here is one of the same payload.
-static void sample_make(struct bench *b) {
-    struct sample *sample = &b->share->sample;
+static void sample_make(struct bench *b, struct sample *sample) {
     char payload[SAMPLE_MAX], id[] = "0123456789abcdefghijklmnop";
     struct buf frame = BUF_EMPTY;
-    if (sample->len > 0)
-        return;
     payload_put(payload, b->options->size, 0);
     Hawser__V1__Push push = HAWSER__V1__PUSH__INIT;
     push.product = 1;
@@ -104,34 +103,43 @@ static void sample_make(struct bench *b) {
     buf_free(&frame);
 }
 
-static bool floor_connect(struct bench *b, uint32_t sessions) {
+// What clients of the other side got, once they have.
+static void sample_take(struct bench *b) {
+    struct sample *own = &b->share->sample;
+    const struct sample *seen = &b->floor_side.share->sample; // the sides are swapped
+    if (own->len > 0)
+        return;
+    memcpy(own->frame, seen->frame, seen->len);
+    own->len = seen->len;
+    if (own->len == 0)
+        sample_make(b, own);
+}
+
+static bool floor_connect(struct bench *b) {
     struct plan *plan = &b->share->plan;
-    if (!bench_logout(b))
-        return false;
-    sample_make(b);
+    uint32_t sessions = recipients(b, 0);
     plan->dialect = DIALECT_FLOOR;
     plan->ports[0] = (uint16_t)b->share->floor_port;
     plan->port_count = 1;
+    for (int i = 0; i < 3; i++)
+        plan->ack_every[i] = UINT32_MAX;
     const struct goal open = {COUNT_OPEN, sessions, "connected to the floor"};
     return bench_login_begin(b, 0, sessions, FLOOR_LOGINS_PER_S) && bench_await(b, &open) &&
            bench_pause(b, SETTLE_MS, "settling") && bench_reset(b);
 }
 
-static bool floor_rounds(struct bench *b, struct rounds *r) {
-    uint32_t sessions = recipients(b, 0);
-    if (!floor_connect(b, sessions))
+static bool floor_round(struct bench *b, struct rounds *r) {
+    const struct order o = {
+        .kind = ORDER_SEND, .repeat = (uint32_t)b->options->burst, .due_us = bench_now_us(b)};
+    sample_take(b);
+    if (send(b->floor.orders, &o, sizeof(o), MSG_NOSIGNAL) != (ssize_t)sizeof(o))
+        return bench_fail(b, "the floor's process is gone");
+    r->expected += (uint64_t)recipients(b, 0) * o.repeat;
+    const struct goal got = {COUNT_NEWS, r->expected, "frames received"};
+    if (!bench_await(b, &got))
         return false;
-    for (uint64_t i = 0; i < b->options->rounds; i++) {
-        const struct order o = {
-            .kind = ORDER_SEND, .repeat = (uint32_t)b->options->burst, .due_us = bench_now_us(b)};
-        if (send(b->floor.orders, &o, sizeof(o), MSG_NOSIGNAL) != (ssize_t)sizeof(o))
-            return bench_fail(b, "the floor's process is gone");
-        r->expected += (uint64_t)sessions * o.repeat;
-        const struct goal got = {COUNT_NEWS, r->expected, "frames of the floor received"};
-        if (!bench_await(b, &got))
-            return false;
-        r->active_us += share_last_us(b->share, LANE_NEWS) - o.due_us;
-    }
+    r->last_us = share_last_us(b->share, LANE_NEWS) - o.due_us;
+    r->active_us += r->last_us;
     return true;
 }
 
@@ -139,40 +147,80 @@ static double rate_of(const struct rounds *r) {
     return (double)r->expected * 1e6 / (double)r->active_us;
 }
 
-static bool floor_measure(struct bench *b, double rate) {
-    struct rounds r = {0};
-    struct usage before, after;
-    probe_process(b->floor.child.pid, &before);
-    if (!floor_rounds(b, &r))
-        return false;
-    probe_process(b->floor.child.pid, &after);
-    report_number(b, "floor_rate", rate_of(&r));
-    report_number(b, "ratio", rate / rate_of(&r));
-    report_number(b, "floor_cpu_us_per_message",
-                  (double)(after.cpu_us - before.cpu_us) / (double)r.expected);
+// --- all of it
+
+static bool on_floor_side(struct bench *b, bool (*step)(struct bench *b)) {
+    bench_swap(b);
+    bool is_done = step(b);
+    bench_swap(b);
+    return is_done;
+}
+
+// With tags the two may have had one recipient more or less.
+static uint64_t ratio_of_round(struct bench *b, const struct rounds *r, const struct rounds *floor,
+                               uint64_t round) {
+    double frames = 0, floor_frames = (double)recipients(b, 0) * (double)b->options->burst;
+    for (uint64_t i = 0; i < b->options->burst; i++)
+        frames += recipients(b, round * b->options->burst + i);
+    double us = (double)(r->last_us ? r->last_us : 1);
+    return (uint64_t)(frames / us * (double)floor->last_us / floor_frames * RATIO_UNIT);
+}
+
+// Rounds of the server, and one of the floor after each.
+static bool rounds_run(struct bench *b, struct rounds *r, struct rounds *floor) {
+    for (uint64_t i = 0; i < b->options->rounds; i++) {
+        if (!round_run(b, r, i))
+            return false;
+        if (!b->options->floor)
+            continue;
+        bench_swap(b);
+        bool is_done = floor_round(b, floor);
+        bench_swap(b);
+        if (!is_done)
+            return false;
+        histogram_add(&floor->ratios, ratio_of_round(b, r, floor, i));
+    }
     return true;
 }
 
-bool run_broadcast(struct bench *b) {
-    struct rounds r = {0};
-    struct meter meter;
-    if (!bench_login(b, 0, b->sessions) || !bench_reset(b))
-        return false;
-    meter_begin(b, &meter);
-    bool is_done = true;
-    for (uint64_t i = 0; is_done && i < b->options->rounds; i++)
-        is_done = round_run(b, &r, i);
+static void report_floor(struct bench *b, const struct rounds *r, const struct rounds *floor) {
+    struct usage used;
+    probe_process(b->floor.child.pid, &used);
+    report_number(b, "floor_rate", rate_of(floor));
+    report_number(b, "ratio", rate_of(r) / rate_of(floor));
+    report_number(b, "ratio_median", (double)histogram_quantile(&floor->ratios, 0.5) / RATIO_UNIT);
+    report_number(b, "floor_cpu_us_per_message", (double)used.cpu_us / (double)floor->expected);
+}
+
+static void report_rounds(struct bench *b, const struct rounds *r, uint64_t delivered) {
     struct histogram h;
     share_lane(b->share, LANE_NEWS, &h);
+    report_number(b, "rate", rate_of(r));
+    report_latency(b->report, &h);
+    json_object_set_new(b->report, "accepted", json_integer((json_int_t)r->accepted));
+    json_object_set_new(b->report, "expected", json_integer((json_int_t)r->expected));
+    json_object_set_new(b->report, "delivered", json_integer((json_int_t)delivered));
+    report_counts(b);
+}
+
+bool run_broadcast(struct bench *b) {
+    static struct rounds r, floor;
+    struct meter meter;
+    if (!bench_login(b, 0, b->sessions))
+        return false;
+    report_kernel(b); // without the floor's connections
+    if (b->options->floor && !on_floor_side(b, floor_connect))
+        return false;
+    if (!bench_reset(b))
+        return false;
+    meter_begin(b, &meter);
+    bool is_done = rounds_run(b, &r, &floor);
     uint64_t delivered = share_sum(b->share, COUNT_NEWS);
     meter_end(b, &meter, delivered);
     if (!is_done)
         return false;
-    report_number(b, "rate", rate_of(&r));
-    report_latency(b->report, &h);
-    json_object_set_new(b->report, "accepted", json_integer((json_int_t)r.accepted));
-    json_object_set_new(b->report, "expected", json_integer((json_int_t)r.expected));
-    json_object_set_new(b->report, "delivered", json_integer((json_int_t)delivered));
-    report_counts(b);
-    return !b->options->floor || floor_measure(b, rate_of(&r));
+    report_rounds(b, &r, delivered);
+    if (b->options->floor)
+        report_floor(b, &r, &floor);
+    return true;
 }

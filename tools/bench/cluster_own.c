@@ -9,6 +9,8 @@
 
 #include "bytes.h"
 #include "crypto.h"
+#include "probe.h"
+#include "redis_url.h"
 
 enum { UP_STEP_US = 10000, UP_STEPS = 3000, LOG_TAIL = 2000, PATH_BYTES = 1024 };
 
@@ -274,6 +276,39 @@ const char *own_cluster_fallen(struct own_cluster *c, struct buf *ret_log) {
 
 // --- one that runs
 
+// `hawser` is all of them in one process, which counts once, as the room that it is too.
+static void process_found(struct own_cluster *c, const char *role, pid_t pid) {
+    for (uint32_t i = 0; i < c->watched_count; i++)
+        if (c->watched[i].child.pid == pid)
+            return;
+    if (pid == 0 || c->watched_count == DAEMONS_MAX)
+        return;
+    struct watched *w = own_cluster_add(c, role);
+    w->child.pid = pid;
+    w->is_ours = false;
+}
+
+static void redis_found(struct own_cluster *c) {
+    struct redis_url url;
+    struct buf ignored = BUF_EMPTY;
+    if (c->redis_url[0] && redis_url_parse(c->redis_url, &url, &ignored) == 0)
+        process_found(c, "redis",
+                      url.unix_socket ? probe_unix_listener(url.host) : probe_listener(url.port));
+    buf_free(&ignored);
+}
+
+// The rooms by their clients' doors, the others by the ports that the file has for operators.
+static void processes_find(struct own_cluster *c, json_t *root) {
+    const char *role;
+    json_t *port;
+    for (uint32_t i = 0; i < c->room_count; i++)
+        process_found(c, "room", probe_listener(c->rooms[i]));
+    process_found(c, "center", probe_listener(c->center));
+    json_object_foreach(json_object_get(root, "ops"), role, port)
+        process_found(c, role, probe_listener((uint16_t)json_integer_value(port)));
+    redis_found(c);
+}
+
 static bool cluster_take(struct own_cluster *c, const json_t *root) {
     const json_t *rooms = json_object_get(root, "rooms");
     const char *key = json_string_value(json_object_get(root, "admin_key"));
@@ -288,11 +323,12 @@ int own_cluster_read(struct own_cluster *c, const struct options *o, struct buf 
     json_error_t wrong;
     json_t *root = json_load_file(o->cluster, 0, &wrong);
     bool is_taken = root && cluster_take(c, root);
-    json_decref(root);
     snprintf(c->redis_url, sizeof(c->redis_url), "%s", o->redis_url ? o->redis_url : "");
     if (is_taken)
-        return 0;
-    buf_printf(error, "%s: %s", o->cluster,
-               root ? "it needs center, rooms and admin_key" : wrong.text);
-    return -1;
+        processes_find(c, root);
+    else
+        buf_printf(error, "%s: %s", o->cluster,
+                   root ? "it needs center, rooms and admin_key" : wrong.text);
+    json_decref(root);
+    return is_taken ? 0 : -1;
 }

@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { TEXT_BYTES = 4096, PATH_BYTES = 320 };
@@ -79,6 +81,20 @@ static unsigned long listener_inode(uint16_t port) {
     if (table)
         fclose(table);
     return inode;
+}
+
+pid_t probe_unix_listener(const char *path) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    struct ucred who = {0};
+    socklen_t len = sizeof(who);
+    snprintf(to.sun_path, sizeof(to.sun_path), "%.100s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0)
+        who.pid = 0;
+    if (fd >= 0)
+        close(fd);
+    return who.pid;
 }
 
 static bool process_has(const char *pid, const char *socket) {

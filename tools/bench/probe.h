@@ -20,5 +20,6 @@ void probe_kernel(struct kernel_usage *ret_usage);
 
 // Who listens at that port of this machine; 0: nobody that we may look at.
 pid_t probe_listener(uint16_t port);
+pid_t probe_unix_listener(const char *path); // likewise
 
 #endif

@@ -119,7 +119,7 @@ static void add_process(struct bench *b, uint32_t i, uint64_t cpu_us, uint64_t m
     add_to(role, "rss_per_session", grown / (double)b->sessions);
 }
 
-static void put_kernel(struct bench *b) {
+void report_kernel(struct bench *b) {
     struct kernel_usage now;
     probe_kernel(&now);
     double slab = (double)now.slab_bytes - (double)b->kernel_base.slab_bytes;
@@ -138,7 +138,8 @@ void meter_end(struct bench *b, struct meter *m, uint64_t messages) {
     bench_add_used(b, m, messages, daemons);
     json_t *room = json_object_get(daemons, b->options->peer ? b->options->peer : "room");
     json_object_set(b->report, "rss_per_session", json_object_get(room, "rss_per_session"));
-    put_kernel(b);
+    if (!json_object_get(b->report, "kernel"))
+        report_kernel(b);
     free(m->cpu_us);
 }
 

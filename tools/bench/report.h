@@ -18,6 +18,7 @@ struct meter {
 void meter_begin(struct bench *b, struct meter *m);
 void meter_end(struct bench *b, struct meter *m, uint64_t messages);
 
+void report_kernel(struct bench *b); // memory, as it is now
 void report_counts(struct bench *b); // repeats, gaps, what broke
 void report_print(struct bench *b);
 
