@@ -49,54 +49,54 @@ static void on_attach(void *arg, int error, const redisReply *r) {
         redis_step_complete(arg, 0, attach_reply(arg, r));
 }
 
-// The position that the client brings in a stream.
-static void put_have(const Hawser__Internal__AttachRequest *a, struct saver_attach_args *args) {
+// As scripts/part/attach_next.lua reads it. Of several positions in a stream the last one counts.
+static void put_attach(struct buf *out, struct redis_step *p,
+                       const Hawser__Internal__AttachRequest *a) {
+    const struct step_heads *heads = saver_step_of(p)->heads;
+    struct step_heads have[STREAMS] = {0};
+    uint8_t given = 0;
     for (size_t i = 0; i < a->n_have; i++) {
-        const Hawser__Internal__StreamPosition *have = a->have[i];
-        if (have->stream == STREAM_INBOX) {
-            args->has_inbox = true;
-            args->inbox_have_epoch = have->epoch;
-            args->inbox_have_seq = have->seq;
-        } else if (have->stream == STREAM_NEWS) {
-            args->has_news = true;
-            args->news_have_epoch = have->epoch;
-            args->news_have_seq = have->seq;
-        } else if (have->stream == STREAM_BULK) {
-            args->has_bulk = true;
-            args->bulk_have_epoch = have->epoch;
-            args->bulk_have_seq = have->seq;
-        }
+        if (a->have[i]->stream >= STREAMS)
+            continue;
+        given |= (uint8_t)(1U << a->have[i]->stream);
+        have[a->have[i]->stream] = (struct step_heads){a->have[i]->epoch, a->have[i]->seq, 0};
+    }
+    saver_put_number(out, a->generation);
+    saver_put_number(out, a->devices_max && a->devices_max < DEVICES_HELD_MAX ? a->devices_max
+                                                                              : DEVICES_HELD_MAX);
+    saver_put_number(out, saver_epoch(p->store));
+    for (int i = STREAM_NEWS; i < STREAMS; i++) {
+        saver_put_number(out, heads[i].epoch);
+        saver_put_number(out, heads[i].head);
+    }
+    buf_append(out, &given, 1);
+    for (int i = 0; i < STREAMS; i++) {
+        saver_put_number(out, have[i].epoch);
+        saver_put_number(out, have[i].head);
     }
 }
 
 static void on_attach_heads(struct redis_step *p, int error, const redisReply *r, size_t i) {
-    const struct step_heads *heads = saver_step_of(p)->heads;
     const Hawser__Internal__AttachRequest *a = (const Hawser__Internal__AttachRequest *)p->request;
     (void)i; // one answer for all who asked
     if (heads_failed(p, error, r))
         return;
     struct saver_place place = saver_place_of(p->store, a->product, a->user);
+    struct buf what = BUF_EMPTY;
     struct redis_args known;
     known.count = 0;
     for (size_t n = 0; n < a->n_known && n < KNOWN_MAX; n++)
         redis_arg_text(&known, a->known[n]);
-    struct saver_attach_args args = {
-        .base = place.base,
-        .run = place.run,
-        .epoch = saver_epoch(p->store),
-        .user = a->user,
-        .name = a->device,
-        .generation = a->generation,
-        .max =
-            a->devices_max && a->devices_max < DEVICES_HELD_MAX ? a->devices_max : DEVICES_HELD_MAX,
-        .news_epoch = heads[STREAM_NEWS].epoch,
-        .news_head = heads[STREAM_NEWS].head,
-        .bulk_epoch = heads[STREAM_BULK].epoch,
-        .bulk_head = heads[STREAM_BULK].head,
-        .rest = &known,
-    };
-    put_have(a, &args);
-    saver_attach_run(p->store, &args, on_attach, p);
+    put_attach(&what, p, a);
+    saver_attach_run(p->store,
+                     &(struct saver_attach_args){.base = place.base,
+                                                 .run = place.run,
+                                                 .what = {what.data, what.len},
+                                                 .user = a->user,
+                                                 .name = a->device,
+                                                 .rest = &known},
+                     on_attach, p);
+    buf_free(&what);
 }
 
 void saver_redis_attach(struct redis_step *p, const Hawser__Internal__AttachRequest *a) {

@@ -2,29 +2,14 @@
 --
 -- KEYS base: the front of the bucket's keys
 -- ARGV run bytes: the mark of the server's run
--- ARGV epoch number: of an inbox that is made now
+-- ARGV what bytes: what redis_devices.c packs
 -- ARGV user text: the inbox
 -- ARGV name text: of the device
--- ARGV generation number: of its session
--- ARGV max number: devices of the user; 0 = no bound
--- ARGV news_epoch number: where the news stands
--- ARGV news_head number: likewise
--- ARGV bulk_epoch number: where bulk stands
--- ARGV bulk_head number: likewise
--- ARGV has_inbox flag: the client brings a position in the inbox
--- ARGV inbox_have_epoch number: that position
--- ARGV inbox_have_seq number: likewise
--- ARGV has_news flag: and in the news
--- ARGV news_have_epoch number: that position
--- ARGV news_have_seq number: likewise
--- ARGV has_bulk flag: and in bulk
--- ARGV bulk_have_epoch number: that position
--- ARGV bulk_have_seq number: likewise
 -- REST device text: each that the register has
 -- CONST DEVICE_FORGOTTEN_MS
 -- CONST STREAMS
 -- CONST PURGED_AT_ONCE
--- PARTS entries devices
+-- PARTS base attach_next devices
 -- REPLY [*n] stale after reset after_news reset_news after_bulk reset_bulk epoch head change
 
 local l = open(user, epoch)

@@ -11,7 +11,9 @@ while at < count_of_args do
   local generation, _, _, _, _, positions, stream, epoch_of, seq = unpacked(ONE, ARGV[at])
   local state = positions == 1 and stream == 0 and call('HGET', logs, name)
   if not state then break end
-  local form, epoch, head, change, ran, registered, last, tail = unpacked(SHORT, state)
+  local form, epoch, head, change, ran, tail = unpacked(NEW, state)
+  local registered, last = 0, 0
+  if form >= 1 then registered, last, tail = unpacked(REST_OF_SHORT, state, tail) end
   local start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top =
     head + 1, 0, 0, 0, 0, 0, head, 0, 0, 0, 0
   if form == 2 then
@@ -19,9 +21,9 @@ while at < count_of_args do
   end
   if ran ~= run or earlier ~= 0 or named ~= 0 or odd ~= 0 or (registered ~= 0 and registered <= now) then break end
   -- Where this device stands, and where the last of the others is.
-  local place, all, own_at, own_end, own = tail + 1, seq, nil, nil, 0
+  local place, all, own_at, own_end, own = tail + 2, seq, nil, nil, 0
   local e1, s1, e2, s2
-  for _ = 1, string.byte(state, tail) do
+  for _ = 1, unpacked('<I2', state, tail) do
     local began = place
     local other, given, _, in_epoch, in_seq, news_epoch, news_seq, bulk_epoch, bulk_seq
     other, given, _, in_epoch, in_seq, news_epoch, news_seq, bulk_epoch, bulk_seq, place = unpacked(DEVICE, state, place)

@@ -13,7 +13,9 @@ while is_next and at < count_of_args do
   local got = call('HMGET', logs, name, key)
   local state, known = got[1], got[2]
   if not state then break end
-  local form, epoch, head, change, ran, registered, last, tail = unpacked(SHORT, state)
+  local form, epoch, head, change, ran, tail = unpacked(NEW, state)
+  local registered, last = 0, 0
+  if form >= 1 then registered, last, tail = unpacked(REST_OF_SHORT, state, tail) end
   local start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top =
     head + 1, 0, 0, 0, 0, 0, head, 0, 0, 0, 0
   if form == 2 then

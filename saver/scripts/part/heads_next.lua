@@ -11,7 +11,7 @@ else
 end
 for i = 1, #states do
   if not states[i] then break end
-  local _, epoch, head, change, ran = unpacked(SHORT, states[i])
+  local _, epoch, head, change, ran = unpacked(NEW, states[i])
   if ran ~= run then break end
   out[3 * i - 2], out[3 * i - 1], out[3 * i], at = epoch, head, change, at + 2
 end

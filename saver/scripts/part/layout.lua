@@ -1,15 +1,18 @@
 -- How logs are packed: docs/REDIS.md has the keys. `base` is the front of a bucket's keys, with their hash tag, and `run` the mark of the
 -- server's run. No key has a TTL. Numbers stay below 2^53, where Lua's are exact; a command that takes one as an argument gets all its digits.
 --
--- A log's state is one of two forms, then its devices, then the ranges that left it. The short form is that of a log in which nothing waits;
--- the long one goes on behind it. Functions are made anew at each call of a script, and cost more than most commands: what is done at
+-- A log's state is one of three forms, then its devices, then the ranges that left it. The first form is that of a log that never had
+-- anything, the short one of a log in which nothing waits; each goes on behind the one before. Functions are made anew at each call of a script, and cost more than most commands: what is done at
 -- nearly every call therefore stands in front of the first of them (append_next.lua, ack_next.lua).
 --
 -- CONST SLICE_MS = ID_KEPT_MIN_MS
 -- PARTS now
 local pack, unpacked = struct.pack, struct.unpack
 local logs, due = base .. 'l', base .. 'due'
--- form epoch head change run, when it is due at the latest (0: it stands in no list), when an id was last put into a slice
+-- form epoch head change run
+local NEW = '<BI7I7I4c8'
+-- when it is due at the latest (0: it stands in no list), when an id was last put into a slice
+local REST_OF_SHORT = '<I6I6'
 local SHORT = '<BI7I7I4c8I6I6'
 -- start of the last run of entries, whether there are earlier ones, named, odd, count, waiting, handled upto, the sum of all sizes, bytes,
 -- waiting bytes, the highest end

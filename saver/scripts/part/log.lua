@@ -17,7 +17,7 @@ end
 
 local function devices_of(l)
   if l.devices then return l.devices end
-  local at, n = l.tail + 1, string.byte(l.state, l.tail)
+  local n, at = unpacked('<I2', l.state, l.tail)
   l.devices = {}
   for i = 1, n do
     local d, e1, s1, e2, s2, e3, s3 = {}, 0, 0, 0, 0, 0, 0
@@ -29,7 +29,7 @@ local function devices_of(l)
   return l.devices
 end
 local function packed_devices(l)
-  local out = {string.char(#l.devices)}
+  local out = {pack('<I2', #l.devices)}
   for i, d in ipairs(l.devices) do
     out[i + 1] = pack('<B', #d.name) .. d.name ..
       pack('<I7I6I7I7I7I7I7I7', d.generation, d.seen, d.at[1][1], d.at[1][2], d.at[2][1], d.at[2][2], d.at[3][1], d.at[3][2])
@@ -160,7 +160,9 @@ end
 
 local function read_state(l)
   local form, ran
-  form, l.epoch, l.head, l.change, ran, l.registered, l.last, l.tail = unpacked(SHORT, l.state)
+  form, l.epoch, l.head, l.change, ran, l.tail = unpacked(NEW, l.state)
+  l.registered, l.last = 0, 0
+  if form >= 1 then l.registered, l.last, l.tail = unpacked(REST_OF_SHORT, l.state, l.tail) end
   l.start, l.earlier, l.named, l.odd, l.count, l.waiting = l.head + 1, 0, 0, 0, 0, 0
   l.handled, l.sum, l.bytes, l.waiting_bytes, l.top = l.head, 0, 0, 0, 0
   if form == 2 then
@@ -189,7 +191,7 @@ local function open(name, epoch)
       l.head = least
     end
   else
-    l.state = pack(SHORT, 1, epoch, 0, 0, run, 0, 0) .. '\0'
+    l.state = pack(NEW, 0, epoch, 0, 0, run) .. pack('<I2', 0)
     read_state(l)
     l.dirty = true
   end
@@ -204,7 +206,8 @@ local function save(l)
   elseif l.is_moved then
     call('ZADD', due, l.registered, 'l' .. l.name)
   end
-  local state = l.count == 0 and pack(SHORT, 1, l.epoch, l.head, l.change, run, l.registered, l.last) or
+  local state = l.count == 0 and l.registered + l.last == 0 and pack(NEW, 0, l.epoch, l.head, l.change, run) or
+    l.count == 0 and pack(SHORT, 1, l.epoch, l.head, l.change, run, l.registered, l.last) or
     pack(BOTH, 2, l.epoch, l.head, l.change, run, l.registered, l.last, l.start, l.earlier, l.named, l.odd, l.count, l.waiting, l.handled, l.sum,
       l.bytes, l.waiting_bytes, l.top)
   if not l.devices then
