@@ -104,10 +104,12 @@ static bool is_forgotten(const struct register_memory *m, const struct row *r) {
            r->last_seen_ms + DEVICE_FORGOTTEN_MS < memory_store_now_ms(&m->base);
 }
 
-static struct row *unseen_longest(const struct register_memory *m, const struct user *u) {
+// Of those that are not live, but for that one.
+static struct row *unseen_longest(const struct register_memory *m, const struct user *u,
+                                  const struct row *but) {
     struct row *oldest = NULL;
     for (struct row *r = u->rows; r; r = r->next) {
-        if (row_is_live(m, r))
+        if (r == but || row_is_live(m, r))
             continue;
         if (!oldest || r->last_seen_ms < oldest->last_seen_ms ||
             (r->last_seen_ms == oldest->last_seen_ms && strcmp(r->device, oldest->device) < 0))
@@ -120,17 +122,31 @@ static uint32_t places(uint32_t devices_max) {
     return devices_max ? devices_max : DEVICES_PER_USER;
 }
 
-// For one more row; false: all are online, and as many as may be.
-static bool make_row_place(const struct register_memory *m, struct user *u, uint32_t devices_max) {
+// Whether there can be one more row: not where all are online, and as many as may be.
+static bool has_row_place(const struct register_memory *m, const struct user *u,
+                          uint32_t devices_max) {
+    uint32_t live = 0;
+    for (const struct row *r = u->rows; r; r = r->next)
+        live += row_is_live(m, r) ? 1 : 0;
+    return live < places(devices_max);
+}
+
+static uint32_t rows_beside(const struct user *u, const struct row *own) {
     uint32_t count = 0;
     for (const struct row *r = u->rows; r; r = r->next)
-        count++;
-    for (struct row *old; (old = unseen_longest(m, u)) != NULL; count--) {
+        count += r != own;
+    return count;
+}
+
+// Beside the others: for a row that is there, or for one more (NULL).
+static void make_row_place(const struct register_memory *m, struct user *u, const struct row *own,
+                           uint32_t devices_max) {
+    uint32_t count = rows_beside(u, own);
+    for (struct row *old; (old = unseen_longest(m, u, own)) != NULL; count--) {
         if (count < places(devices_max) && !is_forgotten(m, old))
             break;
         row_remove(u, old);
     }
-    return count < places(devices_max);
 }
 
 // --- login
@@ -180,8 +196,10 @@ Hawser__Internal__LoginReply *register_memory_login(struct register_memory *m,
         return reply;
     }
     bool is_new = !r;
-    if (is_new && make_row_place(m, u, l->devices_max))
+    if (is_new && has_row_place(m, u, l->devices_max)) {
+        make_row_place(m, u, NULL, l->devices_max);
         r = row_new(u, l->device);
+    }
     bool replaces = r && row_is_live(m, r);
     if (refuse_login(r, replaces, now, reply))
         return reply;
@@ -189,6 +207,8 @@ Hawser__Internal__LoginReply *register_memory_login(struct register_memory *m,
         reply->replaced = row_message(m, r);
     if (is_new)
         name_devices(u, reply);
+    else if (rows_beside(u, r) >= places(l->devices_max)) // some were confirmed beyond the number
+        make_row_place(m, u, r, l->devices_max);
     set_text(&r->room, l->room);
     set_text(&r->address, l->address);
     r->incarnation = l->incarnation;
@@ -235,7 +255,7 @@ Hawser__Internal__ConfirmReply *register_memory_confirm(struct register_memory *
     struct user *u = user_get(m, c->product, c->user);
     struct row *r = row_find(u, c->device);
     if (!r) {
-        (void)make_row_place(m, u, c->devices_max); // who lives has its place
+        make_row_place(m, u, NULL, c->devices_max); // who lives has its place
         r = row_new(u, c->device);
     }
     hawser__internal__confirm_reply__init(reply);

@@ -20,17 +20,22 @@ struct register_redis {
     struct buf live, undead; // " <incarnation> <incarnation> ": alive; alive or not gone for good
     uint64_t view_ms;        // the store's clock then
     bool view_known, view_asked;
+    struct session_count *counts; // owned; what was counted and not sent yet
+    struct hook counts_hook;
 };
 static inline struct register_redis *register_redis_of(struct redis_store *s) {
     return (struct register_redis *)s;
 }
 
-// A user's keys.
+// The rows of a user's bucket, and its takeovers.
 struct register_keys {
     char rows[KEY_MAX], takeovers[KEY_MAX];
 };
 void register_keys_of(struct register_keys *k, uint32_t product, const char *user);
 extern const char register_directory_key[];
+
+void register_counts_send(struct redis_store *s); // before each other command
+void register_counts_forget(struct register_redis *s);
 
 bool register_view_has(const struct buf *view, uint64_t incarnation);
 bool register_view_is_over(const struct register_redis *s, uint64_t incarnation); // gone for good

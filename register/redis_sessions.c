@@ -1,6 +1,9 @@
 // Sessions in Redis: the steps' arguments and answers.
 #include "redis_internal.h"
 
+#include "bytes.h"
+#include "table.h"
+
 // --- live sessions of a product, by run: counted beside the rows, and only told of runs that live
 
 static void on_session_counted(void *arg, int error, const redisReply *reply) {
@@ -13,18 +16,90 @@ static void online_key(char key[KEY_MAX], uint32_t product) {
     snprintf(key, KEY_MAX, "hw:{%u}:on", product);
 }
 
+// One command for all that an iteration of the loop has counted of a run.
+struct session_count {
+    UT_hash_handle hh;
+    struct session_count_key {
+        uint64_t product, incarnation;
+    } key;
+    long long by;
+};
+
+static void register_counts_due(struct hook *h);
+
 static void count_session(struct redis_store *s, uint32_t product, uint64_t incarnation, int by) {
-    char key[KEY_MAX], field[24], change[8];
-    const char *const word[] = {"HINCRBY", key, field, change, NULL};
+    struct register_redis *r = register_redis_of(s);
+    struct session_count_key key = {product, incarnation};
+    struct session_count *c = NULL;
     if (incarnation == 0)
         return;
-    online_key(key, product);
-    snprintf(field, sizeof(field), "%llu", (unsigned long long)incarnation);
-    snprintf(change, sizeof(change), "%d", by);
-    redis_store_ask(s, &(struct redis_words){key, "i", word}, on_session_counted, s);
+    HASH_FIND(hh, r->counts, &key, sizeof(key), c);
+    if (!c) {
+        c = hw_calloc(1, sizeof(*c));
+        c->key = key;
+        HASH_ADD(hh, r->counts, key, sizeof(key), c);
+    }
+    c->by += by;
+    hook_schedule(s->loop, &r->counts_hook, register_counts_due);
+}
+
+static void send_count(struct redis_store *s, const struct session_count *c) {
+    char key[KEY_MAX], field[24], change[24];
+    const char *const word[] = {"HINCRBY", key, field, change, NULL};
+    online_key(key, (uint32_t)c->key.product);
+    snprintf(field, sizeof(field), "%llu", (unsigned long long)c->key.incarnation);
+    snprintf(change, sizeof(change), "%lld", c->by);
+    if (c->by != 0)
+        redis_store_ask(s, &(struct redis_words){key, "i", word}, on_session_counted, s);
+}
+
+void register_counts_send(struct redis_store *s) {
+    struct session_count *all = register_redis_of(s)->counts, *c, *next;
+    register_redis_of(s)->counts = NULL; // what is sent here comes here again, and finds nothing
+    HASH_ITER(hh, all, c, next) {
+        send_count(s, c);
+        HASH_DEL(all, c);
+        free(c);
+    }
+}
+
+void register_counts_forget(struct register_redis *s) {
+    struct session_count *c, *next;
+    hook_stop(&s->counts_hook);
+    HASH_ITER(hh, s->counts, c, next) {
+        HASH_DEL(s->counts, c);
+        free(c);
+    }
+}
+
+static void register_counts_due(struct hook *h) {
+    register_counts_send(&container_of(h, struct register_redis, counts_hook)->base);
 }
 
 // --- rows
+
+enum { TEXT_BYTES_MAX = 255, SLOT_BYTES = 8 };
+
+// As a row has it: longer ones are cut.
+static struct redis_bytes row_text(const char *text) {
+    return (struct redis_bytes){text, strnlen(text, TEXT_BYTES_MAX)};
+}
+
+static struct redis_bytes row_slot(uint8_t out[SLOT_BYTES], uint64_t slot) {
+    be64_put(out, slot);
+    return (struct redis_bytes){out, SLOT_BYTES};
+}
+
+static uint64_t slot_at(const redisReply *r, size_t i) {
+    const redisReply *e = redis_reply_at(r, i);
+    return e && e->len == SLOT_BYTES ? be64_get((const uint8_t *)e->str) : 0;
+}
+
+// The scripts' numbers are exact up to here.
+static uint64_t row_number(uint64_t n) {
+    uint64_t max = (UINT64_C(1) << 53) - 1;
+    return n < max ? n : max;
+}
 
 static char *text_at(const redisReply *r, size_t i) {
     const redisReply *e = redis_reply_at(r, i);
@@ -44,7 +119,7 @@ static Hawser__Internal__SessionRow *replaced_row(const redisReply *r, const cha
     row->device = hw_strdup(device);
     row->online = true;
     row->incarnation = redis_reply_u64(r, REGISTER_LOGIN_AT_BEFORE_INC);
-    row->slot = redis_reply_u64(r, REGISTER_LOGIN_AT_BEFORE_SLOT);
+    row->slot = slot_at(r, REGISTER_LOGIN_AT_BEFORE_SLOT);
     row->generation = redis_reply_u64(r, REGISTER_LOGIN_AT_BEFORE_GENERATION);
     row->room = text_at(r, REGISTER_LOGIN_AT_BEFORE_ROOM);
     row->address = text_at(r, REGISTER_LOGIN_AT_BEFORE_ADDRESS);
@@ -101,14 +176,16 @@ void register_redis_login(struct redis_step *p, const Hawser__Internal__LoginReq
         return;
     redis_step_keep(p, &q->base);
     register_keys_of(&keys, q->product, q->user);
+    uint8_t slot[SLOT_BYTES];
     struct register_login_args args = {
         .rows = keys.rows,
         .takeovers = keys.takeovers,
+        .user = q->user,
         .device = q->device,
-        .room = q->room,
+        .room = row_text(q->room),
         .inc = q->incarnation,
-        .slot = q->slot,
-        .address = q->address,
+        .slot = row_slot(slot, q->slot),
+        .address = row_text(q->address),
         .not_after = q->not_after_ms,
         .ago = q->asked_ago_ms,
         .live = {live->data, live->len},
@@ -128,7 +205,7 @@ static void on_takeover(void *arg, int error, const redisReply *r) {
 void register_redis_takeover(struct redis_step *p, const Hawser__Internal__TakeoverRequest *q) {
     struct register_keys keys;
     register_keys_of(&keys, q->product, q->user);
-    struct register_takeover_args args = {keys.rows, keys.takeovers, q->device};
+    struct register_takeover_args args = {keys.rows, keys.takeovers, q->user, q->device};
     register_takeover_run(p->store, &args, on_takeover, p);
 }
 
@@ -151,7 +228,7 @@ void register_redis_drop(struct redis_step *p, const Hawser__Internal__DropReque
     struct register_keys keys;
     redis_step_keep(p, &q->base);
     register_keys_of(&keys, q->product, q->user);
-    struct register_drop_args args = {keys.rows, q->device, q->incarnation, q->generation};
+    struct register_drop_args args = {keys.rows, q->user, q->device, q->incarnation, q->generation};
     register_drop_run(p->store, &args, on_drop, p);
 }
 
@@ -187,18 +264,20 @@ void register_redis_confirm(struct redis_step *p, const Hawser__Internal__Confir
         return;
     redis_step_keep(p, &q->base);
     register_keys_of(&keys, q->product, q->user);
+    uint8_t slot[SLOT_BYTES];
     struct register_confirm_args args = {
         .rows = keys.rows,
+        .user = q->user,
         .device = q->device,
-        .room = q->room,
-        .inc = q->incarnation,
-        .slot = q->slot,
-        .gen = q->generation,
-        .since = q->since_ms,
-        .address = q->address,
+        .room = row_text(q->room),
+        .inc = row_number(q->incarnation),
+        .slot = row_slot(slot, q->slot),
+        .gen = row_number(q->generation),
+        .since = row_number(q->since_ms),
+        .address = row_text(q->address),
         .live = {s->live.data, s->live.len},
         .undead = {s->undead.data, s->undead.len},
-        .login = q->login,
+        .login = row_number(q->login),
         .max = devices_max(q->devices_max),
     };
     register_confirm_run(p->store, &args, on_confirm, p);
@@ -206,26 +285,61 @@ void register_redis_confirm(struct redis_step *p, const Hawser__Internal__Confir
 
 // --- questions
 
-// The fields are those of scripts/part/rows.lua.
-static Hawser__Internal__SessionRow *row_parse(const struct register_redis *s,
-                                               const redisReply *device, const redisReply *value) {
-    unsigned long long gen, inc, slot, since, seen, window, takeovers;
-    unsigned online;
-    char room[128] = "", address[128] = "";
-    if (sscanf(value->str, "%llu %llu %llu %u %llu %llu %llu %llu %127s %127s", &gen, &inc, &slot,
-               &online, &since, &seen, &window, &takeovers, room, address) < 8)
-        return NULL;
+// What is left of a user's packed rows. They come from Redis: what ends too soon is bad, and so is
+// all that stands behind it.
+struct row_reader {
+    const uint8_t *at, *end;
+    bool is_bad;
+};
+
+// The lowest byte first, as scripts/part/row_format.lua packs it.
+static uint64_t read_number(struct row_reader *r, int bytes) {
+    uint64_t n = 0;
+    if (r->end - r->at < bytes) {
+        r->is_bad = true;
+        return 0;
+    }
+    for (int i = bytes; i-- > 0;)
+        n = n << 8 | r->at[i];
+    r->at += bytes;
+    return n;
+}
+
+static char *read_text(struct row_reader *r) {
+    size_t len = (size_t)read_number(r, 1);
+    if (r->is_bad || (size_t)(r->end - r->at) < len) {
+        r->is_bad = true;
+        return hw_strdup("");
+    }
+    char *text = hw_strndup((const char *)r->at, len);
+    r->at += len;
+    return text;
+}
+
+static uint64_t read_slot(struct row_reader *r) {
+    if (r->is_bad || r->end - r->at < SLOT_BYTES) {
+        r->is_bad = true;
+        return 0;
+    }
+    r->at += SLOT_BYTES;
+    return be64_get(r->at - SLOT_BYTES);
+}
+
+static Hawser__Internal__SessionRow *read_row(const struct register_redis *s,
+                                              struct row_reader *r) {
     Hawser__Internal__SessionRow *row = hw_malloc(sizeof(*row));
     hawser__internal__session_row__init(row);
-    row->device = hw_strdup(device->str);
-    row->room = hw_strdup(room);
-    row->address = hw_strdup(strcmp(address, "-") == 0 ? "" : address);
-    row->incarnation = inc;
-    row->slot = slot;
-    row->generation = gen;
-    row->since_ms = since;
-    row->last_seen_ms = seen;
-    row->online = online == 1 && register_view_has(&s->live, inc);
+    row->device = read_text(r);
+    row->generation = read_number(r, 7);
+    (void)read_number(r, 7); // of its login
+    row->incarnation = read_number(r, 7);
+    row->slot = read_slot(r);
+    bool is_online = read_number(r, 1) == 1;
+    row->since_ms = read_number(r, 6);
+    row->last_seen_ms = read_number(r, 6);
+    row->room = read_text(r);
+    row->address = read_text(r);
+    row->online = is_online && register_view_has(&s->live, row->incarnation);
     return row;
 }
 
@@ -241,15 +355,20 @@ static void on_find(void *arg, int error, const redisReply *r) {
         return;
     Hawser__Internal__FindReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__find_reply__init(reply);
-    reply->row = hw_calloc(r->elements / 2 + 1, sizeof(reply->row[0]));
-    for (size_t i = 0; i + 1 < r->elements; i += 2) {
-        Hawser__Internal__SessionRow *row = row_parse(s, r->element[i], r->element[i + 1]);
-        bool is_forgotten =
-            row && !row->online && row->last_seen_ms + DEVICE_FORGOTTEN_MS < s->view_ms;
-        if (is_forgotten)
+    struct row_reader rows = {(const uint8_t *)r->str, (const uint8_t *)r->str + r->len, false};
+    size_t capacity = 0;
+    while (r->str && rows.at < rows.end && !rows.is_bad) {
+        Hawser__Internal__SessionRow *row = read_row(s, &rows);
+        bool is_forgotten = !row->online && row->last_seen_ms + DEVICE_FORGOTTEN_MS < s->view_ms;
+        if (rows.is_bad || is_forgotten) {
             hawser__internal__session_row__free_unpacked(row, NULL);
-        else if (row)
-            reply->row[reply->n_row++] = row;
+            continue;
+        }
+        if (reply->n_row == capacity) {
+            capacity = capacity ? 2 * capacity : 1;
+            reply->row = hw_realloc(reply->row, capacity * sizeof(reply->row[0]));
+        }
+        reply->row[reply->n_row++] = row;
     }
     if (reply->n_row > 0)
         qsort(reply->row, reply->n_row, sizeof(reply->row[0]), live_first);
@@ -261,8 +380,8 @@ void register_redis_find(struct redis_step *p, const Hawser__Internal__FindReque
     if (register_view_is_missing(p))
         return;
     register_keys_of(&keys, q->product, q->user);
-    const char *const word[] = {"HGETALL", keys.rows, NULL};
-    redis_store_ask(p->store, &(struct redis_words){keys.rows, "[*ss]", word}, on_find, p);
+    const char *const word[] = {"HGET", keys.rows, q->user, NULL};
+    redis_store_ask(p->store, &(struct redis_words){keys.rows, "?s", word}, on_find, p);
 }
 
 // Of a run that will not come back.

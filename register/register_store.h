@@ -24,6 +24,7 @@ enum {
     TAKEOVERS_PER_MINUTE = 5,
     TAKEOVER_WINDOW_MS = 60 * 1000,
     DEVICES_PER_USER = 16,
+    ROWS_LOOKED_AT = 3,           // users of a bucket, for each new one: who was forgotten goes
     DEVICES_RETRY_MS = 60 * 1000, // for a login that found no place among the devices
     WATCH_BYTES_MAX = 512 * 1024,
     LOAD_TOLD_MS = 5000, // small changes of a daemon's load are told no later than this

@@ -9,7 +9,7 @@ const char register_directory_key[] = "hw:{dir}";
 
 void register_keys_of(struct register_keys *k, uint32_t product, const char *user) {
     unsigned bucket = bucket_of_user(user, strlen(user));
-    snprintf(k->rows, KEY_MAX, "hw:{%" PRIu32 ":%u}:r:%.100s", product, bucket, user);
+    snprintf(k->rows, KEY_MAX, "hw:{%" PRIu32 ":%u}:r", product, bucket);
     snprintf(k->takeovers, KEY_MAX, "hw:{%" PRIu32 ":%u}:t:%.100s", product, bucket, user);
 }
 
@@ -92,6 +92,7 @@ static const char *view_unready(struct redis_store *s) {
 static void register_redis_deinit(struct redis_store *store) {
     struct register_redis *s = register_redis_of(store);
     loop_disarm(store->loop, &s->view_timer);
+    register_counts_forget(s);
     buf_free(&s->live);
     buf_free(&s->undead);
 }
@@ -103,6 +104,7 @@ static const struct redis_store_kind kind = {.methods = methods,
                                              .step_bytes = sizeof(struct redis_step),
                                              .on_state = view_on_state,
                                              .unready = view_unready,
+                                             .before_send = register_counts_send,
                                              .deinit = register_redis_deinit};
 
 struct store *register_store_redis(const struct redis_options *o) {

@@ -1,14 +1,16 @@
 -- A session was taken over whose client lived. The last TAKEOVERS_PER_MINUTE moments are all that a login asks for.
 --
--- KEYS rows: the user's, by device
--- KEYS takeovers: the moments of the last ones by device, the newest first
--- ARGV device text: whose session it was
+-- KEYS rows: of the bucket, by user
+-- KEYS takeovers: the moments of the user's last ones by device, the newest first
+-- ARGV user text: whose session it was
+-- ARGV device text: likewise
 -- CONST TAKEOVERS_PER_MINUTE
 -- CONST TAKEOVER_WINDOW_MS
--- PARTS clock
+-- PARTS rows
 -- REPLY i
 
-if call('HEXISTS', rows, device) == 0 then return 0 end
+local _, is_new = row_in(rows_of(call('HGET', rows, user)), device)
+if is_new then return 0 end
 local at, n = F(now), 1
 for before in (call('HGET', takeovers, device) or ''):gmatch('%d+') do
   n = n + 1

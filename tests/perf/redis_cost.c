@@ -22,7 +22,7 @@
 #include "register_store.h"
 #include "saver_store.h"
 
-enum { PAYLOAD_BYTES = 256 };
+enum { PAYLOAD_BYTES = 256, A_DAY_MS = 24 * 3600 * 1000 };
 
 struct run {
     struct loop *loop;
@@ -32,6 +32,7 @@ struct run {
     char dir[64], path[96], url[112];
     unsigned users, rounds, depth, open;
     unsigned long long failed;
+    bool is_keyed;         // pushes have an Idempotency-Key
     uint64_t *epoch, *seq; // by user: of its last message
 };
 
@@ -208,6 +209,8 @@ static void append(struct run *r, unsigned user, unsigned round) {
     q.message = &m;
     q.limits = &limits;
     q.not_after_ms = UINT64_C(1) << 42;
+    q.id_ttl_ms = r->is_keyed ? A_DAY_MS : 0;
+    q.body_hash = (ProtobufCBinaryData){r->is_keyed ? 16 : 0, payload};
     limits.messages = 1000;
     limits.bytes = 4 * 1024 * 1024;
     m.id = id;
@@ -313,6 +316,8 @@ int main(int argc, char **argv) {
     logins(&r, "login again", 2);
     pushes(&r, "push", 1);
     pushes(&r, "push, 10 to a user", 10);
+    r.is_keyed = true;
+    pushes(&r, "push with a key", 1);
     if (r.failed > 0)
         fprintf(stderr, "redis-cost: %llu steps failed\n", r.failed);
     store_free(r.saver);

@@ -1,29 +1,32 @@
--- A user's rows by device. A row is eleven fields with a space between them, the last of which an older register does not write:
--- generation incarnation slot online since seen 0 0 room address login.
+-- A user's rows as a list of tables.
 --
--- CONST DEVICE_FORGOTTEN_MS
--- PARTS clock rows_nothing memory
+-- PARTS row_format clock memory
 
-local function parse(v)
-  local g, i, sl, o, si, se, r, a, d = (v or ''):match(
-    '^(%d+) (%d+) (%d+) (%d) (%d+) (%d+) %d+ %d+ (%S*) (%S*) ?(%d*)$')
-  if not g then
-    return {gen = 0, inc = '0', slot = '0', on = '0', since = 0, seen = 0, room = '', addr = '', login = 0}
+local function packed_row(r)
+  return pack('<B', #r.device) .. r.device .. pack('<I7I7I7', r.gen, r.login, r.inc) .. r.slot .. pack('<BI6I6B', r.on, r.since, r.seen, #r.room) ..
+    r.room .. pack('<B', #r.address) .. r.address
+end
+local function rows_of(packed)
+  local list, at = {}, 1
+  while packed and at <= #packed do
+    local r = {}
+    r.device, r.gen, r.login, r.inc, r.slot, r.on, r.since, r.seen, r.room, r.address, at = unpacked(ROW, packed, at)
+    list[#list + 1] = r
   end
-  return {gen = tonumber(g), inc = i, slot = sl, on = o, since = tonumber(si), seen = tonumber(se),
-    room = r, addr = a ~= '-' and a or '', login = tonumber(d) or tonumber(g)}
+  return list
 end
-local function get(device)
-  local v = call('HGET', rows, device)
-  local r = parse(v)
-  r.is_there = v and true or false
-  return r, not v
+-- The device's row, or one that is like none; and whether it is new.
+local function row_in(list, device)
+  for _, r in ipairs(list) do
+    if r.device == device then return r, false end
+  end
+  return {device = device, gen = 0, login = 0, inc = 0, slot = NO_SLOT, on = 0, since = 0, seen = 0, room = '', address = ''}, true
 end
--- `put` takes what `get` gave, and asks whether there is memory, so it comes before what lets go.
-local function put(device, r)
-  if r.is_there then no_growth() else grow() end
-  call('HSET', rows, device, table.concat({F(r.gen), r.inc, r.slot, r.on, F(r.since), F(r.seen), '0', '0', r.room,
-    r.addr ~= '' and r.addr or '-', F(r.login)}, ' '))
-  call('PEXPIRE', rows, F(DEVICE_FORGOTTEN_MS))
+-- Asks whether there is memory, where there was no row for one of them: so it is the first that writes.
+local function save(list, is_new)
+  if is_new then grow() else no_growth() end
+  local out = {}
+  for i, r in ipairs(list) do out[i] = packed_row(r) end
+  call('HSET', rows, user, table.concat(out))
 end
-local function has(set, inc) return set:find(' ' .. inc .. ' ', 1, true) ~= nil end
+local function has(set, inc) return set:find(' ' .. F(inc) .. ' ', 1, true) ~= nil end
