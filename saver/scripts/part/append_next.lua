@@ -6,9 +6,14 @@
 -- CONST STORED = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED
 -- PARTS layout
 local at, count_of_args, out, answers = rest, #ARGV, {0, now}, 2
-local write, words, accepted, is_next, slice_is_due = {'HSET', logs}, 2, 0, true, false
+local write, words, accepted, is_next, slice_is_due, met = {'HSET', logs}, 2, 0, true, false, {}
 while is_next and at < count_of_args do
   local name = ARGV[at + 1]
+  -- A log that comes again is read again, so what is to be written of it is written first.
+  if met[name] then
+    call(unpack(write))
+    write, words, met = {'HSET', logs}, 2, {}
+  end
   local key = name .. '\0i' .. ARGV[at + 2]
   local got = call('HMGET', logs, name, key)
   local state, known = got[1], got[2]
@@ -59,6 +64,7 @@ while is_next and at < count_of_args do
     known = call('HGET', logs, key)
   end
   if head > before then
+    met[name] = true
     write[words + 1] = name
     write[words + 2] = pack(BOTH, 2, epoch, head, change, run, registered, last, start, earlier, named, odd, count, waiting, handled, sum, bytes,
       waiting_bytes, top) .. string.sub(state, tail)
@@ -66,7 +72,7 @@ while is_next and at < count_of_args do
   end
 end
 if accepted > 0 then
-  call(unpack(write))
+  if words > 2 then call(unpack(write)) end
   if call('HINCRBY', base .. 'sum', 'accepted', accepted) == accepted then out[1] = 1 end
   if at > count_of_args then return out end
 end

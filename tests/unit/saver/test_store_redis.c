@@ -380,6 +380,47 @@ START_TEST(test_keys_side_by_side) {
 }
 END_TEST
 
+static uint64_t seqs_sum;
+static void on_in_turn(void *arg, int error, const ProtobufCMessage *reply) {
+    const Hawser__Internal__AppendReply *a = (const Hawser__Internal__AppendReply *)reply;
+    (void)arg;
+    ck_assert_int_eq(error, 0);
+    ck_assert_int_eq(a->outcome, OUTCOME(STORED));
+    completions++;
+    seqs_sum += a->seq;
+}
+
+// Messages for two users of one bucket in turn, all in one script: none takes the seq of another.
+START_TEST(test_two_logs_in_turn) {
+    struct bed b;
+    bed_open(&b, &factory);
+    Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
+    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    Hawser__Internal__InboxLimits limits = HAWSER__INTERNAL__INBOX_LIMITS__INIT;
+    char id[8], users[2][16] = {"u"};
+    for (int i = 0; i == 0 || bucket_of_user(users[1], strlen(users[1])) != bucket_of_user("u", 1);)
+        snprintf(users[1], sizeof(users[1]), "v%d", i++);
+    limits.messages = limits.bytes = 1000000;
+    q.product = 1;
+    q.message = &m;
+    q.limits = &limits;
+    m.id = id;
+    for (int user = 0; user < 2; user++)
+        ck_assert_uint_eq(bed_store(&b, &(struct push){.user = users[user], .id = "first"}), 1);
+    completions = 0;
+    for (int i = 0; i < 6; i++) {
+        snprintf(id, sizeof(id), "%d", i);
+        q.user = users[i % 2];
+        store_call(b.store, &q.base, on_in_turn, NULL);
+    }
+    while (completions < 6)
+        loop_step(b.loop, -1);
+    ck_assert_uint_eq(seqs_sum, 2 * (2 + 3 + 4));
+    ck_assert_str_eq(LOAD(&b, .user = "u"), "1 2 3 4");
+    bed_close(&b);
+}
+END_TEST
+
 // A device that was not seen for 30 days is forgotten when another comes new.
 START_TEST(test_forgotten) {
     struct bed b;
@@ -409,4 +450,4 @@ END_TEST
 
 RUN_TESTS("store_redis", test_restart, test_gone_back, test_flushed, test_sweep, test_old_layout,
           test_every_call_completes, test_full_server, test_keys_at_the_bound,
-          test_keys_side_by_side, test_forgotten)
+          test_keys_side_by_side, test_two_logs_in_turn, test_forgotten)
