@@ -1,12 +1,12 @@
--- Appends as most of them are: to an inbox in which nothing is due, full or named, of a message for all devices whose id is new and has no
--- Idempotency-Key. The first one that is otherwise, and all behind it, are left to append.lua: they begin at `at`, and the
+-- Appends as most of them are: to an inbox in which nothing is due, full or named, of a message for all devices whose id is new, with
+-- an Idempotency-Key or without. The first one that is otherwise, and all behind it, are left to append.lua: they begin at `at`, and the
 -- answers so far are in `out`.
 --
 -- CONST ID_KEPT_MIN_MS
 -- CONST STORED = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED
 -- PARTS layout
 local at, count_of_args, out, answers = rest, #ARGV, {0, now}, 2
-local write, words, accepted, is_next, slice_is_due, met = {'HSET', logs}, 2, 0, true, false, {}
+local write, words, accepted, keyed, is_next, slice_is_due, met = {'HSET', logs}, 2, 0, 0, true, false, {}
 while is_next and at < count_of_args do
   local name = ARGV[at + 1]
   -- A log that comes again is read again, so what is to be written of it is written first.
@@ -27,23 +27,35 @@ while is_next and at < count_of_args do
     start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
   end
   is_next = ran == run and earlier == 0 and named == 0
-  local before = head
+  local before, last_slice = head, last
   while is_next do
-    local flags, id_ttl, not_after, messages_max, bytes_max, kept, ends, sent, payload, claim, ttl = unpacked(WHAT, ARGV[at])
+    local flags, id_ttl, not_after, messages_max, bytes_max, kept, ends, sent, payload, claim, ttl, behind = unpacked(WHAT, ARGV[at])
     local message, expires, told = ARGV[at + 3], now + kept, 0
     local size = #message
     if sent == 0 then sent, told, size = now, 1, size + TIME_FIELD_BYTES end
     if ttl ~= 0 then ends, told, size = now + ttl, told + 2, size + TIME_FIELD_BYTES end
     if ends ~= 0 and ends < expires then expires = ends end
-    is_next = not known and (registered == 0 or registered > now) and (flags == 1 or flags == 3) and claim == 0 and id_ttl == ID_KEPT_MIN_MS and (not_after == 0 or now <= not_after) and
-      expires >= top and count < messages_max and bytes + size <= bytes_max and (flags == 1 or waiting_bytes + payload <= bytes_max)
+    local is_keyed = flags == 9 or flags == 11
+    is_next = not known and (registered == 0 or registered > now) and claim == 0 and
+      (is_keyed or (flags == 1 or flags == 3) and id_ttl == ID_KEPT_MIN_MS) and (not_after == 0 or now <= not_after) and
+      expires >= top and count < messages_max and bytes + size <= bytes_max and (flags % 4 == 1 or waiting_bytes + payload <= bytes_max)
     if is_next and last >= slice_began - SLICE_MS then is_next = not call('HGET', ids_before, key) end
+    if is_next and is_keyed and last >= slice_began then is_next = not call('HGET', ids, key) end
     -- The first that may take memory: a full server refuses it, and all that comes behind it is done.
-    if not is_next or redis.pcall('HSETNX', ids, key, pack(ID, epoch, head + 1, change, sent, expires, now + id_ttl)) ~= 1 then
-      is_next = false
+    local record = is_next and pack(ID, epoch, head + 1, change, sent, expires, now + id_ttl)
+    if not is_next then
       break
+    elseif is_keyed then
+      is_next = redis.pcall('ZADD', due, now + id_ttl, 'k' .. key) == 1
+      if not is_next then break end
+      call('HSET', logs, key, record .. string.sub(ARGV[at], behind)) -- at once: the same id may come again behind it
+      keyed = keyed + 1
+    else
+      is_next = redis.pcall('HSETNX', ids, key, record) == 1
+      if not is_next then break end
+      last = now
     end
-    if last < slice_began and not slice_is_due then
+    if not is_keyed and last_slice < slice_began and not slice_is_due then
       slice_is_due = true
       call('ZADD', due, slice_began + 2 * SLICE_MS, 'i' .. slice)
     end
@@ -51,8 +63,8 @@ while is_next and at < count_of_args do
       registered = expires
       call('ZADD', due, expires, 'l' .. name)
     end
-    head, count, waiting, sum, bytes, waiting_bytes, top, last =
-      head + 1, count + 1, waiting + 1, sum + size, bytes + size, waiting_bytes + size, expires, now
+    head, count, waiting, sum, bytes, waiting_bytes, top =
+      head + 1, count + 1, waiting + 1, sum + size, bytes + size, waiting_bytes + size, expires
     write[words + 1] = name .. '\0m' .. pack('>I7', head)
     write[words + 2] = pack(ENTRY, sum, expires, sent, size, told) .. message
     words = words + 2
@@ -73,6 +85,7 @@ while is_next and at < count_of_args do
 end
 if accepted > 0 then
   if words > 2 then call(unpack(write)) end
+  if keyed > 0 then call('HINCRBY', base .. 'sum', 'keyed', keyed) end
   if call('HINCRBY', base .. 'sum', 'accepted', accepted) == accepted then out[1] = 1 end
   if at > count_of_args then return out end
 end

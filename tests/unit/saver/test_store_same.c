@@ -122,7 +122,7 @@ static void do_load(struct pair *t) {
     }
 }
 
-// Many at once, which go to the store together: to one user or to all, some with an id twice.
+// Many at once, which go to the store together, with an id twice, and with a key or without.
 struct burst {
     char text[BURST_MAX * 32];
     size_t left;
@@ -155,6 +155,7 @@ static void put_burst(struct pair *t, int which, uint64_t seed) {
     m.payload = (ProtobufCBinaryData){sizeof(payload), payload};
     for (size_t i = 0, count = b.left; i < count; i++) {
         snprintf(id, sizeof(id), "burst %" PRIu64 " %zu", t->next_id, i % 7 == 6 ? i - 1 : i);
+        q.body_hash = (ProtobufCBinaryData){i % 3 == 2 || seed % 4 == 0 ? 16 : 0, payload};
         store_call(t->bed[which].store, &q.base, on_burst, &b);
     }
     while (b.left > 0)
