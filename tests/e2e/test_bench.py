@@ -4,6 +4,7 @@ No test judges how long anything took."""
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -27,10 +28,11 @@ ROLES = {"register", "saver", "room", "center", "coordinator", "dispatcher", "be
 class Bench:
     """A run in a session and a folder of its own, by which its processes are known."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, descriptors=None):
         self.dir = folder
+        limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))) if descriptors else None
         self.process = subprocess.Popen([BIN / "hawser-bench", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                        env={**os.environ, "TMPDIR": str(folder)}, start_new_session=True)
+                                        env={**os.environ, "TMPDIR": str(folder)}, start_new_session=True, preexec_fn=limit)
 
     def left(self):
         """Processes of the run that are there, but for those that have ended and wait for init to say so."""
@@ -71,6 +73,12 @@ def test_broadcast(tmp_path, how, pushes, frames):
     report = run(tmp_path, "broadcast", "--sessions", "40", "--rounds", "3", "--floor", *how)
     assert report["accepted"] == pushes and report["delivered"] == report["expected"] == frames
     assert report["floor_rate"] > 0 and abs(report["ratio"] - report["rate"] / report["floor_rate"]) < 0.001 and report["ratio_median"] > 0
+
+
+def test_more_than_a_process_holds(tmp_path):
+    """Where a process may have few descriptors, as many rooms, processes of clients and senders of the floor are started as it takes."""
+    report = Bench(tmp_path, "broadcast", "--sessions", "600", "--rounds", "2", "--floor", "--json", descriptors=300).report()
+    assert report["delivered"] == 1200 and report["rooms"] == report["client_processes"] > 2 and report["floor_rate"] > 0
 
 
 @pytest.mark.parametrize("how", [[], ["--batch", "10"], ["--rate", "100"]])

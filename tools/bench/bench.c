@@ -52,8 +52,8 @@ static uint32_t descriptors_raise(void) {
 // Returns in the conductor.
 static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
     int ends[2];
-    bool is_floor = crew == &b->floor;
-    const cpu_set_t *cores = is_floor ? cores_of_room(&b->cores, 0) : cores_of_rest(&b->cores);
+    bool is_floor = b->floors && crew == &b->floors[index];
+    const cpu_set_t *cores = is_floor ? cores_of_room(&b->cores, index) : cores_of_rest(&b->cores);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return bench_fail(b, "socketpair: %s", strerror(errno));
     pid_t pid = child_fork(&crew->child, is_floor ? "floor" : "clients", cores);
@@ -64,7 +64,7 @@ static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
         signal(SIGTERM, SIG_IGN);
         close(ends[0]);
         if (is_floor)
-            floor_send_run(b->share, ends[1]);
+            floor_send_run(b->share, index, ends[1]);
         else
             worker_run(b->share, (struct worker_place){index, crew->first, crew->count}, ends[1]);
         _exit(0);
@@ -98,11 +98,14 @@ void bench_swap(struct bench *b) {
     b->crew = side.crew;
 }
 
-static bool floor_start(struct bench *b, uint32_t workers) {
+static bool floor_start(struct bench *b, uint32_t workers, uint32_t rooms) {
     if (!b->options->floor || b->options->scenario != SCENARIO_broadcast)
         return true;
+    b->floors = hw_calloc(rooms, sizeof(b->floors[0]));
     bench_swap(b);
-    bool is_started = crews_start(b, workers) && crew_start(b, &b->floor, 0);
+    bool is_started = crews_start(b, workers);
+    for (; is_started && b->floor_count < rooms; b->floor_count++)
+        is_started = crew_start(b, &b->floors[b->floor_count], b->floor_count);
     bench_swap(b);
     return is_started;
 }
@@ -369,12 +372,11 @@ bool bench_begin(struct bench *b) {
     uint32_t each = descriptors_for_clients(descriptors_raise()); // of a worker, and of a room
     uint32_t needed = (b->sessions + each - 1) / each;
     uint32_t rooms = o->rooms > needed ? (uint32_t)o->rooms : needed;
-    b->floor.orders = -1;
     b->report = json_object();
     cores_plan(&b->cores, rooms, !o->no_pin);
     b->cluster.cores = &b->cores;
     // Forked before there is anything in this process that they would share.
-    if (!rooms_fit(b, rooms) || !crews_start(b, needed) || !floor_start(b, needed))
+    if (!rooms_fit(b, rooms) || !crews_start(b, needed) || !floor_start(b, needed, rooms))
         return false;
     if (cores_of_rest(&b->cores))
         (void)sched_setaffinity(0, sizeof(cpu_set_t), cores_of_rest(&b->cores));
@@ -395,7 +397,9 @@ void bench_end(struct bench *b) {
     peer_end(b);
     crews_end(b->share, b->crew);
     crews_end(b->floor_side.share, b->floor_side.crew);
-    crew_end(&b->floor);
+    for (uint32_t i = 0; i < b->floor_count; i++)
+        crew_end(&b->floors[i]);
+    free(b->floors);
     own_cluster_end(&b->cluster);
     if (b->loop) {
         loop_free(b->loop);

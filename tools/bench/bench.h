@@ -33,7 +33,8 @@ struct bench {
     struct cores cores;
     struct crew *crew; // owned: share->worker_count of them
     struct floor_side floor_side;
-    struct crew floor; // who sends for the floor
+    struct crew *floors; // owned: who sends for the floor, as many as there are rooms
+    uint32_t floor_count;
     struct os *os;
     struct loop *loop;
     struct own_cluster cluster;

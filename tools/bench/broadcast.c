@@ -115,12 +115,22 @@ static void sample_take(struct bench *b) {
         sample_make(b, own);
 }
 
+static bool floor_ports_take(struct bench *b, struct plan *plan) {
+    for (plan->port_count = 0; plan->port_count < b->floor_count; plan->port_count++) {
+        while (b->share->floor_ports[plan->port_count] == 0)
+            if (!bench_step(b))
+                return false;
+        plan->ports[plan->port_count] = b->share->floor_ports[plan->port_count];
+    }
+    return true;
+}
+
 static bool floor_connect(struct bench *b) {
     struct plan *plan = &b->share->plan;
     uint32_t sessions = recipients(b, 0);
     plan->dialect = DIALECT_FLOOR;
-    plan->ports[0] = (uint16_t)b->share->floor_port;
-    plan->port_count = 1;
+    if (!floor_ports_take(b, plan))
+        return false;
     for (int i = 0; i < 3; i++)
         plan->ack_every[i] = UINT32_MAX;
     const struct goal open = {COUNT_OPEN, sessions, "connected to the floor"};
@@ -132,8 +142,9 @@ static bool floor_round(struct bench *b, struct rounds *r) {
     const struct order o = {
         .kind = ORDER_SEND, .repeat = (uint32_t)b->options->burst, .due_us = bench_now_us(b)};
     sample_take(b);
-    if (send(b->floor.orders, &o, sizeof(o), MSG_NOSIGNAL) != (ssize_t)sizeof(o))
-        return bench_fail(b, "the floor's process is gone");
+    for (uint32_t i = 0; i < b->floor_count; i++)
+        if (send(b->floors[i].orders, &o, sizeof(o), MSG_NOSIGNAL) != (ssize_t)sizeof(o))
+            return bench_fail(b, "a process of the floor is gone");
     r->expected += (uint64_t)recipients(b, 0) * o.repeat;
     const struct goal got = {COUNT_NEWS, r->expected, "frames received"};
     if (!bench_await(b, &got))
@@ -184,12 +195,16 @@ static bool rounds_run(struct bench *b, struct rounds *r, struct rounds *floor) 
 }
 
 static void report_floor(struct bench *b, const struct rounds *r, const struct rounds *floor) {
-    struct usage used;
-    probe_process(b->floor.child.pid, &used);
+    uint64_t cpu_us = 0;
+    for (uint32_t i = 0; i < b->floor_count; i++) {
+        struct usage used;
+        probe_process(b->floors[i].child.pid, &used);
+        cpu_us += used.cpu_us;
+    }
     report_number(b, "floor_rate", rate_of(floor));
     report_number(b, "ratio", rate_of(r) / rate_of(floor));
     report_number(b, "ratio_median", (double)histogram_quantile(&floor->ratios, 0.5) / RATIO_UNIT);
-    report_number(b, "floor_cpu_us_per_message", (double)used.cpu_us / (double)floor->expected);
+    report_number(b, "floor_cpu_us_per_message", (double)cpu_us / (double)floor->expected);
 }
 
 static void report_rounds(struct bench *b, const struct rounds *r, uint64_t delivered) {

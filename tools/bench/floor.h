@@ -5,8 +5,8 @@
 #include "share.h"
 
 // A process that accepts connections and, at ORDER_SEND, sends the share's sample to each, with one
-// call for each. It tells share->floor_port. Runs until `orders` is closed.
-void floor_send_run(struct share *share, int orders);
+// call for each. It tells share->floor_ports[index]. Runs until `orders` is closed.
+void floor_send_run(struct share *share, uint32_t index, int orders);
 
 struct bench;
 // Redis alone: for each message two scripts of three steps, as many as it does in the time that

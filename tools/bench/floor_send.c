@@ -20,14 +20,14 @@ struct floor {
     struct buf bytes; // owned: the sample, as often as a burst has it
 };
 
-static int listener_open(struct share *share) {
+static int listener_open(struct share *share, uint32_t index) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(at);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) != 0 ||
         listen(fd, FLOOR_BACKLOG) != 0 || getsockname(fd, (struct sockaddr *)&at, &len) != 0)
         _exit(1);
-    share->floor_port = ntohs(at.sin_port);
+    share->floor_ports[index] = ntohs(at.sin_port);
     return fd;
 }
 
@@ -58,6 +58,7 @@ static void send_whole(int fd, const uint8_t *data, size_t len) {
 
 static void send_to_all(struct floor *f, const struct order *o) {
     struct sample *sample = &f->share->sample;
+    // Other senders write the same moment to the same place.
     payload_restamp(sample->frame, sample->len, o->due_us);
     buf_reset(&f->bytes);
     for (uint32_t i = 0; i < o->repeat; i++)
@@ -66,8 +67,8 @@ static void send_to_all(struct floor *f, const struct order *o) {
         send_whole(f->connections[i], f->bytes.data, f->bytes.len);
 }
 
-void floor_send_run(struct share *share, int orders) {
-    struct floor f = {.share = share, .listener = listener_open(share), .orders = orders};
+void floor_send_run(struct share *share, uint32_t index, int orders) {
+    struct floor f = {.share = share, .listener = listener_open(share, index), .orders = orders};
     for (;;) {
         struct pollfd fds[2] = {{.fd = f.orders, .events = POLLIN},
                                 {.fd = f.listener, .events = POLLIN}};

@@ -78,8 +78,8 @@ struct worker_share {
 struct share {
     struct plan plan;
     struct sample sample;
-    _Atomic uint32_t floor_port;           // where the floor's sender listens; 0: not yet
-    _Atomic uint64_t floor_done, floor_us; // the floor in Redis: pairs done, and in what time
+    _Atomic uint16_t floor_ports[PORTS_MAX]; // where the floor's senders listen; 0: not yet
+    _Atomic uint64_t floor_done, floor_us;   // the floor in Redis: pairs done, and in what time
     uint32_t worker_count;
     struct worker_share workers[];
 };
