@@ -99,6 +99,13 @@ def test_login(tmp_path, how):
     assert report["logins"] == 50 and report["rooms"] == 2 == report["daemons"]["room"]["processes"]
 
 
+@pytest.mark.parametrize("how", [[], ["--redis"]])
+def test_everyone_comes_back(tmp_path, how):
+    """All rooms are killed and started again: each client's connection breaks once, and each is back."""
+    report = run(tmp_path, "login", "--kill", "--sessions", "40", "--rooms", "2", *how)
+    assert report["logins"] == report["broken"] == 40 and report["daemons"]["room"]["processes"] == 2
+
+
 def test_idle(tmp_path):
     assert run(tmp_path, "idle", "--sessions", "50", "--seconds", "1")["pongs"] == 50
 
@@ -146,8 +153,8 @@ def test_dev_bench(tmp_path):
     """Each line of the plan that was asked for runs as often as asked, in a network of its own, and has a row."""
     ended, reports = dev_bench(tmp_path, "--only", "login", "--times", "2")
     assert ended.returncode == 0, ended
-    assert [r["arguments"] for r in reports] == 2 * ["login --sessions 10000", "login --redis --sessions 10000"]
-    assert [r["sessions"] for r in reports] == 4 * [30] and ended.stdout.count("| login --sessions 10000 |") == 2
+    assert [r["arguments"] for r in reports] == 2 * ["login --sessions 10000", "login --redis --sessions 10000", "login --redis --kill --sessions 10000"]
+    assert [r["sessions"] for r in reports] == 6 * [30] and ended.stdout.count("| login --sessions 10000 |") == 2
     assert all(r["kernel"]["tcp_sockets"] < 200 for r in reports)  # nobody else's
 
 

@@ -114,10 +114,7 @@ static void crew_end(struct crew *crew) {
     if (crew->orders >= 0)
         close(crew->orders);
     crew->orders = -1;
-    if (crew->child.pid != 0) { // it holds nothing that would have to be put in order
-        kill(crew->child.pid, SIGKILL);
-        child_end(&crew->child);
-    }
+    child_kill(&crew->child); // it holds nothing that would have to be put in order
 }
 
 static void crews_end(struct share *share, struct crew *crew) {
@@ -167,6 +164,16 @@ void bench_progress(struct bench *b, const char *doing, uint64_t done, uint64_t 
             is_terminal ? "\r\033[K" : "", doing, done, of, is_terminal ? "" : "\n");
 }
 
+static bool bench_stuck(struct bench *b, const struct goal *g, uint64_t now) {
+    return bench_fail(b,
+                      "%s: stuck at %" PRIu64 " of %" PRIu64 "; open %" PRIu64 ", repeats %" PRIu64
+                      ", gaps %" PRIu64 ", jumps %" PRIu64 ", broken %" PRIu64,
+                      g->doing ? g->doing : "orders", now, g->value,
+                      share_sum(b->share, COUNT_OPEN), share_sum(b->share, COUNT_REPEATS),
+                      share_sum(b->share, COUNT_GAPS), share_sum(b->share, COUNT_JUMPS),
+                      share_sum(b->share, COUNT_BROKEN));
+}
+
 bool bench_await(struct bench *b, const struct goal *g) {
     uint64_t seen = 0, moved_ms = loop_now_ms(b->loop), checked_ms = moved_ms;
     for (;;) {
@@ -178,8 +185,7 @@ bool bench_await(struct bench *b, const struct goal *g) {
             moved_ms = now_ms;
         seen = now;
         if (now_ms - moved_ms > STUCK_MS)
-            return bench_fail(b, "%s: stuck at %" PRIu64 " of %" PRIu64,
-                              g->doing ? g->doing : "orders", now, g->value);
+            return bench_stuck(b, g, now);
         if (now_ms - checked_ms > SHOW_MS) {
             checked_ms = now_ms;
             if (!all_alive(b))

@@ -66,16 +66,20 @@ bool child_has_ended(struct child *c) {
     return c->pid == 0;
 }
 
-void child_end(struct child *c) {
-    if (c->pid != 0)
-        kill(c->pid, SIGTERM);
-    for (int i = 0; i < END_STEPS && !child_has_ended(c); i++)
-        usleep(END_STEP_US);
+void child_kill(struct child *c) {
     if (c->pid == 0)
         return;
     kill(c->pid, SIGKILL);
     waitpid(c->pid, NULL, 0);
     c->pid = 0;
+}
+
+void child_end(struct child *c) {
+    if (c->pid != 0)
+        kill(c->pid, SIGTERM);
+    for (int i = 0; i < END_STEPS && !child_has_ended(c); i++)
+        usleep(END_STEP_US);
+    child_kill(c);
 }
 
 // --- cores

@@ -28,6 +28,7 @@ struct child_program {
 };
 int child_start(const struct child_program *p, struct child *ret_child) HW_MUST_CHECK;
 bool child_has_ended(struct child *c); // c->pid is 0 then
+void child_kill(struct child *c);      // at once; it has ended when this returns
 // Asks it to end, and after a while makes it. Harmless when it has ended.
 void child_end(struct child *c);
 

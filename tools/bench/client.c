@@ -53,12 +53,15 @@ static void on_again(struct timer *t) {
 
 void client_come_again(struct client *c, uint64_t after_ms) {
     struct worker *w = c->worker;
+    uint64_t wait_ms = after_ms > 0 ? after_ms : AGAIN_MS, spread_ms = AGAIN_SPREAD_MS;
     count_add(w->own, c->state == CLIENT_OPEN ? COUNT_BROKEN : COUNT_REFUSED, 1);
-    if (c->state == CLIENT_OPEN)
-        c->due_us = loop_clock_us(w->loop); // of the login that follows
+    if (c->state == CLIENT_OPEN) { // the login that follows is due now, and spread as rooms wish
+        c->due_us = loop_clock_us(w->loop);
+        wait_ms = after_ms;
+        spread_ms = w->spread_ms + 1;
+    }
     client_close(c);
-    uint64_t wait_ms = after_ms > 0 ? after_ms : AGAIN_MS;
-    loop_arm(w->loop, &c->again, wait_ms + rng_below(loop_rng(w->loop), AGAIN_SPREAD_MS), on_again);
+    loop_arm(w->loop, &c->again, wait_ms + rng_below(loop_rng(w->loop), spread_ms), on_again);
 }
 
 // --- bytes out

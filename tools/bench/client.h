@@ -57,6 +57,7 @@ struct worker {
     struct client *clients; // owned; numbers first..first+count-1
     uint32_t first, count;
     uint64_t expires_s;  // of tokens
+    uint64_t spread_ms;  // what rooms told: to wait so long at most when a connection is lost
     uint64_t now_us;     // of the read that runs
     struct buf scratch;  // owned
     struct login *login; // owned: the one that runs, or ran last

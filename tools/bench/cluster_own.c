@@ -148,7 +148,8 @@ struct role_start {
     const cpu_set_t *cores;
 };
 
-static int daemon_launch(struct own_cluster *c, const struct role_start *r, struct buf *error) {
+static int daemon_launch(struct own_cluster *c, struct watched *w, const struct role_start *r,
+                         struct buf *error) {
     char name[32], binary[PATH_BYTES], config[PATH_BYTES], ports[PATH_BYTES], log[PATH_BYTES];
     char upper[16], listen[64], ops[64], redis[300], registers[64];
     snprintf(name, sizeof(name), "%s%u", r->role, r->number);
@@ -176,7 +177,7 @@ static int daemon_launch(struct own_cluster *c, const struct role_start *r, stru
                                        NULL};
     const struct child_program program = {
         .name = name, .argv = argv, .environment = environment, .log = log, .cores = r->cores};
-    struct watched *w = own_cluster_add(c, r->role);
+    unlink(ports); // of one that was killed
     if (child_start(&program, &w->child) == 0)
         return 0;
     buf_printf(error, "%s cannot be started", name);
@@ -197,22 +198,38 @@ static int port_read(struct own_cluster *c, struct watched *w, uint16_t *ret_por
 
 static int role_up(struct own_cluster *c, const char *role, uint16_t *ret_port, struct buf *error) {
     const struct role_start r = {role, 0, cores_of_rest(c->cores)};
-    if (daemon_launch(c, &r, error) != 0)
-        return -1;
-    return port_read(c, &c->watched[c->watched_count - 1], ret_port, error);
+    struct watched *w = own_cluster_add(c, role);
+    return daemon_launch(c, w, &r, error) != 0 ? -1 : port_read(c, w, ret_port, error);
+}
+
+// Launched together, then waited for: the first of them is the first-th process.
+static int rooms_launch(struct own_cluster *c, uint32_t first, uint32_t rooms, struct buf *error) {
+    for (uint32_t i = 0; i < rooms; i++) {
+        const struct role_start r = {"room", i, cores_of_room(c->cores, i)};
+        if (daemon_launch(c, &c->watched[first + i], &r, error) != 0)
+            return -1;
+    }
+    for (uint32_t i = 0; i < rooms; i++)
+        if (port_read(c, &c->watched[first + i], &c->rooms[i], error) != 0)
+            return -1;
+    c->room_count = rooms;
+    return 0;
 }
 
 static int rooms_up(struct own_cluster *c, uint32_t rooms, struct buf *error) {
     uint32_t first = c->watched_count;
-    for (uint32_t i = 0; i < rooms; i++) {
-        const struct role_start r = {"room", i, cores_of_room(c->cores, i)};
-        if (daemon_launch(c, &r, error) != 0)
-            return -1;
-    }
-    for (; c->room_count < rooms; c->room_count++)
-        if (port_read(c, &c->watched[first + c->room_count], &c->rooms[c->room_count], error) != 0)
-            return -1;
-    return 0;
+    for (uint32_t i = 0; i < rooms; i++)
+        own_cluster_add(c, "room");
+    return rooms_launch(c, first, rooms, error);
+}
+
+int own_cluster_rooms_again(struct own_cluster *c, struct buf *error) {
+    uint32_t first = 0;
+    while (strcmp(c->watched[first].role, "room") != 0)
+        first++;
+    for (uint32_t i = 0; i < c->room_count; i++)
+        child_kill(&c->watched[first + i].child);
+    return rooms_launch(c, first, c->room_count, error);
 }
 
 // Beside our own file.

@@ -38,6 +38,8 @@ int own_cluster_start(struct own_cluster *c, const struct options *o, uint32_t r
 // From a cluster.json.
 int own_cluster_read(struct own_cluster *c, const struct options *o,
                      struct buf *error) HW_MUST_CHECK;
+// Kills all rooms, and starts as many again, on other ports.
+int own_cluster_rooms_again(struct own_cluster *c, struct buf *error) HW_MUST_CHECK;
 // Ends what was started, in the order of an orderly stop, and removes its folder.
 void own_cluster_end(struct own_cluster *c);
 // The name of a daemon that has ended by itself, with the end of its log in ret_log; else NULL.

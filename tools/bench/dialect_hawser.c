@@ -90,6 +90,7 @@ static void client_on_welcome(struct client *c, const Hawser__V1__Welcome *m) {
     }
     const Hawser__V1__Bound *bound = m->bound[0];
     c->product = bound->product;
+    c->worker->spread_ms = m->spread_ms;
     for (size_t i = 0; i < bound->n_after; i++)
         if ((size_t)bound->after[i]->stream < CLIENT_STREAMS)
             c->at[bound->after[i]->stream] =

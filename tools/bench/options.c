@@ -47,6 +47,8 @@ static const struct option_row rows[] = {
            "HTTP connections to the center (64)"),
     NUMBER(waiting, "N", IN(catchup), 1, 100000, "messages waiting for each session (10)"),
     NUMBER(rooms, "N", EVERYWHERE, 1, 200, "room processes (as few as their descriptors allow)"),
+    FLAG("kill", kill, IN(login),
+         "then kill all rooms, start them again, and measure how everyone comes back"),
     FLAG("redis", redis, EVERYWHERE,
          "keep everything in a redis-server started for it (else in the daemons' memory)"),
     FLAG("floor", floor, IN(broadcast) | IN(unicast),
@@ -179,6 +181,8 @@ static bool options_agree(const struct options *o, struct buf *ret_error) {
     const char *wrong = NULL;
     if (o->cluster && (o->bin || o->redis || o->rooms))
         wrong = "--cluster is one that runs: --bin, --redis and --rooms are for one to be started";
+    else if (o->kill && o->cluster)
+        wrong = "--kill is for a cluster of its own, not for one that runs";
     else if (o->redis_url && !o->cluster)
         wrong = "--redis-url goes with --cluster; --redis starts a redis-server";
     else if (o->floor && o->scenario == SCENARIO_unicast && !o->redis && !o->redis_url)

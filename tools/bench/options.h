@@ -27,7 +27,7 @@ struct options {
     enum scenario scenario;
     // Numbers. 0: as the scenario or the others say.
     uint64_t sessions, size, rounds, seconds, rate, burst, batch, tags, waiting, rooms, connections;
-    bool redis, floor, json, quiet, no_pin;
+    bool redis, floor, json, quiet, no_pin, kill;
     const char *cluster, *bin, *redis_url, *peer; // borrowed from argv; NULL: not given
 };
 

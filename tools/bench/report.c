@@ -114,8 +114,8 @@ static void add_process(struct bench *b, uint32_t i, uint64_t cpu_us, uint64_t m
         role, "processes",
         integer((uint64_t)json_integer_value(json_object_get(role, "processes")) + 1));
     json_array_append_new(json_object_get(role, "rss_bytes"), integer(u.rss_bytes));
-    add_to(role, "cpu_us_per_message",
-           messages ? (double)(u.cpu_us - cpu_us) / (double)messages : 0);
+    uint64_t used_us = u.cpu_us >= cpu_us ? u.cpu_us - cpu_us : u.cpu_us; // started since then
+    add_to(role, "cpu_us_per_message", messages ? (double)used_us / (double)messages : 0);
     add_to(role, "rss_per_session", grown / (double)b->sessions);
 }
 

@@ -37,6 +37,7 @@ ALL = (
     "login --redis --sessions 10000",
     "idle --sessions 10000",
     "idle --redis --sessions 10000",
+    "login --redis --kill --sessions 10000",
     "mixed --redis --sessions 10000 --seconds 10",
     "catchup --redis --sessions 1000 --waiting 100",
 )
@@ -54,11 +55,11 @@ def with_peers():
 
 def with_growth():
     for sessions in SIZES:
-        for what in (f"broadcast --sessions {sessions} --rounds 40 --floor", f"idle --sessions {sessions}"):
+        for what in (f"broadcast --sessions {sessions} --rounds 10 --floor", f"idle --sessions {sessions} --seconds 2"):
             yield what
             for peer in present_peers():
                 yield f"{what} --peer {peer}"
-        yield f"idle --redis --sessions {sessions}"
+        yield f"idle --redis --sessions {sessions} --seconds 2"
 
 
 def present_peers():

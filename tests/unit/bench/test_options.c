@@ -37,6 +37,7 @@ static const struct {
     {"login --floor", "--floor means nothing to login"},
     {"broadcast --tags 11 --sessions 10", "--tags: more tags than sessions"},
     {"broadcast --peer kafka", "--peer is redis, nats or mosquitto"},
+    {"login --kill --cluster c.json", "--kill is for a cluster of its own, not for one that runs"},
     {"unicast --peer nats", "--peer means nothing to unicast"},
     {"broadcast --peer nats --tags 2",
      "--peer is no Hawser: --cluster, --bin, --redis, --rooms and --tags mean nothing to it"},
