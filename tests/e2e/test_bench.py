@@ -182,6 +182,13 @@ def test_pictures_are_made_of_medians():
     assert ">nats</text>" in drawn["memory.svg"] and ">floor</text>" in drawn["fanout.svg"]
 
 
+def test_the_pictures_are_of_the_reports():
+    """docs/BENCHMARKS.md shows what its reports tell."""
+    reports = [json.loads(line) for line in (ROOT / "docs/benchmarks.jsonl").read_text().splitlines()]
+    for name, drawn in bench_pictures.pictures(reports).items():
+        assert (ROOT / "docs" / name).read_text() == drawn
+
+
 def test_a_cluster_that_runs(tmp_path):
     """It is used as it is, its processes are found by their ports, and the bench's product is gone afterwards."""
     cluster, folder = TrialCluster(tmp_path), tmp_path / "bench"
