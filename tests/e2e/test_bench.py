@@ -232,6 +232,17 @@ def test_nothing_is_left(tmp_path, ending):
         assert bench.process.returncode == 1 and "interrupted" in error and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("peer", bench_run.present_peers())
+def test_no_peer_is_left(tmp_path, peer):
+    """Nor does another server outlive a bench that is killed, whatever user it would rather be."""
+    bench = Bench(tmp_path, "idle", "--peer", peer, "--sessions", "10", "--seconds", "600")
+    wait_until(lambda: len(bench.left()) >= 3, "the server did not come up")
+    wait_until(lambda: "at rest" in bench.process.stderr.readline(), "nobody is logged in")
+    bench.process.kill()
+    wait_until(lambda: bench.left() == [], "something is left")
+    bench.process.communicate(timeout=WAIT_S)
+
+
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["broadcast", "--sessions", "many"], ["idle", "--burst", "8"]])
 def test_wrong_arguments(arguments):
     ended = subprocess.run([BIN / "hawser-bench", *arguments], capture_output=True, text=True, timeout=WAIT_S)

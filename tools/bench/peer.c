@@ -78,7 +78,9 @@ static const struct peer_row peers[] = {
      "ping_interval: \"1h\"\n",
      nats_hello, nats_publish},
     {"mosquitto", "mosquitto", "mosquitto", "-c", DIALECT_MQTT,
-     "listener %u 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\npersistence false\n"
+     // Started by root it would become another user, and no longer end with its parent.
+     "user root\nlistener %u 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\npersistence "
+     "false\n"
      "max_connections -1\nlog_type error\n",
      mqtt_hello, mqtt_publish},
 };
