@@ -421,10 +421,28 @@ START_TEST(test_two_logs_in_turn) {
 }
 END_TEST
 
+// Says of u's device b when it was seen: the state is read field by field (docs/REDIS.md), since
+// the bytes of the name may also stand by chance in an epoch or in the run's mark.
+static void b_was_seen(uint64_t at_ms) {
+    char command[720];
+    snprintf(command, sizeof(command),
+             "EVAL local~s=redis.call('HGET',KEYS[1],'u')~local~form=s:byte(1)~"
+             "local~at=1+struct.size('<BI7I7I4c8')~"
+             "if~form>0~then~at=at+struct.size('<I6I6')~end~"
+             "if~form>1~then~at=at+struct.size('<I7BI4I4I4I4I7I6I6I6I6')~end~"
+             "local~n,name~n,at=struct.unpack('<I2',s,at)~"
+             "for~i=1,n~do~name,at=struct.unpack('<Bc0',s,at)~"
+             "local~seen=at+struct.size('<I7')~if~name=='b'~then~"
+             "return~redis.call('HSET',KEYS[1],'u',s:sub(1,seen-1)..struct.pack('<I6',ARGV[1])..s:"
+             "sub(seen+6))~end~at=seen+struct.size('<I6I7I7I7I7I7I7')~end~"
+             "return~redis.error_reply('no~b') 1 hw:{1:%u}:l %" PRIu64,
+             bucket_of_user("u", 1), at_ms);
+    raw(command);
+}
+
 // A device that was not seen for 30 days is forgotten when another comes new.
 START_TEST(test_forgotten) {
     struct bed b;
-    char command[480];
     bed_open(&b, &factory);
     ATTACH(&b, .user = "u", .device = "a", .generation = 1);
     ATTACH(&b, .user = "u", .device = "b", .generation = 1);
@@ -432,13 +450,7 @@ START_TEST(test_forgotten) {
     ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 2);
     uint64_t month = UINT64_C(30) * 24 * 3600 * 1000, now = bed_clock(&b);
     for (int i = 0; i < 2; i++) {
-        snprintf(
-            command, sizeof(command),
-            "EVAL local~s=redis.call('HGET',KEYS[1],'u')~local~at=s:find('\\1b',1,true)+9~"
-            "return~redis.call('HSET',KEYS[1],'u',s:sub(1,at-1)..struct.pack('<I6',ARGV[1])..s:"
-            "sub(at+6)) 1 hw:{1:%u}:l %" PRIu64,
-            bucket_of_user("u", 1), i == 0 ? now - month + 100000 : now - month - 1);
-        raw(command);
+        b_was_seen(i == 0 ? now - month + 100000 : now - month - 1);
         ATTACH(&b, .user = "u", .device = i == 0 ? "c" : "d", .generation = 1);
         bed_user(&b, "u");
         ck_assert_int_eq(strstr(b.text, "b=") != NULL, i == 0);
