@@ -31,6 +31,7 @@ FOR_TESTS = {
     "frame_type_is_from": "the protocol's table of directions is held to the contract",
     "register_store_memory_next_run": "a store that was restarted",
     "saver_store_memory_next_run": "a store that was restarted",
+    "session_leads_to": "the table names no state that no test has reached",
     "session_effect_name": "tests tell a session's story in words",
     "stream_set_transport": "a second kind of transport, in a test so far",
     "wheel_armed": "nothing stays armed",

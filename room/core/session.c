@@ -185,3 +185,7 @@ bool session_can_resume(const struct session *s, const struct session_have *have
             return false;
     return true;
 }
+
+unsigned session_leads_to(enum session_state from, enum session_event_kind event) {
+    return table[from][event].to;
+}

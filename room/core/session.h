@@ -316,6 +316,9 @@ bool session_is_at_rest(const struct session *s);  // nothing is in flight
 bool session_is_here(const struct session *s, uint64_t generation); // deliveries may name it
 bool session_can_resume(const struct session *s, const struct session_have *have);
 
+// The states that a step may lead to, each as 1 << state; 0: the state does not name the event.
+unsigned session_leads_to(enum session_state from, enum session_event_kind event);
+
 const char *session_state_name(enum session_state state);
 const char *session_event_name(enum session_event_kind kind);
 const char *session_effect_name(enum session_effect_kind kind);

@@ -20,7 +20,6 @@ static struct session_env env;
 static struct session_effects effects;
 static struct buf text;
 static bool was_named; // the state named the last event
-static bool visited[SESSION_STATE_COUNT][SESSION_EVENT_COUNT];
 
 static inline void world_begin(void) {
     static const struct ack_limits limits = {32, 256 * 1024};
@@ -193,7 +192,6 @@ static inline void say(const struct session_effect *e) {
 
 static inline void told(const char *line) {
     struct session_event e = parse(line);
-    visited[s.state][e.kind] = true;
     effects.count = 0;
     was_named = session_step(&s, &e, &env, &effects);
     buf_reset(&text);

@@ -33,6 +33,16 @@ START_TEST(test_resets_come_first) {
 }
 END_TEST
 
+// Of a stream that the client does not know of, it is not told.
+START_TEST(test_no_reset_of_what_is_left_out) {
+    reach(SESSION_ATTACHING);
+    s.is_left_out[FEED_NEWS] = true;
+    told("ATTACHED 5 reset news-too");
+    told("TOLD");
+    said("SAY_RESET(0) SEND_NEWS");
+}
+END_TEST
+
 // One load at a time; what the client cannot take now is read when it can.
 START_TEST(test_one_load) {
     reach(SESSION_LIVE);
@@ -70,9 +80,23 @@ START_TEST(test_load_of_an_old_log) {
 }
 END_TEST
 
+// A login whose log turns out to be another one waits for what is in that.
+START_TEST(test_synced_behind_a_reset) {
+    reach(SESSION_LIVE);
+    env.heads.answered = 5;
+    told("HINTED 4 epoch 8");
+    told("LOADED reset 3 head 4");
+    said("SAY_RESET(0) SAVE LOAD");
+    ck_assert(!session_becomes_synced(&s, &env));
+    feed_sent(&s.feed[FEED_INBOX], 4, 10, true);
+    ck_assert(session_becomes_synced(&s, &env));
+}
+END_TEST
+
 // That there is another log is not forgotten while the client takes nothing.
 START_TEST(test_another_log_while_the_client_reads_nothing) {
     reach(SESSION_LIVE);
+    env.heads.answered = 5;
     told("HINTED 2 epoch 8");
     said("LOAD");
     env.socket_takes = false;
@@ -137,6 +161,8 @@ START_TEST(test_saves) {
     ck_assert(!session_begins_save(&s));
     told("SAVED none");
     said("RETRY");
+    told("READY");
+    said("SEND_NEWS"); // not before the wait is over
     told("WAITED");
     said("SAVE SEND_NEWS");
     told("SAVED");
@@ -329,6 +355,10 @@ START_TEST(test_ping_for_a_shut_window) {
     uint32_t messages;
     (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages);
     ck_assert(!s.is_shut_asked);
+    session_pings(&s, &env.heads, 1010);
+    told("LOST");
+    told("RESUMED");
+    ck_assert(!s.is_shut_asked); // the Ping was of the lost connection
 }
 END_TEST
 
@@ -367,9 +397,10 @@ START_TEST(test_synced_with_another_log) {
 }
 END_TEST
 
-RUN_TESTS("session_live", test_synced, test_resets_come_first, test_one_load,
-          test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,
-          test_saved_of_an_old_log, test_heard_of_more_than_there_is, test_saves,
-          test_attached_again, test_resumed, test_have_is_an_ack, test_saved_last,
-          test_has_to_go_on, test_resumed_before_the_heads, test_resent_after_a_ping,
-          test_ping_for_a_shut_window, test_news_of_another_log, test_synced_with_another_log)
+RUN_TESTS("session_live", test_synced, test_resets_come_first, test_no_reset_of_what_is_left_out,
+          test_one_load, test_synced_behind_a_reset, test_load_of_an_old_log,
+          test_another_log_while_the_client_reads_nothing, test_saved_of_an_old_log,
+          test_heard_of_more_than_there_is, test_saves, test_attached_again, test_resumed,
+          test_have_is_an_ack, test_saved_last, test_has_to_go_on, test_resumed_before_the_heads,
+          test_resent_after_a_ping, test_ping_for_a_shut_window, test_news_of_another_log,
+          test_synced_with_another_log)
