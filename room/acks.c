@@ -13,7 +13,7 @@ void acks_count(const struct room_binding *b, enum feed_stream stream, uint32_t 
 
 bool ack_got(struct room_binding *b, enum feed_stream stream, struct stream_position upto) {
     uint32_t messages;
-    enum feed_ack ack = session_acked(&b->session, stream, upto, &messages);
+    enum feed_ack ack = session_acked(room_binding_session(b), stream, upto, &messages);
     acks_count(b, stream, messages);
     if (ack == FEED_ACK_ABOVE)
         conn_fault(b->conn, CLOSE_UNEXPECTED, "an Ack above what was sent");
@@ -74,8 +74,8 @@ static void late_over(struct late_ack *a, bool is_saved) {
     if (b) {
         b->is_late = false;
         if (is_saved)
-            session_saved_last(&b->session, &a->at);
-        if (is_saved && b->session.state == SESSION_AWAY)
+            session_saved_last(room_binding_session(b), &a->at);
+        if (is_saved && room_binding_state(b) == SESSION_AWAY)
             acks_save_last(b);
     }
     late_free(a);
@@ -112,7 +112,7 @@ static Hawser__Internal__AckRequest *late_request(const struct room_binding *b,
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;
-    request.generation = b->session.fence.generation;
+    request.generation = room_binding_generation(b);
     return (Hawser__Internal__AckRequest *)message_copy(&request.base);
 }
 
@@ -120,8 +120,8 @@ static Hawser__Internal__AckRequest *late_request(const struct room_binding *b,
 void acks_save_last(struct room_binding *b) {
     struct room *r = b->conn->room;
     struct session_have at;
-    bool waits = b->is_late && session_is_entered(&b->session);
-    if (waits || session_unsaved(&b->session, &at) == 0)
+    bool waits = b->is_late && room_binding_is_entered(b);
+    if (waits || session_unsaved(room_binding_session(b), &at) == 0)
         return;
     if (r->late_count == LATE_MAX) {
         r->count.positions_lost++;

@@ -4,6 +4,69 @@
 #include "close_codes.h"
 #include "room_internal.h"
 
+// --- awake or asleep
+
+// Each that is awake stands in room.awake_ones once.
+static void binding_begin(struct room_binding *b) {
+    struct room *r = b->conn->room;
+    uint32_t slot, turn;
+    b->awake = slab_take(&r->awake, &slot, &turn);
+    assert(b->awake); // there is one for each binding
+    b->awake->slot = slot;
+    handles_add(&r->awake_ones, b);
+}
+
+struct awake *room_binding_wake(struct room_binding *b) {
+    if (!b->awake) {
+        binding_begin(b);
+        session_gets_up(&b->rest, &b->awake->session);
+    }
+    return b->awake;
+}
+
+struct session *room_binding_session(struct room_binding *b) {
+    return &room_binding_wake(b)->session;
+}
+
+enum session_state room_binding_state(const struct room_binding *b) {
+    return b->awake ? b->awake->session.state : SESSION_LIVE;
+}
+
+bool room_binding_is_entered(const struct room_binding *b) {
+    return !b->awake || session_is_entered(&b->awake->session);
+}
+
+bool room_binding_leaves_out(const struct room_binding *b, enum feed_stream stream) {
+    return b->awake ? b->awake->session.is_left_out[stream] : b->rest.is_left_out[stream];
+}
+
+uint64_t room_binding_generation(const struct room_binding *b) {
+    return b->awake ? b->awake->session.fence.generation : b->rest.generation;
+}
+
+static bool lies_down(struct room_binding *b) {
+    struct awake *a = b->awake;
+    if (a->is_to_save || a->token || a->reason || a->known_devices ||
+        !session_lies_down(&a->session, &b->rest))
+        return false;
+    slab_give(&b->conn->room->awake, a->slot);
+    b->awake = NULL;
+    return true;
+}
+
+void room_bindings_rest(struct room *r) {
+    struct handles *all = &r->awake_ones;
+    for (size_t i = 0; i < all->count;) {
+        const struct handle *h = &all->list[i];
+        struct room_binding *b = slab_find(&r->bindings, h->slot, h->turn);
+        if (!b || lies_down(b))
+            all->list[i] = all->list[--all->count];
+        else
+            i++;
+    }
+    r->awake_count = all->count;
+}
+
 // --- life
 
 struct room_binding *room_binding_new(struct conn *c, const struct session_terms *terms) {
@@ -19,7 +82,8 @@ struct room_binding *room_binding_new(struct conn *c, const struct session_terms
     b->conn = c;
     b->slot = slot;
     b->turn = turn;
-    session_init(&b->session, terms, &r->lease);
+    binding_begin(b);
+    session_init(&b->awake->session, terms, &r->lease);
     struct room_binding **end = &c->bindings;
     while (*end)
         end = &(*end)->next_in_conn;
@@ -29,10 +93,11 @@ struct room_binding *room_binding_new(struct conn *c, const struct session_terms
 
 static void unlink_to_save(struct room_binding *b) {
     struct room_binding **at = &b->conn->room->to_save;
-    while (b->is_to_save && *at != b)
-        at = &(*at)->next_to_save;
-    if (b->is_to_save)
-        *at = b->next_to_save;
+    if (!b->awake || !b->awake->is_to_save)
+        return;
+    while (*at != b)
+        at = &(*at)->awake->next_to_save;
+    *at = b->awake->next_to_save;
 }
 
 // Nobody finds the binding any more. The binding stays until what its session wrote down is done.
@@ -52,14 +117,17 @@ static void binding_leave(struct room_binding *b) {
 
 void room_binding_free(struct room_binding *b) {
     struct room *r = b->conn->room;
-    if (b->session.state != SESSION_GONE)
+    if (room_binding_state(b) != SESSION_GONE)
         binding_leave(b);
     product_let_go(b);
     free(b->user);
     free(b->tags);
-    free(b->token);
-    free(b->reason);
-    free(b->known_devices);
+    if (b->awake) {
+        free(b->awake->token);
+        free(b->awake->reason);
+        free(b->awake->known_devices);
+        slab_give(&r->awake, b->awake->slot);
+    }
     slab_give(&r->bindings, b->slot);
 }
 
@@ -80,7 +148,7 @@ struct room_binding *room_binding_of_row_slot(struct room *r, uint64_t place) {
 
 struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t turn) {
     struct room_binding *b = slab_find(&r->bindings, slot, turn);
-    return b && b->session.state != SESSION_GONE ? b : NULL;
+    return b && room_binding_state(b) != SESSION_GONE ? b : NULL;
 }
 
 void handles_add(struct handles *h, const struct room_binding *b) {
@@ -131,15 +199,20 @@ void room_binding_env(const struct room_binding *b, struct session_env *ret_env)
     ret_env->socket_takes = room_binding_socket_takes(b);
 }
 
+bool room_binding_can_send_in(const struct room_binding *b, const struct session_env *env) {
+    return b->awake ? session_can_send(&b->awake->session, env)
+                    : session_rest_can_send(&b->rest, env);
+}
+
 bool room_binding_can_send(const struct room_binding *b) {
     struct session_env env;
     room_binding_env(b, &env);
-    return session_can_send(&b->session, &env);
+    return room_binding_can_send_in(b, &env);
 }
 
 // What is under way is looked at until all is acknowledged.
 static void binding_watch(struct room_binding *b) {
-    if (b->is_watched || session_is_at_rest(&b->session))
+    if (b->is_watched || !b->awake || session_is_at_rest(&b->awake->session))
         return;
     b->is_watched = true;
     handles_add(&b->conn->room->watched, b);
@@ -148,10 +221,10 @@ static void binding_watch(struct room_binding *b) {
 void room_binding_sent(struct room_binding *b) {
     struct session_env env;
     binding_watch(b);
-    if (b->session.is_synced) // as most are, of those that a walk comes to
+    if (!b->awake || b->awake->session.is_synced) // as most are, of those that a walk comes to
         return;
     room_binding_env(b, &env);
-    if (session_becomes_synced(&b->session, &env))
+    if (session_becomes_synced(room_binding_session(b), &env))
         b->conn->voice->say_synced(b);
 }
 
@@ -204,7 +277,7 @@ static void add_effects(const struct room_binding *b, const struct session_effec
         item.effect = out->list[i];
         effects_add(q, &item);
     }
-    item.kind = b->session.state == SESSION_GONE ? EFFECTS_SESSION_OVER : EFFECTS_STEP_OVER;
+    item.kind = room_binding_state(b) == SESSION_GONE ? EFFECTS_SESSION_OVER : EFFECTS_STEP_OVER;
     effects_add(q, &item);
 }
 
@@ -212,20 +285,20 @@ void room_binding_tell(struct room_binding *b, const struct session_event *e) {
     struct room *r = b->conn->room;
     struct session_env env;
     struct session_effects out = {.count = 0};
-    bool was_entered = session_is_entered(&b->session);
+    bool was_entered = room_binding_is_entered(b);
     room_binding_env(b, &env);
-    if (!session_step(&b->session, e, &env, &out)) {
+    if (!session_step(room_binding_session(b), e, &env, &out)) {
         r->count.unexpected++;
         log_event(r->env->log, LOG_DEBUG, "unexpected", "state=%s event=%s",
-                  session_state_name(b->session.state), session_event_name(e->kind));
+                  session_state_name(room_binding_state(b)), session_event_name(e->kind));
         return;
     }
-    bool is_entered = session_is_entered(&b->session);
+    bool is_entered = room_binding_is_entered(b);
     if (is_entered && !was_entered)
         product_enter(b);
     if (was_entered && !is_entered)
         product_leave(b);
-    if (b->session.state == SESSION_GONE)
+    if (room_binding_state(b) == SESSION_GONE)
         binding_leave(b);
     add_effects(b, &out);
 }
@@ -234,9 +307,18 @@ void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind
     room_binding_tell(b, &(struct session_event){.kind = kind});
 }
 
+static bool sleeps_level(const struct room_binding *b, const struct product_heads *heads) {
+    for (int i = 0; i < LOGS && !b->awake; i++) {
+        struct stream_position head = {heads->log[i].epoch, heads->log[i].heard};
+        if (!session_rest_is_level(&b->rest, (enum feed_stream)(FEED_NEWS + i), &head))
+            return false;
+    }
+    return !b->awake;
+}
+
 void room_binding_go_on(struct room_binding *b) {
     struct product_heads heads = room_binding_heads(b);
-    if (session_has_to_go_on(&b->session, &heads))
+    if (!sleeps_level(b, &heads) && session_has_to_go_on(room_binding_session(b), &heads))
         room_binding_tell_kind(b, EVENT_READY);
 }
 

@@ -6,31 +6,39 @@
 
 #include "effects.h"
 #include "saver.pb-c.h"
+#include "session_rest.h"
 
 struct conn;
 struct room;
 struct room_product;
 struct login_token;
 
-struct room_binding {
+// What is needed only while something is under way.
+struct awake {
     struct session session;
+    uint32_t slot;                     // in room.awake
+    bool is_to_save;                   // in room.to_save
+    struct room_binding *next_to_save; // there
+    struct login_token *token;         // owned: until its login is over
+    char *reason;         // owned: of a notice that ends the session; NULL = none, or a literal
+    char **known_devices; // owned, one block: of the row that its login wrote, until it is attached
+    size_t known_device_count;
+    uint64_t asked_since_ms; // of the loop: its client asked then or later; 0: just now
+};
+
+struct room_binding {
+    struct awake *awake;               // owned; NULL: the session is LIVE and sleeps
+    struct session_rest rest;          // then
     struct conn *conn;                 // owns it; outlives it
     struct room_binding *next_in_conn; // in conn.bindings
     struct room_product *product;      // NULL until known
     struct room_binding *next, *prev;  // in product.bindings while LIVE or AWAY
-    struct room_binding *next_to_save; // in room.to_save
     char *user;                        // owned; NULL until the token is checked
     char *tags; // owned: tags with a NUL after each, a second one at the end; NULL = none
-    struct login_token *token; // owned: until its login is over
-    char *reason;         // owned: of a notice that ends the session; NULL = none, or a literal
-    char **known_devices; // owned, one block: of the row that its login wrote, until it is attached
-    size_t known_device_count;
     uint64_t since_ms, expires_ms; // Unix: when its row was asked for; the token's end
-    uint64_t asked_since_ms;       // of the loop: its client asked then or later; 0: just now
     uint32_t slot, turn;
     bool is_watched;            // in room.watched
     bool was_awaited;           // GONE: it was conn.binding
-    bool is_to_save;            // in room.to_save
     bool is_late;               // its positions are on their way to the saver, see acks.c
     bool waits_for_block[LOGS]; // one of older broadcasts is being read
 };
@@ -39,6 +47,14 @@ struct room_binding {
 struct room_binding *room_binding_new(struct conn *c,
                                       const struct session_terms *terms); // NULL: no slot
 void room_binding_free(struct room_binding *b); // at the end of a room only
+// Its session, which is awake from then on, until a tick finds that it waits for nothing.
+struct awake *room_binding_wake(struct room_binding *b);
+struct session *room_binding_session(struct room_binding *b);
+enum session_state room_binding_state(const struct room_binding *b); // these four wake nobody
+bool room_binding_leaves_out(const struct room_binding *b, enum feed_stream stream);
+bool room_binding_is_entered(const struct room_binding *b); // LIVE or AWAY
+uint64_t room_binding_generation(const struct room_binding *b);
+void room_bindings_rest(struct room *r); // a tick: those that wait for nothing lie down
 // One step of its session. Nothing happens yet, but that one whose session is gone is found by
 // nobody any more.
 void room_binding_tell(struct room_binding *b, const struct session_event *e);
@@ -61,6 +77,7 @@ void room_env(struct room *r, const struct room_product *p, struct session_env *
 void room_binding_env(const struct room_binding *b, struct session_env *ret_env);
 bool room_binding_socket_takes(const struct room_binding *b); // for its session's env
 bool room_binding_can_send(const struct room_binding *b);
+bool room_binding_can_send_in(const struct room_binding *b, const struct session_env *env);
 // After anything was sent: Synced, when all is; what is under way is watched.
 void room_binding_sent(struct room_binding *b);
 void room_binding_say_reset(struct room_binding *b, enum feed_stream stream, const char *reason);

@@ -6,7 +6,7 @@
 
 static void carry_out_login_over(struct room_binding *b) {
     struct room *r = b->conn->room;
-    r->count.login_failures += b->session.state == SESSION_REFUSED ? 1 : 0;
+    r->count.login_failures += room_binding_state(b) == SESSION_REFUSED ? 1 : 0;
     hello_answered(b);
 }
 
@@ -107,11 +107,11 @@ static void free_binding(struct room_binding *b) {
 static void take_turn(struct room_binding *b, const struct effects_item *item) {
     switch (item->kind) {
     case EFFECTS_DO:
-        if (b->session.state != SESSION_GONE || outlives_it(item->effect.kind))
+        if (room_binding_state(b) != SESSION_GONE || outlives_it(item->effect.kind))
             carry_out(b, &item->effect);
         break;
     case EFFECTS_STEP_OVER:
-        if (session_is_entered(&b->session))
+        if (room_binding_is_entered(b))
             room_binding_sent(b);
         break;
     case EFFECTS_SESSION_OVER:

@@ -31,7 +31,7 @@ void conn_on_writable(void *owner, struct stream *s) {
         stream_resume(s);
     for (struct room_binding *b = c->bindings; b && c->stream == s; b = next) {
         next = b->next_in_conn;
-        if (session_is_entered(&b->session))
+        if (room_binding_is_entered(b))
             room_binding_go_on(b);
     }
 }
@@ -42,7 +42,7 @@ static void linger_over(struct timer *t) {
 
 static bool has_session(const struct conn *c) {
     const struct room_binding *b = c->bindings;
-    while (b && !session_is_entered(&b->session))
+    while (b && !room_binding_is_entered(b))
         b = b->next_in_conn;
     return b != NULL;
 }
@@ -55,7 +55,7 @@ static void linger(struct conn *c, uint64_t linger_ms) {
     r->lingering_count++;
     loop_arm(r->loop, &c->timer, linger_ms, linger_over);
     for (struct room_binding *b = c->bindings; b; b = b->next_in_conn)
-        if (b->session.state == SESSION_LIVE)
+        if (room_binding_state(b) == SESSION_LIVE)
             room_binding_tell_kind(b, EVENT_LOST);
     if (c->binding) // half logged in: it begins again
         room_binding_end(c->binding);
@@ -226,7 +226,7 @@ static uint64_t next_due(const struct conn *c, uint64_t wall_ms, uint64_t now_ms
     for (const struct room_binding *b = c->bindings; b; b = b->next_in_conn) {
         uint64_t end = b->expires_ms + EXPIRY_GRACE_MS;
         uint64_t left = end > wall_ms ? end - wall_ms : 0;
-        if (b->session.state == SESSION_LIVE && now_ms + left < due)
+        if (room_binding_state(b) == SESSION_LIVE && now_ms + left < due)
             due = now_ms + left;
     }
     return due;
@@ -247,7 +247,7 @@ static void end_expired(struct conn *c, uint64_t wall_ms) {
     struct room_binding *b = c->bindings;
     for (struct room_binding *next; b && c->state == CONN_OPEN; b = next) {
         next = b->next_in_conn;
-        if (b->session.state == SESSION_LIVE && b->expires_ms + EXPIRY_GRACE_MS <= wall_ms)
+        if (room_binding_state(b) == SESSION_LIVE && b->expires_ms + EXPIRY_GRACE_MS <= wall_ms)
             conn_binding_over(b, &expired);
     }
 }
@@ -299,7 +299,7 @@ void conn_ponged(struct conn *c) {
     struct room_binding *next;
     for (struct room_binding *b = c->bindings; b; b = next) {
         next = b->next_in_conn;
-        if (b->session.state == SESSION_LIVE)
+        if (room_binding_state(b) == SESSION_LIVE)
             room_binding_tell_kind(b, EVENT_PONGED);
     }
 }

@@ -40,8 +40,9 @@ uint32_t hello_spread_ms(const struct room *r) {
 // --- Welcome
 
 static void begin_delivery(struct room_binding *b) {
-    free(b->token);
-    b->token = NULL;
+    struct awake *a = room_binding_wake(b);
+    free(a->token);
+    a->token = NULL;
     b->conn->room->count.logins++;
     news_wait_for_heads(b);
     room_binding_tell_kind(b, EVENT_TOLD);
@@ -53,7 +54,7 @@ static void open_conn(struct conn *c) {
     c->voice->say_welcome(c);
     for (b = c->bindings; b; b = next) {
         next = b->next_in_conn;
-        if (b->session.state == SESSION_REFUSED)
+        if (room_binding_state(b) == SESSION_REFUSED)
             room_binding_end(b);
         else
             begin_delivery(b);
@@ -66,11 +67,11 @@ static void open_conn(struct conn *c) {
 static void welcome_if_answered(struct conn *c) {
     bool any = false;
     for (struct room_binding *b = c->bindings; b; b = b->next_in_conn) {
-        if (!session_is_answered(&b->session))
+        if (!session_is_answered(room_binding_session(b)))
             return;
-        any = any || b->session.state != SESSION_REFUSED;
+        any = any || room_binding_state(b) != SESSION_REFUSED;
     }
-    struct session_refusal first = c->bindings->session.refusal;
+    struct session_refusal first = room_binding_session(c->bindings)->refusal;
     if (any)
         open_conn(c);
     else
@@ -89,9 +90,9 @@ static void read_hint(struct bind_request *bind) {
 
 static void bind_answered(struct room_binding *b) {
     struct conn *c = b->conn;
-    struct session_refusal refusal = b->session.refusal;
+    struct session_refusal refusal = room_binding_session(b)->refusal;
     c->binding = NULL;
-    if (b->session.state == SESSION_REFUSED) {
+    if (room_binding_state(b) == SESSION_REFUSED) {
         c->voice->say_bound(c, &(struct bound){b, refusal.code, refusal.reason});
         room_binding_end(b);
     } else {
@@ -141,10 +142,10 @@ static bool find_binding(struct conn *old, struct resumption *f) {
     if (f->bind->hint_fault)
         return false;
     for (struct room_binding *b = old->bindings; b; b = b->next_in_conn)
-        if (session_is_entered(&b->session) && strcmp(b->product->name, f->bind->hint.product) == 0)
+        if (room_binding_is_entered(b) && strcmp(b->product->name, f->bind->hint.product) == 0)
             f->binding = b;
-    return f->binding && session_can_resume(&f->binding->session, &f->bind->have) &&
-           memcmp(f->binding->session.is_left_out, f->bind->is_left_out,
+    return f->binding && session_can_resume(room_binding_session(f->binding), &f->bind->have) &&
+           memcmp(room_binding_session(f->binding)->is_left_out, f->bind->is_left_out,
                   sizeof(f->bind->is_left_out)) == 0 &&
            login_check_resume(f->binding, f->bind, &f->terms);
 }

@@ -13,7 +13,8 @@ static bool is_for_device(const Hawser__Internal__StoredMessage *m, const char *
 static void inbox_send_run(struct room_binding *b, const struct frame_run *run) {
     struct room *r = b->conn->room;
     size_t items = conn_send_run(b->conn, r->run.data, run);
-    size_t messages = frame_run_went(run, items, &b->session.feed[FEED_INBOX]).messages;
+    size_t messages =
+        frame_run_went(run, items, &room_binding_session(b)->feed[FEED_INBOX]).messages;
     r->count.pushes += messages;
     r->count.gaps += items - messages;
 }
@@ -41,11 +42,11 @@ static bool add_entry(const struct room_binding *b, struct frame_run *run,
 // Whether any of them went on where the last one sent ends.
 static bool send_entries(struct room_binding *b, const Hawser__Internal__LoadReply *reply) {
     struct room *r = b->conn->room;
-    struct feed *inbox = &b->session.feed[FEED_INBOX];
+    struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
     uint64_t before = inbox->sent;
     frame_run_begin(&r->items, inbox);
     buf_reset(&r->run);
-    size_t count = b->session.is_left_out[FEED_INBOX] ? 0 : reply->n_entry;
+    size_t count = room_binding_leaves_out(b, FEED_INBOX) ? 0 : reply->n_entry;
     for (size_t i = 0; i < count; i++)
         if (!add_entry(b, &r->items, reply->entry[i]))
             break;
@@ -57,11 +58,11 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
     struct session_event e = {.kind = EVENT_LOADED};
     struct session_loaded *l = &e.of.loaded;
     bool takes = room_binding_can_send(b);
-    l->result = !reply                                              ? LOADED_NO_ANSWER
-                : !takes                                            ? LOADED_UNREAD
-                : reply->reset                                      ? LOADED_RESET
-                : reply->epoch == b->session.feed[FEED_INBOX].epoch ? LOADED_ENTRIES
-                                                                    : LOADED_OTHER;
+    l->result = !reply                                                            ? LOADED_NO_ANSWER
+                : !takes                                                          ? LOADED_UNREAD
+                : reply->reset                                                    ? LOADED_RESET
+                : reply->epoch == room_binding_session(b)->feed[FEED_INBOX].epoch ? LOADED_ENTRIES
+                                                                                  : LOADED_OTHER;
     if (!reply)
         b->conn->room->count.load_failures++;
     if (reply) {
@@ -78,7 +79,7 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
 static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMessage *m) {
     struct room *r = b->conn->room;
     struct stream_range at = {.product = b->product->number, .stream = FEED_INBOX};
-    if (b->session.is_left_out[FEED_INBOX] || !is_for_device(m, b->conn->device))
+    if (room_binding_leaves_out(b, FEED_INBOX) || !is_for_device(m, b->conn->device))
         return false;
     if (!room_binding_can_send(b)) {
         r->count.live_dropped++;
@@ -95,7 +96,7 @@ static void inbox_send_next(struct room_binding *b, uint64_t seq,
                             const Hawser__Internal__StoredMessage *m) {
     struct room *r = b->conn->room;
     struct stream_range at = {b->product->number, FEED_INBOX, seq, seq};
-    frame_run_begin(&r->items, &b->session.feed[FEED_INBOX]);
+    frame_run_begin(&r->items, &room_binding_session(b)->feed[FEED_INBOX]);
     buf_reset(&r->run);
     b->conn->voice->put_message(&r->run, &at, m);
     frame_run_add(&r->items, seq, (uint32_t)r->run.len, true);
@@ -104,7 +105,7 @@ static void inbox_send_next(struct room_binding *b, uint64_t seq,
 
 bool inbox_deliver(struct room_binding *b, const struct stream_position *at,
                    const Hawser__Internal__StoredMessage *m) {
-    struct session *s = &b->session;
+    struct session *s = room_binding_session(b);
     if (at->seq == 0)
         return m && send_live(b, m);
     bool is_next = m && !s->is_left_out[FEED_INBOX] && s->load == LOAD_NONE &&

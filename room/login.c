@@ -61,7 +61,7 @@ static void deny(struct room_binding *b, const struct session_refusal *refusal) 
 static struct room_binding *other_of_product(const struct room_binding *b, uint32_t number) {
     for (struct room_binding *o = b->conn->bindings; o; o = o->next_in_conn)
         if (o != b && o->product && o->product->number == number &&
-            o->session.state != SESSION_REFUSED && o->session.state != SESSION_LEAVING)
+            room_binding_state(o) != SESSION_REFUSED && room_binding_state(o) != SESSION_LEAVING)
             return o;
     return NULL;
 }
@@ -86,7 +86,7 @@ static void login_renew(struct room_binding *b, struct room_binding *old) {
 static bool has_sixteen_others(const struct room_binding *b) {
     size_t held = 0;
     for (const struct room_binding *o = b->conn->bindings; o; o = o->next_in_conn)
-        held += o != b && o->session.state != SESSION_LEAVING;
+        held += o != b && room_binding_state(o) != SESSION_LEAVING;
     return held >= BINDS_MAX;
 }
 
@@ -136,8 +136,8 @@ static void login_on_product(void *arg, int error, const struct product *p) {
                                           "no register can be asked for the product"});
         return;
     }
-    struct bind_check k = {.conn = b->conn, .token = b->token->text, .tags = b->tags};
-    login_check(&k, p, b->token->hint.kid);
+    struct bind_check k = {.conn = b->conn, .token = b->awake->token->text, .tags = b->tags};
+    login_check(&k, p, b->awake->token->hint.kid);
     if (k.code != 0)
         deny(b, &(struct session_refusal){k.code, 0, k.reason});
     else
@@ -192,8 +192,8 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     struct room_binding *b = room_binding_new(c, &terms);
     if (!b)
         return NULL;
-    b->token = login_token_new(bind);
-    b->asked_since_ms = asked_since_ms(c);
+    b->awake->token = login_token_new(bind);
+    b->awake->asked_since_ms = asked_since_ms(c);
     if (!login_take_tags(bind, &b->tags))
         deny(b, &(struct session_refusal){
                     CLOSE_MALFORMED, 0, "tags: at most 32 of 1..64 bytes, together at most 1 KiB"});
@@ -230,5 +230,5 @@ bool login_check_resume(const struct room_binding *b, const struct bind_request 
 const char *login_product_name(const struct room_binding *b) {
     if (b->product)
         return b->product->name;
-    return b->token ? b->token->hint.product : "";
+    return b->awake->token ? b->awake->token->hint.product : "";
 }

@@ -30,16 +30,22 @@ static void turn_begin(struct news_turn *t, struct broadcasts *log) {
     t->found_in = NULL;
 }
 
+static inline bool sleeps_at_head(const struct room_binding *b, enum feed_stream stream,
+                                  const struct news_window *w) {
+    struct stream_position head = {w->epoch, w->head};
+    return !b->awake && session_rest_is_level(&b->rest, stream, &head);
+}
+
 // false: it has nothing to get, as most that are told to go on: it is level with the log, or waits
 // for a block.
 static inline bool turn_take(struct news_turn *t, struct room_binding *b) {
-    struct feed *f = &b->session.feed[t->log->stream];
     struct news_window *w = &t->log->by_voice[b->conn->voice->index].window;
     t->binding = b;
-    t->feed = f;
     t->window = w;
-    return !b->waits_for_block[log_index(t->log->stream)] &&
-           (f->epoch != w->epoch || f->sent < w->head);
+    if (b->waits_for_block[log_index(t->log->stream)] || sleeps_at_head(b, t->log->stream, w))
+        return false;
+    t->feed = &room_binding_session(b)->feed[t->log->stream];
+    return t->feed->epoch != w->epoch || t->feed->sent < w->head;
 }
 
 // --- one session
@@ -127,9 +133,10 @@ static bool is_ready(struct news_turn *t) {
     struct room_binding *b = t->binding;
     enum feed_stream stream = t->log->stream;
     t->env.socket_takes = room_binding_socket_takes(b);
-    if (!session_can_send(&b->session, &t->env))
+    if (!session_can_send(room_binding_session(b), &t->env))
         return false;
-    enum log_ready ready = session_log_ready(&b->session, &t->env, stream, t->window->base);
+    enum log_ready ready =
+        session_log_ready(room_binding_session(b), &t->env, stream, t->window->base);
     if (ready == LOG_RESET)
         room_binding_say_reset(b, stream, "the log is not the one that it was");
     return ready != LOG_NOT_READY;

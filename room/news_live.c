@@ -23,10 +23,10 @@ static void live_end(struct live_walk *w) {
 }
 
 static void live_give(struct live_walk *w, struct live_turn *t, struct room_binding *b) {
-    w->session_count += b->session.state == SESSION_LIVE ? 1 : 0;
+    w->session_count += room_binding_state(b) == SESSION_LIVE ? 1 : 0;
     const struct buf *frame = &w->frame[b->conn->voice->index];
     t->env.socket_takes = room_binding_socket_takes(b);
-    if (session_can_send(&b->session, &t->env))
+    if (room_binding_can_send_in(b, &t->env))
         stream_send(b->conn->stream, frame->data, frame->len);
     else
         b->conn->room->count.live_dropped++;
@@ -36,7 +36,7 @@ static bool live_step(struct live_walk *w, struct live_turn *t, struct room_prod
     for (unsigned n = 1; w->at; n++) {
         struct room_binding *b = w->at;
         w->at = b->next;
-        if (!b->session.is_left_out[FEED_NEWS] && audience_has(w->audience, b->tags))
+        if (!room_binding_leaves_out(b, FEED_NEWS) && audience_has(w->audience, b->tags))
             live_give(w, t, b);
         if (n % SLICE_CHECK == 0 && loop_clock_us(p->room->loop) >= t->until_us)
             return true;

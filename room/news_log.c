@@ -108,7 +108,7 @@ void news_heard(struct broadcasts *log, struct stream_position at,
 // --- heads
 
 static bool waits_for_heads(const struct room_binding *b) {
-    return b->product->heads_answered < b->session.heads_needed;
+    return b->awake && b->product->heads_answered < b->awake->session.heads_needed;
 }
 
 void news_wait_for_heads(struct room_binding *b) {
@@ -121,7 +121,7 @@ static void tell_waiters(struct room_product *p) {
     p->waiters = (struct handles){0};
     for (size_t i = 0; i < due.count; i++) {
         struct room_binding *b = room_binding_find(p->room, due.list[i].slot, due.list[i].turn);
-        if (!b || !session_is_entered(&b->session))
+        if (!b || !room_binding_is_entered(b))
             continue;
         if (waits_for_heads(b)) // it needs a later answer
             handles_add(&p->waiters, b);

@@ -79,10 +79,10 @@ static struct notice *notice_new(struct room *r, const struct session_row *row) 
     return n;
 }
 
-static void tell_replaced(const struct room_binding *by, const struct session_row *row) {
-    const struct stream_position *news = &by->session.have.at[FEED_NEWS];
+static void tell_replaced(struct room_binding *by, const struct session_row *row) {
+    const struct stream_position *news = &room_binding_session(by)->have.at[FEED_NEWS];
     struct notice *n = notice_new(by->conn->room, row);
-    n->replaced.by_generation = by->session.fence.generation;
+    n->replaced.by_generation = room_binding_generation(by);
     n->replaced.code = CLOSE_REPLACED;
     hawser__internal__stream_position__init(&n->news);
     n->news.stream = FEED_NEWS;
@@ -98,13 +98,13 @@ static struct room_binding *own(struct room *r, const struct session_row *row) {
     return row->incarnation == r->env->incarnation ? room_binding_of_row_slot(r, row->slot) : NULL;
 }
 
-void notice_replaced(const struct room_binding *by, const struct session_row *row) {
+void notice_replaced(struct room_binding *by, const struct session_row *row) {
     struct room *r = by->conn->room;
     struct room_binding *b = own(r, row);
     struct session_event e = {.kind = EVENT_NOTICED,
                               .of.notice = {.generation = row->generation,
                                             .refusal = {CLOSE_REPLACED, 0, REPLACED_TEXT},
-                                            .have = by->session.have}};
+                                            .have = room_binding_session(by)->have}};
     if (b)
         room_binding_tell(b, &e);
     else if (row->incarnation != r->env->incarnation)
@@ -115,14 +115,15 @@ void notice_replaced(const struct room_binding *by, const struct session_row *ro
 // there are several.
 static struct session_refusal refusal_of(struct room_binding *b,
                                          const Hawser__Internal__ReplacedRequest *n) {
+    struct awake *a = room_binding_wake(b);
     bool has_code = n->code >= CLOSE_FIRST && n->code <= CLOSE_LAST;
     uint32_t code = has_code ? n->code : CLOSE_REPLACED;
     size_t len = strlen(n->reason);
-    if (!b->reason && code != CLOSE_REPLACED && id_is_valid(n->reason, len, REASON_MAX))
-        b->reason = hw_strdup(n->reason);
+    if (!a->reason && code != CLOSE_REPLACED && id_is_valid(n->reason, len, REASON_MAX))
+        a->reason = hw_strdup(n->reason);
     const char *otherwise = code == CLOSE_REPLACED ? REPLACED_TEXT : "ended by the application";
     return (struct session_refusal){code, (uint32_t)n->retry_after_ms,
-                                    b->reason ? b->reason : otherwise};
+                                    a->reason ? a->reason : otherwise};
 }
 
 void notice_got(struct room *r, const Hawser__Internal__ReplacedRequest *n) {

@@ -105,7 +105,7 @@ static void drop_row(struct orphan *o, uint64_t generation) {
 
 void orphan_drop(const struct room_binding *b) {
     drop_row(orphan_new(b->conn->room, b->product->number, b->user, b->conn->device),
-             b->session.fence.generation);
+             room_binding_generation(b));
 }
 
 // --- a row that may come

@@ -18,22 +18,22 @@ enum {
 // --- one session
 
 static void confirm(struct room_binding *b) {
-    if (session_is_entered(&b->session))
+    if (room_binding_is_entered(b))
         room_binding_tell_kind(b, EVENT_CONFIRM_DUE);
 }
 
 static void confirm_if_old(struct room_binding *b) {
-    if (fence_needs_confirmation(&b->session.fence, &b->conn->room->lease))
+    if (fence_needs_confirmation(&room_binding_session(b)->fence, &b->conn->room->lease))
         confirm(b);
 }
 
 static void head(struct room_binding *b) {
-    if (session_is_entered(&b->session))
+    if (room_binding_is_entered(b))
         ask_head(b);
 }
 
 static void passes_save(struct room_binding *b) {
-    if (session_is_entered(&b->session))
+    if (room_binding_is_entered(b))
         acks_save_last(b);
 }
 
@@ -101,6 +101,8 @@ void passes_tick(struct timer *t) {
     unacked_tick(r);
     places_tick(r);
     visit_all(r);
+    effects_settle(&r->effects); // what a session wrote down may need what it knows
+    room_bindings_rest(r);
     if (r->tick_count % TICKS_A_SECOND == 0)
         products_tick(r);
 }

@@ -50,28 +50,30 @@ static const char *refusal_text(const Hawser__Internal__LoginReply *reply) {
 }
 
 // Of two logins here the one asked for later is the newer one, whichever the register did first.
-static bool is_overtaken(const struct room_binding *b, const struct session_row *replaced) {
+static bool is_overtaken(struct room_binding *b, const struct session_row *replaced) {
     struct room *r = b->conn->room;
-    const struct room_binding *other = replaced->incarnation == r->env->incarnation
-                                           ? room_binding_of_row_slot(r, replaced->slot)
-                                           : NULL;
-    return other && other->session.state != SESSION_LEAVING &&
-           other->session.fence.login_order > b->session.fence.login_order;
+    struct room_binding *other = replaced->incarnation == r->env->incarnation
+                                     ? room_binding_of_row_slot(r, replaced->slot)
+                                     : NULL;
+    return other && room_binding_state(other) != SESSION_LEAVING &&
+           room_binding_session(other)->fence.login_order >
+               room_binding_session(b)->fence.login_order;
 }
 
 // Pointers and texts in one block.
 static void keep_known(struct room_binding *b, const Hawser__Internal__LoginReply *reply) {
+    struct awake *a = room_binding_wake(b);
     size_t bytes = reply->n_device * sizeof(char *);
     for (size_t i = 0; i < reply->n_device; i++)
         bytes += strlen(reply->device[i]) + 1;
     if (reply->n_device == 0)
         return;
-    b->known_devices = hw_malloc(bytes);
-    b->known_device_count = reply->n_device;
-    char *at = (char *)(b->known_devices + reply->n_device);
+    a->known_devices = hw_malloc(bytes);
+    a->known_device_count = reply->n_device;
+    char *at = (char *)(a->known_devices + reply->n_device);
     for (size_t i = 0; i < reply->n_device; i++) {
         size_t len = strlen(reply->device[i]) + 1;
-        b->known_devices[i] = memcpy(at, reply->device[i], len);
+        a->known_devices[i] = memcpy(at, reply->device[i], len);
         at += len;
     }
 }
@@ -98,9 +100,9 @@ static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply 
 
 // At most, when the register does the step. Its client may have logged in elsewhere since.
 static uint64_t asked_ago_ms(const struct room_binding *b) {
-    if (b->asked_since_ms == 0)
+    if (b->awake->asked_since_ms == 0)
         return 0;
-    return loop_now_ms(b->conn->room->loop) - b->asked_since_ms + ASKED_MARGIN_MS;
+    return loop_now_ms(b->conn->room->loop) - b->awake->asked_since_ms + ASKED_MARGIN_MS;
 }
 
 void ask_enter(struct room_binding *b) {
@@ -157,8 +159,8 @@ void ask_row(struct room_binding *b) {
     request.room = (char *)(uintptr_t)part_id(r->env->part);
     request.incarnation = r->env->incarnation;
     request.slot = room_binding_row_slot(b);
-    request.generation = b->session.fence.generation;
-    request.login = b->session.fence.login_generation;
+    request.generation = room_binding_generation(b);
+    request.login = room_binding_session(b)->fence.login_generation;
     request.since_ms = b->since_ms;
     request.devices_max = room_binding_devices_max(b);
     register_confirm(register_of(r->cluster), &request, on_confirmed, asker_new(b));
@@ -205,24 +207,25 @@ static void on_attached(void *arg, int error, const Hawser__Internal__AttachRepl
 
 static void attach(struct room_binding *b, const struct session_have *have) {
     Hawser__Internal__AttachRequest request = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
+    struct awake *a = room_binding_wake(b);
     struct saver_positions at;
     request.n_have = saver_positions_fill(&at, have);
     request.have = at.list;
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;
-    request.generation = b->session.fence.generation;
+    request.generation = room_binding_generation(b);
     request.devices_max = room_binding_devices_max(b);
-    request.n_known = b->known_device_count;
-    request.known = b->known_devices;
+    request.n_known = a->known_device_count;
+    request.known = a->known_devices;
     saver_attach(saver(b), &request, on_attached, asker_new(b));
-    free(b->known_devices);
-    b->known_devices = NULL;
-    b->known_device_count = 0;
+    free(a->known_devices);
+    a->known_devices = NULL;
+    a->known_device_count = 0;
 }
 
 void ask_attach(struct room_binding *b) {
-    attach(b, &b->session.have);
+    attach(b, &room_binding_session(b)->have);
 }
 
 // --- what was handled
@@ -241,11 +244,11 @@ static void on_saved(void *arg, int error, const Hawser__Internal__AckReply *rep
 static void questions_save(struct room_binding *b) {
     Hawser__Internal__AckRequest request = HAWSER__INTERNAL__ACK_REQUEST__INIT;
     Hawser__Internal__StreamPosition at = HAWSER__INTERNAL__STREAM_POSITION__INIT, *list[1] = {&at};
-    const struct feed *inbox = &b->session.feed[FEED_INBOX];
+    const struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;
-    request.generation = b->session.fence.generation;
+    request.generation = room_binding_generation(b);
     at.stream = FEED_INBOX;
     at.epoch = inbox->epoch;
     at.seq = inbox->acked;
@@ -258,7 +261,7 @@ static void questions_save(struct room_binding *b) {
 static void attach_again(struct room_binding *b) {
     struct session_have have = {0};
     for (int i = 0; i < FEEDS_SERVED; i++) {
-        const struct feed *f = &b->session.feed[i];
+        const struct feed *f = &room_binding_session(b)->feed[i];
         have.given[i] = true;
         have.at[i] = (struct stream_position){f->epoch, f->acked};
     }
@@ -269,9 +272,9 @@ static void flush_saves(struct hook *h) {
     struct room *r = container_of(h, struct room, flush_acks);
     while (r->to_save) {
         struct room_binding *b = r->to_save;
-        r->to_save = b->next_to_save;
-        b->is_to_save = false;
-        if (session_begins_save(&b->session))
+        r->to_save = b->awake->next_to_save;
+        b->awake->is_to_save = false;
+        if (session_begins_save(room_binding_session(b)))
             attach_again(b);
         else
             questions_save(b);
@@ -280,8 +283,9 @@ static void flush_saves(struct hook *h) {
 
 void ask_save(struct room_binding *b) {
     struct room *r = b->conn->room;
-    b->is_to_save = true;
-    b->next_to_save = r->to_save;
+    struct awake *a = room_binding_wake(b);
+    a->is_to_save = true;
+    a->next_to_save = r->to_save;
     r->to_save = b;
     hook_schedule(r->loop, &r->flush_acks, flush_saves);
 }
@@ -293,9 +297,9 @@ static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *rep
     (void)error;
     if (!b || !reply)
         return; // the next pass asks again
-    const struct feed *inbox = &b->session.feed[FEED_INBOX];
-    b->conn->room->count.heads_ahead +=
-        b->session.is_synced && reply->epoch == inbox->epoch && reply->head > inbox->heard;
+    const struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
+    b->conn->room->count.heads_ahead += room_binding_session(b)->is_synced &&
+                                        reply->epoch == inbox->epoch && reply->head > inbox->heard;
     room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED,
                                                  .of.position = {reply->epoch, reply->head}});
 }
@@ -320,7 +324,7 @@ static void on_loaded(void *arg, int error, const Hawser__Internal__LoadReply *r
 
 void ask_load(struct room_binding *b) {
     Hawser__Internal__LoadRequest request = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
-    const struct feed *inbox = &b->session.feed[FEED_INBOX];
+    const struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
     uint32_t messages = feed_messages_left(inbox), bytes = feed_bytes_left(inbox);
     request.product = b->product->number;
     request.stream = FEED_INBOX;

@@ -129,11 +129,13 @@ static void room_end(void *self) {
     effects_deinit(&r->effects);
     loop_disarm(r->loop, &r->drain_timer);
     slab_deinit(&r->bindings);
+    slab_deinit(&r->awake);
     slab_deinit(&r->conns);
     arena_deinit(&r->arena);
     buf_free(&r->scratch);
     buf_free(&r->run);
     free(r->watched.list);
+    free(r->awake_ones.list);
     free(r);
 }
 
@@ -148,8 +150,9 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     r->connections_max = max;
     slab_init(&r->conns, sizeof(struct conn), max + VISITORS_MAX);
     r->sessions_max = max < 4000000 ? max * 4 : max;
-    slab_init(&r->bindings, sizeof(struct room_binding),
-              r->sessions_max + max + BINDINGS_UNCHECKED_MAX);
+    uint32_t bindings_max = r->sessions_max + max + BINDINGS_UNCHECKED_MAX;
+    slab_init(&r->bindings, sizeof(struct room_binding), bindings_max);
+    slab_init(&r->awake, sizeof(struct awake), bindings_max);
     arena_init(&r->arena);
     r->news_window_limits = news_window_limits;
     news_room_init(&r->news, &news_limits);
@@ -206,6 +209,8 @@ _Static_assert(SESSION_STATE_COUNT == 10, "a counter for each state but the firs
 static const struct daemon_metric metrics[] = {
     DAEMON_GAUGE(room, count.connections, "connections_count", "connections, lingering ones too"),
     DAEMON_GAUGE(room, live_sessions, "sessions_count", "live sessions"),
+    DAEMON_GAUGE(room, awake_count, "sessions_awake_count",
+                 "sessions with something under way, which take more memory"),
     DAEMON_COUNTER(room, count.accepted, "accepted_total", "connections accepted"),
     DAEMON_COUNTER(room, count.connections_refused, "refused_total",
                    "connections refused: the table is full"),

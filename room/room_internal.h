@@ -72,7 +72,7 @@ struct room {
     struct listener *listener;
     // bindings: sessions_max for sessions, one more for each connection (a Bind that renews has a
     // binding of its own), and BINDINGS_UNCHECKED_MAX whose token is not checked yet
-    struct slab conns, bindings;
+    struct slab conns, bindings, awake;
     uint32_t sessions_max, connections_max;
     uint32_t places, lingering_count;
     uint32_t holders;                      // of places for sessions: bindings whose token is right
@@ -86,7 +86,7 @@ struct room {
     struct news_room news;
     struct hook ask_blocks;
     struct store_clock clock;
-    uint64_t live_sessions;
+    uint64_t live_sessions, awake_count; // the latter at the last tick
     struct lease lease;
 
     uint8_t resume_key[32];
@@ -97,7 +97,8 @@ struct room {
     struct frame_run items; // of run
     struct handles retries; // whose RETRY is waited for
     struct timer retry;
-    struct handles watched; // with something under way
+    struct handles awake_ones; // bindings whose session is awake
+    struct handles watched;    // with something under way
     size_t watched_at;
     // acks
     struct room_binding *to_save; // this iteration's
@@ -141,7 +142,7 @@ void carry_out_all(struct effects *q);
 
 // --- notices.c: to other rooms, and to this one
 // The session that had the row ends, by a login here, or as another daemon says.
-void notice_replaced(const struct room_binding *by, const struct session_row *row);
+void notice_replaced(struct room_binding *by, const struct session_row *row);
 void notice_got(struct room *r, const Hawser__Internal__ReplacedRequest *n);
 void notice_changed(struct room *r, const struct session_row *row); // it is to be confirmed at once
 void notices_deinit(struct room *r);                                // after the part is gone

@@ -12,12 +12,12 @@ static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *
     effects_settle(&r->effects);
     struct room_binding *b =
         d->incarnation == r->env->incarnation ? room_binding_of_row_slot(r, d->slot) : NULL;
-    if (!b || !session_is_here(&b->session, d->generation)) {
+    if (!b || !session_is_here(room_binding_session(b), d->generation)) {
         r->count.not_here++;
         rpc_fail(call, -HW_ENOTHERE);
         return;
     }
-    if (session_is_entered(&b->session))
+    if (room_binding_is_entered(b))
         reply.sent = inbox_deliver(b, &at, d->message);
     else if (at.seq != 0)
         room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.position = at});

@@ -15,8 +15,9 @@ enum {
 static bool unacked_ask(struct room_binding *b, enum feed_wish wish) {
     struct conn *c = b->conn;
     uint64_t asked_ms = loop_now_ms(c->room->loop) - c->pinged_ms;
-    bool is_due = wish == WISH_PING ? c->pinged_ms == 0 || asked_ms >= ASK_APART_MS
-                                    : !b->session.is_shut_asked && stream_unsent(c->stream) == 0;
+    bool is_due = wish == WISH_PING
+                      ? c->pinged_ms == 0 || asked_ms >= ASK_APART_MS
+                      : !room_binding_session(b)->is_shut_asked && stream_unsent(c->stream) == 0;
     return is_due && conn_ping(c);
 }
 
@@ -24,12 +25,12 @@ static bool unacked_ask(struct room_binding *b, enum feed_wish wish) {
 static bool look_at(struct room_binding *b) {
     uint32_t tick = b->conn->room->tick_count;
     bool is_at_rest;
-    if (b->session.state != SESSION_LIVE || b->conn->state != CONN_OPEN)
+    if (room_binding_state(b) != SESSION_LIVE || b->conn->state != CONN_OPEN)
         return false; // what is sent after a resume is watched anew
     struct product_heads heads = room_binding_heads(b);
-    enum feed_wish wish = session_look(&b->session, &heads, tick, &is_at_rest);
+    enum feed_wish wish = session_look(room_binding_session(b), &heads, tick, &is_at_rest);
     if (wish != WISH_NOTHING && unacked_ask(b, wish))
-        session_pings(&b->session, &heads, tick);
+        session_pings(room_binding_session(b), &heads, tick);
     return !is_at_rest;
 }
 

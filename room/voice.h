@@ -23,9 +23,9 @@ struct stream_range { // a message or gap on its way to a client
     uint64_t first, last; // seqs; 0: live. Equal for a message
 };
 
-struct bound {                          // what became of a Bind
-    const struct room_binding *binding; // NULL: refused before it was one
-    uint32_t code;                      // 0, or a Close code: then with its reason
+struct bound {                    // what became of a Bind
+    struct room_binding *binding; // NULL: refused before it was one
+    uint32_t code;                // 0, or a Close code: then with its reason
     const char *reason;
 };
 

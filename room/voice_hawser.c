@@ -25,9 +25,9 @@ struct positions { // of all streams, as a message points to them
     Hawser__V1__Position at[FEEDS], *list[FEEDS];
 };
 
-static void fill_positions(struct positions *p, const struct room_binding *b) {
+static void fill_positions(struct positions *p, struct room_binding *b) {
     for (int i = 0; i < FEEDS; i++) {
-        fill_position(&p->at[i], (enum feed_stream)i, &b->session.feed[i]);
+        fill_position(&p->at[i], (enum feed_stream)i, &room_binding_session(b)->feed[i]);
         p->list[i] = &p->at[i];
     }
 }
@@ -36,23 +36,23 @@ static void fill_identity(Hawser__V1__Bound *m, const struct room_binding *b) {
     m->product = b->product->number;
     m->name = b->product->name;
     m->user = b->user;
-    m->generation = b->session.fence.generation;
+    m->generation = room_binding_generation(b);
 }
 
 // One that was never bound has a name at most, as far as the token could be read.
 static void fill_bound(Hawser__V1__Bound *m, const struct bound *bound, struct positions *after) {
-    const struct room_binding *b = bound->binding;
+    struct room_binding *b = bound->binding;
     hawser__v1__bound__init(m);
     m->error = bound->code;
     m->reason = bound->code ? (char *)(uintptr_t)bound->reason : m->reason;
     if (bound->code == 0) {
         fill_identity(m, b);
         fill_positions(after, b);
-        m->resumed = b->session.is_resumed;
+        m->resumed = room_binding_session(b)->is_resumed;
         m->expires_ms = b->expires_ms;
         m->n_after = FEEDS;
         m->after = after->list;
-    } else if (b && session_is_entered(&b->session)) {
+    } else if (b && room_binding_is_entered(b)) {
         fill_identity(m, b);
     } else if (b) {
         m->name = (char *)(uintptr_t)login_product_name(b);
@@ -73,8 +73,8 @@ static void say_welcome(struct conn *c) {
     uint8_t resume[RESUME_BYTES];
     const struct config *config = c->room->env->config;
     for (struct room_binding *b = c->bindings; b && m.n_bound < BINDS_MAX; b = b->next_in_conn) {
-        const struct session_refusal *r = &b->session.refusal;
-        bool is_refused = b->session.state == SESSION_REFUSED;
+        const struct session_refusal *r = &room_binding_session(b)->refusal;
+        bool is_refused = room_binding_state(b) == SESSION_REFUSED;
         struct bound of = {b, is_refused ? r->code : 0, r->reason};
         list[m.n_bound] = &bound[m.n_bound];
         fill_bound(&bound[m.n_bound], &of, &after[m.n_bound]);
@@ -142,7 +142,7 @@ static void say_gap(struct room_binding *b, const struct stream_range *at, enum 
 static void say_reset(struct room_binding *b, enum feed_stream stream, const char *reason) {
     Hawser__V1__Reset m = HAWSER__V1__RESET__INIT;
     Hawser__V1__Position at;
-    fill_position(&at, stream, &b->session.feed[stream]);
+    fill_position(&at, stream, &room_binding_session(b)->feed[stream]);
     m.product = b->product->number;
     m.position = &at;
     m.reason = (char *)(uintptr_t)reason;
@@ -228,7 +228,7 @@ static void got_pong(struct conn *c, const ProtobufCMessage *m) {
 
 static struct room_binding *bound_to(struct conn *c, uint32_t product) {
     struct room_binding *b = c->bindings;
-    while (b && !(session_is_entered(&b->session) && b->product->number == product))
+    while (b && !(room_binding_is_entered(b) && b->product->number == product))
         b = b->next_in_conn;
     return b;
 }

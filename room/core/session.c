@@ -2,6 +2,7 @@
 #include "session_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 static const char *const state_names[] = {
 #define STATE_NAME(name) #name,
@@ -147,7 +148,8 @@ bool session_step(struct session *s, const struct session_event *e, const struct
 }
 
 void session_init(struct session *s, const struct session_terms *terms, const struct lease *lease) {
-    *s = (struct session){.have = terms->have};
+    memset(s, 0, sizeof(*s)); // also between its fields, see session_rest.c
+    s->have = terms->have;
     for (int i = 0; i < FEEDS; i++) {
         feed_init(&s->feed[i], terms->limits);
         s->is_left_out[i] = terms->is_left_out[i];

@@ -32,8 +32,17 @@ static struct room_binding *walk_on(struct run *r, struct walk *w) {
     return NULL;
 }
 
+// As it is, or as it would be when it got up: looking at it wakes nobody.
+static struct session session_of(const struct room_binding *b) {
+    struct session s;
+    if (b->awake)
+        return b->awake->session;
+    session_gets_up(&b->rest, &s);
+    return s;
+}
+
 static bool is_connected(const struct room_binding *b) {
-    return b->session.state == SESSION_LIVE && b->conn->state == CONN_OPEN;
+    return room_binding_state(b) == SESSION_LIVE && b->conn->state == CONN_OPEN;
 }
 
 static Hawser__Internal__FindReply *rows_of(struct run *r, uint32_t product, int user) {
@@ -55,7 +64,7 @@ static void describe_feed(struct run *r, const char *name, const struct feed *f)
 }
 
 static void describe(struct run *r, const struct daemon_slot *d, const struct room_binding *b) {
-    const struct session *s = &b->session;
+    const struct session session = session_of(b), *s = &session;
     const struct room *room = b->conn->room;
     const struct room_product *p = b->product;
     const char *name = r->world.nodes[d->node].name;
@@ -128,7 +137,7 @@ static const char *wrong(const struct feed *c, bool is_plain) {
 enum { TOKEN_ENDED_MS = 90000 };
 
 static void check_token(struct run *r, const struct daemon_slot *d, const struct room_binding *b) {
-    if (b->session.state == SESSION_LIVE && b->conn->state == CONN_OPEN &&
+    if (room_binding_state(b) == SESSION_LIVE && b->conn->state == CONN_OPEN &&
         b->expires_ms + TOKEN_ENDED_MS < loop_wall_ms(b->conn->room->loop))
         violation(r, "%s, %s: goes on with a token that has ended", r->world.nodes[d->node].name,
                   b->conn->device);
@@ -136,7 +145,8 @@ static void check_token(struct run *r, const struct daemon_slot *d, const struct
 
 static void check_session(struct run *r, const struct daemon_slot *d,
                           const struct room_binding *b) {
-    const struct feed *feed = b->session.feed;
+    const struct session session = session_of(b);
+    const struct feed *feed = session.feed;
     bool is_plain = !r->store_lost && !r->has_variety;
     bool is_small = r->has_small_inboxes && strcmp(b->product->name, "product1") == 0;
     const char *what = NULL;
@@ -145,7 +155,7 @@ static void check_session(struct run *r, const struct daemon_slot *d,
         what = wrong(&feed[i], is_plain && !(is_small && i == FEED_INBOX));
     if (feed[FEED_INBOX].saved > feed[FEED_INBOX].sent)
         what = "saved above sent";
-    if (!what && b->session.fence.generation != 0)
+    if (!what && room_binding_generation(b) != 0)
         return;
     violation(r, "%s, %s: %s", r->world.nodes[d->node].name, b->conn->device,
               what ? what : "no generation");
@@ -185,7 +195,7 @@ static void check_lingering(struct run *r, const struct daemon_slot *d, struct r
     const struct conn *c;
     TAILQ_FOREACH(c, &room->lingering, lingers) {
         const struct room_binding *b = c->bindings;
-        while (b && !session_is_entered(&b->session))
+        while (b && !room_binding_is_entered(b))
             b = b->next_in_conn;
         if (!b)
             violation(r, "%s: %s lingers without a session", r->world.nodes[d->node].name,
@@ -206,7 +216,7 @@ void inspect_step(void *arg, int node) {
     if (++d->steps % 4 != 0) // what is wrong stays so for a while
         return;
     while ((b = next_binding(d->self, &at)) != NULL)
-        if (session_is_entered(&b->session))
+        if (room_binding_is_entered(b))
             check_session(r, d, b);
 }
 
@@ -301,7 +311,7 @@ static enum row_state row_state(struct run *r, const struct daemon_slot *d,
             continue;
         if (row->online && row->slot == room_binding_row_slot(b) &&
             row->incarnation == daemon_env(d->daemon)->incarnation &&
-            row->generation == b->session.fence.generation)
+            row->generation == room_binding_generation(b))
             state = ROW_OWN;
         else if (!room_of_run(r, row->incarnation))
             state = ROW_OF_THE_DEAD;

@@ -59,6 +59,7 @@ static inline void bed_begin(struct conn_bed *bed, const struct voice *voice) {
     slab_init(&r->conns, sizeof(struct conn), 1);
     slab_init(&r->bindings, sizeof(struct room_binding), 1);
     (void)slab_take(&r->bindings, &slot, &turn);
+    slab_init(&r->awake, sizeof(struct awake), 1);
     arena_init(&r->arena);
     bed_conn(bed, voice);
 }
@@ -71,7 +72,9 @@ static inline void bed_end(struct conn_bed *bed) {
     ck_assert_uint_eq(r->count.connections, 0);
     effects_deinit(&r->effects);
     slab_deinit(&r->bindings);
+    slab_deinit(&r->awake);
     slab_deinit(&r->conns);
+    free(r->awake_ones.list);
     arena_deinit(&r->arena);
     buf_free(&r->scratch);
     ck_assert_int_eq(loop_free(r->loop), 0);

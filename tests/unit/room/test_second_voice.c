@@ -57,11 +57,11 @@ static void carry_out_some(struct effects *q) {
         if (item.kind == EFFECTS_SESSION_OVER) {
             room_binding_free(b);
             conn_binding_freed(bed.conn, false);
-        } else if (item.kind == EFFECTS_STEP_OVER && session_is_entered(&b->session)) {
+        } else if (item.kind == EFFECTS_STEP_OVER && room_binding_is_entered(b)) {
             room_binding_sent(b);
         } else if (item.kind == EFFECTS_DO) {
             written[item.effect.kind]++;
-            if (item.effect.kind == EFFECT_SEND_NEWS && session_is_entered(&b->session))
+            if (item.effect.kind == EFFECT_SEND_NEWS && room_binding_is_entered(b))
                 news_send(b);
         }
     }
@@ -135,7 +135,7 @@ static void log_in(const bool left_out[FEEDS], uint64_t after, uint64_t head) {
     attached.of.attached.start[FEED_NEWS].after.seq = after;
     room_binding_tell_kind(binding, EVENT_ADMITTED);
     room_binding_tell(binding, &row);
-    binding->product->heads_answered = binding->session.heads_needed;
+    binding->product->heads_answered = room_binding_session(binding)->heads_needed;
     room_binding_tell(binding, &attached);
     room_binding_tell_kind(binding, EVENT_TOLD);
     turn_loop();
@@ -221,8 +221,8 @@ START_TEST(test_what_a_bind_says) {
     struct bind_request bind = {.token = "none", .hint_fault = "no token", .is_have_good = true};
     begin(&tiny);
     struct room_binding *b = login_begin(bed.conn, &bind);
-    ck_assert_uint_eq(feed_messages_left(&b->session.feed[FEED_NEWS]), 2);
-    ck_assert(!b->session.is_left_out[FEED_NEWS]);
+    ck_assert_uint_eq(feed_messages_left(&room_binding_session(b)->feed[FEED_NEWS]), 2);
+    ck_assert(!room_binding_session(b)->is_left_out[FEED_NEWS]);
     conn_end(bed.conn);
     turn_loop();
     close(client);
@@ -231,9 +231,10 @@ START_TEST(test_what_a_bind_says) {
     bind.limits = &own;
     bind.is_left_out[FEED_NEWS] = true;
     b = login_begin(bed.conn, &bind);
-    ck_assert_uint_eq(feed_messages_left(&b->session.feed[FEED_NEWS]), 1);
-    ck_assert_uint_eq(feed_bytes_left(&b->session.feed[FEED_INBOX]), 50);
-    ck_assert(b->session.is_left_out[FEED_NEWS] && !b->session.is_left_out[FEED_INBOX]);
+    ck_assert_uint_eq(feed_messages_left(&room_binding_session(b)->feed[FEED_NEWS]), 1);
+    ck_assert_uint_eq(feed_bytes_left(&room_binding_session(b)->feed[FEED_INBOX]), 50);
+    ck_assert(room_binding_session(b)->is_left_out[FEED_NEWS] &&
+              !room_binding_session(b)->is_left_out[FEED_INBOX]);
     end();
 }
 END_TEST
@@ -246,7 +247,7 @@ START_TEST(test_news_left_out) {
     client_gets("!");
     broadcast(4, "d");
     client_gets("");
-    ck_assert_uint_eq(binding->session.feed[FEED_NEWS].sent, 3);
+    ck_assert_uint_eq(room_binding_session(binding)->feed[FEED_NEWS].sent, 3);
     ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
     client_gets("i");
     end();
@@ -297,7 +298,7 @@ START_TEST(test_resume_bytes) {
     close(client);
     turn_loop();
     ck_assert_int_eq(bed.conn->state, CONN_LINGERING);
-    ck_assert_int_eq(binding->session.state, SESSION_AWAY);
+    ck_assert_int_eq(room_binding_state(binding), SESSION_AWAY);
     end();
 }
 END_TEST

@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "session.h"
+#include "session_rest.h"
 
 enum { EPOCH = 9, OTHER_EPOCH = 8 };
 
@@ -190,8 +191,20 @@ static inline void say(const struct session_effect *e) {
         buf_printf(&text, "(%" PRIu64 ")", e->of.row.generation);
 }
 
+// Whoever may sleep does, before each step: nothing that is asserted may change by it.
+static unsigned slept;
+static inline void sleep_if_it_may(void) {
+    struct session_rest rest;
+    if (!session_lies_down(&s, &rest))
+        return;
+    memset(&s, 0xa5, sizeof(s));
+    session_gets_up(&rest, &s);
+    slept++;
+}
+
 static inline void told(const char *line) {
     struct session_event e = parse(line);
+    sleep_if_it_may();
     effects.count = 0;
     was_named = session_step(&s, &e, &env, &effects);
     buf_reset(&text);

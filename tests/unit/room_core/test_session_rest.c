@@ -1,0 +1,154 @@
+// Who sleeps, and who gets up. Before each step of the other tests of sessions whoever may sleep
+// does (session_world.h); here are those that may not.
+#include "suite.h"
+
+#include "session_world.h"
+
+static struct session_rest rest;
+
+// Live and synced: the news were read up to 7, of which 5 is acknowledged, and the rest passed
+// over.
+static void reach_rest(void) {
+    uint32_t messages;
+    reach(SESSION_LIVE);
+    env.heads.answered = 5;
+    ck_assert(session_becomes_synced(&s, &env));
+    feed_sent(&s.feed[FEED_NEWS], 5, 10, true);
+    feed_sent(&s.feed[FEED_NEWS], 7, 0, false);
+    ck_assert_int_eq(session_acked(&s, FEED_NEWS, (struct stream_position){EPOCH, 5}, &messages),
+                     FEED_ACKED);
+    ck_assert(session_lies_down(&s, &rest));
+}
+
+START_TEST(test_it_gets_up_as_it_lay_down) {
+    struct session up;
+    reach_rest();
+    session_gets_up(&rest, &up);
+    ck_assert_int_eq(up.state, SESSION_LIVE);
+    ck_assert(up.is_synced && up.is_resumed == s.is_resumed);
+    ck_assert_uint_eq(up.fence.generation, s.fence.generation);
+    ck_assert_uint_eq(up.fence.confirmed_round, s.fence.confirmed_round);
+    for (int i = 0; i < FEEDS_SERVED; i++) {
+        const struct feed *f = &up.feed[i], *before = &s.feed[i];
+        ck_assert_uint_eq(f->epoch, before->epoch);
+        ck_assert_uint_eq(f->acked, before->acked);
+        ck_assert_uint_eq(f->sent, before->sent);
+        ck_assert_uint_eq(f->heard, before->heard);
+        ck_assert_uint_eq(f->saved, before->saved);
+        ck_assert_uint_eq(feed_in_flight(f), 0);
+        ck_assert_ptr_eq(f->limits, before->limits);
+    }
+    ck_assert_uint_eq(up.feed[FEED_NEWS].sent, 7);
+    ck_assert_uint_eq(up.feed[FEED_NEWS].acked, 5);
+    ck_assert(session_rest_can_send(&rest, &env) && session_can_send(&up, &env));
+    lease_lost(&lease);
+    ck_assert(!session_rest_can_send(&rest, &env) && !session_can_send(&up, &env));
+}
+END_TEST
+
+START_TEST(test_level) {
+    reach_rest();
+    ck_assert(session_rest_is_level(&rest, FEED_NEWS, &(struct stream_position){EPOCH, 7}));
+    ck_assert(!session_rest_is_level(&rest, FEED_NEWS, &(struct stream_position){EPOCH, 8}));
+    ck_assert(!session_rest_is_level(&rest, FEED_NEWS, &(struct stream_position){OTHER_EPOCH, 7}));
+}
+END_TEST
+
+static void has_heard(void) {
+    feed_hear(&s.feed[FEED_INBOX], s.feed[FEED_INBOX].sent + 1);
+}
+static void has_sent(void) {
+    feed_sent(&s.feed[FEED_NEWS], 8, 10, true);
+}
+static void is_unsaved(void) {
+    uint64_t next = s.feed[FEED_INBOX].sent + 1;
+    uint32_t messages;
+    feed_sent(&s.feed[FEED_INBOX], next, 10, true);
+    (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, next}, &messages);
+}
+static void is_far_behind(void) {
+    s.feed[FEED_NEWS].saved = s.feed[FEED_NEWS].acked;
+    s.feed[FEED_NEWS].acked += UINT64_C(1) << 32;
+    s.feed[FEED_NEWS].sent = s.feed[FEED_NEWS].heard = s.feed[FEED_NEWS].shown =
+        s.feed[FEED_NEWS].acked;
+}
+static void is_rewound(void) {
+    s.feed[FEED_NEWS].shown++;
+}
+static void has_no_target(void) {
+    s.feed[FEED_NEWS].target = FEED_NO_TARGET;
+}
+static void is_not_synced(void) {
+    s.is_synced = false;
+}
+static void is_away(void) {
+    told("LOST");
+}
+static void is_confirming(void) {
+    told("CONFIRM_DUE");
+}
+static void is_superseded(void) {
+    told("CONFIRM_DUE");
+    told("CONFIRMED higher as 200");
+}
+static void is_stale(void) {
+    fence_saver_knows_higher(&s.fence);
+}
+static void is_loading(void) {
+    told("HINTED 1 epoch 8");
+}
+static void is_retrying(void) {
+    told("NEWS_UNREAD");
+}
+static void is_to_be_attached(void) {
+    s.attach_again = true;
+}
+static void is_asked(void) {
+    s.asked[FEED_NEWS] = true;
+}
+static void is_shut_asked(void) {
+    s.is_shut_asked = true;
+}
+static void has_a_notice(void) {
+    s.fence.noticed = 90;
+}
+
+static void (*const busy[])(void) = {
+    has_heard,     has_sent,          is_unsaved,    is_far_behind, is_rewound,  has_no_target,
+    is_not_synced, is_away,           is_confirming, is_superseded, is_stale,    is_loading,
+    is_retrying,   is_to_be_attached, is_asked,      is_shut_asked, has_a_notice};
+
+START_TEST(test_who_has_something_to_do_stays_awake) {
+    for (size_t i = 0; i < sizeof(busy) / sizeof(busy[0]); i++) {
+        world_begin();
+        reach_rest();
+        busy[i]();
+        ck_assert_msg(!session_lies_down(&s, &rest), "busy[%zu]", i);
+    }
+}
+END_TEST
+
+// A stream that is left out has no target to be found out.
+START_TEST(test_a_stream_that_is_left_out) {
+    reach_rest();
+    s.is_left_out[FEED_NEWS] = true;
+    has_no_target();
+    ck_assert(session_lies_down(&s, &rest) && rest.is_left_out[FEED_NEWS]);
+}
+END_TEST
+
+// An idle session sleeps whatever it went through.
+START_TEST(test_it_sleeps_again) {
+    reach_rest();
+    slept = 0;
+    told("CONFIRM_DUE");
+    told("CONFIRMED held as 100");
+    ck_assert(session_lies_down(&s, &rest));
+    told("HINTED 0");
+    ck_assert_uint_eq(slept, 2);
+}
+END_TEST
+
+RUN_TESTS("session_rest", test_it_gets_up_as_it_lay_down, test_level,
+          test_who_has_something_to_do_stays_awake, test_a_stream_that_is_left_out,
+          test_it_sleeps_again)
