@@ -20,23 +20,6 @@ bool ack_got(struct room_binding *b, enum feed_stream stream, struct stream_posi
     return ack != FEED_ACK_ABOVE;
 }
 
-// --- positions, for a saver
-
-size_t saver_positions_fill(struct saver_positions *out, const struct session_have *have) {
-    size_t count = 0;
-    for (uint32_t i = 0; i < FEEDS; i++) {
-        if (!have->given[i])
-            continue;
-        Hawser__Internal__StreamPosition *p = out->list[count] = &out->at[count];
-        hawser__internal__stream_position__init(p);
-        p->stream = i;
-        p->epoch = have->at[i].epoch;
-        p->seq = have->at[i].seq;
-        count++;
-    }
-    return count;
-}
-
 // --- what a session leaves behind
 
 struct late_ack {

@@ -106,6 +106,11 @@ void ask_count_takeover(struct room_binding *b); // if its client is still there
 void ask_head(struct room_binding *b);
 void ask_load(struct room_binding *b);
 void ask_save(struct room_binding *b); // with others, at the end of the iteration
+struct saver_positions {               // as a request names them
+    Hawser__Internal__StreamPosition at[FEEDS], *list[FEEDS];
+};
+// Those that are given; how many.
+size_t saver_positions_fill(struct saver_positions *out, const struct session_have *have);
 
 // --- inbox.c
 // A hint, or a live message: whether it was sent now. m may be NULL.
@@ -115,11 +120,6 @@ void inbox_loaded(struct room_binding *b,
                   const Hawser__Internal__LoadReply *reply); // NULL: no answer
 
 // --- acks.c
-struct saver_positions { // as a request names them
-    Hawser__Internal__StreamPosition at[FEEDS], *list[FEEDS];
-};
-// Those that are given; how many.
-size_t saver_positions_fill(struct saver_positions *out, const struct session_have *have);
 void acks_save_last(
     struct room_binding *b); // positions of a session: when it ends or is away, and now and then
 

@@ -205,6 +205,21 @@ static void on_attached(void *arg, int error, const Hawser__Internal__AttachRepl
     room_binding_tell(b, &e);
 }
 
+size_t saver_positions_fill(struct saver_positions *out, const struct session_have *have) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < FEEDS; i++) {
+        if (!have->given[i])
+            continue;
+        Hawser__Internal__StreamPosition *p = out->list[count] = &out->at[count];
+        hawser__internal__stream_position__init(p);
+        p->stream = i;
+        p->epoch = have->at[i].epoch;
+        p->seq = have->at[i].seq;
+        count++;
+    }
+    return count;
+}
+
 static void attach(struct room_binding *b, const struct session_have *have) {
     Hawser__Internal__AttachRequest request = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
     struct awake *a = room_binding_wake(b);
