@@ -11,6 +11,7 @@ _Static_assert((int)register_login_deadline_ms == (int)LOGIN_LAST_MOMENT_MS,
                "a login step may be done as long as its answer is waited for, and no longer");
 
 enum { ASKED_MARGIN_MS = 10000 }; // the step may be held up, and the store's clock be set
+enum { ADDRESS_MAX = 64 };
 
 struct asker {
     struct room *room;
@@ -105,22 +106,28 @@ static uint64_t asked_ago_ms(const struct room_binding *b) {
     return loop_now_ms(b->conn->room->loop) - b->awake->asked_since_ms + ASKED_MARGIN_MS;
 }
 
+// Empty of one that has left meanwhile: its row goes when it is answered, or when it has lingered.
+static char *client_address(const struct room_binding *b, char out[ADDRESS_MAX]) {
+    struct sock_addr peer = {.len = 0};
+    *out = '\0';
+    if (b->conn->stream)
+        stream_peer(b->conn->stream, &peer);
+    if (peer.len > 0)
+        sock_addr_format(&peer, out, ADDRESS_MAX);
+    return out;
+}
+
 void ask_enter(struct room_binding *b) {
     Hawser__Internal__LoginRequest request = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
     struct room *r = b->conn->room;
-    char address[64] = "";
-    struct sock_addr peer = {.len = 0};
-    if (b->conn->stream) // else it has left meanwhile: its row goes when it is answered
-        stream_peer(b->conn->stream, &peer);
-    if (peer.len > 0)
-        sock_addr_format(&peer, address, sizeof(address));
+    char address[ADDRESS_MAX];
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;
     request.room = (char *)(uintptr_t)part_id(r->env->part);
     request.incarnation = r->env->incarnation;
     request.slot = room_binding_row_slot(b);
-    request.address = address;
+    request.address = client_address(b, address);
     request.devices_max = room_binding_devices_max(b);
     // When that is over, we have given up, and the client may log in again.
     request.not_after_ms = cluster_store_ms(r->cluster) + LOGIN_LAST_MOMENT_MS;
@@ -153,6 +160,7 @@ static void on_confirmed(void *arg, int error, const Hawser__Internal__ConfirmRe
 void ask_row(struct room_binding *b) {
     Hawser__Internal__ConfirmRequest request = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
     struct room *r = b->conn->room;
+    char address[ADDRESS_MAX];
     request.product = b->product->number;
     request.user = b->user;
     request.device = b->conn->device;
@@ -162,6 +170,7 @@ void ask_row(struct room_binding *b) {
     request.generation = room_binding_generation(b);
     request.login = room_binding_session(b)->fence.login_generation;
     request.since_ms = b->since_ms;
+    request.address = client_address(b, address); // a row written anew has it again
     request.devices_max = room_binding_devices_max(b);
     register_confirm(register_of(r->cluster), &request, on_confirmed, asker_new(b));
 }

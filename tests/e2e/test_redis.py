@@ -144,3 +144,26 @@ def test_found_by_heads_after_a_register_was_away(tmp_path, redis):
         cluster.stop()
     finally:
         cluster.kill_all()
+
+
+def test_rows_written_anew(tmp_path, redis):
+    """A register's Redis that lost all rows has them again: each room confirms its sessions, and tells all that a row shows."""
+    cluster = Cluster(tmp_path, redis=redis)
+    try:
+        product = cluster.product()
+
+        def shown():
+            answer = cluster.call("GET", f"/v1/products/{product.name}/users/ann")
+            sessions = answer.json()["sessions"] if answer.status_code == 200 else []
+            return [(s["device"], s["room"], s["address"]) for s in sessions]
+
+        with Client(cluster.room.ports["room"]) as client:
+            client.login("d1", product.token("ann"))
+            before = shown()
+            assert before[0][2].startswith("127.0.0.1:"), before
+            redis.command("FLUSHALL")
+            wait_until(lambda: shown(), "the row is not written again")
+            assert shown() == before
+        cluster.stop()
+    finally:
+        cluster.kill_all()
