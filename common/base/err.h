@@ -25,7 +25,8 @@
     X(HW_ECANCELLED, 1018, "given up because its owner is ending")                                 \
     X(HW_EFORBIDDEN, 1019, "not for the caller's role")                                            \
     X(HW_EUNSAFE, 1020, "Redis runs without AOF, or may evict: nothing is accepted")               \
-    X(HW_ELOADING, 1021, "the store is loading its data")
+    X(HW_ELOADING, 1021, "the store is loading its data")                                          \
+    X(HW_EROLE, 1022, "another kind of daemon answers there")
 
 enum hw_error {
 #define HW_ERROR_ENUM(name, number, text) name = number,

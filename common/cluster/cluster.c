@@ -224,11 +224,21 @@ const char *cluster_unready_reason(const struct cluster *c) {
     return c->self && !cluster_lease_is_held(c) ? "the lease is not held" : NULL;
 }
 
+static bool link_failed_by(const struct rpc_link *link, int error) {
+    return strcmp(rpc_link_last_error(link), hw_strerror(error)) == 0;
+}
+
+// Of both, the wrong address is said first: whoever answers there may have another secret too.
 const char *cluster_hopeless(const struct cluster *c) {
-    for (int i = 0; i < c->register_count; i++)
-        if (strcmp(rpc_link_last_error(c->registers[i]), hw_strerror(-HW_EAUTH)) != 0)
+    bool is_elsewhere = false;
+    for (int i = 0; i < c->register_count; i++) {
+        bool is_other = link_failed_by(c->registers[i], -HW_EROLE);
+        if (!is_other && !link_failed_by(c->registers[i], -HW_EAUTH))
             return NULL;
-    return "cluster.secrets: the registers have another secret";
+        is_elsewhere = is_elsewhere || is_other;
+    }
+    return is_elsewhere ? "cluster.registers: another kind of daemon answers there"
+                        : "cluster.secrets: the registers have another secret";
 }
 
 // --- life

@@ -47,7 +47,8 @@ bool cluster_is_ready(const struct cluster *c);
 const char *cluster_unready_reason(
     const struct cluster *c); // for readyz: "no register answers (...)"; NULL when all is well
 
-// No register takes our proof: the secret is another one. NULL = not so.
+// What of the configuration is wrong, when no register can ever answer: the secret is another one,
+// or what answers is no register. NULL = not so.
 const char *cluster_hopeless(const struct cluster *c);
 
 // Sets what is announced (deep-copied; incarnation and build are filled in). The announcement is

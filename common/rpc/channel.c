@@ -248,8 +248,9 @@ static int take_hello(struct channel *c, const Hawser__Internal__RpcHello *hello
         send_hello(c, true);
         return 0;
     }
-    if (strcmp(hello->role, c->options.expected_role) != 0 ||
-        !proof_is_right(c, "hawser rpc server", hello->n_proof, hello->proof))
+    if (strcmp(hello->role, c->options.expected_role) != 0)
+        return -HW_EROLE;
+    if (!proof_is_right(c, "hawser rpc server", hello->n_proof, hello->proof))
         return -HW_EAUTH;
     Hawser__Internal__RpcProof proof = HAWSER__INTERNAL__RPC_PROOF__INIT;
     struct proofs proofs;

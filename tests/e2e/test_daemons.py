@@ -150,6 +150,17 @@ def test_wrong_secret(tmp_path, cluster):
     assert ended.returncode == 1 and len(lines) == 1 and "cluster.secrets" in lines[0], ended.stderr
 
 
+def test_a_register_port_of_another(tmp_path, cluster):
+    """A daemon whose cluster.registers leads to a saver ends with one line that names that key, and not the secrets."""
+    saver = f"127.0.0.1:{cluster.saver.ports['saver']}"
+    ended = run("coordinator", tmp_path, GOOD, environment={**cluster.environment(), "HAWSER_CLUSTER__REGISTERS": saver,
+                                                            "HAWSER_COORDINATOR__LISTEN": "127.0.0.1:0",
+                                                            "HAWSER_COORDINATOR__OPS_LISTEN": "127.0.0.1:0"})
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("ts=")]
+    assert ended.returncode == 1 and len(lines) == 1 and "cluster.registers" in lines[0], ended.stderr
+    assert "secret" not in lines[0]
+
+
 def log_lines(daemon):
     """The log as dicts: each line of it must be logfmt."""
     pair = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?: |$)')

@@ -356,7 +356,7 @@ START_TEST(test_identity) {
     rpc_link_free(older);
     server_self.role = "center";
     struct rpc_link *misled = new_link(0, 0);
-    while (strcmp(rpc_link_last_error(misled), hw_strerror(-HW_EAUTH)) != 0)
+    while (strcmp(rpc_link_last_error(misled), hw_strerror(-HW_EROLE)) != 0)
         loop_step(loop, -1);
     rpc_link_free(misled);
     server_self.role = "saver";
