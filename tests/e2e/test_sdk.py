@@ -124,13 +124,17 @@ def test_exported_names(prefix):
 
 
 def test_sdk_only(tmp_path):
-    """With pkg-config knowing only the SDK's libraries, the tree configures and builds the library, and no daemon."""
+    """With pkg-config knowing only the SDK's libraries, the tree configures as the README says and builds the library, optimised and
+    without a build type being named, and no daemon. The checkout stays as it was."""
     for name in ("libprotobuf-c", "libcrypto", "jansson"):
         folder = run("pkg-config", "--variable", "pcfiledir", name).strip()
         shutil.copy(pathlib.Path(folder) / f"{name}.pc", tmp_path)
     env = {**os.environ, "PKG_CONFIG_LIBDIR": str(tmp_path)}
-    run("cmake", "-S", ROOT, "-B", tmp_path / "build", "-G", "Ninja", "-DHAWSER_SDK_ONLY=ON", env=env)
-    run("cmake", "--build", tmp_path / "build", env=env)
+    configure = re.search(r"`cmake -S \. -B build/sdk (\S*)`, then `cmake --build build/sdk`", (ROOT / "README.md").read_text())
+    run("cmake", "-S", ROOT, "-B", tmp_path / "build", configure[1], "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", env=env)
+    run("cmake", "--build", tmp_path / "build", "-j2", env=env)
+    assert " -O2 -g " in (tmp_path / "build/compile_commands.json").read_text()
+    assert not (ROOT / "CMakeCache.txt").exists()
     assert (tmp_path / "build/lib/libhawser.so").exists() and (tmp_path / "build/lib/libhawser.a").exists()
     assert not list((tmp_path / "build").rglob("hawser-*"))
 
