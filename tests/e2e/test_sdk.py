@@ -1,6 +1,7 @@
 """The client library as others get it: installed, linked from C and C++, built without the daemons' libraries; and what hawser-sub
 shows of a peer that means harm."""
 
+import json
 import os
 import pathlib
 import pty
@@ -76,8 +77,24 @@ def run(*command, **options):
 def prefix(tmp_path_factory):
     """Where `cmake --install` put the library."""
     prefix = tmp_path_factory.mktemp("prefix")
-    run("cmake", "--install", BUILD, "--prefix", prefix)
+    run("cmake", "--install", BUILD, "--prefix", prefix, "--component", "sdk")
+    assert not (prefix / "bin").exists()
     return prefix
+
+
+PROGRAMS = {f"hawser-{role}" for role in ("register", "saver", "room", "center", "coordinator", "dispatcher", "bench", "sub")} | {"hawser", "hawserctl"}
+
+
+def test_installed_programs(prefix, tmp_path):
+    """The component `daemons` is every executable that a cluster needs, without the library; no component means both. The installed
+    hawser-bench finds the daemons beside it, and so ends with numbers."""
+    run("cmake", "--install", BUILD, "--prefix", tmp_path / "some", "--component", "daemons")
+    assert {p.relative_to(tmp_path / "some").as_posix() for p in (tmp_path / "some").rglob("*") if p.is_file()} == {f"bin/{name}" for name in PROGRAMS}
+    run("cmake", "--install", BUILD, "--prefix", tmp_path / "all")
+    assert {p.name for p in (tmp_path / "all/bin").iterdir()} == PROGRAMS
+    assert {p.name for p in (tmp_path / "all").rglob("*hawser*.[hapt]*")} == {p.name for p in prefix.rglob("*hawser*.[hapt]*")}
+    told = run(tmp_path / "all/bin/hawser-bench", "idle", "--sessions", "10", "--json", cwd=tmp_path)
+    assert json.loads(told.splitlines()[-1])["sessions"] == 10
 
 
 def pkg_config(prefix, *what):
