@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Prints docs/PICTURES.md: a login that takes a device over, a session's place in a stream, and the way of a message. Calls are held to
-proto/methods.h, frames to proto/frame.h, the window to room/core/feed.h: a name that is gone is an error here.
+proto/methods.h, frames to proto/frame.h, the window to room/voice_hawser.c: a name that is gone is an error here.
 
     tools/pictures.py > docs/PICTURES.md
 """
@@ -153,7 +153,7 @@ def message():
 
 # --- a session's place
 
-WINDOW = int(re.search(r"WINDOW_MESSAGES = (\d+)", (ROOT / "room/core/feed.h").read_text())[1])
+WINDOW = int(re.search(r"\.ack_limits = {\.messages = (\d+)", (ROOT / "room/voice_hawser.c").read_text())[1])
 FIRST, ACKED, HEARD, GAP = 100, 112, 168, range(150, 154)
 
 
