@@ -101,6 +101,8 @@ push to alice:
   curl -H 'Authorization: Bearer $key' -d '{"to": {"user": "alice"}, "payload": "hi"}' http://127.0.0.1:$center/v1/products/demo/messages
 connect another client, bob:
   build/release/bin/hawser-sub --dispatcher 127.0.0.1:$dispatcher --device phone --token $bob
+push to bob:
+  curl -H 'Authorization: Bearer $key' -d '{"to": {"user": "bob"}, "payload": "hi"}' http://127.0.0.1:$center/v1/products/demo/messages
 
 Ctrl-C ends it all. New messages for alice:
 EOT

@@ -45,22 +45,64 @@ curl -H "Authorization: Bearer $key" -d '{"to": {"user": "alice"}, "payload": "l
 within grep -qw later laptop.out
 within grep -qw later phone.out
 ! grep -qw hi phone.out
+END
+! ls trial trial.log 2>/dev/null
+! curl -s http://127.0.0.1:7300/healthz
 """
 
 
 def test_readme_shell_blocks(tmp_path):
     """The shell blocks of the README, pasted one after the other on a machine of their own, do what the text around them says. A file of an
     older cluster is there; a first device and a second one print what they should, and not what they should not."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert len(blocks) == 3
-    push, receive, to_all = (b.replace("build/release/bin", str(BIN)).replace("/tmp/trial", str(tmp_path / "trial")) for b in blocks)
+    push, receive, to_all, end = readme_blocks("/tmp/trial", tmp_path / "trial")[:4]
     phone = receive.splitlines()[1].replace("laptop", "phone").replace(" &", " >phone.out &")
-    script = README_TEST
-    for name, text in (("PUSH", push), ("RECEIVE", receive), ("ALL", to_all), ("PHONE", phone)):
+    on_a_machine(README_TEST, tmp_path, PUSH=push, RECEIVE=receive, ALL=to_all, PHONE=phone, END=end)
+
+
+REAL_TEST = r"""
+set -euo pipefail
+ip link set lo up
+trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
+within() { for _ in $(seq 600); do ! "$@" >/dev/null 2>&1 || return 0; sleep 0.05; done; echo "not in time: $*"; exit 1; }
+exec 3>&1 >first.out
+handled() { curl -s -H "Authorization: Bearer $HAWSER_KEY" http://127.0.0.1:7300/v1/products/demo/users/alice | jq -e '.pending == 0'; }
+REAL
+within grep -qw hi first.out
+within handled
+END
+exec >again.out
+set +e
+REAL
+set -e
+within grep -qw hi again.out
+END
+exec >&3
+[ "$(jobs -p)" = "" ]
+[ "$(grep -cw hi first.out)" = 1 ] && [ "$(grep -cw hi again.out)" = 1 ]
+"""
+
+
+def test_readme_real_cluster(tmp_path):
+    """The block that runs a cluster for real, pasted, brings its message to its client, and the one behind it ends all of it. Both once more:
+    the cluster goes on with the folder, and what was handled does not come again."""
+    real, end = readme_blocks("/tmp/real", tmp_path / "real")[4:]
+    on_a_machine(REAL_TEST, tmp_path, REAL=real, END=end)
+
+
+def readme_blocks(folder, instead):
+    """The blocks to paste, with our executables, and another folder for the README's."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert len(blocks) == 6
+    return [re.sub(r"(\$PWD/)?build/release/bin", str(BIN), b).replace(folder, str(instead)) for b in blocks]
+
+
+def on_a_machine(script, folder, **blocks):
+    """Runs the script, with the blocks that it names, where no other daemon has ports."""
+    for name, text in blocks.items():
         script = script.replace(f"\n{name}\n", f"\n{text}\n")
-    ended = subprocess.run(["unshare", "--map-root-user", "--net", "bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    log = tmp_path / "trial.log"
-    assert ended.returncode == 0, (ended.stdout[-2000:], ended.stderr[-2000:], log.read_text()[-2000:] if log.exists() else "")
+    ended = subprocess.run(["unshare", "--map-root-user", "--net", "bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=120)
+    logs = "".join(f"{p}:\n{p.read_text()[-2000:]}\n" for p in sorted(folder.rglob("*.log")))
+    assert ended.returncode == 0, f"{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}\n{logs}"
 
 
 def test_stale_cluster_file(tmp_path):
