@@ -24,7 +24,8 @@ struct method {
     bool is_repeatable;
     const ProtobufCMessageDescriptor *reply;
     void (*answer)(untyped_fn *done, void *arg, int error, const ProtobufCMessage *reply);
-    const char *calls_name, *failures_name; // of the metrics
+    // of the metrics
+    const char *calls_name, *calls_help, *failures_name, *failures_help;
 };
 
 struct typed_call {
@@ -100,9 +101,8 @@ static struct call_count *count_of(struct cluster *c, const struct method *metho
     struct metrics *m = c->options.metrics;
     if (count->calls > 0 || !m)
         return count;
-    metrics_counter(m, method->calls_name, "calls to another daemon", &count->calls);
-    metrics_counter(m, method->failures_name, "calls that were not answered, or with an error",
-                    &count->failures);
+    metrics_counter(m, method->calls_name, method->calls_help, &count->calls);
+    metrics_counter(m, method->failures_name, method->failures_help, &count->failures);
     return count;
 }
 
@@ -146,7 +146,10 @@ static struct typed_call *typed_call_new(untyped_fn *done, void *arg) {
                                              &hawser__internal__##message##_reply__descriptor,     \
                                              answer_##server##_##name,                             \
                                              #server "_" #name "_calls_total",                     \
-                                             #server "_" #name "_call_failures_total"};            \
+                                             "calls of " #server "_" #name " made",                \
+                                             #server "_" #name "_call_failures_total",             \
+                                             "calls of " #server "_" #name " that were not "       \
+                                             "answered, or with an error"};                        \
         calls_call(to, &method, &request->base, typed_call_new((untyped_fn *)done, arg));          \
     }
 REGISTER_METHODS(CALL_STUB)

@@ -57,7 +57,7 @@ static void count_calls(struct part *p) {
                     "calls that do not decode, decode to too much, or make no sense",
                     &counts->calls_refused);
     for (size_t i = 0; p->role->methods[i].handler; i++)
-        metrics_counter(m, p->role->methods[i].counter, "calls of other daemons taken on",
+        metrics_counter(m, p->role->methods[i].counter, p->role->methods[i].help,
                         rpc_server_served(p->server, i));
 }
 

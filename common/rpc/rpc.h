@@ -93,7 +93,8 @@ enum rpc_caller {
 struct rpc_method { // a row of proto/methods.h as its server has it (serve.h)
     uint16_t number;
     unsigned callers;           // others are answered -HW_EFORBIDDEN
-    const char *name, *counter; // literals; the latter as metrics.h has it
+    const char *name;           // a literal, as are the next
+    const char *counter, *help; // of how often it was taken on, as metrics.h has them
     size_t memory_max;          // of a decoded request; more is -HW_ETOOBIG
     const ProtobufCMessageDescriptor *request, *reply;
     rpc_handler_fn *handler;

@@ -35,6 +35,7 @@
     {.number = HAWSER__INTERNAL__##value,                                                          \
      .name = #name_,                                                                               \
      .counter = #counter_ "_total",                                                                \
+     .help = "calls of " #server "_" #name_ " taken on",                                           \
      .callers = (callers_),                                                                        \
      .memory_max = (memory),                                                                       \
      .request = &hawser__internal__##message##_request__descriptor,                                \
