@@ -31,7 +31,11 @@ static int saver_start(struct daemon_env *env, struct buf *ret_error, void **ret
                               .log = env->log};
     struct store *store;
     int rc = store_open(&backends, &o, ret_error, &store);
-    return rc != 0 ? rc : saver_start_on(env, store, ret_self);
+    if (rc == 0)
+        rc = saver_start_on(env, store, ret_self);
+    if (rc == 0)
+        ((struct saver *)*ret_self)->is_in_memory = strcmp(o.url, "memory:") == 0;
+    return rc;
 }
 
 static void saver_free(void *self) {
@@ -46,9 +50,22 @@ static const char *saver_store_down(void *self, bool *ret_is_coming) {
     return store_down_reason(s->store);
 }
 
+// Rooms and centers go to a saver by the user, whatever its store: what this one accepts, the
+// others never hear of.
+static const char *saver_unready(void *self) {
+    const struct saver *s = self;
+    const Hawser__Internal__Member *m = NULL;
+    while (s->is_in_memory && (m = cluster_member_next(s->env->cluster, "saver", m)) != NULL)
+        if (m->incarnation != s->env->incarnation)
+            return "redis.url is memory:, and there is another saver, which does not know what is "
+                   "stored here";
+    return NULL;
+}
+
 const struct daemon_role saver_role = {.name = "saver",
                                        .start = saver_start,
                                        .store_down = saver_store_down,
+                                       .unready = saver_unready,
                                        .free = saver_free,
                                        .methods = saver_methods,
                                        .rpc_listen_key = "saver.listen",

@@ -8,6 +8,7 @@ struct saver {
     struct daemon_env *env;
     struct loop *loop;
     struct store *store; // owned
+    bool is_in_memory;   // so that no other saver knows what is in it
     struct {
         uint64_t store_errors, outcome_unknown;
     } count;

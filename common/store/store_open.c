@@ -6,6 +6,9 @@ int store_open(const struct store_backends *b, const struct redis_options *o, st
                struct store **ret_store) {
     struct buf why = BUF_EMPTY;
     if (strcmp(o->url, "memory:") == 0) {
+        log_event(o->log, LOG_WARN, "store in memory",
+                  "warning=\"redis.url is memory: nothing survives the end of this daemon, and it "
+                  "must be the only one of its role\"");
         *ret_store = b->memory(o->loop);
         return 0;
     }

@@ -12,7 +12,7 @@ import requests
 
 from client import Client, eventually
 from cluster import BIN
-from daemons import ROLES, SECRET, Cluster
+from daemons import ROLES, SECRET, Cluster, wait_until
 
 GOOD = f"cluster:\n  secrets: [{SECRET}]\n  admin_keys: [admin-key-0123456789abcdef]\n"
 
@@ -53,6 +53,8 @@ def test_ops_port(cluster, role):
     assert requests.get(base + "/readyz", timeout=10).text == "ready\n"
     metrics = requests.get(base + "/metrics", timeout=10)
     assert f"hawser_{role}_resident_bytes" in metrics.text and metrics.headers["Content-Type"].startswith("text/plain")
+    helps = [line.split(" ", 3)[3] for line in metrics.text.splitlines() if line.startswith("# HELP ") and " HTTP " not in line]
+    assert len(set(helps)) == len(helps), "two numbers with one explanation; those of HTTP are of two ports"
     config = requests.get(base + "/config", timeout=10).text
     assert "listen" in config and SECRET not in config
     assert requests.get(base + "/nope", timeout=10).status_code == 404
@@ -139,6 +141,24 @@ def test_redis_absent(tmp_path, role, url, code):
                                                    f"HAWSER_{role.upper()}__OPS_LISTEN": "127.0.0.1:0"})
     lines = [line for line in ended.stderr.splitlines() if not line.startswith("ts=")]
     assert ended.returncode == code and len(lines) == 1 and "redis.url" in lines[0], ended.stderr
+
+
+def test_memory_beside_others(tmp_path, cluster):
+    """A saver or register whose store is memory says in its log what that means. The saver is ready as long as it is the only one; beside
+    another one it says that what it accepts is not known there."""
+    readyz, log = f"http://127.0.0.1:{cluster.saver.ports['ops']}/readyz", tmp_path / "saver.log"
+    said = "".join(daemon.log_path.read_text() for daemon in cluster.all())
+    assert said.count("nothing survives") == 2 and requests.get(readyz, timeout=10).text == "ready\n"
+    environment = {**os.environ, **cluster.environment(), "HAWSER_SAVER__LISTEN": "127.0.0.1:0", "HAWSER_SAVER__OPS_LISTEN": "127.0.0.1:0"}
+    with open(log, "wb") as stderr:
+        other = subprocess.Popen([BIN / "hawser-saver", "--config", cluster.config], stderr=stderr, env=environment)
+    try:
+        wait_until(lambda: "there is another saver" in requests.get(readyz, timeout=10).text, "it is ready beside another one", other, log)
+        assert requests.get(readyz, timeout=10).status_code == 503
+    finally:
+        other.terminate()
+        assert other.wait(30) == 0
+    wait_until(lambda: requests.get(readyz, timeout=10).status_code == 200, "it is not ready again")
 
 
 def test_wrong_secret(tmp_path, cluster):

@@ -1,9 +1,10 @@
-// Which store redis.url opens: memory, Redis, or none with the reason.
+// Which store redis.url opens: memory, of which the log is warned, Redis, or none with the reason.
 #include "store_open.h"
 
 #include "../suite.h"
 
 static int opened; // 1 memory, 2 Redis
+static int warned; // lines that say what memory forgets
 static struct store none;
 
 static struct store *open_memory(struct loop *l) {
@@ -16,6 +17,14 @@ static struct store *open_redis(const struct redis_options *o) {
     ck_assert_uint_eq(o->timeout_ms, 7);
     opened = 2;
     return &none;
+}
+
+static bool keep_line(void *arg, const char *line, size_t len) {
+    (void)arg;
+    (void)len;
+    warned += strstr(line, "level=warn") && strstr(line, "nothing survives") &&
+              strstr(line, "the only one of its role");
+    return true;
 }
 
 static const struct {
@@ -33,13 +42,17 @@ static const struct {
 
 START_TEST(test_rows) {
     static const struct store_backends backends = {open_memory, open_redis};
+    struct log log;
+    log_init(&log, "saver", LOG_INFO);
+    log.sink = keep_line;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct redis_options o = {.url = rows[i].url, .timeout_ms = 7};
+        struct redis_options o = {.url = rows[i].url, .timeout_ms = 7, .log = &log};
         struct buf why = BUF_EMPTY;
         struct store *store = NULL;
-        opened = 0;
+        opened = warned = 0;
         int rc = store_open(&backends, &o, &why, &store);
         ck_assert_int_eq(opened, rows[i].opens);
+        ck_assert_int_eq(warned, rows[i].opens == 1);
         ck_assert_int_eq(rc, rows[i].opens ? 0 : -HW_ECONFIG);
         ck_assert_ptr_eq(store, rows[i].opens ? &none : NULL);
         if (rows[i].why)
