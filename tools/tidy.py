@@ -219,6 +219,20 @@ def words_to_avoid(page):
     return [(re.escape(other.strip()), word) for word, cell in rows for other in cell.split(",") if word not in ("word", "---")]
 
 
+INCLUDE = re.compile(r'^#include ([<"])(\S+)[>"]', re.M)
+CORE_SYSTEM = {"assert.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h", "sys/queue.h"}
+
+
+def core_includes(files):
+    """A room's core has no protobuf, no loop and no kernel: what it includes is its own, common/base's, or one of these few of C's."""
+    below = {f.path.rsplit("/", 1)[1] for f in files if f.path.startswith(("room/core/", "common/base/")) and not re.search(r"protobuf|openssl", f.text)}
+    for f in files:
+        if f.path.startswith("room/core/"):
+            for m in INCLUDE.finditer(f.text):
+                if m[2] not in (CORE_SYSTEM if m[1] == "<" else below):
+                    yield f, m.start(), f"{m[2]} is not for room/core"
+
+
 def leftovers(files):
     """Nothing that is to be done stands in the code: it is done, or it is an issue."""
     for f in files:
@@ -226,7 +240,7 @@ def leftovers(files):
             yield f, m.start(), m[0]
 
 
-RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, leftovers)
+RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers)
 
 
 def is_product(f):

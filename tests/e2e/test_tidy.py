@@ -51,6 +51,10 @@ SPOILED = [
     ("dead_constants", {"room/b.h": "#define UNUSED 2\n"}, "nothing uses UNUSED"),
     ("glossary", {"room/b.c": "// a tenant of ours\n"}, "'tenant': the word is product (docs/GLOSSARY.md)"),
     ("glossary", {"room/b.c": "int tenant_count;\n"}, "'tenant': the word is product (docs/GLOSSARY.md)"),
+    ("core_includes", {"room/core/b.c": "#include <sys/epoll.h>\n"}, "sys/epoll.h is not for room/core"),
+    ("core_includes", {"room/core/b.c": '#include "room.pb-c.h"\n'}, "room.pb-c.h is not for room/core"),
+    ("core_includes", {"room/core/b.c": '#include "loop.h"\n', "common/net/loop.h": "int x;\n"}, "loop.h is not for room/core"),
+    ("core_includes", {"room/core/b.c": '#include "arena.h"\n', "common/base/arena.h": "#include <protobuf-c/protobuf-c.h>\n"}, "arena.h is not for room/core"),
     ("leftovers", {"room/b.c": "// TO" + "DO: later\n"}, "TO" + "DO"),
 ]
 
@@ -58,6 +62,12 @@ SPOILED = [
 def test_a_tree_in_order():
     """Comments, strings, bytes with their length, callbacks with their argument and what is read through a pointer are nobody's fault."""
     assert said(CALM) == []
+
+
+def test_what_a_core_may_include():
+    """C's own few, its own headers and those of common/base."""
+    sources = {"room/core/b.c": '#include "b.h"\n#include <string.h>\n#include "buf.h"\n', "room/core/b.h": "", "common/base/buf.h": ""}
+    assert said(sources) == []
 
 
 def test_a_name_that_a_macro_makes():
