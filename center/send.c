@@ -30,12 +30,13 @@ static void complete(struct sending *s) {
 }
 
 static void on_rejected(void *arg, int error, const Hawser__Internal__SumsReply *reply) {
-    (void)error; // a figure that is lost is no reason to refuse what is stored
+    (void)error; // a count that is lost is no reason to refuse what is stored
     (void)reply;
     complete(arg);
 }
 
-// Targets that had no room, of a push that others have: counted once, however often it is repeated.
+// Targets whose inbox was full, of a push that others have: counted once, however often it is
+// repeated.
 static void tell_rejected(struct sending *s) {
     Hawser__Internal__SumsRequest request = HAWSER__INTERNAL__SUMS_REQUEST__INIT;
     uint8_t digest[32];

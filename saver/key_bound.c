@@ -23,7 +23,7 @@ enum key_verdict key_bound_judge(const struct key_bound *b, uint64_t max) {
 
 void key_bound_asked(struct key_bound *b, uint64_t now_ms) {
     b->paid_ms = (b->paid_ms > now_ms ? b->paid_ms : now_ms) + KEY_BOUND_ASK_MS;
-    b->round++;
+    b->asks++;
     b->stored = b->open = 0;
 }
 
@@ -39,11 +39,11 @@ void key_bound_forget(struct key_bound *b) {
 
 uint64_t key_bound_sent(struct key_bound *b) {
     b->open++;
-    return b->round;
+    return b->asks;
 }
 
-void key_bound_settled(struct key_bound *b, uint64_t round, bool is_stored) {
-    if (round != b->round)
+void key_bound_settled(struct key_bound *b, uint64_t asks, bool is_stored) {
+    if (asks != b->asks)
         return; // the sum has it
     b->open--;
     b->stored += is_stored;

@@ -19,7 +19,7 @@ struct key_bound {
     bool is_known;
     uint64_t sum, heard_ms;
     uint64_t paid_ms; // the sums that were asked for are paid with the time until then
-    uint64_t round;   // counts them
+    uint64_t asks;    // how many sums were asked for
     // Since the last one was asked for: stored here, and under way.
     uint64_t stored, open;
 };
@@ -38,8 +38,8 @@ void key_bound_asked(struct key_bound *b, uint64_t now_ms);
 void key_bound_heard(struct key_bound *b, uint64_t sum, uint64_t now_ms);
 void key_bound_forget(struct key_bound *b); // it could not be asked, or an outcome is unknown
 
-uint64_t key_bound_sent(struct key_bound *b); // one more is under way; its round, to settle it with
+uint64_t key_bound_sent(struct key_bound *b); // one more is under way; `asks`, to settle it with
 // stored: it took a place that was free before.
-void key_bound_settled(struct key_bound *b, uint64_t round, bool is_stored);
+void key_bound_settled(struct key_bound *b, uint64_t asks, bool is_stored);
 
 #endif

@@ -42,7 +42,7 @@ struct saver_step {
     struct redis_step step;      // first
     struct saver_step *next;     // of those that wait for a place for their Idempotency-Key
     struct key_count *key_count; // of an append that may take one: whom it is settled with
-    uint64_t key_round;
+    uint64_t key_asks;
     struct step_heads {
         uint64_t epoch, head, change;
     } heads[STREAMS]; // of news and bulk

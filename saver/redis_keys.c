@@ -38,7 +38,7 @@ static struct saver_step *first_waiting(struct key_count *k) {
 static void send_keyed(struct key_count *k, struct redis_step *p,
                        const Hawser__Internal__AppendRequest *a, enum key_verdict verdict) {
     saver_step_of(p)->key_count = k;
-    saver_step_of(p)->key_round = key_bound_sent(&k->bound);
+    saver_step_of(p)->key_asks = key_bound_sent(&k->bound);
     saver_redis_append_step(p, a, verdict == KEY_FULL);
 }
 
@@ -91,7 +91,7 @@ void saver_key_settle(struct redis_step *p, int error, bool is_stored) {
         return;
     if (error == -HW_EOUTCOME)
         key_bound_forget(&k->bound);
-    key_bound_settled(&k->bound, saver_step_of(p)->key_round, is_stored);
+    key_bound_settled(&k->bound, saver_step_of(p)->key_asks, is_stored);
     saver_step_of(p)->key_count = NULL;
     if (error != -HW_ECANCELLED)
         keys_go_on(k);

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Prints docs/PICTURES.md: a login that takes a device over, a session's place in a stream, and the way of a message. Calls are held to
+"""Prints docs/PICTURES.md: a login that takes a device over, a session's positions in a stream, and the way of a message. Calls are held to
 proto/methods.h, frames to proto/frame.h, the window to room/voice_hawser.c: a name that is gone is an error here.
 
     tools/pictures.py > docs/PICTURES.md
@@ -151,13 +151,13 @@ def message():
         "finds it. What both miss because something broke is found by the heads: each room asks for them every 30 s.", 140)
 
 
-# --- a session's place
+# --- a session's positions
 
 WINDOW = int(re.search(r"\.ack_limits = {\.messages = (\d+)", (ROOT / "room/voice_hawser.c").read_text())[1])
 FIRST, ACKED, HEARD, GAP = 100, 112, 168, range(150, 154)
 
 
-class Place:
+class Feed:
     """What DELIVERY 2.4 says of one stream of a session, a character for a seq."""
 
     def __init__(self):
@@ -165,7 +165,7 @@ class Place:
         self.heard = HEARD
 
     def go_on(self):
-        """Sends what the window takes; a gap is told as it is met, and takes no place in the window."""
+        """Sends what the window takes; a gap is told as it is met, and takes nothing of the window."""
         while self.sent < self.heard and (self.sent + 1 in GAP or self.in_flight() < WINDOW):
             self.sent += 1
         assert self.acked <= self.sent <= self.heard
@@ -191,24 +191,24 @@ class Place:
 
 
 def stream():
-    place, parts = Place(), []
+    feed, parts = Feed(), []
 
     def show(text):
-        parts.append(textwrap.fill(text, 140) + "\n\n```\n" + place.picture() + "\n```")
+        parts.append(textwrap.fill(text, 140) + "\n\n```\n" + feed.picture() + "\n```")
 
-    place.go_on()
+    feed.go_on()
     show(f"Three numbers: `acked` <= `sent` <= `heard`. What is `-` the application has handled. What is `=` is in flight: {WINDOW} messages, a whole "
          "window (or 256 KiB, whatever is less). What is `.` is known of and stays in the log: the room keeps the number, not the messages. What is "
          "`x` has left the log.")
-    place.acked += 12
-    before = place.sent
-    place.go_on()
-    passed = place.in_flight()
+    feed.acked += 12
+    before = feed.sent
+    feed.go_on()
+    passed = feed.in_flight()
     show(f"An Ack for 124 opens the window for 12. Out go {before + 1}..{GAP[0] - 1}, then one Gap for {GAP[0]}..{GAP[-1]} with its reason, before anything newer, "
-         f"then {GAP[-1] + 1}..{place.sent}. A Gap counts as sent and takes no place: {passed} messages are in flight again.")
-    place.heard += 3
-    place.go_on()
-    show(f"Three more are pushed. `heard` rises to {place.heard}, and that is all: behind means `sent` < `heard`, never a flag, and a session costs the same "
+         f"then {GAP[-1] + 1}..{feed.sent}. A Gap counts as sent and takes nothing of the window: {passed} messages are in flight again.")
+    feed.heard += 3
+    feed.go_on()
+    show(f"Three more are pushed. `heard` rises to {feed.heard}, and that is all: behind means `sent` < `heard`, never a flag, and a session costs the same "
          "whatever waits for it.")
     return "\n\n".join(parts)
 

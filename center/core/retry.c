@@ -38,7 +38,7 @@ struct verdict verdict_of_silence(int error, bool may_be_stored) {
                             PROBLEM_store_unavailable, hw_strerror(error)};
 }
 
-static struct verdict no_room(enum problem_code problem, const char *why, bool may_be_stored) {
+static struct verdict no_place(enum problem_code problem, const char *why, bool may_be_stored) {
     if (may_be_stored)
         return (struct verdict){OUTCOME_UNKNOWN, PROBLEM_store_unavailable, why};
     return (struct verdict){OUTCOME_FAILED, problem, why};
@@ -56,11 +56,11 @@ struct verdict verdict_of_append(Hawser__Internal__AppendOutcome answer, bool ma
         return (struct verdict){OUTCOME_FAILED, PROBLEM_store_unavailable,
                                 "the store was reached too late"};
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL:
-        return no_room(PROBLEM_inbox_full, "the inbox is full, and the product refuses more",
-                       may_be_stored);
+        return no_place(PROBLEM_inbox_full, "the inbox is full, and the product refuses more",
+                        may_be_stored);
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL:
-        return no_room(PROBLEM_idempotency_full, "too many Idempotency-Keys are remembered",
-                       may_be_stored);
+        return no_place(PROBLEM_idempotency_full, "too many Idempotency-Keys are remembered",
+                        may_be_stored);
     case _HAWSER__INTERNAL__APPEND_OUTCOME_IS_INT_SIZE:
         break;
     }

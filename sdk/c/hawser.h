@@ -115,7 +115,7 @@ struct hawser_message {
     const char *product; // its product's name
     const char *user;    //
     enum hawser_stream stream;
-    uint64_t seq;        // its place in the stream, from 1; 0: a live message, sent at most once
+    uint64_t seq;        // its position in the stream, from 1; 0: a live message, sent at most once
     const char *id;      // as the push API answered, unique in the product
     const void *payload; //
     size_t payload_len;  // bytes, up to 64 KiB

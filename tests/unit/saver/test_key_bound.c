@@ -59,7 +59,7 @@ START_TEST(test_stale) {
 END_TEST
 
 // What was sent before a sum was asked for is in that sum, however late its answer comes.
-START_TEST(test_rounds) {
+START_TEST(test_asks) {
     struct key_bound b = {0};
     key_bound_asked(&b, 1000);
     key_bound_heard(&b, 0, 1000);
@@ -105,4 +105,4 @@ START_TEST(test_sums_are_bounded) {
 }
 END_TEST
 
-RUN_TESTS("key_bound", test_judge, test_stale, test_rounds, test_sums_are_bounded)
+RUN_TESTS("key_bound", test_judge, test_stale, test_asks, test_sums_are_bounded)
