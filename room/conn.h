@@ -2,8 +2,10 @@
 // and a timer; it has no buffers.
 //
 //   GREETING --first bytes--> HELLO --Hello--> LOGIN --all its bindings answered--> OPEN
-//   OPEN --lost--> LINGERING; LINGERING or OPEN --a Hello with its resume bytes, which brings the
-//   socket of the connection that said it; that one closes--> OPEN
+//   OPEN --lost--> LINGERING
+//   LINGERING or OPEN --resumed--> LOGIN --its Welcome, in the same call--> OPEN
+//   HELLO, of the connection whose Hello had the other one's resume bytes: gives it its socket
+//   --> gone
 //   any --Close, Bye, fault--> CLOSING --end of its stream, and of its last binding--> gone
 //
 // A connection is freed at the end of the iteration in which it has nothing any more: whoever holds
@@ -81,7 +83,10 @@ void conn_on_closed(void *owner, struct stream *s, int error);
 
 // --- sending.c: its bytes
 bool conn_can_push(const struct conn *c); // the socket takes bytes and nothing is held
-void conn_send(struct conn *c, const struct buf *frame); // what is not a push
+// A frame that is no push: what the socket does not take is held. Silent where there is no stream
+// or it is CLOSING. A client that leaves too much unread loses its stream, but the connection still
+// stands when this returns.
+void conn_send(struct conn *c, const struct buf *frame);
 // Its client leaves answers unread: nothing more is read from it until it has taken them.
 bool conn_waits_for_reader(struct conn *c);
 // A run of whole frames: as many as its socket takes go out, the last of them perhaps in part (the

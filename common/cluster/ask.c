@@ -28,8 +28,10 @@ struct ask {
     char name[33], kid[33];
     struct cluster *cluster;
     struct waiter *waiters, **waiters_end;
-    struct timer
-        end; // the call's pretended end (known, or known to be unknown), then the end of "unknown"
+    // Armed for one of two things. Waiters that no call answers, since the answer is known or since
+    // they came while others were told, hear of it in the loop's next iteration. And where the
+    // answer was "unknown", the ask is kept until this goes off: till then nobody asks anew.
+    struct timer end;
     uint32_t asked; // a bit for each register
     bool kept;
     int error;
