@@ -240,7 +240,30 @@ def leftovers(files):
             yield f, m.start(), m[0]
 
 
-RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers)
+def calls_upwards(files):
+    """Where a header lists the files of its folder from the top down, a file calls those below it only."""
+    for header in files:
+        listed = order_of(header)
+        folder = header.path.rpartition("/")[0]
+        inside = {f.path: f for f in files if f.path.rpartition("/")[0] == folder}
+        ranked = [inside[f"{folder}/{name}"] for name in listed if f"{folder}/{name}" in inside]
+        rank = {fn.name: (i, f) for i, f in enumerate(ranked) for fn in f.functions if not fn.is_static}
+        for i, f in enumerate(ranked):
+            for m in re.finditer(r"\b(\w+)\(", f.code):
+                at, home = rank.get(m[1], (i, f))
+                if at < i:
+                    yield f, m.start(), f"{m[1]} is a function of {home.path}, which stands above in {header.path}"
+
+
+def order_of(header):
+    """The files that the header's opening comment lists, from the top down; none if it does not say that calls go down."""
+    opening = re.match(r"(?://.*\n)*", header.text)[0]
+    if not header.path.endswith(".h") or "calls those below it only" not in opening:
+        return []
+    return [name for line in re.findall(r"^//   (\w+\.c .*)", opening, re.M) for name in re.findall(r"(?:^|; )(\w+\.c)", line)]
+
+
+RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards)
 
 
 def is_product(f):

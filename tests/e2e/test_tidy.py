@@ -37,6 +37,14 @@ def function(name, lines, first=""):
     return f"static int {name}(void) {{\n{first}" + "    step();\n" * lines + f"    return {name}();\n}}\n"
 
 
+# Three files in order: each is called by the one above.
+ORDERED = {
+    "room/all.h": "// What they share. Each file calls those below it only:\n//\n//   top.c   life; mid.c more of it\n//   low.c   the rest (see top.c)\n",
+    "room/top.c": "int top(void) {\n    return mid() + top();\n}\n",
+    "room/mid.c": "int mid(void) {\n    return low();\n}\n",
+    "room/low.c": "int low(void) {\n    return 1;\n}\n",
+}
+
 SPOILED = [
     ("sizes", {"room/b.c": function("long_one", 60)}, "long_one has 60 lines, at most 50"),
     ("sizes", {"room/b.c": function("wide_switch", 70, "    switch (x) {\n")}, "wide_switch has 71 lines, at most 70"),
@@ -55,6 +63,8 @@ SPOILED = [
     ("core_includes", {"room/core/b.c": '#include "room.pb-c.h"\n'}, "room.pb-c.h is not for room/core"),
     ("core_includes", {"room/core/b.c": '#include "loop.h"\n', "common/net/loop.h": "int x;\n"}, "loop.h is not for room/core"),
     ("core_includes", {"room/core/b.c": '#include "arena.h"\n', "common/base/arena.h": "#include <protobuf-c/protobuf-c.h>\n"}, "arena.h is not for room/core"),
+    ("calls_upwards", ORDERED | {"room/low.c": "int low(void) {\n    return top();\n}\n"}, "top is a function of room/top.c, which stands above in room/all.h"),
+    ("calls_upwards", ORDERED | {"room/mid.c": "int mid(void) {\n    return top();\n}\n"}, "top is a function of room/top.c, which stands above in room/all.h"),
     ("leftovers", {"room/b.c": "// TO" + "DO: later\n"}, "TO" + "DO"),
 ]
 
@@ -75,6 +85,11 @@ def test_a_name_that_a_macro_makes():
     macro = "#define STEP(server, name) server##_store_##name(server);\nint x = 0;\n"
     sources = {"room/b.h": macro + "void lonely(void);\n", "room/b.c": "void room_store_read(void) {\n}\nvoid lonely(void) {\n}\nSTEP(room, read)\n"}
     assert [line for line in said(CALM | sources) if line.startswith("dead_functions")] == ["dead_functions: nobody calls lonely"]
+
+
+def test_files_in_order():
+    """Calls that go down, or stay in their file, and a file that is named beside the list, are in order."""
+    assert [line for line in said(CALM | ORDERED) if line.startswith("calls_upwards")] == []
 
 
 @pytest.mark.parametrize("rule, sources, what", SPOILED)
