@@ -156,8 +156,11 @@ static void report_signals(struct os *os) {
 
 int os_wait(struct os *os, struct os_event *events, int max, int timeout_ms) {
     struct epoll_event ready[EVENTS_MAX];
-    int got = epoll_wait(os->epoll_fd, ready, max < EVENTS_MAX ? max : EVENTS_MAX, timeout_ms);
-    int count = 0;
+    int most = max < EVENTS_MAX ? max : EVENTS_MAX, count = 0;
+    int got = epoll_wait(os->epoll_fd, ready, most, timeout_ms);
+    // A SIGCONT ends the wait with nothing: what came while we stood still comes before the timers.
+    if (got < 0 && errno == EINTR)
+        got = epoll_wait(os->epoll_fd, ready, most, 0);
     for (int i = 0; i < got; i++) {
         if (ready[i].data.u64 == KEY_WAKE) {
             report_resolved(os);

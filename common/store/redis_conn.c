@@ -17,7 +17,13 @@
 #include "redis_reply.h"
 #include "redis_url.h"
 
-enum { BACKOFF_BASE_MS = 50, BACKOFF_CAP_MS = 2000, SCRIPTS_MAX = 64, CHECK_MS = 10000 };
+enum {
+    BACKOFF_BASE_MS = 50,
+    BACKOFF_CAP_MS = 2000,
+    SCRIPTS_MAX = 64,
+    CHECK_MS = 10000,
+    STALL_MS = 1000, // a timer that runs so late: the loop stood still
+};
 
 struct command {
     struct command *next;
@@ -138,8 +144,23 @@ static void fail_command(struct command *k, int error) {
 
 static void redis_went_down(struct redis_conn *c, int error, const char *why);
 
+static void watch_oldest(struct redis_conn *c);
+
+// After a stall of our own what the server said meanwhile is still unread: it gets its time anew.
+static bool have_stalled(struct redis_conn *c) {
+    uint64_t now = loop_now_ms(c->loop);
+    if (!c->sent || now < c->sent->due_ms + STALL_MS)
+        return false;
+    for (struct command *k = c->sent; k; k = k->next)
+        k->due_ms = now + c->timeout_ms;
+    watch_oldest(c);
+    return true;
+}
+
 static void on_command_late(struct timer *t) {
     struct redis_conn *c = container_of(t, struct redis_conn, deadline);
+    if (have_stalled(c))
+        return;
     snprintf(c->reason, sizeof(c->reason), "no answer within %u ms", c->timeout_ms);
     bool connected = (c->context->c.flags & REDIS_CONNECTED) != 0;
     bool was_loading = redis_conn_is_loading(c);

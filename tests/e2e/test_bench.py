@@ -17,7 +17,7 @@ from daemons import Cluster, Redis, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/bench"))
-import pictures as bench_pictures  # noqa: E402
+import bench_pictures  # noqa: E402
 import run as bench_run  # noqa: E402
 
 ALWAYS = {"scenario", "sessions", "rate", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "rss_per_session", "daemons", "kernel",

@@ -190,6 +190,36 @@ START_TEST(test_frozen_server) {
 }
 END_TEST
 
+// We stand still ourselves, for longer than the timeout: what the server answered meanwhile counts,
+// also when it is more than one read.
+START_TEST(test_frozen_ourselves) {
+    struct redis_conn *c = setup("yes", false, 300);
+    struct outcome o[200];
+    struct redis_args args = {0};
+    char text[1001];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    redis_arg_text(&args, "ECHO");
+    redis_arg_text(&args, text);
+    shape = "s";
+    until_up(c);
+    for (size_t i = 0; i < sizeof(o) / sizeof(o[0]); i++) {
+        o[i] = (struct outcome){0};
+        redis_ask(c, &(struct redis_command){.shape = shape, .args = &args}, on_done, &o[i]);
+    }
+    loop_step(loop, 0);
+    uint64_t from = os_now_ms(os);
+    while (os_now_ms(os) < from + 1500)
+        ; // the loop stands still
+    for (size_t i = 0; i < sizeof(o) / sizeof(o[0]); i++) {
+        wait_for(&o[i]);
+        ck_assert_int_eq(o[i].error, 0);
+    }
+    ck_assert(redis_conn_is_up(c));
+    teardown(c);
+}
+END_TEST
+
 // A killed server: calls fail at once, the next server is another run.
 START_TEST(test_killed_server) {
     struct redis_conn *c = setup("yes", false, 20000);
@@ -380,5 +410,5 @@ START_TEST(test_endless) {
 END_TEST
 
 RUN_TESTS("redis_conn", test_commands_and_scripts, test_volatile_server, test_frozen_server,
-          test_killed_server, test_demoted, test_changed_under_us, test_loading,
-          test_loading_says_nothing, test_garbage, test_unasked, test_endless)
+          test_frozen_ourselves, test_killed_server, test_demoted, test_changed_under_us,
+          test_loading, test_loading_says_nothing, test_garbage, test_unasked, test_endless)

@@ -2,7 +2,7 @@
 """Makes the two pictures of docs/BENCHMARKS.md from reports of hawser-bench, a JSON object a line, such as `./dev bench --growth` leaves:
 how fast a broadcast goes round, and what a session at rest costs in memory, each against the number of sessions.
 
-    tools/bench/pictures.py REPORTS FOLDER     writes FOLDER/fanout.svg and FOLDER/memory.svg
+    tools/bench/bench_pictures.py REPORTS FOLDER     writes FOLDER/fanout.svg and FOLDER/memory.svg
 """
 
 import json
