@@ -21,7 +21,7 @@ struct method {
     enum method_at at;
     uint16_t number;
     uint32_t deadline_ms;
-    bool is_repeatable, is_long;
+    bool is_repeatable;
     const ProtobufCMessageDescriptor *reply;
     void (*answer)(untyped_fn *done, void *arg, int error, const ProtobufCMessage *reply);
     // of the metrics
@@ -114,7 +114,7 @@ static void calls_call(struct peer to, const struct method *method, const Protob
     count_of(c, method)->calls++;
     if (to.link) {
         struct rpc_question q = {method->number, method->deadline_ms, request,
-                                 method->is_repeatable, method->is_long};
+                                 method->is_repeatable};
         rpc_call(to.link, &q, calls_on_answer, with);
         return;
     }
@@ -143,7 +143,6 @@ static struct typed_call *typed_call_new(untyped_fn *done, void *arg) {
                                              HAWSER__INTERNAL__##value,                            \
                                              deadline,                                             \
                                              (repeat) == REPEATABLE,                               \
-                                             (repeat) == LONG,                                     \
                                              &hawser__internal__##message##_reply__descriptor,     \
                                              answer_##server##_##name,                             \
                                              #server "_" #name "_calls_total",                     \

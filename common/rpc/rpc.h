@@ -46,7 +46,7 @@ struct rpc_link_options {
     size_t in_flight_bytes_max; // 0 = 8 MiB
     void (*on_state)(void *arg, struct rpc_link *link,
                      bool up); // after the hand-shake, and when it is lost; may be NULL
-    void (*on_silent)(void *arg, struct rpc_link *link); // every 100 ms while it is; may be NULL
+    void (*on_silent)(void *arg, struct rpc_link *link); // see rpc_link_is_silent; may be NULL
     void *arg;
 };
 struct rpc_link *rpc_link_new(struct loop *l, const struct rpc_identity *self, struct log *log,
@@ -54,9 +54,9 @@ struct rpc_link *rpc_link_new(struct loop *l, const struct rpc_identity *self, s
 void rpc_link_free(
     struct rpc_link *link); // completes what is in flight with -HW_ECANCELLED, before it returns
 bool rpc_link_is_up(const struct rpc_link *link);
-// While a call waits that is not long, a peer that says nothing for 100 ms is asked with a ping;
-// 300 ms later it is silent, until it says something: frozen, or cut off, which its connection will
-// show only after 10 s. A peer that is alive answers, however slow its store is.
+// While a repeatable call waits, a peer that says nothing for 100 ms is asked with a ping; 300 ms
+// later it is silent, until it says something: frozen, or cut off, which its connection will show
+// only after 10 s. A peer that is alive answers, however slow its store is.
 bool rpc_link_is_silent(struct rpc_link *link);
 // Completes the repeatable calls in flight with -HW_EDEADLINE, for who has somebody else to ask.
 void rpc_link_give_up_repeatable(struct rpc_link *link);
@@ -71,7 +71,6 @@ struct rpc_question {
     uint32_t deadline_ms;
     const ProtobufCMessage *request; // packed before rpc_call returns
     bool is_repeatable;              // may be done twice, and its caller asks again
-    bool is_long;                    // nothing follows from its waiting: see rpc_link_is_silent
 };
 // On a link that is down: completes with -HW_ELINK in this iteration.
 void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *done, void *arg);
