@@ -51,7 +51,7 @@ bool frame_type_is_from(uint8_t type, enum frame_from from) {
 
 // --- strings, on the wire: protobuf-c does not look at UTF-8, and ends a text at its first NUL
 
-static bool strings_are_text(const ProtobufCMessageDescriptor *d, struct wire w, int depth);
+static bool strings_are_text(const ProtobufCMessageDescriptor *d, struct wire_reader w, int depth);
 
 static bool field_is_text(const ProtobufCMessageDescriptor *d, unsigned number, const uint8_t *data,
                           size_t len, int depth) {
@@ -59,12 +59,12 @@ static bool field_is_text(const ProtobufCMessageDescriptor *d, unsigned number, 
     if (field && field->type == PROTOBUF_C_TYPE_STRING)
         return (len == 0 || !memchr(data, 0, len)) && utf8_is_valid(data, len, NULL);
     if (field && field->type == PROTOBUF_C_TYPE_MESSAGE)
-        return strings_are_text(field->descriptor, (struct wire){data, data + len, false},
+        return strings_are_text(field->descriptor, (struct wire_reader){data, data + len, false},
                                 depth + 1);
     return true;
 }
 
-static bool strings_are_text(const ProtobufCMessageDescriptor *d, struct wire w, int depth) {
+static bool strings_are_text(const ProtobufCMessageDescriptor *d, struct wire_reader w, int depth) {
     while (w.at < w.end && !w.bad) {
         uint64_t tag = wire_varint(&w);
         const uint8_t *data;
@@ -82,7 +82,7 @@ ProtobufCMessage *frame_decode(const struct frame *f, ProtobufCAllocator *alloca
         return NULL;
     ProtobufCMessage *message =
         protobuf_c_message_unpack(descriptor, allocator, f->body_len, f->body);
-    struct wire whole = {f->body, f->body + f->body_len, false};
+    struct wire_reader whole = {f->body, f->body + f->body_len, false};
     if (message && !strings_are_text(descriptor, whole, 0)) {
         protobuf_c_message_free_unpacked(message, allocator);
         return NULL;

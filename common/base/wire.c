@@ -1,6 +1,6 @@
 #include "wire.h"
 
-uint64_t wire_varint(struct wire *w) {
+uint64_t wire_varint(struct wire_reader *w) {
     uint64_t value = 0;
     for (int shift = 0; shift < 64 && w->at < w->end; shift += 7) {
         uint8_t byte = *w->at++;
@@ -12,14 +12,14 @@ uint64_t wire_varint(struct wire *w) {
     return 0;
 }
 
-static void skip(struct wire *w, uint64_t len) {
+static void skip(struct wire_reader *w, uint64_t len) {
     if (len > (uint64_t)(w->end - w->at))
         w->bad = true;
     else
         w->at += len;
 }
 
-size_t wire_field(struct wire *w, uint64_t tag, const uint8_t **ret_data) {
+size_t wire_field(struct wire_reader *w, uint64_t tag, const uint8_t **ret_data) {
     uint64_t len;
     *ret_data = NULL;
     switch (tag & 7) {

@@ -10,15 +10,15 @@
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LEN = 2, WIRE_32 = 5 }; // the low 3 bits of a tag
 enum { WIRE_VARINT_BYTES_MAX = 10 };
 
-struct wire {
+struct wire_reader {
     const uint8_t *at, *end;
     bool bad; // sticky: it was cut, or is none; what is read then says nothing
 };
 
-uint64_t wire_varint(struct wire *w);
+uint64_t wire_varint(struct wire_reader *w);
 // What a tag read before belongs to. WIRE_LEN: *ret_data[0..result) of the input; else it is passed
 // over, and *ret_data is NULL.
-size_t wire_field(struct wire *w, uint64_t tag, const uint8_t **ret_data);
+size_t wire_field(struct wire_reader *w, uint64_t tag, const uint8_t **ret_data);
 
 size_t wire_varint_bytes(uint64_t v);
 size_t wire_varint_put(uint8_t out[WIRE_VARINT_BYTES_MAX], uint64_t v); // how many were written

@@ -52,7 +52,7 @@ void rpc_frame_put(struct buf *b, enum rpc_kind kind, const ProtobufCMessage *bo
 }
 
 bool rpc_items_fit(const uint8_t *body, size_t len, size_t items_max) {
-    struct wire w = {body, body + len, false};
+    struct wire_reader w = {body, body + len, false};
     const uint8_t *data;
     for (; w.at < w.end && !w.bad; items_max--) {
         if (items_max == 0)

@@ -38,8 +38,7 @@ void rpc_frame_put(struct buf *b, enum rpc_kind kind, const ProtobufCMessage *bo
 // for each of them, many times its bytes on the wire.
 bool rpc_items_fit(const uint8_t *body, size_t len, size_t items_max);
 
-// Appends a message as an item of RpcRequests, or of RpcReplies (body NULL: none), and returns the
-// bytes added.
+// Appends a message as an item of RpcRequests, or of RpcReplies (body NULL: none).
 void rpc_put_request_item(struct buf *b, const ProtobufCMessage *request);
 void rpc_put_reply_item(struct buf *b, uint32_t call, uint32_t error, const ProtobufCMessage *body);
 

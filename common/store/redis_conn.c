@@ -143,7 +143,6 @@ static void fail_command(struct command *k, int error) {
 }
 
 static void redis_went_down(struct redis_conn *c, int error, const char *why);
-
 static void watch_oldest(struct redis_conn *c);
 
 // After a stall of our own what the server said meanwhile is still unread: it gets its time anew.
@@ -164,8 +163,7 @@ static void on_command_late(struct timer *t) {
     snprintf(c->reason, sizeof(c->reason), "no answer within %u ms", c->timeout_ms);
     bool connected = (c->context->c.flags & REDIS_CONNECTED) != 0;
     bool was_loading = redis_conn_is_loading(c);
-    redisAsyncFree(
-        c->context); // completes all that was sent; on_disconnect comes if it was connected
+    redisAsyncFree(c->context); // completes all that was sent; tells on_disconnect if connected
     if (!connected) {
         c->context = NULL;
         redis_went_down(c, -HW_EDEADLINE, NULL);

@@ -416,15 +416,17 @@ static bool was_rejected(const struct run *r, const struct binding *b, const str
            (m->targets & (m->targets - 1)) != 0 && !user_has_it(r, b->user, (int)(m - r->messages));
 }
 
-// The oldest goes first: as many came after it as an inbox holds.
+// The oldest goes first: as many came after it as an inbox holds. But what another device of the
+// user has handled goes before all that none has: then older ones may be what the inbox is full of.
 static bool had_to_go(const struct run *r, const struct binding *b, const struct message *m) {
+    bool went_first = user_has_it(r, b->user, (int)(m - r->messages));
     int after = 0;
     for (int n = 0; n < r->message_count; n++) {
         const struct message *other = &r->messages[n];
         after += other != m && !other->is_live && other->product == m->product &&
                  message_stream(other) == HAWSER_INBOX &&
                  (other->targets & UINT64_C(1) << b->user) &&
-                 (other->accepted_us == 0 || other->accepted_us >= m->pushed_us);
+                 (went_first || other->accepted_us == 0 || other->accepted_us >= m->pushed_us);
     }
     return after >= SMALL_INBOX;
 }

@@ -56,7 +56,7 @@ static void see_number(struct push_seen *p, uint64_t field, uint64_t value) {
         p->seq = value;
 }
 
-static void see_field(struct wire *w, struct push_seen *p) {
+static void see_field(struct wire_reader *w, struct push_seen *p) {
     uint64_t tag = wire_varint(w);
     const uint8_t *data;
     if ((tag & 7) == WIRE_VARINT) {
@@ -71,7 +71,7 @@ static void see_field(struct wire *w, struct push_seen *p) {
 }
 
 bool push_see(const uint8_t *body, size_t len, struct push_seen *ret_push) {
-    struct wire w = {.at = body, .end = body + len};
+    struct wire_reader w = {.at = body, .end = body + len};
     struct push_seen p = {0};
     while (w.at < w.end && !w.bad)
         see_field(&w, &p);

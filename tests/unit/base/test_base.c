@@ -139,7 +139,7 @@ static const uint8_t fields[] = {
 
 // How many fields the first len bytes hold; -1: they are no fields, or end within one.
 static int fields_in(const uint8_t *data, size_t len) {
-    struct wire w = {data, data + len, false};
+    struct wire_reader w = {data, data + len, false};
     const uint8_t *at;
     int count = 0;
     for (; w.at < w.end && !w.bad; count++)
@@ -189,7 +189,7 @@ END_TEST
 
 START_TEST(test_wire) {
     static const int whole_at[] = {[0] = 0, [3] = 1, [12] = 2, [16] = 3, [21] = 4, [23] = 5};
-    struct wire w = {fields + 12, fields + sizeof(fields), false};
+    struct wire_reader w = {fields + 12, fields + sizeof(fields), false};
     const uint8_t *data;
     ck_assert_uint_eq(wire_field(&w, wire_varint(&w), &data), 2);
     ck_assert_ptr_eq(data, fields + 14);
@@ -212,7 +212,7 @@ START_TEST(test_wire_varints) {
         uint8_t bytes[WIRE_VARINT_BYTES_MAX];
         size_t len = wire_varint_put(bytes, values[i]);
         ck_assert_uint_eq(len, wire_varint_bytes(values[i]));
-        struct wire w = {bytes, bytes + len, false}, cut = {bytes, bytes + len - 1, false};
+        struct wire_reader w = {bytes, bytes + len, false}, cut = {bytes, bytes + len - 1, false};
         ck_assert_uint_eq(wire_varint(&w), values[i]);
         ck_assert(!w.bad && w.at == w.end);
         (void)wire_varint(&cut);
@@ -220,7 +220,7 @@ START_TEST(test_wire_varints) {
     }
     // Eleven bytes are no varint.
     const uint8_t *endless = (const uint8_t *)"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
-    struct wire w = {endless, endless + 11, false};
+    struct wire_reader w = {endless, endless + 11, false};
     (void)wire_varint(&w);
     ck_assert(w.bad);
 }
