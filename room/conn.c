@@ -206,7 +206,7 @@ void conn_binding_over(struct room_binding *b, const struct session_refusal *why
         return;
     }
     if (c->state == CONN_OPEN)
-        c->voice->say_bound(c, &(struct bound){b, why->code, why->reason});
+        c->voice->say_bound(c, &(struct bound){b, why->code, why->reason, NULL});
     room_binding_end(b);
 }
 

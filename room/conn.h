@@ -22,7 +22,7 @@
 #include "token.h"
 #include "voice.h"
 
-enum { RESUME_BYTES = 36, BINDS_MAX = 16, DEVICE_MAX = 64, HEARTBEAT_MIN_MS = 5000 };
+enum { DEVICE_MAX = 64, HEARTBEAT_MIN_MS = 5000 };
 
 enum conn_state { CONN_GREETING, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
 
@@ -126,8 +126,6 @@ void hello_got_hello(struct conn *c, struct hello_request *hello);
 void hello_got_bind(struct conn *c, struct bind_request *bind);
 void hello_got_unbind(struct conn *c, struct room_binding *b); // NULL: not bound
 void hello_answered(struct room_binding *b);                   // its login is settled
-void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]);
-uint32_t hello_spread_ms(const struct room *r); // after losing a connection here
 
 // --- acks.c
 // false: above what was sent; the connection is closed.

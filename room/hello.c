@@ -10,7 +10,7 @@ enum { SPREAD_MAX_MS = 30000, SPREAD_CONNECTIONS_PER_MS = 5 };
 
 // --- resume bytes: incarnation, slot, turn, count, and 16 bytes of HMAC over them
 
-void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]) {
+static void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]) {
     uint8_t mac[32];
     be64_put(out, c->room->env->incarnation);
     be32_put(out + 8, c->slot);
@@ -32,12 +32,28 @@ static struct conn *conn_of_resume(struct room *r, const struct hello_request *h
     return crypto_equal(expected, hello->resume, RESUME_BYTES) ? c : NULL;
 }
 
-uint32_t hello_spread_ms(const struct room *r) {
+// --- Welcome
+
+static uint32_t hello_spread_ms(const struct room *r) {
     uint64_t spread = r->live_sessions / SPREAD_CONNECTIONS_PER_MS;
     return (uint32_t)(spread < SPREAD_MAX_MS ? spread : SPREAD_MAX_MS);
 }
 
-// --- Welcome
+static struct bound bound_of(struct room_binding *b) {
+    const struct session_refusal *refusal = &room_binding_session(b)->refusal;
+    if (room_binding_state(b) != SESSION_REFUSED)
+        return (struct bound){.binding = b};
+    return (struct bound){b, refusal->code, refusal->reason, login_product_name(b)};
+}
+
+static void hello_welcome(struct conn *c) {
+    struct welcome welcome = {.spread_ms = hello_spread_ms(c->room)};
+    struct room_binding *b = c->bindings;
+    for (; b && welcome.bound_count < BINDS_MAX; b = b->next_in_conn)
+        welcome.bound[welcome.bound_count++] = bound_of(b);
+    hello_resume_bytes(c, welcome.resume);
+    c->voice->say_welcome(c, &welcome);
+}
 
 static void begin_delivery(struct room_binding *b) {
     struct awake *a = room_binding_wake(b);
@@ -51,7 +67,7 @@ static void begin_delivery(struct room_binding *b) {
 static void open_conn(struct conn *c) {
     struct room_binding *b, *next;
     c->state = CONN_OPEN;
-    c->voice->say_welcome(c);
+    hello_welcome(c);
     for (b = c->bindings; b; b = next) {
         next = b->next_in_conn;
         if (room_binding_state(b) == SESSION_REFUSED)
@@ -92,13 +108,12 @@ static void bind_answered(struct room_binding *b) {
     struct conn *c = b->conn;
     struct session_refusal refusal = room_binding_session(b)->refusal;
     c->binding = NULL;
-    if (room_binding_state(b) == SESSION_REFUSED) {
-        c->voice->say_bound(c, &(struct bound){b, refusal.code, refusal.reason});
+    struct bound bound = bound_of(b);
+    c->voice->say_bound(c, &bound);
+    if (bound.code)
         room_binding_end(b);
-    } else {
-        c->voice->say_bound(c, &(struct bound){.binding = b});
+    else
         begin_delivery(b);
-    }
     if (!c->bindings)
         conn_close(c, refusal.code, refusal.reason, refusal.retry_after_ms);
     else if (c->state == CONN_OPEN)
@@ -116,7 +131,8 @@ void hello_got_bind(struct conn *c, struct bind_request *bind) {
     read_hint(bind);
     struct room_binding *b = login_begin(c, bind);
     if (!b) {
-        c->voice->say_bound(c, &(struct bound){NULL, CLOSE_BUSY, "no place for another binding"});
+        c->voice->say_bound(
+            c, &(struct bound){.code = CLOSE_BUSY, .reason = "no place for another binding"});
         return;
     }
     c->binding = b;
@@ -183,7 +199,7 @@ static void hello_go_on(struct conn *c, struct resumption *found, size_t count) 
             found[i].binding,
             &(struct session_event){.kind = EVENT_RESUMED, .of.have = found[i].bind->have});
     }
-    c->voice->say_welcome(c);
+    hello_welcome(c);
     c->state = CONN_OPEN;
     for (size_t i = 0; i < count; i++)
         room_binding_tell_kind(found[i].binding, EVENT_READY);

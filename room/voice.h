@@ -23,10 +23,20 @@ struct stream_range { // a message or gap on its way to a client
     uint64_t first, last; // seqs; 0: live. Equal for a message
 };
 
+enum { RESUME_BYTES = 36, BINDS_MAX = 16 };
+
 struct bound {                    // what became of a Bind
     struct room_binding *binding; // NULL: refused before it was one
     uint32_t code;                // 0, or a Close code: then with its reason
     const char *reason;
+    const char *name; // of its product, where that is not known; NULL: nobody knows it
+};
+
+struct welcome { // the answer to a Hello
+    struct bound bound[BINDS_MAX];
+    size_t bound_count;
+    uint8_t resume[RESUME_BYTES];
+    uint32_t spread_ms; // of clients that come back after this room is lost
 };
 
 enum voice_index { VOICE_HAWSER, VOICES };
@@ -51,7 +61,8 @@ struct voice {
     // behind it. May end the connection, or hand its stream to another.
     size_t (*take)(struct conn *c, const uint8_t *data, size_t len);
 
-    void (*say_welcome)(struct conn *c);
+    // What is said is given whole: these make bytes of it, and ask nobody above binding.c.
+    void (*say_welcome)(struct conn *c, const struct welcome *welcome);
     void (*say_bound)(struct conn *c, const struct bound *bound);
     void (*say_gap)(struct room_binding *b, const struct stream_range *at, enum gap_reason reason);
     void (*say_reset)(struct room_binding *b, enum feed_stream stream, const char *reason);

@@ -39,7 +39,6 @@ static void fill_identity(Hawser__V1__Bound *m, const struct room_binding *b) {
     m->generation = room_binding_generation(b);
 }
 
-// One that was never bound has a name at most, as far as the token could be read.
 static void fill_bound(Hawser__V1__Bound *m, const struct bound *bound, struct positions *after) {
     struct room_binding *b = bound->binding;
     hawser__v1__bound__init(m);
@@ -54,8 +53,8 @@ static void fill_bound(Hawser__V1__Bound *m, const struct bound *bound, struct p
         m->after = after->list;
     } else if (b && room_binding_is_entered(b)) {
         fill_identity(m, b);
-    } else if (b) {
-        m->name = (char *)(uintptr_t)login_product_name(b);
+    } else if (bound->name) {
+        m->name = (char *)(uintptr_t)bound->name;
     }
 }
 
@@ -66,27 +65,22 @@ static void say_bound(struct conn *c, const struct bound *bound) {
     say(c, FRAME_BOUND, &m.base);
 }
 
-static void say_welcome(struct conn *c) {
+static void say_welcome(struct conn *c, const struct welcome *welcome) {
     Hawser__V1__Welcome m = HAWSER__V1__WELCOME__INIT;
     Hawser__V1__Bound bound[BINDS_MAX], *list[BINDS_MAX];
     struct positions after[BINDS_MAX];
-    uint8_t resume[RESUME_BYTES];
     const struct config *config = c->room->env->config;
-    for (struct room_binding *b = c->bindings; b && m.n_bound < BINDS_MAX; b = b->next_in_conn) {
-        const struct session_refusal *r = &room_binding_session(b)->refusal;
-        bool is_refused = room_binding_state(b) == SESSION_REFUSED;
-        struct bound of = {b, is_refused ? r->code : 0, r->reason};
-        list[m.n_bound] = &bound[m.n_bound];
-        fill_bound(&bound[m.n_bound], &of, &after[m.n_bound]);
-        m.n_bound++;
+    for (size_t i = 0; i < welcome->bound_count; i++) {
+        list[i] = &bound[i];
+        fill_bound(list[i], &welcome->bound[i], &after[i]);
     }
-    hello_resume_bytes(c, resume);
+    m.n_bound = welcome->bound_count;
     m.bound = list;
-    m.resume = (ProtobufCBinaryData){RESUME_BYTES, resume};
+    m.resume = (ProtobufCBinaryData){RESUME_BYTES, (uint8_t *)(uintptr_t)welcome->resume};
     m.heartbeat_s = c->heartbeat_ms / 1000;
     m.heartbeat_max_s = (uint32_t)(config_ms(config, "room.heartbeat_max") / 1000);
     m.server_ms = loop_wall_ms(c->room->loop);
-    m.spread_ms = hello_spread_ms(c->room);
+    m.spread_ms = welcome->spread_ms;
     m.max_frame = FRAME_BODY_MAX;
     say(c, FRAME_WELCOME, &m.base);
 }

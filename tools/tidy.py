@@ -66,6 +66,7 @@ TOKEN = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*
 DEFINITION = re.compile(r"^(?![#}\s])(?P<head>[^;{}#=]*?)\b(?P<name>\w+)\((?P<parameters>[^;{}]*?)\)\s*\{\n", re.M)
 PROTOTYPE = re.compile(r"^\w.*", re.M)
 DEFINE = re.compile(r"^#define (?:.*\\\n)*.*\n", re.M)
+CALL = re.compile(r"\b(\w+)\(")
 WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 
 
@@ -249,10 +250,38 @@ def calls_upwards(files):
         ranked = [inside[f"{folder}/{name}"] for name in listed if f"{folder}/{name}" in inside]
         rank = {fn.name: (i, f) for i, f in enumerate(ranked) for fn in f.functions if not fn.is_static}
         for i, f in enumerate(ranked):
-            for m in re.finditer(r"\b(\w+)\(", f.code):
+            for m in CALL.finditer(f.code):
                 at, home = rank.get(m[1], (i, f))
                 if at < i:
                     yield f, m.start(), f"{m[1]} is a function of {home.path}, which stands above in {header.path}"
+
+
+SPOKEN_FROM = "binding.c"
+
+
+def voices_ask(files):
+    """What a voice says is given to it: making bytes of it, a voice calls nobody above binding.c, so whoever speaks is not called back."""
+    for header in files:
+        listed, folder = order_of(header), header.path.rpartition("/")[0]
+        above = listed[: listed.index(SPOKEN_FROM)] if SPOKEN_FROM in listed else []
+        home = {fn.name: f.path for f in files if f.path in [f"{folder}/{name}" for name in above] for fn in f.functions if not fn.is_static}
+        for f in files:
+            if re.fullmatch(rf"{folder}/voice_\w+\.c", f.path):
+                for m in calls_from(f, re.findall(r"\.(?:say|put)_\w+ = (\w+)", f.code)):
+                    if m[1] in home:
+                        yield f, m.start(), f"{m[1]} is a function of {home[m[1]]}, which speaks by this voice"
+
+
+def calls_from(f, names):
+    """The calls in these functions of a file, and in those of the file that they call."""
+    bodies, seen, left = {fn.name: fn for fn in f.functions}, set(), list(names)
+    while left:
+        fn = bodies.get(left.pop())
+        if fn and fn.name not in seen:
+            seen.add(fn.name)
+            for m in CALL.finditer(f.code, fn.body, fn.end):
+                left.append(m[1])
+                yield m
 
 
 def order_of(header):
@@ -263,7 +292,7 @@ def order_of(header):
     return [name for line in re.findall(r"^//   (\w+\.c .*)", opening, re.M) for name in re.findall(r"(?:^|; )(\w+\.c)", line)]
 
 
-RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards)
+RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards, voices_ask)
 
 
 def is_product(f):

@@ -45,6 +45,14 @@ ORDERED = {
     "room/low.c": "int low(void) {\n    return 1;\n}\n",
 }
 
+# A voice that is asked to speak by hello.c, and makes bytes by what stands below.
+VOICED = {
+    "room/all.h": "// Each file calls those below it only:\n//\n//   voice_a.c   a voice\n//   hello.c     a Hello\n//   binding.c   sessions\n",
+    "room/voice_a.c": "static void say_it(void) {\n    generation();\n}\nstatic void hears(void) {\n    hello_got();\n}\nconst struct voice a = {.take = hears, .say_welcome = say_it};\n",
+    "room/hello.c": "void hello_got(void) {\n    hello_got();\n}\nvoid hello_spread(void) {\n    hello_spread();\n}\n",
+    "room/binding.c": "void generation(void) {\n    generation();\n}\n",
+}
+
 SPOILED = [
     ("sizes", {"room/b.c": function("long_one", 60)}, "long_one has 60 lines, at most 50"),
     ("sizes", {"room/b.c": function("wide_switch", 70, "    switch (x) {\n")}, "wide_switch has 71 lines, at most 70"),
@@ -65,6 +73,8 @@ SPOILED = [
     ("core_includes", {"room/core/b.c": '#include "arena.h"\n', "common/base/arena.h": "#include <protobuf-c/protobuf-c.h>\n"}, "arena.h is not for room/core"),
     ("calls_upwards", ORDERED | {"room/low.c": "int low(void) {\n    return top();\n}\n"}, "top is a function of room/top.c, which stands above in room/all.h"),
     ("calls_upwards", ORDERED | {"room/mid.c": "int mid(void) {\n    return top();\n}\n"}, "top is a function of room/top.c, which stands above in room/all.h"),
+    ("voices_ask", VOICED | {"room/voice_a.c": VOICED["room/voice_a.c"].replace("generation()", "hello_spread()")}, "hello_spread is a function of room/hello.c, which speaks by this voice"),
+    ("voices_ask", VOICED | {"room/voice_a.c": "static void fill(void) {\n    hello_spread();\n}\n" + VOICED["room/voice_a.c"].replace("generation()", "fill()")}, "hello_spread is a function of room/hello.c, which speaks by this voice"),
     ("leftovers", {"room/b.c": "// TO" + "DO: later\n"}, "TO" + "DO"),
 ]
 
@@ -90,6 +100,11 @@ def test_a_name_that_a_macro_makes():
 def test_files_in_order():
     """Calls that go down, or stay in their file, and a file that is named beside the list, are in order."""
     assert [line for line in said(CALM | ORDERED) if line.startswith("calls_upwards")] == []
+
+
+def test_a_voice_that_asks_nobody():
+    """What it hears goes down to hello.c; what it says is made from binding.c on."""
+    assert [line for line in said(CALM | VOICED) if line.startswith("voices_ask")] == []
 
 
 @pytest.mark.parametrize("rule, sources, what", SPOILED)

@@ -74,6 +74,32 @@ START_TEST(test_each_frame_in_each_state) {
 }
 END_TEST
 
+// A Welcome says what it is given, also of a Bind that was refused.
+START_TEST(test_welcome) {
+    struct welcome welcome = {.bound_count = 1, .spread_ms = 7};
+    struct frame f;
+    size_t used = 0;
+    welcome.bound[0] =
+        (struct bound){.code = CLOSE_TOKEN_REFUSED, .reason = "no such key", .name = "demo"};
+    memset(welcome.resume, 0xAB, sizeof(welcome.resume));
+    begin_in(CONN_OPEN);
+    voice.say_welcome(bed.conn, &welcome);
+    const struct buf *said = &bed.room.scratch;
+    ck_assert_int_eq(frame_parse(said->data, said->len, FRAME_BODY_MAX, &f, &used), FRAME_OK);
+    Hawser__V1__Welcome *m = (Hawser__V1__Welcome *)frame_decode(&f, NULL);
+    ck_assert_ptr_nonnull(m);
+    ck_assert_uint_eq(m->n_bound, 1);
+    ck_assert_uint_eq(m->bound[0]->error, CLOSE_TOKEN_REFUSED);
+    ck_assert_str_eq(m->bound[0]->reason, "no such key");
+    ck_assert_str_eq(m->bound[0]->name, "demo");
+    ck_assert_mem_eq(m->resume.data, welcome.resume, RESUME_BYTES);
+    ck_assert_uint_eq(m->spread_ms, 7);
+    ck_assert_uint_eq(m->heartbeat_s, 60);
+    hawser__v1__welcome__free_unpacked(m, NULL);
+    bed_end(&bed);
+}
+END_TEST
+
 // A Ping's wish is granted, and the client counts as heard.
 START_TEST(test_ping) {
     static const uint8_t ping[] = {FRAME_PING, 0, 0, 2, 0x10, 30}; // heartbeat_s = 30
@@ -131,5 +157,5 @@ START_TEST(test_several_at_once) {
 }
 END_TEST
 
-RUN_TESTS("Hawser's voice", test_each_frame_in_each_state, test_ping,
+RUN_TESTS("Hawser's voice", test_each_frame_in_each_state, test_welcome, test_ping,
           test_a_body_that_does_not_decode, test_sizes, test_several_at_once)
