@@ -180,12 +180,16 @@ static bool refuse_login(const struct row *r, bool replaces, uint64_t now,
     return reply->refused != 0;
 }
 
+static bool is_too_late(const struct register_memory *m, uint64_t not_after_ms) {
+    return not_after_ms != 0 && memory_store_now_ms(&m->base) > not_after_ms;
+}
+
 Hawser__Internal__LoginReply *register_memory_login(struct register_memory *m,
                                                     const Hawser__Internal__LoginRequest *l) {
     Hawser__Internal__LoginReply *reply = hw_malloc(sizeof(*reply));
     uint64_t now = memory_store_now_ms(&m->base);
     hawser__internal__login_reply__init(reply);
-    if (l->not_after_ms != 0 && now > l->not_after_ms) {
+    if (is_too_late(m, l->not_after_ms)) {
         reply->refused = CLOSE_BUSY;
         return reply;
     }
@@ -248,53 +252,69 @@ Hawser__Internal__DropReply *register_memory_drop(struct register_memory *m,
     return reply;
 }
 
-Hawser__Internal__ConfirmReply *register_memory_confirm(struct register_memory *m,
-                                                        const Hawser__Internal__ConfirmRequest *c) {
-    Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
-    uint64_t now = memory_store_now_ms(&m->base);
-    struct user *u = user_get(m, c->product, c->user);
-    struct row *r = row_find(u, c->device);
-    if (!r) {
-        make_row_place(m, u, NULL, c->devices_max); // who lives has its place
-        r = row_new(u, c->device);
-    }
-    hawser__internal__confirm_reply__init(reply);
+// Whether the row may stay as it is: then this is the answer.
+static bool confirm_as_it_is(struct register_memory *m, struct row *r,
+                             const Hawser__Internal__ConfirmRequest *c,
+                             Hawser__Internal__ConfirmReply *reply) {
     uint64_t login = c->login ? c->login : c->generation;
     bool is_own = r->incarnation == c->incarnation && r->slot == c->slot;
     bool is_below = r->generation > c->generation && r->online;
+    reply->generation = r->generation;
     if (is_below && !is_own && r->login >= login &&
         !register_memory_is_gone_for_good(m, r->incarnation)) {
         reply->outcome = row_is_live(m, r) ? HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED
                                            : HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
-        reply->generation = r->generation;
-        return reply;
+        return true;
     }
     if (is_below && is_own) { // its answer was lost
         reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
-        reply->generation = r->generation;
-        return reply;
+        return true;
     }
+    if (r->generation != c->generation || r->incarnation != c->incarnation)
+        return false;
     // Offline under the same generation: its room dropped it, and this question was held up.
-    bool held = r->generation == c->generation && r->incarnation == c->incarnation;
     if (r->online)
-        r->last_seen_ms = now;
-    reply->generation = c->generation;
-    if (held)
-        return reply;
+        r->last_seen_ms = memory_store_now_ms(&m->base);
+    reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD;
+    return true;
+}
+
+static void confirm_anew(struct register_memory *m, struct row *r,
+                         const Hawser__Internal__ConfirmRequest *c,
+                         Hawser__Internal__ConfirmReply *reply) {
+    bool is_own = r->incarnation == c->incarnation && r->slot == c->slot;
     if (!is_own && row_is_live(m, r))
         reply->replaced = row_message(m, r);
-    if (r->generation >= c->generation)
-        reply->generation = r->generation + 1;
     set_text(&r->room, c->room);
     set_text(&r->address, c->address);
     r->incarnation = c->incarnation;
     r->slot = c->slot;
-    r->generation = reply->generation;
-    r->login = login;
+    r->generation = r->generation >= c->generation ? r->generation + 1 : c->generation;
+    r->login = c->login ? c->login : c->generation;
     r->since_ms = c->since_ms;
-    r->last_seen_ms = now;
+    r->last_seen_ms = memory_store_now_ms(&m->base);
     r->online = true;
     reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN;
+    reply->generation = r->generation;
+}
+
+Hawser__Internal__ConfirmReply *register_memory_confirm(struct register_memory *m,
+                                                        const Hawser__Internal__ConfirmRequest *c) {
+    Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
+    struct row *r = row_find(user_find(m, c->product, c->user), c->device);
+    hawser__internal__confirm_reply__init(reply);
+    if (r && confirm_as_it_is(m, r, c, reply))
+        return reply;
+    if (is_too_late(m, c->not_after_ms)) {
+        reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED;
+        return reply;
+    }
+    if (!r) {
+        struct user *u = user_get(m, c->product, c->user);
+        make_row_place(m, u, NULL, c->devices_max); // who lives has its place
+        r = row_new(u, c->device);
+    }
+    confirm_anew(m, r, c, reply);
     return reply;
 }
 

@@ -279,6 +279,7 @@ void register_redis_confirm(struct redis_step *p, const Hawser__Internal__Confir
         .undead = {s->undead.data, s->undead.len},
         .login = row_number(q->login),
         .max = devices_max(q->devices_max),
+        .not_after = q->not_after_ms,
     };
     register_confirm_run(p->store, &args, on_confirm, p);
 }

@@ -3,12 +3,12 @@
 // came, or a confirmation that is done after the drop, may have left a row: the register is asked
 // for the user's rows, and one of ours that no session here holds is dropped. Written late, it
 // would stand above the client's next session for good; it is looked for several times, since a
-// store whose clock went back does late steps too.
+// store whose clock went back does steps after their last moment.
 #include "room_internal.h"
 
 enum {
     LOOK_AFTER_MS =
-        LOGIN_LAST_MOMENT_MS + 500, // after it was asked for: a login step's last moment is over
+        ROW_LAST_MOMENT_MS + 500, // after it was asked for: the last moment to write it is over
     LOOKS = 4,
     AGAIN_MS = 1000,
     FAILURES_MAX = 60

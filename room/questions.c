@@ -7,8 +7,9 @@
     server##_##name##_deadline_ms = (deadline_ms),
 enum { REGISTER_METHODS(DEADLINE) };
 #undef DEADLINE
-_Static_assert((int)register_login_deadline_ms == (int)LOGIN_LAST_MOMENT_MS,
-               "a login step may be done as long as its answer is waited for, and no longer");
+_Static_assert((int)register_login_deadline_ms == (int)ROW_LAST_MOMENT_MS &&
+                   (int)register_confirm_deadline_ms == (int)ROW_LAST_MOMENT_MS,
+               "a row may be written as long as its answer is waited for, and no longer");
 
 enum { ASKED_MARGIN_MS = 10000 }; // the step may be held up, and the store's clock be set
 enum { ADDRESS_MAX = 64 };
@@ -117,6 +118,11 @@ static char *client_address(const struct room_binding *b, char out[ADDRESS_MAX])
     return out;
 }
 
+// By the store's clock: then we have given up.
+static uint64_t row_last_moment(const struct room *r) {
+    return cluster_store_ms(r->cluster) + ROW_LAST_MOMENT_MS;
+}
+
 void ask_enter(struct room_binding *b) {
     Hawser__Internal__LoginRequest request = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
     struct room *r = b->conn->room;
@@ -129,8 +135,7 @@ void ask_enter(struct room_binding *b) {
     request.slot = room_binding_row_slot(b);
     request.address = client_address(b, address);
     request.devices_max = room_binding_devices_max(b);
-    // When that is over, we have given up, and the client may log in again.
-    request.not_after_ms = cluster_store_ms(r->cluster) + LOGIN_LAST_MOMENT_MS;
+    request.not_after_ms = row_last_moment(r); // then the client may log in again
     request.asked_ago_ms = asked_ago_ms(b);
     b->since_ms = loop_wall_ms(r->loop);
     register_login(register_of(r->cluster), &request, on_entered, asker_new(b));
@@ -172,6 +177,7 @@ void ask_row(struct room_binding *b) {
     request.since_ms = b->since_ms;
     request.address = client_address(b, address); // a row written anew has it again
     request.devices_max = room_binding_devices_max(b);
+    request.not_after_ms = row_last_moment(r); // then the session may have ended
     register_confirm(register_of(r->cluster), &request, on_confirmed, asker_new(b));
 }
 

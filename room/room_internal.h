@@ -46,10 +46,10 @@
 
 enum {
     LOGIN_MS = 5000,
-    LOGIN_LAST_MOMENT_MS = 3000, // of a login step: when it is over, we have given up
-    RETRY_MS = 500,              // of what a saver did not answer
-    VISIT_MS = 2000,             // a full room waits so long for a Hello that resumes
-    VISITORS_MAX = 1024,         // connections beyond connections_max, on their way in or out
+    ROW_LAST_MOMENT_MS = 3000, // of a step that writes a row: when it is over, we have given up
+    RETRY_MS = 500,            // of what a saver did not answer
+    VISIT_MS = 2000,           // a full room waits so long for a Hello that resumes
+    VISITORS_MAX = 1024,       // connections beyond connections_max, on their way in or out
     BINDINGS_UNCHECKED_MAX = 2 * VISITORS_MAX,
     CLOSE_KIND_FIRST = 40, // Close codes are told apart by their hundreds: 40xx .. 43xx
     CLOSE_KINDS = 4,

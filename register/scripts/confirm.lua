@@ -14,6 +14,7 @@
 -- ARGV undead bytes: and of those that may come back, as view.lua answers them
 -- ARGV login number: the generation that its login gave; 0 = the session's
 -- ARGV max number: devices of the user
+-- ARGV not_after number ms: the last moment to write the row, Unix time; 0 = none
 -- CONST HELD = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD
 -- CONST REWRITTEN = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN
 -- CONST SUPERSEDED = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED
@@ -31,6 +32,7 @@ if below and not own and r.login >= login and may_come_back then return {is_live
 local was = {REWRITTEN, r.gen, 0, r.on, r.on == 1 and is_live and not own and 1 or 0, r.inc, r.slot, r.gen, r.room, r.address, r.since}
 if below and own then return was end
 if r.gen == gen and r.inc == inc then return {HELD, gen} end
+if not_after ~= 0 and now > not_after then return {UNDECIDED, r.gen} end
 if r.gen >= gen then gen = r.gen + 1 end
 r.gen, r.room, r.inc, r.slot, r.since, r.address = gen, room, inc, slot, since, address
 r.login, r.on, r.seen = login, 1, now

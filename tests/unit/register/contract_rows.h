@@ -110,6 +110,57 @@ static inline void check_confirm_missing(struct bed *b) {
     ck_assert_uint_eq(online(b), 1);
 }
 
+static inline const Hawser__Internal__ConfirmReply *
+confirm_until(struct bed *b, uint64_t not_after_ms, uint64_t generation) {
+    Hawser__Internal__ConfirmRequest q = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
+    q.product = 1;
+    q.user = (char *)"u";
+    q.device = (char *)"d";
+    q.room = (char *)"room-a";
+    q.incarnation = 11;
+    q.slot = 7;
+    q.generation = generation;
+    q.not_after_ms = not_after_ms;
+    return ask(b, &q.base);
+}
+
+// Whether a confirmation after its last moment is not decided, and leaves the row as it is: of that
+// run, whether live or not, or no row at all (0).
+static inline void check_writes_nothing(struct bed *b, uint64_t generation, uint64_t run,
+                                        bool is_online) {
+    const Hawser__Internal__ConfirmReply *c = confirm_until(b, 1, generation);
+    ck_assert_int_eq(c->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED);
+    ck_assert_ptr_null(c->replaced);
+    ck_assert_uint_eq(online(b), is_online);
+    const Hawser__Internal__FindReply *f = find(b);
+    ck_assert_uint_eq(f->n_row, run != 0);
+    if (run != 0)
+        ck_assert(f->row[0]->incarnation == run && f->row[0]->online == is_online);
+}
+
+// What is done after its last moment may be of a session that has ended since: it writes no row.
+static inline void check_confirm_late(struct bed *b) {
+    rooms_live(b);
+    uint64_t now = announce(b, "a", 11, 0, 60000)->store_ms, in_time = now + 60000;
+    check_writes_nothing(b, now, 0, false);
+    uint64_t g = ROW(b, .incarnation = 11, .slot = 7)->generation;
+    uint64_t newer = ROW(b, .incarnation = 22, .slot = 8)->generation;
+    ck_assert_int_eq(confirm_until(b, 1, g)->outcome,
+                     HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED);
+    check_writes_nothing(b, newer + 100, 22, true); // of a store that went back
+    ck_assert(drop(b, 22, newer));
+    check_writes_nothing(b, g, 22, false);
+    // In time it is written; what is asked late of a row that is the session's is answered as ever.
+    uint64_t own = confirm_until(b, in_time, g)->generation;
+    ck_assert_uint_gt(own, newer);
+    const Hawser__Internal__ConfirmReply *c = confirm_until(b, 1, g);
+    ck_assert_int_eq(c->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN);
+    ck_assert_uint_eq(c->generation, own);
+    ck_assert_int_eq(confirm_until(b, 1, own)->outcome,
+                     HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD);
+    ck_assert_uint_eq(online(b), 1);
+}
+
 // Rows of a run whose lease ended are void at once, but it may come back; after a good-bye not.
 static inline void check_void_rows(struct bed *b) {
     rooms_live(b);

@@ -74,7 +74,7 @@ static void put_login(struct pair *t, int which, unsigned device, bool is_late) 
     t->given[which][t->steps] = r->generation;
 }
 
-static void put_confirm(struct pair *t, int which, unsigned of) {
+static void put_confirm(struct pair *t, int which, unsigned of, bool is_late) {
     Hawser__Internal__ConfirmRequest q = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
     char name[8];
     name_of(name, t->device_of[of]);
@@ -88,6 +88,7 @@ static void put_confirm(struct pair *t, int which, unsigned of) {
     q.generation = t->given[which][of];
     q.since_ms = 5;
     q.devices_max = 4;
+    q.not_after_ms = is_late;
     const Hawser__Internal__ConfirmReply *r = ask(t->bed[which], &q.base);
     t->given[which][t->steps] = r->generation;
     say(t, which, "confirm %d:", (int)r->outcome);
@@ -120,7 +121,7 @@ static void do_step(struct pair *t) {
         while (loop_now_ms(t->bed[i]->loop) < end)
             loop_step(t->bed[i]->loop, 1);
         if (is_confirm)
-            put_confirm(t, i, of);
+            put_confirm(t, i, of, dice < 8);
         else if (is_drop)
             say(t, i, "drop %d:", drop_of(t->bed[i], name, t->run_of[of], t->given[i][of]));
         else

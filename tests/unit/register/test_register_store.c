@@ -22,6 +22,7 @@ static const struct {
     {"confirm above the row", check_confirm_above},
     {"confirm zeros", check_confirm_zeros},
     {"confirm a missing row", check_confirm_missing},
+    {"confirm too late", check_confirm_late},
     {"void rows", check_void_rows},
     {"directory", check_directory},
     {"catalog", check_catalog},
