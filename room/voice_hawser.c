@@ -182,11 +182,14 @@ static void say_close(struct conn *c, uint32_t code, const char *reason, uint64_
 
 // --- what is heard
 
+// A stream of a later version is passed over.
 static bool take_have(const Hawser__V1__Bind *m, struct session_have *have) {
     for (size_t i = 0; i < m->n_have; i++) {
         const Hawser__V1__Position *p = m->have[i];
         unsigned stream = (unsigned)p->stream;
-        if (stream >= FEEDS || have->given[stream])
+        if (stream >= FEEDS)
+            continue;
+        if (have->given[stream])
             return false;
         have->given[stream] = true;
         have->at[stream] = (struct stream_position){p->epoch, p->seq};

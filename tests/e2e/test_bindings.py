@@ -148,3 +148,15 @@ def test_broadcast_figures_count_each_message_once(cluster):
     with Client(room(cluster)) as client:
         client.login("d1", product.token("ann"), have=have)
         eventually(lambda: figures() == {"accepted": 4, "sent": 4, "acked": 4})
+
+
+def test_a_stream_of_a_later_version(cluster):
+    """A client that has a position in a stream that this room does not know logs in all the same; one named twice is still a fault."""
+    product = cluster.product()
+    with Client(cluster.info["rooms"][0]) as ann:
+        ann.login("d1", product.token("ann"), have=[pb.Position(stream=7, epoch=1, seq=1), pb.Position(stream=8, epoch=2, seq=2)])
+        product.push_user("ann", "hello")
+        assert ann.expect("Push").payload == b"hello"
+    with Client(cluster.info["rooms"][0]) as bob:
+        bob.hello("d1", pb.Bind(token=product.token("bob"), have=[pb.Position(stream=pb.NEWS, epoch=1, seq=1)] * 2))
+        assert bob.expect("Close").code == 4300
