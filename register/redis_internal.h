@@ -1,6 +1,13 @@
-// What the files of the Redis store share; nobody else includes it. docs/REDIS.md has the keys: a
-// login step touches one slot, and so does a change of the directory or the catalog with its
-// version.
+// What the files of the Redis store share; nobody else includes it. Each file calls those below it
+// only:
+//
+//   store_redis.c      the table of all steps; life
+//   redis_sessions.c   steps of sessions' rows
+//   redis_directory.c  steps of directory and catalog
+//   redis_view.c       keys, and which runs are alive
+//
+// docs/REDIS.md has the keys: a login step touches one slot, and so does a change of the directory
+// or the catalog with its version.
 //
 // Whether a run is alive is not in a user's slot: this register reads the directory ten times a
 // second and tells the scripts which runs live and which may come back.
@@ -37,6 +44,11 @@ extern const char register_directory_key[];
 void register_counts_send(struct redis_store *s); // before each other command
 void register_counts_forget(struct register_redis *s);
 
+// redis_view.c
+void register_view_start(struct register_redis *s);
+void register_view_stop(struct register_redis *s);
+void register_view_on_state(struct redis_store *store, bool up);
+const char *register_view_unready(struct redis_store *s); // NULL: it is known
 bool register_view_has(const struct buf *view, uint64_t incarnation);
 bool register_view_is_over(const struct register_redis *s, uint64_t incarnation); // gone for good
 // Whether the step can't be done before the view is known: then it completes so, later.

@@ -99,8 +99,8 @@ static void put_message(struct buf *out, const Hawser__Internal__AppendRequest *
     out->len += size;
 }
 
-void saver_redis_append_step(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
-                             bool keys_full) {
+static void append_send(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+                        bool keys_full) {
     struct buf what = BUF_EMPTY, message = BUF_EMPTY;
     char stream[12];
     bool is_inbox = a->stream == STREAM_INBOX;
@@ -117,4 +117,8 @@ void saver_redis_append_step(struct redis_step *p, const Hawser__Internal__Appen
     saver_batch_add(p, BATCH_APPEND, &(struct batch_words){words, on_append});
     buf_free(&what);
     buf_free(&message);
+}
+
+void saver_redis_append(struct redis_step *p, const Hawser__Internal__AppendRequest *a) {
+    saver_key_admit(p, a, append_send);
 }

@@ -39,11 +39,6 @@ void saver_put_number(struct buf *out, uint64_t n) {
     out->len += NUMBER_BYTES;
 }
 
-void saver_step_is_of(struct redis_step *p, uint32_t product, const char *user) {
-    saver_step_of(p)->product = product;
-    saver_step_of(p)->bucket = user && *user ? (int)bucket_of_user(user, strlen(user)) : -1;
-}
-
 // --- sending
 
 static void saver_batch_free(struct batch *b) {

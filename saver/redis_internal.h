@@ -1,4 +1,14 @@
 // What the files of the Redis store share; nobody else includes it. docs/REDIS.md has the keys.
+// Each file calls those below it only:
+//
+//   store_redis.c    the table of all steps; life
+//   redis_append.c   appends; redis_devices.c positions of devices
+//   redis_read.c     what reads logs
+//   redis_keys.c     the bound on Idempotency-Keys
+//   redis_sums.c     sums, and the clock
+//   redis_batch.c    steps of one bucket that share a script
+//   redis_sweep.c    what there is to sweep and to sum up
+//   redis_bucket.c   what a script is told of its bucket
 #ifndef HW_SAVER_REDIS_INTERNAL_H
 #define HW_SAVER_REDIS_INTERNAL_H
 
@@ -87,9 +97,12 @@ void saver_put_number(struct buf *out, uint64_t n);
 // them.
 void saver_redis_ask_heads(struct redis_step *p, uint32_t product, batch_done_fn *done);
 void saver_redis_take_heads(struct redis_step *p, const redisReply *r);
-// The step itself; keys_full: a new Idempotency-Key is refused.
-void saver_redis_append_step(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
-                             bool keys_full);
+// Sends an append, now or after others of its product, as its Idempotency-Key can have a place or
+// not: keys_full, then a new one is refused.
+typedef void key_send_fn(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+                         bool keys_full);
+void saver_key_admit(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+                     key_send_fn *send);
 void saver_key_settle(struct redis_step *p, int error, bool is_stored); // before it completes
 void saver_key_counts_free(struct saver_redis *s); // after all calls have completed
 

@@ -10,11 +10,12 @@ struct key_count { // of one product
     struct saver_redis *store;
     uint32_t product;
     struct key_bound bound;
+    key_send_fn *send;
     bool is_asking;
     struct saver_step *waiting, **waiting_end;
 };
 
-static struct key_count *count_get(struct saver_redis *s, uint32_t product) {
+static struct key_count *count_get(struct saver_redis *s, uint32_t product, key_send_fn *send) {
     struct key_count *k = NULL;
     HASH_FIND(hh, s->key_counts, &product, sizeof(product), k);
     if (k)
@@ -22,6 +23,7 @@ static struct key_count *count_get(struct saver_redis *s, uint32_t product) {
     k = hw_calloc(1, sizeof(*k));
     k->store = s;
     k->product = product;
+    k->send = send;
     k->waiting_end = &k->waiting;
     HASH_ADD(hh, s->key_counts, product, sizeof(k->product), k);
     return k;
@@ -39,7 +41,7 @@ static void send_keyed(struct key_count *k, struct redis_step *p,
                        const Hawser__Internal__AppendRequest *a, enum key_verdict verdict) {
     saver_step_of(p)->key_count = k;
     saver_step_of(p)->key_asks = key_bound_sent(&k->bound);
-    saver_redis_append_step(p, a, verdict == KEY_FULL);
+    k->send(p, a, verdict == KEY_FULL);
 }
 
 static void ask_key_sum(struct key_count *k);
@@ -97,13 +99,14 @@ void saver_key_settle(struct redis_step *p, int error, bool is_stored) {
         keys_go_on(k);
 }
 
-void saver_redis_append(struct redis_step *p, const Hawser__Internal__AppendRequest *a) {
+void saver_key_admit(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+                     key_send_fn *send) {
     bool is_bounded = a->body_hash.len > 0 && a->limits && a->limits->ids_max > 0;
     if (!is_bounded) {
-        saver_redis_append_step(p, a, false);
+        send(p, a, false);
         return;
     }
-    struct key_count *k = count_get(saver_redis_of(p->store), a->product);
+    struct key_count *k = count_get(saver_redis_of(p->store), a->product, send);
     uint64_t max = a->limits->ids_max;
     bool must_wait = k->is_asking || k->waiting;
     bool must_ask = !must_wait && key_bound_is_stale(&k->bound, max, loop_now_ms(p->store->loop));

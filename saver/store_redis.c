@@ -1,39 +1,15 @@
 // The Redis store: each step is a script there, so this side only packs and unpacks.
 #include "redis_internal.h"
 
-#include <inttypes.h>
-
-#include "crypto.h"
-
 SAVER_METHODS(REDIS_STEP_UNTYPED)
 
 static const struct redis_method methods[] = {SAVER_METHODS(REDIS_STEP_ROW)};
-
-int saver_base(char out[BASE_MAX], uint32_t product, int bucket) {
-    return bucket < 0 ? snprintf(out, BASE_MAX, "hw:{%" PRIu32 "}:", product)
-                      : snprintf(out, BASE_MAX, "hw:{%" PRIu32 ":%d}:", product, bucket);
-}
-
-struct redis_bytes saver_run(struct redis_store *s) {
-    return (struct redis_bytes){&saver_redis_of(s)->run, RUN_BYTES};
-}
 
 // Of its run id, which is hexadecimal.
 static uint64_t run_mark(const struct redis_store *s) {
     char digits[2 * RUN_BYTES + 1];
     snprintf(digits, sizeof(digits), "%s", redis_conn_run_id(s->conn));
     return strtoull(digits, NULL, 16);
-}
-
-struct saver_place saver_place_of(struct redis_store *s, uint32_t product, const char *user) {
-    bool is_own = !user || !*user;
-    struct saver_place place = {.run = saver_run(s)};
-    saver_base(place.base, product, is_own ? -1 : (int)bucket_of_user(user, strlen(user)));
-    return place;
-}
-
-uint64_t saver_epoch(const struct redis_store *s) {
-    return rng_epoch(loop_rng(s->loop));
 }
 
 static void saver_redis_on_state(struct redis_store *s, bool up) {

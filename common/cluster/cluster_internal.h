@@ -1,6 +1,13 @@
-// What the files of this layer share; nobody else includes it. cluster.c talks to registers,
-// directory.c holds the members and the links to them, catalog.c the products, ask.c the questions
-// for products that are not known.
+// What the files of this layer share; nobody else includes it. Each file calls those below it only:
+//
+//   cluster.c      talks to registers: announces, follows; life
+//   store_clock.c  a store's clock, as one of its savers tells it
+//   ask.c          questions for products that are not known here
+//   calls.c        the stubs of proto/methods.h, and whom they go to
+//   catalog.c      the products
+//   product.c      one of them
+//   directory.c    the members, and the links to them
+//   registers.c    which register is asked
 #ifndef HW_CLUSTER_INTERNAL_H
 #define HW_CLUSTER_INTERNAL_H
 
@@ -82,8 +89,10 @@ struct cluster {
     struct call_count calls[CALL_METHODS_MAX];
 };
 
+// registers.c
 enum link_state { LINK_DOWN, LINK_SILENT, LINK_UP }; // the better, the higher
 enum link_state link_state_of(struct rpc_link *link);
+
 void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply);
 void directory_free(struct cluster *c);
 void catalog_apply(struct cluster *c, const Hawser__Internal__CatalogEntry *e);
