@@ -42,6 +42,14 @@ WIDE = {
     "log_peer_event": "log_event and the peer; a struct would hide the words at its callers",
 }
 
+# Folders whose files call each other in a circle, and why.
+IN_CIRCLES = {
+    "common/net": "the loop gives events to streams and listeners, which tell it what to watch",
+    "common/ops": "a connection answers, and what is answered leads it on",
+    "sdk/c": "a client is one machine whose phases lead to each other; each file has one of them",
+    "tools/bench": "the bench is no daemon",
+}
+
 
 class File:
     """A source file: its text; the same with comments and strings blanked, character for character; its functions."""
@@ -256,6 +264,32 @@ def calls_upwards(files):
                     yield f, m.start(), f"{m[1]} is a function of {home.path}, which stands above in {header.path}"
 
 
+def circles(files):
+    """The files of a folder do not call each other in a circle: one can be read before the others."""
+    home = {fn.name: f.path for f, fn in ours(files) if not fn.is_static}
+    calls = defaultdict(dict)
+    for f in files:
+        folder = f.path.rpartition("/")[0]
+        for m in CALL.finditer(f.code) if f.path.endswith(".c") and is_product(f) and folder not in IN_CIRCLES else ():
+            other = home.get(m[1], f.path)
+            if other != f.path and other.endswith(".c") and other.rpartition("/")[0] == folder:
+                calls[f.path].setdefault(other, (f, m.start(), m[1]))
+    for path in calls:
+        for other, (f, at, name) in calls[path].items():
+            if path in reached_from(other, calls):
+                yield f, at, f"{name} is a function of {other}, which calls {path} in turn"
+
+
+def reached_from(path, calls):
+    seen, left = set(), [path]
+    while left:
+        for other in calls.get(left.pop(), {}):
+            if other not in seen:
+                seen.add(other)
+                left.append(other)
+    return seen
+
+
 SPOKEN_FROM = "binding.c"
 
 
@@ -292,7 +326,7 @@ def order_of(header):
     return [name for line in re.findall(r"^//   (\w+\.c .*)", opening, re.M) for name in re.findall(r"(?:^|; )(\w+\.c)", line)]
 
 
-RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards, voices_ask)
+RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards, circles, voices_ask)
 
 
 def is_product(f):

@@ -45,6 +45,13 @@ ORDERED = {
     "room/low.c": "int low(void) {\n    return 1;\n}\n",
 }
 
+# Three files of no order whose calls come back to the first.
+CIRCLED = {
+    "saver/a.c": "int a_it(void) {\n    return b_it();\n}\n",
+    "saver/b.c": "int b_it(void) {\n    return c_it();\n}\n",
+    "saver/c.c": "int c_it(void) {\n    return a_it();\n}\n",
+}
+
 # A voice that is asked to speak by hello.c, and makes bytes by what stands below.
 VOICED = {
     "room/all.h": "// Each file calls those below it only:\n//\n//   voice_a.c   a voice\n//   hello.c     a Hello\n//   binding.c   sessions\n",
@@ -75,6 +82,8 @@ SPOILED = [
     ("calls_upwards", ORDERED | {"room/mid.c": "int mid(void) {\n    return top();\n}\n"}, "top is a function of room/top.c, which stands above in room/all.h"),
     ("voices_ask", VOICED | {"room/voice_a.c": VOICED["room/voice_a.c"].replace("generation()", "hello_spread()")}, "hello_spread is a function of room/hello.c, which speaks by this voice"),
     ("voices_ask", VOICED | {"room/voice_a.c": "static void fill(void) {\n    hello_spread();\n}\n" + VOICED["room/voice_a.c"].replace("generation()", "fill()")}, "hello_spread is a function of room/hello.c, which speaks by this voice"),
+    ("circles", CIRCLED, "b_it is a function of saver/b.c, which calls saver/a.c in turn"),
+    ("circles", CIRCLED, "a_it is a function of saver/a.c, which calls saver/c.c in turn"),
     ("leftovers", {"room/b.c": "// TO" + "DO: later\n"}, "TO" + "DO"),
 ]
 
@@ -100,6 +109,12 @@ def test_a_name_that_a_macro_makes():
 def test_files_in_order():
     """Calls that go down, or stay in their file, and a file that is named beside the list, are in order."""
     assert [line for line in said(CALM | ORDERED) if line.startswith("calls_upwards")] == []
+
+
+def test_calls_that_are_no_circle():
+    """Two ways to one file are none, nor is a file that another folder calls back."""
+    sources = CIRCLED | {"saver/c.c": "int c_it(void) {\n    return z_it();\n}\n", "room/z.c": "int z_it(void) {\n    return a_it();\n}\n"}
+    assert [line for line in said(CALM | sources) if line.startswith("circles")] == []
 
 
 def test_a_voice_that_asks_nobody():
