@@ -44,7 +44,6 @@ WIDE = {
 
 # Folders whose files call each other in a circle, and why.
 IN_CIRCLES = {
-    "common/net": "the loop gives events to streams and listeners, which tell it what to watch",
     "common/ops": "a connection answers, and what is answered leads it on",
     "sdk/c": "a client is one machine whose phases lead to each other; each file has one of them",
     "tools/bench": "the bench is no daemon",

@@ -1,42 +1,7 @@
-#include "loop.h"
-
-#include <assert.h>
-#include <inttypes.h>
-
+// The loop's life, and one iteration: who is told of what.
 #include "loop_internal.h"
 
 enum { EVENTS_PER_STEP = 256, CONNECTIONS_MAX = 1 << 20, WATCHES_MAX = 1 << 16 };
-
-struct watch {
-    struct loop *loop;
-    watch_fn *fn;
-    void *arg;
-    const char *file;
-    int line;
-    int fd;
-    uint32_t slot;
-    uint32_t events;
-};
-
-uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t turn) {
-    return (uint64_t)kind << 62 | (uint64_t)(turn & INT32_MAX) << 31 | slot;
-}
-
-uint32_t key_slot(uint64_t key) {
-    return (uint32_t)(key & INT32_MAX);
-}
-
-uint32_t key_turn(uint64_t key) {
-    return (uint32_t)(key >> 31 & INT32_MAX);
-}
-
-void key_queue_add(struct key_queue *q, uint64_t key) {
-    if (q->len == q->capacity) {
-        q->capacity = q->capacity ? q->capacity * 2 : 64;
-        q->keys = hw_realloc(q->keys, q->capacity * sizeof(q->keys[0]));
-    }
-    q->keys[q->len++] = key;
-}
 
 struct loop *loop_new(struct os *os) {
     struct loop *l = hw_calloc(1, sizeof(*l));
@@ -52,10 +17,6 @@ struct loop *loop_new(struct os *os) {
     return l;
 }
 
-static struct place *place_of(struct loop *l, timer_fn *fn) {
-    return &l->places[((uintptr_t)fn >> 4) % PLACES];
-}
-
 struct report {
     struct loop *loop;
     int count;
@@ -63,10 +24,10 @@ struct report {
 
 static void report_timer(void *arg, const struct timer *t) {
     struct report *r = arg;
-    const struct place *place = place_of(r->loop, t->fn);
-    bool known = place->fn == t->fn;
-    fprintf(stderr, "loop: a timer is still armed, from %s:%d\n", known ? place->file : "?",
-            known ? place->line : 0);
+    const struct timer_origin *origin = loop_origin_of(r->loop, t->fn);
+    bool known = origin->fn == t->fn;
+    fprintf(stderr, "loop: a timer is still armed, from %s:%d\n", known ? origin->file : "?",
+            known ? origin->line : 0);
     r->count++;
 }
 
@@ -196,136 +157,4 @@ uint64_t loop_next_due_ms(const struct loop *l) {
 
 void loop_stop(struct loop *l) {
     l->stopping = true;
-}
-
-struct os *loop_os(struct loop *l) {
-    return l->os;
-}
-
-struct rng *loop_rng(struct loop *l) {
-    return &l->rng;
-}
-
-uint64_t loop_now_ms(const struct loop *l) {
-    return l->now_ms;
-}
-
-uint64_t loop_wall_ms(const struct loop *l) {
-    return l->wall_ms;
-}
-
-uint64_t loop_clock_us(struct loop *l) {
-    return os_now_us(l->os);
-}
-
-const uint64_t *loop_stale_events(const struct loop *l) {
-    return &l->stale_events;
-}
-
-const uint64_t *loop_accepts_refused(const struct loop *l) {
-    return &l->accepts_refused;
-}
-
-void loop_arm_at(struct loop *l, struct timer *t, uint64_t after_ms, timer_fn *fn, const char *file,
-                 int line) {
-    *place_of(l, fn) = (struct place){.fn = fn, .file = file, .line = line};
-    uint64_t due = after_ms < UINT64_MAX - l->now_ms ? l->now_ms + after_ms : UINT64_MAX;
-    wheel_arm(l->wheel, t, due, fn);
-}
-
-void loop_disarm(struct loop *l, struct timer *t) {
-    wheel_stop(l->wheel, t);
-}
-
-struct watch *loop_watch_at(struct loop *l, int fd, uint32_t events, watch_fn *fn, void *arg,
-                            const char *file, int line) {
-    uint32_t slot = 0, turn = 0;
-    struct watch *w = slab_take(&l->watches, &slot, &turn);
-    assert(w);
-    *w = (struct watch){.loop = l,
-                        .fn = fn,
-                        .arg = arg,
-                        .file = file,
-                        .line = line,
-                        .fd = fd,
-                        .slot = slot,
-                        .events = events};
-    if (os_watch(l->os, fd, loop_key(KEY_WATCH, slot, turn), events) != 0)
-        abort(); // a descriptor that cannot be polled is a programmer's error
-    return w;
-}
-
-void watch_set(struct watch *w, uint32_t events) {
-    if (w->events == events)
-        return;
-    w->events = events;
-    uint64_t key = loop_key(KEY_WATCH, w->slot, slab_turn(&w->loop->watches, w->slot));
-    if (os_rewatch(w->loop->os, w->fd, key, events) != 0)
-        abort();
-}
-
-void watch_end(struct watch *w) {
-    os_unwatch(w->loop->os, w->fd);
-    slab_give(&w->loop->watches, w->slot);
-}
-
-void job_start(struct loop *l, struct job *j, bool (*step)(struct job *j)) {
-    if (j->loop)
-        return;
-    j->loop = l;
-    j->step = step;
-    if (!l->jobs) {
-        l->jobs = j->next = j->prev = j;
-        return;
-    }
-    j->next = l->jobs;
-    j->prev = l->jobs->prev;
-    j->prev->next = j->next->prev = j;
-}
-
-void job_stop(struct job *j) {
-    struct loop *l = j->loop;
-    if (!l)
-        return;
-    if (j->next == j) {
-        l->jobs = NULL;
-    } else {
-        j->prev->next = j->next;
-        j->next->prev = j->prev;
-        if (l->jobs == j)
-            l->jobs = j->next;
-    }
-    j->loop = NULL;
-    j->next = j->prev = NULL;
-}
-
-void hook_schedule(struct loop *l, struct hook *h, void (*fn)(struct hook *h)) {
-    if (h->loop)
-        return;
-    h->loop = l;
-    h->fn = fn;
-    h->next = NULL;
-    h->prev = l->hooks ? container_of(l->hooks_end, struct hook, next) : NULL;
-    *l->hooks_end = h;
-    l->hooks_end = &h->next;
-}
-
-void hook_stop(struct hook *h) {
-    struct loop *l = h->loop;
-    if (!l)
-        return;
-    if (h->next)
-        h->next->prev = h->prev;
-    else
-        l->hooks_end = h->prev ? &h->prev->next : &l->hooks;
-    if (h->prev)
-        h->prev->next = h->next;
-    else
-        l->hooks = h->next;
-    h->loop = NULL;
-    h->next = h->prev = NULL;
-}
-
-void loop_on_signal(struct loop *l, os_signal_fn *handler, void *arg) {
-    os_signals(l->os, handler, arg);
 }

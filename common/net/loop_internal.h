@@ -1,4 +1,10 @@
-// What loop.c, stream.c and listener.c share; nobody else includes it.
+// What the files of the loop share; nobody else includes it. Each file calls those below it only:
+//
+//   loop.c          life, and one iteration: who is told of what
+//   listener.c      newcomers
+//   stream.c        the bytes of a socket
+//   loop_entries.c  what the loop is asked for
+//   timer.c         the wheel of timers
 #ifndef HW_LOOP_INTERNAL_H
 #define HW_LOOP_INTERNAL_H
 
@@ -7,10 +13,21 @@
 #include "slab.h"
 #include "stream.h"
 
-enum { SCRATCH_BYTES = 64 * 1024, PLACES = 256 };
+enum { SCRATCH_BYTES = 64 * 1024, ORIGINS = 256 };
 
 // A kernel key: kind (2 bits), turn (31 bits), slot (31 bits).
 enum key_kind { KEY_WATCH, KEY_STREAM, KEY_LISTENER };
+
+struct watch {
+    struct loop *loop;
+    watch_fn *fn;
+    void *arg;
+    const char *file;
+    int line;
+    int fd;
+    uint32_t slot;
+    uint32_t events;
+};
 
 // Streams by key, waiting for a turn. Keys, not pointers: what closed in the meantime is passed
 // over.
@@ -19,7 +36,7 @@ struct key_queue {
     size_t len, capacity;
 };
 
-struct place {
+struct timer_origin {
     timer_fn *fn;
     const char *file;
     int line;
@@ -37,8 +54,8 @@ struct loop {
     struct job *jobs;          // a ring, NULL when empty
     struct hook *hooks, **hooks_end;
     uint64_t stale_events, accepts_refused;
-    struct place
-        places[PLACES]; // who armed a timer with this function last: for the report at exit
+    struct timer_origin
+        origins[ORIGINS]; // who armed a timer with this function last: for the report at exit
     uint8_t scratch[SCRATCH_BYTES]; // where all streams read to
 };
 
@@ -46,6 +63,7 @@ uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t turn);
 uint32_t key_slot(uint64_t key);
 uint32_t key_turn(uint64_t key);
 void key_queue_add(struct key_queue *q, uint64_t key);
+struct timer_origin *loop_origin_of(struct loop *l, timer_fn *fn);
 
 void stream_on_event(struct stream *s, uint32_t events);
 void stream_read_more(struct stream *s);
