@@ -1,6 +1,4 @@
-// Answers, and the server's own refusals.
-#include <assert.h>
-
+// The bytes of answers, and of the server's own refusals.
 #include "bytes.h"
 #include "http_internal.h"
 
@@ -68,18 +66,8 @@ static void answer_out(struct http_conn *c, const struct answer *a) {
     buf_free(&head);
 }
 
-void http_respond(struct http_request *r, const struct http_response *response) {
-    struct http_exchange *x = (struct http_exchange *)r;
-    struct http_conn *c = x->conn;
-    if (!c) { // nobody is there any more
-        http_exchange_free(x);
-        return;
-    }
-    struct answer a = {.response = response, .id = r->id, .is_head = x->is_head};
-    a.is_last = !x->head.keeps_alive || !x->is_body_read || c->server->is_draining;
-    answer_out(c, &a);
-    http_exchange_free(x);
-    http_conn_answered(c, a.is_last);
+void http_put_answer(struct http_exchange *x, const struct http_response *response, bool is_last) {
+    answer_out(x->conn, &(struct answer){response, x->request.id, x->is_head, is_last});
 }
 
 void http_continue(struct http_conn *c) {
@@ -97,7 +85,7 @@ static struct buf problem_body(const struct http_refusal_row *row, const char *d
     return body;
 }
 
-void http_refuse(struct http_conn *c, enum http_fault fault) {
+void http_put_refusal(struct http_conn *c, enum http_fault fault) {
     struct http_server *s = c->server;
     const struct http_refusal_row *row = &http_refusal_rows[http_fault_refusal(fault)];
     char id[25];
@@ -121,6 +109,4 @@ void http_refuse(struct http_conn *c, enum http_fault fault) {
         c->exchange ? c->exchange->is_head : c->head.method && strcmp(c->head.method, "HEAD") == 0;
     answer_out(c, &(struct answer){&response, id, is_head, true});
     buf_free(&body);
-    http_exchange_end(c);
-    http_conn_answered(c, true);
 }

@@ -9,7 +9,7 @@ enum {
     SLOWEST_BYTES_S = 256 * 1024
 };
 
-uint64_t http_size_ms(size_t bytes) {
+static uint64_t http_size_ms(size_t bytes) {
     return (uint64_t)bytes * 1000 / SLOWEST_BYTES_S;
 }
 
@@ -50,21 +50,9 @@ static void http_conn_enter(struct http_conn *c, enum http_phase phase) {
         loop_disarm(c->server->options.loop, &c->deadline);
 }
 
-static void deadline_over(struct timer *t) {
-    struct http_conn *c = container_of(t, struct http_conn, deadline);
-    if (c->phase == HTTP_BODY) {
-        http_refuse(c, HTTP_FAULT_BODY_LATE);
-    } else if (c->phase == HTTP_HEAD && c->has_begun) {
-        http_refuse(c, HTTP_FAULT_HEAD_LATE);
-    } else {
-        *(c->phase == HTTP_WRITING ? &c->server->count.unread : &c->server->count.idle) += 1;
-        http_conn_end(c);
-    }
-}
-
 // --- an exchange
 
-void http_exchange_free(struct http_exchange *x) {
+static void http_exchange_free(struct http_exchange *x) {
     http_body_free(x);
     if (x->server) {
         LIST_REMOVE(x, at_server);
@@ -77,7 +65,7 @@ void http_exchange_free(struct http_exchange *x) {
 }
 
 // Its connection is gone: who reads the body hears of it, who works on the request at the answer.
-void http_exchange_end(struct http_conn *c) {
+static void http_exchange_end(struct http_conn *c) {
     struct http_exchange *x = c->exchange;
     if (!x)
         return;
@@ -120,6 +108,69 @@ static struct http_exchange *exchange_new(struct http_conn *c) {
     r->body = (const uint8_t *)"";
     http_request_id(c->server, r->id);
     return x;
+}
+
+// --- the answer, and after it
+
+static void read_on(struct http_conn *c) {
+    if (!c->is_reading)
+        stream_resume(c->stream);
+}
+
+static void next_head(struct http_conn *c) {
+    http_conn_enter(c, HTTP_HEAD);
+    c->is_first = c->has_begun = false;
+    http_conn_rest(c);
+    read_on(c);
+}
+
+static void http_conn_answered(struct http_conn *c, bool is_last) {
+    const struct http_limits *l = &c->server->options.limits;
+    size_t held = stream_held(c->stream);
+    if (!stream_is_open(c->stream)) {
+        http_conn_end(c);
+    } else if (is_last) {
+        http_conn_enter(c, HTTP_LINGERING);
+        http_conn_rest(c);
+        stream_end_after_flush(c->stream, held ? l->read_ms + http_size_ms(held) : l->linger_ms);
+    } else if (held > 0) {
+        http_conn_enter(c, HTTP_WRITING);
+        http_conn_rest(c);
+    } else {
+        next_head(c);
+    }
+}
+
+void http_respond(struct http_request *r, const struct http_response *response) {
+    struct http_exchange *x = (struct http_exchange *)r;
+    struct http_conn *c = x->conn;
+    if (!c) { // nobody is there any more
+        http_exchange_free(x);
+        return;
+    }
+    bool is_last = !x->head.keeps_alive || !x->is_body_read || c->server->is_draining;
+    http_put_answer(x, response, is_last);
+    http_exchange_free(x);
+    http_conn_answered(c, is_last);
+}
+
+// Answers by itself and ends the connection; an exchange of it is over.
+static void http_refuse(struct http_conn *c, enum http_fault fault) {
+    http_put_refusal(c, fault);
+    http_exchange_end(c);
+    http_conn_answered(c, true);
+}
+
+static void deadline_over(struct timer *t) {
+    struct http_conn *c = container_of(t, struct http_conn, deadline);
+    if (c->phase == HTTP_BODY) {
+        http_refuse(c, HTTP_FAULT_BODY_LATE);
+    } else if (c->phase == HTTP_HEAD && c->has_begun) {
+        http_refuse(c, HTTP_FAULT_HEAD_LATE);
+    } else {
+        *(c->phase == HTTP_WRITING ? &c->server->count.unread : &c->server->count.idle) += 1;
+        http_conn_end(c);
+    }
 }
 
 // --- reading
@@ -234,11 +285,6 @@ static size_t http_conn_on_data(void *owner, struct stream *s, const uint8_t *da
     return used;
 }
 
-static void read_on(struct http_conn *c) {
-    if (!c->is_reading)
-        stream_resume(c->stream);
-}
-
 void http_read_body(struct http_request *r, http_body_fn *done, void *arg) {
     struct http_exchange *x = (struct http_exchange *)r;
     struct http_conn *c = x->conn;
@@ -264,31 +310,7 @@ void http_read_body(struct http_request *r, http_body_fn *done, void *arg) {
     read_on(c);
 }
 
-// --- after the answer
-
-static void next_head(struct http_conn *c) {
-    http_conn_enter(c, HTTP_HEAD);
-    c->is_first = c->has_begun = false;
-    http_conn_rest(c);
-    read_on(c);
-}
-
-void http_conn_answered(struct http_conn *c, bool is_last) {
-    const struct http_limits *l = &c->server->options.limits;
-    size_t held = stream_held(c->stream);
-    if (!stream_is_open(c->stream)) {
-        http_conn_end(c);
-    } else if (is_last) {
-        http_conn_enter(c, HTTP_LINGERING);
-        http_conn_rest(c);
-        stream_end_after_flush(c->stream, held ? l->read_ms + http_size_ms(held) : l->linger_ms);
-    } else if (held > 0) {
-        http_conn_enter(c, HTTP_WRITING);
-        http_conn_rest(c);
-    } else {
-        next_head(c);
-    }
-}
+// --- its socket, and life
 
 static void http_conn_on_writable(void *owner, struct stream *s) {
     struct http_conn *c = owner;
@@ -296,8 +318,6 @@ static void http_conn_on_writable(void *owner, struct stream *s) {
     if (c->phase == HTTP_WRITING)
         next_head(c);
 }
-
-// --- life
 
 static void http_conn_on_closed(void *owner, struct stream *s, int error) {
     struct http_conn *c = owner;

@@ -1,11 +1,13 @@
-// What the files of the HTTP server share; nobody else includes it.
+// What the files of the HTTP server share; nobody else includes it. Each file calls those below it
+// only:
 //
-//   http_parse.c, http_chunks.c   bytes to heads and bodies, without I/O
-//   http.c         a server's life; who may connect, and who gives way
-//   http_conn.c    a connection: its phases, deadlines, requests
-//   http_body.c    the bytes of bodies: what they may hold, together and for each product
-//   http_answer.c  answers and refusals
-//   http_query.c   percent-encoding and query fields
+//   http.c          a server's life; who gives way to a newcomer
+//   http_conn.c     a connection: its phases, deadlines, requests, answers
+//   http_classes.c  connections with a key and without, and where the latter come from
+//   http_body.c     the bytes of bodies: what they may hold, together and for each product
+//   http_answer.c   the bytes of answers and refusals
+//   http_query.c    percent-encoding and query fields
+//   http_parse.c    bytes to heads, without I/O; http_chunks.c to bodies
 //
 //   HEAD --head read--> HANDLER --http_read_body--> BODY --read--> HANDLER
 //    ^                     |                         |
@@ -101,7 +103,9 @@ struct http_server {
     } count;
 };
 
-// http.c
+// http_classes.c
+void http_conn_enter_keyless(struct http_conn *c, const struct stream *stream); // a newcomer
+void http_conn_enter_keyed(struct http_conn *c); // is keyless no more
 void http_conn_forget(struct http_conn *c); // takes it out of the lists; harmless when it is out
 void http_conn_rest(struct http_conn *c);   // it rests from now on: last of those that give way
 
@@ -109,10 +113,6 @@ void http_conn_rest(struct http_conn *c);   // it rests from now on: last of tho
 void http_accept_conn(struct http_conn *c, struct stream *s);
 void http_conn_end(struct http_conn *c);    // at once
 void http_conn_orphan(struct http_conn *c); // the same as its server ends: c is gone
-void http_conn_answered(struct http_conn *c, bool is_last);
-void http_exchange_free(struct http_exchange *x);
-void http_exchange_end(struct http_conn *c); // as far as the connection goes
-uint64_t http_size_ms(size_t bytes);         // 1 s for 256 KiB
 
 // http_body.c
 // More of the body; false: a bound forbids it, and nothing of it is kept.
@@ -123,8 +123,8 @@ void http_body_free(struct http_exchange *x);
 
 // http_answer.c
 void http_continue(struct http_conn *c);
-// Answers by itself and ends the connection; an exchange of it is over.
-void http_refuse(struct http_conn *c, enum http_fault fault);
+void http_put_answer(struct http_exchange *x, const struct http_response *response, bool is_last);
+void http_put_refusal(struct http_conn *c, enum http_fault fault);
 void http_request_id(struct http_server *s, char out[25]);
 
 #endif

@@ -177,7 +177,7 @@ MUTANTS = [
            "static void routes_on_body(", "static bool api_key_suffices(struct request *q);\nstatic void routes_on_body(",
            "    } else if (product_is_there(q)) {\n", "    } else if ((q->is_admin || api_key_suffices(q)) && product_is_there(q)) {\n",
            "    if ((!q->is_admin && !api_key_suffices(q)) || !product_is_there(q))\n", "    if (!product_is_there(q))\n"),
-    mutant("unread-body-is-the-next-request", "common/ops/http_answer.c",
+    mutant("unread-body-is-the-next-request", "common/ops/http_conn.c",
            "!x->head.keeps_alive || !x->is_body_read ||", "!x->head.keeps_alive ||"),
     mutant("old-block-hides-newer", "room/core/news_blocks.c",
            "    return b->is_loaded ? b->last > after : after - b->after < b->messages;",
