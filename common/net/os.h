@@ -65,7 +65,8 @@ int os_listen(struct os *os, const struct sock_addr *at, struct sock_addr *ret_b
 int os_accept(struct os *os, int fd,
               struct sock_addr *ret_peer) HW_MUST_CHECK; // fd, or -EAGAIN, -EMFILE, ...
 // Bytes read (0 = the peer ended) or written, or -EAGAIN, -ECONNRESET, ... Writes never raise
-// SIGPIPE.
+// SIGPIPE. Fewer bytes read than asked for are all that was there: what comes behind them, or the
+// peer's end if no event has said OS_HANGUP yet, is an event of its own.
 ssize_t os_read(struct os *os, int fd, void *out, size_t len) HW_MUST_CHECK;
 ssize_t os_writev(struct os *os, int fd, const struct iovec *iov, int count) HW_MUST_CHECK;
 // The other end of a connected socket; all zero when it is not connected (any more).

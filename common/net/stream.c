@@ -15,10 +15,11 @@ enum {
     ENDING = 4,      // ends once held bytes are out and the peer has ended
     WANTS_WRITE = 8, // the kernel took less than was offered
     PAUSED = 16,
-    MISSED = 32, // readable while paused
-    QUEUED = 64, // in loop->readable
-    AGAIN = 128, // what is kept is to be presented though nothing came behind it
-    ENDED = 256, // the peer has ended too, while bytes were held for it
+    MISSED = 32,   // readable while paused
+    QUEUED = 64,   // in loop->readable
+    AGAIN = 128,   // what is kept is to be presented though nothing came behind it
+    ENDED = 256,   // the peer has ended too, while bytes were held for it
+    HUNG_UP = 512, // the peer's end, or an error, lies behind what it sent: to be read
 };
 
 struct stream {
@@ -301,6 +302,11 @@ static void peer_ended(struct stream *s) {
         stream_end(s, 0);
 }
 
+// What comes later is an event again; but an end that was told already is not.
+static bool was_last(const struct stream *s, size_t got, size_t size) {
+    return got < size && s->transport->ops->short_read_is_last && !(s->flags & HUNG_UP);
+}
+
 // One read; false when there is nothing more for now.
 static bool read_once(struct stream *s, size_t *ret_read) {
     struct loop *l = s->loop;
@@ -318,13 +324,14 @@ static bool read_once(struct stream *s, size_t *ret_read) {
     if (got <= 0)
         return false;
     *ret_read = (size_t)got;
+    bool is_last = was_last(s, (size_t)got, size);
     if (s->in) {
         s->in->len += (size_t)got;
         present(s, s->in->data, s->in->len);
     } else {
         present(s, l->scratch, (size_t)got);
     }
-    return true;
+    return !is_last;
 }
 
 void stream_read_more(struct stream *s) {
@@ -377,6 +384,8 @@ static void writable(struct stream *s) {
 void stream_on_event(struct stream *s, uint32_t events) {
     if (s->flags & CLOSING)
         return;
+    if (events & OS_HANGUP)
+        s->flags |= HUNG_UP;
     if (s->flags & CONNECTING) {
         if (!(events & (OS_WRITABLE | OS_HANGUP)))
             return;

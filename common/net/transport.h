@@ -25,6 +25,7 @@ struct transport_ops {
     // nothing comes now, or why the connection can't go on. It is asked again until it says
     // -EAGAIN, so that it may keep what does not fit into `out`.
     ssize_t (*read)(struct transport *t, struct wire w, void *out, size_t len);
+    bool short_read_is_last; // as of os_read: less than `len` was all, so it is not asked again
     // As os_writev: how many bytes of iov it took, for good; fewer than all, or -EAGAIN, only when
     // the socket took fewer than it was given. For only then the kernel says that it takes more,
     // and the rest is offered again.

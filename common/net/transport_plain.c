@@ -23,7 +23,10 @@ static int plain_unsent(struct transport *t, struct wire w) {
     return os_unsent(w.os, w.fd);
 }
 
-static const struct transport_ops plain_ops = {
-    .read = plain_read, .writev = plain_writev, .shut = plain_shut, .unsent = plain_unsent};
+static const struct transport_ops plain_ops = {.read = plain_read,
+                                               .short_read_is_last = true,
+                                               .writev = plain_writev,
+                                               .shut = plain_shut,
+                                               .unsent = plain_unsent};
 
 struct transport transport_plain = {&plain_ops};

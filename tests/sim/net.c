@@ -378,6 +378,8 @@ ssize_t os_read(struct os *os, int fd, void *out, size_t len) {
     take = slow_share(s, take);
     if (take == 0)
         return -EAGAIN;
+    if (take < there && take < len)
+        make_ready(s, OS_READABLE); // as if the rest had come just now
     memcpy(out, s->in.data + s->in_at, take);
     s->in_at += take;
     if (s->in_at == s->in.len) {
@@ -480,6 +482,8 @@ int os_watch(struct os *os, int fd, uint64_t key, uint32_t events) {
         ready |= OS_WRITABLE;
     if (s->in.len > s->in_at || s->got_fin || s->backlog_len)
         ready |= OS_READABLE;
+    if (s->got_fin)
+        ready |= OS_HANGUP;
     if (s->error)
         ready |= OS_READABLE | OS_WRITABLE | OS_HANGUP;
     if (ready)

@@ -91,9 +91,22 @@ static struct transport *veil_new(void) {
     return &v->base;
 }
 
+// Plain bytes, but that it counts how often it is asked.
+static int reads;
+
+static ssize_t counting_read(struct transport *t, struct wire w, void *out, size_t len) {
+    (void)t;
+    reads++;
+    return os_read(w.os, w.fd, out, len);
+}
+
+static const struct transport_ops counting_ops = {
+    .read = counting_read, .short_read_is_last = true, .shut = veil_shut, .unsent = veil_unsent};
+static struct transport counting = {&counting_ops};
+
 static struct os *os;
 static struct loop *loop;
-static bool serves_veiled;
+static bool serves_veiled, serves_counting;
 static struct buf received;
 static int closed, connected, last_error;
 
@@ -125,16 +138,19 @@ static void on_accept(void *arg, struct stream *s) {
     stream_set_owner(s, &ops, NULL);
     if (serves_veiled)
         stream_set_transport(s, veil_new());
+    if (serves_counting)
+        stream_set_transport(s, &counting);
 }
 
-// A veiled client writes `len` bytes and ends; what its peer got is in `received`.
-static void converse(const uint8_t *data, size_t len) {
-    struct listener *listener = NULL;
+static struct listener *listener;
+
+// A client that is connected to a peer.
+static struct stream *begin(void) {
     struct sock_addr to;
     int error = 0;
     os = os_new();
     loop = loop_new(os);
-    closed = connected = freed = 0;
+    closed = connected = freed = reads = 0;
     received = BUF_EMPTY;
     ck_assert_int_eq(
         listener_new(loop, (struct listen_at){"127.0.0.1", 0, 0}, on_accept, NULL, &listener), 0);
@@ -143,8 +159,10 @@ static void converse(const uint8_t *data, size_t len) {
     ck_assert_ptr_nonnull(client);
     while (!connected)
         loop_step(loop, -1);
-    stream_set_transport(client, veil_new());
-    stream_send(client, data, len);
+    return client;
+}
+
+static void end(struct stream *client) {
     stream_end_after_flush(client, 60000);
     while (closed < 2)
         loop_step(loop, -1);
@@ -152,6 +170,21 @@ static void converse(const uint8_t *data, size_t len) {
     listener_free(listener);
     ck_assert_int_eq(loop_free(loop), 0);
     os_free(os);
+}
+
+// A veiled client writes `len` bytes and ends; what its peer got is in `received`.
+static void converse(const uint8_t *data, size_t len) {
+    struct stream *client = begin();
+    stream_set_transport(client, veil_new());
+    stream_send(client, data, len);
+    end(client);
+}
+
+static void say_and_await(struct stream *client, const char *said) {
+    size_t before = received.len;
+    stream_send(client, said, strlen(said));
+    while (received.len < before + strlen(said))
+        loop_step(loop, -1);
 }
 
 // What lies on the socket is the transport's; the owner wrote something else.
@@ -182,4 +215,23 @@ START_TEST(test_both_ends) {
 }
 END_TEST
 
-RUN_TESTS("transport", test_the_wire, test_both_ends)
+// Of a kind whose short read is the last, each arrival costs one read; what comes behind it, and
+// the end that comes with the last bytes, are read all the same.
+START_TEST(test_a_short_read_is_the_last) {
+    serves_veiled = false;
+    serves_counting = true;
+    struct stream *client = begin();
+    say_and_await(client, "first");
+    int before = reads;
+    say_and_await(client, "second");
+    say_and_await(client, "third");
+    ck_assert_int_eq(reads, before + 2);
+    stream_send(client, "last", 4);
+    end(client);
+    serves_counting = false;
+    ck_assert_uint_eq(received.len, strlen("firstsecondthirdlast"));
+    buf_free(&received);
+}
+END_TEST
+
+RUN_TESTS("transport", test_the_wire, test_both_ends, test_a_short_read_is_the_last)
