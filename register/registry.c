@@ -28,13 +28,9 @@ int register_start_on(struct daemon_env *env, struct store *store, void **ret_se
 
 static int register_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     static const struct store_backends backends = {register_store_memory, register_store_redis};
-    struct redis_options o = {.url = config_text(env->config, "redis.url"),
-                              .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
-                              .allow_volatile = config_bool(env->config, "redis.allow_volatile"),
-                              .loop = env->loop,
-                              .log = env->log};
+    const struct store_env with = {env->loop, env->log, env->config};
     struct store *store;
-    int rc = store_open(&backends, &o, ret_error, &store);
+    int rc = store_open_configured(&backends, &with, ret_error, &store);
     return rc != 0 ? rc : register_start_on(env, store, ret_self);
 }
 

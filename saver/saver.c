@@ -24,17 +24,13 @@ int saver_start_on(struct daemon_env *env, struct store *store, void **ret_self)
 
 static int saver_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     static const struct store_backends backends = {saver_store_memory, saver_store_redis};
-    struct redis_options o = {.url = config_text(env->config, "redis.url"),
-                              .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
-                              .allow_volatile = config_bool(env->config, "redis.allow_volatile"),
-                              .loop = env->loop,
-                              .log = env->log};
+    const struct store_env with = {env->loop, env->log, env->config};
     struct store *store;
-    int rc = store_open(&backends, &o, ret_error, &store);
+    int rc = store_open_configured(&backends, &with, ret_error, &store);
     if (rc == 0)
         rc = saver_start_on(env, store, ret_self);
     if (rc == 0)
-        ((struct saver *)*ret_self)->is_in_memory = strcmp(o.url, "memory:") == 0;
+        ((struct saver *)*ret_self)->is_in_memory = store_is_in_memory(env->config);
     return rc;
 }
 

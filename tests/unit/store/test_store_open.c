@@ -64,4 +64,46 @@ START_TEST(test_rows) {
 }
 END_TEST
 
-RUN_TESTS("store_open", test_rows)
+static const struct redis_options *got;
+static struct redis_options got_options;
+static struct store *keep_options(const struct redis_options *o) {
+    got_options = *o;
+    got = &got_options;
+    return &none;
+}
+
+static void configure(struct config *c, const char *key, const char *value) {
+    struct buf why = BUF_EMPTY;
+    ck_assert_msg(config_set(c, key, value, &why) == 0, "%s", buf_cstr(&why));
+    buf_free(&why);
+}
+
+// Each key of the configuration arrives where the store is opened.
+START_TEST(test_as_configured) {
+    static const struct store_backends backends = {open_memory, keep_options};
+    struct log log;
+    struct config *config = config_default();
+    struct buf why = BUF_EMPTY;
+    struct store *store = NULL;
+    log_init(&log, "saver", LOG_INFO);
+    log.sink = keep_line;
+    const struct store_env env = {.log = &log, .config = config};
+    ck_assert(store_is_in_memory(config));
+    opened = 0;
+    ck_assert_int_eq(store_open_configured(&backends, &env, &why, &store), 0);
+    ck_assert_int_eq(opened, 1);
+    configure(config, "redis.url", "redis://h:7");
+    configure(config, "redis.timeout", "2s");
+    configure(config, "redis.allow_volatile", "yes");
+    ck_assert(!store_is_in_memory(config));
+    ck_assert_int_eq(store_open_configured(&backends, &env, &why, &store), 0);
+    ck_assert_ptr_nonnull(got);
+    ck_assert_str_eq(got->url, "redis://h:7");
+    ck_assert_uint_eq(got->timeout_ms, 2000);
+    ck_assert(got->allow_volatile);
+    ck_assert_ptr_eq(got->log, &log);
+    config_free(config);
+}
+END_TEST
+
+RUN_TESTS("store_open", test_rows, test_as_configured)
