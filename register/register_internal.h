@@ -11,6 +11,7 @@ struct registry {
     struct daemon_env *env;
     struct loop *loop;
     struct store *store; // owned
+    bool is_in_memory;   // so that no other register knows what is in it
     // watchers.c
     struct watcher *watchers;
     struct timer poll;

@@ -31,7 +31,11 @@ static int register_start(struct daemon_env *env, struct buf *ret_error, void **
     const struct store_env with = {env->loop, env->log, env->config};
     struct store *store;
     int rc = store_open_configured(&backends, &with, ret_error, &store);
-    return rc != 0 ? rc : register_start_on(env, store, ret_self);
+    if (rc == 0)
+        rc = register_start_on(env, store, ret_self);
+    if (rc == 0)
+        ((struct registry *)*ret_self)->is_in_memory = store_is_in_memory(env->config);
+    return rc;
 }
 
 static void register_joined(void *self) {
@@ -53,10 +57,23 @@ static const char *register_store_down(void *self, bool *ret_is_coming) {
     return store_down_reason(r->store);
 }
 
+// Each register has a directory of its own then, and never hears of the others. But it is told of
+// them as all daemons are.
+static const char *register_unready(void *self) {
+    const struct registry *r = self;
+    int count = 0;
+    (void)config_list(r->env->config, "cluster.registers", &count);
+    return r->is_in_memory && count > 1
+               ? "redis.url is memory:, and cluster.registers names others, "
+                 "which do not know what is stored here"
+               : NULL;
+}
+
 const struct daemon_role register_role = {.name = "register",
                                           .start = register_start,
                                           .joined = register_joined,
                                           .store_down = register_store_down,
+                                          .unready = register_unready,
                                           .free = register_free,
                                           .methods = register_methods,
                                           .rpc_listen_key = "register.listen",

@@ -161,6 +161,35 @@ def test_memory_beside_others(tmp_path, cluster):
     wait_until(lambda: requests.get(readyz, timeout=10).status_code == 200, "it is not ready again")
 
 
+@pytest.mark.parametrize("registers, code, text", [
+    ("127.0.0.1:1", 200, "ready\n"),
+    ("127.0.0.1:1,127.0.0.1:2", 503, "cluster.registers names others"),
+])
+def test_memory_register_of_several(tmp_path, registers, code, text):
+    """A register whose store is memory never hears of another one; it is not ready where the configuration names more than one."""
+    config = tmp_path / "hawser.yaml"
+    config.write_text(GOOD)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        ops = f"127.0.0.1:{free.getsockname()[1]}"  # what is not ready writes no ports file
+    environment = {**os.environ, "HAWSER_REDIS__URL": "memory:", "HAWSER_CLUSTER__REGISTERS": registers,
+                   "HAWSER_REGISTER__LISTEN": "127.0.0.1:0", "HAWSER_REGISTER__OPS_LISTEN": ops}
+    with open(tmp_path / "register.log", "wb") as log:
+        register = subprocess.Popen([BIN / "hawser-register", "--config", config], stderr=log, env=environment)
+
+    def said():
+        try:
+            return requests.get(f"http://{ops}/readyz", timeout=10)
+        except requests.ConnectionError:
+            return None
+
+    try:
+        wait_until(lambda: (answer := said()) is not None and text in answer.text, "it says another thing", register, tmp_path / "register.log")
+        assert said().status_code == code
+    finally:
+        register.terminate()
+        assert register.wait(30) == 0
+
+
 def test_wrong_secret(tmp_path, cluster):
     """A daemon with another secret ends with one line that names the key."""
     ended = run("coordinator", tmp_path, GOOD.replace(SECRET, "another-secret-0123456789abcdef"),
