@@ -63,6 +63,8 @@ static bool decode_part(const char *from, size_t len, char *out, size_t out_byte
 static int parse_tcp(const char *rest, struct redis_url *u, struct buf *ret_error) {
     const char *at = strrchr(rest, '@'),
                *colon = at ? memchr(rest, ':', (size_t)(at - rest)) : NULL;
+    if (at && strchr(rest, '@') != at) // it may stand for more than one host
+        return redis_url_refuse(ret_error, "more than one @; in user and password it is %40");
     if (at && (!colon || !decode_part(rest, (size_t)(colon - rest), u->user, sizeof(u->user)) ||
                !decode_part(colon + 1, (size_t)(at - colon - 1), u->password, sizeof(u->password))))
         return redis_url_refuse(ret_error,

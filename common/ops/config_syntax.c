@@ -45,8 +45,10 @@ static bool is_listen(const char *text) {
 
 static bool is_address(const char *text) {
     struct host_port at;
-    return host_port_parse(text, true, &at) == 0 && at.port == at.port_last && is_host(at.host) &&
-           !config_is_everywhere(at.host);
+    if (host_port_parse(text, true, &at) != 0 || at.port != at.port_last)
+        return false;
+    bool is_port_zero = at.port == 0 && host_port_parse(text, false, &at) == 0;
+    return !is_port_zero && is_host(at.host) && !config_is_everywhere(at.host);
 }
 
 static bool is_endpoint(const char *text) {
@@ -65,7 +67,16 @@ static bool is_seed(const char *text) {
 }
 
 static bool is_mariadb_url(const char *text) {
-    return strncmp(text, "mariadb://", 10) == 0 && text[10] != '\0';
+    const char *host = strrchr(text, '@'), *slash;
+    char authority[TEXT_MAX + 1];
+    if (strncmp(text, "mariadb://", 10) != 0)
+        return false;
+    host = host ? host + 1 : text + 10;
+    slash = strchr(host, '/');
+    if (!slash || slash[1] == '\0' || strchr(slash + 1, '/') || slash - host > TEXT_MAX)
+        return false;
+    snprintf(authority, sizeof(authority), "%.*s", (int)(slash - host), host);
+    return is_address(authority);
 }
 
 static const struct {
@@ -75,9 +86,9 @@ static const struct {
 } syntaxes[] = {
     {CONFIG_LEVEL, is_level, "error, warn, info or debug"},
     {CONFIG_LISTEN, is_listen, "host:port, host:first-last or :port"},
-    {CONFIG_ADDRESS, is_address, "host or host:port, as others reach it"},
-    {CONFIG_ADDRESSES, is_address, "host or host:port, as others reach it"},
-    {CONFIG_ENDPOINTS, is_endpoint, "host[:port][@idc], as clients reach it"},
+    {CONFIG_ADDRESS, is_address, "host or host:port (1-65535), as others reach it"},
+    {CONFIG_ADDRESSES, is_address, "host or host:port (1-65535), as others reach it"},
+    {CONFIG_ENDPOINTS, is_endpoint, "host[:port][@idc] (port 1-65535), as clients reach it"},
     {CONFIG_SEEDS, is_seed, "host:port"},
 };
 
@@ -116,6 +127,16 @@ static int check_redis_url(const struct config_key *key, const char *text, struc
     return error;
 }
 
+static int check_mariadb_url(const struct config_key *key, const char *text,
+                             struct buf *ret_error) {
+    if (is_mariadb_url(text))
+        return 0;
+    buf_printf(ret_error, "%s.%s: '", key->section, key->key);
+    config_url_show(text, ret_error);
+    buf_append_str(ret_error, "' is not allowed; mariadb://user:password@host:port/database");
+    return -HW_ECONFIG;
+}
+
 int config_count_check(const struct config_key *key, int count, struct buf *ret_error) {
     if ((uint64_t)count <= key->high)
         return 0;
@@ -141,8 +162,8 @@ int config_syntax_check(const struct config_key *key, const char *text, struct b
                              ret_error);
     if (key->type == CONFIG_REDIS_URL)
         return check_redis_url(key, text, ret_error);
-    if (key->type == CONFIG_MARIADB_URL && !is_mariadb_url(text))
-        return syntax_refuse(key, "must begin with mariadb://", ret_error);
+    if (key->type == CONFIG_MARIADB_URL)
+        return check_mariadb_url(key, text, ret_error);
     for (size_t i = 0; i < sizeof(syntaxes) / sizeof(syntaxes[0]); i++) {
         if (syntaxes[i].type != key->type || syntaxes[i].is_right(text))
             continue;

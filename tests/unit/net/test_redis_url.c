@@ -11,7 +11,7 @@ static const struct {
 } good[] = {
     {"redis://127.0.0.1", "127.0.0.1", "", "", 6379, 0, false},
     {"redis://redis.example:7000/3", "redis.example", "", "", 7000, 3, false},
-    {"redis://:p@ss@[::1]:7000/", "::1", "", "p@ss", 7000, 0, false},
+    {"redis://:p%40ss@[::1]:7000/", "::1", "", "p@ss", 7000, 0, false},
     {"redis://hawser:secret@h", "h", "hawser", "secret", 6379, 0, false},
     {"redis://us%3Aer:p%40ss%2f%25:@h", "h", "us:er", "p@ss/%:", 6379, 0, false},
     {"redis://a%:100%%4x%@h", "h", "a%", "100%%4x%", 6379, 0, false},
@@ -30,6 +30,9 @@ static const char *const bad[] = {
     "redis://h:x",
     "redis://h/x",
     "redis://p@h",
+    "redis://:p@ss@h",
+    "redis://us@er:pass@h",
+    "redis://:pass@h/0@x",
     "redis://:a%00b@h",
     "redis://h/123456",
     "unix://relative",

@@ -41,6 +41,7 @@ START_TEST(test_file_and_environment) {
     ck_assert_str_eq(config_text(c, "redis.url"), "memory:");
     ck_assert_int_eq(config_check(c, &error), 0);
     ck_assert_int_eq(config_set(c, "redis.url", "redis://u:hidden@h:1/0", &error), 0);
+    ck_assert_int_eq(config_set(c, "mariadb.url", "mariadb://u:hid%40den@[::1]/db", &error), 0);
     config_print(c, &printed);
     ck_assert_ptr_null(strstr(buf_cstr(&printed), "0123456789abcdef"));
     ck_assert_ptr_null(strstr(buf_cstr(&printed), "hidden"));
@@ -77,13 +78,19 @@ static const struct {
     {"room:\n  ops_listen: nobody here:1\n", ":2: room.ops_listen: 'nobody here:1' is not allowed; "
                                              "host:port, host:first-last or :port"},
     {"room:\n  advertise: [a, 0.0.0.0]\n", ":2: room.advertise: '0.0.0.0' is not allowed; "
-                                           "host[:port][@idc], as clients reach it"},
-    {"room:\n  advertise: a:1@\n",
-     ":2: room.advertise: 'a:1@' is not allowed; host[:port][@idc], as clients reach it"},
+                                           "host[:port][@idc] (port 1-65535), as clients reach it"},
+    {"room:\n  advertise: a:1@\n", ":2: room.advertise: 'a:1@' is not allowed; host[:port][@idc] "
+                                   "(port 1-65535), as clients reach it"},
     {"dispatcher:\n  advertise: [a@b]\n", ":2: dispatcher.advertise: 'a@b' is not allowed; host or "
-                                          "host:port, as others reach it"},
+                                          "host:port (1-65535), as others reach it"},
+    {"room:\n  advertise: [a, \"a:0@b\"]\n",
+     ":2: room.advertise: 'a:0@b' is not allowed; host[:port][@idc] (port 1-65535), as clients "
+     "reach it"},
+    {"center:\n  advertise: \"[::1]:0\"\n",
+     ":2: center.advertise: '[::1]:0' is not allowed; host or host:port (1-65535), as others reach "
+     "it"},
     {"saver:\n  advertise: a:1-2\n",
-     ":2: saver.advertise: 'a:1-2' is not allowed; host or host:port, "
+     ":2: saver.advertise: 'a:1-2' is not allowed; host or host:port (1-65535), "
      "as others reach it"},
     {"cluster:\n  registers: [\"a:1\", b]\n",
      ":2: cluster.registers: 'b' is not allowed; host:port"},
@@ -96,7 +103,18 @@ static const struct {
     {"redis:\n  url: rediss://h\n",
      ":2: redis.url: rediss:// is not built; redis:// and unix:// are"},
     {"redis:\n  url: redis://u:hidden@/0\n", ":2: redis.url: needs a host, or host:port"},
-    {"mariadb:\n  url: mysql://h\n", ":2: mariadb.url: must begin with mariadb://"},
+    {"redis:\n  url: redis://u:hid@den@h/0\n",
+     ":2: redis.url: more than one @; in user and password it is %40"},
+    {"mariadb:\n  url: mysql://h/db\n", ":2: mariadb.url: 'mysql://h/db' is not allowed; "
+                                        "mariadb://user:password@host:port/database"},
+    {"mariadb:\n  url: mariadb://u:hidden@h:3306\n",
+     ":2: mariadb.url: 'mariadb://...@h:3306' is not allowed; "
+     "mariadb://user:password@host:port/database"},
+    {"mariadb:\n  url: mariadb://u:hidden@h:3306/\n",
+     ":2: mariadb.url: 'mariadb://...@h:3306/' is not allowed; "
+     "mariadb://user:password@host:port/database"},
+    {"mariadb:\n  url: mariadb:///db\n", ":2: mariadb.url: 'mariadb:///db' is not allowed; "
+                                         "mariadb://user:password@host:port/database"},
     {"cluster:\n  secrets: [aaaaaaaaaaaaaaaa]\n",
      ":2: cluster.secrets: a secret has less than 5 different characters; hawserctl init makes "
      "some"},
