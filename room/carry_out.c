@@ -130,6 +130,7 @@ void carry_out_all(struct effects *q) {
             take_turn(b, &item);
     }
     q->is_running = false;
+    admission_all_asked(&r->admission);
     conn_reap(r);
     if (!r->is_stopping)
         news_older_ask(r);

@@ -6,7 +6,7 @@
 #include "crypto.h"
 #include "room_internal.h"
 
-enum { SPREAD_MAX_MS = 30000, SPREAD_CONNECTIONS_PER_MS = 5 };
+enum { SPREAD_MAX_MS = 30000, SPREAD_CONNECTIONS_PER_MS = 1 };
 
 // --- resume bytes: incarnation, slot, turn, count, and 16 bytes of HMAC over them
 

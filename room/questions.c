@@ -17,11 +17,12 @@ enum { ADDRESS_MAX = 64 };
 struct asker {
     struct room *room;
     uint32_t slot, turn;
+    uint64_t asked_ms;
 };
 
 static struct asker *asker_new(const struct room_binding *b) {
     struct asker *a = hw_malloc(sizeof(*a));
-    *a = (struct asker){b->conn->room, b->slot, b->turn};
+    *a = (struct asker){b->conn->room, b->slot, b->turn, loop_now_ms(b->conn->room->loop)};
     return a;
 }
 
@@ -39,6 +40,18 @@ static struct peer saver(const struct room_binding *b) {
 struct session_row row_of(const Hawser__Internal__SessionRow *row) {
     return row ? (struct session_row){row->incarnation, row->slot, row->generation}
                : (struct session_row){0};
+}
+
+// A login's question to a register or a saver, which are not to have more of them than they can do.
+static struct asker *login_asker_new(const struct room_binding *b) {
+    admission_asked(&b->conn->room->admission);
+    return asker_new(b);
+}
+
+static struct room_binding *login_asker_over(void *arg, int error) {
+    const struct asker *a = arg;
+    admission_answered(&a->room->admission, a->asked_ms, loop_now_ms(a->room->loop), error == 0);
+    return asker_over(arg);
 }
 
 // --- the row
@@ -81,7 +94,7 @@ static void keep_known(struct room_binding *b, const Hawser__Internal__LoginRepl
 }
 
 static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply *reply) {
-    struct room_binding *b = asker_over(arg);
+    struct room_binding *b = login_asker_over(arg, error);
     struct session_event e = {.kind = EVENT_ROW};
     struct session_row_answer *a = &e.of.row;
     if (!b)
@@ -138,7 +151,7 @@ void ask_enter(struct room_binding *b) {
     request.not_after_ms = row_last_moment(r); // then the client may log in again
     request.asked_ago_ms = asked_ago_ms(b);
     b->since_ms = loop_wall_ms(r->loop);
-    register_login(register_of(r->cluster), &request, on_entered, asker_new(b));
+    register_login(register_of(r->cluster), &request, on_entered, login_asker_new(b));
 }
 
 static void on_confirmed(void *arg, int error, const Hawser__Internal__ConfirmReply *reply) {
@@ -208,7 +221,7 @@ static void take_start(struct session_start *start, const Hawser__Internal__Atta
 }
 
 static void on_attached(void *arg, int error, const Hawser__Internal__AttachReply *reply) {
-    struct room_binding *b = asker_over(arg);
+    struct room_binding *b = login_asker_over(arg, error);
     struct session_event e = {.kind = EVENT_ATTACHED};
     struct session_attached *a = &e.of.attached;
     if (!b)
@@ -248,7 +261,7 @@ static void attach(struct room_binding *b, const struct session_have *have) {
     request.devices_max = room_binding_devices_max(b);
     request.n_known = a->known_device_count;
     request.known = a->known_devices;
-    saver_attach(saver(b), &request, on_attached, asker_new(b));
+    saver_attach(saver(b), &request, on_attached, login_asker_new(b));
     free(a->known_devices);
     a->known_devices = NULL;
     a->known_device_count = 0;

@@ -165,6 +165,7 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     }
     endpoints_take(&r->endpoints, env, "room.advertise", &at);
     lease_init(&r->lease);
+    admission_init(&r->admission);
     log_event(env->log, LOG_INFO, "sized", "connections_max=%u sessions_max=%u", max,
               r->sessions_max);
     *ret_self = r;
@@ -218,6 +219,12 @@ static const struct daemon_metric metrics[] = {
                    "lingering connections ended early, for newcomers"),
     DAEMON_COUNTER(room, count.logins, "logins_total", "bindings logged in"),
     DAEMON_COUNTER(room, count.login_failures, "login_failures_total", "bindings refused"),
+    DAEMON_GAUGE(room, admission.under_way, "logins_under_way_count",
+                 "questions of logins that a register or a saver has not answered yet"),
+    DAEMON_GAUGE(room, admission.at_once, "logins_at_once_count",
+                 "logins that may be under way, as answers came lately"),
+    DAEMON_COUNTER(room, count.logins_put_off, "logins_put_off_total",
+                   "bindings that found as many under way, and were told when to come again"),
     DAEMON_COUNTER(room, count.takeovers, "takeovers_total", "sessions ended by a newer login"),
     DAEMON_COUNTER(room, count.resumed, "resumed_total", "connections resumed"),
     DAEMON_COUNTER(room, count.pushes, "pushes_total", "inbox messages sent"),

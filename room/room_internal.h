@@ -32,6 +32,7 @@
 #include "products.h"
 
 #include "addr.h"
+#include "admission.h"
 #include "arena.h"
 #include "bytes.h"
 #include "calls.h"
@@ -114,6 +115,7 @@ struct room {
     struct standstill standstill;
     struct timer drain_timer;
     uint64_t logins_asked; // of the register
+    struct admission admission;
     uint32_t tick_count;
     struct pass confirm, heads, save, hurried_confirm, hurried_heads;
     uint64_t hurried_heads_ms;
@@ -121,7 +123,7 @@ struct room {
     struct endpoints endpoints;
     // counters
     struct {
-        uint64_t connections, accepted, logins, login_failures, takeovers, resumed,
+        uint64_t connections, accepted, logins, login_failures, logins_put_off, takeovers, resumed,
             closed[CLOSE_KINDS], pushes, gaps, acks, loads, load_failures, not_here, news_frames,
             live_dropped, protocol_errors, slow, connections_refused, gave_way, orphans_given_up,
             pings, resends, unexpected, heads_ahead, positions_lost,

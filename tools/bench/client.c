@@ -7,7 +7,9 @@
 #include "addr.h"
 #include "payload.h"
 
-enum { READ_BYTES = 64 * 1024, KEPT_MAX = 128 * 1024, AGAIN_MS = 100, AGAIN_SPREAD_MS = 100 };
+enum { READ_BYTES = 64 * 1024, KEPT_MAX = 128 * 1024 };
+// As the SDK waits where no dispatcher says otherwise.
+enum { BACKOFF_BASE_MS = 1000, BACKOFF_SHIFT_MAX = 5 };
 
 static struct os *os_of(const struct client *c) {
     return loop_os(c->worker->loop);
@@ -51,17 +53,18 @@ static void on_again(struct timer *t) {
     client_connect(c);
 }
 
+// A login that comes behind a loss is due now, and spread as rooms wish.
 void client_come_again(struct client *c, uint64_t after_ms) {
     struct worker *w = c->worker;
-    uint64_t wait_ms = after_ms > 0 ? after_ms : AGAIN_MS, spread_ms = AGAIN_SPREAD_MS;
-    count_add(w->own, c->state == CLIENT_OPEN ? COUNT_BROKEN : COUNT_REFUSED, 1);
-    if (c->state == CLIENT_OPEN) { // the login that follows is due now, and spread as rooms wish
+    bool was_open = c->state == CLIENT_OPEN;
+    uint64_t window_ms = was_open ? w->spread_ms : (uint64_t)BACKOFF_BASE_MS << c->failures;
+    count_add(w->own, was_open ? COUNT_BROKEN : COUNT_REFUSED, 1);
+    if (was_open)
         c->due_us = loop_clock_us(w->loop);
-        wait_ms = after_ms;
-        spread_ms = w->spread_ms + 1;
-    }
+    else if (c->failures < BACKOFF_SHIFT_MAX)
+        c->failures++;
     client_close(c);
-    loop_arm(w->loop, &c->again, wait_ms + rng_below(loop_rng(w->loop), spread_ms), on_again);
+    loop_arm(w->loop, &c->again, after_ms + rng_below(loop_rng(w->loop), window_ms + 1), on_again);
 }
 
 // --- bytes out
@@ -161,6 +164,7 @@ void client_connect(struct client *c) {
 void client_is_open(struct client *c) {
     struct worker *w = c->worker;
     c->state = CLIENT_OPEN;
+    c->failures = 0;
     memset(c->unacked, 0, sizeof(c->unacked));
     count_add(w->own, COUNT_OPEN, 1);
     count_add(w->own, COUNT_LOGINS, 1);

@@ -32,7 +32,8 @@ struct client {
     uint32_t product; // as the room numbers it
     int fd;
     uint16_t unacked[CLIENT_STREAMS];
-    uint8_t state; // enum client_state
+    uint8_t state;    // enum client_state
+    uint8_t failures; // logins without success, one after the other
     bool is_synced;
 };
 

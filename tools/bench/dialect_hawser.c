@@ -6,7 +6,7 @@
 #include "jwt.h"
 #include "payload.h"
 
-enum { HEARTBEAT_S = 600, SWEEP_PING_MS = HEARTBEAT_S * 1000 / 2, AGAIN_MAX_MS = 2000 };
+enum { HEARTBEAT_S = 600, SWEEP_PING_MS = HEARTBEAT_S * 1000 / 2 };
 
 static void client_say(struct client *c, enum frame_type type, const ProtobufCMessage *message) {
     struct buf *frame = &c->worker->scratch;
@@ -205,10 +205,8 @@ static void on_rare_frame(struct client *c, const struct frame *f) {
         on_gap(c, (Hawser__V1__Gap *)m);
     else if (f->type == FRAME_RESET)
         on_reset(c, (Hawser__V1__Reset *)m);
-    else if (f->type == FRAME_CLOSE) {
-        uint64_t wait_ms = ((Hawser__V1__Close *)m)->retry_after_ms;
-        client_come_again(c, wait_ms < AGAIN_MAX_MS ? wait_ms : AGAIN_MAX_MS);
-    }
+    else if (f->type == FRAME_CLOSE)
+        client_come_again(c, ((Hawser__V1__Close *)m)->retry_after_ms);
     protobuf_c_message_free_unpacked(m, NULL);
 }
 
