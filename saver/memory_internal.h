@@ -30,6 +30,7 @@ struct inbox { // of one (product, user)
     struct log_stream log;
     struct device *devices;
     struct timer expiry; // of its next entry
+    uint16_t arrivals;   // of sessions: counted by 65536, as in Redis
     size_t key_len;
     char key[]; // product number, user
 };

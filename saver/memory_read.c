@@ -54,7 +54,10 @@ static void fill_head(Hawser__Internal__HeadReply *reply, const struct log_strea
 Hawser__Internal__HeadReply *saver_memory_head(struct saver_memory *m,
                                                const Hawser__Internal__HeadRequest *q) {
     Hawser__Internal__HeadReply *reply = hw_malloc(sizeof(*reply));
-    fill_head(reply, &inbox_get(m, q->product, q->user)->log);
+    struct inbox *b = inbox_get(m, q->product, q->user);
+    fill_head(reply, &b->log);
+    if (q->arrives)
+        b->arrivals++;
     return reply;
 }
 
@@ -184,6 +187,7 @@ Hawser__Internal__AttachReply *saver_memory_attach(struct saver_memory *m,
     }
     d->generation = a->generation;
     d->seen_ms = now;
+    b->arrivals++;
     reply->stream = hw_calloc(STREAMS, sizeof(reply->stream[0]));
     for (uint32_t stream = 0; stream < STREAMS; stream++) {
         const Hawser__Internal__StreamPosition *have = NULL;

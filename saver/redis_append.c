@@ -7,10 +7,10 @@ enum { HASH_BYTES = 16, ID_MAX = 65, USER_MAX = 101, RETENTION_BITS = 47 };
 
 // What the script answers of append i.
 static uint64_t answer_at(const redisReply *r, size_t i, size_t place) {
-    return redis_reply_u64(r, 6 * i + place);
+    return redis_reply_u64(r, APPEND_ANSWERS * i + place);
 }
 
-static ProtobufCMessage *append_reply(const redisReply *r, size_t i) {
+static ProtobufCMessage *append_reply(struct redis_step *p, const redisReply *r, size_t i) {
     Hawser__Internal__AppendReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__append_reply__init(reply);
     reply->outcome = (Hawser__Internal__AppendOutcome)answer_at(r, i, SAVER_APPEND_AT_OUTCOME);
@@ -20,6 +20,8 @@ static ProtobufCMessage *append_reply(const redisReply *r, size_t i) {
     reply->change = answer_at(r, i, SAVER_APPEND_AT_CHANGE);
     reply->sent_ms = answer_at(r, i, SAVER_APPEND_AT_SENT_MS);
     reply->expires_ms = answer_at(r, i, SAVER_APPEND_AT_EXPIRES_MS);
+    reply->arrivals = answer_at(r, i, SAVER_APPEND_AT_ARRIVALS);
+    reply->store = saver_redis_of(p->store)->run;
     return &reply->base;
 }
 
@@ -36,7 +38,7 @@ static void on_append(struct redis_step *p, int error, const redisReply *r, size
         redis_step_complete(p, -HW_ESTORE, NULL);
         return;
     }
-    redis_step_complete(p, 0, append_reply(r, i));
+    redis_step_complete(p, 0, append_reply(p, r, i));
 }
 
 // --- what the script is called with

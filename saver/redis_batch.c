@@ -57,7 +57,7 @@ static void complete_items(struct batch *b, int error, const redisReply *reply) 
 static void on_batch(void *arg, int error, const redisReply *reply) {
     struct batch *b = arg;
     static const size_t before[BATCH_KINDS] = {[BATCH_APPEND] = SAVER_APPEND_AT_OUTCOME},
-                        each[BATCH_KINDS] = {[BATCH_APPEND] = 6, [BATCH_ACK] = 1};
+                        each[BATCH_KINDS] = {[BATCH_APPEND] = APPEND_ANSWERS, [BATCH_ACK] = 1};
     size_t least = b->kind == BATCH_HEADS ? 6 : before[b->kind] + (size_t)each[b->kind] * b->count;
     if (error == 0 && reply->elements != least)
         complete_items(b, -HW_EOUTCOME, NULL);

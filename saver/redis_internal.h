@@ -17,7 +17,8 @@
 #include "saver_scripts.h"
 #include "saver_store.h"
 
-enum { RUN_BYTES = 8, BASE_MAX = 40, NUMBER_BYTES = 8 };
+enum { RUN_BYTES = 6, BASE_MAX = 40, NUMBER_BYTES = 8 };
+enum { APPEND_ANSWERS = 7 }; // of the append script, of each append
 
 struct known_buckets;
 struct key_count;

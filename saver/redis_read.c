@@ -93,6 +93,13 @@ static void on_inbox_head(void *arg, int error, const redisReply *r) {
 void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
     struct saver_place place = saver_place_of(p->store, q->product, q->user);
     struct redis_args logs;
+    if (q->arrives) {
+        saver_arrive_run(
+            p->store,
+            &(struct saver_arrive_args){place.base, place.run, q->user, saver_epoch(p->store)},
+            on_inbox_head, p);
+        return;
+    }
     logs.count = 0;
     redis_arg_text(&logs, q->user);
     redis_arg_u64(&logs, saver_epoch(p->store));

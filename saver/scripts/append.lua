@@ -14,7 +14,7 @@
 -- CONST REFUSED = APPEND_REFUSED
 -- CONST PURGED_AT_ONCE
 -- PARTS what append_next entries
--- REPLY [nn*nnnnnn] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms
+-- REPLY [nn*nnnnnnn] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms arrivals
 
 -- What is known of the id, by a record that has not ended; and whether there is one that has.
 local function record_of(key)
@@ -84,13 +84,13 @@ local function put(l, a, expires)
 end
 local function store(a)
   local l = open(a.name, epoch)
-  if a.is_reject_new and (l.waiting >= a.messages_max or l.waiting_bytes + a.payload > a.bytes_max) then return FULL, 0, 0, 0, 0, 0 end
+  if a.is_reject_new and (l.waiting >= a.messages_max or l.waiting_bytes + a.payload > a.bytes_max) then return FULL, 0, 0, 0, 0, 0, 0 end
   local expires = now + a.kept
   if a.ends ~= 0 and a.ends < expires then expires = a.ends end
   put(l, a, expires)
   overflow(l, a)
   remember(a, l.head, expires, l)
-  return STORED, l.epoch, l.head, l.change, a.sent, expires
+  return STORED, l.epoch, l.head, l.change, a.sent, expires, l.arrivals
 end
 local function read(what, name, id, message)
   local a, flags, behind = {name = name, message = message, key = name .. '\0i' .. id}, nil, nil
@@ -107,22 +107,23 @@ end
 local function append(a)
   local known, is_over = record_of(a.key)
   if known then
-    return known.hash == a.hash and REPLAYED or MISMATCH, known.epoch, known.seq, known.change, known.sent, known.expires
+    return known.hash == a.hash and REPLAYED or MISMATCH, known.epoch, known.seq, known.change, known.sent, known.expires, 0
   end
-  if type(redis.pcall('SETRANGE', nothing, 0, '')) == 'table' then return REFUSED, 0, 0, 0, 0, 0 end
+  if type(redis.pcall('SETRANGE', nothing, 0, '')) == 'table' then return REFUSED, 0, 0, 0, 0, 0, 0 end
   local l = open(a.name)
   if l and l.registered ~= 0 and l.registered <= now then expire(l, PURGED_AT_ONCE) end
   if is_over then forget_id(a.key) end
-  if a.not_after ~= 0 and now > a.not_after then return TOO_LATE, 0, 0, 0, 0, 0 end
-  if a.hash ~= '' and a.is_keys_full then return IDS_FULL, 0, 0, 0, 0, 0 end
+  if a.not_after ~= 0 and now > a.not_after then return TOO_LATE, 0, 0, 0, 0, 0, 0 end
+  if a.hash ~= '' and a.is_keys_full then return IDS_FULL, 0, 0, 0, 0, 0, 0 end
   if a.claim == 0 then return store(a) end
   remember(a, 0, a.ends, {epoch = a.claim, change = 0})
-  return STORED, a.claim, 0, 0, a.sent, a.ends
+  return STORED, a.claim, 0, 0, a.sent, a.ends, 0
 end
 if call('EXISTS', base .. 'sum') == 0 then out[1] = 1 end
 for i = at, count_of_args, 4 do
   local n = #out
-  out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5], out[n + 6] = append(read(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]))
+  out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5], out[n + 6], out[n + 7] =
+    append(read(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]))
 end
 finish()
 return out

@@ -59,7 +59,8 @@ if is_new then
 else
   from = place(l, d)
 end
-d.generation, d.seen, l.dirty = generation, now, true
+d.generation, d.seen = generation, now
+arrive(l)
 local out = {0}
 for i = 1, STREAMS do
   local after, reset = start_of(i)

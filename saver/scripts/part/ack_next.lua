@@ -21,9 +21,10 @@ while at < count_of_args do
   end
   if ran ~= run or earlier ~= 0 or named ~= 0 or odd ~= 0 or (registered ~= 0 and registered <= now) then break end
   -- Where this device stands, and where the last of the others is.
-  local place, all, own_at, own_end, own = tail + 2, seq, nil, nil, 0
+  local _, devices, place = unpacked(BEFORE_DEVICES, state, tail)
+  local all, own_at, own_end, own = seq, nil, nil, 0
   local e1, s1, e2, s2
-  for _ = 1, unpacked('<I2', state, tail) do
+  for _ = 1, devices do
     local began = place
     local other, given, _, in_epoch, in_seq, news_epoch, news_seq, bulk_epoch, bulk_seq
     other, given, _, in_epoch, in_seq, news_epoch, news_seq, bulk_epoch, bulk_seq, place = unpacked(DEVICE, state, place)

@@ -26,6 +26,7 @@ while is_next and at < count_of_args do
   if form == 2 then
     start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
   end
+  local arrivals = unpacked(ARRIVALS, state, tail)
   is_next = ran == run and earlier == 0 and named == 0
   local before, last_slice = head, last
   while is_next do
@@ -68,9 +69,9 @@ while is_next and at < count_of_args do
     write[words + 1] = name .. '\0m' .. pack('>I7', head)
     write[words + 2] = pack(ENTRY, sum, expires, sent, size, told) .. message
     words = words + 2
-    out[answers + 1], out[answers + 2], out[answers + 3], out[answers + 4], out[answers + 5], out[answers + 6] =
-      STORED, epoch, head, change, sent, expires
-    answers, accepted, at = answers + 6, accepted + 1, at + 4
+    out[answers + 1], out[answers + 2], out[answers + 3], out[answers + 4], out[answers + 5], out[answers + 6], out[answers + 7] =
+      STORED, epoch, head, change, sent, expires, arrivals
+    answers, accepted, at = answers + 7, accepted + 1, at + 4
     if ARGV[at + 1] ~= name then break end
     key = name .. '\0i' .. ARGV[at + 2]
     known = call('HGET', logs, key)

@@ -10,14 +10,17 @@
 local pack, unpacked = struct.pack, struct.unpack
 local logs, due = base .. 'l', base .. 'due'
 -- form epoch head change run
-local NEW = '<BI7I7I4c8'
+local NEW = '<BI7I7I4c6'
 -- when it is due at the latest (0: it stands in no list), when an id was last put into a slice
 local REST_OF_SHORT = '<I6I6'
-local SHORT = '<BI7I7I4c8I6I6'
+local SHORT = '<BI7I7I4c6I6I6'
 -- start of the last run of entries, whether there are earlier ones, named, odd, count, waiting, handled upto, the sum of all sizes, bytes,
 -- waiting bytes, the highest end
 local LONG = '<I7BI4I4I4I4I7I6I6I6I6'
-local BOTH = '<BI7I7I4c8I6I6I7BI4I4I4I4I7I6I6I6I6'
+local BOTH = '<BI7I7I4c6I6I6I7BI4I4I4I4I7I6I6I6I6'
+-- Behind each form: how often a session has arrived, by 65536, and how many devices follow.
+local ARRIVALS = '<I2'
+local BEFORE_DEVICES = '<I2I2'
 -- name generation seen, then epoch and seq of each stream
 local DEVICE = '<Bc0I7I6I7I7I7I7I7I7'
 -- the sum of all sizes with this one, end, sent, size, told (1 the time it was sent, 2 its end, 4 named, 8 odd); behind it the message

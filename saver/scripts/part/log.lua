@@ -17,7 +17,7 @@ end
 
 local function devices_of(l)
   if l.devices then return l.devices end
-  local n, at = unpacked('<I2', l.state, l.tail)
+  local _, n, at = unpacked(BEFORE_DEVICES, l.state, l.tail)
   l.devices = {}
   for i = 1, n do
     local d, e1, s1, e2, s2, e3, s3 = {}, 0, 0, 0, 0, 0, 0
@@ -29,12 +29,18 @@ local function devices_of(l)
   return l.devices
 end
 local function packed_devices(l)
-  local out = {pack('<I2', #l.devices)}
+  local out = {pack(BEFORE_DEVICES, l.arrivals, #l.devices)}
   for i, d in ipairs(l.devices) do
     out[i + 1] = pack('<B', #d.name) .. d.name ..
       pack('<I7I6I7I7I7I7I7I7', d.generation, d.seen, d.at[1][1], d.at[1][2], d.at[2][1], d.at[2][2], d.at[3][1], d.at[3][2])
   end
   return table.concat(out)
+end
+
+-- A session that is there from now on: whoever appends behind this is told of it by the count.
+local function arrive(l)
+  devices_of(l)
+  l.arrivals, l.dirty = (l.arrivals + 1) % 65536, true
 end
 
 -- --- its entries, as runs of seqs; the last run, which may be empty, ends at the head
@@ -169,6 +175,7 @@ local function read_state(l)
     l.start, l.earlier, l.named, l.odd, l.count, l.waiting, l.handled, l.sum, l.bytes, l.waiting_bytes, l.top, l.tail =
       unpacked(LONG, l.state, l.tail)
   end
+  l.arrivals = unpacked(ARRIVALS, l.state, l.tail)
   return ran
 end
 -- A log by its name (the user's, or the stream's number). Of one that is not there: a new one
@@ -191,7 +198,7 @@ local function open(name, epoch)
       l.head = least
     end
   else
-    l.state = pack(NEW, 0, epoch, 0, 0, run) .. pack('<I2', 0)
+    l.state = pack(NEW, 0, epoch, 0, 0, run) .. pack(BEFORE_DEVICES, 0, 0)
     read_state(l)
     l.dirty = true
   end

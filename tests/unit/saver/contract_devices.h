@@ -41,6 +41,42 @@ static inline void case_attach(struct bed *b) {
     ck_assert_str_eq(bed_user(b, "nobody"), "pending 0:");
 }
 
+static inline uint64_t arrivals_at(struct bed *b, const char *id) {
+    return APPEND(b, .user = "u", .id = id).arrivals;
+}
+
+// An append says how often a session has arrived: each attach that is not stale does so, and a head
+// that is asked for so. Acks, loads and other heads do not, nor what comes to another inbox.
+static inline void case_arrivals(struct bed *b) {
+    Hawser__Internal__HeadRequest q = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
+    q.product = 1;
+    q.user = (char *)(uintptr_t) "u";
+    q.arrives = true;
+    ck_assert_uint_eq(arrivals_at(b, "1"), 0);
+    ATTACH(b, .user = "u", .device = "a", .generation = 5);
+    ck_assert_uint_eq(arrivals_at(b, "2"), 1);
+    ATTACH(b, .user = "u", .device = "a", .generation = 6);
+    ATTACH(b, .user = "u", .device = "a", .generation = 5); // stale
+    ATTACH(b, .user = "u", .device = "b", .generation = 1);
+    ATTACH(b, .user = "v", .device = "a", .generation = 1);
+    ck_assert_uint_eq(arrivals_at(b, "3"), 3);
+    ACK(b, .user = "u", .device = "a", .generation = 6, .seq = 3);
+    ACK(b, .user = "u", .device = "b", .generation = 1, .seq = 3); // the log is empty now
+    LOAD(b, .user = "u");
+    bed_head(b, STREAM_INBOX, "u");
+    ck_assert_uint_eq(arrivals_at(b, "4"), 3);
+    const Hawser__Internal__HeadReply *head = bed_ask(b, &q.base);
+    ck_assert_uint_eq(head->head, 4);
+    Hawser__Internal__AppendReply reply = APPEND(b, .user = "u", .id = "5");
+    ck_assert_uint_eq(reply.arrivals, 4);
+    ck_assert_uint_ne(reply.store, 0);
+    ck_assert_uint_eq(arrivals_at(b, "5"), 0); // of a repeat it is not told
+    ck_assert_uint_eq(APPEND(b, .user = "u", .id = "6", .device = {"a"}).arrivals, 4);
+    q.user = (char *)(uintptr_t) "new";
+    ck_assert_uint_eq(((const Hawser__Internal__HeadReply *)bed_ask(b, &q.base))->head, 0);
+    ck_assert_uint_eq(APPEND(b, .user = "new", .id = "7").arrivals, 1);
+}
+
 // A position of another log, or above the head, is reset; epoch 0 is a client that has nothing.
 static inline void case_attach_reset(struct bed *b) {
     store_many(b, STREAM_INBOX, "u", 1, 3);

@@ -30,6 +30,7 @@ static const struct {
     {"reset", case_reset},
     {"attach", case_attach},
     {"attach reset", case_attach_reset},
+    {"arrivals", case_arrivals},
     {"displaced", case_displaced},
     {"known devices", case_known_devices},
     {"acks", case_acks},

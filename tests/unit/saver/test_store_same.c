@@ -79,7 +79,8 @@ static void do_append(struct pair *t) {
     for (int i = 0; i < BEDS; i++) {
         p.id_ttl_ms = i == LONG_WAY ? ID_KEPT_MIN_MS + 600000 : 600000 * (uint64_t)(p.hash != NULL);
         Hawser__Internal__AppendReply reply = bed_append(&t->bed[i], &p);
-        snprintf(text, sizeof(text), "%d %" PRIu64, (int)reply.outcome, reply.seq);
+        snprintf(text, sizeof(text), "%d %" PRIu64 " %" PRIu64, (int)reply.outcome, reply.seq,
+                 reply.arrivals);
         compare(t, i, text);
         if (i == 0 && reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED)
             *(p.stream == STREAM_INBOX ? &t->head[t->u] : &t->news) = reply.seq;
@@ -124,7 +125,7 @@ static void do_load(struct pair *t) {
 
 // Many at once, which go to the store together, with an id twice, and with a key or without.
 struct burst {
-    char text[BURST_MAX * 32];
+    char text[BURST_MAX * 48];
     size_t left;
 };
 
@@ -133,7 +134,8 @@ static void on_burst(void *arg, int error, const ProtobufCMessage *reply) {
     const Hawser__Internal__AppendReply *a = (const Hawser__Internal__AppendReply *)reply;
     ck_assert_int_eq(error, 0);
     size_t len = strlen(b->text);
-    snprintf(b->text + len, sizeof(b->text) - len, "%d %" PRIu64 ", ", (int)a->outcome, a->seq);
+    snprintf(b->text + len, sizeof(b->text) - len, "%d %" PRIu64 " %" PRIu64 ", ", (int)a->outcome,
+             a->seq, a->arrivals);
     b->left--;
 }
 
