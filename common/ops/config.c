@@ -273,14 +273,6 @@ static void print_quoted(struct buf *out, const char *text) {
     buf_append_str(out, "\"");
 }
 
-void config_url_show(const char *url, struct buf *out) {
-    const char *at = strrchr(url, '@'), *scheme = strstr(url, "://");
-    if (at && scheme && scheme < at)
-        buf_append(out, url, (size_t)(scheme + 3 - url));
-    buf_append_str(out, at ? "..." : url);
-    buf_append_str(out, at ? at : "");
-}
-
 static void print_text(struct buf *out, const struct config_key *key, const char *text) {
     struct buf shown = BUF_EMPTY;
     if (strcmp(key->key, "url") == 0)

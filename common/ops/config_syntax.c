@@ -99,6 +99,14 @@ static int syntax_refuse(const struct config_key *key, const char *why, struct b
 
 // --- what is not shown when it is wrong
 
+void config_url_show(const char *url, struct buf *out) {
+    const char *at = strrchr(url, '@'), *scheme = strstr(url, "://");
+    if (at && scheme && scheme < at)
+        buf_append(out, url, (size_t)(scheme + 3 - url));
+    buf_append_str(out, at ? "..." : url);
+    buf_append_str(out, at ? at : "");
+}
+
 static const char *secret_fault(const char *text) {
     bool seen[256] = {false};
     int different = 0;
