@@ -114,6 +114,16 @@ static bool read_piece(struct request *q) {
     return is_more && q->bound == HTTP_BOUND_NONE;
 }
 
+static void reply_no_json(struct request *q) {
+    const struct json_reader *r = &q->reader;
+    struct buf field = BUF_EMPTY;
+    if (r->is_of_value)
+        json_reader_path(r, &field);
+    reply_fault(q, PROBLEM_malformed, buf_cstr(&field), "the body is not JSON: %s at byte %zu",
+                r->len > 0 ? r->fault : "it is empty", r->at);
+    buf_free(&field);
+}
+
 static void routes_body_is_read(struct request *q) {
     const struct json_reader *r = &q->reader;
     if (q->bound == HTTP_BOUND_PRODUCT)
@@ -124,8 +134,7 @@ static void routes_body_is_read(struct request *q) {
     else if (r->is_too_long)
         reply_fault(q, PROBLEM_invalid_value, NULL, "the body has %s", r->fault);
     else if (r->fault)
-        reply_fault(q, PROBLEM_malformed, NULL, "the body is not JSON: %s at byte %zu",
-                    r->len > 0 ? r->fault : "it is empty", r->at);
+        reply_no_json(q);
     else if (!json_is_object(r->root))
         reply_fault(q, PROBLEM_malformed, NULL, "the body is not a JSON object");
     else if (product_is_there(q)) // still

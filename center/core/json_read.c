@@ -85,6 +85,7 @@ static void read_scalar(struct json_reader *r) {
                         ? json_loadb(r->text + r->at, len, JSON_DECODE_ANY, NULL)
                         : NULL;
     if (!value) {
+        r->is_of_value = true;
         json_read_refuse(r, "no value, or a number out of range");
         return;
     }
@@ -267,6 +268,11 @@ static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+// Some editors put one in front, and show nothing of it.
+static bool has_byte_order_mark(const struct json_reader *r) {
+    return r->at == 0 && r->len >= 3 && memcmp(r->text, "\xEF\xBB\xBF", 3) == 0;
+}
+
 static void read_token(struct json_reader *r) {
     static void (*const readers[JSON_NEXT_COUNT])(struct json_reader *
                                                   r) = {[JSON_NEXT_VALUE] = at_value,
@@ -276,7 +282,9 @@ static void read_token(struct json_reader *r) {
                                                         [JSON_NEXT_COLON] = at_colon,
                                                         [JSON_NEXT_COMMA] = at_comma,
                                                         [JSON_NEXT_END] = at_end};
-    if (is_space(r->text[r->at])) {
+    if (has_byte_order_mark(r)) {
+        json_read_refuse(r, "a byte order mark in front (EF BB BF)");
+    } else if (is_space(r->text[r->at])) {
         r->at++;
         r->work++;
     } else {
@@ -297,4 +305,30 @@ enum json_read json_reader_step(struct json_reader *r, size_t work) {
     if (r->fault)
         return JSON_READ_BAD;
     return r->at == r->len ? JSON_READ_DONE : JSON_READ_MORE;
+}
+
+// --- where
+
+static void put_name_of(const json_t *in, const json_t *value, struct buf *out) {
+    const char *name;
+    json_t *member;
+    json_object_foreach((json_t *)(uintptr_t)in, name, member) {
+        if (member == value)
+            buf_append_str(out, name);
+    }
+}
+
+void json_reader_path(const struct json_reader *r, struct buf *out) {
+    for (int i = 0; i < r->depth; i++) {
+        const json_t *in = r->open[i], *next = i + 1 < r->depth ? r->open[i + 1] : NULL;
+        if (json_is_array(in)) {
+            buf_printf(out, "[%zu]", json_array_size(in) - (next != NULL));
+            continue;
+        }
+        buf_append_str(out, i > 0 ? "." : "");
+        if (next)
+            put_name_of(in, next, out);
+        else
+            buf_append_str(out, (const char *)r->name.data);
+    }
 }

@@ -50,11 +50,15 @@ struct json_reader {
     size_t values, work;     // work: done in all
     const char *fault;       // why the text is refused; NULL = it is not
     bool is_too_long;        // because it holds more values than any call takes
+    bool is_of_value;        // because the value that comes next is none, as 1e400 is no number
 };
 
 void json_reader_init(struct json_reader *r, const void *text, size_t len);
 void json_reader_deinit(struct json_reader *r); // harmless when it was done before
 // Works on, at most `work` and JSON_WORK_OVER, in bytes. DONE: root is the value.
 enum json_read json_reader_step(struct json_reader *r, size_t work);
+// Appends where the value stands that comes next, as a problem's field says it: "to.users[17]";
+// nothing when it is the whole text.
+void json_reader_path(const struct json_reader *r, struct buf *out);
 
 #endif

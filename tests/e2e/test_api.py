@@ -311,6 +311,18 @@ def test_malformed(cluster, body, detail):
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed") and detail in answer.json()["detail"], answer.text
 
 
+@pytest.mark.parametrize("body, field, detail", [
+    ('{"to": {"user": "ann"}, "payload": "x", "ttl_s": 1e400}', "ttl_s", "out of range at byte 49"),
+    ('{"to": {"users": ["ann", 1e400]}, "payload": "x"}', "to.users[1]", "out of range"),
+    ('\ufeff{"to": {"user": "ann"}, "payload": "x"}', None, "byte order mark"),
+])
+def test_malformed_value(cluster, body, field, detail):
+    """A number that none can hold is told with the field that has it, and what stands in front of a body unseen is told by its name."""
+    answer = cluster.call("POST", f"/v1/products/{cluster.product().name}/messages", body.encode())
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem.get("field")) == (400, "malformed", field) and detail in problem["detail"], answer.text
+
+
 def test_keys_of_live_messages(cluster):
     """A live message under a key is handed over once: its repeat is answered without it, another body is refused, also as a stored one."""
     product = cluster.product()

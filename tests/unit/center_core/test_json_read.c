@@ -231,6 +231,50 @@ START_TEST(test_place_of_a_fault) {
 }
 END_TEST
 
+// Where a number is that none can hold, as the fields of problems are named.
+START_TEST(test_path_of_a_value) {
+    static const struct {
+        const char *text, *path;
+    } rows[] = {{"1e400", ""},
+                {"{\"ttl_s\": 1e400}", "ttl_s"},
+                {"{\"a\": {\"b\": 1}, \"to\": {\"x\": -}}", "to.x"},
+                {"{\"messages\": [{}, {\"to\": 1, \"ttl_s\": 1e400}]}", "messages[1].ttl_s"},
+                {"{\"to\": {\"users\": [\"a\", {\"b\": 0}, 1e400]}}", "to.users[2]"},
+                {"[[1], [1, 99999999999999999999]]", "[1][1]"},
+                {"{\"\": 1e400}", ""}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct json_reader r;
+        struct buf path = BUF_EMPTY;
+        json_reader_init(&r, rows[i].text, strlen(rows[i].text));
+        ck_assert_int_eq(json_reader_step(&r, 1000), JSON_READ_BAD);
+        ck_assert_msg(r.is_of_value, "%s", rows[i].text);
+        json_reader_path(&r, &path);
+        ck_assert_str_eq(buf_cstr(&path), rows[i].path);
+        buf_free(&path);
+        json_reader_deinit(&r);
+    }
+}
+END_TEST
+
+// Other faults are of no value: of the text, or of a name.
+START_TEST(test_faults_of_no_value) {
+    static const struct {
+        const char *text, *why;
+    } rows[] = {{"\xef\xbb\xbf{}", "byte order mark"},
+                {"{\"a\": 1,}", "a name"},
+                {"{\"a\": \"\x01\"}", "control"},
+                {"{\"a\": ", "early"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct json_reader r;
+        json_reader_init(&r, rows[i].text, strlen(rows[i].text));
+        ck_assert_int_eq(json_reader_step(&r, 1000), JSON_READ_BAD);
+        ck_assert(!r.is_of_value);
+        ck_assert_ptr_nonnull(strstr(r.fault, rows[i].why));
+        json_reader_deinit(&r);
+    }
+}
+END_TEST
+
 int main(void) {
     TCase *test_case = tcase_create("json_read");
     tcase_add_loop_test(test_case, test_whole, 0, SEEDS);
@@ -240,5 +284,7 @@ int main(void) {
     tcase_add_loop_test(test_case, test_large, 0, 6);
     tcase_add_test(test_case, test_bounds);
     tcase_add_test(test_case, test_place_of_a_fault);
+    tcase_add_test(test_case, test_path_of_a_value);
+    tcase_add_test(test_case, test_faults_of_no_value);
     return run_case("json_read", test_case);
 }
