@@ -3,6 +3,13 @@
 // it; of all else only the number is remembered. Nothing is queued.
 #include "room_internal.h"
 
+struct room_binding *inbox_delivered_to(struct room *r, const Hawser__Internal__DeliverRequest *d) {
+    struct room_binding *b =
+        d->incarnation == r->env->incarnation ? room_binding_of_row_slot(r, d->slot) : NULL;
+    bool is_its = b && b->product && b->product->number == d->product;
+    return is_its && session_is_here(room_binding_session(b), d->generation) ? b : NULL;
+}
+
 static bool is_for_device(const Hawser__Internal__StoredMessage *m, const char *device) {
     for (size_t i = 0; i < m->n_device; i++)
         if (strcmp(m->device[i], device) == 0)

@@ -142,6 +142,10 @@ void places_tick(
 // --- carry_out.c
 void carry_out_all(struct effects *q);
 
+// --- inbox.c
+// The session that a delivery is for; NULL: it is not here, or not any more.
+struct room_binding *inbox_delivered_to(struct room *r, const Hawser__Internal__DeliverRequest *d);
+
 // --- notices.c: to other rooms, and to this one
 // The session that had the row ends, by a login here, or as another daemon says.
 void notice_replaced(struct room_binding *by, const struct session_row *row);

@@ -10,9 +10,8 @@ static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *
     Hawser__Internal__DeliverReply reply = HAWSER__INTERNAL__DELIVER_REPLY__INIT;
     struct stream_position at = {d->epoch, d->seq};
     effects_settle(&r->effects);
-    struct room_binding *b =
-        d->incarnation == r->env->incarnation ? room_binding_of_row_slot(r, d->slot) : NULL;
-    if (!b || !session_is_here(room_binding_session(b), d->generation)) {
+    struct room_binding *b = inbox_delivered_to(r, d);
+    if (!b) {
         r->count.not_here++;
         rpc_fail(call, -HW_ENOTHERE);
         return;

@@ -303,5 +303,33 @@ START_TEST(test_resume_bytes) {
 }
 END_TEST
 
-RUN_TESTS("a second voice", test_its_own_ack_window, test_a_window_of_one, test_what_a_bind_says,
-          test_news_left_out, test_inbox_left_out, test_no_resume_bytes, test_resume_bytes)
+// A delivery is for a session by its run, its slot, its generation and its product: who errs in one
+// of them is told that it is not here.
+START_TEST(test_whom_a_delivery_is_for) {
+    begin(&tiny);
+    log_in(all, 0, 0);
+    struct room *r = &bed.room;
+    Hawser__Internal__DeliverRequest d = HAWSER__INTERNAL__DELIVER_REQUEST__INIT;
+    d.incarnation = bed.env.incarnation = 5;
+    d.slot = room_binding_row_slot(binding);
+    d.generation = GENERATION;
+    d.product = PRODUCT;
+    ck_assert_ptr_eq(inbox_delivered_to(r, &d), binding);
+    d.incarnation++;
+    ck_assert_ptr_null(inbox_delivered_to(r, &d));
+    d.incarnation--;
+    d.slot++;
+    ck_assert_ptr_null(inbox_delivered_to(r, &d));
+    d.slot--;
+    d.generation++;
+    ck_assert_ptr_null(inbox_delivered_to(r, &d));
+    d.generation--;
+    d.product++;
+    ck_assert_ptr_null(inbox_delivered_to(r, &d));
+    end();
+}
+END_TEST
+
+RUN_TESTS("a second voice", test_whom_a_delivery_is_for, test_its_own_ack_window,
+          test_a_window_of_one, test_what_a_bind_says, test_news_left_out, test_inbox_left_out,
+          test_no_resume_bytes, test_resume_bytes)
