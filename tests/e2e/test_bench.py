@@ -232,6 +232,25 @@ def test_nothing_is_left(tmp_path, ending):
         assert bench.process.returncode == 1 and "interrupted" in error and list(tmp_path.iterdir()) == []
 
 
+def test_folders_of_killed_runs(tmp_path):
+    """The folder of a run that was killed goes with the next run, that of one that runs does not, nor what no run has made."""
+    killed, running = (Bench(tmp_path, "unicast", "--sessions", "5", "--seconds", "600") for _ in range(2))
+    wait_until(lambda: len(killed.left()) >= 8 and len(running.left()) >= 8, "the clusters did not come up")
+    killed.process.kill()
+    killed.process.communicate(timeout=WAIT_S)
+    wait_until(lambda: killed.left() == [], "something is left")
+    (tmp_path / "hawser-bench.another").mkdir()
+    before = {folder.name for folder in tmp_path.iterdir()}
+    assert len(before) == 3
+    Bench(tmp_path, "login", "--sessions", "5", "--json").process.communicate(timeout=WAIT_S * 3)
+    after = {folder.name for folder in tmp_path.iterdir()}
+    assert len(after) == 2 and "hawser-bench.another" in after and after < before
+    assert running.process.poll() is None
+    running.process.send_signal(signal.SIGTERM)
+    running.process.communicate(timeout=WAIT_S)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["hawser-bench.another"]
+
+
 @pytest.mark.parametrize("peer", bench_run.present_peers())
 def test_no_peer_is_left(tmp_path, peer):
     """Nor does another server outlive a bench that is killed, whatever user it would rather be."""

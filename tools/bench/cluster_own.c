@@ -1,10 +1,8 @@
 #include "cluster_own.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bytes.h"
@@ -18,7 +16,7 @@ enum { UP_STEP_US = 10000, UP_STEPS = 3000, LOG_TAIL = 2000, PATH_BYTES = 1024 }
 
 static void path_in(const struct own_cluster *c, const char *name, const char *suffix,
                     char out[PATH_BYTES]) {
-    snprintf(out, PATH_BYTES, "%s/%s%s", c->dir, name, suffix);
+    snprintf(out, PATH_BYTES, "%s/%s%s", c->folder.path, name, suffix);
 }
 
 void own_cluster_log_tail(const struct own_cluster *c, const char *name, struct buf *out) {
@@ -34,32 +32,6 @@ void own_cluster_log_tail(const struct own_cluster *c, const char *name, struct 
     buf_printf(out, "\n== the end of the log of %s\n", name);
     if (got > 0)
         buf_append(out, text, (size_t)got);
-}
-
-int own_cluster_folder(struct own_cluster *c, struct buf *error) {
-    const char *parent = getenv("TMPDIR");
-    snprintf(c->dir, sizeof(c->dir), "%s/hawser-bench.XXXXXX", parent && *parent ? parent : "/tmp");
-    if (mkdtemp(c->dir))
-        return 0;
-    buf_printf(error, "%s: %s", c->dir, strerror(errno));
-    c->dir[0] = '\0';
-    return -1;
-}
-
-// Redis keeps its append-only files in a folder of that.
-static void folder_remove(const char *path) {
-    DIR *dir = opendir(path);
-    for (struct dirent *e; dir && (e = readdir(dir));) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        char below[PATH_BYTES];
-        snprintf(below, sizeof(below), "%s/%s", path, e->d_name);
-        if (unlink(below) != 0)
-            folder_remove(below);
-    }
-    if (dir)
-        closedir(dir);
-    rmdir(path);
 }
 
 static int config_write(struct own_cluster *c, struct buf *error) {
@@ -117,7 +89,7 @@ static int redis_start(struct own_cluster *c, struct buf *error) {
                                 "--unixsocket",
                                 socket,
                                 "--dir",
-                                c->dir,
+                                c->folder.path,
                                 "--save",
                                 "",
                                 "--appendonly",
@@ -254,7 +226,7 @@ static int bin_find(struct own_cluster *c, const struct options *o, struct buf *
 int own_cluster_start(struct own_cluster *c, const struct options *o, uint32_t rooms,
                       struct buf *error) {
     uint16_t ignored;
-    if (bin_find(c, o, error) != 0 || own_cluster_folder(c, error) != 0 ||
+    if (bin_find(c, o, error) != 0 || folder_make(&c->folder, error) != 0 ||
         config_write(c, error) != 0)
         return -1;
     if (o->redis && redis_start(c, error) != 0)
@@ -275,9 +247,7 @@ void own_cluster_end(struct own_cluster *c) {
         if (w->is_ours)
             child_end(&w->child);
     }
-    if (c->dir[0])
-        folder_remove(c->dir);
-    c->dir[0] = '\0';
+    folder_remove(&c->folder);
 }
 
 const char *own_cluster_fallen(struct own_cluster *c, struct buf *ret_log) {

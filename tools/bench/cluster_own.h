@@ -7,6 +7,7 @@
 
 #include "buf.h"
 #include "child.h"
+#include "folder.h"
 #include "options.h"
 #include "share.h"
 
@@ -20,7 +21,7 @@ struct watched {
 };
 
 struct own_cluster {
-    char dir[128]; // "" when it is not ours
+    struct folder folder; // "" when it is not ours
     char bin[512];
     uint16_t rooms[PORTS_MAX];
     uint32_t room_count;
@@ -44,8 +45,7 @@ int own_cluster_rooms_again(struct own_cluster *c, struct buf *error) HW_MUST_CH
 void own_cluster_end(struct own_cluster *c);
 // The name of a daemon that has ended by itself, with the end of its log in ret_log; else NULL.
 const char *own_cluster_fallen(struct own_cluster *c, struct buf *ret_log);
-// The folder that it is in; and another process of it, to be filled by child_start.
-int own_cluster_folder(struct own_cluster *c, struct buf *error) HW_MUST_CHECK;
+// Another process of it, to be filled by child_start.
 struct watched *own_cluster_add(struct own_cluster *c, const char *role);
 // What stands at the end of a log of its folder.
 void own_cluster_log_tail(const struct own_cluster *c, const char *name, struct buf *out);

@@ -135,7 +135,7 @@ static bool program_is_there(const char *program) {
 
 static bool peer_config_write(struct bench *b, const struct peer_row *row, uint16_t port) {
     char path[256];
-    snprintf(path, sizeof(path), "%s/%s.conf", b->cluster.dir, row->name);
+    snprintf(path, sizeof(path), "%s/%s.conf", b->cluster.folder.path, row->name);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     struct buf text = BUF_EMPTY;
     const char *hole = strstr(row->config, "%u");
@@ -150,8 +150,8 @@ static bool peer_config_write(struct bench *b, const struct peer_row *row, uint1
 
 static bool server_start(struct bench *b, const struct peer_row *row) {
     char config[256], log[256];
-    snprintf(config, sizeof(config), "%s/%s.conf", b->cluster.dir, row->name);
-    snprintf(log, sizeof(log), "%s/%s.log", b->cluster.dir, row->name);
+    snprintf(config, sizeof(config), "%s/%s.conf", b->cluster.folder.path, row->name);
+    snprintf(log, sizeof(log), "%s/%s.log", b->cluster.folder.path, row->name);
     const char *const argv[] = {row->program, row->flag ? row->flag : config,
                                 row->flag ? config : NULL, NULL};
     const char *const environment[] = {NULL};
@@ -219,7 +219,7 @@ bool peer_begin(struct bench *b) {
     b->peer->row = row;
     if (!program_is_there(row->program))
         return bench_fail(b, "%s is not installed (Debian: %s)", row->program, row->package);
-    if (own_cluster_folder(&b->cluster, &b->error) != 0 || !peer_config_write(b, row, port) ||
+    if (folder_make(&b->cluster.folder, &b->error) != 0 || !peer_config_write(b, row, port) ||
         !server_start(b, row) || !server_await(b, row, port))
         return false;
     plan->dialect = row->dialect;
