@@ -66,7 +66,7 @@ static bool member_changed(const Hawser__Internal__Member *was,
     return !message_equal(&a.base, &b.base);
 }
 
-// Another run at the same place: the older one is dead for sure.
+// Another run at the same home: the older one is dead for sure.
 static void end_predecessors(struct register_memory *m, const Hawser__Internal__Member *is) {
     struct member *e, *next;
     HASH_ITER(hh, m->members, e, next)

@@ -35,13 +35,13 @@ static void sign(const Hawser__Internal__Member *m, char out[41]) {
 void register_redis_announce(struct redis_step *p, const Hawser__Internal__AnnounceRequest *q) {
     const Hawser__Internal__Member *m = q->member;
     struct rng *rng = loop_rng(p->store->loop);
-    struct buf place = BUF_EMPTY;
+    struct buf home = BUF_EMPTY;
     char signature[41];
     size_t len = hawser__internal__member__get_packed_size(m);
     uint8_t *bytes = hw_malloc(len + 1);
     hawser__internal__member__pack(m, bytes);
     sign(m, signature);
-    buf_printf(&place, "%s|%s|%s", m->role, m->id, m->rpc);
+    buf_printf(&home, "%s|%s|%s", m->role, m->id, m->rpc);
     struct register_announce_args args = {
         .dir = register_directory_key,
         .directory_epoch = rng_epoch(rng),
@@ -52,11 +52,11 @@ void register_redis_announce(struct redis_step *p, const Hawser__Internal__Annou
         .member = {bytes, len},
         .signature = signature,
         .lease = q->lease_ms,
-        .place = {place.data, place.len},
+        .home = {home.data, home.len},
         .started = m->started_ms,
     };
     register_announce_run(p->store, &args, on_announce, p);
-    buf_free(&place);
+    buf_free(&home);
     free(bytes);
 }
 

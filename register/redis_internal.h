@@ -6,11 +6,11 @@
 //   redis_directory.c  steps of directory and catalog
 //   redis_view.c       keys, and which runs are alive
 //
-// docs/REDIS.md has the keys: a login step touches one slot, and so does a change of the directory
-// or the catalog with its version.
+// docs/REDIS.md has the keys: a login step touches one hash slot, and so does a change of the
+// directory or the catalog with its version.
 //
-// Whether a run is alive is not in a user's slot: this register reads the directory ten times a
-// second and tells the scripts which runs live and which may come back.
+// Whether a run is alive is not in a user's hash slot: this register reads the directory ten times
+// a second and tells the scripts which runs live and which may come back.
 #ifndef HW_REGISTER_REDIS_INTERNAL_H
 #define HW_REGISTER_REDIS_INTERNAL_H
 

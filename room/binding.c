@@ -142,8 +142,8 @@ uint64_t room_binding_row_slot(const struct room_binding *b) {
     return (uint64_t)b->turn << 32 | b->slot;
 }
 
-struct room_binding *room_binding_of_row_slot(struct room *r, uint64_t place) {
-    return room_binding_find(r, (uint32_t)place, (uint32_t)(place >> 32));
+struct room_binding *room_binding_of_row_slot(struct room *r, uint64_t row_slot) {
+    return room_binding_find(r, (uint32_t)row_slot, (uint32_t)(row_slot >> 32));
 }
 
 struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t turn) {

@@ -66,7 +66,7 @@ void room_binding_over(const struct room_binding *b, const struct session_refusa
 
 // --- as others name it
 uint64_t room_binding_row_slot(const struct room_binding *b); // slot and turn
-struct room_binding *room_binding_of_row_slot(struct room *r, uint64_t place);
+struct room_binding *room_binding_of_row_slot(struct room *r, uint64_t row_slot);
 struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t turn);
 uint32_t room_binding_devices_max(const struct room_binding *b); // of its user
 

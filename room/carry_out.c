@@ -104,7 +104,7 @@ static void free_binding(struct room_binding *b) {
     conn_binding_freed(c, was_awaited);
 }
 
-static void take_turn(struct room_binding *b, const struct effects_item *item) {
+static void take_item(struct room_binding *b, const struct effects_item *item) {
     switch (item->kind) {
     case EFFECTS_DO:
         if (room_binding_state(b) != SESSION_GONE || outlives_it(item->effect.kind))
@@ -127,7 +127,7 @@ void carry_out_all(struct effects *q) {
     while (effects_take(q, &item)) {
         struct room_binding *b = slab_find(&r->bindings, item.slot, item.turn);
         if (b) // else it is over for longer than this was written down
-            take_turn(b, &item);
+            take_item(b, &item);
     }
     q->is_running = false;
     admission_all_asked(&r->admission);

@@ -126,7 +126,7 @@ void news_send(struct room_binding *b); // what its ack windows and its socket t
 void news_walk(struct broadcasts *log);
 
 // --- news_live.c
-// Answers the call when all sessions had their turn.
+// Answers the call when all sessions were walked over.
 void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
                struct rpc_call *call);
 void news_lives_free(struct room_product *p);

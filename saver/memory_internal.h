@@ -50,7 +50,7 @@ struct product_logs { // of one product
     UT_hash_handle hh;
     struct saver_memory *store;
     uint32_t number;
-    struct broadcast stream[STREAMS]; // of news and bulk; the inbox's place is empty
+    struct broadcast stream[STREAMS]; // of news and bulk; the inbox's is empty
     struct sum_id *sum_ids;
     uint64_t keyed_ids; // ids with an Idempotency-Key that are remembered
     uint64_t accepted, acked, expired, overflowed, rejected, broadcasts, sent[STREAMS],

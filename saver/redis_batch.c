@@ -162,7 +162,7 @@ static bool takes_one_more(const struct batch *b, enum batch_kind kind) {
     return b->kind == kind && !is_full;
 }
 
-// The bucket's open one; what is full, or of another kind, is closed and keeps its turn.
+// The bucket's open one; what is full, or of another kind, is closed and goes out in its order.
 static struct batch *batch_get(struct redis_step *p, enum batch_kind kind) {
     struct batches *all = &saver_redis_of(p->store)->batches;
     struct bucket_key key = {saver_step_of(p)->product, saver_step_of(p)->bucket};

@@ -23,10 +23,10 @@ struct redis_bytes saver_run(struct redis_store *s) {
     return (struct redis_bytes){&saver_redis_of(s)->run, RUN_BYTES};
 }
 
-struct saver_place saver_place_of(struct redis_store *s, uint32_t product, const char *user) {
-    struct saver_place place = {.run = saver_run(s)};
-    saver_base(place.base, product, bucket_or_own(user));
-    return place;
+struct saver_bucket saver_bucket_of(struct redis_store *s, uint32_t product, const char *user) {
+    struct saver_bucket bucket = {.run = saver_run(s)};
+    saver_base(bucket.base, product, bucket_or_own(user));
+    return bucket;
 }
 
 uint64_t saver_epoch(const struct redis_store *s) {

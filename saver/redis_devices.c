@@ -1,5 +1,6 @@
 // Attach, ack, and what is known of a user. Where the news and bulk logs stand is asked first: they
-// are kept in another slot. A position that a client brings was given out before that question.
+// are kept in another hash slot. A position that a client brings was given out before that
+// question.
 #include "redis_internal.h"
 
 enum { DEVICES_HELD_MAX = 1000 }; // of a user, where the caller gives no bound
@@ -81,7 +82,7 @@ static void on_attach_heads(struct redis_step *p, int error, const redisReply *r
     (void)i; // one answer for all who asked
     if (heads_failed(p, error, r))
         return;
-    struct saver_place place = saver_place_of(p->store, a->product, a->user);
+    struct saver_bucket bucket = saver_bucket_of(p->store, a->product, a->user);
     struct buf what = BUF_EMPTY;
     struct redis_args known;
     known.count = 0;
@@ -89,8 +90,8 @@ static void on_attach_heads(struct redis_step *p, int error, const redisReply *r
         redis_arg_text(&known, a->known[n]);
     put_attach(&what, p, a);
     saver_attach_run(p->store,
-                     &(struct saver_attach_args){.base = place.base,
-                                                 .run = place.run,
+                     &(struct saver_attach_args){.base = bucket.base,
+                                                 .run = bucket.run,
                                                  .what = {what.data, what.len},
                                                  .user = a->user,
                                                  .name = a->device,
@@ -209,6 +210,7 @@ static void on_user(void *arg, int error, const redisReply *r) {
 }
 
 void saver_redis_user(struct redis_step *p, const Hawser__Internal__UserRequest *q) {
-    struct saver_place place = saver_place_of(p->store, q->product, q->user);
-    saver_user_run(p->store, &(struct saver_user_args){place.base, place.run, q->user}, on_user, p);
+    struct saver_bucket bucket = saver_bucket_of(p->store, q->product, q->user);
+    saver_user_run(p->store, &(struct saver_user_args){bucket.base, bucket.run, q->user}, on_user,
+                   p);
 }

@@ -66,13 +66,13 @@ static inline struct saver_step *saver_step_of(struct redis_step *p) {
 void saver_step_is_of(struct redis_step *p, uint32_t product, const char *user);
 
 // What each script of the logs is called with: the front of the keys of a bucket, and the mark of
-// the server's run. A place outlives the call.
-struct saver_place {
+// the server's run. It outlives the call.
+struct saver_bucket {
     char base[BASE_MAX];
     struct redis_bytes run;
 };
 // user NULL or "": the product's own bucket.
-struct saver_place saver_place_of(struct redis_store *s, uint32_t product, const char *user);
+struct saver_bucket saver_bucket_of(struct redis_store *s, uint32_t product, const char *user);
 struct redis_bytes saver_run(struct redis_store *s);
 int saver_base(char out[BASE_MAX], uint32_t product, int bucket); // bucket -1: the product's own
 uint64_t saver_epoch(const struct redis_store *s);                // for a log that is made now

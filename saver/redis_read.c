@@ -49,12 +49,12 @@ static void on_load(void *arg, int error, const redisReply *r) {
 }
 
 void saver_redis_load(struct redis_step *p, const Hawser__Internal__LoadRequest *q) {
-    struct saver_place place = saver_place_of(p->store, q->product, q->user);
+    struct saver_bucket bucket = saver_bucket_of(p->store, q->product, q->user);
     char stream[12];
     snprintf(stream, sizeof(stream), "%u", q->stream);
     struct saver_load_args args = {
-        .base = place.base,
-        .run = place.run,
+        .base = bucket.base,
+        .run = bucket.run,
         .epoch = saver_epoch(p->store),
         .name = q->stream == STREAM_INBOX ? q->user : stream,
         .is_inbox = q->stream == STREAM_INBOX,
@@ -91,19 +91,19 @@ static void on_inbox_head(void *arg, int error, const redisReply *r) {
 }
 
 void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
-    struct saver_place place = saver_place_of(p->store, q->product, q->user);
+    struct saver_bucket bucket = saver_bucket_of(p->store, q->product, q->user);
     struct redis_args logs;
     if (q->arrives) {
         saver_arrive_run(
             p->store,
-            &(struct saver_arrive_args){place.base, place.run, q->user, saver_epoch(p->store)},
+            &(struct saver_arrive_args){bucket.base, bucket.run, q->user, saver_epoch(p->store)},
             on_inbox_head, p);
         return;
     }
     logs.count = 0;
     redis_arg_text(&logs, q->user);
     redis_arg_u64(&logs, saver_epoch(p->store));
-    saver_heads_run(p->store, &(struct saver_heads_args){place.base, place.run, &logs},
+    saver_heads_run(p->store, &(struct saver_heads_args){bucket.base, bucket.run, &logs},
                     on_inbox_head, p);
 }
 

@@ -6,7 +6,7 @@
 
 #include "table.h"
 
-enum { SWEEP_MS = 1000, LEASE_MS = 900, BUCKETS_A_TURN = 512, DUE_A_BUCKET = 200, BUCKETS = 1024 };
+enum { SWEEP_MS = 1000, LEASE_MS = 900, BUCKETS_AT_ONCE = 512, DUE_A_BUCKET = 200, BUCKETS = 1024 };
 
 static const char PRODUCTS_KEY[] = "hw:logs", SWEEP_KEY[] = "hw:sweep";
 
@@ -64,7 +64,7 @@ void saver_bucket_announce(struct redis_store *s, const struct saver_step *of, b
 
 // --- the sweep
 
-static void end_turn(struct saver_redis *s) {
+static void sweep_over(struct saver_redis *s) {
     s->sweep.busy = false;
 }
 
@@ -73,18 +73,18 @@ static void on_swept(void *arg, int error, const redisReply *r) {
     if (error != 0 && r)
         redis_store_refused(&s->base, "sweep", r->str);
     if (--s->sweep.open == 0)
-        end_turn(s);
+        sweep_over(s);
 }
 
 static void sweep_some(struct saver_redis *s) {
     struct sweep *w = &s->sweep;
-    for (int i = 0; i < BUCKETS_A_TURN && w->count > 0; i++) {
+    for (int i = 0; i < BUCKETS_AT_ONCE && w->count > 0; i++) {
         struct saver_sweep_args args = {w->bases[--w->count], saver_run(&s->base), DUE_A_BUCKET};
         w->open++;
         saver_sweep_run(&s->base, &args, on_swept, s);
     }
     if (w->open == 0)
-        end_turn(s);
+        sweep_over(s);
 }
 
 struct product_buckets { // of one product, being read
@@ -110,7 +110,7 @@ static void on_members(void *arg, int error, const redisReply *r) {
 static void on_products(void *arg, int error, const redisReply *r) {
     struct saver_redis *s = arg;
     if (error != 0 || r->elements == 0) {
-        end_turn(s);
+        sweep_over(s);
         return;
     }
     for (size_t i = 0; i < r->elements; i++) {
@@ -128,7 +128,7 @@ static void on_sweep_lease(void *arg, int error, const redisReply *r) {
     struct saver_redis *s = arg;
     const char *const word[] = {"SMEMBERS", PRODUCTS_KEY, NULL};
     if (error != 0 || r->type != REDIS_REPLY_STATUS) // another saver has this second
-        end_turn(s);
+        sweep_over(s);
     else if (s->sweep.count > 0)
         sweep_some(s);
     else

@@ -93,7 +93,7 @@ static void unknown_ends(struct timer *t) {
     ask_free(container_of(t, struct ask, end));
 }
 
-// Waiters that come while others are told wait for the next turn.
+// Waiters that come while others are told wait for the next time.
 static void ask_tell(struct ask *a) {
     const struct product *p = answer_of(a);
     int error = p ? 0 : a->error ? a->error : -HW_EUNKNOWN;
@@ -114,13 +114,13 @@ static void ask_tell(struct ask *a) {
     }
 }
 
-static void ask_tell_in_turn(struct timer *t) {
+static void ask_settle(struct timer *t) {
     struct ask *a = container_of(t, struct ask, end);
     ask_tell(a);
     if (a->kept)
         loop_arm(a->cluster->options.loop, &a->end, UNKNOWN_MS, unknown_ends);
     else if (a->waiters)
-        loop_arm(a->cluster->options.loop, &a->end, 0, ask_tell_in_turn);
+        loop_arm(a->cluster->options.loop, &a->end, 0, ask_settle);
     else
         ask_free(a);
 }
@@ -145,7 +145,7 @@ static void on_got(void *arg, int error, const Hawser__Internal__CatalogGetReply
     if (found)
         catalog_apply(a->cluster, reply->entry);
     if (found || a->error != 0 || !call_another(a))
-        ask_tell_in_turn(&a->end);
+        ask_settle(&a->end);
 }
 
 static void ask_call(struct ask *a, int at) {
@@ -191,7 +191,7 @@ void cluster_product_ask(struct cluster *c, const char *name, const char *kid,
         ask_register(a);
     } else if (is_new || a->kept) {
         a->error = is_new && !known ? -HW_EBUSY : a->error;
-        loop_arm(c->options.loop, &a->end, 0, ask_tell_in_turn);
+        loop_arm(c->options.loop, &a->end, 0, ask_settle);
     }
 }
 

@@ -101,7 +101,7 @@ static void run_jobs(struct loop *l) {
     struct job *first = l->jobs;
     if (!first)
         return;
-    // One slice each; the ring turns so that the next iteration begins with another one.
+    // One slice each; the ring moves so that the next iteration begins with another one.
     l->jobs = first->next;
     if (!first->step(first) && first->loop)
         job_stop(first);

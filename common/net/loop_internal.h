@@ -29,7 +29,7 @@ struct watch {
     uint32_t events;
 };
 
-// Streams by key, waiting for a turn. Keys, not pointers: what closed in the meantime is passed
+// Streams by key, in a queue. Keys, not pointers: what closed in the meantime is passed
 // over.
 struct key_queue {
     uint64_t *keys; // owned

@@ -8,7 +8,7 @@
 // more behind it. Writing is optimistic: straight to the kernel; only what it would not take is
 // kept. A stream at rest has no buffers. Closing is deferred: on_closed is the last call, at the
 // end of the iteration; until then the struct stays valid and every call on it is harmless. A
-// stream reads at most 64 KiB per wake-up before others get their turn (the rest continues in the
+// stream reads at most 64 KiB per wake-up before others read (the rest continues in the
 // same iteration's next round).
 #ifndef HW_STREAM_H
 #define HW_STREAM_H

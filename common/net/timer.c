@@ -1,5 +1,5 @@
 // Four levels of 256 slots: level n holds timers due within 256^(n+1) ms, so that ~49 days fit;
-// later ones wait in the last slot of the top level and are placed again when it is reached.
+// later ones wait in the last slot of the top level and are put again when it is reached.
 // Advancing past a level's end cascades one slot of the next.
 #include "timer.h"
 
@@ -51,7 +51,7 @@ static void unlink_timer(struct timer *t) {
 }
 
 // The level is where due and now differ highest; the slot is due's digit there.
-static void place(struct wheel *w, struct timer *t) {
+static void wheel_put(struct wheel *w, struct timer *t) {
     uint64_t due = t->due_ms > w->now_ms ? t->due_ms : w->now_ms + 1;
     uint64_t span = UINT64_C(1) << (LEVELS * SLOT_BITS);
     if (due - w->now_ms >= span - (span >> SLOT_BITS))
@@ -76,7 +76,7 @@ void wheel_arm(struct wheel *w, struct timer *t, uint64_t due_ms, timer_fn *fn) 
     wheel_stop(w, t);
     t->due_ms = due_ms;
     t->fn = fn;
-    place(w, t);
+    wheel_put(w, t);
     w->armed++;
 }
 
@@ -117,7 +117,7 @@ static void cascade(struct wheel *w, int level) {
     uint32_t slot = (uint32_t)(w->now_ms >> (SLOT_BITS * level)) & (SLOTS - 1);
     struct timer *list = w->slots[level][slot];
     w->slots[level][slot] = NULL;
-    // Lists are newest first; placed oldest first, equal ones keep their order of arming.
+    // Lists are newest first; put in oldest first, equal ones keep their order of arming.
     struct timer *reversed = NULL;
     while (list) {
         struct timer *t = list;
@@ -133,7 +133,7 @@ static void cascade(struct wheel *w, int level) {
             link_at(&w->slots[0][w->now_ms & (SLOTS - 1)], t);
             continue;
         }
-        place(w, t);
+        wheel_put(w, t);
     }
 }
 
@@ -151,7 +151,7 @@ static void fire_slot(struct wheel *w) {
         struct timer *t = due;
         unlink_timer(t);
         if (t->due_ms > w->now_ms) {
-            place(w, t); // parked beyond the wheel's span
+            wheel_put(w, t); // parked beyond the wheel's span
             continue;
         }
         w->armed--;

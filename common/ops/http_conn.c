@@ -4,8 +4,8 @@
 #include "http_internal.h"
 
 enum {
-    TURN_REQUESTS = 16,   // pipelined ones answered before others get their turn
-    KEEP_MAX = 96 * 1024, // one read, and a head that is not whole yet
+    REQUESTS_AT_ONCE = 16, // pipelined ones answered before others are
+    KEEP_MAX = 96 * 1024,  // one read, and a head that is not whole yet
     SLOWEST_BYTES_S = 256 * 1024
 };
 
@@ -260,8 +260,8 @@ static bool read_step(struct http_conn *c, const uint8_t *data, size_t len, size
                                         : http_conn_read_plain(c, data, len, ret_used);
 }
 
-static void next_turn(struct hook *h) {
-    struct http_conn *c = container_of(h, struct http_conn, turn);
+static void read_the_next(struct hook *h) {
+    struct http_conn *c = container_of(h, struct http_conn, next_reads);
     if (c->phase == HTTP_HEAD)
         stream_resume(c->stream);
 }
@@ -273,9 +273,9 @@ static size_t http_conn_on_data(void *owner, struct stream *s, const uint8_t *da
     for (int heads = 0; used < len && read_step(c, data + used, len - used, &step); step = 0) {
         used += step;
         heads += c->phase == HTTP_HEAD;
-        if (heads == TURN_REQUESTS) {
+        if (heads == REQUESTS_AT_ONCE) {
             stream_pause(s);
-            hook_schedule(c->server->options.loop, &c->turn, next_turn);
+            hook_schedule(c->server->options.loop, &c->next_reads, read_the_next);
             break;
         }
     }
@@ -324,7 +324,7 @@ static void http_conn_on_closed(void *owner, struct stream *s, int error) {
     (void)s;
     (void)error;
     http_conn_end(c);
-    hook_stop(&c->turn);
+    hook_stop(&c->next_reads);
     free(c);
 }
 
@@ -361,7 +361,7 @@ void http_conn_orphan(struct http_conn *c) {
     static const struct stream_ops orphan_ops = {.on_data = http_conn_drop_data};
     struct stream *s = c->stream;
     http_conn_end(c);
-    hook_stop(&c->turn);
+    hook_stop(&c->next_reads);
     stream_set_owner(s, &orphan_ops, NULL);
     free(c);
 }

@@ -75,7 +75,7 @@ struct http_conn {
     struct http_address *address; // NULL: it has shown a key
     TAILQ_ENTRY(http_conn) in_class, at_address;
     struct timer deadline;
-    struct hook turn;
+    struct hook next_reads;         // after REQUESTS_AT_ONCE, when others had theirs
     struct http_head head;          // being read
     struct http_exchange *exchange; // in HANDLER and BODY
     uint64_t rested_ms;             // when it was accepted, or its last answer was out

@@ -157,7 +157,7 @@ static void ring_put(struct rpc_link *link, struct pending *p) {
 static void on_deadline(struct timer *t) {
     struct pending *p = container_of(t, struct pending, deadline);
     if (!p->sent) {
-        // Still batched: it goes out with this iteration's flush, and gets one more turn.
+        // Still batched: it goes out with this iteration's flush, and is looked at once more.
         loop_arm(p->link->loop, t, 1, on_deadline);
         return;
     }

@@ -32,7 +32,7 @@ struct redis_bytes redis_key_tag(const char *key) {
     return (struct redis_bytes){open + 1, (size_t)(close - open - 1)};
 }
 
-static bool is_same_slot(const char *a, const char *b) {
+static bool is_same_hash_tag(const char *a, const char *b) {
     struct redis_bytes x = redis_key_tag(a), y = redis_key_tag(b);
     return x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
 }
@@ -72,5 +72,5 @@ void redis_script_pack(const struct redis_script_source *s, const void *args,
     for (int i = 0; i < s->arg_count; i++)
         pack_arg(out, s->args[i].type, (const char *)args + s->args[i].at);
     for (int i = 1; i < s->key_count; i++)
-        assert(is_same_slot(out->v[0], out->v[i]));
+        assert(is_same_hash_tag(out->v[0], out->v[i]));
 }

@@ -45,11 +45,12 @@ void redis_script_deinit(struct redis_script *s);
 
 // Keys and arguments in order, from the struct that the script's head made. What is packed is
 // borrowed from that struct, and numbers lie in out. A text that is missing, and keys of more than
-// one slot, end the process.
+// one hash slot, end the process.
 void redis_script_pack(const struct redis_script_source *s, const void *args,
                        struct redis_args *out);
 
-// What stands between the first braces of a key, or the whole key: keys of one tag lie in one slot.
+// What stands between the first braces of a key, or the whole key: keys of one tag lie in one hash
+// slot.
 struct redis_bytes redis_key_tag(const char *key);
 
 #endif

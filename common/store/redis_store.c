@@ -41,7 +41,7 @@ bool redis_step_failed(struct redis_step *p, int error, const redisReply *reply)
 // --- commands
 
 struct redis_conn *redis_store_conn(struct redis_store *s, const char *key) {
-    (void)key; // a cluster has one for each part of the slots
+    (void)key; // a cluster has one for each part of the hash slots
     return s->conn;
 }
 

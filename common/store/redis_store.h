@@ -1,5 +1,5 @@
 // What the Redis stores share: the connection, the methods' steps, the scripts, replies that are
-// put together. A step sends commands and scripts, each of which names its slot, and completes
+// put together. A step sends commands and scripts, each of which names its hash slot, and completes
 // once, whatever the server does.
 #ifndef HW_REDIS_STORE_H
 #define HW_REDIS_STORE_H
@@ -62,7 +62,7 @@ struct redis_store {    // a store's own begins with it
 void redis_store_init(struct redis_store *s, const struct redis_store_kind *kind,
                       const struct redis_options *o);
 
-// The one place where a connection is picked. key: of the slot; NULL where it touches none.
+// The one place where a connection is picked. key: of the hash slot; NULL where it touches none.
 struct redis_conn *redis_store_conn(struct redis_store *s, const char *key);
 struct redis_words {
     const char *key;         // one that it touches, or NULL

@@ -10,24 +10,24 @@
 -- ARGV member bytes: packed
 -- ARGV signature text: of what is told at once
 -- ARGV lease number ms: from now
--- ARGV place bytes: role, id and address
+-- ARGV home bytes: role, id and address
 -- ARGV started digits ms: when the run began, Unix time
 -- CONST LOAD_TOLD_MS
 -- PARTS epochs memory
 -- REPLY [nn] index_epoch store_ms
 
-if call('HEXISTS', dir .. ':p', place) == 1 then no_growth() else grow() end
+if call('HEXISTS', dir .. ':p', home) == 1 then no_growth() else grow() end
 note_presence()
 take_epochs()
 expire()
-local old = call('HGET', dir .. ':p', place)
+local old = call('HGET', dir .. ':p', home)
 if old then
   local before, before_started = old:match('^(%d+) (%d+)$')
   if before ~= inc and tonumber(before_started) <= tonumber(started) and call('ZSCORE', dir .. ':l', before) then
     gone(before, '0')
   end
 end
-call('HSET', dir .. ':p', place, inc .. ' ' .. started)
+call('HSET', dir .. ':p', home, inc .. ' ' .. started)
 local coarse, exact, told = string.match(call('HGET', dir .. ':s', inc) or '', '^(%x+) (%x+) (%d+)$')
 local is = redis.sha1hex(member)
 local since = now - (tonumber(told) or 0)

@@ -8,11 +8,11 @@
 -- PARTS row_format
 -- REPLY i
 
-local packed, place = call('HGET', rows, user), 1
-while packed and place <= #packed do
+local packed, offset = call('HGET', rows, user), 1
+while packed and offset <= #packed do
   local other, gen, of_inc, on, since, _
-  local began = place
-  other, gen, _, of_inc, _, on, since, _, _, _, place = unpacked(ROW, packed, place)
+  local began = offset
+  other, gen, _, of_inc, _, on, since, _, _, _, offset = unpacked(ROW, packed, offset)
   if other == device then
     if on ~= 1 or of_inc ~= inc or gen ~= generation then return 0 end
     local online = began + 1 + #device + 21 + 8

@@ -16,7 +16,7 @@ local function ack(packed, user, name)
   local d = l and device_of(l, name)
   if not d or d.generation ~= generation then return d and d.generation > generation and ACK_STALE or ACK_UNKNOWN end
   local heads = {{l.epoch, l.head}, {news_epoch, news_head}, {bulk_epoch, bulk_head}}
-  local from = place(l, d)
+  local from = position_of(l, d)
   d.seen, l.dirty = now, true
   for _ = 1, positions do
     local stream, epoch, seq
@@ -24,7 +24,7 @@ local function ack(packed, user, name)
     local held, head = d.at[stream + 1], heads[stream + 1]
     if is_right({epoch, seq}, head[1], head[2]) and (held[1] ~= epoch or seq > held[2]) then d.at[stream + 1] = {epoch, seq} end
   end
-  if place(l, d) > from then
+  if position_of(l, d) > from then
     mark_handled(l, d, from)
     prune(l, from)
   end

@@ -57,7 +57,7 @@ if is_new then
   d = {name = name, at = {{l.epoch, first_waiting(l)}, heads[2], heads[3]}}
   l.devices[#l.devices + 1] = d
 else
-  from = place(l, d)
+  from = position_of(l, d)
 end
 d.generation, d.seen = generation, now
 arrive(l)

@@ -11,7 +11,7 @@
 -- ARGV bytes_max number bytes: of one load, but at least one message
 -- ARGV device text: whose view; empty for all messages
 -- CONST GAP_OTHER_DEVICE = HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE
--- PARTS entries places
+-- PARTS entries positions
 -- REPLY [nnnin[*[nsnn]]] epoch head change reset reset_after steps
 
 if is_there(name) then no_growth() else grow() end

@@ -121,7 +121,7 @@ static void close_for_now(struct client_core *c, struct cause why) {
         route_peer_failed(c);
     core_drop(c);
     for (size_t i = 0; i < count; i++)
-        binding_later(c, list[i]); // another one's turn
+        binding_later(c, list[i]); // another one is next
     come_again(c, was_online && !is_busy, why);
 }
 

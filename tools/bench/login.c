@@ -1,5 +1,5 @@
 // A storm: everyone wants in at the same moment, so that a login takes from that moment until its
-// Welcome, however long it was until its turn. With --rate each is due at its own moment. With
+// Welcome, however long it had to wait. With --rate each is due at its own moment. With
 // --kill all of that is of the second time: every room was killed, each client saw its connection
 // break, and comes back when the spread that its room had told is over.
 #include "report.h"

@@ -1,11 +1,11 @@
 -- A confirmation as most of them are: the row is the session's, and says now when it was seen. Others are left to confirm.lua.
 --
 -- PARTS row_format
-local packed, place = call('HGET', rows, user), 1
-while packed and place <= #packed do
+local packed, offset = call('HGET', rows, user), 1
+while packed and offset <= #packed do
   local other, of_gen, of_inc, on, _
-  local began = place
-  other, of_gen, _, of_inc, _, on, _, _, _, _, place = unpacked(ROW, packed, place)
+  local began = offset
+  other, of_gen, _, of_inc, _, on, _, _, _, _, offset = unpacked(ROW, packed, offset)
   if other == device and of_gen == gen and of_inc == inc then
     if on == 1 then
       -- Behind the name: three numbers of 7 bytes, the slot, whether it is online, and since when.

@@ -22,15 +22,15 @@ if not packed then
   end
   return {0, 0, now, 0, 0, 0, NO_SLOT, 0, '', '', 0, {}, {device}}
 end
-local place, count, found = 1, 0, nil
-while place <= #packed do
-  local began, other = place, nil
+local offset, count, found = 1, 0, nil
+while offset <= #packed do
+  local began, other = offset, nil
   local gen, login_of, of_inc, of_slot, on, since, seen, of_room, of_address
-  other, gen, login_of, of_inc, of_slot, on, since, seen, of_room, of_address, place = unpacked(ROW, packed, place)
+  other, gen, login_of, of_inc, of_slot, on, since, seen, of_room, of_address, offset = unpacked(ROW, packed, offset)
   count = count + 1
   if other == device then
     local held = on == 1 and string.find(live, string.format(' %.0f ', of_inc), 1, true) or ago ~= 0 and on == 1 and login_of + ago >= now
-    found = not held and {began, place, gen, of_inc, of_slot, on, since, of_room, of_address}
+    found = not held and {began, offset, gen, of_inc, of_slot, on, since, of_room, of_address}
   end
 end
 if found and count <= max then

@@ -21,18 +21,18 @@ while at < count_of_args do
   end
   if ran ~= run or earlier ~= 0 or named ~= 0 or odd ~= 0 or (registered ~= 0 and registered <= now) then break end
   -- Where this device stands, and where the last of the others is.
-  local _, devices, place = unpacked(BEFORE_DEVICES, state, tail)
+  local _, devices, offset = unpacked(BEFORE_DEVICES, state, tail)
   local all, own_at, own_end, own = seq, nil, nil, 0
   local e1, s1, e2, s2
   for _ = 1, devices do
-    local began = place
+    local began = offset
     local other, given, _, in_epoch, in_seq, news_epoch, news_seq, bulk_epoch, bulk_seq
-    other, given, _, in_epoch, in_seq, news_epoch, news_seq, bulk_epoch, bulk_seq, place = unpacked(DEVICE, state, place)
+    other, given, _, in_epoch, in_seq, news_epoch, news_seq, bulk_epoch, bulk_seq, offset = unpacked(DEVICE, state, offset)
     if in_epoch ~= epoch or in_seq > head then in_seq = 0 end
     if other ~= device then
       if in_seq < all then all = in_seq end
     elseif given == generation then
-      own_at, own_end, own, e1, s1, e2, s2 = began, place, in_seq, news_epoch, news_seq, bulk_epoch, bulk_seq
+      own_at, own_end, own, e1, s1, e2, s2 = began, offset, in_seq, news_epoch, news_seq, bulk_epoch, bulk_seq
     end
   end
   if not own_at or epoch_of ~= epoch or seq <= own or seq > head or all - start >= ACK_REMOVED_MAX then break end

@@ -22,10 +22,10 @@ else
   if form >= 1 then registered, _, tail = unpacked(REST_OF_SHORT, state, tail) end
   if form == 2 then _, _, _, _, count, _, _, _, _, _, _, tail = unpacked(LONG, state, tail) end
   if ran == run and (registered == 0 or registered > now) then
-    local arrivals, devices, place = unpacked(BEFORE_DEVICES, state, tail)
+    local arrivals, devices, offset = unpacked(BEFORE_DEVICES, state, tail)
     for _ = 1, devices do
-      local began, other, held, e1, s1, e2, s2, e3, s3 = place, nil, nil, nil, nil, nil, nil, nil, nil
-      other, held, _, e1, s1, e2, s2, e3, s3, place = unpacked(DEVICE, state, place)
+      local began, other, held, e1, s1, e2, s2, e3, s3 = offset, nil, nil, nil, nil, nil, nil, nil, nil
+      other, held, _, e1, s1, e2, s2, e3, s3, offset = unpacked(DEVICE, state, offset)
       if other == name then
         local was = e1 == log_epoch and s1 <= head and s1 or 0
         if has_inbox then e1, s1 = inbox_have_epoch, inbox_have_seq end
@@ -38,7 +38,7 @@ else
         call('DEL', nothing)
         call('HSET', logs, user, string.sub(state, 1, tail - 1) .. pack(ARRIVALS, (arrivals + 1) % 65536) ..
           string.sub(state, tail + 2, began + #name) ..
-          pack('<I7I6I7I7I7I7I7I7', generation, now, e1, s1, e2, s2, e3, s3) .. string.sub(state, place))
+          pack('<I7I6I7I7I7I7I7I7', generation, now, e1, s1, e2, s2, e3, s3) .. string.sub(state, offset))
         return {0, s1, 0, s2, 0, s3, 0, log_epoch, head, change}
       end
     end

@@ -1,10 +1,10 @@
 -- Devices' positions, and what leaves an inbox because they have it.
 --
--- PARTS entries places
+-- PARTS entries positions
 
 -- What d has handled since its position was `from` is acked, where no device had handled it.
 local function mark_handled(l, d, from)
-  local upto = place(l, d)
+  local upto = position_of(l, d)
   if upto <= from or l.count == 0 then return end
   local function mark(seq)
     local names, waits = names_of(l, seq)
@@ -36,7 +36,7 @@ end
 -- Of the entries behind `from`, up to where all devices are: only their state may have changed.
 local function prune(l, from)
   local upto, gone = math.huge, {}
-  for _, d in ipairs(devices_of(l)) do upto = math.min(upto, place(l, d)) end
+  for _, d in ipairs(devices_of(l)) do upto = math.min(upto, position_of(l, d)) end
   if upto == math.huge or upto <= from or l.count == 0 then return end
   each(l, from + 1, upto, function(seq)
     if is_handled_by_all(l, seq) then gone[#gone + 1] = seq end

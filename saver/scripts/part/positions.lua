@@ -8,7 +8,7 @@ local function device_of(l, name)
   end
 end
 -- A position of this log, or 0.
-local function place(l, d)
+local function position_of(l, d)
   local at = d.at[1]
   return at[1] == l.epoch and at[2] <= l.head and at[2] or 0
 end
