@@ -60,10 +60,18 @@ static int serve_api(struct center *c, struct buf *ret_error) {
     return 0;
 }
 
+static void known_rows_start(struct center *c) {
+    uint8_t hash_key[16];
+    be64_put(hash_key, rng_u64(loop_rng(c->loop)));
+    be64_put(hash_key + 8, rng_u64(loop_rng(c->loop)));
+    known_rows_init(&c->known_rows, hash_key);
+}
+
 static int center_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct center *c = hw_calloc(1, sizeof(*c));
     c->env = env;
     c->loop = env->loop;
+    known_rows_start(c);
     int rc = serve_api(c, ret_error);
     if (rc == 0)
         *ret_self = c;
@@ -90,6 +98,7 @@ static void center_free(void *self) {
     request_gone_all(c);
     http_server_free(c->http); // behind the last answers: it calls no handler any more
     hints_free(c);
+    known_rows_deinit(&c->known_rows);
     paces_free(&c->paces);
     free(c);
 }
@@ -126,6 +135,13 @@ static const struct daemon_metric metrics[] = {
     DAEMON_COUNTER(center, count.append_retries, "append_retries_total", "appends repeated"),
     DAEMON_COUNTER(center, count.delivered, "delivered_total", "hints that a room took"),
     DAEMON_COUNTER(center, count.not_here, "not_here_total", "hints for sessions that were gone"),
+    DAEMON_COUNTER(center, count.rows_known, "rows_known_total",
+                   "stored messages for users whose sessions were known"),
+    DAEMON_COUNTER(center, count.rows_asked, "rows_asked_total",
+                   "times that a register was asked for a user's sessions"),
+    DAEMON_COUNTER(center, known_rows.evicted, "rows_evicted_total",
+                   "users whose known sessions were forgotten for others"),
+    DAEMON_GAUGE(center, known_rows.bytes, "rows_bytes", "that known sessions hold"),
     DAEMON_COUNTER(center, count.hints_kept, "hints_kept_total",
                    "hints kept for a room out of reach"),
     DAEMON_COUNTER(center, count.hints_dropped, "hints_dropped_total", "hints over the bound"),

@@ -10,7 +10,7 @@
 //   request.c     a request's life, work and answer
 //   core/         what needs no loop, socket or daemon: json_read, fields, targets, push (a
 //                 body made into a push, checked), aim (where it goes), retry (what an answer
-//                 means), pace
+//                 means), known_rows (where users are), pace
 #ifndef HW_CENTER_INTERNAL_H
 #define HW_CENTER_INTERNAL_H
 
@@ -21,6 +21,7 @@
 #include "center.h"
 #include "crypto.h"
 #include "http.h"
+#include "known_rows.h"
 #include "pace.h"
 #include "part.h"
 #include "store_clock.h"
@@ -37,6 +38,7 @@ struct center {
     LIST_HEAD(, request) requests; // open ones
     LIST_HEAD(, leg) legs;         // appends and deliveries that a push waits for
     struct hint_room *hints;
+    struct known_rows known_rows;
     size_t hints_bytes; // of those under way
     struct pace *paces;
     struct store_clock clock;
@@ -45,7 +47,7 @@ struct center {
     char advertised[HOST_MAX + 8];
     struct {
         uint64_t requests, problems, pushes, targets, appends, append_retries, delivered, not_here,
-            hints_kept, hints_dropped, open;
+            hints_kept, hints_dropped, rows_known, rows_asked, open;
     } count;
 };
 

@@ -16,6 +16,7 @@ struct delivery {
     uint32_t product;
     char user[ID_MAX + 1];
     uint64_t epoch, seq, change;
+    struct arrivals arrivals;
     Hawser__Internal__StoredMessage *message; // owned
     struct told *told;                        // owned, each first in its delivery_call
     size_t open;                              // calls
@@ -73,7 +74,11 @@ static void on_delivered(void *arg, int error, const Hawser__Internal__DeliverRe
     if (reply) {
         c->count.delivered++;
         d->result.handed_over += reply->sent ? 1 : 0;
-    } else if (error == -HW_ENOTHERE) {
+        delivery_step(d);
+        return;
+    }
+    known_rows_forget(&c->known_rows, d->product, d->user);
+    if (error == -HW_ENOTHERE) {
         c->count.not_here++;
         call->told.was_not_here = d->look_again = true;
     } else if (error != -HW_ECANCELLED && !is_live(d)) {
@@ -82,10 +87,10 @@ static void on_delivered(void *arg, int error, const Hawser__Internal__DeliverRe
     delivery_step(d);
 }
 
-static void deliver_to(struct delivery *d, const Hawser__Internal__SessionRow *row) {
+static void deliver_to(struct delivery *d, const struct known_row *row) {
     struct rpc_link *room = cluster_peer(d->center->cluster, row->incarnation);
     Hawser__Internal__DeliverRequest request = HAWSER__INTERNAL__DELIVER_REQUEST__INIT;
-    if (!row->online || !room || told_rules_out(d->told, row))
+    if (!room || told_rules_out(d->told, row))
         return;
     size_t device_size = strlen(row->device) + 1;
     struct delivery_call *call = hw_calloc(1, sizeof(*call) + device_size);
@@ -109,8 +114,13 @@ static void deliver_to(struct delivery *d, const Hawser__Internal__SessionRow *r
     room_deliver(peer_by(d->center->cluster, room), &request, on_delivered, call);
 }
 
+static struct rows_of rows_of(const struct delivery *d) {
+    return (struct rows_of){d->product, d->user, d->arrivals, loop_now_ms(d->center->loop)};
+}
+
 static void deliver_on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct delivery *d = arg;
+    struct rows_of of = rows_of(d);
     d->open--;
     if (error == -HW_EDEADLINE && !d->found_again && !d->center->is_stopping &&
         register_of(d->center->cluster).link != d->asked) {
@@ -119,8 +129,12 @@ static void deliver_on_found(void *arg, int error, const Hawser__Internal__FindR
         return;
     }
     d->result.failed = d->result.failed || !reply;
+    if (reply)
+        known_rows_keep(&d->center->known_rows, &of, reply);
     for (size_t i = 0; reply && i < reply->n_row; i++)
-        deliver_to(d, reply->row[i]);
+        if (reply->row[i]->online)
+            deliver_to(d, &(struct known_row){reply->row[i]->incarnation, reply->row[i]->slot,
+                                              reply->row[i]->generation, reply->row[i]->device});
     delivery_step(d);
 }
 
@@ -129,9 +143,27 @@ static void find(struct delivery *d) {
     request.product = d->product;
     request.user = d->user;
     d->open++;
+    d->center->count.rows_asked++;
     struct peer to = register_of(d->center->cluster);
     d->asked = to.link;
     register_find(to, &request, deliver_on_found, d);
+}
+
+// To those that are known, if that is all of them. A room that is not in the directory says nothing
+// of its session: where that one is now a register says.
+static bool deliver_to_known(struct delivery *d) {
+    struct center *c = d->center;
+    struct rows_of of = rows_of(d);
+    const struct known_user *known = known_rows_find(&c->known_rows, &of);
+    if (!known)
+        return false;
+    for (size_t i = 0; i < known->count; i++)
+        if (!cluster_peer(c->cluster, known->row[i].incarnation))
+            return false;
+    c->count.rows_known++;
+    for (size_t i = 0; i < known->count; i++)
+        deliver_to(d, &known->row[i]); // whose answer comes later
+    return true;
 }
 
 void deliver_to_user(struct center *c, const struct letter *letter, delivered_fn *done, void *arg) {
@@ -150,10 +182,12 @@ void deliver_to_user(struct center *c, const struct letter *letter, delivered_fn
     d->epoch = letter->epoch;
     d->seq = letter->seq;
     d->change = letter->change;
+    d->arrivals = letter->arrivals;
     d->message = (Hawser__Internal__StoredMessage *)message_copy(&letter->message->base);
     d->done = done;
     d->arg = arg;
-    find(d);
+    if (!deliver_to_known(d))
+        find(d);
 }
 
 // --- to every room

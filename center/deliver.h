@@ -4,6 +4,7 @@
 #define HW_DELIVER_H
 
 #include "center_internal.h"
+#include "known_rows.h"
 #include "saver.pb-c.h"
 
 struct letter { // what is delivered; live: epoch, seq and change are 0
@@ -11,6 +12,7 @@ struct letter { // what is delivered; live: epoch, seq and change are 0
     const char *user; // whose inbox; not used for broadcasts
     const Hawser__Internal__StoredMessage *message;
     uint64_t epoch, seq, change;
+    struct arrivals arrivals; // as the append told them
 };
 
 struct delivered {

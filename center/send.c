@@ -116,6 +116,7 @@ static void deliver_stored(struct leg *leg, const Hawser__Internal__AppendReply 
     letter.epoch = appended->epoch;
     letter.seq = appended->seq;
     letter.change = appended->change;
+    letter.arrivals = (struct arrivals){appended->epoch, appended->store, appended->arrivals};
     if (leg->target)
         deliver_to_user(c, &letter, NULL, NULL);
     else

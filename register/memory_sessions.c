@@ -93,6 +93,7 @@ static Hawser__Internal__SessionRow *row_message(const struct register_memory *m
     out->since_ms = r->since_ms;
     out->address = hw_strdup(r->address);
     out->online = row_is_live(m, r);
+    out->ended = !r->online;
     out->last_seen_ms = out->online ? memory_store_now_ms(&m->base) : r->last_seen_ms;
     return out;
 }

@@ -341,6 +341,7 @@ static Hawser__Internal__SessionRow *read_row(const struct register_redis *s,
     row->room = read_text(r);
     row->address = read_text(r);
     row->online = is_online && register_view_has(&s->live, row->incarnation);
+    row->ended = !is_online;
     return row;
 }
 

@@ -104,6 +104,10 @@ void ask_attach(struct room_binding *b);
 void ask_row(struct room_binding *b);
 void ask_count_takeover(struct room_binding *b); // if its client is still there
 void ask_head(struct room_binding *b);
+// The same, and the inbox counts an arrival: for whom its row is once more. Asked again until it is
+// answered.
+void ask_arrival(struct room_binding *b);
+void ask_arrivals_again(struct room *r); // those without an answer
 void ask_load(struct room_binding *b);
 void ask_save(struct room_binding *b); // with others, at the end of the iteration
 struct saver_positions {               // as a request names them

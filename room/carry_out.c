@@ -31,8 +31,8 @@ static void carry_out(struct room_binding *b, const struct session_effect *e) {
     case EFFECT_LOAD:
         ask_load(b);
         break;
-    case EFFECT_ASK_HEAD:
-        ask_head(b);
+    case EFFECT_ARRIVE:
+        ask_arrival(b);
         break;
     case EFFECT_ASK_NEWS:
         news_heads_ask(b->product);

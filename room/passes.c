@@ -103,8 +103,10 @@ void passes_tick(struct timer *t) {
     visit_all(r);
     effects_settle(&r->effects); // what a session wrote down may need what it knows
     room_bindings_rest(r);
-    if (r->tick_count % TICKS_A_SECOND == 0)
+    if (r->tick_count % TICKS_A_SECOND == 0) {
+        ask_arrivals_again(r);
         products_tick(r);
+    }
 }
 
 // --- what starts them

@@ -347,11 +347,41 @@ static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *rep
                                                  .of.position = {reply->epoch, reply->head}});
 }
 
-void ask_head(struct room_binding *b) {
+static void questions_head(struct room_binding *b, bool arrives, saver_head_done *done) {
     Hawser__Internal__HeadRequest request = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
     request.product = b->product->number;
     request.user = b->user;
-    saver_head(saver(b), &request, on_head, asker_new(b));
+    request.arrives = arrives;
+    saver_head(saver(b), &request, done, asker_new(b));
+}
+
+void ask_head(struct room_binding *b) {
+    questions_head(b, false, on_head);
+}
+
+// Until the inbox has counted it, a center may not know of its row.
+static void on_arrival(void *arg, int error, const Hawser__Internal__HeadReply *reply) {
+    const struct asker *a = arg;
+    struct room *r = a->room;
+    struct room_binding *b = r->is_stopping ? NULL : room_binding_find(r, a->slot, a->turn);
+    if (b && !reply)
+        handles_add(&r->arrivals, b);
+    on_head(arg, error, reply);
+}
+
+void ask_arrival(struct room_binding *b) {
+    questions_head(b, true, on_arrival);
+}
+
+void ask_arrivals_again(struct room *r) {
+    struct handles due = r->arrivals;
+    r->arrivals = (struct handles){0};
+    for (size_t i = 0; i < due.count; i++) {
+        struct room_binding *b = room_binding_find(r, due.list[i].slot, due.list[i].turn);
+        if (b)
+            ask_arrival(b);
+    }
+    free(due.list);
 }
 
 // --- the inbox itself: inbox.c takes the answer

@@ -135,6 +135,7 @@ static void room_end(void *self) {
     buf_free(&r->scratch);
     buf_free(&r->run);
     free(r->watched.list);
+    free(r->arrivals.list);
     free(r->awake_ones.list);
     free(r);
 }

@@ -100,6 +100,7 @@ struct room {
     struct timer retry;
     struct handles awake_ones; // bindings whose session is awake
     struct handles watched;    // with something under way
+    struct handles arrivals;   // of which the saver did not answer
     size_t watched_at;
     // acks
     struct room_binding *to_save; // this iteration's

@@ -128,7 +128,7 @@ void aim_message(const struct push *push, const struct aim *aim, const struct ta
 
 // --- whom to tell
 
-bool told_rules_out(const struct told *told, const Hawser__Internal__SessionRow *row) {
+bool told_rules_out(const struct told *told, const struct known_row *row) {
     for (; told; told = told->next)
         if (strcmp(told->device, row->device) == 0 &&
             (!told->was_not_here ||

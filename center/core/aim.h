@@ -4,8 +4,8 @@
 #define HW_AIM_H
 
 #include "cluster.pb-c.h"
+#include "known_rows.h"
 #include "push.h"
-#include "register.pb-c.h"
 #include "saver.pb-c.h"
 
 enum {
@@ -66,6 +66,6 @@ struct told {
 // Whether this session is not to be told: a device that may have the message is not given it again,
 // neither by the session that had it nor by its next one; nor is a session asked twice that was not
 // there.
-bool told_rules_out(const struct told *told, const Hawser__Internal__SessionRow *row);
+bool told_rules_out(const struct told *told, const struct known_row *row);
 
 #endif

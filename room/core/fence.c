@@ -20,7 +20,10 @@ void fence_asks_row(struct fence *f, const struct lease *l) {
 
 // The last question that is open was asked after all others: its answer says how the row stands.
 void fence_answered(struct fence *f, bool is_answer) {
-    if (--f->asking == 0 && is_answer)
+    f->asking--;
+    if (!is_answer)
+        f->is_unanswered = true;
+    else if (f->asking == 0)
         f->is_row_unsure = false;
 }
 

@@ -35,6 +35,7 @@ struct fence {
     bool is_undecided;                     // the row may be another's: to be confirmed soon
     bool is_row_unsure; // a confirmation without an answer may have written the row anew
     bool is_stale;      // the saver knows a higher generation
+    bool is_unanswered; // a confirmation was, since the row was last known to be ours
 };
 
 // What the register says of the row.

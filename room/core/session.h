@@ -183,7 +183,7 @@ struct session_env {
     X(ATTACH)        /* the saver answers with positions */                                        \
     X(CONFIRM)       /* the register says whose the row is */                                      \
     X(LOAD)          /* the inbox, behind what was sent */                                         \
-    X(ASK_HEAD)      /* of the inbox */                                                            \
+    X(ARRIVE)        /* in the inbox, whose head is asked */                                       \
     X(ASK_NEWS)      /* heads of the product's broadcast logs, by a new question */                \
     X(SAVE)          /* the inbox position, with others of this iteration */                       \
     X(SAVE_LAST)     /* positions of a session that may end: tried for a minute */                 \

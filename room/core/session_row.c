@@ -13,10 +13,12 @@ static void row_over(struct step *t, uint32_t code, const char *reason) {
 
 // --- of a live session
 
+// One that had no answer may have written the row anew, which a later one finds as ours.
 static void row_is_still_ours(struct step *t, bool was_void, bool is_anew) {
     const struct session_confirmed *c = &t->e->of.confirmed;
-    if (was_void || c->answer.outcome == FENCE_REWRITTEN)
-        step_adds(t, EFFECT_ASK_HEAD);
+    if (was_void || c->answer.outcome == FENCE_REWRITTEN || t->s->fence.is_unanswered)
+        step_adds(t, EFFECT_ARRIVE);
+    t->s->fence.is_unanswered = false;
     if (c->replaced.incarnation != 0)
         step_adds(t, EFFECT_TELL_CHANGED)->of.row = c->replaced;
     if (is_anew) // the saver must know the new one before acks count

@@ -2,7 +2,7 @@
 // is broken, but is made good by a repair half a minute later, shows here.
 #include "run.h"
 
-enum { AT_ONCE_US = 3000000, LOGIN_US = 200000, LINKS_US = 5000000 };
+enum { AT_ONCE_US = 3000000, LOGIN_US = 200000, LINKS_US = 5000000, AWAY_US = 6000000 };
 
 static bool pushes_are_done(struct run *r) {
     return workload_is_over(r) && everything_arrived(r, false);
@@ -61,6 +61,24 @@ static void go_and_come(void *arg) {
     world_at(w, world_between(w, 1000, LOGIN_US / 2), come_back, c);
 }
 
+// Some devices go, and their sessions end; the others of their users get a message. Those that come
+// again get the next one as soon as these.
+static void check_comings(struct run *r) {
+    for (int i = 0; i < FIRST_TWIN; i++)
+        if (r->clients[i].sdk)
+            client_halt(&r->clients[i], false);
+    world_run(&r->world, r->world.now_us + AWAY_US);
+    push_to_all(r, false);
+    world_run(&r->world, r->world.now_us + AT_ONCE_US);
+    for (int i = 0; i < FIRST_TWIN; i++)
+        if (!r->clients[i].sdk)
+            client_boot(&r->clients[i]);
+    if (!wait_for(r, 3 * (uint64_t)THROTTLED_US, clients_are_settled))
+        violation(r, "a device is not settled when it has come again");
+    push_to_all(r, false);
+    check_pushes(r);
+}
+
 // The installation that lost takes its device back, and the other hears of it; others log out and
 // in again; all users get a message in the meantime, and one more when all is over.
 void quiet_check(struct run *r) {
@@ -80,6 +98,7 @@ void quiet_check(struct run *r) {
     push_to_all(r, false);
     check_pushes(r);
     check_live(r);
+    check_comings(r);
     push_bursts(r); // acks that come while others are on their way
     check_pushes(r);
     wait_for_refused(r);

@@ -154,12 +154,16 @@ MUTANTS = [
                  "center/deliver.h": ("    uint64_t epoch, seq, change;\n",
                                       "    uint64_t epoch, seq, change;\n    const Hawser__Internal__FindReply *rows;\n"),
                  "center/deliver.c": (
-                     "    d->arg = arg;\n    find(d);",
+                     "    d->arg = arg;\n    if (!deliver_to_known(d))\n        find(d);",
                      "    d->arg = arg;\n    if (!letter->rows) {\n        find(d);\n        return;\n    }\n    d->open++;\n"
-                     "    for (size_t i = 0; i < letter->rows->n_row; i++)\n        deliver_to(d, letter->rows->row[i]);\n    d->open--;\n"
+                     "    for (size_t i = 0; i < letter->rows->n_row; i++)\n        if (letter->rows->row[i]->online)\n"
+                     "            deliver_to(d, &(struct known_row){letter->rows->row[i]->incarnation, letter->rows->row[i]->slot,\n"
+                     "                                              letter->rows->row[i]->generation, letter->rows->row[i]->device});\n    d->open--;\n"
                      "    delivery_step(d);")}),
     mutant("live-again-to-those-who-had-it", "center/deliver.c",
-           "    if (!row->online || !room || told_rules_out(d->told, row))\n", "    if (!row->online || !room)\n"),
+           "    if (!room || told_rules_out(d->told, row))\n", "    if (!room)\n"),
+    mutant("known-though-others-came", "center/core/known_rows.c", "           u->arrivals.count == q->arrivals.count && ", "           "),
+    mutant("attach-is-no-arrival", "saver/memory_read.c", "    b->arrivals++;\n    reply->stream", "    reply->stream"),
     mutant("appends-before-the-claim", "center/core/aim.c",
            "return push->idempotency_key &&\n           (push->class == PUSH_LIVE || push->to.kind == TO_USERS || push->to.kind == TO_DEVICES);", "return push->idempotency_key && push->class == PUSH_LIVE;"),
     mutant("superseded-at-once", "room/core/fence.c", "    return f->superseded_for_ms < FENCE_SUPERSEDED_MS;", "    return false;"),

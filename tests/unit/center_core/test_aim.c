@@ -170,11 +170,7 @@ END_TEST
 
 static bool rules_out_at(const struct told *told, const char *device, uint64_t generation,
                          uint64_t incarnation) {
-    Hawser__Internal__SessionRow row = HAWSER__INTERNAL__SESSION_ROW__INIT;
-    row.device = (char *)(uintptr_t)device;
-    row.generation = generation;
-    row.incarnation = incarnation;
-    return told_rules_out(told, &row);
+    return told_rules_out(told, &(struct known_row){incarnation, 0, generation, device});
 }
 
 static bool rules_out(const struct told *told, const char *device, uint64_t generation) {

@@ -21,7 +21,7 @@ static inline void check_login(struct bed *b) {
     ck_assert_uint_eq(r->replaced->generation, first);
     const Hawser__Internal__FindReply *f = find(b);
     ck_assert_uint_eq(f->n_row, 1);
-    ck_assert(f->row[0]->online);
+    ck_assert(f->row[0]->online && !f->row[0]->ended);
     ck_assert_str_eq(f->row[0]->device, "d");
     ck_assert_str_eq(f->row[0]->room, "room-a");
     ck_assert_str_eq(f->row[0]->address, "192.0.2.1:5000");

@@ -16,7 +16,7 @@ static inline void check_drop(struct bed *b) {
     ck_assert_uint_eq(online(b), 0);
     const Hawser__Internal__FindReply *f = find(b);
     ck_assert_uint_eq(f->n_row, 1);
-    ck_assert(!f->row[0]->online);
+    ck_assert(!f->row[0]->online && f->row[0]->ended);
     ck_assert_uint_gt(f->row[0]->last_seen_ms, 0);
     ck_assert_uint_gt(ROW(b, .incarnation = 22)->generation, g);
 }
