@@ -1,6 +1,7 @@
 // A center's life: its HTTP server and its place in the cluster.
 #include "center.h"
 
+#include "access.h"
 #include "center_internal.h"
 #include "handlers.h"
 #include "hints.h"
@@ -72,11 +73,14 @@ static int center_start(struct daemon_env *env, struct buf *ret_error, void **re
     c->env = env;
     c->loop = env->loop;
     known_rows_start(c);
+    access_init(c);
     int rc = serve_api(c, ret_error);
-    if (rc == 0)
+    if (rc == 0) {
         *ret_self = c;
-    else
-        free(c);
+        return 0;
+    }
+    access_deinit(c);
+    free(c);
     return rc;
 }
 
@@ -99,6 +103,7 @@ static void center_free(void *self) {
     http_server_free(c->http); // behind the last answers: it calls no handler any more
     hints_free(c);
     known_rows_deinit(&c->known_rows);
+    access_deinit(c);
     paces_free(&c->paces);
     free(c);
 }

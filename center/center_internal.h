@@ -27,6 +27,7 @@
 #include "store_clock.h"
 
 struct hint_room;
+struct key_hashes;
 struct leg;
 struct request;
 
@@ -41,6 +42,7 @@ struct center {
     struct known_rows known_rows;
     size_t hints_bytes; // of those under way
     struct pace *paces;
+    struct key_hashes *key_hashes;
     struct store_clock clock;
     struct timer hint_timer;
     bool is_draining, is_stopping;

@@ -2,11 +2,12 @@
 // then sent (send.h).
 #include "handlers.h"
 #include "push.h"
+#include "push_answer.h"
 #include "request.h"
 #include "send.h"
 #include "texts.h"
 
-enum { BATCH_MAX = 1000, BATCH_TARGETS_MAX = 10000 };
+enum { BATCH_MAX = 1000, BATCH_TARGETS_MAX = 10000, ANSWER_BYTES = 160 };
 
 struct shape { // what an answer shows of the push itself
     enum push_class class;
@@ -18,20 +19,22 @@ static struct shape shape_of(const struct push *push) {
     return (struct shape){push->class, has_many ? push->to.count : 0};
 }
 
-static json_t *sent_json(const struct sent *sent, const struct shape *shape) {
+static void sent_put(struct buf *out, const struct sent *sent, const struct shape *shape,
+                     int status) {
     bool is_live = shape->class == PUSH_LIVE;
-    json_t *body =
-        json_pack("{s:s, s:s, s:o}", "id", sent->id, "class", is_live ? "live" : "stored",
-                  "expires_at", is_live ? json_null() : time_json(sent->expires_ms));
-    if (sent->has_seq)
-        json_object_set_new(body, "seq", json_integer((json_int_t)sent->seq));
-    if (shape->targets > 0)
-        json_object_set_new(body, "targets", json_integer((json_int_t)shape->targets));
-    if (is_live && !sent->replayed) // how many had it then is not remembered
-        json_object_set_new(body, "online", json_integer((json_int_t)sent->online));
-    if (sent->replayed)
-        json_object_set_new(body, "replayed", json_true());
-    return body;
+    const struct push_answer answer = {
+        .id = sent->id,
+        .is_live = is_live,
+        .expires_ms = sent->expires_ms,
+        .has_seq = sent->has_seq,
+        .seq = sent->seq,
+        .targets = shape->targets,
+        .has_online = is_live && !sent->replayed, // how many had it then is not remembered
+        .online = sent->online,
+        .is_replayed = sent->replayed,
+        .status = status,
+    };
+    push_answer_put(out, &answer);
 }
 
 static struct push_rules rules_of(const struct product *product, bool in_batch) {
@@ -50,7 +53,7 @@ struct item {
     struct problem problem;
     struct shape shape;
     bool is_read;
-    json_t *result; // owned; of a batch, until its answer
+    struct buf result; // owned; of a batch, until its answer
 };
 
 static void item_read(struct item *item) {
@@ -97,10 +100,14 @@ static void item_send(struct item *item, sent_fn *done) {
 
 static void on_sent(void *arg, const struct sent *sent) {
     struct item *item = arg;
-    if (sent->problem.code != PROBLEM_NONE)
+    struct buf text = BUF_EMPTY;
+    if (sent->problem.code != PROBLEM_NONE) {
         reply_problem(item->request, &sent->problem);
-    else
-        reply_json(item->request, 202, sent_json(sent, &item->shape));
+        return;
+    }
+    buf_reserve(&text, ANSWER_BYTES);
+    sent_put(&text, sent, &item->shape, 0);
+    reply_text(item->request, 202, &text);
 }
 
 static void item_free(void *state) {
@@ -141,7 +148,7 @@ static void batch_free(void *state) {
     struct batch *b = state;
     for (size_t i = 0; i < b->count; i++) {
         push_deinit(&b->items[i].push);
-        json_decref(b->items[i].result);
+        buf_free(&b->items[i].result);
     }
     free(b->items);
     free(b);
@@ -164,22 +171,31 @@ static struct batch *batch_new(struct request *q, const json_t *messages) {
 static void one_over(struct batch *b) {
     if (--b->left > 0)
         return;
-    json_t *results = json_array();
+    struct buf text = BUF_EMPTY;
+    buf_append_str(&text, "{\"results\":[");
     for (size_t i = 0; i < b->count; i++) {
-        json_array_append_new(results, b->items[i].result);
-        b->items[i].result = NULL;
+        buf_append(&text, ",", i > 0 ? 1 : 0);
+        buf_append(&text, b->items[i].result.data, b->items[i].result.len);
     }
-    reply_json(b->request, 200, json_pack("{s:o}", "results", results));
+    buf_append_str(&text, "]}");
+    reply_text(b->request, 200, &text);
+}
+
+static void problem_put(struct buf *out, const struct problem *p) {
+    json_t *json = problem_json(p, NULL);
+    char *text = json_dumps(json, JSON_COMPACT);
+    if (text)
+        buf_append_str(out, text);
+    free(text);
+    json_decref(json);
 }
 
 static void on_item_sent(void *arg, const struct sent *sent) {
     struct item *item = arg;
-    if (sent->problem.code != PROBLEM_NONE) {
-        item->result = problem_json(&sent->problem, NULL);
-    } else {
-        item->result = sent_json(sent, &item->shape);
-        json_object_set_new(item->result, "status", json_integer(202));
-    }
+    if (sent->problem.code != PROBLEM_NONE)
+        problem_put(&item->result, &sent->problem);
+    else
+        sent_put(&item->result, sent, &item->shape, 202);
     one_over(item->batch);
 }
 

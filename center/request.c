@@ -9,7 +9,8 @@ enum { SLICE_US = 1000 };
 // --- life
 
 struct request *request_new(struct center *c, struct http_request *http) {
-    struct request *q = hw_calloc(1, sizeof(*q));
+    struct request *q = hw_malloc(sizeof(*q));
+    memset(q, 0, offsetof(struct request, segments)); // which are as large as all else
     q->center = c;
     q->http = http;
     LIST_INSERT_HEAD(&c->requests, q, at_center);
@@ -86,6 +87,15 @@ static void respond(struct request *q, struct http_response *response, json_t *b
 void reply_json(struct request *q, int status, json_t *body) {
     struct http_response response = {.status = status, .content_type = "application/json"};
     respond(q, &response, body);
+}
+
+void reply_text(struct request *q, int status, struct buf *json) {
+    struct http_response response = {.status = status, .content_type = "application/json"};
+    buf_append(json, "\n", 1);
+    response.body = json->data;
+    response.body_len = json->len;
+    respond(q, &response, NULL);
+    buf_free(json);
 }
 
 void etag_of(uint64_t version, char out[ETAG_CHARS]) {

@@ -16,7 +16,6 @@ struct request {
     LIST_ENTRY(request) at_center;
     struct center *center;
     struct http_request *http; // owned until answered
-    char segments[SEGMENTS_MAX][SEGMENT_MAX];
     int segment_count;
     const struct route *route;
     char allow[ALLOW_CHARS]; // without a route: the methods of its path; none: it is unknown
@@ -34,6 +33,7 @@ struct request {
     } work;
     void *state; // of the handler
     void (*free_state)(void *state);
+    char segments[SEGMENTS_MAX][SEGMENT_MAX]; // last: the first segment_count of them are set
 };
 
 struct request *request_new(struct center *c, struct http_request *http);
@@ -49,6 +49,7 @@ void request_work(struct request *q, bool (*piece)(struct request *q),
                   void (*then)(struct request *q));
 
 void reply_json(struct request *q, int status, json_t *body /* taken */);
+void reply_text(struct request *q, int status, struct buf *json /* taken */);
 void reply_yaml(struct request *q, const char *text, size_t len);
 void reply_empty(struct request *q);
 void reply_allowed(struct request *q, const char *methods); // to OPTIONS

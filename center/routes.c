@@ -160,6 +160,7 @@ static bool api_key_suffices(struct request *q) {
         reply_fault(q, PROBLEM_unauthorized, NULL, "the key is not known");
         return false;
     }
+    access_proven(q->center, &q->key);
     http_trust(q->http);
     if (own && q->route->who == API)
         return true;
@@ -209,7 +210,7 @@ static bool routes_take_product(struct request *q) {
 static bool take_authorization(struct request *q) {
     if (q->route->who == ANYONE)
         return true;
-    if (!access_read(q->http->authorization, &q->key)) {
+    if (!access_read(q->center, q->http->authorization, &q->key)) {
         reply_fault(q, PROBLEM_unauthorized, NULL, "Authorization: Bearer <key> is needed");
         return false;
     }

@@ -7,12 +7,24 @@
 #include "bytes.h"
 #include "crypto.h"
 
+// Each push is answered with a time, so that strftime and its format would be seen.
+static void put_digits(char *out, int count, int n) {
+    for (; count > 0; n /= 10)
+        out[--count] = (char)('0' + n % 10);
+}
+
 void format_time(uint64_t unix_ms, char out[TIME_CHARS + 1]) {
     time_t seconds = (time_t)(unix_ms / 1000);
     struct tm tm;
     gmtime_r(&seconds, &tm);
-    size_t len = strftime(out, TIME_CHARS + 1, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out + len, TIME_CHARS + 1 - len, ".%03uZ", (unsigned)(unix_ms % 1000));
+    memcpy(out, "yyyy-mm-ddThh:mm:ss.mmmZ", TIME_CHARS + 1);
+    put_digits(out, 4, tm.tm_year + 1900);
+    put_digits(out + 5, 2, tm.tm_mon + 1);
+    put_digits(out + 8, 2, tm.tm_mday);
+    put_digits(out + 11, 2, tm.tm_hour);
+    put_digits(out + 14, 2, tm.tm_min);
+    put_digits(out + 17, 2, tm.tm_sec);
+    put_digits(out + 20, 3, (int)(unix_ms % 1000));
 }
 
 json_t *time_json(uint64_t unix_ms) {

@@ -66,6 +66,15 @@ void buf_append_str(struct buf *b, const char *text) {
     buf_append(b, text, strlen(text));
 }
 
+void buf_append_u64(struct buf *b, uint64_t n) {
+    char digits[20], *at = digits + sizeof(digits);
+    do {
+        *--at = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    buf_append(b, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 void buf_vprintf(struct buf *b, const char *format, va_list args) {
     va_list again;
     va_copy(again, args);

@@ -24,6 +24,7 @@ uint8_t *buf_reserve(struct buf *b,
                      size_t more); // `more` bytes fit after len; returns where they go
 void buf_append(struct buf *b, const void *data, size_t len); // data must not lie inside b
 void buf_append_str(struct buf *b, const char *text);
+void buf_append_u64(struct buf *b, uint64_t n); // in decimal digits
 void buf_printf(struct buf *b, const char *format, ...) HW_PRINTF(2, 3);
 void buf_vprintf(struct buf *b, const char *format, va_list args) HW_PRINTF(2, 0);
 void buf_consume(struct buf *b, size_t len); // drops the first len bytes

@@ -26,6 +26,8 @@ static void http_answer_put(struct buf *head, const char *name, const char *valu
     buf_append_str(head, "\r\n");
 }
 
+enum { HEAD_BYTES = 320 }; // of most answers
+
 struct answer {
     const struct http_response *response;
     const char *id;
@@ -34,7 +36,11 @@ struct answer {
 
 static void make_head(struct http_server *s, const struct answer *a, struct buf *head) {
     const struct http_response *r = a->response;
-    buf_printf(head, "HTTP/1.1 %d %s\r\n", r->status, http_reason(r->status));
+    buf_append_str(head, "HTTP/1.1 ");
+    buf_append_u64(head, (uint64_t)r->status);
+    buf_append_str(head, " ");
+    buf_append_str(head, http_reason(r->status));
+    buf_append_str(head, "\r\n");
     http_answer_put(head, "Date", date(s));
     http_answer_put(head, "Hawser-Request-Id", a->id);
     if (r->content_type)
@@ -43,8 +49,11 @@ static void make_head(struct http_server *s, const struct answer *a, struct buf 
         http_answer_put(head, r->headers[i][0], r->headers[i][1]);
     if (s->options.allow_origin)
         http_answer_put(head, "Access-Control-Allow-Origin", s->options.allow_origin);
-    if (r->status != 204 && r->status != 304)
-        buf_printf(head, "Content-Length: %zu\r\n", r->body_len);
+    if (r->status != 204 && r->status != 304) {
+        buf_append_str(head, "Content-Length: ");
+        buf_append_u64(head, r->body_len);
+        buf_append_str(head, "\r\n");
+    }
     if (a->is_last)
         http_answer_put(head, "Connection", "close");
     buf_append_str(head, "\r\n");
@@ -55,6 +64,7 @@ static void answer_out(struct http_conn *c, const struct answer *a) {
     struct buf head = BUF_EMPTY;
     size_t body_len = a->is_head ? 0 : a->response->body_len;
     const uint8_t *body = a->response->body;
+    buf_reserve(&head, HEAD_BYTES);
     make_head(c->server, a, &head);
     struct iovec iov[2] = {{head.data, head.len}, {(void *)(uintptr_t)body, body_len}};
     size_t took = stream_writev(c->stream, iov, body_len > 0 ? 2 : 1);

@@ -123,6 +123,10 @@ START_TEST(test_buf) {
     ck_assert_mem_eq(b.data, "1,2,3,", 6);
     buf_reset(&b);
     ck_assert_str_eq(buf_cstr(&b), "");
+    buf_append_u64(&b, 0);
+    buf_append_u64(&b, 10);
+    buf_append_u64(&b, UINT64_MAX);
+    ck_assert_str_eq(buf_cstr(&b), "01018446744073709551615");
     buf_free(&b);
 }
 END_TEST
