@@ -53,7 +53,8 @@ static uint32_t descriptors_raise(void) {
 static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
     int ends[2];
     bool is_floor = b->floors && crew == &b->floors[index];
-    const cpu_set_t *cores = is_floor ? cores_of_room(&b->cores, index) : cores_of_rest(&b->cores);
+    const cpu_set_t *cores =
+        is_floor ? cores_of_room(&b->cores, index) : cores_of_clients(&b->cores);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return bench_fail(b, "socketpair: %s", strerror(errno));
     pid_t pid = child_fork(&crew->child, is_floor ? "floor" : "clients", cores);
@@ -380,12 +381,13 @@ bool bench_begin(struct bench *b) {
     uint32_t rooms = o->rooms > needed ? (uint32_t)o->rooms : needed;
     b->report = json_object();
     cores_plan(&b->cores, rooms, !o->no_pin);
+    b->cores.clients_beside_rooms = o->scenario == SCENARIO_unicast;
     b->cluster.cores = &b->cores;
     // Forked before there is anything in this process that they would share.
     if (!rooms_fit(b, rooms) || !crews_start(b, needed) || !floor_start(b, needed, rooms))
         return false;
-    if (cores_of_rest(&b->cores))
-        (void)sched_setaffinity(0, sizeof(cpu_set_t), cores_of_rest(&b->cores));
+    if (cores_of_clients(&b->cores))
+        (void)sched_setaffinity(0, sizeof(cpu_set_t), cores_of_clients(&b->cores));
     b->os = os_new();
     b->loop = loop_new(b->os);
     loop_on_signal(b->loop, bench_on_signal, b);

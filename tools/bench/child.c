@@ -95,10 +95,9 @@ void cores_plan(struct cores *c, unsigned rooms, bool is_pinned) {
     for (size_t i = 0; i < CPU_SETSIZE; i++) {
         if (!CPU_ISSET(i, &all))
             continue;
+        CPU_SET(i, dealt < rooms_have ? &c->rooms : &c->rest);
         if (dealt++ < rooms_have)
             c->room[c->room_count++] = i;
-        else
-            CPU_SET(i, &c->rest);
     }
 }
 
@@ -112,4 +111,8 @@ const cpu_set_t *cores_of_room(struct cores *c, unsigned room) {
 
 const cpu_set_t *cores_of_rest(const struct cores *c) {
     return c->room_count > 0 ? &c->rest : NULL;
+}
+
+const cpu_set_t *cores_of_clients(const struct cores *c) {
+    return c->room_count > 0 && c->clients_beside_rooms ? &c->rooms : cores_of_rest(c);
 }
