@@ -295,15 +295,12 @@ struct row_reader {
 
 // The lowest byte first, as scripts/part/row_format.lua packs it.
 static uint64_t read_number(struct row_reader *r, int bytes) {
-    uint64_t n = 0;
     if (r->end - r->at < bytes) {
         r->is_bad = true;
         return 0;
     }
-    for (int i = bytes; i-- > 0;)
-        n = n << 8 | r->at[i];
     r->at += bytes;
-    return n;
+    return le_get(r->at - bytes, (size_t)bytes);
 }
 
 static char *read_text(struct row_reader *r) {
@@ -342,6 +339,8 @@ static Hawser__Internal__SessionRow *read_row(const struct register_redis *s,
     row->address = read_text(r);
     row->online = is_online && register_view_has(&s->live, row->incarnation);
     row->ended = !is_online;
+    if (row->online) // it is seen all the time; the row says so every SEEN_APART_MS
+        row->last_seen_ms = s->view_ms;
     return row;
 }
 

@@ -34,6 +34,7 @@ enum {
         1735689600, // 2025-01-01: the first product number of a second is its distance
 };
 
+enum { SEEN_APART_MS = 5 * 60 * 1000 }; // a row in Redis says when it was seen this often
 #define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)
 
 struct loop;

@@ -1,6 +1,8 @@
 // Loads and heads.
 #include "redis_internal.h"
 
+#include "bytes.h"
+
 // --- load
 
 // Those that the store gave; 0 for what the sender said.
@@ -81,30 +83,75 @@ static struct step_heads heads_at(const redisReply *r, size_t i) {
                                redis_reply_u64(r, 3 * i + 2)};
 }
 
-static void on_inbox_head(void *arg, int error, const redisReply *r) {
-    if (redis_step_failed(arg, error, r))
-        return;
+static void complete_head(struct redis_step *p, const struct step_heads *head) {
     Hawser__Internal__HeadReply *reply = hw_malloc(sizeof(*reply));
-    struct step_heads head = heads_at(r, 0);
-    put_head(reply, &head);
-    redis_step_complete(arg, 0, &reply->base);
+    put_head(reply, head);
+    redis_step_complete(p, 0, &reply->base);
 }
 
-void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
+// One that is made now, that a session arrives at, or of which another run of the server has
+// something to say.
+static void on_head_by_script(void *arg, int error, const redisReply *r) {
+    if (redis_step_failed(arg, error, r))
+        return;
+    struct step_heads head = heads_at(r, 0);
+    complete_head(arg, &head);
+}
+
+static void head_by_script(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
     struct saver_bucket bucket = saver_bucket_of(p->store, q->product, q->user);
     struct redis_args logs;
     if (q->arrives) {
         saver_arrive_run(
             p->store,
             &(struct saver_arrive_args){bucket.base, bucket.run, q->user, saver_epoch(p->store)},
-            on_inbox_head, p);
+            on_head_by_script, p);
         return;
     }
     logs.count = 0;
     redis_arg_text(&logs, q->user);
     redis_arg_u64(&logs, saver_epoch(p->store));
     saver_heads_run(p->store, &(struct saver_heads_args){bucket.base, bucket.run, &logs},
-                    on_inbox_head, p);
+                    on_head_by_script, p);
+}
+
+// As scripts/part/layout.lua packs what each state begins with: form, epoch, head, change, run.
+static bool head_of_state(const redisReply *r, struct redis_bytes run, struct step_heads *out) {
+    enum { FORM = 1, EPOCH = 7, HEAD = 7, CHANGE = 4, ALL = FORM + EPOCH + HEAD + CHANGE };
+    const uint8_t *at = (const uint8_t *)r->str;
+    if (r->type != REDIS_REPLY_STRING || r->len < (size_t)ALL + run.len ||
+        memcmp(at + ALL, run.data, run.len) != 0)
+        return false;
+    out->epoch = le_get(at + FORM, EPOCH);
+    out->head = le_get(at + FORM + EPOCH, HEAD);
+    out->change = le_get(at + FORM + EPOCH + HEAD, CHANGE);
+    return true;
+}
+
+static void on_inbox_state(void *arg, int error, const redisReply *r) {
+    struct redis_step *p = arg;
+    struct step_heads head;
+    if (redis_step_failed(p, error, r))
+        return;
+    if (head_of_state(r, saver_run(p->store), &head))
+        complete_head(p, &head);
+    else
+        head_by_script(p, (const Hawser__Internal__HeadRequest *)p->request);
+}
+
+// Each session's is asked for every 30 s: a command instead of a script, since nearly all are
+// there.
+void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
+    struct saver_bucket bucket = saver_bucket_of(p->store, q->product, q->user);
+    char logs[BASE_MAX + 2];
+    if (q->arrives) {
+        head_by_script(p, q);
+        return;
+    }
+    snprintf(logs, sizeof(logs), "%sl", bucket.base);
+    redis_step_keep(p, &q->base);
+    const char *const word[] = {"HGET", logs, q->user, NULL};
+    redis_store_ask(p->store, &(struct redis_words){logs, "?s", word}, on_inbox_state, p);
 }
 
 void saver_redis_ask_heads(struct redis_step *p, uint32_t product, batch_done_fn *done) {

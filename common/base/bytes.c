@@ -1,5 +1,6 @@
 #include "bytes.h"
 
+#include <endian.h>
 #include <string.h>
 
 uint16_t be16_get(const uint8_t *p) {
@@ -16,6 +17,12 @@ uint32_t be32_get(const uint8_t *p) {
 
 uint64_t be64_get(const uint8_t *p) {
     return (uint64_t)be32_get(p) << 32 | be32_get(p + 4);
+}
+
+uint64_t le_get(const uint8_t *p, size_t len) {
+    uint64_t v = 0;
+    memcpy(&v, p, len);
+    return le64toh(v);
 }
 
 void be16_put(uint8_t *p, uint16_t v) {

@@ -14,6 +14,7 @@ static inline uint64_t rotate_left(uint64_t v, int bits) { // bits 1..63
 }
 
 uint64_t be64_get(const uint8_t *p);
+uint64_t le_get(const uint8_t *p, size_t len); // 0..8 bytes, the lowest first
 void be16_put(uint8_t *p, uint16_t v);
 void be24_put(uint8_t *p, uint32_t v); // the low 24 bits
 void be32_put(uint8_t *p, uint32_t v);

@@ -1,6 +1,5 @@
 #include "crypto.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -67,12 +66,6 @@ bool crypto_equal(const void *a, const void *b, size_t len) {
     return CRYPTO_memcmp(a, b, len) == 0;
 }
 
-static uint64_t le64_get(const uint8_t *p, size_t len) {
-    uint64_t v = 0;
-    memcpy(&v, p, len);
-    return le64toh(v);
-}
-
 static void sip_rounds(uint64_t v[4], int rounds) {
     while (rounds-- > 0) {
         v[0] += v[1];
@@ -96,13 +89,13 @@ static void sip_word(uint64_t v[4], uint64_t word) {
 
 uint64_t siphash(const uint8_t key[16], const void *data, size_t len) {
     const uint8_t *at = data;
-    uint64_t k0 = le64_get(key, 8), k1 = le64_get(key + 8, 8);
+    uint64_t k0 = le_get(key, 8), k1 = le_get(key + 8, 8);
     uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u,
                      k1 ^ 0x7465646279746573u};
     size_t left = len;
     for (; left >= 8; left -= 8, at += 8)
-        sip_word(v, le64_get(at, 8));
-    sip_word(v, (uint64_t)len << 56 | (left > 0 ? le64_get(at, left) : 0));
+        sip_word(v, le_get(at, 8));
+    sip_word(v, (uint64_t)len << 56 | (left > 0 ? le_get(at, left) : 0));
     v[2] ^= 0xff;
     sip_rounds(v, 4);
     return v[0] ^ v[1] ^ v[2] ^ v[3];

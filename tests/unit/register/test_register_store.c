@@ -201,6 +201,39 @@ START_TEST(test_redis_forgets_users) {
 }
 END_TEST
 
+// When the row of device `d` was seen, in ms before Redis' now; behind the name, and 36 bytes more.
+static uint64_t seen_ago_ms(const struct bed *b) {
+    return ask_redis(b, "eval " ALL_KEYS "local t = redis.call('TIME') "
+                        "return t[1] * 1000 + math.floor(t[2] / 1000) - "
+                        "struct.unpack('<I6', redis.call('HGET', k, 'u'), 39) end\" 0");
+}
+
+static void let_it_be_seen_before(const struct bed *b, const char *ago_ms) {
+    char command[512];
+    snprintf(command, sizeof(command),
+             "eval " ALL_KEYS "local t, v = redis.call('TIME'), redis.call('HGET', k, 'u') "
+             "redis.call('HSET', k, 'u', string.sub(v, 1, 38) .. struct.pack('<I6', "
+             "t[1] * 1000 + math.floor(t[2] / 1000) - %s) .. string.sub(v, 45)) return 1 end\" 0",
+             ago_ms);
+    ask_redis(b, command);
+}
+
+// All sessions are confirmed each minute; their rows are not written as often.
+START_TEST(test_redis_row_is_seldom_written) {
+    struct bed *b = bed_new(true);
+    rooms_live(b);
+    uint64_t g = ROW(b, .incarnation = 11, .slot = 7)->generation;
+    ck_assert_uint_lt(seen_ago_ms(b), 60000);
+    let_it_be_seen_before(b, "200000");
+    ck_assert_int_eq(confirm(b, 11, 7, g)->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD);
+    ck_assert_uint_ge(seen_ago_ms(b), 200000);
+    let_it_be_seen_before(b, "300001");
+    ck_assert_int_eq(confirm(b, 11, 7, g)->outcome, HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD);
+    ck_assert_uint_lt(seen_ago_ms(b), 60000);
+    bed_free(b);
+}
+END_TEST
+
 // What is counted for a run, and the place it announced, go when it is gone for good.
 START_TEST(test_redis_forgets_runs) {
     struct bed *b = bed_new(true);
@@ -222,5 +255,6 @@ START_TEST(test_redis_forgets_runs) {
 }
 END_TEST
 
-RUN_TESTS("register store", test_memory, test_redis, test_redis_emptied, test_other_run,
-          test_redis_away, test_redis_forgets, test_redis_forgets_users, test_redis_forgets_runs)
+RUN_TESTS("register store", test_memory, test_redis, test_redis_row_is_seldom_written,
+          test_redis_emptied, test_other_run, test_redis_away, test_redis_forgets,
+          test_redis_forgets_users, test_redis_forgets_runs)
