@@ -368,18 +368,16 @@ void net_slow(struct world *w, int node, uint32_t bytes_per_100ms, uint64_t unti
 
 ssize_t os_read(struct os *os, int fd, void *out, size_t len) {
     struct sim_socket *s = at_fd(os, fd);
-    struct world *w = os->world;
     size_t there = s->in.len - s->in_at;
     if (there == 0)
         return s->error ? s->error : s->got_fin ? 0 : -EAGAIN;
-    size_t take = there < len ? there : len;
-    if (take > 1 && world_chance(w, w->chop_permille))
-        take = 1 + rng_below(&w->rng, take - 1);
-    take = slow_share(s, take);
+    // All that has come, as from the kernel, but for who is slow: a piece that is left over would
+    // seem to have come later than it did. Bytes come in pieces because writes are short.
+    size_t take = slow_share(s, there < len ? there : len);
     if (take == 0)
         return -EAGAIN;
     if (take < there && take < len)
-        make_ready(s, OS_READABLE); // as if the rest had come just now
+        make_ready(s, OS_READABLE); // the rest is read when its share begins
     memcpy(out, s->in.data + s->in_at, take);
     s->in_at += take;
     if (s->in_at == s->in.len) {
