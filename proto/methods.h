@@ -4,11 +4,12 @@
 // in front of the handler (common/rpc/serve.h); the numbers are those of the .proto files and never
 // change.
 //
-//   X(server, name, NUMBER, Message, message, deadline_ms, repeat, callers, memory, counter)
+//   X(server, name, NUMBER, Message, message, deadline_ms, kind, callers, memory, counter)
 //
 // NUMBER is the enum value less its prefix; the messages are MessageRequest and MessageReply.
-// repeat: REPEATABLE calls may be done twice and their callers ask again, so that they are given up
-// early where the peer is silent and another one of its role is not; the others are made ONCE.
+// kind: REPEATABLE calls may be done twice and their callers ask again, so that they are given up
+// early where the peer is silent and another one of its role is not; the others are made ONCE. A
+// LONG one is answered when there is something to say: its silence says nothing.
 // callers: a set of enum rpc_caller. memory: bytes that a decoded request may take; more is
 // refused, since a frame of tiny sub-messages takes many times its bytes on the wire.
 #ifndef HW_METHODS_H
@@ -19,14 +20,14 @@ enum {
     MEMORY_MESSAGE = 256 * 1024,     // a payload of 60 KiB with its names
     MEMORY_RECORD = 4 * 1024 * 1024, // of the catalog
 };
-enum { ONCE = 0, REPEATABLE = 1 };
+enum call_kind { ONCE, REPEATABLE, LONG };
 
 #define REGISTER_METHODS(X)                                                                        \
     X(register, announce, CLUSTER_METHOD__CLUSTER_ANNOUNCE, Announce, announce, 3000, ONCE,        \
       RPC_EVERY_ROLE, MEMORY_SMALL, announces)                                                     \
     X(register, withdraw, CLUSTER_METHOD__CLUSTER_WITHDRAW, Withdraw, withdraw, 1000, ONCE,        \
       RPC_EVERY_ROLE, MEMORY_SMALL, withdrawals)                                                   \
-    X(register, watch, CLUSTER_METHOD__CLUSTER_WATCH, Watch, watch, 8000, ONCE, RPC_EVERY_ROLE,    \
+    X(register, watch, CLUSTER_METHOD__CLUSTER_WATCH, Watch, watch, 8000, LONG, RPC_EVERY_ROLE,    \
       MEMORY_SMALL, watches)                                                                       \
     X(register, catalog_put, CLUSTER_METHOD__CLUSTER_CATALOG_PUT, CatalogPut, catalog_put, 3000,   \
       ONCE, RPC_CENTER, MEMORY_RECORD, catalog_puts)                                               \

@@ -21,7 +21,7 @@ struct method {
     enum method_at at;
     uint16_t number;
     uint32_t deadline_ms;
-    bool is_repeatable;
+    enum call_kind kind;
     const ProtobufCMessageDescriptor *reply;
     void (*answer)(untyped_fn *done, void *arg, int error, const ProtobufCMessage *reply);
     // of the metrics
@@ -113,8 +113,7 @@ static void calls_call(struct peer to, const struct method *method, const Protob
     with->method = method;
     count_of(c, method)->calls++;
     if (to.link) {
-        struct rpc_question q = {method->number, method->deadline_ms, request,
-                                 method->is_repeatable};
+        struct rpc_question q = {method->number, method->deadline_ms, request, method->kind};
         rpc_call(to.link, &q, calls_on_answer, with);
         return;
     }
@@ -131,7 +130,7 @@ static struct typed_call *typed_call_new(untyped_fn *done, void *arg) {
 
 // --- the stubs
 
-#define CALL_STUB(server, name, value, Message, message, deadline, repeat, ...)                    \
+#define CALL_STUB(server, name, value, Message, message, deadline, kind, ...)                      \
     static void answer_##server##_##name(untyped_fn *done, void *arg, int error,                   \
                                          const ProtobufCMessage *reply) {                          \
         ((server##_##name##_done *)done)(arg, error,                                               \
@@ -142,7 +141,7 @@ static struct typed_call *typed_call_new(untyped_fn *done, void *arg) {
         static const struct method method = {AT_##server##_##name,                                 \
                                              HAWSER__INTERNAL__##value,                            \
                                              deadline,                                             \
-                                             (repeat) == REPEATABLE,                               \
+                                             kind,                                                 \
                                              &hawser__internal__##message##_reply__descriptor,     \
                                              answer_##server##_##name,                             \
                                              #server "_" #name "_calls_total",                     \

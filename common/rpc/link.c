@@ -28,7 +28,7 @@ struct pending {
     uint32_t call;
     uint16_t method;
     bool sent; // has its id and stands in the ring
-    bool is_repeatable;
+    enum call_kind kind;
     int error; // for the failed list
 };
 
@@ -51,8 +51,8 @@ struct rpc_link {
     uint32_t attempts;
     bool up, ended; // ended: another incarnation answered
     int last_error, logged_error;
-    size_t in_flight_bytes, calls, repeatable_calls;
-    struct timer look;  // while repeatable calls are in flight
+    size_t in_flight_bytes, calls, long_calls;
+    struct timer look;  // while calls are in flight that are not long
     uint64_t asked_ms;  // by it; 0: the peer has been heard
     uint64_t silent_ms; // when it was found to be silent; it may have been heard since
     uint32_t next_call;
@@ -73,7 +73,7 @@ static void pending_complete(struct pending *p, int error, const uint8_t *body, 
     loop_disarm(link->loop, &p->deadline);
     link->in_flight_bytes -= p->bytes;
     link->calls--;
-    link->repeatable_calls -= p->is_repeatable;
+    link->long_calls -= p->kind == LONG;
     p->done(p->arg, error, body, len);
     free(p);
 }
@@ -175,17 +175,19 @@ bool rpc_link_is_silent(struct rpc_link *link) {
 void rpc_link_give_up_repeatable(struct rpc_link *link) {
     for (uint32_t i = 0; i < link->ring_size; i++) {
         struct pending *p = link->ring[i];
-        if (!p || !p->is_repeatable)
+        if (!p || p->kind != REPEATABLE)
             continue;
         link->ring[i] = NULL;
         fail_later(p, -HW_EDEADLINE);
     }
 }
 
+// Told again and again: another one to ask may be there only now.
 static void found_silent(struct rpc_link *link, uint64_t now) {
+    if (!rpc_link_is_silent(link))
+        log_event(link->log, LOG_WARN, "link silent", "peer=%s host=%s port=%u", link->peer_role,
+                  log_quote_str(link->host), link->options.port);
     link->silent_ms = now;
-    log_event(link->log, LOG_WARN, "link silent", "peer=%s host=%s port=%u", link->peer_role,
-              log_quote_str(link->host), link->options.port);
     if (link->options.on_silent)
         link->options.on_silent(link->options.arg, link);
 }
@@ -194,7 +196,7 @@ static void link_look(struct timer *t) {
     struct rpc_link *link = container_of(t, struct rpc_link, look);
     uint64_t now = loop_now_ms(link->loop);
     bool is_late = now - t->due_ms >= LOOK_MS; // what it said in our own stall is still unread
-    if (!link->up || link->repeatable_calls == 0)
+    if (!link->up || link->calls == link->long_calls)
         return;
     uint64_t heard_ms = channel_heard_ms(&link->channel);
     loop_arm(link->loop, &link->look, LOOK_MS, link_look);
@@ -203,7 +205,7 @@ static void link_look(struct timer *t) {
     } else if (link->asked_ms <= heard_ms) {
         channel_ask(&link->channel);
         link->asked_ms = now;
-    } else if (now - link->asked_ms >= SILENT_AFTER_MS && !rpc_link_is_silent(link)) {
+    } else if (now - link->asked_ms >= SILENT_AFTER_MS) {
         found_silent(link, now);
     }
 }
@@ -246,13 +248,10 @@ static struct batch *batch_of(struct rpc_link *link, uint16_t method) {
 
 void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *done, void *arg) {
     struct pending *p = hw_calloc(1, sizeof(*p));
-    *p = (struct pending){.link = link,
-                          .done = done,
-                          .arg = arg,
-                          .method = q->method,
-                          .is_repeatable = q->is_repeatable};
+    *p = (struct pending){
+        .link = link, .done = done, .arg = arg, .method = q->method, .kind = q->kind};
     link->calls++;
-    link->repeatable_calls += q->is_repeatable;
+    link->long_calls += q->kind == LONG;
     if (!link->up) {
         fail_later(p, -HW_ELINK);
         return;
@@ -272,7 +271,7 @@ void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *
         send_batch(link, b);
     channel_want_flush(&link->channel);
     loop_arm(link->loop, &p->deadline, q->deadline_ms > 0 ? q->deadline_ms : 1, on_deadline);
-    if (q->is_repeatable && !timer_is_armed(&link->look))
+    if (q->kind != LONG && !timer_is_armed(&link->look))
         loop_arm(link->loop, &link->look, LOOK_MS, link_look);
 }
 

@@ -23,6 +23,7 @@
 
 #include "log.h"
 #include "loop.h"
+#include "methods.h"
 
 enum { RPC_MAJOR = 1, RPC_MINOR = 0, RPC_FRAME_MAX = 16 * 1024 * 1024, RPC_SECRETS_MAX = 8 };
 
@@ -54,11 +55,12 @@ struct rpc_link *rpc_link_new(struct loop *l, const struct rpc_identity *self, s
 void rpc_link_free(
     struct rpc_link *link); // completes what is in flight with -HW_ECANCELLED, before it returns
 bool rpc_link_is_up(const struct rpc_link *link);
-// While a repeatable call waits, a peer that says nothing for 100 ms is asked with a ping; 300 ms
-// later it is silent, until it says something: frozen, or cut off, which its connection will show
-// only after 10 s. A peer that is alive answers, however slow its store is.
+// While a call waits that is not LONG, a peer that says nothing for 100 ms is asked with a ping;
+// 300 ms later it is silent, until it says something: frozen, or cut off, which its connection will
+// show only after 10 s. A peer that is alive answers, however slow its store is. on_silent is
+// called when the peer is found to be silent, and every 100 ms from then on while such calls wait.
 bool rpc_link_is_silent(struct rpc_link *link);
-// Completes the repeatable calls in flight with -HW_EDEADLINE, for who has somebody else to ask.
+// Completes the REPEATABLE calls in flight with -HW_EDEADLINE, for who has somebody else to ask.
 void rpc_link_give_up_repeatable(struct rpc_link *link);
 uint64_t rpc_link_peer_incarnation(const struct rpc_link *link); // 0 while down
 const char *rpc_link_last_error(const struct rpc_link *link); // why it is down, for readyz and logs
@@ -70,7 +72,7 @@ struct rpc_question {
     uint16_t method;
     uint32_t deadline_ms;
     const ProtobufCMessage *request; // packed before rpc_call returns
-    bool is_repeatable;              // may be done twice, and its caller asks again
+    enum call_kind kind;             // see methods.h
 };
 // On a link that is down: completes with -HW_ELINK in this iteration.
 void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *done, void *arg);

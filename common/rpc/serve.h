@@ -30,7 +30,7 @@
         server##_on_##name(daemon, (const Hawser__Internal__##Message##Request *)q, call);         \
     }
 
-#define SERVED(server, name_, value, Message, message, deadline_ms, repeat, callers_, memory,      \
+#define SERVED(server, name_, value, Message, message, deadline_ms, kind, callers_, memory,        \
                counter_)                                                                           \
     {.number = HAWSER__INTERNAL__##value,                                                          \
      .name = #name_,                                                                               \

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from client import Client
+from client import Client, pb
 from daemons import Cluster, Redis, wait_until
 
 USERS = 8
@@ -78,6 +78,27 @@ def test_one_stands_still(cluster, role, which):
             assert cluster.center.metric("saver_append_call_failures_total") - failed <= (2 if role == "saver" else 0)
         push_to_all(product, "after")
         receive_all(clients, "after")
+
+
+def logs_in(cluster, product, user):
+    """A login may be told to come again."""
+    with Client(cluster.daemons["room"][0].ports["room"]) as client:
+        client.hello("d", pb.Bind(token=product.token(user)))
+        name, message = client.receive()
+        assert name == "Welcome" or (name == "Close" and message.code == 4101), message
+        return name == "Welcome"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("role", ["saver", "register"])
+def test_logins_go_on(cluster, role, which):
+    """A login's own calls are not made twice, so the one that meets the frozen daemon is told to come again; the next ones ask the other.
+    One more may be under way to it from somewhere else."""
+    product = cluster.product()
+    with frozen(cluster.daemons[role][which]):
+        refused = [n for n in range(24) if not logs_in(cluster, product, f"u{n}")]
+        assert len(refused) <= 2, refused
+        assert all(logs_in(cluster, product, f"u{n}") for n in refused)
 
 
 def test_it_is_asked_again_when_it_moves(cluster):

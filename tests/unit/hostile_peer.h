@@ -186,7 +186,7 @@ static void attack(struct hostile *h, const struct hostile_method *m) {
         if (i == 0)
             protobuf_c_message_init(m->request, (void *)(uintptr_t)q); // all fields empty
         h->open++;
-        rpc_call(link, &(struct rpc_question){m->method, 20000, q, false}, hostile_answered, h);
+        rpc_call(link, &(struct rpc_question){m->method, 20000, q, ONCE}, hostile_answered, h);
         while (h->open >= AT_ONCE)
             loop_step(h->loop, -1);
         arena_reset(&h->arena);

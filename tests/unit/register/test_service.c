@@ -172,7 +172,7 @@ static ProtobufCMessage *ask(struct fake *d, uint16_t method, const ProtobufCMes
                              const ProtobufCMessageDescriptor *reply) {
     struct answer w = {.type = reply};
     WAIT_FOR(rpc_link_is_up(cluster_register(d->cluster)));
-    rpc_call(cluster_register(d->cluster), &(struct rpc_question){method, 5000, request, false},
+    rpc_call(cluster_register(d->cluster), &(struct rpc_question){method, 5000, request, ONCE},
              on_answer, &w);
     ck_assert(!w.done);
     WAIT_FOR(w.done);
@@ -184,7 +184,7 @@ static ProtobufCMessage *ask(struct fake *d, uint16_t method, const ProtobufCMes
 static int refusal(struct fake *d, uint16_t method, const ProtobufCMessage *request) {
     struct answer w = {.type = &hawser__internal__withdraw_reply__descriptor};
     WAIT_FOR(rpc_link_is_up(cluster_register(d->cluster)));
-    rpc_call(cluster_register(d->cluster), &(struct rpc_question){method, 5000, request, false},
+    rpc_call(cluster_register(d->cluster), &(struct rpc_question){method, 5000, request, ONCE},
              on_answer, &w);
     WAIT_FOR(w.done);
     return w.error;

@@ -67,7 +67,7 @@ static void on_answer(void *arg, int error, const uint8_t *body, size_t len) {
 // 1: no answer yet.
 static int ask(uint16_t method, const ProtobufCMessage *request) {
     int error = 1;
-    rpc_call(link_to, &(struct rpc_question){method, 20000, request, false}, on_answer, &error);
+    rpc_call(link_to, &(struct rpc_question){method, 20000, request, ONCE}, on_answer, &error);
     while (error == 1)
         loop_step(loop, -1);
     return error;
