@@ -32,7 +32,7 @@ enum call_kind { ONCE, REPEATABLE, LONG };
     X(register, catalog_put, CLUSTER_METHOD__CLUSTER_CATALOG_PUT, CatalogPut, catalog_put, 3000,   \
       ONCE, RPC_CENTER, MEMORY_RECORD, catalog_puts)                                               \
     X(register, catalog_get, CLUSTER_METHOD__CLUSTER_CATALOG_GET, CatalogGet, catalog_get, 3000,   \
-      ONCE, RPC_EVERY_ROLE, MEMORY_SMALL, catalog_gets)                                            \
+      REPEATABLE, RPC_EVERY_ROLE, MEMORY_SMALL, catalog_gets)                                      \
     X(register, login, REGISTER_METHOD__REGISTER_LOGIN, Login, login, 3000, ONCE, RPC_ROOM,        \
       MEMORY_SMALL, logins)                                                                        \
     X(register, drop, REGISTER_METHOD__REGISTER_DROP, Drop, drop, 3000, ONCE, RPC_ROOM,            \

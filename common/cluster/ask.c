@@ -1,6 +1,7 @@
 // Questions for products that are not known here. One call at a time for each (name, kid), whoever
 // asks. A product is unknown when all registers say so: one that began after its store was lost has
-// not heard yet what the others hold. "Unknown" is kept for a second, so that clients with made-up
+// not heard yet what the others hold. One that is down or silent is passed over, and what none of
+// the others has is not unknown then. "Unknown" is kept for a second, so that clients with made-up
 // names cost a register one call a second each, and at most ASKS_MAX at a time.
 #include <assert.h>
 
@@ -33,6 +34,7 @@ struct ask {
     // answer was "unknown", the ask is kept until this goes off: till then nobody asks anew.
     struct timer end;
     uint32_t asked; // a bit for each register
+    int asking;     // the last of them
     bool kept;
     int error;
 };
@@ -140,11 +142,13 @@ static void on_got(void *arg, int error, const Hawser__Internal__CatalogGetReply
     struct ask *a = arg;
     if (a->cluster->ending)
         return; // its link is being freed, and asks_free is next
-    a->error = error == 0 || error == -HW_EDEADLINE ? error : -HW_ELINK;
     bool found = reply && reply->found && reply->entry;
+    bool is_away = link_state_of(a->cluster->registers[a->asking]) != LINK_UP;
     if (found)
         catalog_apply(a->cluster, reply->entry);
-    if (found || a->error != 0 || !call_another(a))
+    if (found || error != 0) // else one that did not answer before may have it still
+        a->error = found || error == -HW_EDEADLINE ? error : -HW_ELINK;
+    if (found || (error != 0 && !is_away) || !call_another(a))
         ask_settle(&a->end);
 }
 
@@ -154,6 +158,7 @@ static void ask_call(struct ask *a, int at) {
     snprintf(key, sizeof(key), "product/%s", a->name);
     request.key = key;
     a->asked |= 1u << at;
+    a->asking = at;
     register_catalog_get(peer_by(a->cluster, a->cluster->registers[at]), &request, on_got, a);
 }
 

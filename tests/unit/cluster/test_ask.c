@@ -9,8 +9,10 @@
 enum { REGISTERS = 2 };
 
 struct fake { // a register that has the product, or not
+    struct os *os;
+    struct loop *loop;
     struct rpc_server *server;
-    bool has_it;
+    bool has_it, stands_still;
     int asked;
 };
 
@@ -48,7 +50,7 @@ static void register_on_catalog_get(void *daemon, const Hawser__Internal__Catalo
 
 #define METHODS(X)                                                                                 \
     X(register, catalog_get, CLUSTER_METHOD__CLUSTER_CATALOG_GET, CatalogGet, catalog_get, 3000,   \
-      ONCE, RPC_ROOM, MEMORY_SMALL, catalog_gets)
+      REPEATABLE, RPC_ROOM, MEMORY_SMALL, catalog_gets)
 METHODS(SERVE)
 static const struct rpc_method methods[] = {METHODS(SERVED){0}};
 
@@ -63,8 +65,9 @@ static struct cluster *setup(void) {
     os = os_new();
     loop = loop_new(os);
     for (int i = 0; i < REGISTERS; i++) {
-        fakes[i] = (struct fake){0};
-        ck_assert_int_eq(rpc_server_new(&(struct rpc_server_options){.loop = loop,
+        fakes[i] = (struct fake){.os = os_new()};
+        fakes[i].loop = loop_new(fakes[i].os);
+        ck_assert_int_eq(rpc_server_new(&(struct rpc_server_options){.loop = fakes[i].loop,
                                                                      .self = &registers_self,
                                                                      .host = "127.0.0.1",
                                                                      .methods = methods,
@@ -81,23 +84,39 @@ static struct cluster *setup(void) {
     return c;
 }
 
+static void step_all(void) {
+    for (int i = 0; i < REGISTERS; i++)
+        if (!fakes[i].stands_still)
+            loop_step(fakes[i].loop, 0);
+    loop_step(loop, 1);
+}
+
+static struct answer ask_once(struct cluster *c, const char *name) {
+    struct answer a = {0};
+    cluster_product_ask(c, name, NULL, on_asked, &a);
+    while (!a.came)
+        step_all();
+    return a;
+}
+
 // Until a register answers: the links are being made.
 static struct answer ask(struct cluster *c) {
-    struct answer a = {0};
-    do {
-        a = (struct answer){0};
-        cluster_product_ask(c, "demo", NULL, on_asked, &a);
-        while (!a.came)
-            loop_step(loop, -1);
-    } while (fakes[0].asked + fakes[1].asked == 0);
+    struct answer a;
+    do
+        a = ask_once(c, "demo");
+    while (fakes[0].asked + fakes[1].asked == 0);
     return a;
 }
 
 static void teardown(struct cluster *c) {
     cluster_free(c);
-    for (int i = 0; i < REGISTERS; i++)
+    for (int i = 0; i < REGISTERS; i++) {
         if (fakes[i].server)
             rpc_server_free(fakes[i].server);
+        loop_step(fakes[i].loop, 0);
+        ck_assert_int_eq(loop_free(fakes[i].loop), 0);
+        os_free(fakes[i].os);
+    }
     loop_step(loop, 0);
     ck_assert_int_eq(loop_free(loop), 0);
     os_free(os);
@@ -142,6 +161,21 @@ START_TEST(test_one_is_away) {
 }
 END_TEST
 
+// One that stands still is passed over: the other one has the product. What that one does not have
+// either may be known to it.
+START_TEST(test_one_stands_still) {
+    struct cluster *c = setup();
+    while (ask_once(c, "none").error != -HW_EUNKNOWN) // till both are there
+        ;
+    fakes[0].stands_still = fakes[1].has_it = true;
+    struct answer a = ask_once(c, "demo");
+    ck_assert(a.found && a.error == 0);
+    fakes[1].has_it = false;
+    ck_assert_int_eq(ask_once(c, "other").error, -HW_EDEADLINE);
+    teardown(c);
+}
+END_TEST
+
 struct leaver { // takes the other along when it is told
     struct cluster *cluster;
     struct leaver *other;
@@ -172,7 +206,7 @@ START_TEST(test_forgotten) {
     cluster_forget(c, &gone);
     cluster_forget(c, &gone); // knows nobody of this name any more
     while (stays.told < 3)
-        loop_step(loop, -1);
+        step_all();
     ck_assert_int_eq(leaves.told, 0);
     ck_assert_int_eq(gone.told, 0);
     cluster_product_ask(c, "fourth", NULL, on_leaver, &stays); // still open when the cluster ends
@@ -181,4 +215,5 @@ START_TEST(test_forgotten) {
 }
 END_TEST
 
-RUN_TESTS("ask", test_forgotten, test_one_has_it, test_none_has_it, test_one_is_away)
+RUN_TESTS("ask", test_forgotten, test_one_has_it, test_none_has_it, test_one_is_away,
+          test_one_stands_still)
