@@ -93,7 +93,7 @@ static Hawser__Internal__AckRequest *late_request(const struct room_binding *b,
     request.n_upto = saver_positions_fill(&upto, have);
     request.upto = upto.list;
     request.product = b->product->number;
-    request.user = b->user;
+    request.user = (char *)(uintptr_t)room_binding_user(b);
     request.device = b->conn->device;
     request.generation = room_binding_generation(b);
     return (Hawser__Internal__AckRequest *)message_copy(&request.base);
@@ -101,7 +101,7 @@ static Hawser__Internal__AckRequest *late_request(const struct room_binding *b,
 
 // One at a time, but for the last of all: that is of a session that has ended.
 void acks_save_last(struct room_binding *b) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     struct session_have at;
     bool waits = b->is_late && room_binding_is_entered(b);
     if (waits || session_unsaved(room_binding_session(b), &at) == 0)

@@ -3,25 +3,66 @@
 
 #include "close_codes.h"
 #include "room_internal.h"
+#include "wire.h"
 
 // --- awake or asleep
 
 // Each that is awake stands in room.awake_ones once.
 static void binding_begin(struct room_binding *b) {
-    struct room *r = b->conn->room;
-    uint32_t slot, turn;
-    b->awake = slab_take(&r->awake, &slot, &turn);
-    assert(b->awake); // there is one for each binding
-    b->awake->slot = slot;
+    struct room *r = binding_room(b);
+    b->of.awake = slab_take(&r->awake);
+    assert(b->of.awake); // there is one for each binding
+    b->is_awake = true;
     handles_add(&r->awake_ones, b);
 }
 
+// What a sleeper knows is behind its names: its session, when its token ends, and how long before
+// that its row was asked for.
+struct sleeper {
+    struct session_rest rest;
+    uint64_t expires_ms, since_ms;
+};
+
+static const uint8_t *rest_of(const struct room_binding *b) {
+    return (const uint8_t *)b->of.names + b->names_bytes;
+}
+
+static struct session_usual usual_of(const struct room_binding *b) {
+    struct session_usual usual = {.limits = &conn_voice(b->conn)->ack_limits};
+    memcpy(usual.epoch, b->product->usual_epoch, sizeof(usual.epoch));
+    return usual;
+}
+
+static struct sleeper sleeper_of(const struct room_binding *b) {
+    struct session_usual usual = usual_of(b);
+    struct sleeper s;
+    const uint8_t *at = session_rest_unpack(rest_of(b), &usual, &s.rest);
+    s.expires_ms = wire_varint_take(&at);
+    s.since_ms = s.expires_ms - wire_varint_take(&at);
+    return s;
+}
+
+void room_binding_rest(const struct room_binding *b, struct session_rest *ret_rest) {
+    struct session_usual usual = usual_of(b);
+    (void)session_rest_unpack(rest_of(b), &usual, ret_rest);
+}
+
+// Out of line, as sleeps_at is: who is awake, as most are that a walk comes to, needs no frame for
+// it.
+HW_OUT_OF_LINE static void gets_up(struct room_binding *b) {
+    struct sleeper s = sleeper_of(b);
+    char *names = b->of.names;
+    binding_begin(b);
+    b->of.awake->names = names;
+    b->of.awake->expires_ms = s.expires_ms;
+    b->of.awake->since_ms = s.since_ms;
+    session_gets_up(&s.rest, &b->of.awake->session);
+}
+
 struct awake *room_binding_wake(struct room_binding *b) {
-    if (!b->awake) {
-        binding_begin(b);
-        session_gets_up(&b->rest, &b->awake->session);
-    }
-    return b->awake;
+    if (!b->is_awake)
+        gets_up(b);
+    return b->of.awake;
 }
 
 struct session *room_binding_session(struct room_binding *b) {
@@ -29,28 +70,63 @@ struct session *room_binding_session(struct room_binding *b) {
 }
 
 enum session_state room_binding_state(const struct room_binding *b) {
-    return b->awake ? b->awake->session.state : SESSION_LIVE;
+    return b->is_awake ? b->of.awake->session.state : SESSION_LIVE;
 }
 
 bool room_binding_is_entered(const struct room_binding *b) {
-    return !b->awake || session_is_entered(&b->awake->session);
+    return !b->is_awake || session_is_entered(&b->of.awake->session);
 }
 
 bool room_binding_leaves_out(const struct room_binding *b, enum feed_stream stream) {
-    return b->awake ? b->awake->session.is_left_out[stream] : b->rest.is_left_out[stream];
+    struct session_rest rest;
+    if (b->is_awake)
+        return b->of.awake->session.is_left_out[stream];
+    room_binding_rest(b, &rest);
+    return rest.is_left_out[stream];
 }
 
 uint64_t room_binding_generation(const struct room_binding *b) {
-    return b->awake ? b->awake->session.fence.generation : b->rest.generation;
+    struct session_rest rest;
+    if (b->is_awake)
+        return b->of.awake->session.fence.generation;
+    room_binding_rest(b, &rest);
+    return rest.generation;
+}
+
+uint64_t room_binding_expires_ms(const struct room_binding *b) {
+    return b->is_awake ? b->of.awake->expires_ms : sleeper_of(b).expires_ms;
+}
+
+uint64_t room_binding_since_ms(const struct room_binding *b) {
+    return b->is_awake ? b->of.awake->since_ms : sleeper_of(b).since_ms;
+}
+
+static char *keep_rest(const struct room_binding *b, const struct session_rest *rest) {
+    uint8_t bytes[2 * WIRE_VARINT_BYTES_MAX + SESSION_REST_BYTES_MAX];
+    const struct awake *a = b->of.awake;
+    if (!b->product->has_usual) { // once, since those that sleep rely on it
+        b->product->has_usual = true;
+        for (int i = 0; i < LOGS_ALL; i++)
+            b->product->usual_epoch[i] = rest->feed[FEED_NEWS + i].epoch;
+    }
+    struct session_usual usual = usual_of(b);
+    size_t n = session_rest_pack(rest, &usual, bytes);
+    n += wire_varint_put(bytes + n, a->expires_ms);
+    n += wire_varint_put(bytes + n, a->expires_ms - a->since_ms);
+    char *names = hw_realloc(a->names, b->names_bytes + n);
+    memcpy(names + b->names_bytes, bytes, n);
+    return names;
 }
 
 static bool lies_down(struct room_binding *b) {
-    struct awake *a = b->awake;
+    struct awake *a = b->of.awake;
+    struct session_rest rest;
     if (a->is_to_save || a->token || a->reason || a->known_devices ||
-        !session_lies_down(&a->session, &b->rest))
+        !session_lies_down(&a->session, &rest))
         return false;
-    slab_give(&b->conn->room->awake, a->slot);
-    b->awake = NULL;
+    b->of.names = keep_rest(b, &rest);
+    slab_give(a);
+    b->is_awake = false;
     return true;
 }
 
@@ -64,82 +140,132 @@ void room_bindings_rest(struct room *r) {
         else
             i++;
     }
+    handles_fit(all);
     r->awake_count = all->count;
 }
 
 // --- life
 
+struct room_binding *room_binding_next(const struct room_binding *b) {
+    return b->next_in_conn ? slab_at(&binding_room(b)->bindings, b->next_in_conn - 1) : NULL;
+}
+
+static struct room_binding *last_of(const struct conn *c) {
+    struct room_binding *last = c->bindings;
+    for (struct room_binding *b = last; b; b = room_binding_next(b))
+        last = b;
+    return last;
+}
+
+static void leave_conn(struct room_binding *b) {
+    struct conn *c = b->conn;
+    struct room_binding *before = c->bindings;
+    if (before == b) {
+        c->bindings = room_binding_next(b);
+        return;
+    }
+    while (room_binding_next(before) != b)
+        before = room_binding_next(before);
+    before->next_in_conn = b->next_in_conn;
+}
+
 struct room_binding *room_binding_new(struct conn *c, const struct session_terms *terms) {
-    struct room *r = c->room;
-    uint32_t slot, turn;
+    struct room *r = conn_room(c);
     // The rest is kept for those that are in: a Bind that renews stands beside the one that it is
     // for.
     bool has_place =
         c->state == CONN_OPEN || r->bindings.used < r->sessions_max + BINDINGS_UNCHECKED_MAX;
-    struct room_binding *b = has_place ? slab_take(&r->bindings, &slot, &turn) : NULL;
+    struct room_binding *b = has_place ? slab_take(&r->bindings) : NULL;
     if (!b)
         return NULL;
     b->conn = c;
-    b->slot = slot;
-    b->turn = turn;
     binding_begin(b);
-    session_init(&b->awake->session, terms, &r->lease);
-    struct room_binding **end = &c->bindings;
-    while (*end)
-        end = &(*end)->next_in_conn;
-    *end = b;
+    session_init(&b->of.awake->session, terms, &r->lease);
+    if (c->bindings)
+        last_of(c)->next_in_conn = 1 + slab_slot(b);
+    else
+        c->bindings = b;
     return b;
 }
 
 static void unlink_to_save(struct room_binding *b) {
-    struct room_binding **at = &b->conn->room->to_save;
-    if (!b->awake || !b->awake->is_to_save)
+    struct room_binding **at = &binding_room(b)->to_save;
+    if (!b->is_awake || !b->of.awake->is_to_save)
         return;
     while (*at != b)
-        at = &(*at)->awake->next_to_save;
-    *at = b->awake->next_to_save;
+        at = &(*at)->of.awake->next_to_save;
+    *at = b->of.awake->next_to_save;
 }
 
 // Nobody finds the binding any more. The binding stays until what its session wrote down is done.
 static void binding_leave(struct room_binding *b) {
     struct conn *c = b->conn;
-    struct room_binding **at = &c->bindings;
     unlink_to_save(b);
-    while (*at != b)
-        at = &(*at)->next_in_conn;
-    *at = b->next_in_conn;
-    b->was_awaited = c->binding == b;
+    leave_conn(b);
+    b->was_awaited = conn_awaited(c) == b;
     if (b->was_awaited)
-        c->binding = NULL;
-    c->room->holders -= b->product != NULL;
-    cluster_forget(c->room->cluster, b);
+        c->transit->binding = NULL;
+    conn_room(c)->holders -= b->product != NULL;
+    cluster_forget(conn_room(c)->cluster, b);
 }
 
 void room_binding_free(struct room_binding *b) {
-    struct room *r = b->conn->room;
     if (room_binding_state(b) != SESSION_GONE)
         binding_leave(b);
     product_let_go(b);
-    free(b->user);
-    free(b->tags);
-    if (b->awake) {
-        free(b->awake->token);
-        free(b->awake->reason);
-        free(b->awake->known_devices);
-        slab_give(&r->awake, b->awake->slot);
+    if (!b->is_awake) {
+        free(b->of.names);
+    } else {
+        free(b->of.awake->names);
+        free(b->of.awake->token);
+        free(b->of.awake->tags);
+        free(b->of.awake->reason);
+        free(b->of.awake->known_devices);
+        slab_give(b->of.awake);
     }
-    slab_give(&r->bindings, b->slot);
+    slab_give(b);
 }
 
 void room_binding_end(struct room_binding *b) {
     room_binding_tell_kind(b, EVENT_ENDED);
 }
 
+const char *room_binding_user(const struct room_binding *b) {
+    return b->is_awake ? b->of.awake->names : b->of.names;
+}
+
+const char *room_binding_tags(const struct room_binding *b) {
+    const char *user = room_binding_user(b);
+    return user + strlen(user) + 1;
+}
+
+static size_t tags_bytes(const char *tags) { // with the NUL behind them
+    const char *t = tags;
+    while (*t)
+        t += strlen(t) + 1;
+    return (size_t)(t - tags) + 1;
+}
+
+enum { SLEEPER_BYTES = 32 };
+
+// With place for what most know while they sleep: a block that grows then would leave holes among
+// what lives as long. The old names may be among the new ones.
+void room_binding_name(struct room_binding *b, const char *user, const char *tags) {
+    const char *new_tags = tags ? tags : "";
+    size_t user_bytes = strlen(user) + 1, more = tags_bytes(new_tags);
+    char *names = hw_malloc(user_bytes + more + SLEEPER_BYTES);
+    memcpy(names, user, user_bytes);
+    memcpy(names + user_bytes, new_tags, more);
+    free(room_binding_wake(b)->names);
+    b->of.awake->names = names;
+    b->names_bytes = (uint16_t)(user_bytes + more);
+}
+
 // --- as others name it. A slot is used again, and many sessions have the same generation: only
 // both numbers of the slab name a binding.
 
 uint64_t room_binding_row_slot(const struct room_binding *b) {
-    return (uint64_t)b->turn << 32 | b->slot;
+    return (uint64_t)slab_turn(b) << 32 | slab_slot(b);
 }
 
 struct room_binding *room_binding_of_row_slot(struct room *r, uint64_t row_slot) {
@@ -151,16 +277,26 @@ struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t t
     return b && room_binding_state(b) != SESSION_GONE ? b : NULL;
 }
 
+enum { HANDLES_FIRST = 16 };
+
 void handles_add(struct handles *h, const struct room_binding *b) {
     if (h->count == h->capacity) {
-        h->capacity = h->capacity ? h->capacity * 2 : 16;
+        h->capacity = h->capacity ? h->capacity * 2 : HANDLES_FIRST;
         h->list = hw_realloc(h->list, h->capacity * sizeof(h->list[0]));
     }
-    h->list[h->count++] = (struct handle){b->slot, b->turn};
+    h->list[h->count++] = (struct handle){slab_slot(b), slab_turn(b)};
+}
+
+void handles_fit(struct handles *h) {
+    if (h->capacity < 4 * HANDLES_FIRST || h->count > h->capacity / 4)
+        return;
+    h->capacity /= 2;
+    h->list = hw_realloc(h->list, h->capacity * sizeof(h->list[0]));
 }
 
 uint32_t room_binding_devices_max(const struct room_binding *b) {
-    const struct product *p = cluster_product_by_number(b->conn->room->cluster, b->product->number);
+    const struct product *p =
+        cluster_product_by_number(binding_room(b)->cluster, b->product->number);
     return p ? (uint32_t)p->limits.devices_per_user : 16;
 }
 
@@ -195,13 +331,18 @@ bool room_binding_socket_takes(const struct room_binding *b) {
 }
 
 void room_binding_env(const struct room_binding *b, struct session_env *ret_env) {
-    room_env(b->conn->room, b->product, ret_env);
+    room_env(binding_room(b), b->product, ret_env);
     ret_env->socket_takes = room_binding_socket_takes(b);
 }
 
+static bool sleeper_can_send(const struct room_binding *b, const struct session_env *env) {
+    struct session_rest rest;
+    room_binding_rest(b, &rest);
+    return session_rest_can_send(&rest, env);
+}
+
 bool room_binding_can_send_in(const struct room_binding *b, const struct session_env *env) {
-    return b->awake ? session_can_send(&b->awake->session, env)
-                    : session_rest_can_send(&b->rest, env);
+    return b->is_awake ? session_can_send(&b->of.awake->session, env) : sleeper_can_send(b, env);
 }
 
 bool room_binding_can_send(const struct room_binding *b) {
@@ -212,24 +353,25 @@ bool room_binding_can_send(const struct room_binding *b) {
 
 // What is under way is looked at until all is acknowledged.
 static void binding_watch(struct room_binding *b) {
-    if (b->is_watched || !b->awake || session_is_at_rest(&b->awake->session))
+    if (b->is_watched || !b->is_awake || session_is_at_rest(&b->of.awake->session))
         return;
     b->is_watched = true;
-    handles_add(&b->conn->room->watched, b);
+    handles_add(&binding_room(b)->watched, b);
 }
 
 void room_binding_sent(struct room_binding *b) {
     struct session_env env;
     binding_watch(b);
-    if (!b->awake || b->awake->session.is_synced) // as most are, of those that a walk comes to
+    if (!b->is_awake ||
+        b->of.awake->session.is_synced) // as most are, of those that a walk comes to
         return;
     room_binding_env(b, &env);
     if (session_becomes_synced(room_binding_session(b), &env))
-        b->conn->voice->say_synced(b);
+        conn_voice(b->conn)->say_synced(b);
 }
 
 void room_binding_say_reset(struct room_binding *b, enum feed_stream stream, const char *reason) {
-    b->conn->voice->say_reset(b, stream, reason);
+    conn_voice(b->conn)->say_reset(b, stream, reason);
 }
 
 // --- waits
@@ -247,7 +389,7 @@ static void retry_all(struct timer *t) {
 }
 
 void room_binding_retry_later(struct room_binding *b) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     handles_add(&r->retries, b);
     if (!timer_is_armed(&r->retry))
         loop_arm(r->loop, &r->retry, RETRY_MS, retry_all);
@@ -271,8 +413,8 @@ void room_hints_lost(struct room *r) {
 // --- its steps
 
 static void add_effects(const struct room_binding *b, const struct session_effects *out) {
-    struct effects *q = &b->conn->room->effects;
-    struct effects_item item = {.slot = b->slot, .turn = b->turn};
+    struct effects *q = &binding_room(b)->effects;
+    struct effects_item item = {.slot = slab_slot(b), .turn = slab_turn(b)};
     for (size_t i = 0; i < out->count; i++) {
         item.effect = out->list[i];
         effects_add(q, &item);
@@ -282,7 +424,7 @@ static void add_effects(const struct room_binding *b, const struct session_effec
 }
 
 void room_binding_tell(struct room_binding *b, const struct session_event *e) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     struct session_env env;
     struct session_effects out = {.count = 0};
     bool was_entered = room_binding_is_entered(b);
@@ -307,13 +449,24 @@ void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind
     room_binding_tell(b, &(struct session_event){.kind = kind});
 }
 
+HW_OUT_OF_LINE static bool sleeps_at(const struct room_binding *b, enum feed_stream stream,
+                                     const struct stream_position *head) {
+    struct session_usual usual = usual_of(b);
+    return session_rest_is_level(rest_of(b), &usual, stream, head);
+}
+
+bool room_binding_sleeps_at(const struct room_binding *b, enum feed_stream stream,
+                            const struct stream_position *head) {
+    return !b->is_awake && sleeps_at(b, stream, head);
+}
+
 static bool sleeps_level(const struct room_binding *b, const struct product_heads *heads) {
-    for (int i = 0; i < LOGS && !b->awake; i++) {
+    for (int i = 0; i < LOGS; i++) {
         struct stream_position head = {heads->log[i].epoch, heads->log[i].heard};
-        if (!session_rest_is_level(&b->rest, (enum feed_stream)(FEED_NEWS + i), &head))
+        if (!room_binding_sleeps_at(b, (enum feed_stream)(FEED_NEWS + i), &head))
             return false;
     }
-    return !b->awake;
+    return true;
 }
 
 void room_binding_go_on(struct room_binding *b) {
@@ -323,7 +476,7 @@ void room_binding_go_on(struct room_binding *b) {
 }
 
 void room_binding_over(const struct room_binding *b, const struct session_refusal *why) {
-    struct effects_item item = {.slot = b->slot, .turn = b->turn};
+    struct effects_item item = {.slot = slab_slot(b), .turn = slab_turn(b)};
     item.effect = (struct session_effect){.kind = EFFECT_OVER, .of.refusal = *why};
-    effects_add(&b->conn->room->effects, &item);
+    effects_add(&binding_room(b)->effects, &item);
 }

@@ -16,41 +16,57 @@ struct login_token;
 // What is needed only while something is under way.
 struct awake {
     struct session session;
-    uint32_t slot;                     // in room.awake
     bool is_to_save;                   // in room.to_save
     struct room_binding *next_to_save; // there
-    struct login_token *token;         // owned: until its login is over
+    uint64_t since_ms, expires_ms;     // Unix: when its row was asked for; the token's end
+    // owned: its user, a NUL; its tags with a NUL after each; another NUL. Behind them, while it
+    // sleeps, what it will know again. NULL until the token is checked.
+    char *names;
+    struct login_token *token; // owned: until its login is over
+    char *tags;                // owned: those that came with the token; until then, too
     char *reason;         // owned: of a notice that ends the session; NULL = none, or a literal
     char **known_devices; // owned, one block: of the row that its login wrote, until it is attached
     size_t known_device_count;
     uint64_t asked_since_ms; // of the loop: its client asked then or later; 0: just now
 };
 
+// At rest these 48 bytes, and one block of the allocator's.
 struct room_binding {
-    struct awake *awake;               // owned; NULL: the session is LIVE and sleeps
-    struct session_rest rest;          // then
-    struct conn *conn;                 // owns it; outlives it
-    struct room_binding *next_in_conn; // in conn.bindings
-    struct room_product *product;      // NULL until known
-    struct room_binding *next, *prev;  // in product.bindings while LIVE or AWAY
-    char *user;                        // owned; NULL until the token is checked
-    char *tags; // owned: tags with a NUL after each, a second one at the end; NULL = none
-    uint64_t since_ms, expires_ms; // Unix: when its row was asked for; the token's end
-    uint32_t slot, turn;
-    bool is_watched;            // in room.watched
-    bool was_awaited;           // GONE: it was conn.binding
-    bool is_late;               // its positions are on their way to the saver, see acks.c
+    union {
+        struct awake *awake; // owned: while is_awake; it has the names then
+        char *names;         // owned: else, when the session is LIVE and sleeps
+    } of;
+    struct conn *conn;                // owns it; outlives it
+    struct room_product *product;     // NULL until known
+    struct room_binding *next, *prev; // in product.bindings while LIVE or AWAY
+    uint32_t next_in_conn;            // in conn.bindings: 1 + its slot; 0: the last one
+    uint16_t names_bytes;             // without what it will know again
+    bool is_awake : 1;
+    bool is_watched : 1;        // in room.watched
+    bool was_awaited : 1;       // GONE: it was conn_awaited()
+    bool is_late : 1;           // its positions are on their way to the saver, see acks.c
     bool waits_for_block[LOGS]; // one of older broadcasts is being read
 };
 
 // --- its life
 struct room_binding *room_binding_new(struct conn *c,
                                       const struct session_terms *terms); // NULL: no slot
-void room_binding_free(struct room_binding *b); // at the end of a room only
+void room_binding_free(struct room_binding *b);                       // at the end of a room only
+struct room_binding *room_binding_next(const struct room_binding *b); // of its connection
+const char *room_binding_user(const struct room_binding *b); // NULL until the token is checked
+const char *room_binding_tags(const struct room_binding *b); // with a NUL after each, and another
+// Copies both; tags may be NULL, for none.
+void room_binding_name(struct room_binding *b, const char *user, const char *tags);
 // Its session, which is awake from then on, until a tick finds that it waits for nothing.
 struct awake *room_binding_wake(struct room_binding *b);
 struct session *room_binding_session(struct room_binding *b);
-enum session_state room_binding_state(const struct room_binding *b); // these four wake nobody
+enum session_state room_binding_state(const struct room_binding *b); // these eight wake nobody
+void room_binding_rest(const struct room_binding *b, struct session_rest *ret_rest); // of a sleeper
+// It sleeps, and has got everything up to there.
+bool room_binding_sleeps_at(const struct room_binding *b, enum feed_stream stream,
+                            const struct stream_position *head);
+uint64_t room_binding_expires_ms(const struct room_binding *b);
+uint64_t room_binding_since_ms(const struct room_binding *b);
 bool room_binding_leaves_out(const struct room_binding *b, enum feed_stream stream);
 bool room_binding_is_entered(const struct room_binding *b); // LIVE or AWAY
 uint64_t room_binding_generation(const struct room_binding *b);

@@ -5,19 +5,19 @@
 #include "room_internal.h"
 
 static void carry_out_login_over(struct room_binding *b) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     r->count.login_failures += room_binding_state(b) == SESSION_REFUSED ? 1 : 0;
     hello_answered(b);
 }
 
 static void carry_out_over(struct room_binding *b, const struct session_refusal *refusal) {
     if (refusal->code == CLOSE_REPLACED)
-        b->conn->room->count.takeovers++;
+        binding_room(b)->count.takeovers++;
     conn_binding_over(b, refusal);
 }
 
 static void carry_out(struct room_binding *b, const struct session_effect *e) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     switch (e->kind) {
     case EFFECT_ENTER:
         ask_enter(b);

@@ -10,14 +10,42 @@ enum {
     ANSWER_MS = 8000, // from a Ping to any frame
     EXPIRY_GRACE_MS = 60000,
     CLOSE_FLUSH_MS = 2000,
+    SOON_MS = 10000, // longer than the passes need to come round, also in a busy room
 };
 
 // --- life
 
+struct transit *conn_transit(struct conn *c) {
+    if (!c->transit) {
+        c->transit = slab_take(&conn_room(c)->transits);
+        assert(c->transit); // there is one for each connection
+        c->transit->conn = c;
+    }
+    return c->transit;
+}
+
+static void conn_arm(struct conn *c, uint64_t after_ms, timer_fn *fn) {
+    loop_arm(conn_room(c)->loop, &conn_transit(c)->timer, after_ms, fn);
+}
+
+static void conn_disarm(const struct conn *c) {
+    if (c->transit)
+        loop_disarm(conn_room(c)->loop, &c->transit->timer);
+}
+
+static void conn_rests(struct conn *c) {
+    const struct transit *t = c->transit;
+    if (!t || c->state != CONN_OPEN || t->binding || t->voice_state || timer_is_armed(&t->timer) ||
+        loop_now_ms(conn_room(c)->loop) - t->pinged_ms < ASK_APART_MS)
+        return;
+    slab_give(c->transit);
+    c->transit = NULL;
+}
+
 size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct conn *c = owner;
     (void)s;
-    return c->state == CONN_CLOSING ? len : c->voice->take(c, data, len);
+    return c->state == CONN_CLOSING ? len : conn_voice(c)->take(c, data, len);
 }
 
 void conn_on_writable(void *owner, struct stream *s) {
@@ -27,50 +55,50 @@ void conn_on_writable(void *owner, struct stream *s) {
         c->is_unread = false;
         conn_heard(c);
     }
-    if (!c->binding)
+    if (!conn_awaited(c))
         stream_resume(s);
     for (struct room_binding *b = c->bindings; b && c->stream == s; b = next) {
-        next = b->next_in_conn;
+        next = room_binding_next(b);
         if (room_binding_is_entered(b))
             room_binding_go_on(b);
     }
 }
 
 static void linger_over(struct timer *t) {
-    conn_end(container_of(t, struct conn, timer));
+    conn_end(container_of(t, struct transit, timer)->conn);
 }
 
 static bool has_session(const struct conn *c) {
     const struct room_binding *b = c->bindings;
     while (b && !room_binding_is_entered(b))
-        b = b->next_in_conn;
+        b = room_binding_next(b);
     return b != NULL;
 }
 
 // One that has no session any more, but for logins that wait for their answers, keeps nothing.
 static void linger(struct conn *c, uint64_t linger_ms) {
-    struct room *r = c->room;
+    struct room *r = conn_room(c);
     c->state = CONN_LINGERING;
-    TAILQ_INSERT_TAIL(&r->lingering, c, lingers);
+    TAILQ_INSERT_TAIL(&r->lingering, conn_transit(c), lingers);
     r->lingering_count++;
-    loop_arm(r->loop, &c->timer, linger_ms, linger_over);
-    for (struct room_binding *b = c->bindings; b; b = b->next_in_conn)
+    conn_arm(c, linger_ms, linger_over);
+    for (struct room_binding *b = c->bindings; b; b = room_binding_next(b))
         if (room_binding_state(b) == SESSION_LIVE)
             room_binding_tell_kind(b, EVENT_LOST);
-    if (c->binding) // half logged in: it begins again
-        room_binding_end(c->binding);
+    if (conn_awaited(c)) // half logged in: it begins again
+        room_binding_end(conn_awaited(c));
     if (!has_session(c))
         conn_end(c);
 }
 
 void conn_on_closed(void *owner, struct stream *s, int error) {
     struct conn *c = owner;
-    struct room *r = c->room;
+    struct room *r = conn_room(c);
     uint64_t linger_ms = config_ms(r->env->config, "room.linger");
     (void)s;
     (void)error;
     c->stream = NULL;
-    bool is_kept = c->state == CONN_OPEN && c->bindings && c->voice->has_resume_bytes;
+    bool is_kept = c->state == CONN_OPEN && c->bindings && conn_voice(c)->has_resume_bytes;
     if (!is_kept || linger_ms == 0 || r->is_draining)
         conn_end(c);
     else
@@ -78,7 +106,8 @@ void conn_on_closed(void *owner, struct stream *s, int error) {
 }
 
 void conn_begin_voice(struct conn *c, const struct voice *voice) {
-    c->voice = voice;
+    conn_room(c)->voices[voice->index] = voice;
+    c->voice = (uint8_t)voice->index;
     c->has_begun = true;
     if (voice->begin)
         voice->begin(c);
@@ -86,7 +115,7 @@ void conn_begin_voice(struct conn *c, const struct voice *voice) {
 
 void conn_take_stream(struct conn *c, struct stream *s) {
     c->stream = s;
-    stream_set_owner(s, &c->voice->stream, c);
+    stream_set_owner(s, &conn_voice(c)->stream, c);
 }
 
 static size_t conn_drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
@@ -106,17 +135,17 @@ void conn_lose_stream(struct conn *c) {
 static void end_bindings(struct conn *c) {
     struct room_binding *b = c->bindings;
     for (struct room_binding *next; b; b = next) {
-        next = b->next_in_conn;
+        next = room_binding_next(b);
         room_binding_end(b);
     }
 }
 
 static void go_if_empty(struct conn *c) {
-    struct room *r = c->room;
+    struct room *r = conn_room(c);
     if (c->state != CONN_CLOSING || c->stream || c->bindings || c->is_gone)
         return;
     c->is_gone = true;
-    c->next_gone = r->gone;
+    conn_transit(c)->next_gone = r->gone;
     r->gone = c;
     effects_wake(&r->effects);
 }
@@ -124,25 +153,26 @@ static void go_if_empty(struct conn *c) {
 void conn_reap(struct room *r) {
     while (r->gone) {
         struct conn *c = r->gone;
-        r->gone = c->next_gone;
-        if (c->has_begun && c->voice->end)
-            c->voice->end(c);
-        assert(!c->voice_state);
+        r->gone = c->transit->next_gone;
+        if (c->has_begun && conn_voice(c)->end)
+            conn_voice(c)->end(c);
+        assert(!c->transit->voice_state);
+        slab_give(c->transit);
         free(c->device);
         r->count.connections--;
-        slab_give(&r->conns, c->slot);
+        slab_give(c);
     }
 }
 
 void conn_lingers_no_more(struct conn *c) {
     if (c->state != CONN_LINGERING)
         return;
-    TAILQ_REMOVE(&c->room->lingering, c, lingers);
-    c->room->lingering_count--;
+    TAILQ_REMOVE(&conn_room(c)->lingering, c->transit, lingers);
+    conn_room(c)->lingering_count--;
 }
 
 void conn_give_place(struct conn *c) {
-    c->room->places -= c->has_place;
+    conn_room(c)->places -= c->has_place;
     c->has_place = false;
 }
 
@@ -153,7 +183,7 @@ void conn_end(struct conn *c) {
     conn_lingers_no_more(c);
     conn_give_place(c);
     c->state = CONN_CLOSING;
-    loop_disarm(c->room->loop, &c->timer);
+    conn_disarm(c);
     end_bindings(c);
     go_if_empty(c);
 }
@@ -176,20 +206,20 @@ static void count_close(struct room *r, uint32_t code) {
 }
 
 void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms) {
-    struct room *r = c->room;
+    struct room *r = conn_room(c);
     if (c->state == CONN_CLOSING)
         return;
     count_close(r, code);
-    log_event(r->env->log, LOG_DEBUG, "close", "conn=%u voice=%s code=%u reason=%s", c->slot,
-              c->voice->name, code, log_quote_str(reason));
+    log_event(r->env->log, LOG_DEBUG, "close", "conn=%u voice=%s code=%u reason=%s", slab_slot(c),
+              conn_voice(c)->name, code, log_quote_str(reason));
     if (!c->stream) {
         conn_end(c);
         return;
     }
-    c->voice->say_close(c, code, reason, retry_after_ms);
+    conn_voice(c)->say_close(c, code, reason, retry_after_ms);
     conn_give_place(c);
     c->state = CONN_CLOSING;
-    loop_disarm(r->loop, &c->timer);
+    conn_disarm(c);
     end_bindings(c);
     stream_end_after_flush(c->stream, CLOSE_FLUSH_MS);
 }
@@ -200,13 +230,13 @@ void conn_fault(struct conn *c, uint32_t code, const char *reason) {
 
 void conn_binding_over(struct room_binding *b, const struct session_refusal *why) {
     struct conn *c = b->conn;
-    bool is_only = c->bindings == b && !b->next_in_conn;
+    bool is_only = c->bindings == b && !room_binding_next(b);
     if (is_only) {
         conn_close(c, why->code, why->reason, why->retry_after_ms);
         return;
     }
     if (c->state == CONN_OPEN)
-        c->voice->say_bound(c, &(struct bound){b, why->code, why->reason, NULL});
+        conn_voice(c)->say_bound(c, &(struct bound){b, why->code, why->reason, NULL});
     room_binding_end(b);
 }
 
@@ -216,15 +246,16 @@ static void on_timer(struct timer *t);
 
 // Until when some frame must have come. Of a voice that cannot ask, the heartbeat alone says it.
 static uint64_t silence_ends_ms(const struct conn *c) {
-    uint64_t end = c->heard_ms + c->heartbeat_ms + c->heartbeat_ms / 2 + HEARTBEAT_GRACE_MS;
-    uint64_t answer = c->pinged_ms + ANSWER_MS;
+    uint64_t now = loop_now_ms(conn_room(c)->loop), heard = now - ((uint32_t)now - c->heard_ms);
+    uint64_t end = heard + c->heartbeat_ms + c->heartbeat_ms / 2 + HEARTBEAT_GRACE_MS;
+    uint64_t answer = conn_pinged_ms(c) + ANSWER_MS;
     return c->is_asked && answer < end ? answer : end;
 }
 
 static uint64_t next_due(const struct conn *c, uint64_t wall_ms, uint64_t now_ms) {
     uint64_t due = silence_ends_ms(c);
-    for (const struct room_binding *b = c->bindings; b; b = b->next_in_conn) {
-        uint64_t end = b->expires_ms + EXPIRY_GRACE_MS;
+    for (const struct room_binding *b = c->bindings; b; b = room_binding_next(b)) {
+        uint64_t end = room_binding_expires_ms(b) + EXPIRY_GRACE_MS;
         uint64_t left = end > wall_ms ? end - wall_ms : 0;
         if (room_binding_state(b) == SESSION_LIVE && now_ms + left < due)
             due = now_ms + left;
@@ -233,28 +264,36 @@ static uint64_t next_due(const struct conn *c, uint64_t wall_ms, uint64_t now_ms
 }
 
 void conn_rearm(struct conn *c) {
-    struct loop *l = c->room->loop;
-    if (c->binding) { // nothing is read until it is answered: what came waits
-        loop_disarm(l, &c->timer);
-        return;
-    }
+    const struct loop *l = conn_room(c)->loop;
     uint64_t now = loop_now_ms(l), due = next_due(c, loop_wall_ms(l), now);
-    loop_arm(l, &c->timer, due > now ? due - now : 0, on_timer);
+    // While a Bind is awaited nothing is read: what came waits. Later than soon a pass sees to it.
+    if (conn_awaited(c) || due > now + SOON_MS)
+        conn_disarm(c);
+    else
+        conn_arm(c, due > now ? due - now : 0, on_timer);
+}
+
+void conn_look(struct conn *c) {
+    if (c->state != CONN_OPEN)
+        return;
+    conn_rearm(c);
+    conn_rests(c);
 }
 
 static void end_expired(struct conn *c, uint64_t wall_ms) {
     static const struct session_refusal expired = {CLOSE_TOKEN_EXPIRED, 0, "the token is expired"};
     struct room_binding *b = c->bindings;
     for (struct room_binding *next; b && c->state == CONN_OPEN; b = next) {
-        next = b->next_in_conn;
-        if (room_binding_state(b) == SESSION_LIVE && b->expires_ms + EXPIRY_GRACE_MS <= wall_ms)
+        next = room_binding_next(b);
+        if (room_binding_state(b) == SESSION_LIVE &&
+            room_binding_expires_ms(b) + EXPIRY_GRACE_MS <= wall_ms)
             conn_binding_over(b, &expired);
     }
 }
 
 static void on_timer(struct timer *t) {
-    struct conn *c = container_of(t, struct conn, timer);
-    struct loop *l = c->room->loop;
+    struct conn *c = container_of(t, struct transit, timer)->conn;
+    struct loop *l = conn_room(c)->loop;
     if (loop_now_ms(l) >= silence_ends_ms(c)) {
         conn_close(c, CLOSE_NO_ANSWER, "no answer", 0);
         return;
@@ -265,18 +304,18 @@ static void on_timer(struct timer *t) {
 }
 
 bool conn_ping(struct conn *c) {
-    if (!c->voice->say_ping || c->is_asked || c->binding || c->is_unread)
+    if (!conn_voice(c)->say_ping || c->is_asked || conn_awaited(c) || c->is_unread)
         return false; // of the latter two nothing is read now
-    c->pinged_ms = loop_now_ms(c->room->loop);
+    conn_transit(c)->pinged_ms = loop_now_ms(conn_room(c)->loop);
     c->is_asked = true;
-    c->room->count.pings++;
-    c->voice->say_ping(c);
+    conn_room(c)->count.pings++;
+    conn_voice(c)->say_ping(c);
     conn_rearm(c);
     return true;
 }
 
 uint32_t conn_heartbeat_granted(const struct conn *c, uint32_t wish_s) {
-    const struct config *config = c->room->env->config;
+    const struct config *config = conn_room(c)->env->config;
     uint64_t wish_ms = wish_s ? (uint64_t)wish_s * 1000 : config_ms(config, "room.heartbeat");
     uint64_t max_ms = config_ms(config, "room.heartbeat_max");
     wish_ms = wish_ms < HEARTBEAT_MIN_MS ? HEARTBEAT_MIN_MS : wish_ms;
@@ -284,21 +323,21 @@ uint32_t conn_heartbeat_granted(const struct conn *c, uint32_t wish_s) {
 }
 
 void conn_heard(struct conn *c) {
-    c->heard_ms = loop_now_ms(c->room->loop);
+    c->heard_ms = (uint32_t)loop_now_ms(conn_room(c)->loop);
     c->is_asked = false;
 }
 
 void conn_pinged(struct conn *c, uint32_t heartbeat_s) {
     if (heartbeat_s)
         c->heartbeat_ms = conn_heartbeat_granted(c, heartbeat_s);
-    c->voice->say_pong(c);
+    conn_voice(c)->say_pong(c);
     conn_rearm(c);
 }
 
 void conn_ponged(struct conn *c) {
     struct room_binding *next;
     for (struct room_binding *b = c->bindings; b; b = next) {
-        next = b->next_in_conn;
+        next = room_binding_next(b);
         if (room_binding_state(b) == SESSION_LIVE)
             room_binding_tell_kind(b, EVENT_PONGED);
     }
@@ -311,8 +350,9 @@ void conn_pause(struct conn *c, bool pause) {
         stream_pause(c->stream);
     } else {
         stream_resume(c->stream);
-        c->heard_ms = loop_now_ms(c->room->loop);
-        c->pinged_ms = c->is_asked ? c->heard_ms : c->pinged_ms;
+        c->heard_ms = (uint32_t)loop_now_ms(conn_room(c)->loop);
+        if (c->is_asked)
+            conn_transit(c)->pinged_ms = loop_now_ms(conn_room(c)->loop);
     }
     conn_rearm(c);
 }

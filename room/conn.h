@@ -1,5 +1,6 @@
-// A client's connection, and what remains of it while it lingers. At rest one is a slot, a stream
-// and a timer; it has no buffers.
+// A client's connection, and what remains of it while it lingers. One that is open and rests is a
+// slot of 64 bytes, and a stream: it has no buffers, and no timer, since a pass looks at each every
+// two seconds. What it needs while it comes, binds, is asked, lingers or goes it borrows.
 //
 //   GREETING --first bytes--> HELLO --Hello--> LOGIN --all its bindings answered--> OPEN
 //   OPEN --lost--> LINGERING
@@ -22,36 +23,52 @@
 #include "token.h"
 #include "voice.h"
 
-enum { DEVICE_MAX = 64, HEARTBEAT_MIN_MS = 5000 };
+enum {
+    DEVICE_MAX = 64,
+    HEARTBEAT_MIN_MS = 5000,
+    ASK_APART_MS = 2000 // a client is asked at most so often, in case it answers but sends no Pong
+};
 
 enum conn_state { CONN_GREETING, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
 
 #define ROOM_FULL_TEXT "this room is full"
 
+// What a connection has only while something is under way with it.
+struct transit {
+    struct conn *conn;            // which has it
+    TAILQ_ENTRY(transit) lingers; // in room.lingering while it does
+    struct conn *next_gone;       // in room.gone
+    struct room_binding *binding; // the one that a Bind after Welcome is logging in
+    void *voice_state;            // the voice's own, see voice.h
+    struct timer timer;           // login or linger; heartbeat or expiry, when that is soon
+    uint64_t came_ms;             // or before: its Hello was not sent earlier
+    uint64_t pinged_ms;           // the last Ping of ours; 0: none lately
+};
+
 struct conn {
-    struct room *room;
-    const struct voice *voice;     // Hawser's while GREETING
-    void *voice_state;             // the voice's own, see voice.h
     struct stream *stream;         // NULL while lingering and at the end
-    TAILQ_ENTRY(conn) lingers;     // in room.lingering while it does
-    struct conn *next_gone;        // in room.gone
     char *device;                  // owned; NULL before Hello
     struct room_binding *bindings; // owned, in the order of their Binds
-    struct room_binding *binding;  // the one that a Bind after Welcome is logging in
-    struct timer timer;            // login, heartbeat, expiry or linger
-    uint64_t came_ms;              // or before: its Hello was not sent earlier
-    uint64_t heard_ms;
-    uint64_t pinged_ms; // the last Ping of ours
+    struct transit *transit;       // owned; NULL: it is open and rests
+    uint32_t heard_ms;             // by the loop's clock, of which these are the low 32 bits
     uint32_t heartbeat_ms;
-    uint32_t slot, turn;
     uint32_t resume_count;
-    uint8_t state;  // enum conn_state
-    bool is_asked;  // a Ping of ours, and no frame has come since
-    bool has_begun; // its voice: not while GREETING
-    bool has_place; // among connections_max; else a visitor, who may resume, or is told 4102
-    bool is_gone;   // in room.gone
-    bool is_unread; // nothing is read from it: it leaves answers unread
+    uint8_t state;      // enum conn_state
+    uint8_t voice;      // enum voice_index; Hawser's while GREETING
+    bool is_asked : 1;  // a Ping of ours, and no frame has come since
+    bool has_begun : 1; // its voice: not while GREETING
+    bool has_place : 1; // among connections_max; else a visitor, who may resume, or is told 4102
+    bool is_gone : 1;   // in room.gone
+    bool is_unread : 1; // nothing is read from it: it leaves answers unread
 };
+
+struct transit *conn_transit(struct conn *c); // its own from now on, until it rests
+static inline struct room_binding *conn_awaited(const struct conn *c) { // NULL: none is awaited
+    return c->transit ? c->transit->binding : NULL;
+}
+static inline uint64_t conn_pinged_ms(const struct conn *c) {
+    return c->transit ? c->transit->pinged_ms : 0;
+}
 
 // --- life
 void conn_begin_voice(struct conn *c, const struct voice *voice);
@@ -61,7 +78,9 @@ void conn_end(struct conn *c); // with its bindings; its stream, if any, ends
 void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
 void conn_fault(struct conn *c, uint32_t code, const char *reason); // of the client's protocol
 void conn_heard(struct conn *c);                                    // a whole frame: it lives
-void conn_rearm(struct conn *c);             // its timer, after a change of state or expiry
+// After a change of state or expiry: its timer, if it is due soon.
+void conn_rearm(struct conn *c);
+void conn_look(struct conn *c);              // of a pass: whether it is due soon, or rests
 void conn_pause(struct conn *c, bool pause); // of an open one, while a Bind is logged in
 // false: one is out already, nothing is read now, or its voice cannot ask.
 bool conn_ping(struct conn *c);

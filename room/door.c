@@ -15,7 +15,7 @@ static size_t door_on_data(void *owner, struct stream *s, const uint8_t *data, s
     if (opening == OPENING_MORE)
         return 0;
     if (opening == OPENING_UNKNOWN) {
-        c->room->count.protocol_errors++;
+        conn_room(c)->count.protocol_errors++;
         c->state = CONN_CLOSING;
         stream_end(s, -HW_EMALFORMED);
         return len;
@@ -23,7 +23,7 @@ static size_t door_on_data(void *owner, struct stream *s, const uint8_t *data, s
     conn_begin_voice(c, voices[opening]);
     c->state = CONN_HELLO;
     conn_take_stream(c, s);
-    return used < len ? used + c->voice->take(c, data + used, len - used) : used;
+    return used < len ? used + conn_voice(c)->take(c, data + used, len - used) : used;
 }
 
 static void door_on_closed(void *owner, struct stream *s, int error) {
@@ -39,23 +39,18 @@ static const struct stream_ops door_ops = {
 
 void conn_accept(void *arg, struct stream *stream) {
     struct room *r = arg;
-    uint32_t slot, turn;
-    struct conn *c = slab_take(&r->conns, &slot, &turn);
+    struct conn *c = slab_take(&r->conns);
     r->count.accepted++;
     if (!c) { // too many visitors to have a word for each
         r->count.connections_refused++;
         stream_end(stream, -HW_EFULL);
         return;
     }
-    c->room = r;
     c->state = CONN_GREETING;
-    c->voice = &voice_hawser;
-    c->slot = slot;
-    c->turn = turn;
-    c->heard_ms = loop_now_ms(r->loop);
-    c->came_ms = standstill_since_ms(&r->standstill, c->heard_ms);
-    if (c->came_ms == 0)
-        c->came_ms = c->heard_ms;
+    c->voice = VOICE_HAWSER;
+    uint64_t now_ms = loop_now_ms(r->loop), stood_ms = standstill_since_ms(&r->standstill, now_ms);
+    c->heard_ms = (uint32_t)now_ms;
+    conn_transit(c)->came_ms = stood_ms ? stood_ms : now_ms;
     r->count.connections++;
     c->stream = stream;
     stream_set_owner(stream, &door_ops, c);

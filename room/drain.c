@@ -21,7 +21,8 @@ void room_drain_within(struct room *r, uint32_t within_ms) {
     for (uint32_t i = 0; i < r->conns.high_water; i++) {
         struct conn *c = slab_at(&r->conns, i);
         if (c && c->state == CONN_OPEN)
-            c->voice->say_go_away(c, within_ms * 8 / 10, "draining"); // the rest is for stragglers
+            conn_voice(c)->say_go_away(c, within_ms * 8 / 10,
+                                       "draining"); // the rest is for stragglers
         else if (c && c->state != CONN_CLOSING)
             conn_close(c, CLOSE_DRAINING, "draining", 0);
     }

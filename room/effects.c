@@ -4,7 +4,7 @@
 
 #include "buf.h"
 
-enum { KEPT_MAX = 4096 }; // items whose memory stays for the next time
+enum { KEPT_MAX = 128 }; // items whose memory stays for the next time
 
 void effects_init(struct effects *q, struct loop *l, effects_run_fn *run) {
     *q = (struct effects){.loop = l, .run = run};

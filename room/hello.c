@@ -12,11 +12,11 @@ enum { SPREAD_MAX_MS = 30000, SPREAD_CONNECTIONS_PER_MS = 1 };
 
 static void hello_resume_bytes(const struct conn *c, uint8_t out[RESUME_BYTES]) {
     uint8_t mac[32];
-    be64_put(out, c->room->env->incarnation);
-    be32_put(out + 8, c->slot);
-    be32_put(out + 12, c->turn);
+    be64_put(out, conn_room(c)->env->incarnation);
+    be32_put(out + 8, slab_slot(c));
+    be32_put(out + 12, slab_turn(c));
     be32_put(out + 16, c->resume_count);
-    crypto_hmac_sha256(c->room->resume_key, sizeof(c->room->resume_key), out, 20, mac);
+    crypto_hmac_sha256(conn_room(c)->resume_key, sizeof(conn_room(c)->resume_key), out, 20, mac);
     memcpy(out + 20, mac, 16);
 }
 
@@ -26,7 +26,7 @@ static struct conn *conn_of_resume(struct room *r, const struct hello_request *h
         return NULL;
     struct conn *c =
         slab_find(&r->conns, be32_get(hello->resume + 8), be32_get(hello->resume + 12));
-    if (!c || (c->state != CONN_LINGERING && c->state != CONN_OPEN) || c->binding)
+    if (!c || (c->state != CONN_LINGERING && c->state != CONN_OPEN) || conn_awaited(c))
         return NULL;
     hello_resume_bytes(c, expected);
     return crypto_equal(expected, hello->resume, RESUME_BYTES) ? c : NULL;
@@ -47,19 +47,21 @@ static struct bound bound_of(struct room_binding *b) {
 }
 
 static void hello_welcome(struct conn *c) {
-    struct welcome welcome = {.spread_ms = hello_spread_ms(c->room)};
+    struct welcome welcome = {.spread_ms = hello_spread_ms(conn_room(c))};
     struct room_binding *b = c->bindings;
-    for (; b && welcome.bound_count < BINDS_MAX; b = b->next_in_conn)
+    for (; b && welcome.bound_count < BINDS_MAX; b = room_binding_next(b))
         welcome.bound[welcome.bound_count++] = bound_of(b);
     hello_resume_bytes(c, welcome.resume);
-    c->voice->say_welcome(c, &welcome);
+    conn_voice(c)->say_welcome(c, &welcome);
 }
 
 static void begin_delivery(struct room_binding *b) {
     struct awake *a = room_binding_wake(b);
     free(a->token);
+    free(a->tags);
     a->token = NULL;
-    b->conn->room->count.logins++;
+    a->tags = NULL;
+    binding_room(b)->count.logins++;
     news_wait_for_heads(b);
     room_binding_tell_kind(b, EVENT_TOLD);
 }
@@ -69,7 +71,7 @@ static void open_conn(struct conn *c) {
     c->state = CONN_OPEN;
     hello_welcome(c);
     for (b = c->bindings; b; b = next) {
-        next = b->next_in_conn;
+        next = room_binding_next(b);
         if (room_binding_state(b) == SESSION_REFUSED)
             room_binding_end(b);
         else
@@ -82,7 +84,7 @@ static void open_conn(struct conn *c) {
 // Refused altogether: the first binding's code.
 static void welcome_if_answered(struct conn *c) {
     bool any = false;
-    for (struct room_binding *b = c->bindings; b; b = b->next_in_conn) {
+    for (struct room_binding *b = c->bindings; b; b = room_binding_next(b)) {
         if (!session_is_answered(room_binding_session(b)))
             return;
         any = any || room_binding_state(b) != SESSION_REFUSED;
@@ -107,9 +109,9 @@ static void read_hint(struct bind_request *bind) {
 static void bind_answered(struct room_binding *b) {
     struct conn *c = b->conn;
     struct session_refusal refusal = room_binding_session(b)->refusal;
-    c->binding = NULL;
+    c->transit->binding = NULL;
     struct bound bound = bound_of(b);
-    c->voice->say_bound(c, &bound);
+    conn_voice(c)->say_bound(c, &bound);
     if (bound.code)
         room_binding_end(b);
     else
@@ -121,7 +123,7 @@ static void bind_answered(struct room_binding *b) {
 }
 
 void hello_answered(struct room_binding *b) {
-    if (b->conn->binding == b)
+    if (conn_awaited(b->conn) == b)
         bind_answered(b);
     else if (b->conn->state == CONN_LOGIN)
         welcome_if_answered(b->conn);
@@ -131,11 +133,11 @@ void hello_got_bind(struct conn *c, struct bind_request *bind) {
     read_hint(bind);
     struct room_binding *b = login_begin(c, bind);
     if (!b) {
-        c->voice->say_bound(
+        conn_voice(c)->say_bound(
             c, &(struct bound){.code = CLOSE_BUSY, .reason = "no place for another binding"});
         return;
     }
-    c->binding = b;
+    conn_transit(c)->binding = b;
     conn_pause(c, true);
 }
 
@@ -157,7 +159,7 @@ struct resumption {
 static bool find_binding(struct conn *old, struct resumption *f) {
     if (f->bind->hint_fault)
         return false;
-    for (struct room_binding *b = old->bindings; b; b = b->next_in_conn)
+    for (struct room_binding *b = old->bindings; b; b = room_binding_next(b))
         if (room_binding_is_entered(b) && strcmp(b->product->name, f->bind->hint.product) == 0)
             f->binding = b;
     return f->binding && session_can_resume(room_binding_session(f->binding), &f->bind->have) &&
@@ -168,7 +170,7 @@ static bool find_binding(struct conn *old, struct resumption *f) {
 
 static size_t binding_count(const struct conn *c) {
     size_t n = 0;
-    for (const struct room_binding *b = c->bindings; b; b = b->next_in_conn)
+    for (const struct room_binding *b = c->bindings; b; b = room_binding_next(b))
         n++;
     return n;
 }
@@ -207,7 +209,7 @@ static void hello_go_on(struct conn *c, struct resumption *found, size_t count) 
 }
 
 static bool try_resume(struct conn *c, const struct hello_request *hello) {
-    struct conn *old = conn_of_resume(c->room, hello);
+    struct conn *old = conn_of_resume(conn_room(c), hello);
     struct resumption found[BINDS_MAX];
     if (!old || old == c || old->voice != c->voice || strcmp(old->device, c->device) != 0 ||
         !find_all(old, hello, found))
@@ -223,7 +225,7 @@ static bool try_resume(struct conn *c, const struct hello_request *hello) {
     old->heartbeat_ms = c->heartbeat_ms;
     old->heard_ms = c->heard_ms;
     old->is_asked = false;
-    c->room->count.resumed++;
+    conn_room(c)->count.resumed++;
     hello_go_on(old, found, hello->bind_count);
     conn_end(c);
     return true;

@@ -18,7 +18,7 @@ static bool is_for_device(const Hawser__Internal__StoredMessage *m, const char *
 }
 
 static void inbox_send_run(struct room_binding *b, const struct frame_run *run) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     size_t items = conn_send_run(b->conn, r->run.data, run);
     size_t messages =
         frame_run_went(run, items, &room_binding_session(b)->feed[FEED_INBOX]).messages;
@@ -31,8 +31,8 @@ static void inbox_send_run(struct room_binding *b, const struct frame_run *run) 
 // false: it does not go on where the run ends, or the window is used up.
 static bool add_entry(const struct room_binding *b, struct frame_run *run,
                       const Hawser__Internal__LoadEntry *e) {
-    struct buf *out = &b->conn->room->run;
-    const struct voice *voice = b->conn->voice;
+    struct buf *out = &binding_room(b)->run;
+    const struct voice *voice = conn_voice(b->conn);
     uint64_t last = e->message ? e->seq : e->last;
     enum frame_run_fit fit = frame_run_fit(run, e->seq, last, e->message != NULL);
     if (fit != RUN_NEXT)
@@ -48,7 +48,7 @@ static bool add_entry(const struct room_binding *b, struct frame_run *run,
 
 // Whether any of them went on where the last one sent ends.
 static bool send_entries(struct room_binding *b, const Hawser__Internal__LoadReply *reply) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
     uint64_t before = inbox->sent;
     frame_run_begin(&r->items, inbox);
@@ -71,7 +71,7 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
                 : reply->epoch == room_binding_session(b)->feed[FEED_INBOX].epoch ? LOADED_ENTRIES
                                                                                   : LOADED_OTHER;
     if (!reply)
-        b->conn->room->count.load_failures++;
+        binding_room(b)->count.load_failures++;
     if (reply) {
         l->head = reply->head;
         l->after = (struct stream_position){reply->epoch, reply->reset_after};
@@ -84,7 +84,7 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
 // --- from a center
 
 static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMessage *m) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     struct stream_range at = {.product = b->product->number, .stream = FEED_INBOX};
     if (room_binding_leaves_out(b, FEED_INBOX) || !is_for_device(m, b->conn->device))
         return false;
@@ -93,7 +93,7 @@ static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMess
         return false;
     }
     buf_reset(&r->scratch);
-    b->conn->voice->put_message(&r->scratch, &at, m);
+    conn_voice(b->conn)->put_message(&r->scratch, &at, m);
     conn_send(b->conn, &r->scratch);
     r->count.pushes++;
     return true;
@@ -101,11 +101,11 @@ static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMess
 
 static void inbox_send_next(struct room_binding *b, uint64_t seq,
                             const Hawser__Internal__StoredMessage *m) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     struct stream_range at = {b->product->number, FEED_INBOX, seq, seq};
     frame_run_begin(&r->items, &room_binding_session(b)->feed[FEED_INBOX]);
     buf_reset(&r->run);
-    b->conn->voice->put_message(&r->run, &at, m);
+    conn_voice(b->conn)->put_message(&r->run, &at, m);
     frame_run_add(&r->items, seq, (uint32_t)r->run.len, true);
     inbox_send_run(b, &r->items);
 }

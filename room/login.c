@@ -43,7 +43,7 @@ static void login_check(struct bind_check *k, const struct product *p, const cha
                                 .product = p->name,
                                 .ttl_ms = p->limits.token_ttl_s * 1000,
                                 .device = k->conn->device,
-                                .now_ms = loop_wall_ms(k->conn->room->loop)};
+                                .now_ms = loop_wall_ms(conn_room(k->conn)->loop)};
     k->code = token_check(k->token, &terms, &k->claims, &k->reason);
     if (k->code == 0 && !tags_allowed(k->tags, &k->claims)) {
         token_claims_deinit(&k->claims);
@@ -59,7 +59,7 @@ static void deny(struct room_binding *b, const struct session_refusal *refusal) 
 }
 
 static struct room_binding *other_of_product(const struct room_binding *b, uint32_t number) {
-    for (struct room_binding *o = b->conn->bindings; o; o = o->next_in_conn)
+    for (struct room_binding *o = b->conn->bindings; o; o = room_binding_next(o))
         if (o != b && o->product && o->product->number == number &&
             room_binding_state(o) != SESSION_REFUSED && room_binding_state(o) != SESSION_LEAVING)
             return o;
@@ -67,32 +67,32 @@ static struct room_binding *other_of_product(const struct room_binding *b, uint3
 }
 
 void login_take_terms(struct room_binding *b, struct bind_terms *terms) {
-    free(b->tags);
-    b->tags = terms->tags;
-    b->expires_ms = terms->expires_ms;
+    room_binding_wake(b)->expires_ms = terms->expires_ms; // before its names are set anew
+    room_binding_name(b, room_binding_user(b), terms->tags);
+    free(terms->tags);
     terms->tags = NULL;
 }
 
 // A Bind for what the connection holds already: new token and tags, the rest stays.
 static void login_renew(struct room_binding *b, struct room_binding *old) {
-    struct bind_terms terms = {b->tags, b->expires_ms};
-    b->tags = NULL;
+    struct bind_terms terms = {b->of.awake->tags, b->of.awake->expires_ms};
+    b->of.awake->tags = NULL;
     login_take_terms(old, &terms);
-    b->conn->voice->say_bound(b->conn, &(struct bound){.binding = old});
+    conn_voice(b->conn)->say_bound(b->conn, &(struct bound){.binding = old});
     room_binding_end(b);
 }
 
 // One that is leaving is none any more.
 static bool has_sixteen_others(const struct room_binding *b) {
     size_t held = 0;
-    for (const struct room_binding *o = b->conn->bindings; o; o = o->next_in_conn)
+    for (const struct room_binding *o = b->conn->bindings; o; o = room_binding_next(o))
         held += o != b && room_binding_state(o) != SESSION_LEAVING;
     return held >= BINDS_MAX;
 }
 
 static void login_admit(struct room_binding *b, const struct product *p) {
     struct conn *c = b->conn;
-    struct room *r = c->room;
+    struct room *r = conn_room(c);
     bool is_in = c->state == CONN_OPEN; // who is in stays, and may try again
     if (is_in && has_sixteen_others(b)) {
         deny(b, &(struct session_refusal){CLOSE_BUSY, BUSY_RETRY_MS, "at most 16 bindings"});
@@ -118,10 +118,10 @@ static void login_admit(struct room_binding *b, const struct product *p) {
 static void login_go_on(struct room_binding *b, const struct product *p,
                         struct token_claims *claims) {
     struct room_binding *old = other_of_product(b, p->number);
-    b->user = hw_strdup(claims->user);
-    b->expires_ms = claims->expires_ms;
+    room_binding_name(b, claims->user, b->of.awake->tags);
+    b->of.awake->expires_ms = claims->expires_ms;
     token_claims_deinit(claims);
-    if (old && strcmp(old->user, b->user) == 0) {
+    if (old && strcmp(room_binding_user(old), room_binding_user(b)) == 0) {
         login_renew(b, old);
         return;
     }
@@ -141,8 +141,9 @@ static void login_on_product(void *arg, int error, const struct product *p) {
                                           "no register can be asked for the product"});
         return;
     }
-    struct bind_check k = {.conn = b->conn, .token = b->awake->token->text, .tags = b->tags};
-    login_check(&k, p, b->awake->token->hint.kid);
+    const struct awake *a = b->of.awake;
+    struct bind_check k = {.conn = b->conn, .token = a->token->text, .tags = a->tags};
+    login_check(&k, p, a->token->hint.kid);
     if (k.code != 0)
         deny(b, &(struct session_refusal){k.code, 0, k.reason});
     else
@@ -182,24 +183,25 @@ static struct login_token *login_token_new(const struct bind_request *bind) {
 // 0: just now. A room that reads slowly may read a Hello long after the standstill in which it
 // came.
 static uint64_t asked_since_ms(const struct conn *c) {
-    uint64_t now = loop_now_ms(c->room->loop);
-    if (c->state == CONN_HELLO && standstill_is_long(c->came_ms, now))
-        return c->came_ms;
-    return standstill_since_ms(&c->room->standstill, now);
+    uint64_t now = loop_now_ms(conn_room(c)->loop);
+    if (c->state == CONN_HELLO && standstill_is_long(c->transit->came_ms, now))
+        return c->transit->came_ms;
+    return standstill_since_ms(&conn_room(c)->standstill, now);
 }
 
 // The product is asked for even when it is here, so that every answer comes later.
 struct room_binding *login_begin(struct conn *c, const struct bind_request *bind) {
-    struct session_terms terms = {.limits = bind->limits ? bind->limits : &c->voice->ack_limits};
+    struct session_terms terms = {.limits =
+                                      bind->limits ? bind->limits : &conn_voice(c)->ack_limits};
     if (bind->is_have_good)
         terms.have = bind->have;
     memcpy(terms.is_left_out, bind->is_left_out, sizeof(terms.is_left_out));
     struct room_binding *b = room_binding_new(c, &terms);
     if (!b)
         return NULL;
-    b->awake->token = login_token_new(bind);
-    b->awake->asked_since_ms = asked_since_ms(c);
-    if (!login_take_tags(bind, &b->tags))
+    b->of.awake->token = login_token_new(bind);
+    b->of.awake->asked_since_ms = asked_since_ms(c);
+    if (!login_take_tags(bind, &b->of.awake->tags))
         deny(b, &(struct session_refusal){
                     CLOSE_MALFORMED, 0, "tags: at most 32 of 1..64 bytes, together at most 1 KiB"});
     else if (!bind->is_have_good)
@@ -208,21 +210,22 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     else if (bind->hint_fault)
         deny(b, &(struct session_refusal){CLOSE_TOKEN_REFUSED, 0, bind->hint_fault});
     else
-        cluster_product_ask(c->room->cluster, bind->hint.product, bind->hint.kid, login_on_product,
-                            b);
+        cluster_product_ask(conn_room(c)->cluster, bind->hint.product, bind->hint.kid,
+                            login_on_product, b);
     return b;
 }
 
 bool login_check_resume(const struct room_binding *b, const struct bind_request *bind,
                         struct bind_terms *ret_terms) {
     struct bind_check k = {.conn = b->conn, .token = bind->token, .code = CLOSE_TOKEN_REFUSED};
-    const struct product *p = cluster_product_by_number(b->conn->room->cluster, b->product->number);
+    const struct product *p =
+        cluster_product_by_number(binding_room(b)->cluster, b->product->number);
     char *tags = NULL;
     if (p && bind->is_have_good && !bind->hint_fault && login_take_tags(bind, &tags)) {
         k.tags = tags;
         login_check(&k, p, bind->hint.kid);
     }
-    bool is_same = k.code == 0 && strcmp(k.claims.user, b->user) == 0;
+    bool is_same = k.code == 0 && strcmp(k.claims.user, room_binding_user(b)) == 0;
     if (is_same)
         *ret_terms = (struct bind_terms){tags, k.claims.expires_ms};
     else
@@ -235,5 +238,5 @@ bool login_check_resume(const struct room_binding *b, const struct bind_request 
 const char *login_product_name(const struct room_binding *b) {
     if (b->product)
         return b->product->name;
-    return b->awake->token ? b->awake->token->hint.product : "";
+    return b->of.awake->token ? b->of.awake->token->hint.product : "";
 }

@@ -33,13 +33,13 @@ static void turn_begin(struct news_turn *t, struct broadcasts *log) {
 static inline bool sleeps_at_head(const struct room_binding *b, enum feed_stream stream,
                                   const struct news_window *w) {
     struct stream_position head = {w->epoch, w->head};
-    return !b->awake && session_rest_is_level(&b->rest, stream, &head);
+    return room_binding_sleeps_at(b, stream, &head);
 }
 
 // false: it has nothing to get, as most that are told to go on: it is level with the log, or waits
 // for a block.
 static inline bool turn_take(struct news_turn *t, struct room_binding *b) {
-    struct news_window *w = &t->log->by_voice[b->conn->voice->index].window;
+    struct news_window *w = &t->log->by_voice[b->conn->voice].window;
     t->binding = b;
     t->window = w;
     if (b->waits_for_block[log_index(t->log->stream)] || sleeps_at_head(b, t->log->stream, w))
@@ -67,7 +67,7 @@ enum entry_fate {
 };
 
 static enum entry_fate fate_of(const struct news_turn *t, const struct news_entry *e, uint64_t at) {
-    if (!audience_has(e->audience, t->binding->tags))
+    if (e->audience && !audience_names(e->audience, room_binding_tags(t->binding)))
         return ENTRY_OF_OTHERS;
     if (e->expires_ms != 0 && e->expires_ms <= t->store_ms)
         return ENTRY_EXPIRED;
@@ -99,8 +99,8 @@ static void skip_entry(const struct news_turn *t, const struct news_entry *e,
     if (fate != ENTRY_OF_OTHERS) {
         enum gap_reason reason = fate == ENTRY_EXPIRED ? GAP_EXPIRED : (enum gap_reason)e->reason;
         struct stream_range at = {b->product->number, t->log->stream, t->feed->sent + 1, e->last};
-        b->conn->room->count.gaps++;
-        b->conn->voice->say_gap(b, &at, reason);
+        binding_room(b)->count.gaps++;
+        conn_voice(b->conn)->say_gap(b, &at, reason);
     }
     feed_sent(t->feed, e->last, 0, false);
 }
@@ -166,7 +166,7 @@ static void send_in_turn(struct news_turn *t) {
         enum news_found found = find_range(t);
         b->waits_for_block[log_index(t->log->stream)] = found == NEWS_LATER;
         if (before < w->base)
-            effects_wake(&b->conn->room->effects); // which asks for blocks
+            effects_wake(&binding_room(b)->effects); // which asks for blocks
         if (found != NEWS_HERE || !send_range(t) || f->sent == before)
             return;
         takes = f->sent < w->head && conn_can_push(b->conn);

@@ -24,19 +24,20 @@ static void live_end(struct live_walk *w) {
 
 static void live_give(struct live_walk *w, struct live_turn *t, struct room_binding *b) {
     w->session_count += room_binding_state(b) == SESSION_LIVE ? 1 : 0;
-    const struct buf *frame = &w->frame[b->conn->voice->index];
+    const struct buf *frame = &w->frame[b->conn->voice];
     t->env.socket_takes = room_binding_socket_takes(b);
     if (room_binding_can_send_in(b, &t->env))
         stream_send(b->conn->stream, frame->data, frame->len);
     else
-        b->conn->room->count.live_dropped++;
+        binding_room(b)->count.live_dropped++;
 }
 
 static bool live_step(struct live_walk *w, struct live_turn *t, struct room_product *p) {
     for (unsigned n = 1; w->at; n++) {
         struct room_binding *b = w->at;
         w->at = b->next;
-        if (!room_binding_leaves_out(b, FEED_NEWS) && audience_has(w->audience, b->tags))
+        if (!room_binding_leaves_out(b, FEED_NEWS) &&
+            audience_has(w->audience, room_binding_tags(b)))
             live_give(w, t, b);
         if (n % SLICE_CHECK == 0 && loop_clock_us(p->room->loop) >= t->until_us)
             return true;

@@ -108,7 +108,7 @@ void news_heard(struct broadcasts *log, struct stream_position at,
 // --- heads
 
 static bool waits_for_heads(const struct room_binding *b) {
-    return b->awake && b->product->heads_answered < b->awake->session.heads_needed;
+    return b->is_awake && b->product->heads_answered < b->of.awake->session.heads_needed;
 }
 
 void news_wait_for_heads(struct room_binding *b) {

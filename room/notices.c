@@ -81,7 +81,7 @@ static struct notice *notice_new(struct room *r, const struct session_row *row) 
 
 static void tell_replaced(struct room_binding *by, const struct session_row *row) {
     const struct stream_position *news = &room_binding_session(by)->have.at[FEED_NEWS];
-    struct notice *n = notice_new(by->conn->room, row);
+    struct notice *n = notice_new(binding_room(by), row);
     n->replaced.by_generation = room_binding_generation(by);
     n->replaced.code = CLOSE_REPLACED;
     hawser__internal__stream_position__init(&n->news);
@@ -99,7 +99,7 @@ static struct room_binding *own(struct room *r, const struct session_row *row) {
 }
 
 void notice_replaced(struct room_binding *by, const struct session_row *row) {
-    struct room *r = by->conn->room;
+    struct room *r = binding_room(by);
     struct room_binding *b = own(r, row);
     struct session_event e = {.kind = EVENT_NOTICED,
                               .of.notice = {.generation = row->generation,

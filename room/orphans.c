@@ -104,7 +104,7 @@ static void drop_row(struct orphan *o, uint64_t generation) {
 }
 
 void orphan_drop(const struct room_binding *b) {
-    drop_row(orphan_new(b->conn->room, b->product->number, b->user, b->conn->device),
+    drop_row(orphan_new(binding_room(b), b->product->number, room_binding_user(b), b->conn->device),
              room_binding_generation(b));
 }
 
@@ -142,10 +142,11 @@ static void look(struct timer *t) {
 }
 
 void orphan_expect(const struct room_binding *b) {
-    struct room *r = b->conn->room;
-    struct orphan *o = orphan_new(r, b->product->number, b->user, b->conn->device);
+    struct room *r = binding_room(b);
+    struct orphan *o = orphan_new(r, b->product->number, room_binding_user(b), b->conn->device);
     uint64_t now_ms = loop_wall_ms(r->loop);
-    uint64_t since_ms = now_ms > b->since_ms ? now_ms - b->since_ms : 0;
+    uint64_t asked_ms = room_binding_since_ms(b),
+             since_ms = now_ms > asked_ms ? now_ms - asked_ms : 0;
     if (o)
         loop_arm(r->loop, &o->timer, since_ms < LOOK_AFTER_MS ? LOOK_AFTER_MS - since_ms : 0, look);
 }

@@ -1,7 +1,7 @@
 // The passes over all sessions, a few at every tick: rows confirmed every 60 s, inbox heads asked
-// every 30 s, both in a hurry when something was lost, and positions saved every 5 minutes. A pass
-// is a slot of the slab that moves on; nothing is kept per session for it but the round of its
-// last confirmation.
+// every 30 s, both in a hurry when something was lost, and positions saved every 5 minutes; and one
+// over all connections every 2 s: which of them are due soon. A pass is a slot of the slab that
+// moves on; nothing is kept per session for it but the round of its last confirmation.
 #include "room_internal.h"
 
 enum {
@@ -11,6 +11,7 @@ enum {
     CONFIRM_AGAIN_TICKS = 2 * TICKS_A_SECOND,
     HEADS_TICKS = 30 * TICKS_A_SECOND,
     SAVE_TICKS = 300 * TICKS_A_SECOND,
+    LOOK_TICKS = 2 * TICKS_A_SECOND,
     HURRIED_PER_TICK = 2000,
     HEADS_APART_MS = 10000,
 };
@@ -23,7 +24,7 @@ static void confirm(struct room_binding *b) {
 }
 
 static void confirm_if_old(struct room_binding *b) {
-    if (fence_needs_confirmation(&room_binding_session(b)->fence, &b->conn->room->lease))
+    if (fence_needs_confirmation(&room_binding_session(b)->fence, &binding_room(b)->lease))
         confirm(b);
 }
 
@@ -41,11 +42,14 @@ static void passes_save(struct room_binding *b) {
 
 typedef void visit_fn(struct room_binding *b);
 
+static void *next_of(const struct slab *all, struct pass *p) { // NULL: nobody has this slot
+    p->at = p->at + 1 < all->high_water ? p->at + 1 : 0;
+    return slab_at(all, p->at);
+}
+
 static void visit(struct room *r, struct pass *p, uint32_t count, visit_fn *what) {
-    uint32_t slots = r->bindings.high_water;
-    for (; count > 0 && slots > 0; count--) {
-        p->at = p->at + 1 < slots ? p->at + 1 : 0;
-        struct room_binding *b = slab_at(&r->bindings, p->at);
+    for (; count > 0 && r->bindings.high_water > 0; count--) {
+        struct room_binding *b = next_of(&r->bindings, p);
         if (b)
             what(b);
     }
@@ -53,10 +57,23 @@ static void visit(struct room *r, struct pass *p, uint32_t count, visit_fn *what
 
 // So many slots that all are visited once in so many ticks. The rest of a division is kept for the
 // next one: a small room does not ask more often than a large one.
-static void visit_share(struct room *r, struct pass *p, uint32_t ticks, visit_fn *what) {
-    uint32_t due = p->rest + r->bindings.high_water;
+static uint32_t pass_share(const struct slab *all, struct pass *p, uint32_t ticks) {
+    uint32_t due = p->rest + all->high_water;
     p->rest = due % ticks;
-    visit(r, p, due / ticks, what);
+    return due / ticks;
+}
+
+static void visit_share(struct room *r, struct pass *p, uint32_t ticks, visit_fn *what) {
+    visit(r, p, pass_share(&r->bindings, p, ticks), what);
+}
+
+static void look_at_conns(struct room *r) {
+    uint32_t count = pass_share(&r->conns, &r->looks, LOOK_TICKS);
+    for (; count > 0 && r->conns.high_water > 0; count--) {
+        struct conn *c = next_of(&r->conns, &r->looks);
+        if (c)
+            conn_look(c);
+    }
 }
 
 // From the first slot: sessions that begin meanwhile need no visit, and must not shift the others.
@@ -101,6 +118,7 @@ void passes_tick(struct timer *t) {
     unacked_tick(r);
     places_tick(r);
     visit_all(r);
+    look_at_conns(r);
     effects_settle(&r->effects); // what a session wrote down may need what it knows
     room_bindings_rest(r);
     if (r->tick_count % TICKS_A_SECOND == 0) {

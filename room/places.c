@@ -7,31 +7,31 @@
 static void places_login_over(struct timer *t);
 
 bool conn_may_take_place(const struct conn *c) {
-    const struct room *r = c->room;
+    const struct room *r = conn_room(c);
     bool has_connection = c->has_place || r->places < r->connections_max;
     return r->lingering_count > 0 || (has_connection && r->holders < r->sessions_max);
 }
 
 bool conn_take_place(struct conn *c) {
-    struct room *r = c->room;
+    struct room *r = conn_room(c);
     while (r->holders >= r->sessions_max && conn_give_way(r))
         continue;
     if (r->holders >= r->sessions_max ||
         (!c->has_place && r->places == r->connections_max && !conn_give_way(r)))
         return false;
     if (!c->has_place) // its login has the time that any has
-        loop_arm(r->loop, &c->timer, LOGIN_MS, places_login_over);
+        loop_arm(r->loop, &conn_transit(c)->timer, LOGIN_MS, places_login_over);
     r->places += !c->has_place;
     c->has_place = true;
     return true;
 }
 
 bool conn_give_way(struct room *r) {
-    struct conn *first = TAILQ_FIRST(&r->lingering);
+    const struct transit *first = TAILQ_FIRST(&r->lingering);
     if (!first)
         return false;
     r->count.gave_way++;
-    conn_end(first);
+    conn_end(first->conn);
     return true;
 }
 
@@ -40,7 +40,7 @@ void conn_refuse(struct conn *c) {
 }
 
 static void places_login_over(struct timer *t) {
-    struct conn *c = container_of(t, struct conn, timer);
+    struct conn *c = container_of(t, struct transit, timer)->conn;
     if (!c->has_place)
         conn_refuse(c);
     else if (c->state == CONN_LOGIN)
@@ -50,10 +50,11 @@ static void places_login_over(struct timer *t) {
 }
 
 void conn_begin_visit(struct conn *c) {
-    struct room *r = c->room;
+    struct room *r = conn_room(c);
     c->has_place = r->places < r->connections_max;
     r->places += c->has_place;
-    loop_arm(r->loop, &c->timer, c->has_place ? LOGIN_MS : VISIT_MS, places_login_over);
+    loop_arm(r->loop, &conn_transit(c)->timer, c->has_place ? LOGIN_MS : VISIT_MS,
+             places_login_over);
 }
 
 // Those that linger give way: they are no load.

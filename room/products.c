@@ -44,9 +44,9 @@ static struct room_product *product_get(struct room *r, const struct product *fr
 
 void product_hold(struct room_binding *b, const struct product *from) {
     assert(!b->product);
-    b->product = product_get(b->conn->room, from);
+    b->product = product_get(binding_room(b), from);
     for (int i = 0; i < LOGS; i++)
-        begin_voice(&b->product->log[i], b->conn->voice);
+        begin_voice(&b->product->log[i], conn_voice(b->conn));
     b->product->holders++;
 }
 

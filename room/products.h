@@ -20,6 +20,7 @@ struct handles {
     size_t count, capacity;
 };
 void handles_add(struct handles *h, const struct room_binding *b);
+void handles_fit(struct handles *h); // at a tick: after a storm, memory goes back step by step
 
 // What a room has of a broadcast log, encoded for one voice; from the first session on that speaks
 // it. All of a log have the same epoch and head.
@@ -64,12 +65,14 @@ struct room_product {
     uint32_t number;
     char name[33];
     bool is_deleted;
-    struct room_binding *bindings; // LIVE or AWAY
-    uint64_t session_count;        // of them
-    uint64_t holders;              // bindings that name it, those not live yet too
-    uint64_t held_ms;              // when the last one was let go
-    uint64_t turn;                 // of the room's products: one that comes back is another
-    struct broadcasts log[LOGS];   // product_log()
+    struct room_binding *bindings;  // LIVE or AWAY
+    uint64_t session_count;         // of them
+    uint64_t holders;               // bindings that name it, those not live yet too
+    uint64_t held_ms;               // when the last one was let go
+    uint64_t turn;                  // of the room's products: one that comes back is another
+    uint64_t usual_epoch[LOGS_ALL]; // of its logs when its first session lay down
+    bool has_usual;                 // one has
+    struct broadcasts log[LOGS];    // product_log()
     // heads of its logs: one question at a time
     uint64_t heads_asked, heads_answered; // how many questions; the last one that was answered
     bool heads_under_way, heads_wanted;   // asked now; to be asked once more behind it

@@ -22,7 +22,8 @@ struct asker {
 
 static struct asker *asker_new(const struct room_binding *b) {
     struct asker *a = hw_malloc(sizeof(*a));
-    *a = (struct asker){b->conn->room, b->slot, b->turn, loop_now_ms(b->conn->room->loop)};
+    struct room *r = binding_room(b);
+    *a = (struct asker){r, slab_slot(b), slab_turn(b), loop_now_ms(r->loop)};
     return a;
 }
 
@@ -33,8 +34,12 @@ static struct room_binding *asker_over(void *arg) {
     return a.room->is_stopping ? NULL : room_binding_find(a.room, a.slot, a.turn);
 }
 
+static char *user_of(const struct room_binding *b) { // requests are only read
+    return (char *)(uintptr_t)room_binding_user(b);
+}
+
 static struct peer saver(const struct room_binding *b) {
-    return saver_of(b->conn->room->cluster, b->product->number, b->user);
+    return saver_of(binding_room(b)->cluster, b->product->number, room_binding_user(b));
 }
 
 struct session_row row_of(const Hawser__Internal__SessionRow *row) {
@@ -44,7 +49,7 @@ struct session_row row_of(const Hawser__Internal__SessionRow *row) {
 
 // A login's question to a register or a saver, which are not to have more of them than they can do.
 static struct asker *login_asker_new(const struct room_binding *b) {
-    admission_asked(&b->conn->room->admission);
+    admission_asked(&binding_room(b)->admission);
     return asker_new(b);
 }
 
@@ -66,7 +71,7 @@ static const char *refusal_text(const Hawser__Internal__LoginReply *reply) {
 
 // Of two logins here the one asked for later is the newer one, whichever the register did first.
 static bool is_overtaken(struct room_binding *b, const struct session_row *replaced) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     struct room_binding *other = replaced->incarnation == r->env->incarnation
                                      ? room_binding_of_row_slot(r, replaced->slot)
                                      : NULL;
@@ -115,9 +120,9 @@ static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply 
 
 // At most, when the register does the step. Its client may have logged in elsewhere since.
 static uint64_t asked_ago_ms(const struct room_binding *b) {
-    if (b->awake->asked_since_ms == 0)
+    if (b->of.awake->asked_since_ms == 0)
         return 0;
-    return loop_now_ms(b->conn->room->loop) - b->awake->asked_since_ms + ASKED_MARGIN_MS;
+    return loop_now_ms(binding_room(b)->loop) - b->of.awake->asked_since_ms + ASKED_MARGIN_MS;
 }
 
 // Empty of one that has left meanwhile: its row goes when it is answered, or when it has lingered.
@@ -138,10 +143,10 @@ static uint64_t row_last_moment(const struct room *r) {
 
 void ask_enter(struct room_binding *b) {
     Hawser__Internal__LoginRequest request = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     char address[ADDRESS_MAX];
     request.product = b->product->number;
-    request.user = b->user;
+    request.user = user_of(b);
     request.device = b->conn->device;
     request.room = (char *)(uintptr_t)part_id(r->env->part);
     request.incarnation = r->env->incarnation;
@@ -150,7 +155,7 @@ void ask_enter(struct room_binding *b) {
     request.devices_max = room_binding_devices_max(b);
     request.not_after_ms = row_last_moment(r); // then the client may log in again
     request.asked_ago_ms = asked_ago_ms(b);
-    b->since_ms = loop_wall_ms(r->loop);
+    room_binding_wake(b)->since_ms = loop_wall_ms(r->loop);
     register_login(register_of(r->cluster), &request, on_entered, login_asker_new(b));
 }
 
@@ -177,17 +182,17 @@ static void on_confirmed(void *arg, int error, const Hawser__Internal__ConfirmRe
 
 void ask_row(struct room_binding *b) {
     Hawser__Internal__ConfirmRequest request = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     char address[ADDRESS_MAX];
     request.product = b->product->number;
-    request.user = b->user;
+    request.user = user_of(b);
     request.device = b->conn->device;
     request.room = (char *)(uintptr_t)part_id(r->env->part);
     request.incarnation = r->env->incarnation;
     request.slot = room_binding_row_slot(b);
     request.generation = room_binding_generation(b);
     request.login = room_binding_session(b)->fence.login_generation;
-    request.since_ms = b->since_ms;
+    request.since_ms = room_binding_since_ms(b);
     request.address = client_address(b, address); // a row written anew has it again
     request.devices_max = room_binding_devices_max(b);
     request.not_after_ms = row_last_moment(r); // then the session may have ended
@@ -208,9 +213,9 @@ void ask_count_takeover(struct room_binding *b) {
     if (!c->stream || stream_peer_is_gone(c->stream))
         return;
     request.product = b->product->number;
-    request.user = b->user;
+    request.user = user_of(b);
     request.device = c->device;
-    register_takeover(register_of(c->room->cluster), &request, on_counted, NULL);
+    register_takeover(register_of(conn_room(c)->cluster), &request, on_counted, NULL);
 }
 
 // --- positions
@@ -255,7 +260,7 @@ static void attach(struct room_binding *b, const struct session_have *have) {
     request.n_have = saver_positions_fill(&at, have);
     request.have = at.list;
     request.product = b->product->number;
-    request.user = b->user;
+    request.user = user_of(b);
     request.device = b->conn->device;
     request.generation = room_binding_generation(b);
     request.devices_max = room_binding_devices_max(b);
@@ -289,7 +294,7 @@ static void questions_save(struct room_binding *b) {
     Hawser__Internal__StreamPosition at = HAWSER__INTERNAL__STREAM_POSITION__INIT, *list[1] = {&at};
     const struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
     request.product = b->product->number;
-    request.user = b->user;
+    request.user = user_of(b);
     request.device = b->conn->device;
     request.generation = room_binding_generation(b);
     at.stream = FEED_INBOX;
@@ -315,8 +320,8 @@ static void flush_saves(struct hook *h) {
     struct room *r = container_of(h, struct room, flush_acks);
     while (r->to_save) {
         struct room_binding *b = r->to_save;
-        r->to_save = b->awake->next_to_save;
-        b->awake->is_to_save = false;
+        r->to_save = b->of.awake->next_to_save;
+        b->of.awake->is_to_save = false;
         if (session_begins_save(room_binding_session(b)))
             attach_again(b);
         else
@@ -325,7 +330,7 @@ static void flush_saves(struct hook *h) {
 }
 
 void ask_save(struct room_binding *b) {
-    struct room *r = b->conn->room;
+    struct room *r = binding_room(b);
     struct awake *a = room_binding_wake(b);
     a->is_to_save = true;
     a->next_to_save = r->to_save;
@@ -341,8 +346,9 @@ static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *rep
     if (!b || !reply)
         return; // the next pass asks again
     const struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
-    b->conn->room->count.heads_ahead += room_binding_session(b)->is_synced &&
-                                        reply->epoch == inbox->epoch && reply->head > inbox->heard;
+    binding_room(b)->count.heads_ahead += room_binding_session(b)->is_synced &&
+                                          reply->epoch == inbox->epoch &&
+                                          reply->head > inbox->heard;
     room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED,
                                                  .of.position = {reply->epoch, reply->head}});
 }
@@ -350,7 +356,7 @@ static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *rep
 static void questions_head(struct room_binding *b, bool arrives, saver_head_done *done) {
     Hawser__Internal__HeadRequest request = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
     request.product = b->product->number;
-    request.user = b->user;
+    request.user = user_of(b);
     request.arrives = arrives;
     saver_head(saver(b), &request, done, asker_new(b));
 }
@@ -401,12 +407,12 @@ void ask_load(struct room_binding *b) {
     uint32_t messages = feed_messages_left(inbox), bytes = feed_bytes_left(inbox);
     request.product = b->product->number;
     request.stream = FEED_INBOX;
-    request.user = b->user;
+    request.user = user_of(b);
     request.device = b->conn->device;
     request.epoch = inbox->epoch;
     request.after = inbox->sent;
     request.max_messages = messages > 0 ? messages : 1;
     request.max_bytes = bytes > 0 ? bytes : 1;
-    b->conn->room->count.loads++;
+    binding_room(b)->count.loads++;
     saver_load(saver(b), &request, on_loaded, asker_new(b));
 }

@@ -131,6 +131,7 @@ static void room_end(void *self) {
     slab_deinit(&r->bindings);
     slab_deinit(&r->awake);
     slab_deinit(&r->conns);
+    slab_deinit(&r->transits);
     arena_deinit(&r->arena);
     buf_free(&r->scratch);
     buf_free(&r->run);
@@ -146,10 +147,12 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     r->env = env;
     r->loop = env->loop;
     uint32_t max = connections_max(r);
+    r->voices[VOICE_HAWSER] = &voice_hawser; // that it is full is told in it
     TAILQ_INIT(&r->lingering);
     effects_init(&r->effects, r->loop, carry_out_all);
     r->connections_max = max;
     slab_init(&r->conns, sizeof(struct conn), max + VISITORS_MAX);
+    slab_init(&r->transits, sizeof(struct transit), max + VISITORS_MAX);
     r->sessions_max = max < 4000000 ? max * 4 : max;
     uint32_t bindings_max = r->sessions_max + max + BINDINGS_UNCHECKED_MAX;
     slab_init(&r->bindings, sizeof(struct room_binding), bindings_max);

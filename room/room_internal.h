@@ -73,13 +73,14 @@ struct room {
     struct listener *listener;
     // bindings: sessions_max for sessions, one more for each connection (a Bind that renews has a
     // binding of its own), and BINDINGS_UNCHECKED_MAX whose token is not checked yet
-    struct slab conns, bindings, awake;
+    struct slab conns, transits, bindings, awake;
+    const struct voice *voices[VOICES]; // that were spoken here
     uint32_t sessions_max, connections_max;
     uint32_t places, lingering_count;
-    uint32_t holders;                      // of places for sessions: bindings whose token is right
-    TAILQ_HEAD(conn_list, conn) lingering; // those lost first come first
-    struct conn *gone;                     // to be freed at the end of the iteration
-    struct effects effects;                // what sessions have written down
+    uint32_t holders;                // of places for sessions: bindings whose token is right
+    TAILQ_HEAD(, transit) lingering; // those lost first come first
+    struct conn *gone;               // to be freed at the end of the iteration
+    struct effects effects;          // what sessions have written down
     bool is_full_told;
     struct room_product *products;
     uint64_t product_turns, product_count, news_window_bytes; // the latter two: at the last tick
@@ -118,7 +119,7 @@ struct room {
     uint64_t logins_asked; // of the register
     struct admission admission;
     uint32_t tick_count;
-    struct pass confirm, heads, save, hurried_confirm, hurried_heads;
+    struct pass confirm, heads, save, hurried_confirm, hurried_heads, looks;
     uint64_t hurried_heads_ms;
     bool confirm_again, heads_wanted, heads_twice, is_draining, is_stopping;
     struct endpoints endpoints;
@@ -131,6 +132,17 @@ struct room {
             session_steps[SESSION_STATE_COUNT];
     } count;
 };
+
+// Of a slot of its slabs.
+static inline struct room *conn_room(const struct conn *c) {
+    return container_of(slab_of(c), struct room, conns);
+}
+static inline struct room *binding_room(const struct room_binding *b) {
+    return container_of(slab_of(b), struct room, bindings);
+}
+static inline const struct voice *conn_voice(const struct conn *c) {
+    return conn_room(c)->voices[c->voice];
+}
 
 // --- door.c
 void conn_accept(void *arg, struct stream *s);

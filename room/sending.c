@@ -19,7 +19,7 @@ void conn_send(struct conn *c, const struct buf *frame) {
         return;
     stream_send(c->stream, frame->data, frame->len);
     if (stream_held(c->stream) > HELD_MAX) {
-        c->room->count.slow++;
+        conn_room(c)->count.slow++;
         stream_end(c->stream, -HW_ETOOBIG);
     }
 }

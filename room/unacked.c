@@ -4,26 +4,24 @@
 #include "room_internal.h"
 
 enum {
-    LOOK_TICKS = 5, // each is looked at once in so many
-    ASK_APART_MS = 2000,
+    LOOK_TICKS = 5,   // each is looked at once in so many
     LOOKS_MAX = 20000 // a tick: 2 ms
 };
 
 // A window that is shut while its bytes are still unsent says nothing of the client. Once they are
-// sent, the client is asked, and not again before an Ack has come. For what is long unacknowledged
-// the client is asked at most every 2 s, in case it answers but sends no Pong.
+// sent, the client is asked, and not again before an Ack has come.
 static bool unacked_ask(struct room_binding *b, enum feed_wish wish) {
     struct conn *c = b->conn;
-    uint64_t asked_ms = loop_now_ms(c->room->loop) - c->pinged_ms;
+    uint64_t asked_ms = loop_now_ms(conn_room(c)->loop) - conn_pinged_ms(c);
     bool is_due = wish == WISH_PING
-                      ? c->pinged_ms == 0 || asked_ms >= ASK_APART_MS
+                      ? conn_pinged_ms(c) == 0 || asked_ms >= ASK_APART_MS
                       : !room_binding_session(b)->is_shut_asked && stream_unsent(c->stream) == 0;
     return is_due && conn_ping(c);
 }
 
 // false: nothing is under way any more.
 static bool look_at(struct room_binding *b) {
-    uint32_t tick = b->conn->room->tick_count;
+    uint32_t tick = binding_room(b)->tick_count;
     bool is_at_rest;
     if (room_binding_state(b) != SESSION_LIVE || b->conn->state != CONN_OPEN)
         return false; // what is sent after a resume is watched anew
@@ -50,4 +48,5 @@ void unacked_tick(struct room *r) {
             b->is_watched = false;
         *h = w->list[--w->count];
     }
+    handles_fit(w);
 }

@@ -52,7 +52,7 @@ struct voice {
     // and device lead to where they were: what was sent and not acknowledged comes once more.
     bool has_resume_bytes;
     // Around a connection that speaks it: `begin` before its first bytes, `end` when it is freed,
-    // by when its stream is gone. What lies in c->voice_state is the voice's, which frees it in
+    // by when its stream is gone. conn_transit(c)->voice_state is the voice's, which frees it in
     // `end` and leaves NULL. A resume brings a lingering connection the stream of another: each
     // keeps its own. NULL: nothing.
     void (*begin)(struct conn *c);

@@ -8,7 +8,7 @@ enum { UPSTREAM_ID_BYTES = 16 };
 // --- what is said
 
 static void say(struct conn *c, enum frame_type type, const ProtobufCMessage *message) {
-    struct buf *frame = &c->room->scratch;
+    struct buf *frame = &conn_room(c)->scratch;
     buf_reset(frame);
     frame_put(frame, type, message);
     conn_send(c, frame);
@@ -35,7 +35,7 @@ static void fill_positions(struct positions *p, struct room_binding *b) {
 static void fill_identity(Hawser__V1__Bound *m, const struct room_binding *b) {
     m->product = b->product->number;
     m->name = b->product->name;
-    m->user = b->user;
+    m->user = (char *)(uintptr_t)room_binding_user(b);
     m->generation = room_binding_generation(b);
 }
 
@@ -48,7 +48,7 @@ static void fill_bound(Hawser__V1__Bound *m, const struct bound *bound, struct p
         fill_identity(m, b);
         fill_positions(after, b);
         m->resumed = room_binding_session(b)->is_resumed;
-        m->expires_ms = b->expires_ms;
+        m->expires_ms = room_binding_expires_ms(b);
         m->n_after = FEEDS;
         m->after = after->list;
     } else if (b && room_binding_is_entered(b)) {
@@ -69,7 +69,7 @@ static void say_welcome(struct conn *c, const struct welcome *welcome) {
     Hawser__V1__Welcome m = HAWSER__V1__WELCOME__INIT;
     Hawser__V1__Bound bound[BINDS_MAX], *list[BINDS_MAX];
     struct positions after[BINDS_MAX];
-    const struct config *config = c->room->env->config;
+    const struct config *config = conn_room(c)->env->config;
     for (size_t i = 0; i < welcome->bound_count; i++) {
         list[i] = &bound[i];
         fill_bound(list[i], &welcome->bound[i], &after[i]);
@@ -79,7 +79,7 @@ static void say_welcome(struct conn *c, const struct welcome *welcome) {
     m.resume = (ProtobufCBinaryData){RESUME_BYTES, (uint8_t *)(uintptr_t)welcome->resume};
     m.heartbeat_s = c->heartbeat_ms / 1000;
     m.heartbeat_max_s = (uint32_t)(config_ms(config, "room.heartbeat_max") / 1000);
-    m.server_ms = loop_wall_ms(c->room->loop);
+    m.server_ms = loop_wall_ms(conn_room(c)->loop);
     m.spread_ms = welcome->spread_ms;
     m.max_frame = FRAME_BODY_MAX;
     say(c, FRAME_WELCOME, &m.base);
@@ -127,7 +127,7 @@ static void put_gap(struct buf *out, const struct stream_range *at, enum gap_rea
 }
 
 static void say_gap(struct room_binding *b, const struct stream_range *at, enum gap_reason reason) {
-    struct buf *frame = &b->conn->room->scratch;
+    struct buf *frame = &binding_room(b)->scratch;
     buf_reset(frame);
     put_gap(frame, at, reason);
     conn_send(b->conn, frame);
@@ -161,7 +161,7 @@ static void say_ping(struct conn *c) {
 static void say_pong(struct conn *c) {
     Hawser__V1__Pong m = HAWSER__V1__PONG__INIT;
     m.heartbeat_s = c->heartbeat_ms / 1000;
-    m.server_ms = loop_wall_ms(c->room->loop);
+    m.server_ms = loop_wall_ms(conn_room(c)->loop);
     say(c, FRAME_PONG, &m.base);
 }
 
@@ -226,14 +226,14 @@ static void got_pong(struct conn *c, const ProtobufCMessage *m) {
 static struct room_binding *bound_to(struct conn *c, uint32_t product) {
     struct room_binding *b = c->bindings;
     while (b && !(room_binding_is_entered(b) && b->product->number == product))
-        b = b->next_in_conn;
+        b = room_binding_next(b);
     return b;
 }
 
 static void got_ack(struct conn *c, const ProtobufCMessage *message) {
     const Hawser__V1__Ack *m = (const Hawser__V1__Ack *)message;
     struct room_binding *b = bound_to(c, m->product);
-    c->room->count.acks++;
+    conn_room(c)->count.acks++;
     if (!b)
         return; // no longer bound
     for (size_t i = 0; i < m->n_upto; i++) {
@@ -290,7 +290,7 @@ static const struct {
 };
 
 static void voice_on_frame(struct conn *c, const struct frame *f) {
-    struct room *r = c->room;
+    struct room *r = conn_room(c);
     conn_heard(c);
     for (size_t i = 0; i < sizeof(frame_table) / sizeof(frame_table[0]); i++) {
         if (frame_table[i].type != f->type)
@@ -321,7 +321,7 @@ static size_t voice_take(struct conn *c, const uint8_t *data, size_t len) {
         size_t n = 0;
         if (c->state == CONN_CLOSING)
             return len;
-        if (c->binding) // Binds are answered in order: the next frame waits for this one
+        if (conn_awaited(c)) // Binds are answered in order: the next frame waits for this one
             return used;
         enum frame_parsed parsed = frame_parse(
             data + used, len - used,

@@ -38,6 +38,7 @@ enum hw_error {
 const char *hw_strerror(int error);
 
 #define HW_MUST_CHECK __attribute__((warn_unused_result))
+#define HW_OUT_OF_LINE __attribute__((noinline)) // what is rare, and needs a frame of its own
 #define HW_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 
 #endif

@@ -1,5 +1,5 @@
-// protobuf's wire format below its messages: varints, and what may be passed over. For what must be
-// known of a message before it is unpacked. No allocation.
+// Numbers and fields as Protocol Buffers write them, below their messages: varints, and what may be
+// passed over. For what must be known of a message before it is unpacked. No allocation.
 #ifndef HW_WIRE_H
 #define HW_WIRE_H
 
@@ -16,6 +16,19 @@ struct wire_reader {
 };
 
 uint64_t wire_varint(struct wire_reader *w);
+// The same of bytes that this process has written itself. Moves *at behind it.
+static inline uint64_t wire_varint_take(const uint8_t **at) {
+    uint64_t v = *(*at)++;
+    if (v < 0x80)
+        return v;
+    v &= 0x7f;
+    for (int shift = 7;; shift += 7) {
+        uint8_t byte = *(*at)++;
+        v |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return v;
+    }
+}
 // What a tag read before belongs to. WIRE_LEN: *ret_data[0..result) of the input; else it is passed
 // over, and *ret_data is NULL.
 size_t wire_field(struct wire_reader *w, uint64_t tag, const uint8_t **ret_data);

@@ -18,7 +18,6 @@ struct listener {
     struct timer rest;
     enum door door;
     int fd;
-    uint32_t slot;
     uint16_t port;
 };
 
@@ -91,18 +90,16 @@ int listener_new(struct loop *l, struct listen_at at, accept_fn *on_accept, void
         fd = listen_on(l, at.host, (uint16_t)next, &port);
     if (fd < 0)
         return fd;
-    uint32_t slot = 0, turn = 0;
-    struct listener *ls = slab_take(&l->listeners, &slot, &turn);
-    int error = ls ? os_watch(l->os, fd, loop_key(KEY_LISTENER, slot, turn), OS_READABLE | OS_EDGE)
-                   : -HW_EFULL;
+    struct listener *ls = slab_take(&l->listeners);
+    int error =
+        ls ? os_watch(l->os, fd, loop_key(KEY_LISTENER, ls), OS_READABLE | OS_EDGE) : -HW_EFULL;
     if (error != 0) {
         if (ls)
-            slab_give(&l->listeners, slot);
+            slab_give(ls);
         os_close(l->os, fd);
         return error;
     }
-    *ls = (struct listener){
-        .loop = l, .on_accept = on_accept, .arg = arg, .fd = fd, .slot = slot, .port = port};
+    *ls = (struct listener){.loop = l, .on_accept = on_accept, .arg = arg, .fd = fd, .port = port};
     *ret_listener = ls;
     return 0;
 }
@@ -122,5 +119,5 @@ void listener_free(struct listener *ls) {
     loop_disarm(l, &ls->rest);
     os_unwatch(l->os, ls->fd);
     os_close(l->os, ls->fd);
-    slab_give(&l->listeners, ls->slot);
+    slab_give(ls);
 }

@@ -6,8 +6,9 @@
 
 // --- keys
 
-uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t turn) {
-    return (uint64_t)kind << 62 | (uint64_t)(turn & INT32_MAX) << 31 | slot;
+uint64_t loop_key(enum key_kind kind, const void *object) {
+    uint64_t turn = slab_turn(object) & INT32_MAX;
+    return (uint64_t)kind << 62 | turn << 31 | slab_slot(object);
 }
 
 uint32_t key_slot(uint64_t key) {
@@ -77,18 +78,11 @@ void loop_disarm(struct loop *l, struct timer *t) {
 
 struct watch *loop_watch_at(struct loop *l, int fd, uint32_t events, watch_fn *fn, void *arg,
                             const char *file, int line) {
-    uint32_t slot = 0, turn = 0;
-    struct watch *w = slab_take(&l->watches, &slot, &turn);
+    struct watch *w = slab_take(&l->watches);
     assert(w);
-    *w = (struct watch){.loop = l,
-                        .fn = fn,
-                        .arg = arg,
-                        .file = file,
-                        .line = line,
-                        .fd = fd,
-                        .slot = slot,
-                        .events = events};
-    if (os_watch(l->os, fd, loop_key(KEY_WATCH, slot, turn), events) != 0)
+    *w = (struct watch){
+        .loop = l, .fn = fn, .arg = arg, .file = file, .line = line, .fd = fd, .events = events};
+    if (os_watch(l->os, fd, loop_key(KEY_WATCH, w), events) != 0)
         abort(); // a descriptor that cannot be polled is a programmer's error
     return w;
 }
@@ -97,14 +91,13 @@ void watch_set(struct watch *w, uint32_t events) {
     if (w->events == events)
         return;
     w->events = events;
-    uint64_t key = loop_key(KEY_WATCH, w->slot, slab_turn(&w->loop->watches, w->slot));
-    if (os_rewatch(w->loop->os, w->fd, key, events) != 0)
+    if (os_rewatch(w->loop->os, w->fd, loop_key(KEY_WATCH, w), events) != 0)
         abort();
 }
 
 void watch_end(struct watch *w) {
     os_unwatch(w->loop->os, w->fd);
-    slab_give(&w->loop->watches, w->slot);
+    slab_give(w);
 }
 
 // --- jobs and hooks

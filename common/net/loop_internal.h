@@ -13,7 +13,7 @@
 #include "slab.h"
 #include "stream.h"
 
-enum { SCRATCH_BYTES = 64 * 1024, ORIGINS = 256 };
+enum { SCRATCH_BYTES = 64 * 1024, ORIGINS = 256, KINDS = 64 };
 
 // A kernel key: kind (2 bits), turn (31 bits), slot (31 bits).
 enum key_kind { KEY_WATCH, KEY_STREAM, KEY_LISTENER };
@@ -25,7 +25,6 @@ struct watch {
     const char *file;
     int line;
     int fd;
-    uint32_t slot;
     uint32_t events;
 };
 
@@ -54,12 +53,13 @@ struct loop {
     struct job *jobs;          // a ring, NULL when empty
     struct hook *hooks, **hooks_end;
     uint64_t stale_events, accepts_refused;
+    const struct stream_ops *kinds[KINDS]; // of its streams, each named by its index; 0: none
     struct timer_origin
         origins[ORIGINS]; // who armed a timer with this function last: for the report at exit
     uint8_t scratch[SCRATCH_BYTES]; // where all streams read to
 };
 
-uint64_t loop_key(enum key_kind kind, uint32_t slot, uint32_t turn);
+uint64_t loop_key(enum key_kind kind, const void *object); // of one of its slabs
 uint32_t key_slot(uint64_t key);
 uint32_t key_turn(uint64_t key);
 void key_queue_add(struct key_queue *q, uint64_t key);

@@ -1,5 +1,5 @@
-// Streams. At rest a stream is one slot and nothing else: `in` and `out` exist only
-// while there is something in them.
+// Streams. At rest a stream is one slot of 16 bytes and nothing else: what it needs while bytes
+// wait, while it ends, or behind a transport with a state, it borrows (struct busy).
 #include "stream.h"
 
 #include <assert.h>
@@ -20,20 +20,17 @@ enum {
     AGAIN = 128,   // what is kept is to be presented though nothing came behind it
     ENDED = 256,   // the peer has ended too, while bytes were held for it
     HUNG_UP = 512, // the peer's end, or an error, lies behind what it sent: to be read
+    BUSY = 1024,   // it has a struct busy
 };
 
 struct stream {
-    struct loop *loop;            // borrowed, outlives it
-    const struct stream_ops *ops; // borrowed, static
-    void *owner;                  // borrowed: lives until on_closed
-    struct transport *transport;  // owned
-    struct buf *in;               // owned: bytes read, not yet consumed
-    struct held *held;            // owned: bytes the kernel has not taken
-    struct ending *ending;        // owned: while ENDING
+    union {
+        void *owner;       // borrowed: lives until on_closed
+        struct busy *busy; // owned: while BUSY; it has the owner then
+    } of;
     int fd;
-    int error;
-    uint32_t slot;
     uint16_t flags;
+    uint8_t kind; // its ops are loop.kinds[kind]
 };
 
 // What the kernel took is dropped when it is half of it, so that a byte is moved once or twice
@@ -43,59 +40,113 @@ struct held {
     size_t taken; // of them, from the front
 };
 
-struct ending {
-    struct timer timer;
-    struct stream *stream;
-    bool shut; // our end is shut down
+struct busy {
+    struct stream *stream;       // which has it
+    void *owner;                 // borrowed: the stream's
+    struct transport *transport; // owned
+    struct buf in;               // bytes read, not yet consumed
+    struct held held;            // bytes the kernel has not taken
+    struct timer ending;         // while ENDING
+    bool is_shut;                // our end is shut down
+    int error;                   // that it ends with
 };
 
 const size_t stream_bytes = sizeof(struct stream);
 
+static struct loop *loop_of(const struct stream *s) { // outlives it
+    return container_of(slab_of(s), struct loop, streams);
+}
+
 static struct wire wire_of(const struct stream *s) {
-    return (struct wire){s->loop->os, s->fd};
+    return (struct wire){loop_of(s)->os, s->fd};
 }
 
 static uint64_t stream_key(const struct stream *s) {
-    return loop_key(KEY_STREAM, s->slot, slab_turn(&s->loop->streams, s->slot));
+    return loop_key(KEY_STREAM, s);
 }
 
-static void free_buf(struct buf **b) {
-    if (*b)
-        buf_free(*b);
-    free(*b);
-    *b = NULL;
+// --- what it borrows
+
+static struct busy *busy_of(const struct stream *s) { // NULL: it is at rest
+    return s->flags & BUSY ? s->of.busy : NULL;
 }
 
-static void free_held(struct stream *s) {
-    if (s->held)
-        buf_free(&s->held->bytes);
-    free(s->held);
-    s->held = NULL;
+static struct busy *busy_get(struct stream *s) {
+    if (s->flags & BUSY)
+        return s->of.busy;
+    struct busy *busy = hw_calloc(1, sizeof(*busy));
+    busy->stream = s;
+    busy->owner = s->of.owner;
+    busy->transport = &transport_plain;
+    s->of.busy = busy;
+    s->flags |= BUSY;
+    return busy;
+}
+
+// Gives it back when nothing is in it.
+static void busy_rest(struct stream *s) {
+    struct busy *busy = busy_of(s);
+    if (!busy || busy->in.len > 0 || busy->held.bytes.len > 0 || (s->flags & ENDING) ||
+        busy->transport != &transport_plain || busy->error != 0)
+        return;
+    buf_free(&busy->in);
+    buf_free(&busy->held.bytes);
+    s->of.owner = busy->owner;
+    s->flags &= (uint16_t)~BUSY;
+    free(busy);
+}
+
+static void busy_free(struct stream *s) {
+    struct busy *busy = busy_of(s);
+    if (!busy)
+        return;
+    loop_disarm(loop_of(s), &busy->ending);
+    buf_free(&busy->in);
+    buf_free(&busy->held.bytes);
+    if (busy->transport->ops->free)
+        busy->transport->ops->free(busy->transport);
+    s->of.owner = busy->owner;
+    s->flags &= (uint16_t)~BUSY;
+    free(busy);
+}
+
+static const struct stream_ops *ops_of(const struct stream *s) {
+    return loop_of(s)->kinds[s->kind];
+}
+
+static void *owner_of(const struct stream *s) {
+    return s->flags & BUSY ? s->of.busy->owner : s->of.owner;
+}
+
+static struct transport *transport_of(const struct stream *s) {
+    return s->flags & BUSY ? s->of.busy->transport : &transport_plain;
+}
+
+static struct buf *in_of(const struct stream *s) { // NULL: nothing is kept
+    struct busy *busy = busy_of(s);
+    return busy && busy->in.len > 0 ? &busy->in : NULL;
 }
 
 static void queue_read(struct stream *s) {
     if (s->flags & QUEUED)
         return;
     s->flags |= QUEUED;
-    key_queue_add(&s->loop->readable, stream_key(s));
+    key_queue_add(&loop_of(s)->readable, stream_key(s));
 }
 
 // Takes over fd, also on failure.
 static struct stream *stream_new(struct loop *l, int fd, uint16_t flags, int *ret_error) {
-    uint32_t slot = 0, turn = 0;
-    struct stream *s = slab_take(&l->streams, &slot, &turn);
-    int error = s ? os_watch(l->os, fd, loop_key(KEY_STREAM, slot, turn),
-                             OS_READABLE | OS_WRITABLE | OS_EDGE)
-                  : -HW_EFULL;
+    struct stream *s = slab_take(&l->streams);
+    int error =
+        s ? os_watch(l->os, fd, stream_key(s), OS_READABLE | OS_WRITABLE | OS_EDGE) : -HW_EFULL;
     if (error != 0) {
         if (s)
-            slab_give(&l->streams, slot);
+            slab_give(s);
         os_close(l->os, fd);
         *ret_error = error;
         return NULL;
     }
-    *s = (struct stream){
-        .loop = l, .transport = &transport_plain, .fd = fd, .slot = slot, .flags = flags};
+    *s = (struct stream){.fd = fd, .flags = flags};
     return s;
 }
 
@@ -104,7 +155,7 @@ struct stream *stream_accepted(struct loop *l, int fd, int *ret_error) {
 }
 
 bool stream_is_owned(const struct stream *s) {
-    return s->ops || (s->flags & CLOSING);
+    return s->kind != 0 || (s->flags & CLOSING);
 }
 
 struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
@@ -120,23 +171,33 @@ struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
     return s;
 }
 
+// There are as many kinds as tables of ops in the program: a dozen.
+static uint8_t kind_of(struct loop *l, const struct stream_ops *ops) {
+    uint8_t kind = 1;
+    while (l->kinds[kind] && l->kinds[kind] != ops)
+        kind++;
+    assert(kind < KINDS - 1); // the last one stays NULL
+    l->kinds[kind] = ops;
+    return kind;
+}
+
 void stream_set_owner(struct stream *s, const struct stream_ops *ops, void *owner) {
-    s->ops = ops;
-    s->owner = owner;
+    s->kind = kind_of(loop_of(s), ops);
+    *(s->flags & BUSY ? &s->of.busy->owner : &s->of.owner) = owner;
 }
 
 void stream_set_transport(struct stream *s, struct transport *t) {
-    assert(!s->held && s->transport == &transport_plain);
-    s->transport = t;
+    assert(stream_held(s) == 0 && transport_of(s) == &transport_plain);
+    busy_get(s)->transport = t;
     queue_read(s); // it may have been given bytes already
 }
 
 void stream_peer(const struct stream *s, struct sock_addr *ret_peer) {
-    os_peer(s->loop->os, s->fd, ret_peer);
+    os_peer(loop_of(s)->os, s->fd, ret_peer);
 }
 
 bool stream_peer_is_gone(const struct stream *s) {
-    return os_peer_is_gone(s->loop->os, s->fd);
+    return os_peer_is_gone(loop_of(s)->os, s->fd);
 }
 
 bool stream_is_open(const struct stream *s) {
@@ -144,11 +205,13 @@ bool stream_is_open(const struct stream *s) {
 }
 
 size_t stream_held(const struct stream *s) {
-    return s->held ? s->held->bytes.len - s->held->taken : 0;
+    const struct busy *busy = busy_of(s);
+    return busy ? busy->held.bytes.len - busy->held.taken : 0;
 }
 
 int stream_unsent(const struct stream *s) {
-    int unsent = s->transport->ops->unsent(s->transport, wire_of(s));
+    struct transport *t = transport_of(s);
+    int unsent = t->ops->unsent(t, wire_of(s));
     return (int)stream_held(s) + (unsent > 0 ? unsent : 0);
 }
 
@@ -159,8 +222,9 @@ size_t stream_writev(struct stream *s, const struct iovec *iov, int count) {
     if (len == 0 || (s->flags & CLOSING))
         return 0;
     ssize_t took = 0;
-    if (!s->held && !(s->flags & CONNECTING))
-        took = s->transport->ops->writev(s->transport, wire_of(s), iov, count);
+    struct transport *t = transport_of(s);
+    if (stream_held(s) == 0 && !(s->flags & CONNECTING))
+        took = t->ops->writev(t, wire_of(s), iov, count);
     if (took < 0 && took != -EAGAIN && took != -EINTR)
         stream_end(s, (int)took);
     size_t taken = took > 0 ? (size_t)took : 0;
@@ -177,9 +241,7 @@ size_t stream_write(struct stream *s, const void *data, size_t len) {
 void stream_hold(struct stream *s, const void *data, size_t len) {
     if (len == 0 || (s->flags & CLOSING))
         return;
-    if (!s->held)
-        s->held = hw_calloc(1, sizeof(*s->held));
-    buf_append(&s->held->bytes, data, len);
+    buf_append(&busy_get(s)->held.bytes, data, len);
     s->flags |= WANTS_WRITE;
 }
 
@@ -190,11 +252,12 @@ void stream_send(struct stream *s, const void *data, size_t len) {
 
 // Offers what is held to the kernel; true when nothing is held any more.
 static bool flush_held(struct stream *s) {
-    struct held *held = s->held;
-    if (!held)
+    if (stream_held(s) == 0)
         return true;
+    struct transport *t = transport_of(s);
+    struct held *held = &busy_of(s)->held;
     struct iovec iov = {.iov_base = held->bytes.data + held->taken, .iov_len = stream_held(s)};
-    ssize_t took = s->transport->ops->writev(s->transport, wire_of(s), &iov, 1);
+    ssize_t took = t->ops->writev(t, wire_of(s), &iov, 1);
     if (took < 0) {
         if (took != -EAGAIN && took != -EINTR)
             stream_end(s, (int)took);
@@ -202,7 +265,9 @@ static bool flush_held(struct stream *s) {
     }
     held->taken += (size_t)took;
     if (stream_held(s) == 0) {
-        free_held(s);
+        buf_free(&held->bytes);
+        held->taken = 0;
+        busy_rest(s);
         return true;
     }
     if (held->taken >= held->bytes.len / 2) {
@@ -216,22 +281,24 @@ void stream_end(struct stream *s, int error) {
     if (s->flags & CLOSING)
         return;
     s->flags |= CLOSING;
-    s->error = error;
-    key_queue_add(&s->loop->closing, stream_key(s));
+    if (error != 0)
+        busy_get(s)->error = error;
+    key_queue_add(&loop_of(s)->closing, stream_key(s));
 }
 
 static void ending_late(struct timer *t) {
-    stream_end(container_of(t, struct ending, timer)->stream, 0);
+    stream_end(container_of(t, struct busy, ending)->stream, 0);
 }
 
 static void ending_step(struct stream *s) {
-    if (s->held || s->ending->shut)
+    struct busy *busy = busy_of(s);
+    if (stream_held(s) > 0 || busy->is_shut)
         return;
-    s->ending->shut = true;
+    busy->is_shut = true;
     if (s->flags & ENDED)
         stream_end(s, 0);
     else
-        s->transport->ops->shut(s->transport, wire_of(s));
+        busy->transport->ops->shut(busy->transport, wire_of(s));
 }
 
 void stream_end_after_flush(struct stream *s, uint64_t linger_ms) {
@@ -244,59 +311,56 @@ void stream_end_after_flush(struct stream *s, uint64_t linger_ms) {
     s->flags |= ENDING;
     s->flags &= (uint16_t)~PAUSED; // what the peer still sends is read and dropped, up to its end
     queue_read(s);
-    s->ending = hw_calloc(1, sizeof(*s->ending));
-    s->ending->stream = s;
-    loop_arm(s->loop, &s->ending->timer, linger_ms, ending_late);
+    loop_arm(loop_of(s), &busy_get(s)->ending, linger_ms, ending_late);
     ending_step(s);
 }
 
 // The last step: the owner hears of it, then the slot is free.
 void stream_finish(struct stream *s) {
-    struct loop *l = s->loop;
-    if (s->held && s->error == 0)
+    struct loop *l = loop_of(s);
+    const struct stream_ops *ops = ops_of(s);
+    int error = s->flags & BUSY ? s->of.busy->error : 0;
+    if (error == 0)
         (void)flush_held(s);
-    if (s->ending)
-        loop_disarm(l, &s->ending->timer);
-    free(s->ending);
-    free_buf(&s->in);
-    free_held(s);
-    if (s->transport->ops->free)
-        s->transport->ops->free(s->transport);
+    busy_free(s);
     os_unwatch(l->os, s->fd);
     os_close(l->os, s->fd);
-    if (s->ops && s->ops->on_closed)
-        s->ops->on_closed(s->owner, s, s->error);
-    slab_give(&l->streams, s->slot);
+    if (ops && ops->on_closed)
+        ops->on_closed(s->of.owner, s, error);
+    slab_give(s);
 }
 
-// Hands data on until nothing more of it is consumed; what is left over stays in s->in.
+// Hands data on until nothing more of it is consumed; what is left over is kept.
 static void present(struct stream *s, const uint8_t *data, size_t len) {
     size_t used = 0;
     if (s->flags & ENDING)
         used = len;
     else
-        used = s->ops->on_data(s->owner, s, data, len);
+        used = ops_of(s)->on_data(owner_of(s), s, data, len);
     assert(used <= len);
     if (s->flags & CLOSING)
         return;
+    struct buf *in = in_of(s);
     if (used == len) {
-        free_buf(&s->in);
+        if (in)
+            buf_free(in);
+        busy_rest(s);
         return;
     }
-    if (s->in) {
-        buf_consume(s->in, used);
+    if (in) {
+        buf_consume(in, used);
     } else {
-        s->in = hw_calloc(1, sizeof(*s->in));
-        buf_append(s->in, data + used, len - used);
+        in = &busy_get(s)->in;
+        buf_append(in, data + used, len - used);
     }
     // A paused stream is not read: what one read brought behind its last frame waits.
-    if (s->in->len > s->ops->keep_max && !(s->flags & PAUSED))
+    if (in->len > ops_of(s)->keep_max && !(s->flags & PAUSED))
         stream_end(s, -HW_ETOOBIG);
 }
 
 // The peer sends nothing more, and may still read: what is held for its end goes out first.
 static void peer_ended(struct stream *s) {
-    if ((s->flags & ENDING) && s->held)
+    if ((s->flags & ENDING) && stream_held(s) > 0)
         s->flags |= ENDED;
     else
         stream_end(s, 0);
@@ -304,15 +368,17 @@ static void peer_ended(struct stream *s) {
 
 // What comes later is an event again; but an end that was told already is not.
 static bool was_last(const struct stream *s, size_t got, size_t size) {
-    return got < size && s->transport->ops->short_read_is_last && !(s->flags & HUNG_UP);
+    return got < size && transport_of(s)->ops->short_read_is_last && !(s->flags & HUNG_UP);
 }
 
 // One read; false when there is nothing more for now.
 static bool read_once(struct stream *s, size_t *ret_read) {
-    struct loop *l = s->loop;
-    size_t size = s->in ? KEPT_READ : SCRATCH_BYTES;
-    uint8_t *to = s->in ? buf_reserve(s->in, size) : l->scratch;
-    ssize_t got = s->transport->ops->read(s->transport, wire_of(s), to, size);
+    struct loop *l = loop_of(s);
+    struct transport *t = transport_of(s);
+    struct buf *in = in_of(s);
+    size_t size = in ? KEPT_READ : SCRATCH_BYTES;
+    uint8_t *to = in ? buf_reserve(in, size) : l->scratch;
+    ssize_t got = t->ops->read(t, wire_of(s), to, size);
     if (got == -EAGAIN)
         return false;
     if (got == -EINTR)
@@ -325,9 +391,9 @@ static bool read_once(struct stream *s, size_t *ret_read) {
         return false;
     *ret_read = (size_t)got;
     bool is_last = was_last(s, (size_t)got, size);
-    if (s->in) {
-        s->in->len += (size_t)got;
-        present(s, s->in->data, s->in->len);
+    if (in) {
+        in->len += (size_t)got;
+        present(s, in->data, in->len);
     } else {
         present(s, l->scratch, (size_t)got);
     }
@@ -345,8 +411,9 @@ void stream_read_more(struct stream *s) {
         size_t got = 0;
         if (s->flags & AGAIN) {
             s->flags &= (uint16_t)~AGAIN;
-            if (s->in)
-                present(s, s->in->data, s->in->len);
+            const struct buf *in = in_of(s);
+            if (in)
+                present(s, in->data, in->len);
             continue;
         }
         if (!read_once(s, &got))
@@ -361,14 +428,14 @@ void stream_read_more(struct stream *s) {
 }
 
 static void connected(struct stream *s) {
-    int error = os_connect_result(s->loop->os, s->fd);
+    int error = os_connect_result(loop_of(s)->os, s->fd);
     if (error != 0) {
         stream_end(s, error);
         return;
     }
     s->flags &= (uint16_t)~CONNECTING;
-    if (s->ops->on_connected)
-        s->ops->on_connected(s->owner, s);
+    if (ops_of(s)->on_connected)
+        ops_of(s)->on_connected(owner_of(s), s);
 }
 
 static void writable(struct stream *s) {
@@ -377,8 +444,8 @@ static void writable(struct stream *s) {
     s->flags &= (uint16_t)~WANTS_WRITE;
     if (s->flags & ENDING)
         ending_step(s);
-    else if (s->ops->on_writable)
-        s->ops->on_writable(s->owner, s);
+    else if (ops_of(s)->on_writable)
+        ops_of(s)->on_writable(owner_of(s), s);
 }
 
 void stream_on_event(struct stream *s, uint32_t events) {
@@ -405,7 +472,7 @@ void stream_resume(struct stream *s) {
     if (!(s->flags & PAUSED))
         return;
     s->flags &= (uint16_t)~PAUSED;
-    if (s->in)
+    if (in_of(s))
         s->flags |= AGAIN;
     if (s->flags & (MISSED | AGAIN))
         queue_read(s);

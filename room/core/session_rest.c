@@ -2,12 +2,13 @@
 
 #include <string.h>
 
+#include "wire.h"
+
 // waits: the session's Synced does, for this feed among others.
 static bool feed_lies_down(const struct feed *f, bool waits, struct feed_rest *ret_rest) {
     uint64_t unacked = f->sent - f->acked, unsaved = f->acked - f->saved;
-    *ret_rest = (struct feed_rest){f->epoch, f->sent, (uint32_t)unacked, (uint32_t)unsaved};
-    return feed_is_at_rest(f) && (f->target != FEED_NO_TARGET || !waits) && unacked <= UINT32_MAX &&
-           unsaved <= UINT32_MAX;
+    *ret_rest = (struct feed_rest){f->epoch, f->sent, unacked, unsaved};
+    return feed_is_at_rest(f) && (f->target != FEED_NO_TARGET || !waits);
 }
 
 static void feed_gets_up(const struct feed_rest *rest, struct feed *f) { // of these limits
@@ -66,4 +67,108 @@ bool session_lies_down(const struct session *s, struct session_rest *ret_rest) {
     forget_login(&plain);
     session_gets_up(ret_rest, &back);
     return ret_rest->feed[FEED_INBOX].unsaved == 0 && memcmp(&plain, &back, sizeof(back)) == 0;
+}
+
+// --- packed: a byte of these, then numbers as protobuf writes them. Epochs are random, and stand
+// as they are.
+
+enum {
+    REST_RESUMED = 1,
+    REST_LIMITS = 2,       // of its own: they are the last
+    REST_BEHIND = 4,       // something is unacked or unsaved
+    REST_LEFT_OUT_BIT = 3, // and the following, for each feed
+    REST_USUAL_BIT = 6,    // and the following, for each broadcast log: its epoch is the usual one
+};
+_Static_assert(REST_USUAL_BIT + LOGS_ALL <= 8, "they are one byte");
+
+static bool is_usual(uint8_t flags, int feed) {
+    return feed >= FEED_NEWS && flags >> (REST_USUAL_BIT + feed - FEED_NEWS) & 1;
+}
+
+static size_t put_feed(const struct feed_rest *f, uint8_t flags, bool has_epoch, uint8_t *out) {
+    size_t n = has_epoch ? sizeof(f->epoch) : 0;
+    memcpy(out, &f->epoch, n);
+    n += wire_varint_put(out + n, f->sent);
+    if (flags & REST_BEHIND) {
+        n += wire_varint_put(out + n, f->unacked);
+        n += wire_varint_put(out + n, f->unsaved);
+    }
+    return n;
+}
+
+static uint8_t flags_of(const struct session_rest *rest, const struct session_usual *usual) {
+    unsigned flags = rest->is_resumed ? REST_RESUMED : 0;
+    for (int i = 0; i < FEEDS; i++) {
+        flags |= rest->is_left_out[i] ? 1U << (REST_LEFT_OUT_BIT + i) : 0;
+        flags |= rest->feed[i].unacked || rest->feed[i].unsaved ? REST_BEHIND : 0;
+    }
+    for (int i = 0; i < LOGS_ALL; i++)
+        flags |=
+            rest->feed[FEED_NEWS + i].epoch == usual->epoch[i] ? 1U << (REST_USUAL_BIT + i) : 0;
+    return (uint8_t)(flags | (rest->limits != usual->limits ? REST_LIMITS : 0));
+}
+
+// Generations and rounds that are mostly alike are written as how far they are apart.
+size_t session_rest_pack(const struct session_rest *rest, const struct session_usual *usual,
+                         uint8_t out[SESSION_REST_BYTES_MAX]) {
+    uint8_t flags = flags_of(rest, usual);
+    size_t n = 1;
+    out[0] = flags;
+    for (int i = 0; i < FEEDS; i++)
+        n += put_feed(&rest->feed[i], flags, !is_usual(flags, i), out + n);
+    n += wire_varint_put(out + n, rest->generation);
+    n += wire_varint_put(out + n, rest->generation - rest->login_generation);
+    n += wire_varint_put(out + n, rest->login_order);
+    n += wire_varint_put(out + n, rest->confirmed_round);
+    n += wire_varint_put(out + n, (uint32_t)(rest->asked_round - rest->confirmed_round));
+    if (flags & REST_LIMITS) {
+        memcpy(out + n, &rest->limits, sizeof(rest->limits));
+        n += sizeof(rest->limits);
+    }
+    return n;
+}
+
+// usual: its epoch; NULL: that is written down.
+static void take_feed(const uint8_t **at, uint8_t flags, const uint64_t *usual,
+                      struct feed_rest *ret_f) {
+    memcpy(&ret_f->epoch, usual ? (const void *)usual : *at, sizeof(ret_f->epoch));
+    *at += usual ? 0 : sizeof(ret_f->epoch);
+    ret_f->sent = wire_varint_take(at);
+    ret_f->unacked = flags & REST_BEHIND ? wire_varint_take(at) : 0;
+    ret_f->unsaved = flags & REST_BEHIND ? wire_varint_take(at) : 0;
+}
+
+static const uint64_t *usual_epoch(uint8_t flags, const struct session_usual *usual, int feed) {
+    return is_usual(flags, feed) ? &usual->epoch[feed - FEED_NEWS] : NULL;
+}
+
+const uint8_t *session_rest_unpack(const uint8_t *bytes, const struct session_usual *usual,
+                                   struct session_rest *ret_rest) {
+    const uint8_t *at = bytes + 1;
+    uint8_t flags = bytes[0];
+    for (int i = 0; i < FEEDS; i++) {
+        take_feed(&at, flags, usual_epoch(flags, usual, i), &ret_rest->feed[i]);
+        ret_rest->is_left_out[i] = flags >> (REST_LEFT_OUT_BIT + i) & 1;
+    }
+    ret_rest->generation = wire_varint_take(&at);
+    ret_rest->login_generation = ret_rest->generation - wire_varint_take(&at);
+    ret_rest->login_order = wire_varint_take(&at);
+    ret_rest->confirmed_round = (uint32_t)wire_varint_take(&at);
+    ret_rest->asked_round = ret_rest->confirmed_round + (uint32_t)wire_varint_take(&at);
+    ret_rest->limits = usual->limits;
+    if (flags & REST_LIMITS) {
+        memcpy(&ret_rest->limits, at, sizeof(ret_rest->limits));
+        at += sizeof(ret_rest->limits);
+    }
+    ret_rest->is_resumed = flags & REST_RESUMED;
+    return at;
+}
+
+bool session_rest_is_level(const uint8_t *bytes, const struct session_usual *usual,
+                           enum feed_stream stream, const struct stream_position *head) {
+    struct feed_rest f;
+    const uint8_t *at = bytes + 1;
+    for (int i = 0; i <= (int)stream; i++)
+        take_feed(&at, bytes[0], usual_epoch(bytes[0], usual, i), &f);
+    return f.epoch == head->epoch && f.sent >= head->seq;
 }

@@ -35,9 +35,11 @@ static struct room_binding *walk_on(struct run *r, struct walk *w) {
 // As it is, or as it would be when it got up: looking at it wakes nobody.
 static struct session session_of(const struct room_binding *b) {
     struct session s;
-    if (b->awake)
-        return b->awake->session;
-    session_gets_up(&b->rest, &s);
+    struct session_rest rest;
+    if (b->is_awake)
+        return b->of.awake->session;
+    room_binding_rest(b, &rest);
+    session_gets_up(&rest, &s);
     return s;
 }
 
@@ -65,7 +67,7 @@ static void describe_feed(struct run *r, const char *name, const struct feed *f)
 
 static void describe(struct run *r, const struct daemon_slot *d, const struct room_binding *b) {
     const struct session session = session_of(b), *s = &session;
-    const struct room *room = b->conn->room;
+    const struct room *room = binding_room(b);
     const struct room_product *p = b->product;
     const char *name = r->world.nodes[d->node].name;
     world_note(&r->world, name,
@@ -138,7 +140,7 @@ enum { TOKEN_ENDED_MS = 90000 };
 
 static void check_token(struct run *r, const struct daemon_slot *d, const struct room_binding *b) {
     if (room_binding_state(b) == SESSION_LIVE && b->conn->state == CONN_OPEN &&
-        b->expires_ms + TOKEN_ENDED_MS < loop_wall_ms(b->conn->room->loop))
+        room_binding_expires_ms(b) + TOKEN_ENDED_MS < loop_wall_ms(binding_room(b)->loop))
         violation(r, "%s, %s: goes on with a token that has ended", r->world.nodes[d->node].name,
                   b->conn->device);
 }
@@ -192,11 +194,12 @@ static void check_sends(struct run *r, struct daemon_slot *d, const struct room 
 
 // Who lingers keeps a session for its client, or a place for nothing.
 static void check_lingering(struct run *r, const struct daemon_slot *d, struct room *room) {
-    const struct conn *c;
-    TAILQ_FOREACH(c, &room->lingering, lingers) {
+    const struct transit *t;
+    TAILQ_FOREACH(t, &room->lingering, lingers) {
+        const struct conn *c = t->conn;
         const struct room_binding *b = c->bindings;
         while (b && !room_binding_is_entered(b))
-            b = b->next_in_conn;
+            b = room_binding_next(b);
         if (!b)
             violation(r, "%s: %s lingers without a session", r->world.nodes[d->node].name,
                       c->device);
@@ -302,8 +305,8 @@ enum row_state { ROW_OWN, ROW_OF_THE_DEAD, ROW_OTHER };
 // Of the dead: of a login that nobody waited for, at a room that is gone and cannot give it back.
 static enum row_state row_state(struct run *r, const struct daemon_slot *d,
                                 const struct room_binding *b) {
-    Hawser__Internal__FindReply *rows =
-        rows_of(r, b->product->number, (int)strtol(b->user + strlen("user"), NULL, 10));
+    Hawser__Internal__FindReply *rows = rows_of(
+        r, b->product->number, (int)strtol(room_binding_user(b) + strlen("user"), NULL, 10));
     enum row_state state = ROW_OTHER;
     for (size_t i = 0; i < rows->n_row; i++) {
         const Hawser__Internal__SessionRow *row = rows->row[i];

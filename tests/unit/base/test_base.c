@@ -233,18 +233,19 @@ END_TEST
 START_TEST(test_slab) {
     struct slab s;
     slab_init(&s, 12, 3000);
-    uint32_t slot = 0, turn = 0, again = 0, newer = 0;
-    char *object = slab_take(&s, &slot, &turn);
+    char *object = slab_take(&s);
+    uint32_t slot = slab_slot(object), turn = slab_turn(object);
     object[0] = 'x';
     ck_assert_ptr_eq(slab_find(&s, slot, turn), object);
-    slab_give(&s, slot);
+    slab_give(object);
     ck_assert_ptr_null(slab_find(&s, slot, turn));
     ck_assert_ptr_null(slab_at(&s, slot));
-    ck_assert_int_eq(((char *)slab_take(&s, &again, &newer))[0], 0);
-    ck_assert(again == slot && newer != turn);
+    object = slab_take(&s);
+    ck_assert_int_eq(object[0], 0);
+    ck_assert(slab_slot(object) == slot && slab_turn(object) != turn);
     for (int i = 1; i < 3000; i++)
-        ck_assert_ptr_nonnull(slab_take(&s, &again, &newer));
-    ck_assert_ptr_null(slab_take(&s, &again, &newer));
+        ck_assert_ptr_nonnull(slab_take(&s));
+    ck_assert_ptr_null(slab_take(&s));
     ck_assert_uint_eq(s.used, 3000);
     slab_deinit(&s);
 }
@@ -259,8 +260,9 @@ START_TEST(test_slab_gives_back) {
     slab_init(&s, 100, 10000);
     for (int storm = 0; storm < 3; storm++) {
         for (int i = 0; i < COUNT; i++) {
-            uint32_t slot = 0, turn = 0;
-            ck_assert_ptr_nonnull(slab_take(&s, &slot, &turn));
+            const void *object = slab_take(&s);
+            ck_assert_ptr_nonnull(object);
+            uint32_t slot = slab_slot(object), turn = slab_turn(object);
             ck_assert_uint_lt(slot, COUNT); // the lowest chunk first
             ck_assert_uint_eq(turn, (uint32_t)storm + 1);
             ck_assert(storm == 0 || !slab_find(&s, slots[i], turns[i]));
@@ -269,7 +271,7 @@ START_TEST(test_slab_gives_back) {
         }
         ck_assert_uint_eq(s.high_water, COUNT);
         for (int i = 0; i < COUNT; i++) // here and there
-            slab_give(&s, slots[(i * 7) % COUNT]);
+            slab_give(slab_at(&s, slots[(i * 7) % COUNT]));
         ck_assert_uint_le(s.high_water, 1024);
         for (int i = 0; i < COUNT; i++)
             ck_assert_ptr_null(slab_find(&s, slots[i], turns[i]));
@@ -288,15 +290,16 @@ START_TEST(test_slab_at_random) {
     rng_init(&rng, 1);
     slab_init(&s, 8, SLOTS);
     for (int step = 0; step < STEPS; step++) {
-        uint32_t at = (uint32_t)rng_below(&rng, SLOTS), slot = 0, turn = 0;
+        uint32_t at = (uint32_t)rng_below(&rng, SLOTS);
         bool grows = step / 6000 % 2 == 0; // fills, then empties, ten times
         if (taken[at] && (!grows || rng_below(&rng, 3) == 0)) {
-            slab_give(&s, at);
+            slab_give(slab_at(&s, at));
             ck_assert_ptr_null(slab_find(&s, at, taken[at]));
             taken[at] = 0;
             used--;
         } else if (grows && used < SLOTS) {
-            void *object = slab_take(&s, &slot, &turn);
+            void *object = slab_take(&s);
+            uint32_t slot = slab_slot(object), turn = slab_turn(object);
             ck_assert(slot < SLOTS && taken[slot] == 0 && turn != 0);
             ck_assert_ptr_eq(slab_find(&s, slot, turn), object);
             taken[slot] = turn;

@@ -31,20 +31,15 @@ static inline bool bed_line(void *arg, const char *line, size_t len) {
 
 static inline void bed_conn(struct conn_bed *bed, const struct voice *voice) {
     struct room *r = &bed->room;
-    uint32_t slot, turn;
-    bed->conn = slab_take(&r->conns, &slot, &turn);
-    bed->conn->room = r;
-    bed->conn->slot = slot;
-    bed->conn->turn = turn;
+    bed->conn = slab_take(&r->conns);
     bed->conn->heartbeat_ms = 60000;
-    bed->conn->heard_ms = loop_now_ms(r->loop);
+    bed->conn->heard_ms = (uint32_t)loop_now_ms(r->loop);
     r->count.connections++;
     conn_begin_voice(bed->conn, voice);
 }
 
 // Bindings are out: a Bind is answered at once.
 static inline void bed_begin(struct conn_bed *bed, const struct voice *voice) {
-    uint32_t slot, turn;
     *bed = (struct conn_bed){.os = os_new(), .config = config_default()};
     log_init(&bed->log, "room", LOG_DEBUG);
     bed->log.sink = bed_line;
@@ -57,8 +52,9 @@ static inline void bed_begin(struct conn_bed *bed, const struct voice *voice) {
     TAILQ_INIT(&r->lingering);
     effects_init(&r->effects, r->loop, carry_out_all);
     slab_init(&r->conns, sizeof(struct conn), 1);
+    slab_init(&r->transits, sizeof(struct transit), 1);
     slab_init(&r->bindings, sizeof(struct room_binding), 1);
-    (void)slab_take(&r->bindings, &slot, &turn);
+    (void)slab_take(&r->bindings);
     slab_init(&r->awake, sizeof(struct awake), 1);
     arena_init(&r->arena);
     bed_conn(bed, voice);
@@ -74,6 +70,7 @@ static inline void bed_end(struct conn_bed *bed) {
     slab_deinit(&r->bindings);
     slab_deinit(&r->awake);
     slab_deinit(&r->conns);
+    slab_deinit(&r->transits);
     free(r->awake_ones.list);
     arena_deinit(&r->arena);
     buf_free(&r->scratch);

@@ -6,13 +6,13 @@ static struct conn_bed bed;
 static int ended, pings;
 
 static void begin(struct conn *c) {
-    c->voice_state = hw_calloc(1, 8);
+    conn_transit(c)->voice_state = hw_calloc(1, 8);
 }
 static void end(struct conn *c) {
     ck_assert_ptr_null(c->stream);
     ended++;
-    free(c->voice_state);
-    c->voice_state = NULL;
+    free(c->transit->voice_state);
+    c->transit->voice_state = NULL;
 }
 static void ping(struct conn *c) {
     (void)c;
@@ -25,7 +25,7 @@ static const struct voice silent = {.name = "silent"};
 START_TEST(test_a_voice_begins_and_ends) {
     ended = 0;
     bed_begin(&bed, &asking);
-    ck_assert_ptr_nonnull(bed.conn->voice_state);
+    ck_assert_ptr_nonnull(bed.conn->transit->voice_state);
     conn_end(bed.conn);
     ck_assert_int_eq(ended, 0); // whoever holds it may still use it
     bed_end(&bed);
@@ -38,24 +38,48 @@ START_TEST(test_a_ping_must_be_answered) {
     bed_begin(&bed, &asking);
     ck_assert(conn_ping(bed.conn));
     ck_assert_int_eq(pings, 1);
-    ck_assert_uint_eq(bed.conn->timer.due_ms, bed.conn->pinged_ms + 8000);
+    ck_assert_uint_eq(bed.conn->transit->timer.due_ms, loop_now_ms(bed.room.loop) + 8000);
     ck_assert(!conn_ping(bed.conn)); // one is out
     bed_end(&bed);
 }
 END_TEST
 
-// 1.5 heartbeats and 8 s after the client was heard last, whatever was to be asked.
+// 1.5 heartbeats and 8 s after the client was heard last, whatever was to be asked. Long before
+// that there is no timer: passes look.
 START_TEST(test_one_that_cannot_ask) {
     bed_begin(&bed, &silent);
-    conn_rearm(bed.conn);
-    uint64_t due = bed.conn->heard_ms + 90000 + 8000;
-    ck_assert_uint_eq(bed.conn->timer.due_ms, due);
+    bed.conn->state = CONN_OPEN;
+    conn_look(bed.conn);
+    ck_assert_ptr_null(bed.conn->transit);
+    bed.conn->heard_ms -= 90000;
+    conn_look(bed.conn);
+    uint64_t due = loop_now_ms(bed.room.loop) + 8000;
+    ck_assert_uint_eq(bed.conn->transit->timer.due_ms, due);
     ck_assert(!conn_ping(bed.conn));
-    ck_assert_uint_eq(bed.conn->timer.due_ms, due);
+    ck_assert_uint_eq(bed.conn->transit->timer.due_ms, due);
     ck_assert_uint_eq(bed.room.count.pings, 0);
     bed_end(&bed);
 }
 END_TEST
 
+// What it borrowed while something was under way goes back when a pass looks.
+START_TEST(test_one_that_rests) {
+    bed_begin(&bed, &asking);
+    bed.conn->state = CONN_OPEN;
+    ck_assert(conn_ping(bed.conn));
+    conn_heard(bed.conn);
+    conn_look(bed.conn);
+    ck_assert_ptr_nonnull(bed.conn->transit); // that it was asked counts for a while
+    bed.conn->transit->pinged_ms -= ASK_APART_MS;
+    conn_look(bed.conn);
+    ck_assert_ptr_nonnull(bed.conn->transit); // its voice has something in it
+    end(bed.conn);
+    conn_look(bed.conn);
+    ck_assert_ptr_null(bed.conn->transit);
+    begin(bed.conn);
+    bed_end(&bed);
+}
+END_TEST
+
 RUN_TESTS("connections", test_a_voice_begins_and_ends, test_a_ping_must_be_answered,
-          test_one_that_cannot_ask)
+          test_one_that_cannot_ask, test_one_that_rests)

@@ -121,7 +121,7 @@ static struct broadcasts *news(void) {
 // Its login by its token leads to what the saver has: `after` of the news, which are heard of up to
 // `head`.
 static void log_in(const bool left_out[FEEDS], uint64_t after, uint64_t head) {
-    struct session_terms terms = {.limits = &bed.conn->voice->ack_limits};
+    struct session_terms terms = {.limits = &conn_voice(bed.conn)->ack_limits};
     struct session_event row = {.kind = EVENT_ROW, .of.row.generation = GENERATION};
     struct session_event attached = {.kind = EVENT_ATTACHED};
     memcpy(terms.is_left_out, left_out, sizeof(terms.is_left_out));

@@ -22,8 +22,10 @@ static struct session_effects effects;
 static struct buf text;
 static bool was_named; // the state named the last event
 
+static const struct ack_limits limits = {32, 256 * 1024};
+static const struct session_usual usual = {&limits, {EPOCH}};
+
 static inline void world_begin(void) {
-    static const struct ack_limits limits = {32, 256 * 1024};
     struct session_terms terms = {.limits = &limits};
     lease_init(&lease);
     lease.is_held = true;
@@ -198,6 +200,9 @@ static inline void sleep_if_it_may(void) {
     if (!session_lies_down(&s, &rest))
         return;
     memset(&s, 0xa5, sizeof(s));
+    uint8_t bytes[SESSION_REST_BYTES_MAX];
+    (void)session_rest_pack(&rest, &usual, bytes);
+    (void)session_rest_unpack(bytes, &usual, &rest);
     session_gets_up(&rest, &s);
     slept++;
 }

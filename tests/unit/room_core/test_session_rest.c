@@ -47,10 +47,14 @@ START_TEST(test_it_gets_up_as_it_lay_down) {
 END_TEST
 
 START_TEST(test_level) {
+    uint8_t bytes[SESSION_REST_BYTES_MAX];
     reach_rest();
-    ck_assert(session_rest_is_level(&rest, FEED_NEWS, &(struct stream_position){EPOCH, 7}));
-    ck_assert(!session_rest_is_level(&rest, FEED_NEWS, &(struct stream_position){EPOCH, 8}));
-    ck_assert(!session_rest_is_level(&rest, FEED_NEWS, &(struct stream_position){OTHER_EPOCH, 7}));
+    (void)session_rest_pack(&rest, &usual, bytes);
+    ck_assert(session_rest_is_level(bytes, &usual, FEED_NEWS, &(struct stream_position){EPOCH, 7}));
+    ck_assert(
+        !session_rest_is_level(bytes, &usual, FEED_NEWS, &(struct stream_position){EPOCH, 8}));
+    ck_assert(!session_rest_is_level(bytes, &usual, FEED_NEWS,
+                                     &(struct stream_position){OTHER_EPOCH, 7}));
 }
 END_TEST
 
@@ -113,10 +117,10 @@ static void has_a_notice(void) {
     s.fence.noticed = 90;
 }
 
-static void (*const busy[])(void) = {
-    has_heard,     has_sent,          is_unsaved,    is_far_behind, is_rewound,  has_no_target,
-    is_not_synced, is_away,           is_confirming, is_superseded, is_stale,    is_loading,
-    is_retrying,   is_to_be_attached, is_asked,      is_shut_asked, has_a_notice};
+static void (*const busy[])(void) = {has_heard,         has_sent,      is_unsaved,    is_rewound,
+                                     has_no_target,     is_not_synced, is_away,       is_confirming,
+                                     is_superseded,     is_stale,      is_loading,    is_retrying,
+                                     is_to_be_attached, is_asked,      is_shut_asked, has_a_notice};
 
 START_TEST(test_who_has_something_to_do_stays_awake) {
     for (size_t i = 0; i < sizeof(busy) / sizeof(busy[0]); i++) {
@@ -137,6 +141,38 @@ START_TEST(test_a_stream_that_is_left_out) {
 }
 END_TEST
 
+// What is packed is what is unpacked, whatever the numbers are; and what most sessions are takes
+// few bytes.
+START_TEST(test_packed) {
+    static const struct ack_limits own = {1, 1};
+    uint8_t bytes[SESSION_REST_BYTES_MAX];
+    struct session_rest most, back;
+    reach_rest();
+    is_far_behind();
+    ck_assert(session_lies_down(&s, &rest));
+    for (int i = 0; i < FEEDS; i++)
+        rest.feed[i] =
+            (struct feed_rest){UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2, UINT64_MAX - 3};
+    rest.generation = 5;
+    rest.login_generation = 7; // above it
+    rest.login_order = UINT64_MAX;
+    rest.asked_round = 0; // below the confirmed one
+    rest.confirmed_round = UINT32_MAX;
+    rest.limits = &own;
+    rest.is_left_out[FEED_BULK] = true;
+    size_t packed = session_rest_pack(&rest, &usual, bytes);
+    ck_assert_uint_le(packed, sizeof(bytes));
+    memset(&back, 0, sizeof(back));
+    ck_assert_ptr_eq(session_rest_unpack(bytes, &usual, &back), bytes + packed);
+    ck_assert_mem_eq(&back, &rest, sizeof(back));
+    reach_rest();
+    s.feed[FEED_NEWS].acked = s.feed[FEED_NEWS].saved = s.feed[FEED_NEWS].sent;
+    s.fence.generation = s.fence.login_generation = UINT64_C(1) << 41; // a time of today
+    ck_assert(session_lies_down(&s, &most));
+    ck_assert_uint_le(session_rest_pack(&most, &usual, bytes), 32);
+}
+END_TEST
+
 // An idle session sleeps whatever it went through.
 START_TEST(test_it_sleeps_again) {
     reach_rest();
@@ -150,5 +186,5 @@ START_TEST(test_it_sleeps_again) {
 END_TEST
 
 RUN_TESTS("session_rest", test_it_gets_up_as_it_lay_down, test_level,
-          test_who_has_something_to_do_stays_awake, test_a_stream_that_is_left_out,
+          test_who_has_something_to_do_stays_awake, test_a_stream_that_is_left_out, test_packed,
           test_it_sleeps_again)
