@@ -5,6 +5,8 @@
 #include "room_internal.h"
 #include "wire.h"
 
+enum { REST_TICKS = 10 }; // each that is awake is looked at once in so many
+
 // --- awake or asleep
 
 // Each that is awake stands in room.awake_ones once.
@@ -62,6 +64,7 @@ HW_OUT_OF_LINE static void gets_up(struct room_binding *b) {
 struct awake *room_binding_wake(struct room_binding *b) {
     if (!b->is_awake)
         gets_up(b);
+    b->of.awake->is_used = true;
     return b->of.awake;
 }
 
@@ -120,8 +123,10 @@ static char *keep_rest(const struct room_binding *b, const struct session_rest *
 
 static bool lies_down(struct room_binding *b) {
     struct awake *a = b->of.awake;
+    bool was_used = a->is_used;
     struct session_rest rest;
-    if (a->is_to_save || a->token || a->reason || a->known_devices ||
+    a->is_used = false;
+    if (was_used || a->is_to_save || a->token || a->reason || a->known_devices ||
         !session_lies_down(&a->session, &rest))
         return false;
     b->of.names = keep_rest(b, &rest);
@@ -130,15 +135,19 @@ static bool lies_down(struct room_binding *b) {
     return true;
 }
 
+// Whoever gets up soon again had better stay up: the memory was given back meanwhile. So one lies
+// down when it is looked at for the second time and nobody has asked for it since the first.
 void room_bindings_rest(struct room *r) {
     struct handles *all = &r->awake_ones;
-    for (size_t i = 0; i < all->count;) {
-        const struct handle *h = &all->list[i];
+    for (size_t looks = all->count / REST_TICKS + 1; looks > 0 && all->count > 0; looks--) {
+        if (r->rest_at >= all->count)
+            r->rest_at = 0;
+        struct handle *h = &all->list[r->rest_at];
         struct room_binding *b = slab_find(&r->bindings, h->slot, h->turn);
         if (!b || lies_down(b))
-            all->list[i] = all->list[--all->count];
+            *h = all->list[--all->count];
         else
-            i++;
+            r->rest_at++;
     }
     handles_fit(all);
     r->awake_count = all->count;

@@ -17,6 +17,7 @@ struct login_token;
 struct awake {
     struct session session;
     bool is_to_save;                   // in room.to_save
+    bool is_used;                      // since the last look at whether it may lie down
     struct room_binding *next_to_save; // there
     uint64_t since_ms, expires_ms;     // Unix: when its row was asked for; the token's end
     // owned: its user, a NUL; its tags with a NUL after each; another NUL. Behind them, while it
@@ -57,7 +58,7 @@ const char *room_binding_user(const struct room_binding *b); // NULL until the t
 const char *room_binding_tags(const struct room_binding *b); // with a NUL after each, and another
 // Copies both; tags may be NULL, for none.
 void room_binding_name(struct room_binding *b, const char *user, const char *tags);
-// Its session, which is awake from then on, until a tick finds that it waits for nothing.
+// Its session, which is awake from then on, until ticks find that it waits for nothing.
 struct awake *room_binding_wake(struct room_binding *b);
 struct session *room_binding_session(struct room_binding *b);
 enum session_state room_binding_state(const struct room_binding *b); // these eight wake nobody
@@ -70,7 +71,7 @@ uint64_t room_binding_since_ms(const struct room_binding *b);
 bool room_binding_leaves_out(const struct room_binding *b, enum feed_stream stream);
 bool room_binding_is_entered(const struct room_binding *b); // LIVE or AWAY
 uint64_t room_binding_generation(const struct room_binding *b);
-void room_bindings_rest(struct room *r); // a tick: those that wait for nothing lie down
+void room_bindings_rest(struct room *r); // a tick: those that wait for nothing for long lie down
 // One step of its session. Nothing happens yet, but that one whose session is gone is found by
 // nobody any more.
 void room_binding_tell(struct room_binding *b, const struct session_event *e);
