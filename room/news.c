@@ -195,28 +195,24 @@ static bool walk_step(struct job *j) {
     turn_begin(&t, log);
     for (unsigned n = 1; log->walk_at; n++) {
         struct room_binding *b = log->walk_at;
-        log->walk_at = b->next;
+        broadcasts_walk_on(log, b);
         if (turn_take(&t, b))
             send_in_turn(&t);
         room_binding_sent(b);
         if (n % SLICE_CHECK == 0 && loop_clock_us(l) >= until)
             return true;
     }
-    if (log->walk_again) {
-        log->walk_again = false;
-        log->walk_at = log->product->bindings;
-        return log->walk_at != NULL;
-    }
     log->walk_running = false;
     return false;
 }
 
+// Who is still to come gets what is new with the rest, whoever has passed in another round.
 void news_walk(struct broadcasts *log) {
-    if (log->walk_running) {
-        log->walk_again = true;
-        return;
-    }
-    log->walk_at = log->product->bindings;
+    log->walk_is_back = false;
+    log->walk_again = log->walk_running && log->walk_at != NULL;
+    log->walk_until = log->walk_at;
+    if (!log->walk_again)
+        log->walk_at = log->product->bindings;
     log->walk_running = log->walk_at != NULL;
     if (log->walk_running)
         job_start(log->product->room->loop, &log->walk, walk_step);

@@ -60,21 +60,24 @@ void product_let_go(struct room_binding *b) {
 
 void product_enter(struct room_binding *b) {
     struct room_product *p = b->product;
-    b->prev = NULL;
-    b->next = p->bindings;
-    if (b->next)
-        b->next->prev = b;
-    p->bindings = b;
+    b->next = NULL;
+    b->prev = p->last_binding;
+    *(b->prev ? &b->prev->next : &p->bindings) = b;
+    p->last_binding = b;
     p->session_count++;
     p->room->live_sessions++;
 }
 
-// Walks that have come to it go on with the next.
-static void leave_walks(struct room_binding *b) {
+// Walks that have come to it go on with the next. It stands in the list no more.
+static void leave_walks(const struct room_binding *b) {
     struct room_product *p = b->product;
-    for (int i = 0; i < LOGS; i++)
-        if (p->log[i].walk_at == b)
-            p->log[i].walk_at = b->next;
+    for (int i = 0; i < LOGS; i++) {
+        struct broadcasts *log = &p->log[i];
+        if (log->walk_until == b)
+            log->walk_until = b->next;
+        if (log->walk_at == b)
+            broadcasts_walk_on(log, b);
+    }
     for (struct live_walk *w = p->lives; w; w = w->next)
         if (w->at == b)
             w->at = b->next;
@@ -82,10 +85,9 @@ static void leave_walks(struct room_binding *b) {
 
 void product_leave(struct room_binding *b) {
     struct room_product *p = b->product;
-    leave_walks(b);
     *(b->prev ? &b->prev->next : &p->bindings) = b->next;
-    if (b->next)
-        b->next->prev = b->prev;
+    *(b->next ? &b->next->prev : &p->last_binding) = b->prev;
+    leave_walks(b);
     p->session_count--;
     p->room->live_sessions--;
 }

@@ -46,8 +46,11 @@ struct broadcasts {
     struct sums sums, sums_telling; // since the last SumsRequest; what is in flight
     // the walk
     struct job walk;
-    struct room_binding *walk_at;
-    bool walk_again, walk_running;
+    struct room_binding *walk_at; // who is next; NULL: it is over
+    // At the end it begins again, up to walk_until (NULL: all): these had passed when the latest
+    // came. is_back: it has begun again.
+    struct room_binding *walk_until;
+    bool walk_again, walk_is_back, walk_running;
 };
 
 struct live_walk { // one live broadcast on its way round the sessions
@@ -65,7 +68,8 @@ struct room_product {
     uint32_t number;
     char name[33];
     bool is_deleted;
-    struct room_binding *bindings;  // LIVE or AWAY
+    // LIVE or AWAY, as they came: so do they lie in memory, mostly, and a walk goes there in order
+    struct room_binding *bindings, *last_binding;
     uint64_t session_count;         // of them
     uint64_t holders;               // bindings that name it, those not live yet too
     uint64_t held_ms;               // when the last one was let go
@@ -86,6 +90,17 @@ struct room_product {
     bool sums_in_flight;
     uint8_t sums_id[16];
 };
+
+// The walk has been with `b`, which may have left the list since, and goes on behind it.
+static inline void broadcasts_walk_on(struct broadcasts *log, const struct room_binding *b) {
+    struct room_binding *next = b->next;
+    if (!next && log->walk_again) {
+        log->walk_again = false;
+        log->walk_is_back = true;
+        next = log->product->bindings;
+    }
+    log->walk_at = log->walk_is_back && next == log->walk_until ? NULL : next;
+}
 
 static inline struct broadcasts *product_log(struct room_product *p, enum feed_stream stream) {
     return &p->log[log_index(stream)];

@@ -216,7 +216,7 @@ NOT_YET = [
     mutant("attached-to-the-old-log", "room/core/session_live.c",
            "    } else if (a->start[FEED_INBOX].after.epoch != f->epoch) {", "    } else if (a->start[FEED_INBOX].after.epoch == 0) {"),
     mutant("walk-does-not-begin-again", "room/news.c",
-           "    if (log->walk_running) {\n        log->walk_again = true;\n        return;", "    if (log->walk_running) {\n        return;"),
+           "    log->walk_is_back = false;\n    log->walk_again =", "    if (log->walk_running)\n        return;\n    log->walk_again ="),
     mutant("leases-end-while-away", "register/memory_directory.c",
            "m->seen_ms != 0 && (now < m->seen_ms || gap > AWAY_MS)", "false"),
     mutant("sdk-hands-repeats-on", "sdk/c/core_streams.c",
