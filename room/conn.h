@@ -111,6 +111,9 @@ bool conn_waits_for_reader(struct conn *c);
 // A run of whole frames: as many as its socket takes go out, the last of them perhaps in part (the
 // rest is kept). Returns how many items went out.
 size_t conn_send_run(struct conn *c, const uint8_t *data, const struct frame_run *run);
+// The same, of a run whose first bytes its socket has taken already.
+size_t conn_run_went(struct conn *c, const uint8_t *data, const struct frame_run *run,
+                     size_t written);
 
 // --- places.c: who is let in
 void conn_begin_visit(struct conn *c);          // with a place, if one is free

@@ -3,6 +3,19 @@
 // far as the ack window goes, is one write. The walk over sessions runs in slices.
 #include "room_internal.h"
 
+// Sends to some sessions that stand one behind the other in a walk, which go out together: cheaper
+// than one by one where the kernel takes many at once (os_write_all). Most sessions of a walk get
+// the same run.
+enum { BATCH_RUNS = 4 };
+struct news_batch {
+    struct stream_batch out;
+    struct room_binding *binding[OS_WRITES_MAX];
+    const struct frame_run *run[OS_WRITES_MAX]; // in runs
+    struct frame_run runs[BATCH_RUNS];
+    const uint8_t *frames[BATCH_RUNS]; // where each begins
+    size_t run_count;
+};
+
 // What is the same for all sessions that are sent news one after the other, worked out once. It
 // lasts for one slice of a walk, and is not stale within it. Clocks and lease stand still for an
 // iteration. Heads and the latest news change by answers and hints, which come as events of their
@@ -16,6 +29,8 @@ struct news_turn {
     struct room_binding *binding;
     struct feed *feed;
     struct news_window *window;
+    struct news_batch *batch; // of a walk; NULL: what goes out goes at once
+    bool is_batched;          // the first run of this session has gone there
     // what was found last: behind `after` of the latest of `found_in`; NULL: of none
     const struct news_window *found_in;
     uint64_t after;
@@ -24,6 +39,7 @@ struct news_turn {
 
 static void turn_begin(struct news_turn *t, struct broadcasts *log) {
     struct room *r = log->product->room;
+    t->batch = NULL;
     t->log = log;
     room_env(r, log->product, &t->env);
     t->store_ms = store_clock_ms(&r->clock); // 0: nothing expires yet
@@ -42,6 +58,7 @@ static inline bool turn_take(struct news_turn *t, struct room_binding *b) {
     struct news_window *w = &t->log->by_voice[b->conn->voice].window;
     t->binding = b;
     t->window = w;
+    t->is_batched = false;
     if (b->waits_for_block[log_index(t->log->stream)] || sleeps_at_head(b, t->log->stream, w))
         return false;
     t->feed = &room_binding_session(b)->feed[t->log->stream];
@@ -50,11 +67,40 @@ static inline bool turn_take(struct news_turn *t, struct room_binding *b) {
 
 // --- one session
 
-static void news_send_run(const struct news_turn *t, const uint8_t *frames,
-                          const struct frame_run *run) {
-    size_t items = conn_send_run(t->binding->conn, frames, run);
+static void news_run_went(const struct news_turn *t, const struct frame_run *run, size_t items) {
     t->log->sums.sent += frame_run_went(run, items, t->feed).anew;
     t->log->product->room->count.news_frames += items;
+}
+
+// The batch's own copy of a run; NULL: there is no place for another one.
+static const struct frame_run *batch_run(struct news_batch *batch, const uint8_t *frames,
+                                         const struct frame_run *run) {
+    struct frame_run *at = batch->runs + batch->run_count;
+    if (batch->run_count > 0 && batch->frames[batch->run_count - 1] == frames &&
+        at[-1].count == run->count)
+        return at - 1; // the same entries
+    if (batch->run_count == BATCH_RUNS)
+        return NULL;
+    batch->frames[batch->run_count++] = frames;
+    memcpy(at->items, run->items, run->count * sizeof(run->items[0]));
+    at->count = run->count;
+    return at;
+}
+
+// A connection of several bindings is not for it: what one of them says would go between.
+static bool batch_takes(struct news_turn *t, const uint8_t *frames, const struct frame_run *run) {
+    struct news_batch *batch = t->batch;
+    if (!batch || t->binding->conn->bindings->next_in_conn)
+        return false;
+    const struct frame_run *own = batch_run(batch, frames, run);
+    int at = batch->out.count;
+    t->is_batched = own && stream_batch_add(&batch->out, t->binding->conn->stream, frames,
+                                            run->items[run->count - 1].end);
+    if (t->is_batched) {
+        batch->binding[at] = t->binding;
+        batch->run[at] = own;
+    }
+    return t->is_batched;
 }
 
 // What becomes of an entry of the log at this session.
@@ -106,15 +152,19 @@ static void skip_entry(const struct news_turn *t, const struct news_entry *e,
 }
 
 // Sends the range's entries as far as window and socket, which takes bytes at first, go; true when
-// all went or were passed over.
-static bool send_range(const struct news_turn *t) {
+// all went or were passed over. false also when a run has gone to the batch: what follows waits for
+// what becomes of that.
+static bool send_range(struct news_turn *t) {
     struct frame_run *run = &t->log->product->room->items;
     struct news_range range = t->range;
     while (range.entry < range.end) {
         frame_run_begin(run, t->feed);
         enum entry_fate fate = fill_run(t, &range, run);
         if (run->count > 0) {
-            news_send_run(t, range.frames + range.entry->offset, run);
+            const uint8_t *frames = range.frames + range.entry->offset;
+            if (batch_takes(t, frames, run))
+                return false;
+            news_run_went(t, run, conn_send_run(t->binding->conn, frames, run));
             if (t->feed->sent != run->at)
                 return false; // the socket is full
         } else if (fate == ENTRY_WAITS) {
@@ -207,25 +257,63 @@ static inline void walk_fetch_ahead(const struct room_binding *next) {
         __builtin_prefetch(next->conn->stream);
 }
 
+// One of the batch has gone out; what is left of it goes as if there were none.
+static void settle_one(struct news_turn *t, int at) {
+    struct news_batch *batch = t->batch;
+    struct room_binding *b = batch->binding[at];
+    const struct frame_run *run = batch->run[at];
+    const uint8_t *frames = batch->frames[run - batch->runs];
+    size_t items = conn_run_went(b->conn, frames, run, batch->out.taken[at]);
+    t->binding = b;
+    t->feed = &room_binding_session(b)->feed[t->log->stream];
+    news_run_went(t, run, items);
+    t->batch = NULL;
+    if (items == run->count && turn_take(t, b))
+        send_in_turn(t);
+    t->batch = batch;
+    room_binding_sent(b);
+}
+
+static void batch_settle(struct news_turn *t) {
+    struct news_batch *batch = t->batch;
+    stream_batch_write(&batch->out);
+    for (int i = 0; i < batch->out.count; i++)
+        settle_one(t, i);
+    batch->out.count = 0;
+    batch->run_count = 0;
+}
+
+static void walk_visit(struct news_turn *t, struct room_binding *b) {
+    if (turn_take(t, b))
+        send_in_turn(t);
+    if (!t->is_batched)
+        room_binding_sent(b);
+    if (t->batch->out.count == OS_WRITES_MAX)
+        batch_settle(t);
+}
+
 static bool walk_step(struct job *j) {
     struct broadcasts *log = container_of(j, struct broadcasts, walk);
     struct loop *l = log->product->room->loop;
     uint64_t until = loop_clock_us(l) + SLICE_US;
     struct news_turn t;
+    struct news_batch batch;
     effects_settle(&log->product->room->effects);
     turn_begin(&t, log);
-    for (unsigned n = 1; log->walk_at; n++) {
+    t.batch = &batch;
+    batch.out.count = 0;
+    batch.run_count = 0;
+    bool is_late = false;
+    for (unsigned n = 1; log->walk_at && !is_late; n++) {
         struct room_binding *b = log->walk_at;
         broadcasts_walk_on(log, b);
         walk_fetch_ahead(log->walk_at);
-        if (turn_take(&t, b))
-            send_in_turn(&t);
-        room_binding_sent(b);
-        if (n % SLICE_CHECK == 0 && loop_clock_us(l) >= until)
-            return true;
+        walk_visit(&t, b);
+        is_late = n % SLICE_CHECK == 0 && loop_clock_us(l) >= until;
     }
-    log->walk_running = false;
-    return false;
+    batch_settle(&t);
+    log->walk_running = is_late;
+    return is_late;
 }
 
 // Who is still to come gets what is new with the rest, whoever has passed in another round.

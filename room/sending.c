@@ -33,11 +33,16 @@ bool conn_waits_for_reader(struct conn *c) {
 }
 
 size_t conn_send_run(struct conn *c, const uint8_t *data, const struct frame_run *run) {
-    const struct frame_run_item *items = run->items;
-    size_t n = 0;
     if (run->count == 0)
         return 0;
-    size_t written = stream_write(c->stream, data, items[run->count - 1].end);
+    return conn_run_went(c, data, run,
+                         stream_write(c->stream, data, run->items[run->count - 1].end));
+}
+
+size_t conn_run_went(struct conn *c, const uint8_t *data, const struct frame_run *run,
+                     size_t written) {
+    const struct frame_run_item *items = run->items;
+    size_t n = 0;
     while (n < run->count && items[n].end <= written)
         n++;
     size_t whole = n > 0 ? items[n - 1].end : 0;

@@ -69,6 +69,16 @@ int os_accept(struct os *os, int fd,
 // peer's end if no event has said OS_HANGUP yet, is an event of its own.
 ssize_t os_read(struct os *os, int fd, void *out, size_t len) HW_MUST_CHECK;
 ssize_t os_writev(struct os *os, int fd, const struct iovec *iov, int count) HW_MUST_CHECK;
+// Writes to many descriptors that do not block, in this order; cheaper than one by one where the
+// kernel takes many at once. took: as os_writev answers.
+enum { OS_WRITES_MAX = 16 };
+struct os_write {
+    int fd;
+    const void *data;
+    size_t len;
+    ssize_t took;
+};
+void os_write_all(struct os *os, struct os_write *writes, int count);
 // The other end of a connected socket; all zero when it is not connected (any more).
 void os_peer(struct os *os, int fd, struct sock_addr *ret_peer);
 bool os_peer_is_gone(struct os *os, int fd); // it has ended or reset the connection, read or not

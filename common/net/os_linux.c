@@ -19,6 +19,7 @@
 #include "buf.h"
 #include "crypto.h"
 #include "os.h"
+#include "os_uring.h"
 
 enum { BACKLOG = 4096, EVENTS_MAX = 512, RESOLVED_MAX = 8 };
 // Keys of our own descriptors; the loop's keys have their top bits otherwise.
@@ -28,6 +29,8 @@ enum { BACKLOG = 4096, EVENTS_MAX = 512, RESOLVED_MAX = 8 };
 struct os {
     int epoll_fd, wake_fd, signal_fd;
     uint32_t descriptors;
+    struct uring *ring; // owned; NULL: not tried yet, or there is none
+    bool is_ring_tried;
     os_signal_fn *on_signal;
     void *signal_arg;
     struct os_resolve *resolved; // finished, not yet reported
@@ -87,6 +90,7 @@ void os_free(struct os *os) {
         os->resolved = next;
     }
     pthread_mutex_unlock(&resolve_lock);
+    uring_free(os->ring);
     close(os->wake_fd);
     close(os->epoll_fd);
     free(os);
@@ -278,6 +282,22 @@ ssize_t os_writev(struct os *os, int fd, const struct iovec *iov, int count) {
     ssize_t sent = count == 1 ? send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
                               : sendmsg(fd, &message, MSG_NOSIGNAL);
     return sent < 0 ? -errno : sent;
+}
+
+// A ring that fails once is given up: then, and where there is none, each is a send.
+void os_write_all(struct os *os, struct os_write *writes, int count) {
+    if (!os->is_ring_tried)
+        os->ring = uring_new();
+    os->is_ring_tried = true;
+    int done = os->ring && count > 1 ? uring_send(os->ring, writes, count) : 0;
+    if (os->ring && count > 1 && done < count) {
+        uring_free(os->ring);
+        os->ring = NULL;
+    }
+    for (struct os_write *w = writes + done; w < writes + count; w++) {
+        struct iovec iov = {.iov_base = (void *)(uintptr_t)w->data, .iov_len = w->len};
+        w->took = os_writev(os, w->fd, &iov, 1);
+    }
 }
 
 void os_peer(struct os *os, int fd, struct sock_addr *ret_peer) {

@@ -215,6 +215,16 @@ int stream_unsent(const struct stream *s) {
     return (int)stream_held(s) + (unsent > 0 ? unsent : 0);
 }
 
+// Of len bytes that were offered to the kernel: how many are gone.
+static size_t taken_of(struct stream *s, ssize_t took, size_t len) {
+    if (took < 0 && took != -EAGAIN && took != -EINTR)
+        stream_end(s, (int)took);
+    size_t taken = took > 0 ? (size_t)took : 0;
+    if (taken < len)
+        s->flags |= WANTS_WRITE;
+    return taken;
+}
+
 size_t stream_writev(struct stream *s, const struct iovec *iov, int count) {
     size_t len = 0;
     for (int i = 0; i < count; i++)
@@ -225,12 +235,24 @@ size_t stream_writev(struct stream *s, const struct iovec *iov, int count) {
     struct transport *t = transport_of(s);
     if (stream_held(s) == 0 && !(s->flags & CONNECTING))
         took = t->ops->writev(t, wire_of(s), iov, count);
-    if (took < 0 && took != -EAGAIN && took != -EINTR)
-        stream_end(s, (int)took);
-    size_t taken = took > 0 ? (size_t)took : 0;
-    if (taken < len)
-        s->flags |= WANTS_WRITE;
-    return taken;
+    return taken_of(s, took, len);
+}
+
+bool stream_batch_add(struct stream_batch *b, struct stream *s, const void *data, size_t len) {
+    if (b->count == OS_WRITES_MAX || len == 0 || stream_held(s) > 0 || !stream_is_open(s) ||
+        transport_of(s) != &transport_plain)
+        return false;
+    b->streams[b->count] = s;
+    b->writes[b->count++] = (struct os_write){.fd = s->fd, .data = data, .len = len};
+    return true;
+}
+
+void stream_batch_write(struct stream_batch *b) {
+    if (b->count == 0)
+        return;
+    os_write_all(loop_of(b->streams[0])->os, b->writes, b->count);
+    for (int i = 0; i < b->count; i++)
+        b->taken[i] = taken_of(b->streams[i], b->writes[i].took, b->writes[i].len);
 }
 
 size_t stream_write(struct stream *s, const void *data, size_t len) {

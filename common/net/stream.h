@@ -56,6 +56,16 @@ void stream_peer(const struct stream *s, struct sock_addr *ret_peer);
 // now, or when the stream is closing. When fewer than len, on_writable will be called.
 size_t stream_write(struct stream *s, const void *data, size_t len);
 size_t stream_writev(struct stream *s, const struct iovec *iov, int count);
+// The same to several streams of one loop at once. None of them may be written to, or end, between.
+struct stream_batch { // count = 0: empty
+    struct stream *streams[OS_WRITES_MAX];
+    struct os_write writes[OS_WRITES_MAX];
+    size_t taken[OS_WRITES_MAX]; // as stream_write returns, once they are written
+    int count;
+};
+// false: it is full, or this stream's bytes go out by stream_write only. data lives until then.
+bool stream_batch_add(struct stream_batch *b, struct stream *s, const void *data, size_t len);
+void stream_batch_write(struct stream_batch *b); // the caller empties it
 // Keeps a copy of bytes (the rest of a frame, say), which go out before anything else. The caller
 // bounds len.
 void stream_hold(struct stream *s, const void *data, size_t len);

@@ -415,6 +415,13 @@ ssize_t os_writev(struct os *os, int fd, const struct iovec *iov, int count) {
     return (ssize_t)take;
 }
 
+void os_write_all(struct os *os, struct os_write *writes, int count) {
+    for (struct os_write *w = writes; w < writes + count; w++) {
+        struct iovec iov = {.iov_base = (void *)(uintptr_t)w->data, .iov_len = w->len};
+        w->took = os_writev(os, w->fd, &iov, 1);
+    }
+}
+
 void os_peer(struct os *os, int fd, struct sock_addr *ret_peer) {
     struct sim_socket *s = at_fd(os, fd);
     *ret_peer = (struct sock_addr){0};
