@@ -345,6 +345,9 @@ static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *rep
     (void)error;
     if (!b || !reply)
         return; // the next pass asks again
+    const struct stream_position head = {reply->epoch, reply->head};
+    if (room_binding_sleeps_at(b, FEED_INBOX, &head))
+        return; // all of them are asked for twice a minute
     const struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
     binding_room(b)->count.heads_ahead += room_binding_session(b)->is_synced &&
                                           reply->epoch == inbox->epoch &&

@@ -2,7 +2,7 @@
 // needed. Each is pinged once, spread over the time that it lasts.
 #include "report.h"
 
-enum { REST_MS = 8000 }; // sessions lie down within 2 s, the daemons' allocator gives back after 5
+enum { REST_MS = 8000 }; // sessions lie down within 1 s, the daemons' allocator gives back after 5
 
 static bool ping_all(struct bench *b) {
     const struct order o = {
@@ -20,6 +20,8 @@ bool run_idle(struct bench *b) {
     uint64_t from_us = bench_now_us(b);
     bool is_done = ping_all(b);
     double active_us = (double)(share_last_us(b->share, LANE_PING) - from_us);
+    is_done =
+        is_done && bench_pause(b, REST_MS, "seconds at rest again"); // a ping wakes its session
     meter_end(b, &meter, b->sessions);
     if (!is_done)
         return false;

@@ -33,8 +33,6 @@ MUTANTS = [
            "    s->heads_needed = t->env->heads.asked + 1;\n", "    s->heads_needed = 0;\n"),
     mutant("login-without-last-moment", "room/questions.c",
            "    request.not_after_ms = row_last_moment(r); // then the client may log in again\n", "    request.not_after_ms = 0;\n"),
-    mutant("confirm-without-last-moment", "room/questions.c",
-           "    request.not_after_ms = row_last_moment(r); // then the session may have ended\n", "    request.not_after_ms = 0;\n"),
     mutant("asked-long-ago-not-said", "room/questions.c", "    if (b->of.awake->asked_since_ms == 0)\n", "    if (true)\n"),
     mutant("orphan-rows-kept", "room/core/session_login.c",
            "    if (a->result == ROW_NO_ANSWER) {\n        step_adds(t, EFFECT_EXPECT_ROW);\n", "    if (a->result == ROW_NO_ANSWER) {\n",
@@ -191,6 +189,10 @@ MUTANTS = [
 # Found seldom or never within 1,000 seeds, for the most part because something else makes good what they break (recent ids, the look for
 # rows, the next head). Run by name only.
 NOT_YET = [
+    # A register must stand still for longer than a row is looked for, with a confirmation in flight of a session that ends meanwhile.
+    # contract_rows.h finds it in both stores (check_confirm_late), and seed 352 did before rooms bounded their logins under way.
+    mutant("confirm-without-last-moment", "room/questions.c",
+           "    request.not_after_ms = row_last_moment(r); // then the session may have ended\n", "    request.not_after_ms = 0;\n"),
     # To end a living session it takes registers that are away for 12 s, in the few seconds in which the row of a login that nobody
     # waited for stands above that session, and no restart of either room meanwhile. test_session_row.c finds it (superseded).
     mutant("away-counts-as-superseded", "room/core/fence.h", "    FENCE_APART_MS = 2500, ", "    FENCE_APART_MS = 250000, "),
