@@ -100,16 +100,19 @@ bool press_number(struct press *p, uint64_t messages) {
     return press_answered(p);
 }
 
+// A stall at the end leaves out none either: what was due is pushed, and counts from when it was.
 bool press_steady(struct press *p, const struct pace *pace) {
     struct bench *b = p->bench;
-    uint64_t from_us = bench_now_us(b), passed_us, calls = 0;
+    uint64_t from_us = bench_now_us(b), all_us = pace->ms * 1000, passed_us = 0, calls = 0;
     double each_us = 1e6 * p->batch / pace->rate;
-    while ((passed_us = bench_now_us(b) - from_us) < pace->ms * 1000) {
-        for (; (double)calls * each_us <= (double)passed_us; calls++)
+    while (passed_us < all_us) {
+        passed_us = bench_now_us(b) - from_us;
+        uint64_t due_us = passed_us < all_us ? passed_us : all_us - 1;
+        for (; (double)calls * each_us <= (double)due_us; calls++)
             press_push(p, from_us + (uint64_t)((double)calls * each_us));
         if (pace->also && !pace->also(pace->arg))
             return false;
-        if (!press_go_on(p, passed_us, pace->ms * 1000, "seconds, at a steady rate"))
+        if (!press_go_on(p, due_us, all_us, "seconds, at a steady rate"))
             return false;
     }
     return true;
