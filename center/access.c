@@ -18,8 +18,7 @@ struct key_hashes {
 
 void access_init(struct center *c) {
     c->key_hashes = hw_calloc(1, sizeof(*c->key_hashes));
-    be64_put(c->key_hashes->hash_key, rng_u64(loop_rng(c->loop)));
-    be64_put(c->key_hashes->hash_key + 8, rng_u64(loop_rng(c->loop)));
+    rng_16_bytes(loop_rng(c->loop), c->key_hashes->hash_key);
 }
 
 void access_deinit(struct center *c) {
@@ -32,13 +31,15 @@ static struct key_hash *place_of(const struct center *c, const char *key, size_t
     return &all->known[siphash(all->hash_key, key, len) % KNOWN_HASHES];
 }
 
-// In a time that says nothing of how a key that is known begins.
-static void hash_of(const struct center *c, const char *key, size_t len, uint8_t out[32]) {
+// In a time that says nothing of how a key that is known begins. Whether it was known.
+static bool hash_of(const struct center *c, const char *key, size_t len, uint8_t out[32]) {
     const struct key_hash *known = place_of(c, key, len);
-    if (known->len == len && crypto_equal(known->key, key, len))
+    bool is_known = known->len == len && crypto_equal(known->key, key, len);
+    if (is_known)
         memcpy(out, known->hash, sizeof(known->hash));
     else
         crypto_sha256(key, len, out);
+    return is_known;
 }
 
 static void keep_hash(const struct center *c, const char *key, const uint8_t hash[32]) {
@@ -63,15 +64,15 @@ bool access_read(const struct center *c, const char *authorization, struct shown
     if (len > KEY_BYTES_MAX)
         return true;
     bool is_api_key = strncmp(key, "hwk_", 4) == 0;
-    ret_key->key = key;
     ret_key->kid = is_api_key ? key + 4 : NULL;
     ret_key->kid_len = is_api_key ? strcspn(key + 4, "_") : 0;
-    hash_of(c, key, len, ret_key->hash);
+    ret_key->fresh = hash_of(c, key, len, ret_key->hash) ? NULL : key;
     return true;
 }
 
 void access_proven(const struct center *c, const struct shown_key *key) {
-    keep_hash(c, key->key, key->hash);
+    if (key->fresh)
+        keep_hash(c, key->fresh, key->hash);
 }
 
 bool access_is_admin(const struct center *c, const struct shown_key *key) {
@@ -80,8 +81,8 @@ bool access_is_admin(const struct center *c, const struct shown_key *key) {
     uint8_t known[32];
     char *const *keys = config_list(c->env->config, "cluster.admin_keys", &count);
     for (int i = 0; i < count; i++) { // hashed first, so that the time tells nothing
-        hash_of(c, keys[i], strlen(keys[i]), known);
-        keep_hash(c, keys[i], known);
+        if (!hash_of(c, keys[i], strlen(keys[i]), known))
+            keep_hash(c, keys[i], known);
         found = crypto_equal(key->hash, known, sizeof(known)) || found;
     }
     return found;

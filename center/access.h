@@ -6,8 +6,8 @@
 #include "center_internal.h"
 
 struct shown_key {
-    const char *key; // borrowed from the header; NULL: it was not hashed
-    const char *kid; // of an API key, borrowed from the header; else NULL
+    const char *fresh; // borrowed from the header: hashed now; NULL: its hash was kept
+    const char *kid;   // of an API key, borrowed from the header; else NULL
     size_t kid_len;
     uint8_t hash[32];
 };

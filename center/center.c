@@ -63,8 +63,7 @@ static int serve_api(struct center *c, struct buf *ret_error) {
 
 static void known_rows_start(struct center *c) {
     uint8_t hash_key[16];
-    be64_put(hash_key, rng_u64(loop_rng(c->loop)));
-    be64_put(hash_key + 8, rng_u64(loop_rng(c->loop)));
+    rng_16_bytes(loop_rng(c->loop), hash_key);
     known_rows_init(&c->known_rows, hash_key);
 }
 

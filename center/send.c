@@ -247,8 +247,7 @@ static void aim(struct sending *s, const struct product *product) {
                             .limits = &product->limits,
                             .store_ms = store_clock_ms(&c->clock),
                             .wall_ms = loop_wall_ms(c->loop)};
-    be64_put(from.random, rng_u64(loop_rng(c->loop)));
-    be64_put(from.random + 8, rng_u64(loop_rng(c->loop)));
+    rng_16_bytes(loop_rng(c->loop), from.random);
     s->aim = aim_push(&s->push, &from);
     s->result.expires_ms = s->aim.expires_ms;
     memcpy(s->result.id, s->aim.id, sizeof(s->result.id));

@@ -26,6 +26,11 @@ uint64_t rng_u64(struct rng *r) {
     return result;
 }
 
+void rng_16_bytes(struct rng *r, uint8_t out[16]) {
+    be64_put(out, rng_u64(r));
+    be64_put(out + 8, rng_u64(r));
+}
+
 uint64_t rng_below(struct rng *r, uint64_t bound) {
     if (bound == 0)
         return 0;

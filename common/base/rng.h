@@ -12,6 +12,7 @@ struct rng {
 
 void rng_init(struct rng *r, uint64_t seed); // expands the seed by splitmix64
 uint64_t rng_u64(struct rng *r);
+void rng_16_bytes(struct rng *r, uint8_t out[16]);
 uint64_t rng_below(struct rng *r, uint64_t bound); // 0..bound-1 without bias; bound 0 gives 0
 uint64_t rng_epoch(struct rng *r);                 // 1..2^53-1: an epoch or an incarnation
 

@@ -1,5 +1,4 @@
 // A server's life, and who gives way to a newcomer: of each class the one at rest for longest.
-#include "bytes.h"
 #include "http_internal.h"
 
 enum { GRACE_MS = 100 }; // a newcomer has so long to say who it is before it may have to give way
@@ -104,8 +103,7 @@ int http_server_new(const struct http_options *o, struct http_server **ret_serve
     TAILQ_INIT(&s->keyed);
     TAILQ_INIT(&s->keyless);
     LIST_INIT(&s->exchanges);
-    be64_put(s->hash_key, rng_u64(loop_rng(o->loop)));
-    be64_put(s->hash_key + 8, rng_u64(loop_rng(o->loop)));
+    rng_16_bytes(loop_rng(o->loop), s->hash_key);
     int rc = listener_new(o->loop, (struct listen_at){o->host, o->port_first, o->port_last},
                           on_accept, s, &s->listener);
     if (rc != 0) {

@@ -9,7 +9,7 @@
 -- PARTS now
 local pack, unpacked = struct.pack, struct.unpack
 local logs, due = base .. 'l', base .. 'due'
--- form epoch head change run
+-- form epoch head change run; redis_read.c reads these, too
 local NEW = '<BI7I7I4c6'
 -- when it is due at the latest (0: it stands in no list), when an id was last put into a slice
 local REST_OF_SHORT = '<I6I6'

@@ -72,8 +72,8 @@ static void walk_to_its_end(void) {
         ck_assert(!is_in[i] || has[i] == head);
 }
 
-// Whoever has passed when the latest comes, and nobody else, is visited once more.
-START_TEST(test_no_more_visits_than_it_takes) {
+// Three have been visited when another comes, and the fourth since.
+static void begin_among_ten(void) {
     begin();
     for (unsigned i = 0; i < 10; i++)
         enter(i);
@@ -82,6 +82,11 @@ START_TEST(test_no_more_visits_than_it_takes) {
         visit();
     broadcast();
     visit();
+}
+
+// Whoever has passed when the latest comes, and nobody else, is visited once more.
+START_TEST(test_no_more_visits_than_it_takes) {
+    begin_among_ten();
     broadcast(); // four have passed
     walk_to_its_end();
     ck_assert_uint_eq(visits, 14);
@@ -100,14 +105,7 @@ END_TEST
 
 // The session up to which it goes leaves: it goes up to the next one.
 START_TEST(test_the_last_one_leaves) {
-    begin();
-    for (unsigned i = 0; i < 10; i++)
-        enter(i);
-    broadcast();
-    for (int i = 0; i < 3; i++)
-        visit();
-    broadcast();
-    visit();
+    begin_among_ten();
     leave(3);
     walk_to_its_end();
     ck_assert_uint_eq(visits, 3 + 7 + 3);
