@@ -1,8 +1,9 @@
 // Questions for products that are not known here. One call at a time for each (name, kid), whoever
 // asks. A product is unknown when all registers say so: one that began after its store was lost has
-// not heard yet what the others hold. One that is down or silent is passed over, and what none of
-// the others has is not unknown then. "Unknown" is kept for a second, so that clients with made-up
-// names cost a register one call a second each, and at most ASKS_MAX at a time.
+// not heard yet what the others hold. One that is down, silent or without its store is passed over,
+// and what none of the others has is not unknown then. "Unknown" is kept for a second, so that
+// clients with made-up names cost a register one call a second each, and at most ASKS_MAX at a
+// time.
 #include <assert.h>
 
 #include "calls.h"
@@ -148,7 +149,8 @@ static void on_got(void *arg, int error, const Hawser__Internal__CatalogGetReply
         catalog_apply(a->cluster, reply->entry);
     if (found || error != 0) // else one that did not answer before may have it still
         a->error = found || error == -HW_EDEADLINE ? error : -HW_ELINK;
-    if (found || (error != 0 && !is_away) || !call_another(a))
+    bool may_ask = error == 0 || error == -HW_ESTORE || is_away; // else it has taken its time
+    if (found || !may_ask || !call_another(a))
         ask_settle(&a->end);
 }
 

@@ -1,7 +1,12 @@
 // The loop's life, and one iteration: who is told of what.
 #include "loop_internal.h"
 
-enum { EVENTS_PER_STEP = 256, CONNECTIONS_MAX = 1 << 20, WATCHES_MAX = 1 << 16 };
+enum {
+    EVENTS_PER_STEP = 256,
+    CONNECTIONS_MAX = 1 << 20,
+    WATCHES_MAX = 1 << 16,
+    STOOD_MS = 100, // an iteration that comes so much later than it was to: the loop stood still
+};
 
 struct loop *loop_new(struct os *os) {
     struct loop *l = hw_calloc(1, sizeof(*l));
@@ -127,10 +132,19 @@ static int wait_ms(const struct loop *l, int timeout_ms) {
     return timeout_ms >= 0 && timeout_ms < wait ? timeout_ms : wait;
 }
 
+static void take_time(struct loop *l, int waited_ms) {
+    uint64_t before = l->now_ms;
+    l->now_ms = os_now_ms(l->os);
+    uint64_t due = before + (uint64_t)waited_ms;
+    if (waited_ms >= 0 && l->now_ms > due + STOOD_MS)
+        l->stood_ms += l->now_ms - due;
+}
+
 void loop_step(struct loop *l, int timeout_ms) {
     struct os_event events[EVENTS_PER_STEP];
-    int count = os_wait(l->os, events, EVENTS_PER_STEP, wait_ms(l, timeout_ms));
-    l->now_ms = os_now_ms(l->os);
+    int wait = wait_ms(l, timeout_ms);
+    int count = os_wait(l->os, events, EVENTS_PER_STEP, wait);
+    take_time(l, wait);
     l->wall_ms = os_wall_ms(l->os);
     for (int i = 0; i < count; i++)
         dispatch(l, &events[i]);

@@ -36,7 +36,10 @@ struct os *loop_os(struct loop *l);
 struct rng *loop_rng(struct loop *l);
 uint64_t loop_now_ms(const struct loop *l);  // read once per iteration, CLOCK_BOOTTIME
 uint64_t loop_wall_ms(const struct loop *l); // Unix ms, read once per iteration
-uint64_t loop_clock_us(struct loop *l);      // read now: for time budgets only
+// As loop_now_ms, of a clock that stands while the loop does: the process was stopped, or its
+// machine was. For deadlines of others, who could not be heard meanwhile.
+uint64_t loop_ran_ms(const struct loop *l);
+uint64_t loop_clock_us(struct loop *l); // read now: for time budgets only
 
 // Newcomers that listeners closed or could not take for want of descriptors. Valid as long as l.
 const uint64_t *loop_accepts_refused(const struct loop *l);

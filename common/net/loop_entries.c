@@ -41,6 +41,10 @@ uint64_t loop_now_ms(const struct loop *l) {
     return l->now_ms;
 }
 
+uint64_t loop_ran_ms(const struct loop *l) {
+    return l->now_ms - l->stood_ms;
+}
+
 uint64_t loop_wall_ms(const struct loop *l) {
     return l->wall_ms;
 }

@@ -46,6 +46,7 @@ struct loop {
     struct wheel *wheel;
     struct rng rng;
     uint64_t now_ms, wall_ms;
+    uint64_t stood_ms; // in all
     bool stopping;
     struct slab watches, streams, listeners;
     struct key_queue readable; // streams that hit their read budget, or were resumed

@@ -22,7 +22,6 @@ enum {
     BACKOFF_CAP_MS = 2000,
     SCRIPTS_MAX = 64,
     CHECK_MS = 10000,
-    STALL_MS = 1000, // a timer that runs so late: the loop stood still
 };
 
 struct command {
@@ -31,8 +30,8 @@ struct command {
     const char *shape; // of its answer; static
     redis_done_fn *done;
     void *arg;
-    uint64_t due_ms;
-    int error; // in the failed list
+    uint64_t due_ms; // by loop_ran_ms: what was answered while we stood still may be unread
+    int error;       // in the failed list
 };
 
 struct redis_conn {
@@ -145,21 +144,12 @@ static void fail_command(struct command *k, int error) {
 static void redis_went_down(struct redis_conn *c, int error, const char *why);
 static void watch_oldest(struct redis_conn *c);
 
-// After a stall of our own what the server said meanwhile is still unread: it gets its time anew.
-static bool have_stalled(struct redis_conn *c) {
-    uint64_t now = loop_now_ms(c->loop);
-    if (!c->sent || now < c->sent->due_ms + STALL_MS)
-        return false;
-    for (struct command *k = c->sent; k; k = k->next)
-        k->due_ms = now + c->timeout_ms;
-    watch_oldest(c);
-    return true;
-}
-
 static void on_command_late(struct timer *t) {
     struct redis_conn *c = container_of(t, struct redis_conn, deadline);
-    if (have_stalled(c))
+    if (c->sent->due_ms > loop_ran_ms(c->loop)) {
+        watch_oldest(c);
         return;
+    }
     snprintf(c->reason, sizeof(c->reason), "no answer within %u ms", c->timeout_ms);
     bool connected = (c->context->c.flags & REDIS_CONNECTED) != 0;
     bool was_loading = redis_conn_is_loading(c);
@@ -176,7 +166,7 @@ static void watch_oldest(struct redis_conn *c) {
     loop_disarm(c->loop, &c->deadline);
     if (!c->sent)
         return;
-    uint64_t now = loop_now_ms(c->loop);
+    uint64_t now = loop_ran_ms(c->loop);
     loop_arm(c->loop, &c->deadline, c->sent->due_ms > now ? c->sent->due_ms - now : 0,
              on_command_late);
 }
@@ -245,7 +235,7 @@ static struct command *command_new(struct redis_conn *c, const char *shape, redi
     k->shape = shape;
     k->done = done;
     k->arg = arg;
-    k->due_ms = loop_now_ms(c->loop) + c->timeout_ms;
+    k->due_ms = loop_ran_ms(c->loop) + c->timeout_ms;
     return k;
 }
 

@@ -12,7 +12,7 @@ struct fake { // a register that has the product, or not
     struct os *os;
     struct loop *loop;
     struct rpc_server *server;
-    bool has_it, stands_still;
+    bool has_it, stands_still, has_no_store;
     int asked;
 };
 
@@ -38,6 +38,10 @@ static void register_on_catalog_get(void *daemon, const Hawser__Internal__Catalo
     uint8_t value[64];
     (void)q;
     f->asked++;
+    if (f->has_no_store) {
+        rpc_fail(call, -HW_ESTORE);
+        return;
+    }
     product.name = (char *)(uintptr_t) "demo";
     product.number = 3;
     entry.key = (char *)(uintptr_t) "product/demo";
@@ -176,6 +180,20 @@ START_TEST(test_one_stands_still) {
 }
 END_TEST
 
+// One whose store is away says so at once: the other one is asked.
+START_TEST(test_one_has_no_store) {
+    struct cluster *c = setup();
+    while (ask_once(c, "none").error != -HW_EUNKNOWN) // till both are there
+        ;
+    fakes[0].has_no_store = fakes[1].has_it = true;
+    struct answer a = ask_once(c, "demo");
+    ck_assert(a.found && a.error == 0);
+    fakes[1].has_it = false;
+    ck_assert_int_eq(ask_once(c, "other").error, -HW_ELINK);
+    teardown(c);
+}
+END_TEST
+
 struct leaver { // takes the other along when it is told
     struct cluster *cluster;
     struct leaver *other;
@@ -216,4 +234,4 @@ START_TEST(test_forgotten) {
 END_TEST
 
 RUN_TESTS("ask", test_forgotten, test_one_has_it, test_none_has_it, test_one_is_away,
-          test_one_stands_still)
+          test_one_stands_still, test_one_has_no_store)

@@ -319,6 +319,28 @@ static void fake_teardown(struct fake_redis *f, struct redis_conn *c) {
     fake_stop(f);
 }
 
+// While the loop stands still nobody is late: what was not even sent gets its time.
+START_TEST(test_loop_stands_still) {
+    enum { TIMEOUT_MS = 300 };
+    struct fake_redis f = {.reply = FAKE_TEXT("+OK\r\n")};
+    struct redis_conn *c = fake_setup(&f, TIMEOUT_MS);
+    struct outcome o;
+    *f.info = FAKE_INFO("0", "1");
+    until_up(c);
+    shape = "+";
+    command(c, "PING", NULL, NULL, &o);
+    kill(f.process, SIGSTOP);
+    uint64_t over_ms = os_now_ms(os) + TIMEOUT_MS + 150;
+    while (os_now_ms(os) < over_ms)
+        ;
+    loop_step(loop, 0);
+    kill(f.process, SIGCONT);
+    wait_for(&o);
+    ck_assert_int_eq(o.error, 0);
+    fake_teardown(&f, c);
+}
+END_TEST
+
 // A server that loads its data says that it has no AOF: it is waited for, with its own reason.
 START_TEST(test_loading) {
     struct fake_redis f = {.reply = FAKE_TEXT("+OK\r\n")};
@@ -410,5 +432,6 @@ START_TEST(test_endless) {
 END_TEST
 
 RUN_TESTS("redis_conn", test_commands_and_scripts, test_volatile_server, test_frozen_server,
-          test_frozen_ourselves, test_killed_server, test_demoted, test_changed_under_us,
-          test_loading, test_loading_says_nothing, test_garbage, test_unasked, test_endless)
+          test_frozen_ourselves, test_loop_stands_still, test_killed_server, test_demoted,
+          test_changed_under_us, test_loading, test_loading_says_nothing, test_garbage,
+          test_unasked, test_endless)
