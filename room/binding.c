@@ -15,7 +15,14 @@ static void binding_begin(struct room_binding *b) {
     b->of.awake = slab_take(&r->awake);
     assert(b->of.awake); // there is one for each binding
     b->is_awake = true;
+    r->awake_count++;
     handles_add(&r->awake_ones, b);
+}
+
+static void binding_is_awake_no_more(struct room_binding *b) {
+    slab_give(b->of.awake);
+    b->is_awake = false;
+    binding_room(b)->awake_count--;
 }
 
 // What a sleeper knows is behind its names: its session, when its token ends, and how long before
@@ -129,9 +136,9 @@ static bool lies_down(struct room_binding *b) {
     if (was_used || a->is_to_save || a->token || a->reason || a->known_devices ||
         !session_lies_down(&a->session, &rest))
         return false;
-    b->of.names = keep_rest(b, &rest);
-    slab_give(a);
-    b->is_awake = false;
+    char *names = keep_rest(b, &rest);
+    binding_is_awake_no_more(b);
+    b->of.names = names;
     return true;
 }
 
@@ -150,7 +157,6 @@ void room_bindings_rest(struct room *r) {
             r->rest_at++;
     }
     handles_fit(all);
-    r->awake_count = all->count;
 }
 
 // --- life
@@ -230,7 +236,7 @@ void room_binding_free(struct room_binding *b) {
         free(b->of.awake->tags);
         free(b->of.awake->reason);
         free(b->of.awake->known_devices);
-        slab_give(b->of.awake);
+        binding_is_awake_no_more(b);
     }
     slab_give(b);
 }

@@ -88,7 +88,7 @@ struct room {
     struct news_room news;
     struct hook ask_blocks;
     struct store_clock clock;
-    uint64_t live_sessions, awake_count; // the latter at the last tick
+    uint64_t live_sessions, awake_count;
     struct lease lease;
 
     uint8_t resume_key[32];
