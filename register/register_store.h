@@ -6,7 +6,7 @@
 // offline one that was unseen longest. A row unseen for 30 days is forgotten.
 //
 // Time in which nobody could renew a lease, because the store stood still or its clock was set,
-// does not count. Another run of the server behind it means other epochs, since it may have gone
+// does not count. Another history of the data means other epochs, since it may have gone
 // back: watchers read everything again, rooms confirm their sessions. A product's number is at
 // least the seconds since 2025, so that a store that lost its counter gives none twice.
 #ifndef HW_REGISTER_STORE_H
@@ -41,7 +41,7 @@ struct loop;
 struct redis_options;
 struct store *register_store_memory(struct loop *l);
 // As if the server behind it were another one now: after a fail-over, in the simulation.
-void register_store_memory_next_run(struct store *s);
+void register_store_memory_next_history(struct store *s);
 // on_state and arg of the options are the store's own.
 struct store *register_store_redis(const struct redis_options *o);
 

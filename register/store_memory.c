@@ -28,7 +28,7 @@ static void take_epochs(struct register_memory *m) {
     m->index_epoch = rng_epoch(rng);
 }
 
-void register_store_memory_next_run(struct store *s) {
+void register_store_memory_next_history(struct store *s) {
     take_epochs((struct register_memory *)s);
 }
 

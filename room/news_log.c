@@ -154,7 +154,7 @@ static void take_heads(struct room_product *p, const Hawser__Internal__ProductHe
         take_head(&p->log[i], heads[p->log[i].stream]);
 }
 
-// Another run of the store: what was being told while it was away may have reached nobody.
+// Another history of the store: what was being told while it was away may have reached nobody.
 static void store_seen(struct room_product *p, uint64_t run) {
     if (p->store != 0 && run != 0 && run != p->store)
         room_hints_lost(p->room);

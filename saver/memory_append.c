@@ -135,7 +135,7 @@ static void append_inbox(struct inbox *b, const Hawser__Internal__AppendRequest 
         inbox_overflow(b, a->limits->messages, a->limits->bytes);
     inbox_expires(b, reply->expires_ms);
     reply->arrivals = b->arrivals;
-    reply->store = b->store->run;
+    reply->store = b->store->history;
     reply->epoch = b->log.epoch;
     reply->seq = b->log.head;
     reply->change = b->log.change;

@@ -71,7 +71,7 @@ struct known_id {
 
 struct saver_memory {
     struct memory_store base; // first
-    uint64_t run;
+    uint64_t history;
     struct inbox *inboxes;
     struct product_logs *products;
     struct known_id *ids;

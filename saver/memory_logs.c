@@ -41,14 +41,14 @@ struct product_logs *product_logs_get(struct saver_memory *m, uint32_t number) {
     struct product_logs *p = NULL;
     HASH_FIND(hh, m->products, &number, sizeof(number), p);
     for (int i = STREAM_NEWS; p && i < STREAMS; i++)
-        log_run(&p->stream[i].log, m->run, memory_store_now_ms(&m->base));
+        log_goes_on_in(&p->stream[i].log, m->history, memory_store_now_ms(&m->base));
     if (p)
         return p;
     p = hw_calloc(1, sizeof(*p));
     p->store = m;
     p->number = number;
     for (int i = STREAM_NEWS; i < STREAMS; i++) {
-        log_stream_init(&p->stream[i].log, rng_epoch(loop_rng(m->base.loop)), m->run);
+        log_stream_init(&p->stream[i].log, rng_epoch(loop_rng(m->base.loop)), m->history);
         p->stream[i].product = p;
     }
     HASH_ADD(hh, m->products, number, sizeof(p->number), p);
@@ -73,7 +73,7 @@ struct inbox *inbox_find(struct saver_memory *m, uint32_t product, const char *u
     unsigned hash = inbox_key(m, product, user, key, &len);
     HASH_FIND_BYHASHVALUE(hh, m->inboxes, key, len, hash, b);
     if (b)
-        log_run(&b->log, m->run, memory_store_now_ms(&m->base));
+        log_goes_on_in(&b->log, m->history, memory_store_now_ms(&m->base));
     return b;
 }
 
@@ -89,7 +89,7 @@ struct inbox *inbox_get(struct saver_memory *m, uint32_t product, const char *us
     b->product = product_logs_get(m, product);
     b->key_len = len;
     memcpy(b->key, key, len);
-    log_stream_init(&b->log, rng_epoch(loop_rng(m->base.loop)), m->run);
+    log_stream_init(&b->log, rng_epoch(loop_rng(m->base.loop)), m->history);
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->inboxes, b->key, b->key_len, hash, b);
     return b;
 }

@@ -66,7 +66,7 @@ saver_memory_product_heads(struct saver_memory *m, const Hawser__Internal__Produ
     Hawser__Internal__ProductHeadsReply *reply = hw_malloc(sizeof(*reply));
     struct product_logs *p = product_logs_get(m, q->product);
     hawser__internal__product_heads_reply__init(reply);
-    reply->store = m->run;
+    reply->store = m->history;
     reply->news = hw_malloc(sizeof(*reply->news));
     reply->bulk = hw_malloc(sizeof(*reply->bulk));
     fill_head(reply->news, &p->stream[STREAM_NEWS].log);

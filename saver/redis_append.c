@@ -21,7 +21,7 @@ static ProtobufCMessage *append_reply(struct redis_step *p, const redisReply *r,
     reply->sent_ms = answer_at(r, i, SAVER_APPEND_AT_SENT_MS);
     reply->expires_ms = answer_at(r, i, SAVER_APPEND_AT_EXPIRES_MS);
     reply->arrivals = answer_at(r, i, SAVER_APPEND_AT_ARRIVALS);
-    reply->store = saver_redis_of(p->store)->run;
+    reply->store = saver_history(p->store);
     return &reply->base;
 }
 

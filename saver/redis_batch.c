@@ -82,23 +82,21 @@ static void put_streams(struct redis_store *s, struct redis_args *out) {
 
 static void send_script(struct batch *b) {
     struct redis_store *s = b->store;
-    struct redis_bytes run = saver_run(s);
     struct redis_args words;
     char base[BASE_MAX];
     saver_base(base, b->key.product, b->key.bucket);
     switch (b->kind) {
     case BATCH_APPEND:
         put_words(b, &words);
-        saver_append_run(s, &(struct saver_append_args){base, run, saver_epoch(s), &words},
-                         on_batch, b);
+        saver_append_run(s, &(struct saver_append_args){base, saver_epoch(s), &words}, on_batch, b);
         break;
     case BATCH_ACK:
         put_words(b, &words);
-        saver_ack_run(s, &(struct saver_ack_args){base, run, &words}, on_batch, b);
+        saver_ack_run(s, &(struct saver_ack_args){base, &words}, on_batch, b);
         break;
     case BATCH_HEADS:
         put_streams(s, &words);
-        saver_heads_run(s, &(struct saver_heads_args){base, run, &words}, on_batch, b);
+        saver_heads_run(s, &(struct saver_heads_args){base, &words}, on_batch, b);
         break;
     case BATCH_KINDS:
         abort();

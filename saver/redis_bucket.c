@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "bytes.h"
 #include "crypto.h"
 
 static int bucket_or_own(const char *user) {
@@ -19,12 +20,13 @@ int saver_base(char out[BASE_MAX], uint32_t product, int bucket) {
                       : snprintf(out, BASE_MAX, "hw:{%" PRIu32 ":%d}:", product, bucket);
 }
 
-struct redis_bytes saver_run(struct redis_store *s) {
-    return (struct redis_bytes){&saver_redis_of(s)->run, RUN_BYTES};
+uint64_t saver_history(const struct redis_store *s) {
+    struct redis_bytes history = redis_conn_history(s->conn);
+    return le_get(history.data, history.len);
 }
 
-struct saver_bucket saver_bucket_of(struct redis_store *s, uint32_t product, const char *user) {
-    struct saver_bucket bucket = {.run = saver_run(s)};
+struct saver_bucket saver_bucket_of(uint32_t product, const char *user) {
+    struct saver_bucket bucket;
     saver_base(bucket.base, product, bucket_or_own(user));
     return bucket;
 }

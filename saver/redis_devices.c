@@ -82,7 +82,7 @@ static void on_attach_heads(struct redis_step *p, int error, const redisReply *r
     (void)i; // one answer for all who asked
     if (heads_failed(p, error, r))
         return;
-    struct saver_bucket bucket = saver_bucket_of(p->store, a->product, a->user);
+    struct saver_bucket bucket = saver_bucket_of(a->product, a->user);
     struct buf what = BUF_EMPTY;
     struct redis_args known;
     known.count = 0;
@@ -91,7 +91,6 @@ static void on_attach_heads(struct redis_step *p, int error, const redisReply *r
     put_attach(&what, p, a);
     saver_attach_run(p->store,
                      &(struct saver_attach_args){.base = bucket.base,
-                                                 .run = bucket.run,
                                                  .what = {what.data, what.len},
                                                  .user = a->user,
                                                  .name = a->device,
@@ -210,7 +209,6 @@ static void on_user(void *arg, int error, const redisReply *r) {
 }
 
 void saver_redis_user(struct redis_step *p, const Hawser__Internal__UserRequest *q) {
-    struct saver_bucket bucket = saver_bucket_of(p->store, q->product, q->user);
-    saver_user_run(p->store, &(struct saver_user_args){bucket.base, bucket.run, q->user}, on_user,
-                   p);
+    struct saver_bucket bucket = saver_bucket_of(q->product, q->user);
+    saver_user_run(p->store, &(struct saver_user_args){bucket.base, q->user}, on_user, p);
 }

@@ -17,7 +17,7 @@
 #include "saver_scripts.h"
 #include "saver_store.h"
 
-enum { RUN_BYTES = 6, BASE_MAX = 40, NUMBER_BYTES = 8 };
+enum { BASE_MAX = 40, NUMBER_BYTES = 8 };
 enum { APPEND_ANSWERS = 7 }; // of the append script, of each append
 
 struct known_buckets;
@@ -39,7 +39,6 @@ struct batches { // appends and acks that go out at the end of the loop's iterat
 
 struct saver_redis {
     struct redis_store base;      // first
-    uint64_t run;                 // the mark of the server's run
     struct known_buckets *known;  // by product: those that were written to the sets
     struct key_count *key_counts; // by product: its Idempotency-Keys in all buckets
     struct sweep sweep;
@@ -65,15 +64,14 @@ static inline struct saver_step *saver_step_of(struct redis_step *p) {
 }
 void saver_step_is_of(struct redis_step *p, uint32_t product, const char *user);
 
-// What each script of the logs is called with: the front of the keys of a bucket, and the mark of
-// the server's run. It outlives the call.
+// What each script of the logs is called with: the front of the keys of a bucket. It outlives the
+// call.
 struct saver_bucket {
     char base[BASE_MAX];
-    struct redis_bytes run;
 };
 // user NULL or "": the product's own bucket.
-struct saver_bucket saver_bucket_of(struct redis_store *s, uint32_t product, const char *user);
-struct redis_bytes saver_run(struct redis_store *s);
+struct saver_bucket saver_bucket_of(uint32_t product, const char *user);
+uint64_t saver_history(const struct redis_store *s);              // of the data, as replies tell it
 int saver_base(char out[BASE_MAX], uint32_t product, int bucket); // bucket -1: the product's own
 uint64_t saver_epoch(const struct redis_store *s);                // for a log that is made now
 

@@ -51,12 +51,11 @@ static void on_load(void *arg, int error, const redisReply *r) {
 }
 
 void saver_redis_load(struct redis_step *p, const Hawser__Internal__LoadRequest *q) {
-    struct saver_bucket bucket = saver_bucket_of(p->store, q->product, q->user);
+    struct saver_bucket bucket = saver_bucket_of(q->product, q->user);
     char stream[12];
     snprintf(stream, sizeof(stream), "%u", q->stream);
     struct saver_load_args args = {
         .base = bucket.base,
-        .run = bucket.run,
         .epoch = saver_epoch(p->store),
         .name = q->stream == STREAM_INBOX ? q->user : stream,
         .is_inbox = q->stream == STREAM_INBOX,
@@ -89,8 +88,8 @@ static void complete_head(struct redis_step *p, const struct step_heads *head) {
     redis_step_complete(p, 0, &reply->base);
 }
 
-// One that is made now, that a session arrives at, or of which another run of the server has
-// something to say.
+// One that is made now, that a session arrives at, or of which another history has something
+// to say.
 static void on_head_by_script(void *arg, int error, const redisReply *r) {
     if (redis_step_failed(arg, error, r))
         return;
@@ -99,28 +98,26 @@ static void on_head_by_script(void *arg, int error, const redisReply *r) {
 }
 
 static void head_by_script(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
-    struct saver_bucket bucket = saver_bucket_of(p->store, q->product, q->user);
+    struct saver_bucket bucket = saver_bucket_of(q->product, q->user);
     struct redis_args logs;
     if (q->arrives) {
-        saver_arrive_run(
-            p->store,
-            &(struct saver_arrive_args){bucket.base, bucket.run, q->user, saver_epoch(p->store)},
-            on_head_by_script, p);
+        saver_arrive_run(p->store,
+                         &(struct saver_arrive_args){bucket.base, q->user, saver_epoch(p->store)},
+                         on_head_by_script, p);
         return;
     }
     logs.count = 0;
     redis_arg_text(&logs, q->user);
     redis_arg_u64(&logs, saver_epoch(p->store));
-    saver_heads_run(p->store, &(struct saver_heads_args){bucket.base, bucket.run, &logs},
-                    on_head_by_script, p);
+    saver_heads_run(p->store, &(struct saver_heads_args){bucket.base, &logs}, on_head_by_script, p);
 }
 
-// As scripts/part/layout.lua packs what each state begins with: form, epoch, head, change, run.
-static bool head_of_state(const redisReply *r, struct redis_bytes run, struct step_heads *out) {
+// As scripts/part/layout.lua packs what each state begins with: form, epoch, head, change, history.
+static bool head_of_state(const redisReply *r, struct redis_bytes history, struct step_heads *out) {
     enum { FORM = 1, EPOCH = 7, HEAD = 7, CHANGE = 4, ALL = FORM + EPOCH + HEAD + CHANGE };
     const uint8_t *at = (const uint8_t *)r->str;
-    if (r->type != REDIS_REPLY_STRING || r->len < (size_t)ALL + run.len ||
-        memcmp(at + ALL, run.data, run.len) != 0)
+    if (r->type != REDIS_REPLY_STRING || r->len < (size_t)ALL + history.len ||
+        memcmp(at + ALL, history.data, history.len) != 0)
         return false;
     out->epoch = le_get(at + FORM, EPOCH);
     out->head = le_get(at + FORM + EPOCH, HEAD);
@@ -133,7 +130,7 @@ static void on_inbox_state(void *arg, int error, const redisReply *r) {
     struct step_heads head;
     if (redis_step_failed(p, error, r))
         return;
-    if (head_of_state(r, saver_run(p->store), &head))
+    if (head_of_state(r, redis_conn_history(p->store->conn), &head))
         complete_head(p, &head);
     else
         head_by_script(p, (const Hawser__Internal__HeadRequest *)p->request);
@@ -142,7 +139,7 @@ static void on_inbox_state(void *arg, int error, const redisReply *r) {
 // Each session's is asked for every 30 s: a command instead of a script, since nearly all are
 // there.
 void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
-    struct saver_bucket bucket = saver_bucket_of(p->store, q->product, q->user);
+    struct saver_bucket bucket = saver_bucket_of(q->product, q->user);
     char logs[BASE_MAX + 2];
     if (q->arrives) {
         head_by_script(p, q);
@@ -170,7 +167,7 @@ static void on_product_heads(struct redis_step *p, int error, const redisReply *
         return;
     Hawser__Internal__ProductHeadsReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__product_heads_reply__init(reply);
-    reply->store = saver_redis_of(p->store)->run;
+    reply->store = saver_history(p->store);
     saver_redis_take_heads(p, r);
     reply->news = hw_malloc(sizeof(*reply->news));
     reply->bulk = hw_malloc(sizeof(*reply->bulk));

@@ -19,7 +19,7 @@ static void on_sums_counted(void *arg, int error, const redisReply *r) {
 
 void saver_redis_sums(struct redis_step *p, const Hawser__Internal__SumsRequest *q) {
     Hawser__Internal__SumsReply *reply = hw_malloc(sizeof(*reply));
-    struct saver_bucket bucket = saver_bucket_of(p->store, q->product, NULL);
+    struct saver_bucket bucket = saver_bucket_of(q->product, NULL);
     struct redis_args sums;
     hawser__internal__sums_reply__init(reply);
     p->reply = &reply->base;

@@ -79,7 +79,7 @@ static void on_swept(void *arg, int error, const redisReply *r) {
 static void sweep_some(struct saver_redis *s) {
     struct sweep *w = &s->sweep;
     for (int i = 0; i < BUCKETS_AT_ONCE && w->count > 0; i++) {
-        struct saver_sweep_args args = {w->bases[--w->count], saver_run(&s->base), DUE_A_BUCKET};
+        struct saver_sweep_args args = {w->bases[--w->count], DUE_A_BUCKET};
         w->open++;
         saver_sweep_run(&s->base, &args, on_swept, s);
     }

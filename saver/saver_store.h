@@ -19,7 +19,7 @@ enum {
     ACKS_MAX = 16,       // positions of an ack, sums of a report
     SUM_IDS_MAX = 10000, // of sums that were counted: the oldest are forgotten first
     RESTART_SEQS_PER_S =
-        1 << 20,           // another run of the store: the next seq is at least Unix seconds x this
+        1 << 20, // another history of the data: the next seq is at least Unix seconds x this
     TIME_FIELD_BYTES = 7,  // of a time in a packed message: until the year 2109
     PURGED_AT_ONCE = 50,   // of what is due in a log, by a step that came for another reason
     ACK_REMOVED_MAX = 200, // entries, by an ack that takes the short way
@@ -33,8 +33,8 @@ enum {
 
 struct loop;
 struct store *saver_store_memory(struct loop *l);
-// For the simulation: from now on it is another run, as after a fail-over.
-void saver_store_memory_next_run(struct store *s);
+// For the simulation: from now on it is another history, as after a fail-over.
+void saver_store_memory_next_history(struct store *s);
 struct redis_options;
 // Sweeps what is due by itself. on_state, arg and old_key of the options are its own.
 struct store *saver_store_redis(const struct redis_options *o);

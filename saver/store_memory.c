@@ -15,13 +15,13 @@ static const struct memory_store_kind kind = {.methods = methods,
                                               .method_count = sizeof(methods) / sizeof(methods[0]),
                                               .deinit = saver_memory_deinit};
 
-void saver_store_memory_next_run(struct store *s) {
-    ((struct saver_memory *)s)->run++;
+void saver_store_memory_next_history(struct store *s) {
+    ((struct saver_memory *)s)->history++;
 }
 
 struct store *saver_store_memory(struct loop *l) {
     struct saver_memory *m = hw_calloc(1, sizeof(*m));
     memory_store_init(&m->base, &kind, l);
-    m->run = 1;
+    m->history = 1;
     return &m->base.store;
 }

@@ -5,17 +5,8 @@ SAVER_METHODS(REDIS_STEP_UNTYPED)
 
 static const struct redis_method methods[] = {SAVER_METHODS(REDIS_STEP_ROW)};
 
-// Of its run id, which is hexadecimal.
-static uint64_t run_mark(const struct redis_store *s) {
-    char digits[2 * RUN_BYTES + 1];
-    snprintf(digits, sizeof(digits), "%s", redis_conn_run_id(s->conn));
-    return strtoull(digits, NULL, 16);
-}
-
 static void saver_redis_on_state(struct redis_store *s, bool up) {
-    if (up)
-        saver_redis_of(s)->run = run_mark(s);
-    else
+    if (!up)
         saver_buckets_forget(saver_redis_of(s)); // the next server may not have them
 }
 

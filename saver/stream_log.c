@@ -5,8 +5,8 @@
 #include "message.h"
 #include "saver_store.h"
 
-void log_stream_init(struct log_stream *l, uint64_t epoch, uint64_t run) {
-    *l = (struct log_stream){.epoch = epoch, .run = run};
+void log_stream_init(struct log_stream *l, uint64_t epoch, uint64_t history) {
+    *l = (struct log_stream){.epoch = epoch, .history = history};
 }
 
 static void log_entry_free(struct log_entry *e) {
@@ -94,13 +94,13 @@ static void range_add(struct log_stream *l, uint64_t first, uint64_t last, uint3
         bound_ranges(l);
 }
 
-void log_run(struct log_stream *l, uint64_t run, uint64_t now_ms) {
+void log_goes_on_in(struct log_stream *l, uint64_t history, uint64_t now_ms) {
     uint64_t least = now_ms / 1000 * RESTART_SEQS_PER_S;
-    if (l->run != run && l->head < least) {
+    if (l->history != history && l->head < least) {
         range_add(l, l->head + 1, least, HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED);
         l->head = least;
     }
-    l->run = run;
+    l->history = history;
 }
 
 static uint32_t reason_at(const struct log_stream *l, uint64_t seq, uint64_t *ret_last) {

@@ -24,19 +24,19 @@ struct log_range { // seqs that left the log before somebody had them
 
 struct log_stream {
     uint64_t epoch, head, change;
-    uint64_t run; // of the store, when it was last met
+    uint64_t history; // of the store, when it was last met
     struct log_entry *first, *last;
     size_t count, bytes, unhandled_count, unhandled_bytes;
     struct log_range *ranges; // owned, ascending
     size_t range_count;
 };
 
-void log_stream_init(struct log_stream *l, uint64_t epoch, uint64_t run);
+void log_stream_init(struct log_stream *l, uint64_t epoch, uint64_t history);
 void log_stream_deinit(struct log_stream *l);
-// Called whenever the log is met. Another run of the store than before: the store may have gone
+// Called whenever the log is met. Another history of the store than before: the store may have gone
 // back, and seqs that were told are not here. The head rises above any of them, and everybody who
 // reads on is told of the jump as a gap of that reason.
-void log_run(struct log_stream *l, uint64_t run, uint64_t now_ms);
+void log_goes_on_in(struct log_stream *l, uint64_t history, uint64_t now_ms);
 // Takes the next seq. The message is copied.
 struct log_entry *log_append(struct log_stream *l, const Hawser__Internal__StoredMessage *m,
                              uint64_t expires_ms);

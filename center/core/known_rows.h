@@ -1,8 +1,9 @@
 // Where users' sessions are, as registers said it. Whoever logs in writes its row at the register,
 // and arrives in the inbox at the saver behind that; whoever writes its row anew arrives there,
 // too. So rows that were found behind an append are all that there are, as long as appends tell of
-// as many arrivals, in the same epoch and run of the store: who comes later finds what was appended
-// before. A row whose session is not there any more is found out by its room, which says so.
+// as many arrivals, in the same epoch and history of the store: who comes later finds what was
+// appended before. A row whose session is not there any more is found out by its room, which says
+// so.
 //
 // Kept are only users of whom each row is that of a live session, or of one that has ended for
 // good: a row that a register does not show as online for another reason (it has not heard of the

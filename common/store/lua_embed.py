@@ -14,7 +14,9 @@ lines of comment, of which these say what the script takes and gives.
     -- PARTS name ...                      in order; those of a part come with it
     -- REPLY shape [name ...]              its shape (redis_reply.h) and what stands at each place of an array
 
-Of it come a struct of the arguments for C and the locals for Lua, so that no side counts places.
+Of it come a struct of the arguments for C and the locals for Lua, so that no side counts places. In front of the arguments a script gets
+`history`, six bytes: which history of the data its caller knows. It is compared first, and another one refused; where all keys were deleted
+it is said anew.
 """
 import pathlib
 import re
@@ -23,6 +25,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+HISTORY_KEY = re.search(r'REDIS_HISTORY_KEY "(.*)"', (HERE / "redis_history.h").read_text())[1]
 C_TYPES = {"text": "const char *", "bytes": "struct redis_bytes ", "number": "uint64_t ", "digits": "uint64_t ", "flag": "bool "}
 IN_LUA = {"text": "{}", "bytes": "{}", "digits": "{}", "number": "tonumber({})", "flag": "{} == '1'"}
 KNOWN = {"redis", "KEYS", "ARGV", "string", "table", "math", "struct", "tonumber", "tostring", "type", "unpack", "ipairs", "pairs"}
@@ -74,9 +77,13 @@ class Script(Source):
     def locals(self):
         names = self.keys + [name for name, _ in self.args]
         values = [f"KEYS[{i + 1}]" for i in range(len(self.keys))]
-        values += [IN_LUA[kind].format(f"ARGV[{i + 1}]") for i, (_, kind) in enumerate(self.args)]
-        out = [f"local {name} = {value}" for name, value in zip(names, values)]
-        return out + [f"local rest = {len(self.args) + 1}"] * len(self.head["REST"])
+        values += [IN_LUA[kind].format(f"ARGV[{i + 2}]") for i, (_, kind) in enumerate(self.args)]
+        out = ["local history, said = ARGV[1], redis.call('GET', HISTORY_KEY)",
+               "if not said then redis.call('SET', HISTORY_KEY, history)",
+               "elseif said ~= history then return redis.error_reply('HISTORY the data is of another one') end"]
+        out = [line.replace("HISTORY_KEY", f"'{HISTORY_KEY}'") for line in out]
+        out += [f"local {name} = {value}" for name, value in zip(names, values)]
+        return out + [f"local rest = {len(self.args) + 2}"] * len(self.head["REST"])
 
 
 def scripts_of(folder):

@@ -1,7 +1,7 @@
 // Commands complete in the order they were sent, so their deadlines stand in a queue too and one
 // timer watches the oldest.
 //
-//   DOWN --resolve, connect--> ASKING (AUTH, SELECT, INFO) --fit--> UP (INFO every 10 s)
+//   DOWN --resolve, connect--> ASKING (AUTH, SELECT, GET, INFO, EVAL) --fit--> UP (INFO every 10 s)
 //     ^                          | unfit                            | unfit, or says READONLY
 //     |                          v                                  v
 //     +---- backoff ---- LEAVING (what is in flight is still answered, nothing is asked)
@@ -13,6 +13,8 @@
 #include <signal.h>
 
 #include "addr.h"
+#include "bytes.h"
+#include "redis_history.h"
 #include "redis_info.h"
 #include "redis_reply.h"
 #include "redis_url.h"
@@ -53,6 +55,7 @@ struct redis_conn {
     struct redis_guard guard;
     int down_error; // of commands while it is not up: -HW_ESTORE, or what is better known
     char reason[160], run_id[RUN_ID_MAX + 1];
+    struct redis_history history;         // of the data
     struct command *sent, **sent_end;     // in order
     struct command *failed, **failed_end; // completed by the hook
     struct hook fail_hook;
@@ -323,6 +326,7 @@ static void redis_went_down(struct redis_conn *c, int error, const char *why) {
     c->up = c->asking = c->is_leaving = false;
     c->loaded_count = 0;
     c->run_id[0] = '\0';
+    c->history = (struct redis_history){.said_len = 0};
     loop_disarm(c->loop, &c->check);
     if (was_up || error != c->logged_error)
         log_event(c->log, LOG_WARN, "redis down", "reason=%s", log_quote_str(c->reason));
@@ -353,10 +357,41 @@ static void came_up(struct redis_conn *c) {
     c->attempts = 0;
     c->logged_error = 0;
     c->reason[0] = '\0';
-    log_event(c->log, LOG_INFO, "redis up", "run_id=%s", c->run_id);
+    char history[2 * REDIS_HISTORY_BYTES + 1];
+    hex_encode(c->history.is, REDIS_HISTORY_BYTES, history);
+    log_event(c->log, LOG_INFO, "redis up", "run_id=%s history=%s", c->run_id, history);
     loop_arm(c->loop, &c->check, CHECK_MS, ask_again);
     if (c->on_state)
         c->on_state(c->arg, true);
+}
+
+// --- the history of the data
+
+// An error is no answer to this: INFO tells what is wrong with the server.
+static void on_history_said(void *arg, int error, const redisReply *reply) {
+    struct redis_conn *c = arg;
+    redis_history_said(&c->history, error == 0 ? reply : NULL);
+}
+
+static void on_history_claimed(void *arg, int error, const redisReply *reply) {
+    struct redis_conn *c = arg;
+    if (c->is_leaving || error != 0)
+        on_asked(arg, error, reply);
+    else
+        came_up(c);
+}
+
+static void take_info(struct redis_conn *c, const char *info) {
+    struct redis_args claim;
+    (void)redis_info_value(info, "run_id", c->run_id, sizeof(c->run_id));
+    redis_history_is(&c->history, info);
+    if (redis_history_has_key(&c->history)) {
+        came_up(c);
+        return;
+    }
+    redis_history_claim(&c->history, &claim);
+    send_command(command_new(c, "i", on_history_claimed, c),
+                 &(struct words){claim.count, claim.v, claim.len});
 }
 
 static void on_info(void *arg, int error, const redisReply *reply) {
@@ -364,20 +399,16 @@ static void on_info(void *arg, int error, const redisReply *reply) {
     if (c->is_leaving || !reply)
         return; // refused already, or gone
     const char *why = error != 0 ? reply->str : redis_info_unfit(reply->str, c->allow_volatile);
-    char run_id[RUN_ID_MAX + 1];
     bool is_loading =
         why && (error != 0 ? strncmp(why, "LOADING", 7) == 0 : redis_info_is_loading(reply->str));
     bool is_unsafe = why && error == 0 && !redis_info_unfit(reply->str, true);
     c->down_error = is_loading ? -HW_ELOADING : is_unsafe ? -HW_EUNSAFE : -HW_ESTORE;
-    if (!why && redis_info_value(reply->str, "run_id", run_id, sizeof(run_id)) && c->up &&
-        strcmp(run_id, c->run_id) != 0)
-        why = "it is another server than it was";
-    if (why) {
+    if (!why && c->up && !redis_history_is_still(&c->history, reply->str))
+        why = "its data is of another history than it was";
+    if (why)
         leave_server(c, why);
-    } else if (!c->up) {
-        memcpy(c->run_id, run_id, sizeof(c->run_id));
-        came_up(c);
-    }
+    else if (!c->up)
+        take_info(c, reply->str);
 }
 
 // words: at most three, ends with NULL.
@@ -426,6 +457,7 @@ static void on_connect(const redisAsyncContext *context, int status) {
         ask_words(c, "+", on_asked, (const char *const[]){"AUTH", c->url.password, NULL});
     if (c->url.db != 0)
         ask_words(c, "+", on_asked, (const char *const[]){"SELECT", db, NULL});
+    ask_words(c, "?s", on_history_said, (const char *const[]){"GET", REDIS_HISTORY_KEY, NULL});
     if (c->old_key)
         ask_words(c, "i", on_old_key, (const char *const[]){"EXISTS", c->old_key, NULL});
     ask_info(c);
@@ -542,6 +574,6 @@ const char *redis_conn_down_reason(const struct redis_conn *c) {
     return c->reason;
 }
 
-const char *redis_conn_run_id(const struct redis_conn *c) {
-    return c->run_id;
+struct redis_bytes redis_conn_history(const struct redis_conn *c) {
+    return (struct redis_bytes){c->history.is, sizeof(c->history.is)};
 }

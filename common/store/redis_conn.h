@@ -2,9 +2,12 @@
 // hiredis has no time-outs of its own, so every command has a deadline here; a server that misses
 // one is disconnected and all its commands complete with -HW_EOUTCOME (sent) or -HW_ESTORE (not
 // sent). Reconnects by itself with backoff; names are resolved off the loop. After each connect and
-// every 10 s it asks INFO for run_id, role, AOF and maxmemory_policy, and after each connect for a
-// key that its owner can't live with. A server that does not fit,
-// or says that it is no primary any more, is left, and the primary is looked for again.
+// every 10 s it asks INFO for run_id, master_replid, role, AOF and maxmemory_policy, and after each
+// connect for a key that its owner can't live with. A server that does not fit, or says that it is
+// no primary any more, is left, and the primary is looked for again.
+//
+// It is up when it knows the history of the data (redis_history.h). A connection that slept through
+// a change of it is refused by the next script (HISTORY), and the server is left.
 #ifndef HW_REDIS_CONN_H
 #define HW_REDIS_CONN_H
 
@@ -38,7 +41,8 @@ bool redis_conn_is_up(const struct redis_conn *c);
 bool redis_conn_is_loading(
     const struct redis_conn *c); // down, but met: it has yet to read its data
 const char *redis_conn_down_reason(const struct redis_conn *c);
-const char *redis_conn_run_id(const struct redis_conn *c); // "" while down
+// Of the data, as scripts get it; it lives as long as the connection. Zeros: down.
+struct redis_bytes redis_conn_history(const struct redis_conn *c);
 
 // reply is valid during the call and has the shape that was asked for; an error reply of Redis
 // arrives as error -HW_ESTORE with reply set to it.

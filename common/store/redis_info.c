@@ -45,7 +45,8 @@ const char *redis_info_unfit(const char *info, bool allow_volatile) {
 }
 
 bool redis_error_is_of_server(const char *error) {
-    static const char *const codes[] = {"READONLY ", "LOADING ", "MASTERDOWN ", "NOAUTH "};
+    static const char *const codes[] = {"READONLY ", "LOADING ", "MASTERDOWN ", "NOAUTH ",
+                                        "HISTORY "};
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         const char *at = strstr(error, codes[i]);
         if (at == error || (at && at[-1] == '-')) // an older server quotes it: "... -READONLY ..."

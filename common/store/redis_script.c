@@ -67,10 +67,15 @@ static void pack_arg(struct redis_args *out, enum redis_arg_type type, const voi
 }
 
 void redis_script_pack(const struct redis_script_source *s, const void *args,
-                       struct redis_args *out) {
+                       struct redis_bytes history, struct redis_args *out) {
     out->count = 0;
-    for (int i = 0; i < s->arg_count; i++)
+    for (int i = 0; i < s->arg_count; i++) {
+        if (i == s->key_count)
+            redis_arg_bytes(out, history.data, history.len);
         pack_arg(out, s->args[i].type, (const char *)args + s->args[i].at);
+    }
+    if (s->arg_count == s->key_count)
+        redis_arg_bytes(out, history.data, history.len);
     for (int i = 1; i < s->key_count; i++)
         assert(is_same_hash_tag(out->v[0], out->v[i]));
 }

@@ -43,11 +43,11 @@ struct redis_script {
 void redis_script_init(struct redis_script *s, const struct redis_script_source *from);
 void redis_script_deinit(struct redis_script *s);
 
-// Keys and arguments in order, from the struct that the script's head made. What is packed is
-// borrowed from that struct, and numbers lie in out. A text that is missing, and keys of more than
-// one hash slot, end the process.
+// Keys, the history, and arguments in order, from the struct that the script's head made. What is
+// packed is borrowed from that struct, and numbers lie in out. A text that is missing, and keys of
+// more than one hash slot, end the process.
 void redis_script_pack(const struct redis_script_source *s, const void *args,
-                       struct redis_args *out);
+                       struct redis_bytes history, struct redis_args *out);
 
 // What stands between the first braces of a key, or the whole key: keys of one tag lie in one hash
 // slot.

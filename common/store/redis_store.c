@@ -66,7 +66,7 @@ void redis_store_run(struct redis_store *s, const struct redis_run *r, redis_don
     const struct redis_script_source *source = &s->kind->scripts[r->script];
     struct redis_args args;
     before_send(s);
-    redis_script_pack(source, r->args, &args);
+    redis_script_pack(source, r->args, redis_conn_history(s->conn), &args);
     redis_ask(redis_store_conn(s, args.v[0]),
               &(struct redis_command){
                   .script = &s->scripts[r->script], .key_count = source->key_count, .args = &args},

@@ -2,10 +2,9 @@
 -- may come to a full server too.
 --
 -- KEYS dir: the front of all keys of the directory and the catalog
--- ARGV directory_epoch digits: if it is another run
+-- ARGV directory_epoch digits: if it is another history
 -- ARGV catalog_epoch digits: likewise
 -- ARGV index_epoch digits: likewise
--- ARGV run text: the server's run id
 -- ARGV inc digits: the run's incarnation
 -- ARGV member bytes: packed
 -- ARGV signature text: of what is told at once

@@ -2,10 +2,9 @@
 -- members, who is gone ("incarnation", "clean"), and the catalog's entries ("key", "version deleted value").
 --
 -- KEYS dir: the front of all keys of the directory and the catalog
--- ARGV directory_epoch digits: if it is another run
+-- ARGV directory_epoch digits: if it is another history
 -- ARGV catalog_epoch digits: likewise
 -- ARGV index_epoch digits: likewise
--- ARGV run text: the server's run id
 -- ARGV seen_directory digits: the watcher's epoch
 -- ARGV seen_version digits: and version of the directory
 -- ARGV seen_catalog digits: the watcher's epoch

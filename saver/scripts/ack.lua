@@ -1,7 +1,6 @@
 -- Acks in one bucket: a device's positions rise, if it has the highest generation seen. The script answers of each how it ended.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the mark of the server's run
 -- REST upto, user, name: of each; `upto` is what redis_devices.c packs, `name` the device
 -- CONST ACK_STALE
 -- CONST ACK_UNKNOWN

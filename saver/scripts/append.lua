@@ -2,7 +2,6 @@
 -- first sums, and the time; then of each append its outcome, and where the message is and when it ends. REFUSED: the server is full.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the mark of the server's run
 -- ARGV epoch number: of a log that is made now
 -- REST what, name, id, message: of each; `what` is what redis_append.c packs
 -- CONST GAP_OVERFLOWED = HAWSER__V1__GAP_REASON__GAP_OVERFLOWED

@@ -1,7 +1,6 @@
 -- The head of an inbox, for a session whose row was written anew: the log counts it. The script answers epoch, head and change.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the mark of the server's run
 -- ARGV name text: the user
 -- ARGV epoch number: of the log if it is made now
 -- PARTS log

@@ -1,7 +1,6 @@
 -- Attach: a session begins. The script answers where each stream goes on, and whether that is a reset.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the mark of the server's run
 -- ARGV what bytes: what redis_devices.c packs
 -- ARGV user text: the inbox
 -- ARGV name text: of the device

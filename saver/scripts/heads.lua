@@ -1,7 +1,6 @@
 -- Heads of logs of one bucket, which are made when they are not there. The script answers epoch, head and change of each.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the mark of the server's run
 -- REST name text, epoch number: of each log, and the epoch if it is made now
 -- PARTS heads_next log
 -- REPLY [*n]

@@ -1,7 +1,6 @@
 -- Load: what stands behind a position, up to the limits, with gaps for what is no more.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the mark of the server's run
 -- ARGV epoch number: of a log that is made now
 -- ARGV name text: of the log: the user's, or the stream's number
 -- ARGV is_inbox flag: else a broadcast

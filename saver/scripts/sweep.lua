@@ -1,7 +1,6 @@
 -- The sweep of one bucket. The script answers how much was due.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the mark of the server's run
 -- ARGV max number: of what is due, and of a log's entries, at most
 -- PARTS sweep_next entries
 -- REPLY i

@@ -1,7 +1,6 @@
 -- What is known of a user: how much waits, the inbox's head, and each device with its generation, when it was seen, and its positions.
 --
 -- KEYS base: the front of the bucket's keys
--- ARGV run bytes: the mark of the server's run
 -- ARGV name text: the user
 -- CONST STREAMS
 -- PARTS log

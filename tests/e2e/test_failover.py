@@ -129,10 +129,10 @@ def pushes_before_pong(client):
     return [name for name in names if name == "Push"]
 
 
-def welcomed(cluster, token):
+def welcomed(cluster, token, have=()):
     """A client that is logged in, or None: the register has yet to find its store."""
     client = Client(cluster.room.ports["room"])
-    client.hello("d1", pb.Bind(token=token))
+    client.hello("d1", pb.Bind(token=token, have=have))
     name, client.welcome = client.receive()
     if name == "Welcome":
         client.product = client.welcome.bound[0].product
@@ -210,4 +210,59 @@ def test_the_primary_changes_under_load(tmp_path, pair):
     finally:
         for subscriber in subscribers:
             subscriber.process.kill()
+        cluster.kill_all()
+
+
+def received(client, last):
+    """What it is told from its login until that message, as words."""
+    words = []
+    while "Push " + last not in words:
+        name, message = client.receive()
+        if name == "Push":
+            client.ack_push(message)
+            words.append("Push " + message.payload.decode())
+        elif name in ("Gap", "Reset"):
+            words.append(name)
+    return words
+
+
+def test_back_to_the_first_server(tmp_path, pair):
+    """A replica that misses a tail takes over, both take appends, and then the first server follows it and is the primary again, under the
+    run id that it had. An inbox that nobody touched meanwhile gives no seq of the lost tail to another message: who has that one is told, and
+    gets what came behind."""
+    cluster = Cluster(tmp_path, redis=pair)
+    first, second = pair.primary, pair.replica
+    try:
+        product = cluster.product()
+        with Client(cluster.room.ports["room"]) as ann:
+            ann.login("d1", product.token("ann"))
+            product.push_user("ann", "kept")
+            assert receive_pushes(ann, 1) == [b"kept"]
+            path = f"/v1/products/{product.name}/users/ann"
+            wait_until(lambda: cluster.call("GET", path).json()["pending"] == 0, "its acks are not stored")
+            pair.wait_in_step()
+            second.command("REPLICAOF", "NO", "ONE")
+            for n in range(3):
+                product.push_user("ann", f"lost{n}")
+            pushes = [ann.expect("Push") for _ in range(3)]
+            position = pb.Position(stream=pb.INBOX, seq=pushes[-1].seq,
+                                   epoch=next(p.epoch for p in ann.welcome.bound[0].after if p.stream == pb.INBOX))
+            ann.send("Bye")
+        run_id = first.info("run_id")
+        first.command("REPLICAOF", "127.0.0.1", str(second.port))
+        pair.move()
+        push_until_accepted(cluster, product, "bob", "meanwhile")
+        pair.primary, pair.replica = second, first
+        pair.wait_in_step()
+        first.command("REPLICAOF", "NO", "ONE")
+        pair.move()
+        second.command("REPLICAOF", "127.0.0.1", str(first.port))
+        assert first.info("run_id") == run_id and first.info("role") == "master"
+        for n in range(5):
+            push_until_accepted(cluster, product, "ann", f"after{n}")
+        with wait_until(lambda: welcomed(cluster, product.token("ann"), [position]), "ann is not let in") as ann:
+            words = received(ann, "after4")
+            assert words[0] in ("Gap", "Reset") and [w for w in words if w.startswith("Push")] == [f"Push after{n}" for n in range(5)], words
+        cluster.stop()
+    finally:
         cluster.kill_all()

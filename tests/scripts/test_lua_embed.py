@@ -57,8 +57,8 @@ class Made(unittest.TestCase):
         for line in ("const char *base;", "uint64_t count;", "const char *word;", "const struct redis_args *rest;",
                      "enum { OWN_STEP_AT_FIRST, OWN_STEP_AT_SECOND };", "OWN_SCRIPT_STEP,"):
             self.assertIn(line, header)
-        for line in ('#include "limits.h"', '{"LIMIT", (int64_t)C_LIMIT},', 'local base = KEYS[1]', 'local count = tonumber(ARGV[1])',
-                     'local word = ARGV[2]', 'local rest = 3', '{REDIS_ARG_NUMBER, offsetof(struct own_step_args, count)},'):
+        for line in ('#include "limits.h"', '{"LIMIT", (int64_t)C_LIMIT},', 'local base = KEYS[1]', 'local count = tonumber(ARGV[2])',
+                     'local word = ARGV[3]', 'local rest = 4', '{REDIS_ARG_NUMBER, offsetof(struct own_step_args, count)},'):
             self.assertIn(line, source)
         self.assertNotIn("What it does", source)
 

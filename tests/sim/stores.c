@@ -20,17 +20,17 @@ struct proxy_call;
 // What differs between the registers' store and the savers'.
 struct half_kind {
     struct store *(*open)(struct loop *l);
-    void (*next_run)(struct store *s);
+    void (*next_history)(struct store *s);
     const ProtobufCMessageDescriptor *questions[5]; // ends with NULL
 };
 static const struct half_kind index_kind = {register_store_memory,
-                                            register_store_memory_next_run,
+                                            register_store_memory_next_history,
                                             {&hawser__internal__watch_request__descriptor,
                                              &hawser__internal__catalog_get_request__descriptor,
                                              &hawser__internal__find_request__descriptor,
                                              &hawser__internal__online_request__descriptor}};
 static const struct half_kind logs_kind = {saver_store_memory,
-                                           saver_store_memory_next_run,
+                                           saver_store_memory_next_history,
                                            {&hawser__internal__stats_request__descriptor,
                                             &hawser__internal__user_request__descriptor,
                                             &hawser__internal__clock_request__descriptor}};
@@ -368,7 +368,7 @@ static void half_go_back(struct stores *s, struct half *h, uint64_t since_us) {
     rng_init(loop_rng(h->loop), rng_u64(&s->world->rng)); // what is made anew is another log
     h->run++;
     for (uint64_t i = 0; i < h->run; i++)
-        h->kind->next_run(h->store);
+        h->kind->next_history(h->store);
 }
 
 void stores_lose_tail(struct stores *s, uint64_t since_us) {

@@ -27,7 +27,7 @@ while is_next and at < count_of_args do
     start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
   end
   local arrivals = unpacked(ARRIVALS, state, tail)
-  is_next = ran == run and earlier == 0 and named == 0
+  is_next = ran == history and earlier == 0 and named == 0
   local before, last_slice = head, last
   while is_next do
     local flags, id_ttl, not_after, messages_max, bytes_max, kept, ends, sent, payload, claim, ttl, behind = unpacked(WHAT, ARGV[at])
@@ -79,7 +79,7 @@ while is_next and at < count_of_args do
   if head > before then
     met[name] = true
     write[words + 1] = name
-    write[words + 2] = pack(BOTH, 2, epoch, head, change, run, registered, last, start, earlier, named, odd, count, waiting, handled, sum, bytes,
+    write[words + 2] = pack(BOTH, 2, epoch, head, change, history, registered, last, start, earlier, named, odd, count, waiting, handled, sum, bytes,
       waiting_bytes, top) .. string.sub(state, tail)
     words = words + 2
   end

@@ -12,7 +12,7 @@ local state = call('HGET', logs, user)
 if not state then
   -- A client that has nothing yet says so with zeros, which is no position either.
   if inbox_have_epoch + inbox_have_seq + news_have_epoch + news_have_seq + bulk_have_epoch + bulk_have_seq == 0 then
-    call('HSET', logs, user, pack(NEW, 0, epoch, 0, 0, run) .. pack('<I2I2B', 1, 1, #name) .. name ..
+    call('HSET', logs, user, pack(NEW, 0, epoch, 0, 0, history) .. pack('<I2I2B', 1, 1, #name) .. name ..
       pack('<I7I6I7I7I7I7I7I7', generation, now, epoch, 0, news_epoch, news_head, bulk_epoch, bulk_head))
     return {0, 0, 0, news_head, 0, bulk_head, 0, epoch, 0, 0}
   end
@@ -21,7 +21,7 @@ else
   local registered, count, _ = 0, 0, nil
   if form >= 1 then registered, _, tail = unpacked(REST_OF_SHORT, state, tail) end
   if form == 2 then _, _, _, _, count, _, _, _, _, _, _, tail = unpacked(LONG, state, tail) end
-  if ran == run and (registered == 0 or registered > now) then
+  if ran == history and (registered == 0 or registered > now) then
     local arrivals, devices, offset = unpacked(BEFORE_DEVICES, state, tail)
     for _ = 1, devices do
       local began, other, held, e1, s1, e2, s2, e3, s3 = offset, nil, nil, nil, nil, nil, nil, nil, nil

@@ -1,4 +1,4 @@
--- Heads of logs that are there, and were written by this run of the server. The first that is not, and all behind it, are left to heads.lua.
+-- Heads of logs that are there, and were written in this history of the data. The first that is not, and all behind it, are left to heads.lua.
 --
 -- PARTS layout
 local at, out, are_there, states = rest, {}, true, nil
@@ -12,7 +12,7 @@ end
 for i = 1, #states do
   if not states[i] then break end
   local _, epoch, head, change, ran = unpacked(NEW, states[i])
-  if ran ~= run then break end
+  if ran ~= history then break end
   out[3 * i - 2], out[3 * i - 1], out[3 * i], at = epoch, head, change, at + 2
 end
 if at > #ARGV then return out end

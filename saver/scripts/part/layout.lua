@@ -1,5 +1,5 @@
--- How logs are packed: docs/REDIS.md has the keys. `base` is the front of a bucket's keys, with their hash tag, and `run` the mark of the
--- server's run. No key has a TTL. Numbers stay below 2^53, where Lua's are exact; a command that takes one as an argument gets all its digits.
+-- How logs are packed: docs/REDIS.md has the keys. `base` is the front of a bucket's keys, with their hash tag, and `history` says
+-- which one of the data the caller knows. No key has a TTL. Numbers stay below 2^53, where Lua's are exact; a command that takes one as an argument gets all its digits.
 --
 -- A log's state is one of three forms, then its devices, then the ranges that left it. The first form is that of a log that never had
 -- anything, the short one of a log in which nothing waits; each goes on behind the one before. Functions are made anew at each call of a script, and cost more than most commands: what is done at
@@ -9,7 +9,7 @@
 -- PARTS now
 local pack, unpacked = struct.pack, struct.unpack
 local logs, due = base .. 'l', base .. 'due'
--- form epoch head change run; redis_read.c reads these, too
+-- form epoch head change history; redis_read.c reads these, too
 local NEW = '<BI7I7I4c6'
 -- when it is due at the latest (0: it stands in no list), when an id was last put into a slice
 local REST_OF_SHORT = '<I6I6'

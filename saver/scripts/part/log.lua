@@ -190,7 +190,7 @@ local function open(name, epoch)
   l = {name = name, state = state}
   if state then
     local ran, least = read_state(l), tonumber(time[1]) * RESTART_SEQS_PER_S - 1
-    l.dirty = ran ~= run
+    l.dirty = ran ~= history
     if l.dirty and l.head < least then
       runs_of(l)
       range_add(l, l.head + 1, least, GAP_STORE_RESTARTED)
@@ -198,7 +198,7 @@ local function open(name, epoch)
       l.head = least
     end
   else
-    l.state = pack(NEW, 0, epoch, 0, 0, run) .. pack(BEFORE_DEVICES, 0, 0)
+    l.state = pack(NEW, 0, epoch, 0, 0, history) .. pack(BEFORE_DEVICES, 0, 0)
     read_state(l)
     l.dirty = true
   end
@@ -213,9 +213,9 @@ local function save(l)
   elseif l.is_moved then
     call('ZADD', due, l.registered, 'l' .. l.name)
   end
-  local state = l.count == 0 and l.registered + l.last == 0 and pack(NEW, 0, l.epoch, l.head, l.change, run) or
-    l.count == 0 and pack(SHORT, 1, l.epoch, l.head, l.change, run, l.registered, l.last) or
-    pack(BOTH, 2, l.epoch, l.head, l.change, run, l.registered, l.last, l.start, l.earlier, l.named, l.odd, l.count, l.waiting, l.handled, l.sum,
+  local state = l.count == 0 and l.registered + l.last == 0 and pack(NEW, 0, l.epoch, l.head, l.change, history) or
+    l.count == 0 and pack(SHORT, 1, l.epoch, l.head, l.change, history, l.registered, l.last) or
+    pack(BOTH, 2, l.epoch, l.head, l.change, history, l.registered, l.last, l.start, l.earlier, l.named, l.odd, l.count, l.waiting, l.handled, l.sum,
       l.bytes, l.waiting_bytes, l.top)
   if not l.devices then
     state = state .. string.sub(l.state, l.tail)

@@ -88,7 +88,7 @@ MUTANTS = [
     mutant("handled-by-one-leaves", "saver/memory_logs.c",
            "        if (!has_handled(b, d, e))\n            return false;\n", "        if (!has_handled(b, d, e))\n            continue;\n"),
     mutant("new-run-not-announced", "saver/stream_log.c",
-           "        l->head = least;\n    }\n    l->run = run;", "        (void)least;\n    }\n    l->run = run;"),
+           "        l->head = least;\n    }\n    l->history = history;", "        (void)least;\n    }\n    l->history = history;"),
     mutant("restart-told-as-a-count", "saver/stream_log.c",
            "        range_add(l, l->head + 1, least, HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED);\n", ""),
     mutant("timer-not-rearmed", "common/cluster/cluster.c",

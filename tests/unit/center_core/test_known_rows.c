@@ -35,7 +35,7 @@ static size_t known(void) {
 }
 
 // What was found is known, until an append tells of another number of arrivals, of another log or
-// another run of the store; then it is forgotten, also for who would come with the old number.
+// another history of the store; then it is forgotten, also for who would come with the old number.
 START_TEST(test_arrivals) {
     static const struct arrivals others[] = {{7, 3, 6}, {7, 3, 4}, {8, 3, 5}, {7, 4, 5}, {7, 3, 0}};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {

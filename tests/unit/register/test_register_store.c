@@ -80,7 +80,7 @@ static void check_other_run(struct bed *b, const Hawser__Internal__WatchReply *b
         while (store_down_reason(b->store))
             loop_step(b->loop, -1);
     } else {
-        register_store_memory_next_run(b->store);
+        register_store_memory_next_history(b->store);
     }
     const Hawser__Internal__WatchReply *w = watch(b, directory, dv, catalog, cv);
     ck_assert(w->directory_whole && w->catalog_whole);
@@ -91,7 +91,7 @@ static void check_other_run(struct bed *b, const Hawser__Internal__WatchReply *b
     ck_assert_uint_eq(w->n_entry, 1);
 }
 
-// Another run of the server may have gone back: everybody reads everything again.
+// Another history of the data: it may have gone back: everybody reads everything again.
 START_TEST(test_other_run) {
     for (int on_redis = 0; on_redis < 2; on_redis++) {
         struct bed *b = bed_new(on_redis == 1);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "fake_redis.h"
 #include "redis_conn.h"
 #include "redis_info.h"
@@ -118,7 +119,6 @@ START_TEST(test_commands_and_scripts) {
     wait_for(&before);
     ck_assert_int_eq(before.error, -HW_ESTORE);
     until_up(c);
-    ck_assert_uint_eq(strlen(redis_conn_run_id(c)), 40);
     command(c, "SET", "k", "v", &o);
     wait_for(&o);
     ck_assert_int_eq(o.error, 0);
@@ -220,14 +220,19 @@ START_TEST(test_frozen_ourselves) {
 }
 END_TEST
 
-// A killed server: calls fail at once, the next server is another run.
+static uint64_t history(const struct redis_conn *c) {
+    struct redis_bytes h = redis_conn_history(c);
+    return le_get(h.data, h.len);
+}
+
+// A killed server: calls fail at once; the data of the next one is of another history.
 START_TEST(test_killed_server) {
     struct redis_conn *c = setup("yes", false, 20000);
     struct outcome o;
-    char run_id[64];
+    uint64_t before;
     shape = "+";
     until_up(c);
-    snprintf(run_id, sizeof(run_id), "%s", redis_conn_run_id(c));
+    before = history(c);
     end_server(SIGKILL);
     while (redis_conn_is_up(c))
         loop_step(loop, -1);
@@ -236,10 +241,16 @@ START_TEST(test_killed_server) {
     ck_assert_int_eq(o.error, -HW_ESTORE);
     start_server("yes");
     until_up(c);
-    ck_assert_str_ne(redis_conn_run_id(c), run_id);
+    ck_assert_uint_ne(history(c), before);
     teardown(c);
 }
 END_TEST
+
+static void cli(const char *words) {
+    char line[240];
+    snprintf(line, sizeof(line), "redis-cli -s %s/s %s >/dev/null", dir, words);
+    ck_assert_int_eq(system(line), 0);
+}
 
 static void until_down(struct redis_conn *c, const char *reason) {
     while (redis_conn_is_up(c) || !strstr(redis_conn_down_reason(c), reason))
@@ -270,9 +281,7 @@ START_TEST(test_demoted) {
         ck_assert_ptr_nonnull(strstr(o.text, "READONLY"));
         ck_assert(!redis_conn_is_up(c));
         until_down(c, "replica");
-        char line[200];
-        snprintf(line, sizeof(line), "redis-cli -s %s/s REPLICAOF NO ONE >/dev/null", dir);
-        ck_assert_int_eq(system(line), 0);
+        cli("REPLICAOF NO ONE");
         until_up(c);
         teardown(c);
         snprintf(dir + strlen(dir) - 6, 7, "XXXXXX");
@@ -281,15 +290,58 @@ START_TEST(test_demoted) {
 }
 END_TEST
 
+// Primary, replica and primary again: the run id is the same, the history is another one. Whoever
+// slept meanwhile is refused, and finds it out.
+START_TEST(test_history) {
+    struct redis_conn *c = setup("yes", false, 20000);
+    struct redis_script script =
+        script_of("if redis.call('GET', '" REDIS_HISTORY_KEY "') ~= ARGV[1] then return "
+                  "redis.error_reply('HISTORY it is another one') end return 1");
+    struct redis_args args = {0};
+    struct outcome o = {0};
+    until_up(c);
+    uint64_t first = history(c);
+    struct redis_bytes known = redis_conn_history(c);
+    redis_arg_bytes(&args, known.data, known.len);
+    cli("REPLICAOF 127.0.0.1 1");
+    cli("REPLICAOF NO ONE");
+    cli("SET " REDIS_HISTORY_KEY " others"); // by one who saw it
+    redis_ask(c, &(struct redis_command){.script = &script, .args = &args}, on_done, &o);
+    wait_for(&o);
+    ck_assert_int_eq(o.error, -HW_ESTORE);
+    until_down(c, "HISTORY");
+    until_up(c);
+    ck_assert_uint_ne(history(c), first);
+    args.count = 0;
+    redis_arg_bytes(&args, known.data, known.len);
+    o = (struct outcome){0};
+    redis_ask(c, &(struct redis_command){.script = &script, .args = &args}, on_done, &o);
+    wait_for(&o);
+    ck_assert_int_eq(o.error, 0); // the key says what it found
+    teardown(c);
+    redis_script_deinit(&script);
+}
+END_TEST
+
+// Two that ask at once: the later one finds the key as the first one made it.
+START_TEST(test_one_history) {
+    struct redis_conn *a = setup("yes", false, 20000), *b;
+    b = redis_conn_new(&(struct redis_options){.url = url, .timeout_ms = 20000, .loop = loop});
+    until_up(a);
+    until_up(b);
+    ck_assert_uint_eq(history(a), history(b));
+    redis_conn_free(b);
+    teardown(a);
+}
+END_TEST
+
 // What made a server fit is looked at again while it runs.
 START_TEST(test_changed_under_us) {
     struct redis_conn *c = setup("yes", false, 20000);
     until_up(c);
     for (int i = 0; i < 2; i++) {
-        char set[240];
-        snprintf(set, sizeof(set), "redis-cli -s %s/s CONFIG SET maxmemory-policy %s >/dev/null",
-                 dir, i == 0 ? "allkeys-lru" : "noeviction");
-        ck_assert_int_eq(system(set), 0);
+        cli(i == 0 ? "CONFIG SET maxmemory-policy allkeys-lru"
+                   : "CONFIG SET maxmemory-policy noeviction");
         struct outcome o;
         if (i == 0)
             until_down(c, "noeviction");
@@ -433,5 +485,5 @@ END_TEST
 
 RUN_TESTS("redis_conn", test_commands_and_scripts, test_volatile_server, test_frozen_server,
           test_frozen_ourselves, test_loop_stands_still, test_killed_server, test_demoted,
-          test_changed_under_us, test_loading, test_loading_says_nothing, test_garbage,
-          test_unasked, test_endless)
+          test_history, test_one_history, test_changed_under_us, test_loading,
+          test_loading_says_nothing, test_garbage, test_unasked, test_endless)

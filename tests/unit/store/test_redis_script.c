@@ -35,6 +35,8 @@ static const struct redis_script_source example = {
     .key_count = 2,
 };
 
+static const struct redis_bytes history = {"before", 6};
+
 START_TEST(test_text) {
     struct redis_script s;
     char sha1[41];
@@ -48,9 +50,9 @@ END_TEST
 
 START_TEST(test_pack) {
     static const char *const want[] = {
-        "hw:{1:2}:a",           "hw:{1:2}:b", "t",    "b\0c", "18446744073709551615",
-        "18446744073709551615", "1",          "last", "7"};
-    enum { WANTED = sizeof(want) / sizeof(want[0]) };
+        "hw:{1:2}:a",           "hw:{1:2}:b",           "before", "t",    "b\0c",
+        "18446744073709551615", "18446744073709551615", "1",      "last", "7"};
+    enum { WANTED = sizeof(want) / sizeof(want[0]), BYTES = 4 };
     struct redis_args rest = {0}, out;
     redis_arg_text(&rest, "last");
     redis_arg_u64(&rest, 7);
@@ -58,14 +60,14 @@ START_TEST(test_pack) {
                       &(struct example_args){.first = want[0],
                                              .second = want[1],
                                              .text = "t",
-                                             .bytes = {want[3], 3},
+                                             .bytes = {want[BYTES], 3},
                                              .number = UINT64_MAX,
                                              .flag = true,
                                              .rest = &rest},
-                      &out);
+                      history, &out);
     ck_assert_int_eq(out.count, WANTED);
     for (int i = 0; i < WANTED; i++) {
-        size_t len = i == 3 ? 3 : strlen(want[i]);
+        size_t len = i == BYTES ? 3 : strlen(want[i]);
         ck_assert_uint_eq(out.len[i], len);
         ck_assert_mem_eq(out.v[i], want[i], len);
     }
@@ -88,7 +90,8 @@ END_TEST
 static void pack(const char *first, const char *second, const char *text) {
     struct redis_args out;
     redis_script_pack(&example,
-                      &(struct example_args){.first = first, .second = second, .text = text}, &out);
+                      &(struct example_args){.first = first, .second = second, .text = text},
+                      history, &out);
 }
 
 START_TEST(test_two_slots) {
