@@ -167,7 +167,7 @@ static bool deliver_to_known(struct delivery *d) {
 }
 
 void deliver_to_user(struct center *c, const struct letter *letter, delivered_fn *done, void *arg) {
-    bool is_hint = !done; // a live push is bounded by those who wait for it
+    bool is_hint = letter->seq != 0; // a live push is bounded by those who wait for it
     size_t bytes = is_hint ? HINT_BYTES + letter->message->payload.len : 0;
     if (is_hint && c->hints_bytes + bytes > HINTS_BYTES_MAX) {
         c->count.hints_dropped++;
