@@ -149,7 +149,7 @@ static void watch_oldest(struct redis_conn *c);
 
 static void on_command_late(struct timer *t) {
     struct redis_conn *c = container_of(t, struct redis_conn, deadline);
-    if (c->sent->due_ms > loop_ran_ms(c->loop)) {
+    if (c->sent && c->sent->due_ms > loop_ran_ms(c->loop)) { // else it does not even connect
         watch_oldest(c);
         return;
     }

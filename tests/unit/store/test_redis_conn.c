@@ -3,6 +3,7 @@
 // connection heals by itself.
 #include "suite.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -371,6 +372,37 @@ static void fake_teardown(struct fake_redis *f, struct redis_conn *c) {
     fake_stop(f);
 }
 
+// A host that does not answer the connect: it is down, and tried again.
+START_TEST(test_connect_hangs) {
+    enum { FILLERS = 4 };
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), filler[FILLERS];
+    ck_assert_int_eq(bind(listening, (struct sockaddr *)&at, len), 0);
+    ck_assert_int_eq(listen(listening, 0), 0);
+    ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&at, &len), 0);
+    for (int i = 0; i < FILLERS; i++) { // nobody takes them, and there is no place for more
+        filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(filler[i], (struct sockaddr *)&at, len);
+    }
+    os = os_new();
+    loop = loop_new(os);
+    snprintf(url, sizeof(url), "redis://127.0.0.1:%u", ntohs(at.sin_port));
+    struct redis_conn *c =
+        redis_conn_new(&(struct redis_options){.url = url, .timeout_ms = 100, .loop = loop});
+    until_down(c, "no answer within");
+    for (int i = 0; i < 8; i++)
+        loop_step(loop, -1);
+    ck_assert(!redis_conn_is_up(c));
+    redis_conn_free(c);
+    ck_assert_int_eq(loop_free(loop), 0);
+    os_free(os);
+    for (int i = 0; i < FILLERS; i++)
+        close(filler[i]);
+    close(listening);
+}
+END_TEST
+
 // While the loop stands still nobody is late: what was not even sent gets its time.
 START_TEST(test_loop_stands_still) {
     enum { TIMEOUT_MS = 300 };
@@ -484,6 +516,6 @@ START_TEST(test_endless) {
 END_TEST
 
 RUN_TESTS("redis_conn", test_commands_and_scripts, test_volatile_server, test_frozen_server,
-          test_frozen_ourselves, test_loop_stands_still, test_killed_server, test_demoted,
-          test_history, test_one_history, test_changed_under_us, test_loading,
+          test_frozen_ourselves, test_loop_stands_still, test_connect_hangs, test_killed_server,
+          test_demoted, test_history, test_one_history, test_changed_under_us, test_loading,
           test_loading_says_nothing, test_garbage, test_unasked, test_endless)
