@@ -53,7 +53,7 @@ static int serve_api(struct center *c, struct buf *ret_error) {
                                    .arg = c};
     int rc = http_server_new(&options, &c->http);
     if (rc != 0)
-        return part_cannot_listen(env, "center.listen", rc, ret_error);
+        return part_cannot_listen(&at, "center.listen", rc, ret_error);
     http_server_count(c->http, env->metrics, false);
     at.port = http_server_port(c->http);
     at = part_told(config_text(env->config, "center.advertise"), &at);

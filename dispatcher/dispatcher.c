@@ -24,7 +24,7 @@ static int serve_frames(struct dispatcher *d, struct buf *ret_error) {
     int rc = listener_new(d->loop, (struct listen_at){at.host, at.port, at.port_last},
                           visitor_accept, d, &d->listener);
     if (rc != 0)
-        return part_cannot_listen(d->env, "dispatcher.listen", rc, ret_error);
+        return part_cannot_listen(&at, "dispatcher.listen", rc, ret_error);
     at.port = listener_port(d->listener);
     endpoints_take(&d->endpoints, d->env, "dispatcher.advertise", &at);
     return 0;
@@ -43,7 +43,7 @@ static int serve_http(struct dispatcher *d, struct buf *ret_error) {
                                                     .arg = d},
                              &d->http);
     if (rc != 0)
-        return part_cannot_listen(d->env, "dispatcher.http_listen", rc, ret_error);
+        return part_cannot_listen(&at, "dispatcher.http_listen", rc, ret_error);
     http_server_count(d->http, d->env->metrics, false);
     host_port_format(d->endpoints.hosts[0], http_server_port(d->http), d->http_at,
                      sizeof(d->http_at));

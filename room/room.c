@@ -23,7 +23,7 @@ static int listen_for_clients(struct room *r, struct host_port *ret_at, struct b
     int rc = listener_new(r->loop, (struct listen_at){at.host, at.port, at.port_last}, conn_accept,
                           r, &r->listener);
     if (rc != 0)
-        return part_cannot_listen(r->env, "room.listen", rc, ret_error);
+        return part_cannot_listen(&at, "room.listen", rc, ret_error);
     // Its port for daemons is beside that for clients.
     uint16_t port = listener_port(r->listener);
     host_port_format(at.host, at.port == 0 ? 0 : (uint16_t)(port + 500), r->env->rpc_listen,
@@ -287,6 +287,9 @@ static const struct daemon_metric metrics[] = {
 
 const struct daemon_role room_role = {
     .name = "room",
+    .usage =
+        "  --workers N        N rooms, a process each, at the ports of room.listen's range; one\n"
+        "                     that ends is started again\n",
     .start = room_start,
     .joined = room_joined,
     .drain = room_begin_drain,

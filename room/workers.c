@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "publish.h"
 
 enum {
@@ -29,6 +30,7 @@ struct workers {
     struct worker all[WORKERS_MAX];
     char **argv;            // of a worker, without --ports-file
     const char *ports_path; // NULL: none
+    struct log log;
     bool ending, ports_written;
     int exit_code;
 };
@@ -99,7 +101,7 @@ static void worker_start(struct workers *w, int i) {
     free(args);
 }
 
-// {"rooms": [...], "room_rpc": [...], "ops": [...]} once each worker has written its own.
+// {"rooms": [...], "rooms_rpc": [...], "ops": [...]} once each worker has written its own.
 static bool merge_ports(struct workers *w) {
     static const char *const names[3][2] = {
         {"room", "rooms"}, {"room_rpc", "rooms_rpc"}, {"ops", "ops"}};
@@ -140,12 +142,24 @@ static void tell_all(const struct workers *w, int signal_number) {
             kill(w->all[i].pid, signal_number);
 }
 
-static void restart_later(struct worker *one) {
+// The worker's own log may have no last word: who was killed could not write one.
+static void say_ended(struct workers *w, int i, int status, uint64_t rest_ms) {
+    bool by_signal = WIFSIGNALED(status);
+    log_event(&w->log, LOG_WARN, "a worker ended",
+              "worker=%d workers=%d pid=%d %s=%d restart_in_ms=%llu", i + 1, w->count,
+              (int)w->all[i].pid, by_signal ? "signal" : "exit_code",
+              by_signal ? WTERMSIG(status) : WEXITSTATUS(status), (unsigned long long)rest_ms);
+}
+
+// Returns in how many ms.
+static uint64_t restart_later(struct worker *one) {
     uint64_t now = workers_now_ms(), rest_ms = RESTART_MS;
     one->failures = now - one->started_ms < STEADY_MS ? one->failures + 1 : 1;
     for (uint32_t i = 1; i < one->failures && rest_ms < RESTART_MAX_MS; i++)
         rest_ms *= 2;
-    one->due_ms = now + (rest_ms < RESTART_MAX_MS ? rest_ms : RESTART_MAX_MS);
+    rest_ms = rest_ms < RESTART_MAX_MS ? rest_ms : RESTART_MAX_MS;
+    one->due_ms = now + rest_ms;
+    return rest_ms;
 }
 
 // A daemon says "I cannot run" by its exit code, and dies of a signal when it has a bug. Who cannot
@@ -156,7 +170,6 @@ static void on_end(struct workers *w, int i, int status) {
     bool cannot_run = WIFEXITED(status) && WEXITSTATUS(status) != 0;
     // One that was only just started had no handler for the SIGTERM yet.
     bool told = w->ending && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
-    one->pid = 0;
     if (w->ending) {
         if (!told && status != 0 && w->exit_code == 0)
             w->exit_code = 1;
@@ -166,8 +179,9 @@ static void on_end(struct workers *w, int i, int status) {
         w->ending = true;
         tell_all(w, SIGTERM);
     } else {
-        restart_later(one);
+        say_ended(w, i, status, restart_later(one));
     }
+    one->pid = 0;
 }
 
 static void reap(struct workers *w) {
@@ -222,6 +236,7 @@ static void take_ports_argument(struct workers *w, int argc, char **argv) {
 int workers_run(int count, int argc, char **argv) {
     struct workers w = {.count = count, .argv = argv};
     sigset_t signals;
+    log_init(&w.log, "room", LOG_INFO);
     take_ports_argument(&w, argc, argv);
     sigemptyset(&signals);
     for (int i = 0; i < 4; i++)

@@ -404,6 +404,7 @@ static void free_arguments(struct arguments *a) {
 
 int main(int argc, char **argv) {
     struct arguments a = {0};
+    setvbuf(stderr, NULL, _IOLBF, 0); // a line is one write, also beside another program's
     const struct argp parser = {.options = option_table,
                                 .parser = sub_parse_option,
                                 .doc = "Receives pushed messages and prints them."};

@@ -64,7 +64,8 @@ static int ops_start(struct daemon *d, struct buf *ret_error) {
     snprintf(own, sizeof(own), "%s.listen", d->role->name);
     snprintf(name, sizeof(name), "%s.ops_listen", d->role->name);
     struct host_port at = config_listen(d->env.config, name);
-    if (!*config_text(d->env.config, name)) {
+    bool is_made = !*config_text(d->env.config, name);
+    if (is_made) {
         at = (struct host_port){.host = "127.0.0.1"};
         if (daemon_ports(d, ports) > 0 && config_listen(d->env.config, own).port != 0)
             at.port = at.port_last = (uint16_t)(ports[0].port + 1000);
@@ -82,7 +83,9 @@ static int ops_start(struct daemon *d, struct buf *ret_error) {
     if (rc == 0)
         http_server_count(d->ops, d->env.metrics, true);
     else
-        buf_printf(ret_error, "%s: %s:%u: %s", name, at.host, at.port, hw_strerror(rc));
+        part_cannot_listen(&at, name, rc, ret_error);
+    if (rc != 0 && is_made)
+        part_say_made(name, d->role->name, ret_error);
     return rc;
 }
 
@@ -151,7 +154,8 @@ static void log_ports(struct daemon *d) {
     int count = daemon_ports(d, ports);
     for (int i = 0; i < count; i++)
         buf_printf(&text, "%s%s=%u", i ? " " : "", i ? ports[i].name : "port", ports[i].port);
-    log_event(&d->log, LOG_INFO, "listening", "%s", buf_cstr(&text));
+    log_event(&d->log, LOG_INFO, "listening", "%s cluster=%s", buf_cstr(&text),
+              log_quote_str(config_text(d->env.config, "cluster.name")));
     buf_free(&text);
 }
 

@@ -52,7 +52,8 @@ struct daemon_metric {
     { name, help, DAEMON_METRIC_AT(type, field), true, NULL }
 
 struct daemon_role {
-    const char *name; // also of its section in the configuration
+    const char *name;  // also of its section in the configuration
+    const char *usage; // lines of --help about options that its main takes; NULL: none
     // Opens what it serves clients with. 0 and *ret_self; or a negative error with one line in
     // ret_error that says where and what, and nothing is left behind.
     int (*start)(struct daemon_env *env, struct buf *ret_error, void **ret_self);

@@ -22,15 +22,16 @@ struct runner {
 
 // --- arguments
 
-static void usage(const char *role, FILE *to) {
+static void usage(const struct daemon_role *role, FILE *to) {
     fprintf(to,
             "usage: hawser-%s [--config FILE] [--ports-file FILE]\n"
             "  --config FILE      the cluster's YAML file; HAWSER_<SECTION>__<KEY> overrides it\n"
             "  --ports-file FILE  write {\"name\": port} there once ready\n"
             "  --check-config     read the configuration, say what is wrong, and end\n"
             "  --print-config     print the configuration in force, without secrets, and end\n"
+            "%s"
             "  --version\n",
-            role);
+            role->name, role->usage ? role->usage : "");
 }
 
 enum what { RUN, CHECK, PRINT };
@@ -56,7 +57,7 @@ static bool take_arguments(struct runner *r, int argc, char **argv, enum what *r
         else if (c == 'v')
             printf("hawser-%s %s\n", r->role->name, HAWSER_VERSION);
         else
-            usage(r->role->name, c == 'h' ? stdout : stderr);
+            usage(r->role, c == 'h' ? stdout : stderr);
         if (c == 'v' || c == 'h' || c == '?') {
             r->exit_code = c == '?' ? EXIT_CONFIG : 0;
             return false;

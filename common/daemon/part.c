@@ -35,11 +35,19 @@ struct host_port part_told(const char *advertise, const struct host_port *bound)
     return at;
 }
 
-int part_cannot_listen(const struct daemon_env *env, const char *key, int error,
+int part_cannot_listen(const struct host_port *at, const char *key, int error,
                        struct buf *ret_error) {
-    buf_printf(ret_error, "%s: cannot listen at %s: %s", key, config_text(env->config, key),
-               hw_strerror(error));
+    char tried[DAEMON_ADDRESS_MAX];
+    host_port_format(at->host, at->port, tried, sizeof(tried));
+    buf_printf(ret_error, "%s: cannot listen at %s", key, tried);
+    if (at->port_last != at->port)
+        buf_printf(ret_error, "-%u", at->port_last);
+    buf_printf(ret_error, ": %s", hw_strerror(error));
     return error;
+}
+
+void part_say_made(const char *key, const char *role, struct buf *ret_error) {
+    buf_printf(ret_error, "; %s is empty, so its port is made from %s.listen", key, role);
 }
 
 static void count_calls(struct part *p) {
@@ -63,9 +71,10 @@ static void count_calls(struct part *p) {
 
 static int part_serve(struct part *p, struct buf *ret_error) {
     const struct daemon_env *env = p->env;
-    struct host_port at = config_listen(env->config, p->role->rpc_listen_key);
-    if (!*config_text(env->config, p->role->rpc_listen_key) &&
-        host_port_parse(env->rpc_listen, false, &at) != 0)
+    const char *key = p->role->rpc_listen_key;
+    struct host_port at = config_listen(env->config, key);
+    bool is_made = !*config_text(env->config, key);
+    if (is_made && host_port_parse(env->rpc_listen, false, &at) != 0)
         abort(); // the role's own words
     int rc = rpc_server_new(&(struct rpc_server_options){.loop = env->loop,
                                                          .self = &p->identity,
@@ -76,8 +85,12 @@ static int part_serve(struct part *p, struct buf *ret_error) {
                                                          .methods = p->role->methods,
                                                          .daemon = p->self},
                             &p->server);
-    if (rc != 0)
-        return part_cannot_listen(env, p->role->rpc_listen_key, rc, ret_error);
+    if (rc != 0) {
+        part_cannot_listen(&at, key, rc, ret_error);
+        if (is_made)
+            part_say_made(key, env->role, ret_error);
+        return rc;
+    }
     count_calls(p);
     at.port = rpc_server_port(p->server);
     p->bound = at;

@@ -24,8 +24,10 @@ void part_reload(struct part *p);
 // Where others are told to go: "host", "host:port" or "" of an advertise key, and what is not given
 // there from where we are bound (this machine's 127.0.0.1 when that is all addresses).
 struct host_port part_told(const char *advertise, const struct host_port *bound);
-// Says so of a listen key in ret_error, and returns error.
-int part_cannot_listen(const struct daemon_env *env, const char *key, int error,
+// Says in ret_error where it was tried and which key sets that, and returns error.
+int part_cannot_listen(const struct host_port *at, const char *key, int error,
                        struct buf *ret_error);
+// Adds to that where the port of an empty key comes from.
+void part_say_made(const char *key, const char *role, struct buf *ret_error);
 
 #endif

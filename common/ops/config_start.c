@@ -105,8 +105,8 @@ static bool config_is_given(const struct config_value *v) {
     return v->count > 0 || (v->text && *v->text);
 }
 
-void config_warnings(const struct config *c, const char *role,
-                     void (*tell)(void *arg, const char *line), void *arg) {
+static void warn_addresses(const struct config *c, const char *role,
+                           void (*tell)(void *arg, const char *line), void *arg) {
     for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
         if (strcmp(told[i].section, role) != 0)
             continue;
@@ -124,6 +124,14 @@ void config_warnings(const struct config *c, const char *role,
         tell(arg, buf_cstr(&line));
         buf_free(&line);
     }
+}
+
+void config_warnings(const struct config *c, const char *role,
+                     void (*tell)(void *arg, const char *line), void *arg) {
+    warn_addresses(c, role, tell, arg);
+    if (strcmp(role, "saver") == 0 && config_is_given(config_value_at(c, "mariadb", "url")))
+        tell(arg, "mariadb.url is not used by this version: nothing is written to that database, "
+                  "and class durable is refused");
 }
 
 // --- reload

@@ -124,6 +124,50 @@ def test_port_in_use(tmp_path, role, environment):
     assert at in line and "in use" in line, ended.stderr
 
 
+@pytest.mark.parametrize("key, made", [("rpc_listen", 500), ("ops_listen", 1000)])
+def test_made_port_in_use(tmp_path, key, made):
+    """A taken port that nobody wrote down is named with its address, the key that sets it, and the key that it is made from."""
+    with socket.socket() as client_port, socket.socket() as taken:
+        for port in range(20011, 32000, 7):  # below what the kernel gives away
+            try:
+                client_port.bind(("127.0.0.1", port))
+                taken.bind(("127.0.0.1", port + made))
+                break
+            except OSError:
+                client_port.close()
+                client_port = socket.socket()
+        taken.listen()
+        client_port.close()
+        ended = run("room", tmp_path, GOOD, environment={"HAWSER_ROOM__LISTEN": f"127.0.0.1:{port}"})
+    assert ended.returncode == 1
+    line = next(line for line in ended.stderr.splitlines() if not line.startswith("ts="))
+    assert f"room.{key}: cannot listen at 127.0.0.1:{port + made}: " in line and "in use" in line, ended.stderr
+    assert f"room.{key} is empty, so its port is made from room.listen" in line, ended.stderr
+
+
+def test_warns_of_mariadb(tmp_path):
+    """A saver with a MariaDB that this version does not use says so once, when checked and when started; the password stays out."""
+    text = GOOD + "saver:\n  listen: 127.0.0.1:0\nmariadb:\n  url: mariadb://u:hidden@h:3306/db\n"
+    checked = run("saver", tmp_path, text, "--check-config")
+    assert checked.returncode == 0 and checked.stderr.count("mariadb.url is not used by this version") == 1, checked
+    assert checked.stderr.count("\n") == 1 and "hidden" not in checked.stderr
+    log = tmp_path / "log"
+    environment = {**os.environ, "HAWSER_CLUSTER__REGISTERS": "127.0.0.1:1", "HAWSER_SAVER__OPS_LISTEN": "127.0.0.1:0"}
+    process = subprocess.Popen([BIN / "hawser-saver", "--config", tmp_path / "hawser.yaml"], stderr=open(log, "wb"), env=environment)
+    wait_until(lambda: "mariadb.url" in log.read_text(), "no warning", process, log)
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    warned = [line for line in log.read_text().splitlines() if "mariadb.url is not used by this version" in line]
+    assert len(warned) == 1 and "level=warn" in warned[0] and "hidden" not in log.read_text(), warned
+    assert "mariadb" not in run("center", tmp_path, text, "--check-config").stderr
+
+
+def test_help_of_workers(tmp_path):
+    """--workers is a room's option, and stands in a room's --help alone."""
+    assert "--workers N" in run("room", tmp_path, GOOD, "--help").stdout
+    assert "--workers" not in run("saver", tmp_path, GOOD, "--help").stdout
+
+
 def test_unwritable_ports_file(tmp_path, cluster):
     """A ports file that cannot be written ends the daemon with one line that names it."""
     ended = run("coordinator", tmp_path, GOOD, "--ports-file", tmp_path / "no" / "ports.json",
@@ -325,6 +369,8 @@ def test_workers(tmp_path):
         os.kill(int(children[0]), signal.SIGKILL)
         listed = lambda: subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout.split()
         eventually(lambda: len(listed()) == 2 and children[0] not in listed())
+        said = [line for line in (tmp_path / "log").read_text().splitlines() if 'event="a worker ended"' in line]
+        assert len(said) == 1 and f" pid={children[0]} signal=9 restart_in_ms=1000" in said[0] and "level=warn" in said[0], said
     finally:
         process.send_signal(signal.SIGTERM)
         code = process.wait(60)

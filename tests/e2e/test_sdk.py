@@ -204,6 +204,23 @@ def test_sub_cleans_its_output(options):
     assert not re.search(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]", shown), shown
 
 
+def test_sub_says_a_line_at_a_time():
+    """Each write to stderr is whole lines, so that lines of two programs at one terminal do not mix. A datagram is what one write wrote."""
+    room = HostileRoom()
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with reader, writer:
+        ended = subprocess.run([BIN / "hawser-sub", "--room", f"127.0.0.1:{room.port}", "--device", "d", "--token", "opaque"],
+                               stdout=subprocess.DEVNULL, stderr=writer, timeout=60)
+        reader.setblocking(False)
+        pieces = []
+        with pytest.raises(BlockingIOError):
+            while True:
+                pieces.append(reader.recv(65536))
+    room.thread.join(60)
+    assert ended.returncode == 1 and any(b"stopped by the cluster" in piece for piece in pieces)
+    assert all(piece.endswith(b"\n") for piece in pieces), pieces
+
+
 def test_sub_at_a_room_for_a_dispatcher(cluster):
     """A room that is named as dispatcher says what it is, and hawser-sub says so."""
     token = cluster.product().token("ann")

@@ -383,6 +383,10 @@ START_TEST(test_warnings) {
     set(c, "saver.listen", "192.0.2.1:7500");
     config_warnings(c, "saver", add_line, &told);
     ck_assert_str_eq(buf_cstr(&told), "");
+    set(c, "mariadb.url", "mariadb://u:hidden@h/db");
+    config_warnings(c, "saver", add_line, &told);
+    ck_assert_ptr_nonnull(strstr(buf_cstr(&told), "mariadb.url is not used by this version"));
+    ck_assert_ptr_null(strstr(buf_cstr(&told), "hidden"));
     buf_free(&told);
     config_free(c);
 }
