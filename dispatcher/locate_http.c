@@ -1,4 +1,5 @@
 // GET /v1/locate: the same answer in protobuf's JSON mapping, with the proto's field names.
+#include <assert.h>
 #include <jansson.h>
 
 #include "dispatcher_internal.h"
@@ -128,23 +129,53 @@ static void locate_respond(struct http_request *r, int status, const char *type,
 
 struct locate_fault {
     int status;
-    const char *code, *detail;
+    const char *code, *title, *detail;
 };
-static const struct locate_fault no_such_path = {404, "not_found", "there is /v1/locate"};
-static const struct locate_fault no_such_method = {405, "method_not_allowed", "only GET"};
-static const struct locate_fault wrong_value = {422, "invalid_value",
-                                                "a query field has a value that is not allowed"};
+static const struct locate_fault no_such_path = {404, "not_found", "Not found",
+                                                 "no such path; there is /v1/locate"};
+static const struct locate_fault no_such_method = {
+    405, "method_not_allowed", "This path does not have that method", "only GET"};
 
 static void locate_problem(struct http_request *r, const struct locate_fault *f,
                            const char *field) {
     char type[64];
     snprintf(type, sizeof(type), "urn:hawser:error:%s", f->code);
     json_t *body =
-        json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", type, "title", f->detail, "status",
+        json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", type, "title", f->title, "status",
                   f->status, "detail", f->detail, "code", f->code, "request_id", r->id);
     if (field)
         json_object_set_new(body, "field", json_string(field));
     locate_respond(r, f->status, "application/problem+json", body);
+}
+
+// What a query field may be; where it is a name of an enum, the text before the names.
+static const struct {
+    const char *field, *allowed;
+    const ProtobufCEnumDescriptor *names;
+} query_fields[] = {
+    {"device", "device is 1..64 bytes of UTF-8 without control characters", NULL},
+    {"product", "product is the name of one: [a-z0-9][a-z0-9_-]{0,31}", NULL},
+    {"network", "network is one of", &hawser__v1__network__descriptor},
+    {"want", "want is a number from 1 to 16", NULL},
+    {"transport", "up to 16 times, transport is one of", &hawser__v1__transport__descriptor},
+    {"failed", "up to 16 times, failed is host:port", NULL},
+};
+static_assert(CHOOSE_MAX == 16, "what the texts say");
+
+static void wrong_value(struct http_request *r, const char *field) {
+    struct buf detail = BUF_EMPTY;
+    size_t i = 0;
+    while (strcmp(query_fields[i].field, field) != 0)
+        i++;
+    buf_append_str(&detail, query_fields[i].allowed);
+    const ProtobufCEnumDescriptor *names = query_fields[i].names;
+    for (unsigned n = 0; names && n < names->n_values; n++)
+        buf_printf(&detail, "%s %s", n ? "," : "", names->values[n].name);
+    locate_problem(
+        r,
+        &(struct locate_fault){422, "invalid_value", "A value is not allowed", buf_cstr(&detail)},
+        field);
+    buf_free(&detail);
 }
 
 void locate_http(void *arg, struct http_request *r) {
@@ -165,7 +196,7 @@ void locate_http(void *arg, struct http_request *r) {
         field = field ? field : take_transports(d, r->query, &ask);
         field = field ? field : take_failed(d, r->query, &ask);
         if (field)
-            locate_problem(r, &wrong_value, field);
+            wrong_value(r, field);
         else
             locate_respond(r, 200, "application/json", located_json(locate(d, &ask)));
     }

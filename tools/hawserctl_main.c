@@ -189,6 +189,11 @@ static int ctl_call(struct options *o, const char *method, struct buf *path, jso
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (result != CURLE_OK)
         fprintf(stderr, "hawserctl: %s: %s\n", o->center, curl_easy_strerror(result));
+    else if (status == 409 && strcmp(method, "PUT") == 0)
+        fprintf(stderr,
+                "hawserctl: there is a product '%s' already; `hawserctl product show %s` "
+                "prints it\n",
+                o->args[2], o->args[2]);
     else
         print_answer(&answer, status);
     curl_easy_cleanup(curl);
@@ -229,7 +234,8 @@ static int run_product(struct options *o) {
         product_path(&path, o->args[2]);
         return ctl_call(o, words[i].method, &path, i == 0 ? json_object() : NULL);
     }
-    fputs("hawserctl: product list | create NAME | show NAME | delete NAME\n", stderr);
+    fputs("hawserctl: usage: hawserctl product list | create NAME | show NAME | delete NAME\n",
+          stderr);
     return 2;
 }
 

@@ -14,7 +14,7 @@
     X(malformed, 400, "The request is malformed")                                                  \
     X(unauthorized, 401, "A valid key is needed")                                                  \
     X(forbidden, 403, "This key may not do that")                                                  \
-    X(not_found, 404, "There is no such thing")                                                    \
+    X(not_found, 404, "Not found")                                                                 \
     X(method_not_allowed, 405, "This path does not have that method")                              \
     X(idempotency_mismatch, 409, "The Idempotency-Key was used with another body")                 \
     X(state_conflict, 409, "The state does not allow it")                                          \

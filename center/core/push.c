@@ -58,7 +58,8 @@ static bool read_class(const json_t *body, const struct push_rules *rules, struc
 // Of what comes later in this version's life, a push that asks for it must not go out as if it had
 // not.
 static bool refuse_unserved(const json_t *body, struct problem *p) {
-    static const char *const names[] = {"collapse_key", "rate_per_s", "send_at", "receipt", NULL};
+    static const char *const names[] = {"collapse_key", "rate_per_s", "send_at",
+                                        "receipt",      "dry_run",    NULL};
     for (int i = 0; names[i]; i++) {
         const json_t *value = json_object_get(body, names[i]);
         if (value && !json_is_false(value) && !json_is_null(value))
@@ -104,9 +105,9 @@ void push_hash(struct push *push, const json_t *body) {
 }
 
 // The first one is a batch's alone.
-static const char *const push_fields[] = {"idempotency_key", "to",      "payload", "payload_base64",
-                                          "content_type",    "class",   "ttl_s",   "collapse_key",
-                                          "rate_per_s",      "send_at", "receipt", NULL};
+static const char *const push_fields[] = {
+    "idempotency_key", "to",         "payload", "payload_base64", "content_type", "class", "ttl_s",
+    "collapse_key",    "rate_per_s", "send_at", "receipt",        "dry_run",      NULL};
 
 bool push_read(const json_t *body, const struct push_rules *rules, struct push *ret,
                struct problem *p) {

@@ -17,7 +17,7 @@ void config_free(struct config *c); // NULL is harmless
 
 // Defaults, then the file (NULL = none), then the environment ("NAME=value" strings ended by NULL,
 // usually environ). 0, or -HW_ECONFIG with one line in ret_error: "file:line: key: what, and what
-// is allowed".
+// is allowed"; a file that cannot be read has no line.
 int config_load(const char *path, char *const *environment, struct buf *ret_error,
                 struct config **ret_config) HW_MUST_CHECK;
 

@@ -199,7 +199,7 @@ static int load_file(struct loading *in) {
     yaml_parser_t parser;
     int error = config_read_whole(in->path, FILE_MAX, &text, &why);
     if (error != 0) {
-        buf_printf(in->error, "%s:1: %s", in->path, buf_cstr(&why));
+        buf_printf(in->error, "%s: %s", in->path, buf_cstr(&why));
     } else {
         if (!yaml_parser_initialize(&parser))
             abort();

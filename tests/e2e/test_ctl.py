@@ -11,9 +11,13 @@ from client import Client, eventually
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+def raw(cluster, *arguments):
+    return subprocess.run([BIN / "hawserctl", "--center", f"127.0.0.1:{center_port(cluster)}", "--key", cluster.info["admin_key"], *arguments],
+                          capture_output=True, text=True, timeout=60)
+
+
 def ctl(cluster, *arguments, expect=0):
-    ended = subprocess.run([BIN / "hawserctl", "--center", f"127.0.0.1:{center_port(cluster)}", "--key", cluster.info["admin_key"], *arguments],
-                           capture_output=True, text=True, timeout=60)
+    ended = raw(cluster, *arguments)
     assert ended.returncode == expect, ended
     return json.loads(ended.stdout) if ended.stdout else None
 
@@ -27,7 +31,12 @@ def test_operator(cluster):
     name = "ctl" + cluster.product().name
     created = ctl(cluster, "product", "create", name)
     assert {k["kind"] for k in created["keys"]} == {"token", "api", "webhook"}
-    ctl(cluster, "product", "create", name, expect=1)
+    again = raw(cluster, "product", "create", name)
+    assert again.returncode == 1 and again.stdout == "", again
+    assert again.stderr == f"hawserctl: there is a product '{name}' already; `hawserctl product show {name}` prints it\n"
+    for arguments in (["create"], ["create", "a", "b"], ["make", "a"], []):
+        ended = raw(cluster, "product", *arguments)
+        assert ended.returncode == 2 and ended.stderr.startswith("hawserctl: usage: hawserctl product list | create NAME"), ended
     assert ctl(cluster, "product", "show", name)["name"] == name
     assert name in [p["name"] for p in ctl(cluster, "product", "list")["items"]]
     token = ctl(cluster, "token", name, "ann", "--device", "d1")["token"]
@@ -47,12 +56,12 @@ def test_operator(cluster):
 def test_names_are_names(cluster):
     """No name steps out of its place in the path, is cut, or is left out in silence: each is one line on stderr, and exit 2."""
     name = cluster.product().name
-    raw = lambda *arguments: subprocess.run([BIN / "hawserctl", "--center", f"127.0.0.1:{center_port(cluster)}", "--key",
+    plain = lambda *arguments: subprocess.run([BIN / "hawserctl", "--center", f"127.0.0.1:{center_port(cluster)}", "--key",
                                              cluster.info["admin_key"], *arguments], capture_output=True, timeout=60)
     for arguments in (["user", name, ".."], ["user", name, "."], ["user", name, ""], ["product", "show", ".."], ["product", "delete", "."],
                       ["push", "..", "ann", "x"], ["token", "..", "ann"], ["token", name, b"\xff"], ["token", name, "ann", "--device", b"\xff"],
                       ["token", name, "ann", "--tags", b"a,\xff"], ["push", name, "ann", "x", "--idempotency-key", "a\r\nX: y"]):
-        ended = raw(*arguments)
+        ended = plain(*arguments)
         assert ended.returncode == 2 and ended.stdout == b"" and ended.stderr.count(b"\n") == 1, (arguments, ended)
     for user in ("a/b", "a?b", "a%2e", "...", "a b", "ü#"):
         assert ctl(cluster, "user", name, user)["user"] == user

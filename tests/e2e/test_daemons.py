@@ -92,6 +92,12 @@ def test_bad_configuration(tmp_path, text, says, check):
     assert says in ended.stderr and ended.stderr.count("\n") == 1, ended.stderr
 
 
+def test_no_configuration(tmp_path):
+    """A file that is not there is named as it was given: there is no line to look at."""
+    ended = subprocess.run([BIN / "hawser-room", "--config", "nope.yaml"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2 and ended.stderr == "hawser-room: nope.yaml: No such file or directory\n", ended
+
+
 @pytest.mark.parametrize("variable", ["HAWSER_ROOM__FILE", "HAWSER__X_FILE", "HAWSER___FILE", "HAWSER_ROOM__LINGER_FILE"])
 def test_odd_environment(tmp_path, variable):
     """A variable that only looks like one of ours ends nothing but the start, with one line."""
@@ -408,4 +414,9 @@ def test_dispatcher_framed_and_http(cluster):
     failed = f"{answers[0][0][0]}:{answers[0][0][1]}"
     rest = requests.get(url, params={"device": "device-1", "failed": failed}, timeout=10).json()["endpoint"]
     assert rest[0]["port"] == answers[0][1][1]
-    assert requests.get(url, params={"want": "99"}, timeout=10).status_code == 422
+    for field, value, allowed in (("want", "99", "1 to 16"), ("network", "wifi", "NETWORK_UNKNOWN, WIFI, CELL_2G"), ("product", "A", "[a-z0-9]"),
+                                  ("transport", "tcp", "one of PLAIN, TLS"), ("device", "", "1..64 bytes"), ("failed", "h", "host:port")):
+        refused = requests.get(url, params={field: value}, timeout=10)
+        assert refused.status_code == 422 and refused.json()["field"] == field and allowed in refused.json()["detail"], refused.text
+    lost = requests.get(url + "s", timeout=10)
+    assert lost.status_code == 404 and lost.json()["title"] == "Not found" and "/v1/locate" in lost.json()["detail"]

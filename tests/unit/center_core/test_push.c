@@ -62,6 +62,7 @@ static const struct {
     {"{\"ttl_s\": 101}", PROBLEM_invalid_value, "ttl_s"},
     {"{\"receipt\": true}", PROBLEM_invalid_value, "receipt"},
     {"{\"send_at\": \"now\"}", PROBLEM_invalid_value, "send_at"},
+    {"{\"dry_run\": true}", PROBLEM_invalid_value, "dry_run"},
     {"{\"idempotency_key\": \"k\"}", PROBLEM_unknown_field, "idempotency_key"},
     {"{\"nope\": 1}", PROBLEM_unknown_field, "nope"},
 };
