@@ -1,6 +1,8 @@
 """What ./dev tidy says of a tree: each rule finds what it is for, and is silent where nothing is wrong."""
 
 import pathlib
+import shutil
+import subprocess
 import sys
 
 import pytest
@@ -125,3 +127,18 @@ def test_a_voice_that_asks_nobody():
 @pytest.mark.parametrize("rule, sources, what", SPOILED)
 def test_a_rule_finds_what_it_is_for(rule, sources, what):
     assert f"{rule}: {what}" in said(CALM | sources)
+
+
+def test_fmt_looks_at_folders(tmp_path):
+    """`./dev fmt --check` is held to what stands in folders, also before it is committed, and not to what somebody tried at the top."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    for name in ("dev", ".clang-format"):
+        shutil.copy(root / name, tmp_path)
+    check = lambda: subprocess.run(["./dev", "fmt", "--check"], cwd=tmp_path, capture_output=True, timeout=60).returncode
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room/a.c").write_text("int a;\n")
+    (tmp_path / "main.c").write_text("int   main( void ){return 0;}\n")
+    assert check() == 0
+    (tmp_path / "room/new.c").write_text("int   a;\n")
+    assert check() != 0
