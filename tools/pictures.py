@@ -107,12 +107,15 @@ def login():
     s = Sequence("connection 1", "room A", "connection 2", "room B", "register", "saver")
     s.frame("connection 2", "room B", "HELLO", note="The device had a session in room A. It comes again by another connection, with a token.")
     s.call("room B", "register", "login", note="One script writes the row: the generation is above the last one, and the row names room B.")
-    s.answer("register", "room B", "generation 8, replaced: A's", note="From here on whoever asks for the user is sent to room B.")
-    s.call("room B", "room A", "replaced", "by 8", note="The new room tells the old one, not the register: a login that is done late, when "
-           "nobody waits for it any more, ends nobody's session. Repeated until it is answered.")
-    s.frame("room A", "connection 1", "CLOSE", "4001", note="Room A ends that session. Other bindings of the connection go on.")
+    s.answer("register", "room B", "generation 1002, replaced: A's 1001", note="From here on whoever asks for the user is sent to room B.")
+    s.call("room B", "room A", "replaced", "by 1002", note="The new room tells the old one, not the register: a login that is done late, when "
+           "nobody waits for it any more, ends nobody's session. Repeated until it is answered. It carries what the client said in its HELLO to have handled of the "
+           "news; room A counts that as acknowledged.")
+    s.frame("room A", "connection 1", "CLOSE", "4001", note="Room A ends that session. Other bindings of the connection go on. Its positions in the "
+            "broadcast logs, which the saver hears of every 5 minutes and at a session's end, are those of an older generation once (7) is done, and are not "
+            "taken any more: a client that keeps no positions may get the broadcasts of up to 5 minutes again.")
     s.call("room A", "register", "takeover", note="Only if its client was still there: more than 5 of these in a minute, and the newest login gets 4103.")
-    s.call("room B", "saver", "attach", "generation 8", note="Registered first, then loaded. From here on the saver takes acks of generation 8 only.")
+    s.call("room B", "saver", "attach", "generation 1002", note="Registered first, then loaded. From here on the saver takes acks of generation 1002 only.")
     s.answer("saver", "room B", "positions, head of the inbox")
     s.call("room B", "saver", "product_heads", note="A head of the news that was asked for after the login began; one call for all sessions.")
     s.frame("room B", "connection 2", "WELCOME", note="When all bindings of the Hello are settled.")
@@ -129,9 +132,9 @@ def message():
     s.frame("client", "room", "HELLO", note="A device logs in at the same moment at which a message is pushed to its user.")
     s.http("app server", "center", "POST .../messages")
     s.call("room", "register", "login", note="The room's rule: register, then load.")
-    s.answer("register", "room", "generation 8")
+    s.answer("register", "room", "generation 1002")
     s.call("center", "saver", "append", note="The center's rule: append, then find. The saver gives the message its position in the log.")
-    s.answer("saver", "center", "epoch 7, seq 42")
+    s.answer("saver", "center", "epoch 5501, seq 42")
     s.http("center", "app server", "202", note="It is stored; what follows is only quicker than the log.")
     s.call("room", "saver", "attach")
     s.answer("saver", "room", "after 41, head 42")
@@ -140,11 +143,11 @@ def message():
     s.answer("saver", "room", "42")
     s.frame("room", "client", "PUSH", "42", note="42 is the successor of 41, the window is open, the socket takes it: sent = 42.")
     s.call("center", "register", "find", note="The other way: the hint. The row was written before, so it is found.")
-    s.answer("register", "center", "room, slot, generation 8")
-    s.call("center", "room", "deliver", "(7, 42)", note="Whichever of the two comes first is sent. For the second one, epoch 7 is the session's epoch and 42 "
+    s.answer("register", "center", "room, slot, generation 1002")
+    s.call("center", "room", "deliver", "(5501, 42)", note="Whichever of the two comes first is sent. For the second one, epoch 5501 is the session's epoch and 42 "
            "is not above sent: it is dropped.")
     s.frame("client", "room", "ACK", "42", note="The application has handled it.")
-    s.call("room", "saver", "ack", "generation 8", note="When all the user's devices are past it, it leaves the log.")
+    s.call("room", "saver", "ack", "generation 1002", note="When all the user's devices are past it, it leaves the log.")
     return s.picture() + "\n\n" + textwrap.fill(
         "One of the two ways finds the message in any order. A find before the login finds no row; but then the append was before the login "
         "too, and the load finds the message. A load before the append finds no message; but then the row was there before the append, and the find "

@@ -224,7 +224,8 @@ struct hawser_options {
     // together. 0 = 200 ms, at most 10,000. More means fewer writes and more repeats after a crash.
     uint32_t ack_delay_ms;
     // A file of positions, made when missing (its folder must exist), locked while the client
-    // lives. NULL = kept in memory: after a restart the cluster's own copy counts.
+    // lives by a file beside it, positions_path and ".lock", which stays. NULL = kept in memory:
+    // after a restart the cluster's own copy counts.
     const char *positions_path;
     struct hawser_callbacks callbacks;
     void *arg; // for the callbacks

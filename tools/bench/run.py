@@ -3,7 +3,7 @@
 
     ./dev bench                    all scenarios on Redis and in memory, with their floors
     ./dev bench --peers            broadcast and idle, beside redis-server, nats-server and mosquitto
-    ./dev bench --growth           broadcast and idle at 1,000, 3,000, 10,000 and 17,500 sessions: what the pictures are made of
+    ./dev bench --growth           broadcast and idle at 1,000, 3,000, 10,000 and 17,500 sessions; the pictures hold the first three
     ./dev bench --against COMMIT   each scenario on that commit's daemons and on these, in turn, with the same hawser-bench
 
     --times N    each so often, and the medians in the table (1)
