@@ -188,7 +188,8 @@ static void routes_on_product(void *arg, int error, const struct product *p) {
     struct request *q = arg;
     (void)p;
     if (error != 0 && error != -HW_EUNKNOWN)
-        reply_fault(q, PROBLEM_store_unavailable, NULL, "no register can be asked for the product");
+        reply_fault(q, PROBLEM_store_unavailable, NULL,
+                    "not every register can be asked for the product");
     else
         routes_enter(q);
 }

@@ -138,7 +138,7 @@ static void login_on_product(void *arg, int error, const struct product *p) {
     }
     if (error != 0) {
         deny(b, &(struct session_refusal){CLOSE_BUSY, BUSY_RETRY_MS,
-                                          "no register can be asked for the product"});
+                                          "not every register can be asked for the product"});
         return;
     }
     const struct awake *a = b->of.awake;

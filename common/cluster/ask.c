@@ -1,15 +1,15 @@
 // Questions for products that are not known here. One call at a time for each (name, kid), whoever
 // asks. A product is unknown when all registers say so: one that began after its store was lost has
 // not heard yet what the others hold. One that is down, silent or without its store is passed over,
-// and what none of the others has is not unknown then. "Unknown" is kept for a second, so that
-// clients with made-up names cost a register one call a second each, and at most ASKS_MAX at a
-// time.
+// and what none of the others has is not unknown then. "Unknown" is kept for a second, also of a
+// key of a known product, and that nobody can say it for a moment: so clients with made-up names
+// cost a register few calls, and at most ASKS_MAX at a time.
 #include <assert.h>
 
 #include "calls.h"
 #include "cluster_internal.h"
 
-enum { ASKS_MAX = 10000, UNKNOWN_MS = 1000, ASK_KEY_MAX = 72 };
+enum { ASKS_MAX = 10000, UNKNOWN_MS = 1000, FAILED_MS = 100, ASK_KEY_MAX = 72 };
 
 struct waiter {
     struct waiter *next;            // of the same question
@@ -31,21 +31,28 @@ struct ask {
     struct cluster *cluster;
     struct waiter *waiters, **waiters_end;
     // Armed for one of two things. Waiters that no call answers, since the answer is known or since
-    // they came while others were told, hear of it in the loop's next iteration. And where the
-    // answer was "unknown", the ask is kept until this goes off: till then nobody asks anew.
+    // they came while others were told, hear of it in the loop's next iteration. And an answer that
+    // is kept ends with it: till then nobody asks anew.
     struct timer end;
-    uint32_t asked; // a bit for each register
-    int asking;     // the last of them
-    bool kept;
+    uint64_t kept_until_ms; // 0: there is no answer yet
+    uint32_t asked;         // a bit for each register
+    int asking;             // the last of them
     int error;
 };
 
+static bool has_key(const struct ask *a, const struct product *p) {
+    return a->kid[0] == '\0' ||
+           product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, a->kid, strlen(a->kid));
+}
+
 static const struct product *answer_of(const struct ask *a) {
     const struct product *p = cluster_product_find(a->cluster, a->name, strlen(a->name));
-    bool has_key =
-        p && (a->kid[0] == '\0' ||
-              product_key_find(p, HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, a->kid, strlen(a->kid)));
-    return has_key || (p && a->error == 0) ? p : NULL;
+    return p && (has_key(a, p) || a->error == 0) ? p : NULL;
+}
+
+static uint64_t kept_ms(const struct ask *a) {
+    const struct product *p = answer_of(a);
+    return a->error != 0 ? FAILED_MS : p && has_key(a, p) ? 0 : UNKNOWN_MS;
 }
 
 static void waiter_add(struct ask *a, product_asked_fn *done, void *arg) {
@@ -92,7 +99,7 @@ static void ask_free(struct ask *a) {
     free(a);
 }
 
-static void unknown_ends(struct timer *t) {
+static void ask_ends(struct timer *t) {
     ask_free(container_of(t, struct ask, end));
 }
 
@@ -103,7 +110,6 @@ static void ask_tell(struct ask *a) {
     struct waiter *list = a->waiters;
     a->waiters = NULL;
     a->waiters_end = &a->waiters;
-    a->kept = error == -HW_EUNKNOWN;
     while (list) {
         struct waiter *w = list;
         list = w->next;
@@ -120,10 +126,11 @@ static void ask_tell(struct ask *a) {
 static void ask_settle(struct timer *t) {
     struct ask *a = container_of(t, struct ask, end);
     ask_tell(a);
-    if (a->kept)
-        loop_arm(a->cluster->options.loop, &a->end, UNKNOWN_MS, unknown_ends);
-    else if (a->waiters)
+    uint64_t now_ms = loop_now_ms(a->cluster->options.loop);
+    if (a->waiters)
         loop_arm(a->cluster->options.loop, &a->end, 0, ask_settle);
+    else if (now_ms < a->kept_until_ms)
+        loop_arm(a->cluster->options.loop, &a->end, a->kept_until_ms - now_ms, ask_ends);
     else
         ask_free(a);
 }
@@ -150,8 +157,10 @@ static void on_got(void *arg, int error, const Hawser__Internal__CatalogGetReply
     if (found || error != 0) // else one that did not answer before may have it still
         a->error = found || error == -HW_EDEADLINE ? error : -HW_ELINK;
     bool may_ask = error == 0 || error == -HW_ESTORE || is_away; // else it has taken its time
-    if (found || !may_ask || !call_another(a))
+    if (found || !may_ask || !call_another(a)) {
+        a->kept_until_ms = loop_now_ms(a->cluster->options.loop) + kept_ms(a);
         ask_settle(&a->end);
+    }
 }
 
 static void ask_call(struct ask *a, int at) {
@@ -191,12 +200,11 @@ void cluster_product_ask(struct cluster *c, const char *name, const char *kid,
     if (is_new)
         a = ask_new(c, key, name, kid);
     waiter_add(a, done, arg);
-    bool known = answer_of(a) &&
-                 (!kid || product_key_find(answer_of(a), HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN, kid,
-                                           strlen(kid)));
+    const struct product *p = answer_of(a);
+    bool known = p && has_key(a, p);
     if (is_new && !known && HASH_COUNT(c->asks) <= ASKS_MAX) {
         ask_register(a);
-    } else if (is_new || a->kept) {
+    } else if (is_new || a->kept_until_ms != 0) {
         a->error = is_new && !known ? -HW_EBUSY : a->error;
         loop_arm(c->options.loop, &a->end, 0, ask_settle);
     }

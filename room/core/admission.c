@@ -25,10 +25,8 @@ uint32_t admission_put_off(struct admission *a, uint64_t now_ms) {
     uint64_t now_us = now_ms * 1000, first_us = now_us + ADMISSION_WAIT_MIN_MS * UINT64_C(1000),
              last_us = now_us + ADMISSION_WAIT_MAX_MS * UINT64_C(1000);
     a->next_us += apart_us(a);
-    if (a->next_us < first_us)
-        a->next_us = first_us;
-    if (a->next_us > last_us)
-        a->next_us = last_us;
+    if (a->next_us < first_us || a->next_us > last_us)
+        a->next_us = first_us; // again: better twice at a time than all at the last one
     return (uint32_t)((a->next_us - now_us) / 1000);
 }
 

@@ -4,7 +4,7 @@
 // nothing: the client gives up, comes again, and all of it is done anew; in a storm nobody gets in.
 // So a room has no more logins under way than are answered in good time. Who comes beyond them is
 // given a time of its own, each a little later than the one before, at the pace at which logins
-// end.
+// end; behind the longest wait the times begin again.
 #ifndef HW_ADMISSION_H
 #define HW_ADMISSION_H
 

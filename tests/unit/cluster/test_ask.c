@@ -95,12 +95,16 @@ static void step_all(void) {
     loop_step(loop, 1);
 }
 
-static struct answer ask_once(struct cluster *c, const char *name) {
+static struct answer ask_key(struct cluster *c, const char *name, const char *kid) {
     struct answer a = {0};
-    cluster_product_ask(c, name, NULL, on_asked, &a);
+    cluster_product_ask(c, name, kid, on_asked, &a);
     while (!a.came)
         step_all();
     return a;
+}
+
+static struct answer ask_once(struct cluster *c, const char *name) {
+    return ask_key(c, name, NULL);
 }
 
 // Until a register answers: the links are being made.
@@ -194,6 +198,31 @@ START_TEST(test_one_has_no_store) {
 }
 END_TEST
 
+// Whatever no answer helps to is not asked again at once, whoever asks for it: a key that a known
+// product does not have, a product that one cannot be asked for. But it is, a while later.
+START_TEST(test_not_again_at_once) {
+    struct cluster *c = setup();
+    fakes[0].has_it = fakes[1].has_it = true;
+    while (ask_once(c, "demo").error != 0)
+        ;
+    for (int way = 0; way < 2; way++) {
+        if (way == 1) {
+            rpc_server_free(fakes[1].server);
+            fakes[1].server = NULL;
+            fakes[0].has_it = false;
+        }
+        (void)ask_key(c, way == 0 ? "demo" : "other", "made-up");
+        int before = fakes[0].asked + fakes[1].asked, asks = 0;
+        while (fakes[0].asked + fakes[1].asked == before) { // once a loop's iteration
+            (void)ask_key(c, way == 0 ? "demo" : "other", "made-up");
+            asks++;
+        }
+        ck_assert_int_gt(asks, 5);
+    }
+    teardown(c);
+}
+END_TEST
+
 struct leaver { // takes the other along when it is told
     struct cluster *cluster;
     struct leaver *other;
@@ -234,4 +263,4 @@ START_TEST(test_forgotten) {
 END_TEST
 
 RUN_TESTS("ask", test_forgotten, test_one_has_it, test_none_has_it, test_one_is_away,
-          test_one_stands_still, test_one_has_no_store)
+          test_one_stands_still, test_one_has_no_store, test_not_again_at_once)

@@ -76,10 +76,21 @@ START_TEST(test_each_has_a_time_of_its_own) {
         before = wait_ms;
     }
     ck_assert_uint_eq(admission_put_off(&a, 100500), before + 10 - 500);
-    for (int i = 0; i < 10000; i++)
-        before = admission_put_off(&a, 100000);
-    ck_assert_uint_eq(before, ADMISSION_WAIT_MAX_MS);
     ck_assert_uint_eq(admission_put_off(&a, 200000), ADMISSION_WAIT_MIN_MS);
+}
+END_TEST
+
+// More than have a time before the longest wait ends: none of these times has more than its share.
+START_TEST(test_more_than_there_are_times) {
+    enum { CLIENTS = 10000, STEP_MS = 500, STEPS = ADMISSION_WAIT_MAX_MS / STEP_MS + 1 };
+    uint32_t count[STEPS] = {0};
+    struct admission a;
+    admission_init(&a);
+    a.at_once = 50;
+    for (int i = 0; i < CLIENTS; i++)
+        count[admission_put_off(&a, 100000) / STEP_MS]++;
+    for (int i = 0; i < STEPS; i++)
+        ck_assert_uint_le(count[i], CLIENTS / STEPS * 3 / 2);
 }
 END_TEST
 
@@ -152,6 +163,7 @@ int main(void) {
     tcase_add_loop_test(test_case, test_answers, 0, sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(test_case, test_half_once_a_second_and_never_none);
     tcase_add_test(test_case, test_each_has_a_time_of_its_own);
+    tcase_add_test(test_case, test_more_than_there_are_times);
     tcase_add_test(test_case, test_storm);
     return run_case("admission", test_case);
 }
