@@ -44,8 +44,16 @@ static void conn_rests(struct conn *c) {
 
 size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct conn *c = owner;
-    (void)s;
-    return c->state == CONN_CLOSING ? len : conn_voice(c)->take(c, data, len);
+    struct room *r = conn_room(c);
+    size_t used = c->state == CONN_CLOSING ? len : conn_voice(c)->take(c, data, len);
+    uint64_t others = *loop_kept_bytes(r->loop) - stream_kept(s);
+    if (used == len || c->stream != s ||
+        others + len - used <= config_bytes(r->env->config, "room.frames_max"))
+        return used;
+    r->count.frames_refused++;
+    conn_close(c, CLOSE_BUSY, "the room holds too much of frames that are not whole yet",
+               BUSY_RETRY_MS);
+    return len;
 }
 
 void conn_on_writable(void *owner, struct stream *s) {

@@ -248,6 +248,8 @@ static const struct daemon_metric metrics[] = {
                    "sessions that sent again, after a Ping, from the first unacknowledged"),
     DAEMON_COUNTER(room, count.protocol_errors, "protocol_errors_total",
                    "connections closed with 43xx, or whose first bytes are of no protocol"),
+    DAEMON_COUNTER(room, count.frames_refused, "frames_refused_total",
+                   "connections closed since frames that are not whole yet pass room.frames_max"),
     DAEMON_COUNTER(room, count.closed[0], "closed_40xx_total", "connections closed for good"),
     DAEMON_COUNTER(room, count.closed[1], "closed_41xx_total",
                    "connections closed: busy, full, or too often"),

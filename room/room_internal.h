@@ -128,8 +128,8 @@ struct room {
     struct {
         uint64_t connections, accepted, logins, login_failures, logins_put_off, takeovers, resumed,
             closed[CLOSE_KINDS], pushes, gaps, acks, loads, load_failures, not_here, news_frames,
-            live_dropped, protocol_errors, slow, connections_refused, gave_way, orphans_given_up,
-            pings, resends, unexpected, heads_ahead, positions_lost,
+            live_dropped, protocol_errors, frames_refused, slow, connections_refused, gave_way,
+            orphans_given_up, pings, resends, unexpected, heads_ahead, positions_lost,
             session_steps[SESSION_STATE_COUNT];
     } count;
 };

@@ -117,6 +117,8 @@ static void count_process(struct daemon *d) {
     metrics_counter(m, "log_dropped_total", "log lines that stderr did not take", &d->log.dropped);
     metrics_counter(m, "log_kept_back_total",
                     "log lines over what one event, or one peer, may cause", &d->log.kept_back);
+    metrics_gauge(m, "unfinished_bytes", "read of frames and requests that are not whole yet",
+                  loop_kept_bytes(d->env.loop));
     metrics_counter(m, "accepts_refused_total", "newcomers closed for want of descriptors",
                     loop_accepts_refused(d->env.loop));
     metrics_counter(m, "stale_events_total", "events of what had closed meanwhile",

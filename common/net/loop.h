@@ -43,6 +43,8 @@ uint64_t loop_clock_us(struct loop *l); // read now: for time budgets only
 
 // Newcomers that listeners closed or could not take for want of descriptors. Valid as long as l.
 const uint64_t *loop_accepts_refused(const struct loop *l);
+// Bytes that streams have read, and their owners left unconsumed. Valid as long as l.
+const uint64_t *loop_kept_bytes(const struct loop *l);
 // Events of what had closed in the same iteration. Valid as long as l.
 const uint64_t *loop_stale_events(const struct loop *l);
 

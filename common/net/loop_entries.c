@@ -57,6 +57,10 @@ const uint64_t *loop_stale_events(const struct loop *l) {
     return &l->stale_events;
 }
 
+const uint64_t *loop_kept_bytes(const struct loop *l) {
+    return &l->kept_bytes;
+}
+
 const uint64_t *loop_accepts_refused(const struct loop *l) {
     return &l->accepts_refused;
 }

@@ -54,6 +54,7 @@ struct loop {
     struct job *jobs;          // a ring, NULL when empty
     struct hook *hooks, **hooks_end;
     uint64_t stale_events, accepts_refused;
+    uint64_t kept_bytes; // that streams have read, and their owners left unconsumed
     const struct stream_ops *kinds[KINDS]; // of its streams, each named by its index; 0: none
     struct timer_origin
         origins[ORIGINS]; // who armed a timer with this function last: for the report at exit

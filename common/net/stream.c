@@ -45,6 +45,7 @@ struct busy {
     void *owner;                 // borrowed: the stream's
     struct transport *transport; // owned
     struct buf in;               // bytes read, not yet consumed
+    size_t counted;              // of them, in the loop's count
     struct held held;            // bytes the kernel has not taken
     struct timer ending;         // while ENDING
     bool is_shut;                // our end is shut down
@@ -83,9 +84,17 @@ static struct busy *busy_get(struct stream *s) {
     return busy;
 }
 
+static void count_kept(struct stream *s, size_t kept) {
+    struct busy *busy = s->of.busy;
+    loop_of(s)->kept_bytes += kept - busy->counted;
+    busy->counted = kept;
+}
+
 // Gives it back when nothing is in it.
 static void busy_rest(struct stream *s) {
     struct busy *busy = busy_of(s);
+    if (busy)
+        count_kept(s, busy->in.len);
     if (!busy || busy->in.len > 0 || busy->held.bytes.len > 0 || (s->flags & ENDING) ||
         busy->transport != &transport_plain || busy->error != 0)
         return;
@@ -101,6 +110,7 @@ static void busy_free(struct stream *s) {
     if (!busy)
         return;
     loop_disarm(loop_of(s), &busy->ending);
+    count_kept(s, 0);
     buf_free(&busy->in);
     buf_free(&busy->held.bytes);
     if (busy->transport->ops->free)
@@ -108,6 +118,10 @@ static void busy_free(struct stream *s) {
     s->of.owner = busy->owner;
     s->flags &= (uint16_t)~BUSY;
     free(busy);
+}
+
+size_t stream_kept(const struct stream *s) {
+    return s->flags & BUSY ? s->of.busy->counted : 0;
 }
 
 static const struct stream_ops *ops_of(const struct stream *s) {
@@ -375,6 +389,7 @@ static void present(struct stream *s, const uint8_t *data, size_t len) {
         in = &busy_get(s)->in;
         buf_append(in, data + used, len - used);
     }
+    count_kept(s, in->len);
     // A paused stream is not read: what one read brought behind its last frame waits.
     if (in->len > ops_of(s)->keep_max && !(s->flags & PAUSED))
         stream_end(s, -HW_ETOOBIG);

@@ -52,6 +52,9 @@ void stream_set_owner(struct stream *s, const struct stream_ops *ops,
 void stream_set_transport(struct stream *s, struct transport *t);
 void stream_peer(const struct stream *s, struct sock_addr *ret_peer);
 
+// Bytes that its owner left unconsumed when it was last asked, as the loop counts them.
+size_t stream_kept(const struct stream *s);
+
 // Gives bytes to the kernel and returns how many it took: 0 when some are held, when it takes none
 // now, or when the stream is closing. When fewer than len, on_writable will be called.
 size_t stream_write(struct stream *s, const void *data, size_t len);

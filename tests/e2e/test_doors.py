@@ -251,3 +251,33 @@ def test_the_reader_of_the_log_goes(tmp_path):
     finally:
         daemon.terminate()
         assert daemon.wait(20) == 0
+
+
+def test_frames_that_are_never_whole(tmp_path):
+    """Sessions that begin a frame and do not end it hold `room.frames_max` together and no more: who adds to that is told 4101. The rest go
+    on, and end their frames."""
+    cluster = Cluster(tmp_path, settings={"HAWSER_ROOM__FRAMES_MAX": "1MiB"})
+    clients = []
+    try:
+        product = cluster.product()
+        for n in range(24):
+            clients.append(Client(cluster.room.ports["room"]))
+            clients[-1].login("d1", product.token(f"u{n}"))
+        whole = frame("Upstream", product=clients[0].product, type="t", id=b"i" * 16, payload=b"x" * 64000)
+        for client in clients:
+            client.send_raw(whole[:-1])
+        wait_until(lambda: cluster.room.metric("frames_refused_total") == 8, "too few are refused")  # 16 of 64,000 bytes are less than 1 MiB
+        assert cluster.room.metric("unfinished_bytes") <= 1 << 20
+        refused = 0
+        for n, client in enumerate(clients):
+            client.send_raw(whole[-1:])
+            name, message = client.receive()
+            assert name == "UpstreamReply" or (name == "Close" and message.code == 4101), (name, message)
+            refused += name == "Close"
+        assert refused == 8
+        wait_until(lambda: cluster.room.metric("unfinished_bytes") == 0, "something is kept")
+        cluster.stop()
+    finally:
+        for client in clients:
+            client.close()
+        cluster.kill_all()

@@ -181,6 +181,32 @@ START_TEST(test_keep_max) {
 }
 END_TEST
 
+// What is left unconsumed counts until it is consumed, or its stream ends.
+START_TEST(test_kept_bytes) {
+    struct stream *client = setup();
+    static const uint8_t data[900];
+    ck_assert_uint_eq(*loop_kept_bytes(loop), 0);
+    for (int way = 0; way < 2; way++) {
+        wait_for = 1000;
+        stream_send(client, data, 400);
+        while (*loop_kept_bytes(loop) != 400)
+            loop_step(loop, -1);
+        stream_send(client, data, 500);
+        while (*loop_kept_bytes(loop) != 900)
+            loop_step(loop, -1);
+        ck_assert_uint_eq(stream_kept(served), 900);
+        if (way == 0)
+            stream_send(client, data, 100);
+        else
+            stream_end(client, 0);
+        while (*loop_kept_bytes(loop) != 0)
+            loop_step(loop, -1);
+        ck_assert(server_closed == (way == 1));
+    }
+    teardown();
+}
+END_TEST
+
 // Who pauses in the middle of what one read brought, to answer it piece by piece, is not over its
 // bound, and loses nothing.
 START_TEST(test_pause_in_the_middle) {
@@ -341,6 +367,6 @@ START_TEST(test_resolve) {
 END_TEST
 
 RUN_TESTS("stream", test_byte_by_byte, test_held_bytes_go_out_in_order,
-          test_resume_presents_the_rest, test_keep_max, test_pause_in_the_middle,
+          test_resume_presents_the_rest, test_keep_max, test_kept_bytes, test_pause_in_the_middle,
           test_end_after_flush, test_peer_is_gone, test_connect_refused, test_peer_ends_its_half,
           test_resolve)
