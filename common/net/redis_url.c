@@ -4,7 +4,7 @@
 
 #include "bytes.h"
 
-enum { PORT_DEFAULT = 6379, DB_DIGITS_MAX = 5 };
+enum { PORT_DEFAULT = 6379, DB_DIGITS_MAX = 5, UNIX_PATH_MAX = 107 };
 
 static int redis_url_refuse(struct buf *ret_error, const char *why) {
     buf_append_str(ret_error, why);
@@ -36,9 +36,9 @@ static bool db_parse(const char *text, uint32_t *ret_db) {
 static int parse_unix(const char *path, struct redis_url *u, struct buf *ret_error) {
     const char *query = strchr(path, '?');
     u->unix_socket = true;
-    if (path[0] != '/' ||
-        !copy_part(path, query ? (size_t)(query - path) : strlen(path), u->host, sizeof(u->host)))
-        return redis_url_refuse(ret_error, "unix:// needs an absolute path of at most 255 bytes");
+    size_t len = query ? (size_t)(query - path) : strlen(path);
+    if (path[0] != '/' || len > UNIX_PATH_MAX || !copy_part(path, len, u->host, sizeof(u->host)))
+        return redis_url_refuse(ret_error, "unix:// needs an absolute path of at most 107 bytes");
     if (query && (strncmp(query, "?db=", 4) != 0 || !db_parse(query + 4, &u->db)))
         return redis_url_refuse(ret_error, "after the path only ?db=<number> is allowed");
     return 0;
@@ -77,6 +77,8 @@ static int parse_tcp(const char *rest, struct redis_url *u, struct buf *ret_erro
                    sizeof(authority)) ||
         host_port_parse(authority, true, &hp) != 0 || hp.host[0] == '\0')
         return redis_url_refuse(ret_error, "needs a host, or host:port");
+    if (hp.port == 0 && strchr(authority + strlen(hp.host), ':'))
+        return redis_url_refuse(ret_error, "a port is 1..65535");
     if (slash && slash[1] != '\0' && !db_parse(slash + 1, &u->db))
         return redis_url_refuse(ret_error, "after the host only /<db number> is allowed");
     memcpy(u->host, hp.host, sizeof(u->host));

@@ -10,6 +10,7 @@ static const struct {
     bool unix_socket;
 } good[] = {
     {"redis://127.0.0.1", "127.0.0.1", "", "", 6379, 0, false},
+    {"redis://[::1]", "::1", "", "", 6379, 0, false},
     {"redis://redis.example:7000/3", "redis.example", "", "", 7000, 3, false},
     {"redis://:p%40ss@[::1]:7000/", "::1", "", "p@ss", 7000, 0, false},
     {"redis://hawser:secret@h", "h", "hawser", "secret", 6379, 0, false},
@@ -28,6 +29,8 @@ static const char *const bad[] = {
     "redis-cluster://h",
     "redis://",
     "redis://h:x",
+    "redis://h:0",
+    "redis://[::1]:0",
     "redis://h/x",
     "redis://p@h",
     "redis://:p@ss@h",
@@ -36,6 +39,9 @@ static const char *const bad[] = {
     "redis://:a%00b@h",
     "redis://h/123456",
     "unix://relative",
+    "unix:///"
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    "aaaaaaaaaaaaa", // longer than a socket's path can be
     "unix:///s?",
     "unix:///s?other=1",
 };
