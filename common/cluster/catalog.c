@@ -67,24 +67,11 @@ static void product_learn(struct cluster *c, struct product *p) {
     product_free(old);
 }
 
-static void settings_learn(struct cluster *c, const Hawser__Internal__CatalogEntry *e) {
-    Hawser__Internal__Settings *s =
-        hawser__internal__settings__unpack(NULL, e->value.len, e->value.data);
-    if (s && c->options.on_settings)
-        c->options.on_settings(c->options.arg, s);
-    if (s)
-        hawser__internal__settings__free_unpacked(s, NULL);
-}
-
 void catalog_apply(struct cluster *c, const Hawser__Internal__CatalogEntry *e) {
     static const char prefix[] = "product/";
     size_t prefix_len = sizeof(prefix) - 1;
-    if (strcmp(e->key, "settings") == 0) {
-        settings_learn(c, e);
-        return;
-    }
     if (strncmp(e->key, prefix, prefix_len) != 0)
-        return; // a newer kind of entry
+        return; // settings, which no daemon reads, or a newer kind of entry
     struct product_entry *known = entry_find(c, e->key + prefix_len, strlen(e->key + prefix_len));
     if (known && known->product->version >= e->version)
         return; // a put's answer may overtake the stream, and the stream comes after it

@@ -31,7 +31,6 @@ struct cluster_options {
     void (*on_member_gone)(void *arg, const Hawser__Internal__Member *m,
                            bool clean); // m is valid during the call only
     void (*on_product)(void *arg, const struct product *p, bool deleted); // new, changed or deleted
-    void (*on_settings)(void *arg, const Hawser__Internal__Settings *s);
     void (*on_index_lost)(
         void *arg); // the session index is another one: write sessions again, paced
     void (*on_registers_back)(void *arg);   // one answers again: what was asked meanwhile was lost
