@@ -162,8 +162,6 @@ attach_stream(const struct attaching *who, uint32_t stream,
                      : stream == STREAM_INBOX                           ? inbox_first_unhandled(b)
                                                                         : l->head;
         out->reset = !is_blank && !(who->is_new && !have);
-        if (out->reset)
-            out->reset_reason = hw_strdup("the position is not one of this log");
     }
     d->at[stream] = (struct position){l->epoch, out->after};
     return out;

@@ -25,8 +25,6 @@ attached_stream(uint32_t stream, const struct step_heads *log, const redisReply 
     out->change = log->change;
     out->after = redis_reply_u64(r, SAVER_ATTACH_AT_AFTER + 2 * stream);
     out->reset = redis_reply_u64(r, SAVER_ATTACH_AT_RESET + 2 * stream) != 0;
-    if (out->reset)
-        out->reset_reason = hw_strdup("the position is not one of this log");
     return out;
 }
 
