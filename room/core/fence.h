@@ -1,12 +1,17 @@
 // Who of several sessions of one (product, user, device) is the newest, as one of them knows it.
 // The register's row has a generation; logins order sessions, confirmations only say that the row
 // is still ours. A higher row may be the late work of a login whose room is gone, or is about to
-// drop it again, so a session that was told of one goes on until that is certain:
+// drop it again, so a session that was told of one goes on until that is certain. What it is told
+// sets a field; what a confirmation tells is a verdict too:
 //
-//   SURE, SUPERSEDED --the row is a dead room's--> UNDECIDED
-//   SURE             --the row changed-----------> UNDECIDED
-//   SURE, UNDECIDED  --a higher row--------------> SUPERSEDED --12 s of answers--> over
-//   UNDECIDED, SUPERSEDED --the row is ours------> SURE
+//   the row changed ----------------------> is_undecided
+//   the saver knows a higher generation --> is_undecided, is_stale
+//   the row is a dead room's -------------> is_undecided           FENCE_WAIT
+//   it has a higher generation -----------> superseded_by          FENCE_WAIT
+//     after 12 s of such answers                                   FENCE_REPLACED
+//   ours, is_stale and no higher now -----> superseded_by          FENCE_WAIT
+//     after 12 s of such answers                                   FENCE_TOO_LOW
+//   else it is ours ----------------------> none of these          FENCE_OURS
 //
 // Time in which the register did not answer does not count: leases go on meanwhile.
 #ifndef HW_FENCE_H

@@ -127,7 +127,8 @@ static const struct row {
 #undef TABLE_ROW
 };
 
-// Here the state changes, and nowhere else.
+// Here the state changes, by a row of the table; but one that gets up is LIVE without a step
+// (session_gets_up).
 static void session_goes_to(struct step *t, enum session_state next, unsigned allowed) {
     assert(allowed & 1u << next);
     t->s->state = next;
