@@ -121,8 +121,6 @@ static uint32_t reason_at(const struct log_stream *l, uint64_t seq, uint64_t *re
 // --- entries
 
 void log_handled(struct log_stream *l, struct log_entry *e) {
-    if (e->handled)
-        return;
     e->handled = true;
     l->unhandled_count--;
     l->unhandled_bytes -= e->bytes;

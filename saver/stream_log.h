@@ -42,7 +42,7 @@ struct log_entry *log_append(struct log_stream *l, const Hawser__Internal__Store
                              uint64_t expires_ms);
 // Takes an entry out. reason: a GapReason for those that have not had it, or -1 when all have.
 void log_remove(struct log_stream *l, struct log_entry *e, int reason);
-void log_handled(struct log_stream *l, struct log_entry *e); // marks it; once
+void log_handled(struct log_stream *l, struct log_entry *e); // marks one that is not marked
 // The one that goes first when there are too many: the oldest that some device has handled, else
 // the oldest. NULL when empty.
 struct log_entry *log_victim(struct log_stream *l);
