@@ -95,7 +95,7 @@ static void range_add(struct log_stream *l, uint64_t first, uint64_t last, uint3
 }
 
 void log_goes_on_in(struct log_stream *l, uint64_t history, uint64_t now_ms) {
-    uint64_t least = now_ms / 1000 * RESTART_SEQS_PER_S;
+    uint64_t least = now_ms / 1000 * RESTART_SEQS_PER_S - 1;
     if (l->history != history && l->head < least) {
         range_add(l, l->head + 1, least, HAWSER__V1__GAP_REASON__GAP_STORE_RESTARTED);
         l->head = least;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "redis_conn.h"
+#include "redis_history.h"
 #include "store_bed.h"
 
 static char redis_dir[] = "/tmp/hawser-test-saver.XXXXXX", redis_url[128];
@@ -52,6 +53,22 @@ static inline struct store *redis_open(struct loop *l) {
     struct store *s = redis_store_on(l);
     until_up(s, l);
     return s;
+}
+
+static inline void redis_cli(const char *words) {
+    char line[240];
+    snprintf(line, sizeof(line), "redis-cli -s %s/s %s >/dev/null", redis_dir, words);
+    ck_assert_int_eq(system(line), 0);
+}
+
+// A replica for a moment, as in a fail-over, while another saver looked: whoever slept is refused.
+static inline void redis_next_history(struct bed *b) {
+    uint64_t before = bed_history(b), now = before;
+    redis_cli("REPLICAOF 127.0.0.1 1");
+    redis_cli("REPLICAOF NO ONE");
+    redis_cli("SET " REDIS_HISTORY_KEY " others");
+    for (; now == 0 || now == before; now = bed_history(b))
+        until_up(b->store, b->loop);
 }
 
 static inline void redis_close(void) {

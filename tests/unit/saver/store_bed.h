@@ -12,10 +12,12 @@
 #include "message.h"
 #include "saver_store.h"
 
+struct bed;
 struct store_factory {
     const char *name;
     struct store *(*open)(struct loop *l); // answers when it has returned
     void (*close)(void);                   // after the store is freed; may be NULL
+    void (*next_history)(struct bed *b);   // of the data; answers when it has returned
 };
 
 struct bed {
@@ -72,6 +74,14 @@ static inline const void *bed_ask(struct bed *b, const ProtobufCMessage *request
     ck_assert_msg(b->error == 0, "%s: %s: %d", b->factory->name, request->descriptor->name,
                   b->error);
     return reply;
+}
+
+// Which history of the data it is; 0 while the store does not say. Product 99 is nobody's else.
+static inline uint64_t bed_history(struct bed *b) {
+    Hawser__Internal__ProductHeadsRequest q = HAWSER__INTERNAL__PRODUCT_HEADS_REQUEST__INIT;
+    q.product = 99;
+    const Hawser__Internal__ProductHeadsReply *reply = bed_try(b, &q.base);
+    return reply ? reply->store : 0;
 }
 
 static inline void bed_printf(struct bed *b, const char *format, ...) HW_PRINTF(2, 3);

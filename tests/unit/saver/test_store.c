@@ -2,12 +2,17 @@
 #include "../suite.h"
 #include "contract_append.h"
 #include "contract_devices.h"
+#include "contract_history.h"
 #include "contract_random.h"
 #include "redis_server.h"
 
+static void memory_next_history(struct bed *b) {
+    saver_store_memory_next_history(b->store);
+}
+
 static const struct store_factory factories[] = {
-    {"memory", saver_store_memory, NULL},
-    {"redis", redis_open, redis_close},
+    {"memory", saver_store_memory, NULL, memory_next_history},
+    {"redis", redis_open, redis_close, redis_next_history},
 };
 enum { FACTORIES = sizeof(factories) / sizeof(factories[0]) };
 
@@ -27,6 +32,8 @@ static const struct {
     {"load limits", case_load_limits},
     {"many ranges", case_many_ranges},
     {"range bound", case_range_bound},
+    {"another history", case_another_history},
+    {"bound of a jump", case_bound_of_a_jump},
     {"reset", case_reset},
     {"attach", case_attach},
     {"attach reset", case_attach_reset},

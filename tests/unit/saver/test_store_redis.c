@@ -8,7 +8,7 @@
 #include "every_saver_request.h"
 #include "redis_server.h"
 
-static const struct store_factory factory = {"redis", redis_open, redis_close};
+static const struct store_factory factory = {"redis", redis_open, redis_close, redis_next_history};
 #define SERVER_EPOCH_SEQ (bed_clock(&b) / 1000 << 20)
 
 static long long raw_integer;

@@ -21,9 +21,10 @@ static struct store *redis_open_again(struct loop *l) {
     return s;
 }
 
-static const struct store_factory factories[BEDS] = {{"memory", saver_store_memory, NULL},
-                                                     {"redis", redis_open, redis_close},
-                                                     {"redis again", redis_open_again, NULL}};
+static const struct store_factory factories[BEDS] = {
+    {"memory", saver_store_memory, NULL, NULL},
+    {"redis", redis_open, redis_close, redis_next_history},
+    {"redis again", redis_open_again, NULL, NULL}};
 
 struct pair {
     struct bed bed[BEDS];
