@@ -102,7 +102,7 @@ START_TEST(test_logs_and_claims) {
 END_TEST
 
 // All times are the store's, where it is known; the first claim's count for those behind it, and
-// their ids are never kept longer than the claim.
+// their ids are never kept longer than the claim, but never for less than ID_KEPT_MS.
 START_TEST(test_times) {
     struct target one[] = {{.user = user}};
     struct push push = push_to(TO_USER, one, 1);
@@ -130,9 +130,18 @@ START_TEST(test_times) {
     ck_assert_uint_eq(aim.sent_ms, 1000);
     ck_assert_uint_eq(aim.expires_ms, 4000);
     ck_assert_uint_eq(aim.id_kept_ms, 40000);
-    claim.store_ms = 1000000;
+    aim.id_kept_ms = 60000;
+    claim.store_ms = 30999;
     aim_claimed(&aim, &claim);
-    ck_assert_uint_eq(aim.id_kept_ms, ID_KEPT_MS);
+    ck_assert_uint_eq(aim.id_kept_ms, ID_KEPT_MS + 1);
+    static const uint64_t less[] = {31000, 31001, 60999, 61000,
+                                    1000000}; // of what is left of 61000
+    for (size_t i = 0; i < sizeof(less) / sizeof(less[0]); i++) {
+        aim.id_kept_ms = 60000;
+        claim.store_ms = less[i];
+        aim_claimed(&aim, &claim);
+        ck_assert_uint_eq(aim.id_kept_ms, ID_KEPT_MS);
+    }
 }
 END_TEST
 

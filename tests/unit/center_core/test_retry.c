@@ -52,6 +52,11 @@ START_TEST(test_tries) {
     wait = 77;
     ck_assert(!retry_missed(&r, OUTCOME_FAILED, 8000, &wait));
     ck_assert_uint_eq(wait, 77);
+    r.tries = 0; // the next one is 20 ms away
+    ck_assert(!retry_missed(&r, OUTCOME_FAILED, 7980, &wait));
+    ck_assert_uint_eq(wait, 77);
+    ck_assert(retry_missed(&r, OUTCOME_FAILED, 7979, &wait));
+    ck_assert_uint_eq(wait, 20);
 }
 END_TEST
 

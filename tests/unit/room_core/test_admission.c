@@ -36,6 +36,7 @@ static const struct row {
     {"the last that is not late", 512, 1500, true, 512},
     {"late", 512, 1501, true, 256},
     {"none", 512, 1, false, 256},
+    {"in good time, and half of them are asked for", 256, 1, true, 513},
     {"in good time, but half of them are not asked for", 255, 1, true, 512},
 };
 

@@ -195,6 +195,29 @@ START_TEST(test_attached_again) {
 }
 END_TEST
 
+// The register gave the row anew while a position was on its way under the generation before: what
+// the saver says of that one means nothing for the new one, whatever it is.
+START_TEST(test_saved_under_the_generation_before) {
+    static const char *const answers[] = {"SAVED", "SAVED stale", "SAVED unknown", "SAVED none"};
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        uint32_t messages;
+        reach(SESSION_LIVE);
+        feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
+        (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages);
+        told("READY");
+        said("SAVE SEND_NEWS");
+        ck_assert(!session_begins_save(&s));
+        told("CONFIRM_DUE");
+        told("CONFIRMED rewritten as 101");
+        told(answers[i]);
+        said("SAVE"); // by 101
+        ck_assert(!s.fence.is_stale);
+        ck_assert_uint_eq(s.feed[FEED_INBOX].saved, 5);
+        ck_assert(session_begins_save(&s)); // which the saver must learn first
+    }
+}
+END_TEST
+
 // What was in flight when the connection was lost is sent again, behind what the client has.
 START_TEST(test_resumed) {
     reach(SESSION_LIVE);
@@ -339,6 +362,22 @@ START_TEST(test_resent_after_a_ping) {
 }
 END_TEST
 
+// One Ping has one answer: what went again after it is not asked for by a second one.
+START_TEST(test_ponged_twice) {
+    bool is_at_rest;
+    reach(SESSION_LIVE);
+    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
+    (void)session_look(&s, &env.heads, 1000, &is_at_rest);
+    session_pings(&s, &env.heads, 1300);
+    told("PONGED");
+    said("RESENT LOAD SEND_NEWS");
+    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
+    told("PONGED");
+    said("");
+    ck_assert_uint_eq(s.feed[FEED_INBOX].sent, 6);
+}
+END_TEST
+
 // A window that is shut for a second while something waits brings a Ping, which resends nothing.
 START_TEST(test_ping_for_a_shut_window) {
     bool is_at_rest;
@@ -397,10 +436,31 @@ START_TEST(test_synced_with_another_log) {
 }
 END_TEST
 
+// What it has of the old log is no seq of the other one, whose head of now Synced waits for.
+START_TEST(test_resumed_with_another_log) {
+    reach(SESSION_LIVE);
+    env.heads.answered = 5;
+    feed_sent(&s.feed[FEED_NEWS], 20, 10, true);
+    ck_assert(session_becomes_synced(&s, &env));
+    env.heads.log[0].epoch = OTHER_EPOCH;
+    env.heads.log[0].heard = 20;
+    told("LOST");
+    told("RESUMED have 5 news 20");
+    env.heads.log[0].heard = 21;
+    ck_assert(!session_becomes_synced(&s, &env));
+    ck_assert_int_eq(log_ready(12), LOG_RESET);
+    feed_sent(&s.feed[FEED_NEWS], 20, 10, true);
+    ck_assert(!session_becomes_synced(&s, &env));
+    feed_sent(&s.feed[FEED_NEWS], 21, 10, true);
+    ck_assert(session_becomes_synced(&s, &env));
+}
+END_TEST
+
 RUN_TESTS("session_live", test_synced, test_resets_come_first, test_no_reset_of_what_is_left_out,
           test_one_load, test_synced_behind_a_reset, test_load_of_an_old_log,
           test_another_log_while_the_client_reads_nothing, test_saved_of_an_old_log,
-          test_heard_of_more_than_there_is, test_saves, test_attached_again, test_resumed,
-          test_have_is_an_ack, test_saved_last, test_has_to_go_on, test_resumed_before_the_heads,
-          test_resent_after_a_ping, test_ping_for_a_shut_window, test_news_of_another_log,
-          test_synced_with_another_log)
+          test_heard_of_more_than_there_is, test_saves, test_attached_again,
+          test_saved_under_the_generation_before, test_ponged_twice, test_resumed_with_another_log,
+          test_resumed, test_have_is_an_ack, test_saved_last, test_has_to_go_on,
+          test_resumed_before_the_heads, test_resent_after_a_ping, test_ping_for_a_shut_window,
+          test_news_of_another_log, test_synced_with_another_log)
