@@ -237,7 +237,7 @@ void session_takes_log(struct session *s, const struct session_env *env, enum fe
 static void take_targets(struct session *s, const struct product_heads *heads) {
     for (int i = 0; i < LOGS && heads->answered >= s->heads_needed; i++) {
         struct feed *f = &s->feed[FEED_NEWS + i];
-        if (f->target == FEED_NO_TARGET)
+        if (f->target == FEED_NO_TARGET && f->epoch == heads->log[i].epoch) // else a Reset comes
             f->target = heads->log[i].heard;
     }
 }
