@@ -259,6 +259,7 @@ register_memory_catalog_get(struct register_memory *m,
     hawser__internal__catalog_get_reply__init(reply);
     reply->found = e != NULL;
     reply->entry = e ? entry_message(e) : NULL;
+    reply->settled = m->run_ms + GONE_FOR_GOOD_MS <= memory_store_now_ms(&m->base);
     return reply;
 }
 

@@ -233,8 +233,9 @@ static void on_get(void *arg, int error, const redisReply *r) {
         return;
     Hawser__Internal__CatalogGetReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__catalog_get_reply__init(reply);
-    reply->entry = entry_parse(q->key, r);
+    reply->entry = entry_parse(q->key, redis_reply_at(r, REGISTER_GET_AT_ENTRY));
     reply->found = reply->entry != NULL;
+    reply->settled = redis_reply_u64(r, REGISTER_GET_AT_SETTLED) != 0;
     redis_step_complete(p, 0, &reply->base);
 }
 

@@ -30,6 +30,7 @@ static void take_epochs(struct register_memory *m) {
 
 void register_store_memory_next_history(struct store *s) {
     take_epochs((struct register_memory *)s);
+    ((struct register_memory *)s)->run_ms = memory_store_now_ms((struct memory_store *)s);
 }
 
 struct store *register_store_memory(struct loop *l) {

@@ -1,9 +1,9 @@
 // Questions for products that are not known here. One call at a time for each (name, kid), whoever
-// asks. A product is unknown when all registers say so: one that began after its store was lost has
-// not heard yet what the others hold. One that is down, silent or without its store is passed over,
-// and what none of the others has is not unknown then. "Unknown" is kept for a second, also of a
-// key of a known product, and that nobody can say it for a moment: so clients with made-up names
-// cost a register few calls, and at most ASKS_MAX at a time.
+// asks. A product is unknown when a register says so whose store is settled. Else all must say so:
+// where the store lost it the others may still hold it. One that is down, silent or without its
+// store is passed over, and what none of the others has is not unknown then. "Unknown" is kept for
+// a second, also of a key of a known product, and that nobody can say it for a moment: so clients
+// with made-up names cost a register few calls, and at most ASKS_MAX at a time.
 #include <assert.h>
 
 #include "calls.h"
@@ -151,13 +151,14 @@ static void on_got(void *arg, int error, const Hawser__Internal__CatalogGetReply
     if (a->cluster->ending)
         return; // its link is being freed, and asks_free is next
     bool found = reply && reply->found && reply->entry;
+    bool is_unknown = reply && !found && reply->settled;
     bool is_away = link_state_of(a->cluster->registers[a->asking]) != LINK_UP;
     if (found)
         catalog_apply(a->cluster, reply->entry);
-    if (found || error != 0) // else one that did not answer before may have it still
-        a->error = found || error == -HW_EDEADLINE ? error : -HW_ELINK;
+    if (found || is_unknown || error != 0) // else one that did not answer before may have it still
+        a->error = error == 0 || error == -HW_EDEADLINE ? error : -HW_ELINK;
     bool may_ask = error == 0 || error == -HW_ESTORE || is_away; // else it has taken its time
-    if (found || !may_ask || !call_another(a)) {
+    if (found || is_unknown || !may_ask || !call_another(a)) {
         a->kept_until_ms = loop_now_ms(a->cluster->options.loop) + kept_ms(a);
         ask_settle(&a->end);
     }

@@ -231,7 +231,7 @@ NOT_YET = [
     mutant("full-though-a-try-is-open", "center/core/retry.c",
            "    if (may_be_stored)\n        return (struct verdict)", "    if (may_be_stored && problem == PROBLEM_NONE)\n        return (struct verdict)"),
     mutant("unknown-to-one-register", "common/cluster/ask.c",
-           "    if (found || !may_ask || !call_another(a)) {\n", "    (void)call_another;\n    (void)may_ask;\n    {\n"),
+           "    if (found || is_unknown || !may_ask || !call_another(a)) {\n", "    (void)call_another;\n    (void)may_ask;\n    (void)is_unknown;\n    {\n"),
     mutant("late-answer-counts", "common/rpc/link.c",
            "    if (loop_now_ms(p->link->loop) >= p->deadline.due_ms) {", "    if (false) {"),
     mutant("client-that-is-gone-replaces", "room/core/session_login.c", "    if (a->client_is_gone)\n", "    if (false)\n"),

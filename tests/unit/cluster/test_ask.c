@@ -12,7 +12,7 @@ struct fake { // a register that has the product, or not
     struct os *os;
     struct loop *loop;
     struct rpc_server *server;
-    bool has_it, stands_still, has_no_store;
+    bool has_it, stands_still, has_no_store, is_settled;
     int asked;
 };
 
@@ -48,6 +48,7 @@ static void register_on_catalog_get(void *daemon, const Hawser__Internal__Catalo
     entry.version = 1;
     entry.value = (ProtobufCBinaryData){hawser__internal__product__pack(&product, value), value};
     reply.found = f->has_it;
+    reply.settled = f->is_settled;
     reply.entry = f->has_it ? &entry : NULL;
     register_catalog_get_reply(call, &reply);
 }
@@ -169,6 +170,19 @@ START_TEST(test_one_is_away) {
 }
 END_TEST
 
+// But one whose store is settled knows it alone.
+START_TEST(test_one_is_away_the_other_settled) {
+    struct cluster *c = setup();
+    fakes[0].is_settled = true;
+    rpc_server_free(fakes[1].server);
+    fakes[1].server = NULL;
+    ck_assert_int_eq(ask(c).error, -HW_EUNKNOWN);
+    fakes[0].is_settled = false;
+    ck_assert_int_eq(ask_once(c, "other").error, -HW_ELINK);
+    teardown(c);
+}
+END_TEST
+
 // One that stands still is passed over: the other one has the product. What that one does not have
 // either may be known to it.
 START_TEST(test_one_stands_still) {
@@ -263,4 +277,5 @@ START_TEST(test_forgotten) {
 END_TEST
 
 RUN_TESTS("ask", test_forgotten, test_one_has_it, test_none_has_it, test_one_is_away,
-          test_one_stands_still, test_one_has_no_store, test_not_again_at_once)
+          test_one_stands_still, test_one_has_no_store, test_one_is_away_the_other_settled,
+          test_not_again_at_once)

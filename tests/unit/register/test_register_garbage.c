@@ -88,16 +88,17 @@ START_TEST(test_no_records) {
     Hawser__Internal__CatalogGetRequest get = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
     Hawser__Internal__WatchRequest watch = HAWSER__INTERNAL__WATCH_REQUEST__INIT;
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-        char as_watch[256], as_get[64];
-        snprintf(as_get, sizeof(as_get), "$%zu\r\n%s\r\n", strlen(values[i]), values[i]);
+        char as_watch[256], as_get[80], value[64];
+        snprintf(value, sizeof(value), "$%zu\r\n%s\r\n", strlen(values[i]), values[i]);
+        snprintf(as_get, sizeof(as_get), "*2\r\n%s:1\r\n", value);
         snprintf(as_watch, sizeof(as_watch),
                  "*11\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:0\r\n*0\r\n*0\r\n"
                  "*4\r\n$1\r\nk\r\n%s$1\r\nl\r\n$5\r\n2 0 v\r\n",
-                 as_get);
+                 value);
         struct fake_redis f = {
             .reply = FAKE_TEXT("+OK\r\n"),
             .rules = {{0},
-                      {.has = "return redis.call('HGET', dir .. ':c'", .reply = as_get},
+                      {.has = "return {call('HGET', dir .. ':c'", .reply = as_get},
                       {.has = "more = 1", .reply = as_watch}}};
         struct bed b;
         bed_open(&b, &f);
