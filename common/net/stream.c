@@ -105,6 +105,15 @@ static void busy_rest(struct stream *s) {
     free(busy);
 }
 
+static void transports_free(struct transport *t) { // from the top
+    while (t != &transport_plain) {
+        struct transport *below = t->below;
+        if (t->ops->free)
+            t->ops->free(t);
+        t = below;
+    }
+}
+
 static void busy_free(struct stream *s) {
     struct busy *busy = busy_of(s);
     if (!busy)
@@ -113,8 +122,7 @@ static void busy_free(struct stream *s) {
     count_kept(s, 0);
     buf_free(&busy->in);
     buf_free(&busy->held.bytes);
-    if (busy->transport->ops->free)
-        busy->transport->ops->free(busy->transport);
+    transports_free(busy->transport);
     s->of.owner = busy->owner;
     s->flags &= (uint16_t)~BUSY;
     free(busy);
@@ -201,7 +209,8 @@ void stream_set_owner(struct stream *s, const struct stream_ops *ops, void *owne
 }
 
 void stream_set_transport(struct stream *s, struct transport *t) {
-    assert(stream_held(s) == 0 && transport_of(s) == &transport_plain);
+    assert(stream_held(s) == 0);
+    t->below = transport_of(s);
     busy_get(s)->transport = t;
     queue_read(s); // it may have been given bytes already
 }
@@ -286,6 +295,18 @@ void stream_send(struct stream *s, const void *data, size_t len) {
     stream_hold(s, (const uint8_t *)data + taken, len - taken);
 }
 
+// Whether no transport keeps anything: what one keeps goes to the one below it first.
+static bool transports_are_empty(struct stream *s) {
+    for (struct transport *t = transport_of(s); t != &transport_plain; t = t->below) {
+        int error = t->ops->flush ? t->ops->flush(t, wire_of(s)) : 0;
+        if (error != 0 && error != -EAGAIN)
+            stream_end(s, error);
+        if (error != 0)
+            return false;
+    }
+    return true;
+}
+
 // Offers what is held to the kernel; true when nothing is held any more.
 static bool flush_held(struct stream *s) {
     if (stream_held(s) == 0)
@@ -328,7 +349,7 @@ static void ending_late(struct timer *t) {
 
 static void ending_step(struct stream *s) {
     struct busy *busy = busy_of(s);
-    if (stream_held(s) > 0 || busy->is_shut)
+    if (stream_held(s) > 0 || busy->is_shut || !transports_are_empty(s))
         return;
     busy->is_shut = true;
     if (s->flags & ENDED)
@@ -476,12 +497,13 @@ static void connected(struct stream *s) {
 }
 
 static void writable(struct stream *s) {
-    if (!(s->flags & WANTS_WRITE) || !flush_held(s))
+    bool wants = s->flags & WANTS_WRITE;
+    if (!transports_are_empty(s) || (wants && !flush_held(s)))
         return;
     s->flags &= (uint16_t)~WANTS_WRITE;
     if (s->flags & ENDING)
         ending_step(s);
-    else if (ops_of(s)->on_writable)
+    else if (wants && ops_of(s)->on_writable)
         ops_of(s)->on_writable(owner_of(s), s);
 }
 

@@ -47,7 +47,8 @@ struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
 
 void stream_set_owner(struct stream *s, const struct stream_ops *ops,
                       void *owner); // hand it on, also from inside on_data
-// From now on its bytes go through `t`, which the stream owns; once, before anything is written.
+// From now on its bytes go through `t`, which the stream owns, and then through what they went
+// through before; when nothing is held.
 // What was read already is for whoever made `t` to give to it.
 void stream_set_transport(struct stream *s, struct transport *t);
 void stream_peer(const struct stream *s, struct sock_addr *ret_peer);

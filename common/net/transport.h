@@ -3,7 +3,9 @@
 // file with a state of its own, and nothing above the stream knows which one it is.
 //
 // A transport owns no socket: the stream opens, watches and closes it, and asks the kernel itself
-// whether the peer is gone. A transport never calls back and never ends the stream.
+// whether the peer is gone. A transport never calls back and never ends the stream. It may lie over
+// another one (WebSocket over TLS): it reads and writes what is below it, and plain bytes are the
+// lowest.
 #ifndef HW_TRANSPORT_H
 #define HW_TRANSPORT_H
 
@@ -17,6 +19,7 @@ struct wire {
 
 struct transport {
     const struct transport_ops *ops;
+    struct transport *below; // set by the stream, which owns it
 };
 
 // A kind with a state has a struct transport as its first member.
@@ -27,10 +30,15 @@ struct transport_ops {
     ssize_t (*read)(struct transport *t, struct wire w, void *out, size_t len);
     bool short_read_is_last; // as of os_read: less than `len` was all, so it is not asked again
     // As os_writev: how many bytes of iov it took, for good; fewer than all, or -EAGAIN, only when
-    // the socket took fewer than it was given. For only then the kernel says that it takes more,
-    // and the rest is offered again.
+    // what is below took fewer than it was given. For only then the kernel says that it takes more,
+    // and the rest is offered again. Who keeps bytes that he took (a record, say) takes no more
+    // until they are gone, so that it is never more than one.
     ssize_t (*writev)(struct transport *t, struct wire w, const struct iovec *iov, int count);
-    void (*shut)(struct transport *t, struct wire w);  // nothing is written behind it
+    // Writes what it keeps, also what it had to say itself (a handshake): 0 when nothing is kept,
+    // -EAGAIN, or why the connection can't go on. Asked whenever the socket takes more. NULL: it
+    // keeps nothing.
+    int (*flush)(struct transport *t, struct wire w);
+    void (*shut)(struct transport *t, struct wire w);  // nothing is kept, and nothing comes behind
     int (*unsent)(struct transport *t, struct wire w); // bytes taken that the peer has not got yet
     void (*free)(struct transport *t);                 // the stream is over; NULL: no state
 };

@@ -29,4 +29,4 @@ static const struct transport_ops plain_ops = {.read = plain_read,
                                                .shut = plain_shut,
                                                .unsent = plain_unsent};
 
-struct transport transport_plain = {&plain_ops};
+struct transport transport_plain = {.ops = &plain_ops};
