@@ -35,6 +35,20 @@ def lost(cluster, daemon, method, path, body=None):
         return answer.result()
 
 
+def test_a_drain_whose_room_dies(cluster):
+    """Before the register is restarted: its directory fills anew then."""
+    room = cluster.daemons["room"][1]
+
+    def names():
+        ids = [d["id"] for d in cluster.call("GET", "/v1/cluster").json()["items"]]
+        return [i for i in ids if i.startswith("room-") and i.endswith(f"-{room.ports['room']}")]
+
+    eventually(names)
+    answer = lost(cluster, room, "POST", f"/v1/rooms/{names()[0]}/drain", {})
+    assert answer.status_code == 503 and answer.json()["outcome"] == "unknown", answer.text
+    room.start()
+
+
 def test_a_change_whose_register_dies(cluster):
     """DELETE, PATCH and a new key may all have been done; once the register is known to be gone they were not."""
     product = cluster.product()
@@ -46,16 +60,3 @@ def test_a_change_whose_register_dies(cluster):
         answer = cluster.call(method, where, body)
         assert answer.status_code == 503 and "outcome" not in answer.json(), answer.text
         cluster.register.start()
-
-
-def test_a_drain_whose_room_dies(cluster):
-    room = cluster.daemons["room"][1]
-
-    def names():
-        ids = [d["id"] for d in cluster.call("GET", "/v1/cluster").json()["items"]]
-        return [i for i in ids if i.startswith("room-") and i.endswith(f"-{room.ports['room']}")]
-
-    eventually(names)
-    answer = lost(cluster, room, "POST", f"/v1/rooms/{names()[0]}/drain", {})
-    assert answer.status_code == 503 and answer.json()["outcome"] == "unknown", answer.text
-    room.start()
