@@ -165,8 +165,10 @@ static_assert(CHOOSE_MAX == 16, "what the texts say");
 static void wrong_value(struct http_request *r, const char *field) {
     struct buf detail = BUF_EMPTY;
     size_t i = 0;
-    while (strcmp(query_fields[i].field, field) != 0)
+    while (strcmp(query_fields[i].field, field) != 0) {
         i++;
+        assert(i < sizeof(query_fields) / sizeof(query_fields[0]));
+    }
     buf_append_str(&detail, query_fields[i].allowed);
     const ProtobufCEnumDescriptor *names = query_fields[i].names;
     for (unsigned n = 0; names && n < names->n_values; n++)

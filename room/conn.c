@@ -46,9 +46,10 @@ size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t l
     struct conn *c = owner;
     struct room *r = conn_room(c);
     size_t used = c->state == CONN_CLOSING ? len : conn_voice(c)->take(c, data, len);
+    if (used == len || c->stream != s)
+        return used;
     uint64_t others = *loop_kept_bytes(r->loop) - stream_kept(s);
-    if (used == len || c->stream != s ||
-        others + len - used <= config_bytes(r->env->config, "room.frames_max"))
+    if (others + len - used <= config_bytes(r->env->config, "room.frames_max"))
         return used;
     r->count.frames_refused++;
     conn_close(c, CLOSE_BUSY, "the room holds too much of frames that are not whole yet",

@@ -155,10 +155,10 @@ static void take_heads(struct room_product *p, const Hawser__Internal__ProductHe
 }
 
 // Another history of the store: what was being told while it was away may have reached nobody.
-static void store_seen(struct room_product *p, uint64_t run) {
-    if (p->store != 0 && run != 0 && run != p->store)
+static void store_seen(struct room_product *p, uint64_t history) {
+    if (p->store != 0 && history != 0 && history != p->store)
         room_hints_lost(p->room);
-    p->store = run != 0 ? run : p->store;
+    p->store = history != 0 ? history : p->store;
 }
 
 static void on_heads(void *arg, int error, const Hawser__Internal__ProductHeadsReply *reply) {

@@ -25,10 +25,8 @@ uint64_t saver_history(const struct redis_store *s) {
     return le_get(history.data, history.len);
 }
 
-struct saver_bucket saver_bucket_of(uint32_t product, const char *user) {
-    struct saver_bucket bucket;
-    saver_base(bucket.base, product, bucket_or_own(user));
-    return bucket;
+void saver_base_of(char out[BASE_MAX], uint32_t product, const char *user) {
+    saver_base(out, product, bucket_or_own(user));
 }
 
 uint64_t saver_epoch(const struct redis_store *s) {

@@ -80,7 +80,8 @@ static void on_attach_heads(struct redis_step *p, int error, const redisReply *r
     (void)i; // one answer for all who asked
     if (heads_failed(p, error, r))
         return;
-    struct saver_bucket bucket = saver_bucket_of(a->product, a->user);
+    char base[BASE_MAX];
+    saver_base_of(base, a->product, a->user);
     struct buf what = BUF_EMPTY;
     struct redis_args known;
     known.count = 0;
@@ -88,7 +89,7 @@ static void on_attach_heads(struct redis_step *p, int error, const redisReply *r
         redis_arg_text(&known, a->known[n]);
     put_attach(&what, p, a);
     saver_attach_run(p->store,
-                     &(struct saver_attach_args){.base = bucket.base,
+                     &(struct saver_attach_args){.base = base,
                                                  .what = {what.data, what.len},
                                                  .user = a->user,
                                                  .name = a->device,
@@ -207,6 +208,7 @@ static void on_user(void *arg, int error, const redisReply *r) {
 }
 
 void saver_redis_user(struct redis_step *p, const Hawser__Internal__UserRequest *q) {
-    struct saver_bucket bucket = saver_bucket_of(q->product, q->user);
-    saver_user_run(p->store, &(struct saver_user_args){bucket.base, q->user}, on_user, p);
+    char base[BASE_MAX];
+    saver_base_of(base, q->product, q->user);
+    saver_user_run(p->store, &(struct saver_user_args){base, q->user}, on_user, p);
 }

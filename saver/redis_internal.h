@@ -64,16 +64,11 @@ static inline struct saver_step *saver_step_of(struct redis_step *p) {
 }
 void saver_step_is_of(struct redis_step *p, uint32_t product, const char *user);
 
-// What each script of the logs is called with: the front of the keys of a bucket. It outlives the
-// call.
-struct saver_bucket {
-    char base[BASE_MAX];
-};
-// user NULL or "": the product's own bucket.
-struct saver_bucket saver_bucket_of(uint32_t product, const char *user);
-uint64_t saver_history(const struct redis_store *s);              // of the data, as replies tell it
+uint64_t saver_history(const struct redis_store *s); // of the data, as replies tell it
+// The front of the keys of a bucket, which each script of the logs is called with.
 int saver_base(char out[BASE_MAX], uint32_t product, int bucket); // bucket -1: the product's own
-uint64_t saver_epoch(const struct redis_store *s);                // for a log that is made now
+void saver_base_of(char out[BASE_MAX], uint32_t product, const char *user); // NULL or "": likewise
+uint64_t saver_epoch(const struct redis_store *s); // for a log that is made now
 
 // --- steps of one bucket that share a script
 

@@ -51,11 +51,12 @@ static void on_load(void *arg, int error, const redisReply *r) {
 }
 
 void saver_redis_load(struct redis_step *p, const Hawser__Internal__LoadRequest *q) {
-    struct saver_bucket bucket = saver_bucket_of(q->product, q->user);
+    char base[BASE_MAX];
+    saver_base_of(base, q->product, q->user);
     char stream[12];
     snprintf(stream, sizeof(stream), "%u", q->stream);
     struct saver_load_args args = {
-        .base = bucket.base,
+        .base = base,
         .epoch = saver_epoch(p->store),
         .name = q->stream == STREAM_INBOX ? q->user : stream,
         .is_inbox = q->stream == STREAM_INBOX,
@@ -98,18 +99,19 @@ static void on_head_by_script(void *arg, int error, const redisReply *r) {
 }
 
 static void head_by_script(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
-    struct saver_bucket bucket = saver_bucket_of(q->product, q->user);
+    char base[BASE_MAX];
+    saver_base_of(base, q->product, q->user);
     struct redis_args logs;
     if (q->arrives) {
         saver_arrive_run(p->store,
-                         &(struct saver_arrive_args){bucket.base, q->user, saver_epoch(p->store)},
+                         &(struct saver_arrive_args){base, q->user, saver_epoch(p->store)},
                          on_head_by_script, p);
         return;
     }
     logs.count = 0;
     redis_arg_text(&logs, q->user);
     redis_arg_u64(&logs, saver_epoch(p->store));
-    saver_heads_run(p->store, &(struct saver_heads_args){bucket.base, &logs}, on_head_by_script, p);
+    saver_heads_run(p->store, &(struct saver_heads_args){base, &logs}, on_head_by_script, p);
 }
 
 // As scripts/part/layout.lua packs what each state begins with: form, epoch, head, change, history.
@@ -139,13 +141,14 @@ static void on_inbox_state(void *arg, int error, const redisReply *r) {
 // Each session's is asked for every 30 s: a command instead of a script, since nearly all are
 // there.
 void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
-    struct saver_bucket bucket = saver_bucket_of(q->product, q->user);
+    char base[BASE_MAX];
+    saver_base_of(base, q->product, q->user);
     char logs[BASE_MAX + 2];
     if (q->arrives) {
         head_by_script(p, q);
         return;
     }
-    snprintf(logs, sizeof(logs), "%sl", bucket.base);
+    snprintf(logs, sizeof(logs), "%sl", base);
     redis_step_keep(p, &q->base);
     const char *const word[] = {"HGET", logs, q->user, NULL};
     redis_store_ask(p->store, &(struct redis_words){logs, "?s", word}, on_inbox_state, p);

@@ -19,7 +19,8 @@ static void on_sums_counted(void *arg, int error, const redisReply *r) {
 
 void saver_redis_sums(struct redis_step *p, const Hawser__Internal__SumsRequest *q) {
     Hawser__Internal__SumsReply *reply = hw_malloc(sizeof(*reply));
-    struct saver_bucket bucket = saver_bucket_of(q->product, NULL);
+    char base[BASE_MAX];
+    saver_base_of(base, q->product, NULL);
     struct redis_args sums;
     hawser__internal__sums_reply__init(reply);
     p->reply = &reply->base;
@@ -41,7 +42,7 @@ void saver_redis_sums(struct redis_step *p, const Hawser__Internal__SumsRequest 
         redis_arg_u64(&sums, q->sum[i]->acked);
     }
     struct redis_bytes id = {q->id.data, q->id.len};
-    saver_sums_run(p->store, &(struct saver_sums_args){bucket.base, id, q->rejected, &sums},
+    saver_sums_run(p->store, &(struct saver_sums_args){base, id, q->rejected, &sums},
                    on_sums_counted, p);
 }
 

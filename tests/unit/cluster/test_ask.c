@@ -117,6 +117,11 @@ static struct answer ask(struct cluster *c) {
     return a;
 }
 
+static void until_both_are_there(struct cluster *c) {
+    while (ask_once(c, "none").error != -HW_EUNKNOWN)
+        ;
+}
+
 static void teardown(struct cluster *c) {
     cluster_free(c);
     for (int i = 0; i < REGISTERS; i++) {
@@ -187,8 +192,7 @@ END_TEST
 // either may be known to it.
 START_TEST(test_one_stands_still) {
     struct cluster *c = setup();
-    while (ask_once(c, "none").error != -HW_EUNKNOWN) // till both are there
-        ;
+    until_both_are_there(c);
     fakes[0].stands_still = fakes[1].has_it = true;
     struct answer a = ask_once(c, "demo");
     ck_assert(a.found && a.error == 0);
@@ -201,8 +205,7 @@ END_TEST
 // One whose store is away says so at once: the other one is asked.
 START_TEST(test_one_has_no_store) {
     struct cluster *c = setup();
-    while (ask_once(c, "none").error != -HW_EUNKNOWN) // till both are there
-        ;
+    until_both_are_there(c);
     fakes[0].has_no_store = fakes[1].has_it = true;
     struct answer a = ask_once(c, "demo");
     ck_assert(a.found && a.error == 0);

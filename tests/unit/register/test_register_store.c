@@ -1,6 +1,7 @@
 // One contract suite for every register store: each test runs on the memory store and on Redis.
 #include "crypto.h"
 
+#include "../../../register/memory_internal.h"
 #include "contract_directory.h"
 #include "contract_logins.h"
 #include "contract_rows.h"
@@ -255,6 +256,31 @@ START_TEST(test_redis_forgets_runs) {
 }
 END_TEST
 
+static bool is_settled(struct bed *b) {
+    Hawser__Internal__CatalogGetRequest q = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+    q.key = (char *)(uintptr_t) "product/none";
+    return ((const Hawser__Internal__CatalogGetReply *)ask(b, &q.base))->settled;
+}
+
+// Of one history for a while, a store knows alone what there is; in another one it does not yet.
+START_TEST(test_settled) {
+    for (int on_redis = 0; on_redis < 2; on_redis++) {
+        struct bed *b = bed_new(on_redis == 1);
+        rooms_live(b);
+        put(b, "one", 0, 0, false);
+        ck_assert(!is_settled(b));
+        if (b->redis)
+            (void)ask_redis(b, "HINCRBY 'hw:{dir}:h' since -15001");
+        else
+            ((struct register_memory *)b->store)->run_ms -= GONE_FOR_GOOD_MS + 1;
+        ck_assert(is_settled(b));
+        check_other_run(b, watch(b, 0, 0, 0, 0));
+        ck_assert(!is_settled(b));
+        bed_free(b);
+    }
+}
+END_TEST
+
 RUN_TESTS("register store", test_memory, test_redis, test_redis_row_is_seldom_written,
-          test_redis_emptied, test_other_run, test_redis_away, test_redis_forgets,
+          test_redis_emptied, test_other_run, test_settled, test_redis_away, test_redis_forgets,
           test_redis_forgets_users, test_redis_forgets_runs)
