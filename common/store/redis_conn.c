@@ -356,6 +356,7 @@ static void came_up(struct redis_conn *c) {
     c->up = true;
     c->attempts = 0;
     c->logged_error = 0;
+    c->down_error = -HW_ESTORE;
     c->reason[0] = '\0';
     char history[2 * REDIS_HISTORY_BYTES + 1];
     hex_encode(c->history.is, REDIS_HISTORY_BYTES, history);
@@ -375,6 +376,8 @@ static void on_history_said(void *arg, int error, const redisReply *reply) {
 
 static void on_history_claimed(void *arg, int error, const redisReply *reply) {
     struct redis_conn *c = arg;
+    if (error != 0)
+        c->down_error = -HW_ESTORE;
     if (c->is_leaving || error != 0)
         on_asked(arg, error, reply);
     else
@@ -402,7 +405,8 @@ static void on_info(void *arg, int error, const redisReply *reply) {
     bool is_loading =
         why && (error != 0 ? strncmp(why, "LOADING", 7) == 0 : redis_info_is_loading(reply->str));
     bool is_unsafe = why && error == 0 && !redis_info_unfit(reply->str, true);
-    c->down_error = is_loading ? -HW_ELOADING : is_unsafe ? -HW_EUNSAFE : -HW_ESTORE;
+    if (why) // else it is what it was, until it is up
+        c->down_error = is_loading ? -HW_ELOADING : is_unsafe ? -HW_EUNSAFE : -HW_ESTORE;
     if (!why && c->up && !redis_history_is_still(&c->history, reply->str))
         why = "its data is of another history than it was";
     if (why)

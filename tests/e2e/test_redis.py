@@ -57,7 +57,7 @@ def test_waits_while_it_loads(tmp_path, redis, role):
         started = wait_until(lambda: redis.loaded_keys() > KEYS // 2, "Redis does not load", process, log)
         assert started and readiness(base).status_code == 503 and process.poll() is None
         redis.command("CONFIG", "SET", "key-load-delay", "0")
-        wait_until(lambda: "loading" not in readiness(base).text, "it did not take Redis", process, log)
+        wait_until(lambda: (r := readiness(base)) is not None and "loading" not in r.text, "it did not take Redis", process, log)
         assert process.poll() is None and "without AOF" not in log.read_text()
     finally:
         process.kill()

@@ -444,6 +444,34 @@ START_TEST(test_loading) {
 }
 END_TEST
 
+// It is coming until it is there: also while the key of its history is made to say which one it is.
+START_TEST(test_loading_is_over) {
+    struct fake_redis f = {.reply = FAKE_TEXT("+OK\r\n")};
+    struct redis_conn *c = fake_setup(&f, 20000);
+    *f.info = FAKE_INFO("1", "0");
+    until_down(c, "loading");
+    *f.info = FAKE_INFO("0", "1");
+    for (; !redis_conn_is_up(c); loop_step(loop, -1))
+        ck_assert(redis_conn_is_loading(c));
+    ck_assert(!redis_conn_is_loading(c));
+    fake_teardown(&f, c);
+}
+END_TEST
+
+// And if the key can't be had, it is not.
+START_TEST(test_loading_ends_badly) {
+    struct fake_redis f = {.reply = FAKE_TEXT("+OK\r\n"),
+                           .rules = {{.has = "EVAL", .reply = "-NOPERM no\r\n"}}};
+    struct redis_conn *c = fake_setup(&f, 20000);
+    *f.info = FAKE_INFO("1", "0");
+    until_down(c, "loading");
+    *f.info = FAKE_INFO("0", "1");
+    until_down(c, "NOPERM");
+    ck_assert(!redis_conn_is_loading(c));
+    fake_teardown(&f, c);
+}
+END_TEST
+
 // A server that loads looks at its connections now and then only: one that says nothing meanwhile
 // is loading still, until it is gone.
 START_TEST(test_loading_says_nothing) {
@@ -521,4 +549,5 @@ END_TEST
 RUN_TESTS("redis_conn", test_commands_and_scripts, test_volatile_server, test_frozen_server,
           test_frozen_ourselves, test_loop_stands_still, test_connect_hangs, test_killed_server,
           test_demoted, test_history, test_one_history, test_changed_under_us, test_loading,
-          test_loading_says_nothing, test_garbage, test_unasked, test_endless)
+          test_loading_is_over, test_loading_ends_badly, test_loading_says_nothing, test_garbage,
+          test_unasked, test_endless)
