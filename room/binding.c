@@ -90,9 +90,9 @@ bool room_binding_is_entered(const struct room_binding *b) {
 bool room_binding_leaves_out(const struct room_binding *b, enum feed_stream stream) {
     struct session_rest rest;
     if (b->is_awake)
-        return b->of.awake->session.is_left_out[stream];
+        return session_leaves_out(&b->of.awake->session, stream);
     room_binding_rest(b, &rest);
-    return rest.is_left_out[stream];
+    return rest.wanted[stream] == FEED_LEFT_OUT;
 }
 
 uint64_t room_binding_generation(const struct room_binding *b) {

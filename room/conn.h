@@ -130,7 +130,7 @@ struct bind_request {
     size_t tag_count;
     struct session_have have;
     bool is_have_good;               // else a stream twice, or one that is not there
-    bool is_left_out[FEEDS];         // streams that it does not subscribe to
+    uint8_t wanted[FEEDS];           // enum feed_wanted of each stream
     const struct ack_limits *limits; // of this client; outlives the connection. NULL: its voice's
     // Read from the token once, by hello_got_*.
     struct token_hint hint;
@@ -147,7 +147,9 @@ struct hello_request {
 void hello_got_hello(struct conn *c, struct hello_request *hello);
 void hello_got_bind(struct conn *c, struct bind_request *bind);
 void hello_got_unbind(struct conn *c, struct room_binding *b); // NULL: not bound
-void hello_answered(struct room_binding *b);                   // its login is settled
+// A live binding's client wants other streams from now on.
+void hello_got_wants(struct room_binding *b, const uint8_t wanted[FEEDS]);
+void hello_answered(struct room_binding *b); // its login is settled
 
 // --- acks.c
 // false: above what was sent; the connection is closed.

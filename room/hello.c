@@ -148,6 +148,14 @@ void hello_got_unbind(struct conn *c, struct room_binding *b) {
         conn_end(c); // the end of the only binding, at the client's wish
 }
 
+// --- other streams
+
+void hello_got_wants(struct room_binding *b, const uint8_t wanted[FEEDS]) {
+    struct session_event e = {.kind = EVENT_WANTS};
+    memcpy(e.of.wanted, wanted, sizeof(e.of.wanted));
+    room_binding_tell(b, &e);
+}
+
 // --- resume
 
 struct resumption {
@@ -163,8 +171,8 @@ static bool find_binding(struct conn *old, struct resumption *f) {
         if (room_binding_is_entered(b) && strcmp(b->product->name, f->bind->hint.product) == 0)
             f->binding = b;
     return f->binding && session_can_resume(room_binding_session(f->binding), &f->bind->have) &&
-           memcmp(room_binding_session(f->binding)->is_left_out, f->bind->is_left_out,
-                  sizeof(f->bind->is_left_out)) == 0 &&
+           memcmp(room_binding_session(f->binding)->wanted, f->bind->wanted,
+                  sizeof(f->bind->wanted)) == 0 &&
            login_check_resume(f->binding, f->bind, &f->terms);
 }
 

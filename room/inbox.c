@@ -115,7 +115,7 @@ bool inbox_deliver(struct room_binding *b, const struct stream_position *at,
     struct session *s = room_binding_session(b);
     if (at->seq == 0)
         return m && send_live(b, m);
-    bool is_next = m && !s->is_left_out[FEED_INBOX] && s->load == LOAD_NONE &&
+    bool is_next = m && !session_leaves_out(s, FEED_INBOX) && s->load == LOAD_NONE &&
                    feed_takes(&s->feed[FEED_INBOX], *at) && room_binding_can_send(b) &&
                    is_for_device(m, b->conn->device);
     if (is_next)

@@ -195,7 +195,7 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
                                       bind->limits ? bind->limits : &conn_voice(c)->ack_limits};
     if (bind->is_have_good)
         terms.have = bind->have;
-    memcpy(terms.is_left_out, bind->is_left_out, sizeof(terms.is_left_out));
+    memcpy(terms.wanted, bind->wanted, sizeof(terms.wanted));
     struct room_binding *b = room_binding_new(c, &terms);
     if (!b)
         return NULL;

@@ -29,6 +29,12 @@ static inline bool is_served_log(enum feed_stream stream) {
     return stream >= FEED_NEWS && (int)stream < (int)FEEDS_SERVED;
 }
 
+// What its client wants of a stream.
+enum feed_wanted {
+    FEED_WANTED,
+    FEED_LEFT_OUT, // nothing of it: its position stays
+};
+
 // Why messages of a stream never come, by the numbers in which a log says it (LoadEntry.gap_reason
 // of saver.proto). A newer saver may say others: they are handed on as they are.
 enum gap_reason {

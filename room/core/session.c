@@ -103,6 +103,7 @@ static enum session_state end_now(struct step *t) {
     X(LIVE, PONGED, live_ponged, TO(LIVE))                                                         \
     X(LIVE, LOST, live_lost, TO(AWAY))                                                             \
     X(LIVE, RESUMED, live_resumed, TO(LIVE))                                                       \
+    X(LIVE, WANTS, live_wants, TO(LIVE))                                                           \
     X(LIVE, ENDED, end_now, TO(GONE))                                                              \
     X(AWAY, HINTED, live_hinted, TO(AWAY))                                                         \
     X(AWAY, LOADED, live_loaded, TO(AWAY))                                                         \
@@ -151,10 +152,9 @@ bool session_step(struct session *s, const struct session_event *e, const struct
 void session_init(struct session *s, const struct session_terms *terms, const struct lease *lease) {
     memset(s, 0, sizeof(*s)); // also between its fields, see session_rest.c
     s->have = terms->have;
-    for (int i = 0; i < FEEDS; i++) {
+    memcpy(s->wanted, terms->wanted, sizeof(s->wanted));
+    for (int i = 0; i < FEEDS; i++)
         feed_init(&s->feed[i], terms->limits);
-        s->is_left_out[i] = terms->is_left_out[i];
-    }
     s->fence.confirmed_round = lease->round;
 }
 

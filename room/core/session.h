@@ -64,6 +64,7 @@ enum session_state {
     X(PONGED)      /* the client has answered a Ping */                                            \
     X(LOST)        /* its connection */                                                            \
     X(RESUMED)     /* on another socket, behind `have` */                                          \
+    X(WANTS)       /* its client, other streams from now on: `wanted` */                           \
     X(ENDED)       /* by client, room or refusal */
 enum session_event_kind {
 #define SESSION_EVENT_ENUM(name) EVENT_##name,
@@ -155,6 +156,7 @@ struct session_event {
         struct session_loaded loaded;       // LOADED
         enum session_saver_result saved;    // SAVED
         struct session_have have;           // RESUMED
+        uint8_t wanted[FEEDS];              // WANTS: enum feed_wanted of each stream
     } of;
 };
 
@@ -243,11 +245,11 @@ struct session {
     uint64_t saving, saving_generation; // on the way to the saver: inbox position, and by whom
     enum session_state state;
     enum session_load load;
-    bool resets[FEEDS];      // of its login: to be told before anything else
-    bool is_left_out[FEEDS]; // nothing of it goes out, and Synced does not wait for it
-    bool is_log_another;     // than the inbox's epoch: to be read, whatever was heard
-    bool is_saving;          // a SAVE is not answered yet
-    bool attach_again;       // the saver does not know this device, or its generation, any more
+    bool resets[FEEDS];    // to be told before anything else of that stream
+    uint8_t wanted[FEEDS]; // enum feed_wanted: Synced does not wait for what is left out
+    bool is_log_another;   // than the inbox's epoch: to be read, whatever was heard
+    bool is_saving;        // a SAVE is not answered yet
+    bool attach_again;     // the saver does not know this device, or its generation, any more
     bool is_retrying, is_synced, is_resumed;
     bool asked[FEEDS];  // a Ping is out for what is long unacknowledged: its answer resends
     bool is_shut_asked; // a Ping was sent for a shut window, and no Ack has come since
@@ -256,10 +258,13 @@ struct session {
 // What a login brings besides its token.
 struct session_terms {
     struct session_have have;
-    bool is_left_out[FEEDS];         // streams that the client did not subscribe to
+    uint8_t wanted[FEEDS];           // enum feed_wanted
     const struct ack_limits *limits; // borrowed; outlives the session
 };
 void session_init(struct session *s, const struct session_terms *terms, const struct lease *lease);
+static inline bool session_leaves_out(const struct session *s, enum feed_stream stream) {
+    return s->wanted[stream] == FEED_LEFT_OUT;
+}
 // Adds to `out`, which the caller owns and has emptied. false: the state does not name this event;
 // nothing changed.
 bool session_step(struct session *s, const struct session_event *e, const struct session_env *env,
@@ -288,7 +293,7 @@ void session_takes_log(struct session *s, const struct session_env *env, enum fe
 static inline enum log_ready session_log_ready(struct session *s, const struct session_env *env,
                                                enum feed_stream stream, uint64_t base) {
     uint64_t epoch = env->heads.log[log_index(stream)].epoch;
-    if (epoch == 0 || env->heads.answered < s->heads_needed || s->is_left_out[stream])
+    if (epoch == 0 || env->heads.answered < s->heads_needed || session_leaves_out(s, stream))
         return LOG_NOT_READY;
     if (s->feed[stream].epoch == epoch)
         return LOG_READY;

@@ -17,7 +17,7 @@ static void live_save(struct step *t) {
 static void live_load(struct step *t) {
     struct session *s = t->s;
     const struct feed *f = &s->feed[FEED_INBOX];
-    bool has_more = !s->is_left_out[FEED_INBOX] && feed_is_behind(f) && feed_is_open(f);
+    bool has_more = !session_leaves_out(s, FEED_INBOX) && feed_is_behind(f) && feed_is_open(f);
     if (!(has_more || s->is_log_another) || s->load != LOAD_NONE || s->is_retrying ||
         !session_can_send(s, t->env))
         return;
@@ -34,11 +34,13 @@ void live_go_on(struct step *t) {
 bool session_has_to_go_on(const struct session *s, const struct product_heads *known) {
     const struct feed *inbox = &s->feed[FEED_INBOX];
     bool is_to_save = inbox->acked > inbox->saved || s->attach_again;
-    bool has_more = (!s->is_left_out[FEED_INBOX] && feed_is_behind(inbox)) || s->is_log_another;
+    bool has_more =
+        (!session_leaves_out(s, FEED_INBOX) && feed_is_behind(inbox)) || s->is_log_another;
     for (int i = 0; i < LOGS; i++) {
-        const struct feed *f = &s->feed[FEED_NEWS + i];
+        enum feed_stream stream = (enum feed_stream)(FEED_NEWS + i);
+        const struct feed *f = &s->feed[stream];
         bool is_level = f->epoch == known->log[i].epoch && f->sent >= known->log[i].heard;
-        has_more = has_more || !(is_level || s->is_left_out[FEED_NEWS + i]);
+        has_more = has_more || !(is_level || session_leaves_out(s, stream));
     }
     return !s->is_synced || is_to_save || has_more;
 }
@@ -247,7 +249,7 @@ bool session_becomes_synced(struct session *s, const struct session_env *env) {
     if (s->is_synced || s->is_log_another || !session_can_send(s, env))
         return false;
     for (int i = 0; i < FEEDS_SERVED; i++)
-        if (s->feed[i].sent < s->feed[i].target && !s->is_left_out[i])
+        if (s->feed[i].sent < s->feed[i].target && !session_leaves_out(s, (enum feed_stream)i))
             return false;
     s->is_synced = true;
     return true;
@@ -341,4 +343,26 @@ enum session_state live_resumed(struct step *t) {
     sync_again(s, &t->env->heads);
     live_save(t);
     return SESSION_LIVE;
+}
+
+// --- what it wants
+
+// A stream goes on where it was. Synced comes once more, behind what is there of it.
+enum session_state live_wants(struct step *t) {
+    struct session *s = t->s;
+    bool any = false;
+    for (int i = 0; i < FEEDS; i++) {
+        enum feed_stream stream = (enum feed_stream)i;
+        bool was_left_out = session_leaves_out(s, stream);
+        s->wanted[i] = t->e->of.wanted[i];
+        bool begins = was_left_out && !session_leaves_out(s, stream);
+        if (begins && s->resets[i])
+            step_says_reset(t, stream, "the log is not the one that it was");
+        any = any || begins;
+    }
+    if (any) {
+        sync_again(s, &t->env->heads);
+        live_go_on(t);
+    }
+    return s->state;
 }

@@ -27,8 +27,8 @@ void session_gets_up(const struct session_rest *rest, struct session *ret_s) {
     ret_s->fence.login_order = rest->login_order;
     ret_s->fence.asked_round = rest->asked_round;
     ret_s->fence.confirmed_round = rest->confirmed_round;
+    memcpy(ret_s->wanted, rest->wanted, sizeof(ret_s->wanted));
     for (int i = 0; i < FEEDS; i++) {
-        ret_s->is_left_out[i] = rest->is_left_out[i];
         feed_init(&ret_s->feed[i], rest->limits);
         feed_gets_up(&rest->feed[i], &ret_s->feed[i]);
     }
@@ -58,9 +58,9 @@ bool session_lies_down(const struct session *s, struct session_rest *ret_rest) {
                                       .confirmed_round = s->fence.confirmed_round,
                                       .limits = s->feed[FEED_INBOX].limits,
                                       .is_resumed = s->is_resumed};
-    memcpy(ret_rest->is_left_out, s->is_left_out, sizeof(s->is_left_out));
+    memcpy(ret_rest->wanted, s->wanted, sizeof(s->wanted));
     for (int i = 0; i < FEEDS; i++)
-        if (!feed_lies_down(&s->feed[i], i < FEEDS_SERVED && !s->is_left_out[i],
+        if (!feed_lies_down(&s->feed[i], i < FEEDS_SERVED && s->wanted[i] != FEED_LEFT_OUT,
                             &ret_rest->feed[i]))
             return false;
     memcpy(&plain, s, sizeof(plain));
@@ -99,7 +99,7 @@ static size_t put_feed(const struct feed_rest *f, uint8_t flags, bool has_epoch,
 static uint8_t flags_of(const struct session_rest *rest, const struct session_usual *usual) {
     unsigned flags = rest->is_resumed ? REST_RESUMED : 0;
     for (int i = 0; i < FEEDS; i++) {
-        flags |= rest->is_left_out[i] ? 1U << (REST_LEFT_OUT_BIT + i) : 0;
+        flags |= rest->wanted[i] == FEED_LEFT_OUT ? 1U << (REST_LEFT_OUT_BIT + i) : 0;
         flags |= rest->feed[i].unacked || rest->feed[i].unsaved ? REST_BEHIND : 0;
     }
     for (int i = 0; i < LOGS_ALL; i++)
@@ -148,7 +148,7 @@ const uint8_t *session_rest_unpack(const uint8_t *bytes, const struct session_us
     uint8_t flags = bytes[0];
     for (int i = 0; i < FEEDS; i++) {
         take_feed(&at, flags, usual_epoch(flags, usual, i), &ret_rest->feed[i]);
-        ret_rest->is_left_out[i] = flags >> (REST_LEFT_OUT_BIT + i) & 1;
+        ret_rest->wanted[i] = flags >> (REST_LEFT_OUT_BIT + i) & 1 ? FEED_LEFT_OUT : FEED_WANTED;
     }
     ret_rest->generation = wire_varint_take(&at);
     ret_rest->login_generation = ret_rest->generation - wire_varint_take(&at);

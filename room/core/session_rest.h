@@ -18,7 +18,8 @@ struct session_rest {
     uint32_t asked_round, confirmed_round;
     struct feed_rest feed[FEEDS];
     const struct ack_limits *limits; // borrowed, of each feed
-    bool is_resumed, is_left_out[FEEDS];
+    bool is_resumed;
+    uint8_t wanted[FEEDS]; // enum feed_wanted
 };
 
 // false: it is not live and synced, something is under way, or it knows what would be forgotten.

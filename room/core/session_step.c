@@ -15,9 +15,10 @@ void step_confirm(struct step *t) {
     step_adds(t, EFFECT_CONFIRM);
 }
 
-// Of a stream that the client does not know of, it is not told either.
+// Of a stream that the client does not want it is told when it does.
 void step_says_reset(struct step *t, enum feed_stream stream, const char *reason) {
-    if (t->s->is_left_out[stream])
+    t->s->resets[stream] = session_leaves_out(t->s, stream);
+    if (t->s->resets[stream])
         return;
     struct session_effect *e = step_adds(t, EFFECT_SAY_RESET);
     e->of.reset.stream = stream;

@@ -120,11 +120,11 @@ static struct broadcasts *news(void) {
 
 // Its login by its token leads to what the saver has: `after` of the news, which are heard of up to
 // `head`.
-static void log_in(const bool left_out[FEEDS], uint64_t after, uint64_t head) {
+static void log_in(const uint8_t wanted[FEEDS], uint64_t after, uint64_t head) {
     struct session_terms terms = {.limits = &conn_voice(bed.conn)->ack_limits};
     struct session_event row = {.kind = EVENT_ROW, .of.row.generation = GENERATION};
     struct session_event attached = {.kind = EVENT_ATTACHED};
-    memcpy(terms.is_left_out, left_out, sizeof(terms.is_left_out));
+    memcpy(terms.wanted, wanted, sizeof(terms.wanted));
     binding = room_binding_new(bed.conn, &terms);
     product_hold(binding, &(struct product){.number = PRODUCT, .name = "p"});
     if (news()->known->epoch == 0)
@@ -181,7 +181,7 @@ static void client_gets(const char *expected) {
     ck_assert_str_eq(text, expected);
 }
 
-static const bool all[FEEDS];
+static const uint8_t all[FEEDS];
 
 START_TEST(test_its_own_ack_window) {
     begin(&tiny);
@@ -222,28 +222,27 @@ START_TEST(test_what_a_bind_says) {
     begin(&tiny);
     struct room_binding *b = login_begin(bed.conn, &bind);
     ck_assert_uint_eq(feed_messages_left(&room_binding_session(b)->feed[FEED_NEWS]), 2);
-    ck_assert(!room_binding_session(b)->is_left_out[FEED_NEWS]);
+    ck_assert(!room_binding_leaves_out(b, FEED_NEWS));
     conn_end(bed.conn);
     turn_loop();
     close(client);
     bed_conn(&bed, &tiny);
     connect_client();
     bind.limits = &own;
-    bind.is_left_out[FEED_NEWS] = true;
+    bind.wanted[FEED_NEWS] = FEED_LEFT_OUT;
     b = login_begin(bed.conn, &bind);
     ck_assert_uint_eq(feed_messages_left(&room_binding_session(b)->feed[FEED_NEWS]), 1);
     ck_assert_uint_eq(feed_bytes_left(&room_binding_session(b)->feed[FEED_INBOX]), 50);
-    ck_assert(room_binding_session(b)->is_left_out[FEED_NEWS] &&
-              !room_binding_session(b)->is_left_out[FEED_INBOX]);
+    ck_assert(room_binding_leaves_out(b, FEED_NEWS) && !room_binding_leaves_out(b, FEED_INBOX));
     end();
 }
 END_TEST
 
 // Synced does not wait for it, and it is where it was: nothing of it goes out.
 START_TEST(test_news_left_out) {
-    static const bool left_out[FEEDS] = {[FEED_NEWS] = true};
+    static const uint8_t no_news[FEEDS] = {[FEED_NEWS] = FEED_LEFT_OUT};
     begin(&tiny);
-    log_in(left_out, 3, 5);
+    log_in(no_news, 3, 5);
     client_gets("!");
     broadcast(4, "d");
     client_gets("");
@@ -256,15 +255,39 @@ END_TEST
 
 // Neither what is pushed nor what is live, and the log is not read for it.
 START_TEST(test_inbox_left_out) {
-    static const bool left_out[FEEDS] = {[FEED_INBOX] = true};
+    static const uint8_t no_inbox[FEEDS] = {[FEED_INBOX] = FEED_LEFT_OUT};
     begin(&tiny);
-    log_in(left_out, 0, 0);
+    log_in(no_inbox, 0, 0);
     ck_assert(!inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
     ck_assert(!inbox_deliver(binding, &(struct stream_position){EPOCH, 0}, message("l")));
     turn_loop();
     broadcast(1, "a");
     client_gets("!a");
     ck_assert_uint_eq(written[EFFECT_LOAD], 0);
+    end();
+}
+END_TEST
+
+// What is wanted no more stays where it is, and goes on there when it is wanted again.
+START_TEST(test_other_streams_are_wanted) {
+    static const uint8_t no_news[FEEDS] = {[FEED_NEWS] = FEED_LEFT_OUT};
+    begin(&tiny);
+    log_in(no_news, 0, 0);
+    broadcast(1, "a");
+    broadcast(2, "b");
+    client_gets("!");
+    hello_got_wants(binding, all);
+    turn_loop();
+    client_gets("ab!");
+    client_says("1");
+    hello_got_wants(binding, no_news);
+    broadcast(3, "c");
+    ck_assert_uint_eq(room_binding_session(binding)->feed[FEED_NEWS].sent, 2);
+    client_says("2");
+    client_gets("");
+    hello_got_wants(binding, all);
+    turn_loop();
+    client_gets("c!");
     end();
 }
 END_TEST
@@ -332,4 +355,4 @@ END_TEST
 
 RUN_TESTS("a second voice", test_whom_a_delivery_is_for, test_its_own_ack_window,
           test_a_window_of_one, test_what_a_bind_says, test_news_left_out, test_inbox_left_out,
-          test_no_resume_bytes, test_resume_bytes)
+          test_other_streams_are_wanted, test_no_resume_bytes, test_resume_bytes)

@@ -126,6 +126,13 @@ static inline void parse_have(const char *line, struct session_have *have) {
     have->at[FEED_NEWS] = (struct stream_position){EPOCH, number_after(line, "news ", 0)};
 }
 
+// "WANTS inbox": of what is not named, nothing
+static inline void parse_wants(const char *line, uint8_t wanted[FEEDS]) {
+    static const char *const names[FEEDS] = {"inbox", "news", "bulk"};
+    for (int i = 0; i < FEEDS; i++)
+        wanted[i] = has(line, names[i]) ? FEED_WANTED : FEED_LEFT_OUT;
+}
+
 static inline struct session_event parse(const char *line) {
     struct session_event e = {.kind = event_of(line)};
     switch (e.kind) {
@@ -163,6 +170,9 @@ static inline struct session_event parse(const char *line) {
         break;
     case EVENT_RESUMED:
         parse_have(line, &e.of.have);
+        break;
+    case EVENT_WANTS:
+        parse_wants(line, e.of.wanted);
         break;
     case EVENT_TOLD:
     case EVENT_ROW_CHANGED:

@@ -36,7 +36,7 @@ END_TEST
 // Of a stream that the client does not know of, it is not told.
 START_TEST(test_no_reset_of_what_is_left_out) {
     reach(SESSION_ATTACHING);
-    s.is_left_out[FEED_NEWS] = true;
+    s.wanted[FEED_NEWS] = FEED_LEFT_OUT;
     told("ATTACHED 5 reset news-too");
     told("TOLD");
     said("SAY_RESET(0) SEND_NEWS");
@@ -457,11 +457,57 @@ START_TEST(test_resumed_with_another_log) {
 }
 END_TEST
 
-RUN_TESTS("session_live", test_synced, test_resets_come_first, test_no_reset_of_what_is_left_out,
-          test_one_load, test_synced_behind_a_reset, test_load_of_an_old_log,
-          test_another_log_while_the_client_reads_nothing, test_saved_of_an_old_log,
-          test_heard_of_more_than_there_is, test_saves, test_attached_again,
-          test_saved_under_the_generation_before, test_ponged_twice, test_resumed_with_another_log,
-          test_resumed, test_have_is_an_ack, test_saved_last, test_has_to_go_on,
-          test_resumed_before_the_heads, test_resent_after_a_ping, test_ping_for_a_shut_window,
-          test_news_of_another_log, test_synced_with_another_log)
+// A stream that is left out is heard of, and nothing more. It goes on where it was when it is
+// wanted again, and Synced comes once more behind what is there of it.
+START_TEST(test_other_streams_are_wanted) {
+    reach(SESSION_LIVE);
+    env.heads.answered = 5;
+    ck_assert(session_becomes_synced(&s, &env));
+    told("WANTS bulk");
+    said("");
+    told("HINTED 7");
+    said("");
+    env.heads.log[0].heard = 3;
+    ck_assert_int_eq(log_ready(0), LOG_NOT_READY);
+    ck_assert(!session_becomes_synced(&s, &env)); // nothing is waited for
+    told("WANTS bulk news inbox");
+    said("LOAD SEND_NEWS");
+    ck_assert_uint_eq(s.feed[FEED_INBOX].sent, 5);
+    ck_assert_int_eq(log_ready(0), LOG_READY);
+    feed_sent(&s.feed[FEED_INBOX], 7, 10, true);
+    told("LOADED head 7 begun");
+    ck_assert(!session_becomes_synced(&s, &env));
+    feed_sent(&s.feed[FEED_NEWS], 3, 10, true);
+    ck_assert(session_becomes_synced(&s, &env));
+    told("WANTS bulk news inbox");
+    said(""); // as before
+}
+END_TEST
+
+// Its log became another one meanwhile: the client learns it when it wants the stream, once.
+START_TEST(test_a_reset_waits_until_its_stream_is_wanted) {
+    reach(SESSION_LIVE);
+    env.heads.answered = 5;
+    ck_assert(session_becomes_synced(&s, &env));
+    told("WANTS news");
+    told("HINTED 1 epoch 8");
+    said("LOAD");
+    told("LOADED reset 3 head 4");
+    said("SAVE");
+    told("WANTS news inbox");
+    said("SAY_RESET(0) LOAD SEND_NEWS");
+    told("WANTS news");
+    told("WANTS news inbox");
+    said("SEND_NEWS");
+}
+END_TEST
+
+RUN_TESTS("session_live", test_other_streams_are_wanted,
+          test_a_reset_waits_until_its_stream_is_wanted, test_synced, test_resets_come_first,
+          test_no_reset_of_what_is_left_out, test_one_load, test_synced_behind_a_reset,
+          test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,
+          test_saved_of_an_old_log, test_heard_of_more_than_there_is, test_saves,
+          test_attached_again, test_saved_under_the_generation_before, test_ponged_twice,
+          test_resumed_with_another_log, test_resumed, test_have_is_an_ack, test_saved_last,
+          test_has_to_go_on, test_resumed_before_the_heads, test_resent_after_a_ping,
+          test_ping_for_a_shut_window, test_news_of_another_log, test_synced_with_another_log)

@@ -135,9 +135,9 @@ END_TEST
 // A stream that is left out has no target to be found out.
 START_TEST(test_a_stream_that_is_left_out) {
     reach_rest();
-    s.is_left_out[FEED_NEWS] = true;
+    s.wanted[FEED_NEWS] = FEED_LEFT_OUT;
     has_no_target();
-    ck_assert(session_lies_down(&s, &rest) && rest.is_left_out[FEED_NEWS]);
+    ck_assert(session_lies_down(&s, &rest) && rest.wanted[FEED_NEWS] == FEED_LEFT_OUT);
 }
 END_TEST
 
@@ -159,7 +159,7 @@ START_TEST(test_packed) {
     rest.asked_round = 0; // below the confirmed one
     rest.confirmed_round = UINT32_MAX;
     rest.limits = &own;
-    rest.is_left_out[FEED_BULK] = true;
+    rest.wanted[FEED_BULK] = FEED_LEFT_OUT;
     size_t packed = session_rest_pack(&rest, &usual, bytes);
     ck_assert_uint_le(packed, sizeof(bytes));
     memset(&back, 0, sizeof(back));
