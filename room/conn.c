@@ -15,6 +15,17 @@ enum {
 
 // --- life
 
+#define STEP(from, to) | (CONN_##from == state ? 1u << CONN_##to : 0u)
+static unsigned leads_to(enum conn_state state) {
+    return 0u CONN_STEPS(STEP);
+}
+#undef STEP
+
+void conn_enter(struct conn *c, enum conn_state state) {
+    assert(leads_to(c->state) & 1u << state);
+    c->state = (uint8_t)state;
+}
+
 struct transit *conn_transit(struct conn *c) {
     if (!c->transit) {
         c->transit = slab_take(&conn_room(c)->transits);
@@ -87,7 +98,7 @@ static bool has_session(const struct conn *c) {
 // One that has no session any more, but for logins that wait for their answers, keeps nothing.
 static void linger(struct conn *c, uint64_t linger_ms) {
     struct room *r = conn_room(c);
-    c->state = CONN_LINGERING;
+    conn_enter(c, CONN_LINGERING);
     TAILQ_INSERT_TAIL(&r->lingering, conn_transit(c), lingers);
     r->lingering_count++;
     conn_arm(c, linger_ms, linger_over);
@@ -191,7 +202,8 @@ void conn_end(struct conn *c) {
         conn_lose_stream(c);
     conn_lingers_no_more(c);
     conn_give_place(c);
-    c->state = CONN_CLOSING;
+    if (c->state != CONN_CLOSING)
+        conn_enter(c, CONN_CLOSING);
     conn_disarm(c);
     end_bindings(c);
     go_if_empty(c);
@@ -227,7 +239,7 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
     }
     conn_voice(c)->say_close(c, code, reason, retry_after_ms);
     conn_give_place(c);
-    c->state = CONN_CLOSING;
+    conn_enter(c, CONN_CLOSING);
     conn_disarm(c);
     end_bindings(c);
     stream_end_after_flush(c->stream, CLOSE_FLUSH_MS);

@@ -2,13 +2,6 @@
 // slot of 64 bytes, and a stream: it has no buffers, and no timer, since a pass looks at each every
 // two seconds. What it needs while it comes, binds, is asked, lingers or goes it borrows.
 //
-//   GREETING --first bytes--> HELLO --Hello--> LOGIN --all its bindings answered--> OPEN
-//   OPEN --lost--> LINGERING
-//   LINGERING or OPEN --resumed--> LOGIN --its Welcome, in the same call--> OPEN
-//   HELLO, of the connection whose Hello had the other one's resume bytes: gives it its socket
-//   --> gone
-//   any --Close, Bye, fault--> CLOSING --end of its stream, and of its last binding--> gone
-//
 // A connection is freed at the end of the iteration in which it has nothing any more: whoever holds
 // one may go on using it until then.
 #ifndef HW_CONN_H
@@ -30,6 +23,21 @@ enum {
 };
 
 enum conn_state { CONN_GREETING, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
+
+// What leads from one state to another. A connection begins with the first of them. One that is
+// CLOSING is gone with the end of its stream and of its last binding.
+#define CONN_STEPS(X)                                                                              \
+    X(GREETING, HELLO)    /* its first bytes */                                                    \
+    X(GREETING, CLOSING)  /* its end, or ours */                                                   \
+    X(HELLO, LOGIN)       /* its Hello */                                                          \
+    X(HELLO, CLOSING)     /* as above; or another has its socket, whose resume bytes it had */     \
+    X(LOGIN, OPEN)        /* all its bindings are answered: Welcome */                             \
+    X(LOGIN, CLOSING)     /* its end, or ours */                                                   \
+    X(OPEN, LINGERING)    /* it is lost */                                                         \
+    X(OPEN, LOGIN)        /* resumed, before it was known to be lost: Welcome in the same call */  \
+    X(OPEN, CLOSING)      /* its end, or ours */                                                   \
+    X(LINGERING, LOGIN)   /* resumed: Welcome in the same call */                                  \
+    X(LINGERING, CLOSING) /* nobody came, or its place is needed */
 
 #define ROOM_FULL_TEXT "this room is full"
 
@@ -53,7 +61,7 @@ struct conn {
     uint32_t heard_ms;             // by the loop's clock, of which these are the low 32 bits
     uint32_t heartbeat_ms;
     uint32_t resume_count;
-    uint8_t state;      // enum conn_state
+    uint8_t state;      // enum conn_state, which conn_enter alone changes
     uint8_t voice;      // enum voice_index; Hawser's while GREETING
     bool is_asked : 1;  // a Ping of ours, and no frame has come since
     bool has_begun : 1; // its voice: not while GREETING
@@ -71,6 +79,7 @@ static inline uint64_t conn_pinged_ms(const struct conn *c) {
 }
 
 // --- life
+void conn_enter(struct conn *c, enum conn_state state); // by one of CONN_STEPS
 void conn_begin_voice(struct conn *c, const struct voice *voice);
 void conn_take_stream(struct conn *c, struct stream *s); // with what its voice says of it
 void conn_lose_stream(struct conn *c);                   // ends it silently

@@ -16,12 +16,12 @@ static size_t door_on_data(void *owner, struct stream *s, const uint8_t *data, s
         return 0;
     if (opening == OPENING_UNKNOWN) {
         conn_room(c)->count.protocol_errors++;
-        c->state = CONN_CLOSING;
+        conn_enter(c, CONN_CLOSING);
         stream_end(s, -HW_EMALFORMED);
         return len;
     }
     conn_begin_voice(c, voices[opening]);
-    c->state = CONN_HELLO;
+    conn_enter(c, CONN_HELLO);
     conn_take_stream(c, s);
     return used < len ? used + conn_voice(c)->take(c, data + used, len - used) : used;
 }
@@ -46,7 +46,6 @@ void conn_accept(void *arg, struct stream *stream) {
         stream_end(stream, -HW_EFULL);
         return;
     }
-    c->state = CONN_GREETING;
     c->voice = VOICE_HAWSER;
     uint64_t now_ms = loop_now_ms(r->loop), stood_ms = standstill_since_ms(&r->standstill, now_ms);
     c->heard_ms = (uint32_t)now_ms;

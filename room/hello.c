@@ -68,7 +68,7 @@ static void begin_delivery(struct room_binding *b) {
 
 static void open_conn(struct conn *c) {
     struct room_binding *b, *next;
-    c->state = CONN_OPEN;
+    conn_enter(c, CONN_OPEN);
     hello_welcome(c);
     for (b = c->bindings; b; b = next) {
         next = room_binding_next(b);
@@ -202,7 +202,6 @@ static bool find_all(struct conn *old, const struct hello_request *hello,
 // The tags in force when the position passes a message decide: those of before it was lost do not.
 // Nothing goes out before the Welcome.
 static void hello_go_on(struct conn *c, struct resumption *found, size_t count) {
-    c->state = CONN_LOGIN;
     for (size_t i = 0; i < count; i++) {
         login_take_terms(found[i].binding, &found[i].terms);
         room_binding_tell(
@@ -210,7 +209,7 @@ static void hello_go_on(struct conn *c, struct resumption *found, size_t count) 
             &(struct session_event){.kind = EVENT_RESUMED, .of.have = found[i].bind->have});
     }
     hello_welcome(c);
-    c->state = CONN_OPEN;
+    conn_enter(c, CONN_OPEN);
     for (size_t i = 0; i < count; i++)
         room_binding_tell_kind(found[i].binding, EVENT_READY);
     conn_rearm(c);
@@ -227,7 +226,7 @@ static bool try_resume(struct conn *c, const struct hello_request *hello) {
         conn_lose_stream(old);
     c->stream = NULL;
     conn_lingers_no_more(old);
-    old->state = CONN_LOGIN;
+    conn_enter(old, CONN_LOGIN);
     conn_take_stream(old, stream);
     old->resume_count++;
     old->heartbeat_ms = c->heartbeat_ms;
@@ -257,7 +256,7 @@ static void log_in(struct conn *c, const struct hello_request *hello) {
             conn_refuse(c);
             return;
         }
-    c->state = CONN_LOGIN; // only now can it be answered whole
+    conn_enter(c, CONN_LOGIN); // only now can it be answered whole
     if (!c->bindings)
         conn_close(c, CLOSE_TOKEN_REFUSED, "a Hello without a binding", 0);
 }

@@ -289,6 +289,15 @@ def reached_from(path, calls):
     return seen
 
 
+def states(files):
+    """A connection's state changes in one function, which asserts that the step is one of the table."""
+    for f in files:
+        if re.fullmatch(r"room/\w+\.c", f.path):
+            for m in re.finditer(r"->state = ", f.code):
+                if not any(fn.name == "conn_enter" and fn.body <= m.start() < fn.end for fn in f.functions):
+                    yield f, m.start(), "a state that conn_enter does not change"
+
+
 SPOKEN_FROM = "binding.c"
 
 
@@ -325,7 +334,7 @@ def order_of(header):
     return [name for line in re.findall(r"^//   (\w+\.c .*)", opening, re.M) for name in re.findall(r"(?:^|; )(\w+\.c)", line)]
 
 
-RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards, circles, voices_ask)
+RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards, circles, states, voices_ask)
 
 
 def is_product(f):

@@ -86,6 +86,7 @@ SPOILED = [
     ("voices_ask", VOICED | {"room/voice_a.c": "static void fill(void) {\n    hello_spread();\n}\n" + VOICED["room/voice_a.c"].replace("generation()", "fill()")}, "hello_spread is a function of room/hello.c, which speaks by this voice"),
     ("circles", CIRCLED, "b_it is a function of saver/b.c, which calls saver/a.c in turn"),
     ("circles", CIRCLED, "a_it is a function of saver/a.c, which calls saver/c.c in turn"),
+    ("states", {"room/b.c": "void b_it(struct conn *c) {\n    c->state = CONN_OPEN;\n    b_it(c);\n}\n"}, "a state that conn_enter does not change"),
     ("leftovers", {"room/b.c": "// TO" + "DO: later\n"}, "TO" + "DO"),
 ]
 

@@ -2,6 +2,10 @@
 // whether its silence may be asked about.
 #include "conn_bed.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static struct conn_bed bed;
 static int ended, pings;
 
@@ -81,5 +85,39 @@ START_TEST(test_one_that_rests) {
 }
 END_TEST
 
+// Whether the step is one of the table: another one ends the process.
+static bool may_enter(enum conn_state from, enum conn_state to) {
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        close(STDERR_FILENO); // what the assertion says is not for the log
+        bed.conn->state = (uint8_t)from;
+        conn_enter(bed.conn, to);
+        _exit(bed.conn->state == to ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGABRT);
+    return WIFEXITED(status);
+}
+
+START_TEST(test_steps) {
+    static const unsigned leads_to[] = {
+        [CONN_GREETING] = 1 << CONN_HELLO | 1 << CONN_CLOSING,
+        [CONN_HELLO] = 1 << CONN_LOGIN | 1 << CONN_CLOSING,
+        [CONN_LOGIN] = 1 << CONN_OPEN | 1 << CONN_CLOSING,
+        [CONN_OPEN] = 1 << CONN_LINGERING | 1 << CONN_LOGIN | 1 << CONN_CLOSING,
+        [CONN_LINGERING] = 1 << CONN_LOGIN | 1 << CONN_CLOSING,
+        [CONN_CLOSING] = 0,
+    };
+    bed_begin(&bed, &silent);
+    for (int from = 0; from <= CONN_CLOSING; from++)
+        for (int to = 0; to <= CONN_CLOSING; to++)
+            ck_assert_msg(may_enter((enum conn_state)from, (enum conn_state)to) ==
+                              ((leads_to[from] >> to & 1) == 1),
+                          "from %d to %d", from, to);
+    bed_end(&bed);
+}
+END_TEST
+
 RUN_TESTS("connections", test_a_voice_begins_and_ends, test_a_ping_must_be_answered,
-          test_one_that_cannot_ask, test_one_that_rests)
+          test_one_that_cannot_ask, test_one_that_rests, test_steps)
