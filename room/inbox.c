@@ -26,22 +26,46 @@ static void inbox_send_run(struct room_binding *b, const struct frame_run *run) 
     r->count.gaps += items - messages;
 }
 
+static struct stream_range inbox_range(const struct room_binding *b, uint64_t first,
+                                       uint64_t last) {
+    return (struct stream_range){.product = b->product->number,
+                                 .stream = FEED_INBOX,
+                                 .first = first,
+                                 .last = last,
+                                 .store_ms = store_clock_ms(&binding_room(b)->clock)};
+}
+
+// Its bytes are made for this one, so that only whether it is sent again is of the moment.
+static void inbox_put(struct room_binding *b, const struct stream_range *at,
+                      const Hawser__Internal__StoredMessage *m) {
+    struct buf *out = &binding_room(b)->run;
+    const struct voice *voice = conn_voice(b->conn);
+    size_t start = out->len;
+    voice->put_message(out, at, m);
+    if (!voice->touch_up || at->last > room_binding_session(b)->feed[FEED_INBOX].shown)
+        return;
+    voice->touch_up(b, out->data + start,
+                    &(struct frame_moment){.len = out->len - start,
+                                           .expires_ms = m->expires_ms,
+                                           .store_ms = at->store_ms,
+                                           .is_again = true});
+}
+
 // --- from the log
 
 // false: it does not go on where the run ends, or the window is used up.
-static bool add_entry(const struct room_binding *b, struct frame_run *run,
+static bool add_entry(struct room_binding *b, struct frame_run *run,
                       const Hawser__Internal__LoadEntry *e) {
     struct buf *out = &binding_room(b)->run;
-    const struct voice *voice = conn_voice(b->conn);
     uint64_t last = e->message ? e->seq : e->last;
     enum frame_run_fit fit = frame_run_fit(run, e->seq, last, e->message != NULL);
     if (fit != RUN_NEXT)
         return fit == RUN_KNOWN;
-    struct stream_range at = {b->product->number, FEED_INBOX, run->at + 1, last};
+    struct stream_range at = inbox_range(b, run->at + 1, last);
     if (e->message)
-        voice->put_message(out, &at, e->message);
+        inbox_put(b, &at, e->message);
     else
-        voice->put_gap(out, &at, (enum gap_reason)e->gap_reason);
+        conn_voice(b->conn)->put_gap(out, b, &at, (enum gap_reason)e->gap_reason);
     frame_run_add(run, last, (uint32_t)out->len, e->message != NULL);
     return true;
 }
@@ -85,7 +109,7 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
 
 static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMessage *m) {
     struct room *r = binding_room(b);
-    struct stream_range at = {.product = b->product->number, .stream = FEED_INBOX};
+    struct stream_range at = inbox_range(b, 0, 0);
     if (room_binding_leaves_out(b, FEED_INBOX) || !is_for_device(m, b->conn->device))
         return false;
     if (!room_binding_can_send(b)) {
@@ -102,10 +126,10 @@ static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMess
 static void inbox_send_next(struct room_binding *b, uint64_t seq,
                             const Hawser__Internal__StoredMessage *m) {
     struct room *r = binding_room(b);
-    struct stream_range at = {b->product->number, FEED_INBOX, seq, seq};
+    struct stream_range at = inbox_range(b, seq, seq);
     frame_run_begin(&r->items, &room_binding_session(b)->feed[FEED_INBOX]);
     buf_reset(&r->run);
-    conn_voice(b->conn)->put_message(&r->run, &at, m);
+    inbox_put(b, &at, m);
     frame_run_add(&r->items, seq, (uint32_t)r->run.len, true);
     inbox_send_run(b, &r->items);
 }

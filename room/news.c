@@ -28,7 +28,7 @@ struct news_turn {
     // the session whose turn it is: its feed, and the log in its voice
     struct room_binding *binding;
     struct feed *feed;
-    struct news_window *window;
+    struct voice_news *news;
     struct news_batch *batch; // of a walk; NULL: what goes out goes at once
     bool is_batched;          // the first run of this session has gone there
     // what was found last: behind `after` of the latest of `found_in`; NULL: of none
@@ -55,9 +55,10 @@ static inline bool sleeps_at_head(const struct room_binding *b, enum feed_stream
 // false: it has nothing to get, as most that are told to go on: it is level with the log, or waits
 // for a block.
 static inline bool turn_take(struct news_turn *t, struct room_binding *b) {
-    struct news_window *w = &t->log->by_voice[b->conn->voice].window;
+    struct voice_news *news = &t->log->by_voice[b->conn->voice];
+    const struct news_window *w = &news->window;
     t->binding = b;
-    t->window = w;
+    t->news = news;
     t->is_batched = false;
     if (b->waits_for_block[log_index(t->log->stream)] || sleeps_at_head(b, t->log->stream, w))
         return false;
@@ -110,6 +111,7 @@ enum entry_fate {
     ENTRY_OF_OTHERS, // passed over
     ENTRY_EXPIRED,   // here: told as a gap
     ENTRY_HAS_BEGUN, // a gap from before where the feed is: what is left of it is told
+    ENTRY_FOR_SOME,  // a gap that its voice tells to some only
 };
 
 static enum entry_fate fate_of(const struct news_turn *t, const struct news_entry *e, uint64_t at) {
@@ -117,7 +119,9 @@ static enum entry_fate fate_of(const struct news_turn *t, const struct news_entr
         return ENTRY_OF_OTHERS;
     if (e->expires_ms != 0 && e->expires_ms <= t->store_ms)
         return ENTRY_EXPIRED;
-    return e->is_gap && e->first <= at ? ENTRY_HAS_BEGUN : ENTRY_GOES;
+    if (!e->is_gap)
+        return ENTRY_GOES;
+    return e->first <= at ? ENTRY_HAS_BEGUN : e->len == 0 ? ENTRY_FOR_SOME : ENTRY_GOES;
 }
 
 // As many entries as can go out as they lie: those for everyone of these tags, in the ack window.
@@ -144,11 +148,60 @@ static void skip_entry(const struct news_turn *t, const struct news_entry *e,
     struct room_binding *b = t->binding;
     if (fate != ENTRY_OF_OTHERS) {
         enum gap_reason reason = fate == ENTRY_EXPIRED ? GAP_EXPIRED : (enum gap_reason)e->reason;
-        struct stream_range at = {b->product->number, t->log->stream, t->feed->sent + 1, e->last};
+        struct buf *frame = &binding_room(b)->scratch;
+        struct stream_range at = {.product = b->product->number,
+                                  .stream = t->log->stream,
+                                  .first = t->feed->sent + 1,
+                                  .last = e->last,
+                                  .store_ms = t->store_ms};
         binding_room(b)->count.gaps++;
-        conn_voice(b->conn)->say_gap(b, &at, reason);
+        buf_reset(frame);
+        t->news->voice->put_gap(frame, b, &at, reason);
+        conn_send(b->conn, frame);
     }
     feed_sent(t->feed, e->last, 0, false);
+}
+
+// Whether the bytes of a message that all share are not what this one is to get now.
+static bool is_of_the_moment(const struct news_turn *t, const struct news_entry *e) {
+    bool is_old = e->expires_ms != 0 && e->made_s != t->store_ms / 1000;
+    return !e->is_gap && (is_old || e->last <= t->feed->shown);
+}
+
+// A copy of a run's frames for this one alone, touched up; NULL: what all share will do. Only a
+// voice that asks for it comes so far.
+HW_OUT_OF_LINE static const uint8_t *touched_up(const struct news_turn *t, const uint8_t *frames,
+                                                const struct frame_run *run,
+                                                const struct news_entry *entry) {
+    struct buf *own = &t->log->product->room->run;
+    size_t first = 0;
+    while (first < run->count && !is_of_the_moment(t, &entry[first]))
+        first++;
+    if (first == run->count)
+        return NULL;
+    buf_reset(own);
+    buf_append(own, frames, run->items[run->count - 1].end);
+    for (size_t i = first; i < run->count; i++) {
+        const struct news_entry *e = &entry[i];
+        struct frame_moment moment = {.len = e->len,
+                                      .expires_ms = e->expires_ms,
+                                      .store_ms = t->store_ms,
+                                      .is_again = e->last <= t->feed->shown};
+        if (is_of_the_moment(t, e))
+            t->news->voice->touch_up(t->binding, own->data + run->items[i].end - e->len, &moment);
+    }
+    return own->data;
+}
+
+// true: what is left of the range may follow.
+static bool send_run(struct news_turn *t, const struct news_range *range, struct frame_run *run) {
+    const uint8_t *frames = range->frames + range->entry->offset, *own = NULL;
+    if (t->news->voice->touch_up)
+        own = touched_up(t, frames, run, range->entry);
+    if (!own && batch_takes(t, frames, run))
+        return false;
+    news_run_went(t, run, conn_send_run(t->binding->conn, own ? own : frames, run));
+    return t->feed->sent == run->at; // else the socket is full
 }
 
 // Sends the range's entries as far as window and socket, which takes bytes at first, go; true when
@@ -161,12 +214,8 @@ static bool send_range(struct news_turn *t) {
         frame_run_begin(run, t->feed);
         enum entry_fate fate = fill_run(t, &range, run);
         if (run->count > 0) {
-            const uint8_t *frames = range.frames + range.entry->offset;
-            if (batch_takes(t, frames, run))
+            if (!send_run(t, &range, run))
                 return false;
-            news_run_went(t, run, conn_send_run(t->binding->conn, frames, run));
-            if (t->feed->sent != run->at)
-                return false; // the socket is full
         } else if (fate == ENTRY_WAITS) {
             return false;
         } else {
@@ -186,7 +235,7 @@ static bool is_ready(struct news_turn *t) {
     if (!session_can_send(room_binding_session(b), &t->env))
         return false;
     enum log_ready ready =
-        session_log_ready(room_binding_session(b), &t->env, stream, t->window->base);
+        session_log_ready(room_binding_session(b), &t->env, stream, t->news->window.base);
     if (ready == LOG_RESET)
         room_binding_say_reset(b, stream, "the log is not the one that it was");
     return ready != LOG_NOT_READY;
@@ -195,7 +244,7 @@ static bool is_ready(struct news_turn *t) {
 // Most sessions of a walk are at the same position. Blocks are found anew for each: they count who
 // uses them.
 static enum news_found find_range(struct news_turn *t) {
-    struct news_window *w = t->window;
+    struct news_window *w = &t->news->window;
     uint64_t after = t->feed->sent;
     if (t->found_in == w && t->after == after)
         return NEWS_HERE;
@@ -207,7 +256,7 @@ static enum news_found find_range(struct news_turn *t) {
 }
 
 static void send_in_turn(struct news_turn *t) {
-    const struct news_window *w = t->window;
+    const struct news_window *w = &t->news->window;
     const struct feed *f = t->feed;
     struct room_binding *b = t->binding;
     bool takes = is_ready(t);

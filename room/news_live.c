@@ -65,7 +65,8 @@ static bool lives_step(struct job *j) {
 
 void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
                struct rpc_call *call) {
-    struct stream_range at = {.product = p->number, .stream = FEED_NEWS};
+    struct stream_range at = {
+        .product = p->number, .stream = FEED_NEWS, .store_ms = store_clock_ms(&p->room->clock)};
     if (p->live_count == LIVES_MAX) {
         p->room->count.live_dropped += p->session_count;
         rpc_fail(call, -HW_EBUSY);

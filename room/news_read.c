@@ -12,16 +12,21 @@ struct audience *news_audience(const Hawser__Internal__Audience *a) {
 
 void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntry *e,
                  struct buf *frame, struct news_entry *ret_entry) {
-    struct news_entry entry = {.first = e->seq, .last = e->message ? e->seq : e->last};
-    struct stream_range at = {news->log->product->number, news->log->stream, entry.first,
-                              entry.last};
+    const struct room_product *p = news->log->product;
+    struct stream_range at = {.product = p->number,
+                              .stream = news->log->stream,
+                              .first = e->seq,
+                              .last = e->message ? e->seq : e->last,
+                              .store_ms = store_clock_ms(&p->room->clock)};
+    struct news_entry entry = {
+        .first = at.first, .last = at.last, .made_s = (uint32_t)(at.store_ms / 1000)};
     buf_reset(frame);
     if (e->message) {
         news->voice->put_message(frame, &at, e->message);
         entry.audience = news_audience(e->message->audience);
         entry.expires_ms = e->message->expires_ms;
     } else {
-        news->voice->put_gap(frame, &at, (enum gap_reason)e->gap_reason);
+        news->voice->put_gap(frame, NULL, &at, (enum gap_reason)e->gap_reason);
         entry.is_gap = true;
         entry.reason = (uint8_t)e->gap_reason;
     }

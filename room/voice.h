@@ -21,6 +21,14 @@ struct stream_range { // a message or gap on its way to a client
     uint32_t product;
     enum feed_stream stream;
     uint64_t first, last; // seqs; 0: live. Equal for a message
+    uint64_t store_ms;    // now, by the store's clock; 0: not known
+};
+
+// What is of the moment in a message that goes out to one client.
+struct frame_moment {
+    size_t len;                    // of its frame
+    uint64_t expires_ms, store_ms; // of the message, 0: with its log; now
+    bool is_again;                 // it was sent to this client before
 };
 
 enum { RESUME_BYTES = 36, BINDS_MAX = 16 };
@@ -64,7 +72,6 @@ struct voice {
     // What is said is given whole: these make bytes of it, and ask nobody above binding.c.
     void (*say_welcome)(struct conn *c, const struct welcome *welcome);
     void (*say_bound)(struct conn *c, const struct bound *bound);
-    void (*say_gap)(struct room_binding *b, const struct stream_range *at, enum gap_reason reason);
     void (*say_reset)(struct room_binding *b, enum feed_stream stream, const char *reason);
     void (*say_synced)(struct room_binding *b);
     // NULL: it has no word for it. Its client is never asked: it is gone when nothing came from it
@@ -74,10 +81,18 @@ struct voice {
     void (*say_go_away)(struct conn *c, uint32_t within_ms, const char *reason);
     void (*say_close)(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
 
-    // Append to *out what any client of this voice is told of it.
+    // Append to *out what any client of this voice is told of it: bytes that many share. So what
+    // names a message to its client is made of its stream and seq.
     void (*put_message)(struct buf *out, const struct stream_range *at,
                         const Hawser__Internal__StoredMessage *m);
-    void (*put_gap)(struct buf *out, const struct stream_range *at, enum gap_reason reason);
+    // b: for this one alone; NULL: for all of this voice. One that tells gaps to some clients only
+    // puts nothing for all, and is asked for each of them.
+    void (*put_gap)(struct buf *out, const struct room_binding *b, const struct stream_range *at,
+                    enum gap_reason reason);
+    // Changes, in a copy of a message's bytes for this one alone, what is of the moment. Called for
+    // what is sent again, and for what expires when its bytes were made in another second than
+    // this. NULL: nothing is, and all that is sent is what all share.
+    void (*touch_up)(const struct room_binding *b, uint8_t *frame, const struct frame_moment *m);
 };
 
 extern const struct voice voice_hawser; // proto/client.proto

@@ -116,21 +116,16 @@ static Hawser__V1__GapReason gap_reason_said(enum gap_reason reason) {
     return (Hawser__V1__GapReason)reason;
 }
 
-static void put_gap(struct buf *out, const struct stream_range *at, enum gap_reason reason) {
+static void put_gap(struct buf *out, const struct room_binding *b, const struct stream_range *at,
+                    enum gap_reason reason) {
     Hawser__V1__Gap gap = HAWSER__V1__GAP__INIT;
+    (void)b; // all are told
     gap.product = at->product;
     gap.stream = (Hawser__V1__Stream)at->stream;
     gap.first = at->first;
     gap.last = at->last;
     gap.reason = gap_reason_said(reason);
     frame_put(out, FRAME_GAP, &gap.base);
-}
-
-static void say_gap(struct room_binding *b, const struct stream_range *at, enum gap_reason reason) {
-    struct buf *frame = &binding_room(b)->scratch;
-    buf_reset(frame);
-    put_gap(frame, at, reason);
-    conn_send(b->conn, frame);
 }
 
 static void say_reset(struct room_binding *b, enum feed_stream stream, const char *reason) {
@@ -349,7 +344,6 @@ const struct voice voice_hawser = {
     .take = voice_take,
     .say_welcome = say_welcome,
     .say_bound = say_bound,
-    .say_gap = say_gap,
     .say_reset = say_reset,
     .say_synced = say_synced,
     .say_ping = say_ping,

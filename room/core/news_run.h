@@ -14,6 +14,7 @@ struct news_entry {            // a frame: of a message, or of a gap
     uint64_t expires_ms;       // by the store's clock; 0 = with its log
     struct audience *audience; // owned by the run; NULL = everyone
     uint32_t offset, len;      // in the run's frames
+    uint32_t made_s;           // when they were made, by the store's clock
     bool is_gap;
     uint8_t reason; // enum gap_reason, of the gap
 };
