@@ -24,15 +24,20 @@ static void inbox_send_run(struct room_binding *b, const struct frame_run *run) 
         frame_run_went(run, items, &room_binding_session(b)->feed[FEED_INBOX]).messages;
     r->count.pushes += messages;
     r->count.gaps += items - messages;
+    if (session_wants_once(room_binding_session(b), FEED_INBOX) && items > 0) {
+        (void)session_handled_sent(room_binding_session(b), FEED_INBOX);
+        room_binding_go_on(b); // which saves it
+    }
 }
 
-static struct stream_range inbox_range(const struct room_binding *b, uint64_t first,
-                                       uint64_t last) {
-    return (struct stream_range){.product = b->product->number,
-                                 .stream = FEED_INBOX,
-                                 .first = first,
-                                 .last = last,
-                                 .store_ms = store_clock_ms(&binding_room(b)->clock)};
+static struct stream_range inbox_range(struct room_binding *b, uint64_t first, uint64_t last) {
+    return (struct stream_range){
+        .product = b->product->number,
+        .stream = FEED_INBOX,
+        .first = first,
+        .last = last,
+        .store_ms = store_clock_ms(&binding_room(b)->clock),
+        .is_once = last == 0 || session_wants_once(room_binding_session(b), FEED_INBOX)};
 }
 
 // Its bytes are made for this one, so that only whether it is sent again is of the moment.

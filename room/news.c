@@ -29,6 +29,7 @@ struct news_turn {
     struct room_binding *binding;
     struct feed *feed;
     struct voice_news *news;
+    bool is_once;             // what it is sent counts as handled
     struct news_batch *batch; // of a walk; NULL: what goes out goes at once
     bool is_batched;          // the first run of this session has gone there
     // what was found last: behind `after` of the latest of `found_in`; NULL: of none
@@ -55,22 +56,32 @@ static inline bool sleeps_at_head(const struct room_binding *b, enum feed_stream
 // false: it has nothing to get, as most that are told to go on: it is level with the log, or waits
 // for a block.
 static inline bool turn_take(struct news_turn *t, struct room_binding *b) {
-    struct voice_news *news = &t->log->by_voice[b->conn->voice];
-    const struct news_window *w = &news->window;
+    const struct news_window *w = t->log->known;
     t->binding = b;
-    t->news = news;
     t->is_batched = false;
     if (b->waits_for_block[log_index(t->log->stream)] || sleeps_at_head(b, t->log->stream, w))
         return false;
-    t->feed = &room_binding_session(b)->feed[t->log->stream];
-    return t->feed->epoch != w->epoch || t->feed->sent < w->head;
+    struct session *s = room_binding_session(b);
+    t->feed = &s->feed[t->log->stream];
+    if (t->feed->epoch == w->epoch && t->feed->sent >= w->head)
+        return false;
+    t->is_once = session_wants_once(s, t->log->stream);
+    t->news = &t->log->by_voice[voice_news_index(b->conn->voice, t->is_once)];
+    return true;
 }
 
 // --- one session
 
+static void news_are_handled(const struct news_turn *t) {
+    struct session *s = room_binding_session(t->binding);
+    t->log->sums.acked += session_handled_sent(s, t->log->stream);
+}
+
 static void news_run_went(const struct news_turn *t, const struct frame_run *run, size_t items) {
     t->log->sums.sent += frame_run_went(run, items, t->feed).anew;
     t->log->product->room->count.news_frames += items;
+    if (t->is_once)
+        news_are_handled(t);
 }
 
 // The batch's own copy of a run; NULL: there is no place for another one.
@@ -160,6 +171,8 @@ static void skip_entry(const struct news_turn *t, const struct news_entry *e,
         conn_send(b->conn, frame);
     }
     feed_sent(t->feed, e->last, 0, false);
+    if (t->is_once)
+        news_are_handled(t);
 }
 
 // Whether the bytes of a message that all share are not what this one is to get now.
@@ -315,6 +328,7 @@ static void settle_one(struct news_turn *t, int at) {
     size_t items = conn_run_went(b->conn, frames, run, batch->out.taken[at]);
     t->binding = b;
     t->feed = &room_binding_session(b)->feed[t->log->stream];
+    t->is_once = session_wants_once(room_binding_session(b), t->log->stream);
     news_run_went(t, run, items);
     t->batch = NULL;
     if (items == run->count && turn_take(t, b))

@@ -65,8 +65,10 @@ static bool lives_step(struct job *j) {
 
 void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
                struct rpc_call *call) {
-    struct stream_range at = {
-        .product = p->number, .stream = FEED_NEWS, .store_ms = store_clock_ms(&p->room->clock)};
+    struct stream_range at = {.product = p->number,
+                              .stream = FEED_NEWS,
+                              .store_ms = store_clock_ms(&p->room->clock),
+                              .is_once = true};
     if (p->live_count == LIVES_MAX) {
         p->room->count.live_dropped += p->session_count;
         rpc_fail(call, -HW_EBUSY);
@@ -74,7 +76,8 @@ void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
     }
     struct live_walk *w = hw_calloc(1, sizeof(*w));
     for (int i = 0; i < VOICES; i++) {
-        const struct voice_news *news = &product_log(p, at.stream)->by_voice[i];
+        const struct voice_news *news =
+            &product_log(p, at.stream)->by_voice[voice_news_index((size_t)i, false)];
         if (news->log)
             news->voice->put_message(&w->frame[i], &at, m);
     }

@@ -13,7 +13,7 @@ static void append(struct broadcasts *log, const Hawser__Internal__LoadEntry *e)
     uint64_t last = e->message ? e->seq : e->last;
     if (!news_window_takes(log->known, e->seq, last))
         return; // known, or behind a hole
-    for (int i = 0; i < VOICES; i++) {
+    for (int i = 0; i < VOICE_NEWS; i++) {
         if (!log->by_voice[i].log)
             continue;
         news_encode(&log->by_voice[i], e, frame, &entry);
@@ -25,7 +25,7 @@ static void append(struct broadcasts *log, const Hawser__Internal__LoadEntry *e)
 
 static void start_log(struct broadcasts *log, uint64_t epoch, uint64_t head) {
     struct news_waiters waiters = {0};
-    for (int i = 0; i < VOICES; i++)
+    for (int i = 0; i < VOICE_NEWS; i++)
         if (log->by_voice[i].log)
             news_window_start(&log->by_voice[i].window, epoch, head, &waiters);
     log->heard = head;
@@ -254,7 +254,7 @@ static void send_sums(struct room_product *p) {
 }
 
 static void tick_blocks(struct broadcasts *log) {
-    for (int i = 0; i < VOICES; i++)
+    for (int i = 0; i < VOICE_NEWS; i++)
         if (log->by_voice[i].log)
             news_blocks_tick(&log->by_voice[i].window.older, loop_now_ms(log->product->room->loop));
 }
@@ -273,7 +273,7 @@ void news_logs_tick(struct room_product *p) {
 uint64_t news_logs_bytes(const struct room_product *p) {
     uint64_t bytes = 0;
     for (int i = 0; i < LOGS; i++)
-        for (int k = 0; k < VOICES; k++)
+        for (int k = 0; k < VOICE_NEWS; k++)
             bytes += news_window_bytes(&p->log[i].by_voice[k].window);
     return bytes;
 }
@@ -288,7 +288,7 @@ void news_logs_free(struct room_product *p) {
     for (struct broadcasts *log = p->log; log < p->log + LOGS; log++) {
         job_stop(&log->walk);
         loop_disarm(p->room->loop, &log->hole);
-        for (int i = 0; i < VOICES; i++)
+        for (int i = 0; i < VOICE_NEWS; i++)
             if (log->by_voice[i].log)
                 news_window_deinit(&log->by_voice[i].window, NULL);
     }

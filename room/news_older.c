@@ -21,7 +21,7 @@ static void take_answer(const struct voice_news *news, struct news_block *b,
 // A ticket is of one room's block only.
 static struct voice_news *asked_by(struct broadcasts *log, uint64_t ticket,
                                    struct news_block **ret_block) {
-    for (int i = 0; i < VOICES; i++) {
+    for (int i = 0; i < VOICE_NEWS; i++) {
         struct voice_news *news = &log->by_voice[i];
         if (news->log && (*ret_block = news_blocks_answer(&news->window.older, ticket)) != NULL)
             return news;

@@ -17,7 +17,8 @@ void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntr
                               .stream = news->log->stream,
                               .first = e->seq,
                               .last = e->message ? e->seq : e->last,
-                              .store_ms = store_clock_ms(&p->room->clock)};
+                              .store_ms = store_clock_ms(&p->room->clock),
+                              .is_once = news->is_once};
     struct news_entry entry = {
         .first = at.first, .last = at.last, .made_s = (uint32_t)(at.store_ms / 1000)};
     buf_reset(frame);

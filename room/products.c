@@ -9,13 +9,13 @@ struct room_product *product_find_here(struct room *r, uint32_t number) {
     return p;
 }
 
-// From here on broadcasts are kept for it too.
-static void begin_voice(struct broadcasts *log, const struct voice *voice) {
-    struct voice_news *v = &log->by_voice[voice->index];
+static void begin_voice(struct broadcasts *log, const struct voice *voice, bool is_once) {
+    struct voice_news *v = &log->by_voice[voice_news_index(voice->index, is_once)];
     if (v->log)
         return;
     v->log = log;
     v->voice = voice;
+    v->is_once = is_once;
     news_window_init(&v->window, &log->product->room->news_window_limits,
                      &log->product->room->news);
     if (log->known)
@@ -46,8 +46,16 @@ void product_hold(struct room_binding *b, const struct product *from) {
     assert(!b->product);
     b->product = product_get(binding_room(b), from);
     for (int i = 0; i < LOGS; i++)
-        begin_voice(&b->product->log[i], conn_voice(b->conn));
+        begin_voice(&b->product->log[i], conn_voice(b->conn), false);
     b->product->holders++;
+}
+
+void product_keeps_for(struct room_binding *b, const uint8_t wanted[FEEDS]) {
+    for (int i = 0; i < LOGS; i++) {
+        struct broadcasts *log = &b->product->log[i];
+        if (wanted[log->stream] == FEED_WANTED_ONCE)
+            begin_voice(log, conn_voice(b->conn), true);
+    }
 }
 
 void product_let_go(struct room_binding *b) {

@@ -22,11 +22,17 @@ struct handles {
 void handles_add(struct handles *h, const struct room_binding *b);
 void handles_fit(struct handles *h); // at a tick: after a storm, memory goes back step by step
 
-// What a room has of a broadcast log, encoded for one voice; from the first session on that speaks
-// it. All of a log have the same epoch and head.
+// What a room has of a broadcast log, encoded for one voice, and there for those who want each
+// message, or for those who want it at most once; from the first such session on. All of a log have
+// the same epoch and head.
+enum { VOICE_NEWS = 2 * VOICES };
+static inline size_t voice_news_index(size_t voice, bool is_once) {
+    return 2 * voice + is_once;
+}
 struct voice_news {
-    struct broadcasts *log; // holds it; NULL: no session has spoken this voice yet
+    struct broadcasts *log; // holds it; NULL: there was no such session yet
     const struct voice *voice;
+    bool is_once; // for those who want it at most once
     struct news_window window;
 };
 
@@ -38,7 +44,7 @@ struct sums { // of devices, for DELIVERY's sums
 struct broadcasts {
     struct room_product *product; // holds it
     enum feed_stream stream;
-    struct voice_news by_voice[VOICES];
+    struct voice_news by_voice[VOICE_NEWS];
     const struct news_window *known; // any of them: a product has a session when it begins
     uint64_t heard;                  // >= known->head
     struct timer hole;
@@ -110,6 +116,8 @@ static inline struct broadcasts *product_log(struct room_product *p, enum feed_s
 struct room_product *product_find_here(struct room *r, uint32_t number);
 void product_hold(struct room_binding *b, const struct product *p); // sets b->product
 void product_let_go(struct room_binding *b);                        // clears it
+// From now on, broadcasts as its session wants them (enum feed_wanted of each stream).
+void product_keeps_for(struct room_binding *b, const uint8_t wanted[FEEDS]);
 void product_enter(struct room_binding *b); // its session is LIVE or AWAY from now on
 void product_leave(struct room_binding *b);
 struct product_call { // a call for a product that may be gone when it is answered

@@ -22,6 +22,7 @@ struct stream_range { // a message or gap on its way to a client
     enum feed_stream stream;
     uint64_t first, last; // seqs; 0: live. Equal for a message
     uint64_t store_ms;    // now, by the store's clock; 0: not known
+    bool is_once;         // its bytes are for who wants it at most once: live, or FEED_WANTED_ONCE
 };
 
 // What is of the moment in a message that goes out to one client.
@@ -47,6 +48,7 @@ struct welcome { // the answer to a Hello
     uint32_t spread_ms; // of clients that come back after this room is lost
 };
 
+// A file may have several, for versions of a protocol whose bytes differ.
 enum voice_index { VOICE_HAWSER, VOICES };
 
 struct voice {

@@ -31,8 +31,9 @@ static inline bool is_served_log(enum feed_stream stream) {
 
 // What its client wants of a stream.
 enum feed_wanted {
-    FEED_WANTED,
-    FEED_LEFT_OUT, // nothing of it: its position stays
+    FEED_WANTED,      // at least once: it is in flight until it is acked
+    FEED_WANTED_ONCE, // at most once: what is sent counts as handled
+    FEED_LEFT_OUT,    // nothing of it: its position stays
 };
 
 // Why messages of a stream never come, by the numbers in which a log says it (LoadEntry.gap_reason

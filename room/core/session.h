@@ -265,6 +265,9 @@ void session_init(struct session *s, const struct session_terms *terms, const st
 static inline bool session_leaves_out(const struct session *s, enum feed_stream stream) {
     return s->wanted[stream] == FEED_LEFT_OUT;
 }
+static inline bool session_wants_once(const struct session *s, enum feed_stream stream) {
+    return s->wanted[stream] == FEED_WANTED_ONCE;
+}
 // Adds to `out`, which the caller owns and has emptied. false: the state does not name this event;
 // nothing changed.
 bool session_step(struct session *s, const struct session_event *e, const struct session_env *env,
@@ -280,6 +283,8 @@ void session_pings(struct session *s, const struct product_heads *heads, uint32_
 // The client has handled up to there. *ret_messages: how many left the window, for the sums.
 enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct stream_position upto,
                             uint32_t *ret_messages);
+// The same of all that was sent of a stream that it wants once. Returns how many left the window.
+uint32_t session_handled_sent(struct session *s, enum feed_stream stream);
 // Whether pushes may go out to it now; here because the walk over sessions asks each of them.
 static inline bool session_can_send(const struct session *s, const struct session_env *env) {
     return s->state == SESSION_LIVE && env->socket_takes && fence_may_send(&s->fence, env->lease);

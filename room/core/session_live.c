@@ -140,6 +140,13 @@ enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct s
     return ack;
 }
 
+uint32_t session_handled_sent(struct session *s, enum feed_stream stream) {
+    const struct feed *f = &s->feed[stream];
+    uint32_t messages;
+    (void)session_acked(s, stream, (struct stream_position){f->epoch, f->sent}, &messages);
+    return messages;
+}
+
 void live_has(struct step *t, enum feed_stream stream, struct stream_position upto) {
     uint32_t messages;
     if (session_acked(t->s, stream, upto, &messages) != FEED_ACKED || messages == 0)

@@ -74,7 +74,7 @@ bool session_lies_down(const struct session *s, struct session_rest *ret_rest) {
 
 enum {
     REST_RESUMED = 1,
-    REST_LIMITS = 2,       // of its own: they are the last
+    REST_OWN = 2, // limits of its own, or streams wanted once: which, then the limits, are the last
     REST_BEHIND = 4,       // something is unacked or unsaved
     REST_LEFT_OUT_BIT = 3, // and the following, for each feed
     REST_USUAL_BIT = 6,    // and the following, for each broadcast log: its epoch is the usual one
@@ -96,6 +96,13 @@ static size_t put_feed(const struct feed_rest *f, uint8_t flags, bool has_epoch,
     return n;
 }
 
+static uint8_t wanted_once(const struct session_rest *rest) { // a bit for each feed
+    unsigned streams = 0;
+    for (int i = 0; i < FEEDS; i++)
+        streams |= rest->wanted[i] == FEED_WANTED_ONCE ? 1U << i : 0;
+    return (uint8_t)streams;
+}
+
 static uint8_t flags_of(const struct session_rest *rest, const struct session_usual *usual) {
     unsigned flags = rest->is_resumed ? REST_RESUMED : 0;
     for (int i = 0; i < FEEDS; i++) {
@@ -105,7 +112,8 @@ static uint8_t flags_of(const struct session_rest *rest, const struct session_us
     for (int i = 0; i < LOGS_ALL; i++)
         flags |=
             rest->feed[FEED_NEWS + i].epoch == usual->epoch[i] ? 1U << (REST_USUAL_BIT + i) : 0;
-    return (uint8_t)(flags | (rest->limits != usual->limits ? REST_LIMITS : 0));
+    bool has_own = rest->limits != usual->limits || wanted_once(rest) != 0;
+    return (uint8_t)(flags | (has_own ? REST_OWN : 0));
 }
 
 // Generations and rounds that are mostly alike are written as how far they are apart.
@@ -121,7 +129,8 @@ size_t session_rest_pack(const struct session_rest *rest, const struct session_u
     n += wire_varint_put(out + n, rest->login_order);
     n += wire_varint_put(out + n, rest->confirmed_round);
     n += wire_varint_put(out + n, (uint32_t)(rest->asked_round - rest->confirmed_round));
-    if (flags & REST_LIMITS) {
+    if (flags & REST_OWN) {
+        out[n++] = wanted_once(rest);
         memcpy(out + n, &rest->limits, sizeof(rest->limits));
         n += sizeof(rest->limits);
     }
@@ -142,6 +151,14 @@ static const uint64_t *usual_epoch(uint8_t flags, const struct session_usual *us
     return is_usual(flags, feed) ? &usual->epoch[feed - FEED_NEWS] : NULL;
 }
 
+static const uint8_t *take_own(const uint8_t *at, struct session_rest *ret_rest) {
+    for (int i = 0; i < FEEDS; i++)
+        if (*at >> i & 1)
+            ret_rest->wanted[i] = FEED_WANTED_ONCE;
+    memcpy(&ret_rest->limits, at + 1, sizeof(ret_rest->limits));
+    return at + 1 + sizeof(ret_rest->limits);
+}
+
 const uint8_t *session_rest_unpack(const uint8_t *bytes, const struct session_usual *usual,
                                    struct session_rest *ret_rest) {
     const uint8_t *at = bytes + 1;
@@ -156,10 +173,8 @@ const uint8_t *session_rest_unpack(const uint8_t *bytes, const struct session_us
     ret_rest->confirmed_round = (uint32_t)wire_varint_take(&at);
     ret_rest->asked_round = ret_rest->confirmed_round + (uint32_t)wire_varint_take(&at);
     ret_rest->limits = usual->limits;
-    if (flags & REST_LIMITS) {
-        memcpy(&ret_rest->limits, at, sizeof(ret_rest->limits));
-        at += sizeof(ret_rest->limits);
-    }
+    if (flags & REST_OWN)
+        at = take_own(at, ret_rest);
     ret_rest->is_resumed = flags & REST_RESUMED;
     return at;
 }

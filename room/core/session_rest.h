@@ -36,7 +36,7 @@ struct session_usual {
 };
 
 // Returns how many bytes.
-enum { SESSION_REST_BYTES_MAX = 160 };
+enum { SESSION_REST_BYTES_MAX = 168 };
 size_t session_rest_pack(const struct session_rest *rest, const struct session_usual *usual,
                          uint8_t out[SESSION_REST_BYTES_MAX]);
 // Returns where they end.

@@ -40,8 +40,9 @@ static void tiny_put_message(struct buf *out, const struct stream_range *at,
     buf_append(out, m->payload.data, m->payload.len);
 }
 
-// A voice in whose bytes something is of the moment: a message has "*" before its payload when it
-// is sent again, and behind it how many seconds it has left. A gap is "-", for who wants gaps.
+// A voice in whose bytes something is of the moment: a message has "." before its payload, or ","
+// for who wants it once, or "*" when it is sent again, and behind it how many seconds it has left.
+// A gap is "-", for who wants gaps.
 static unsigned made;
 static bool wants_gaps;
 
@@ -52,7 +53,7 @@ static char seconds_left(uint64_t expires_ms, uint64_t store_ms) {
 static void precise_put_message(struct buf *out, const struct stream_range *at,
                                 const Hawser__Internal__StoredMessage *m) {
     made++;
-    buf_printf(out, ".%s%c", (const char *)m->payload.data,
+    buf_printf(out, "%c%s%c", at->is_once ? ',' : '.', (const char *)m->payload.data,
                seconds_left(m->expires_ms, at->store_ms));
 }
 
@@ -207,6 +208,21 @@ static Hawser__Internal__StoredMessage *message(const char *payload) {
 static void broadcast(uint64_t seq, const char *payload) {
     news_heard(news(), (struct stream_position){EPOCH, seq}, message(payload));
     turn_loop();
+}
+
+static void append_gap(uint64_t first, uint64_t last) {
+    Hawser__Internal__LoadEntry e = HAWSER__INTERNAL__LOAD_ENTRY__INIT;
+    struct buf frame = BUF_EMPTY;
+    struct news_entry entry;
+    e.seq = first;
+    e.last = last;
+    for (struct voice_news *v = news()->by_voice; v < news()->by_voice + VOICE_NEWS; v++) {
+        if (!v->log)
+            continue;
+        news_encode(v, &e, &frame, &entry);
+        news_window_add(&v->window, &entry, frame.data);
+    }
+    buf_free(&frame);
 }
 
 static void client_says(const char *text) {
@@ -384,6 +400,55 @@ START_TEST(test_inbox_sent_again) {
 }
 END_TEST
 
+// Who wants messages once gets as many as there are: what is sent counts as handled, and never goes
+// out again. Its bytes are others.
+START_TEST(test_news_once) {
+    static const uint8_t once[FEEDS] = {[FEED_NEWS] = FEED_WANTED_ONCE};
+    begin(&precise);
+    log_in(once, 0, 0);
+    made = 0;
+    for (uint64_t seq = 1; seq <= 5; seq++)
+        broadcast(seq, "a");
+    client_gets("!,a ,a ,a ,a ,a ");
+    const struct feed *f = &room_binding_session(binding)->feed[FEED_NEWS];
+    ck_assert_uint_eq(f->acked, 5);
+    ck_assert_uint_eq(news()->sums.sent, 5);
+    ck_assert_uint_eq(news()->sums.acked, 5);
+    append_gap(6, 7);
+    news_walk(news());
+    turn_loop();
+    ck_assert_uint_eq(f->acked, 7);
+    send_again();
+    client_gets("!");
+    hello_got_wants(binding, all);
+    broadcast(8, "b");
+    client_gets(".b ");
+    ck_assert_uint_eq(f->acked, 7);
+    end();
+    begin(&precise);
+    log_in(all, 0, 0);
+    hello_got_wants(binding, once);
+    broadcast(1, "a");
+    client_gets("!,a ");
+    end();
+}
+END_TEST
+
+START_TEST(test_inbox_once) {
+    static const uint8_t once[FEEDS] = {[FEED_INBOX] = FEED_WANTED_ONCE};
+    begin(&precise);
+    log_in(all, 0, 0);
+    hello_got_wants(binding, once);
+    for (uint64_t seq = 1; seq <= 5; seq++)
+        ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, seq}, message("i")));
+    turn_loop();
+    client_gets("!,i ,i ,i ,i ,i ");
+    ck_assert_uint_eq(room_binding_session(binding)->feed[FEED_INBOX].acked, 5);
+    ck_assert_uint_eq(written[EFFECT_SAVE], 1); // it is not answered here
+    end();
+}
+END_TEST
+
 // What it is told of it is true when it goes out, not when the bytes were made.
 START_TEST(test_how_long_a_message_is_good) {
     begin(&precise);
@@ -405,18 +470,7 @@ START_TEST(test_how_long_a_message_is_good) {
 }
 END_TEST
 
-// A gap of the log, which all share, is for who wants gaps; for others it is passed and counted.
-static void append_gap(uint64_t first, uint64_t last) {
-    Hawser__Internal__LoadEntry e = HAWSER__INTERNAL__LOAD_ENTRY__INIT;
-    struct buf frame = BUF_EMPTY;
-    struct news_entry entry;
-    e.seq = first;
-    e.last = last;
-    news_encode(&news()->by_voice[0], &e, &frame, &entry);
-    news_window_add(&news()->by_voice[0].window, &entry, frame.data);
-    buf_free(&frame);
-}
-
+// A gap of the log is for who wants gaps; for others it is passed and counted.
 START_TEST(test_gaps_for_who_wants_them) {
     for (int i = 0; i < 2; i++) {
         wants_gaps = i == 1;
@@ -495,6 +549,6 @@ END_TEST
 
 RUN_TESTS("a second voice", test_whom_a_delivery_is_for, test_its_own_ack_window,
           test_a_window_of_one, test_what_a_bind_says, test_news_left_out, test_inbox_left_out,
-          test_news_sent_again, test_inbox_sent_again, test_how_long_a_message_is_good,
-          test_gaps_for_who_wants_them, test_other_streams_are_wanted, test_no_resume_bytes,
-          test_resume_bytes)
+          test_news_sent_again, test_inbox_sent_again, test_news_once, test_inbox_once,
+          test_how_long_a_message_is_good, test_gaps_for_who_wants_them,
+          test_other_streams_are_wanted, test_no_resume_bytes, test_resume_bytes)

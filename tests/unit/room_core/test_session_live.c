@@ -484,6 +484,20 @@ START_TEST(test_other_streams_are_wanted) {
 }
 END_TEST
 
+// What was sent of a stream that is wanted once is handled; of others it is in flight.
+START_TEST(test_wanted_once) {
+    reach(SESSION_LIVE);
+    s.wanted[FEED_NEWS] = FEED_WANTED_ONCE;
+    feed_sent(&s.feed[FEED_NEWS], 1, 10, true);
+    feed_sent(&s.feed[FEED_NEWS], 4, 10, false);
+    feed_sent(&s.feed[FEED_NEWS], 5, 10, true);
+    ck_assert_uint_eq(session_handled_sent(&s, FEED_NEWS), 2);
+    ck_assert_uint_eq(session_handled_sent(&s, FEED_NEWS), 0);
+    ck_assert_uint_eq(s.feed[FEED_NEWS].acked, 5);
+    ck_assert(session_is_at_rest(&s));
+}
+END_TEST
+
 // Its log became another one meanwhile: the client learns it when it wants the stream, once.
 START_TEST(test_a_reset_waits_until_its_stream_is_wanted) {
     reach(SESSION_LIVE);
@@ -502,7 +516,7 @@ START_TEST(test_a_reset_waits_until_its_stream_is_wanted) {
 }
 END_TEST
 
-RUN_TESTS("session_live", test_other_streams_are_wanted,
+RUN_TESTS("session_live", test_other_streams_are_wanted, test_wanted_once,
           test_a_reset_waits_until_its_stream_is_wanted, test_synced, test_resets_come_first,
           test_no_reset_of_what_is_left_out, test_one_load, test_synced_behind_a_reset,
           test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,

@@ -159,6 +159,7 @@ START_TEST(test_packed) {
     rest.asked_round = 0; // below the confirmed one
     rest.confirmed_round = UINT32_MAX;
     rest.limits = &own;
+    rest.wanted[FEED_NEWS] = FEED_WANTED_ONCE;
     rest.wanted[FEED_BULK] = FEED_LEFT_OUT;
     size_t packed = session_rest_pack(&rest, &usual, bytes);
     ck_assert_uint_le(packed, sizeof(bytes));
@@ -170,6 +171,11 @@ START_TEST(test_packed) {
     s.fence.generation = s.fence.login_generation = UINT64_C(1) << 41; // a time of today
     ck_assert(session_lies_down(&s, &most));
     ck_assert_uint_le(session_rest_pack(&most, &usual, bytes), 32);
+    most.wanted[FEED_INBOX] = FEED_WANTED_ONCE; // and the usual limits
+    (void)session_rest_pack(&most, &usual, bytes);
+    memset(&back, 0, sizeof(back));
+    (void)session_rest_unpack(bytes, &usual, &back);
+    ck_assert_mem_eq(&back, &most, sizeof(back));
 }
 END_TEST
 
