@@ -381,7 +381,7 @@ bool bench_begin(struct bench *b) {
     uint32_t rooms = o->rooms > needed ? (uint32_t)o->rooms : needed;
     b->report = json_object();
     cores_plan(&b->cores, rooms, !o->no_pin);
-    b->cores.clients_beside_rooms = o->scenario == SCENARIO_unicast;
+    b->cores.is_room_idle = o->scenario == SCENARIO_unicast;
     b->cluster.cores = &b->cores;
     // Forked before there is anything in this process that they would share.
     if (!rooms_fit(b, rooms) || !crews_start(b, needed) || !floor_start(b, needed, rooms))

@@ -114,5 +114,9 @@ const cpu_set_t *cores_of_rest(const struct cores *c) {
 }
 
 const cpu_set_t *cores_of_clients(const struct cores *c) {
-    return c->room_count > 0 && c->clients_beside_rooms ? &c->rooms : cores_of_rest(c);
+    return c->room_count > 0 && c->is_room_idle ? &c->rooms : cores_of_rest(c);
+}
+
+const cpu_set_t *cores_of_role(const struct cores *c, const char *role) {
+    return strcmp(role, "center") == 0 ? cores_of_clients(c) : cores_of_rest(c);
 }

@@ -37,12 +37,13 @@ struct cores {
     cpu_set_t rooms, rest, one;
     size_t room[CPU_SETSIZE]; // cores that rooms are dealt over
     unsigned room_count;      // of these; 0: nothing is pinned
-    bool clients_beside_rooms;
+    bool is_room_idle; // it leaves time on its cores: clients, conductor and center stand there too
 };
 void cores_plan(struct cores *c, unsigned rooms, bool is_pinned);
 // NULL when nothing is pinned. Valid until the next call.
 const cpu_set_t *cores_of_room(struct cores *c, unsigned room);
 const cpu_set_t *cores_of_rest(const struct cores *c);
 const cpu_set_t *cores_of_clients(const struct cores *c); // and of the conductor, which pushes
+const cpu_set_t *cores_of_role(const struct cores *c, const char *role); // but for rooms
 
 #endif

@@ -169,7 +169,7 @@ static int port_read(struct own_cluster *c, struct watched *w, uint16_t *ret_por
 }
 
 static int role_up(struct own_cluster *c, const char *role, uint16_t *ret_port, struct buf *error) {
-    const struct role_start r = {role, 0, cores_of_rest(c->cores)};
+    const struct role_start r = {role, 0, cores_of_role(c->cores, role)};
     struct watched *w = own_cluster_add(c, role);
     return daemon_launch(c, w, &r, error) != 0 ? -1 : port_read(c, w, ret_port, error);
 }
