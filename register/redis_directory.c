@@ -7,14 +7,14 @@ enum { VERSION_DIGITS_MAX = 16 }; // below 2^53
 // --- announcing
 
 static void on_announce(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__AnnounceReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__announce_reply__init(reply);
     reply->index_epoch = redis_reply_u64(r, REGISTER_ANNOUNCE_AT_INDEX_EPOCH);
     reply->store_ms = redis_reply_u64(r, REGISTER_ANNOUNCE_AT_STORE_MS);
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
 // What others are told of at once: everything but small changes of load.
@@ -32,7 +32,7 @@ static void sign(const Hawser__Internal__Member *m, char out[41]) {
     free(bytes);
 }
 
-void register_redis_announce(struct redis_step *p, const Hawser__Internal__AnnounceRequest *q) {
+void register_redis_announce(struct store_step *p, const Hawser__Internal__AnnounceRequest *q) {
     const Hawser__Internal__Member *m = q->member;
     struct rng *rng = loop_rng(p->store->loop);
     struct buf home = BUF_EMPTY;
@@ -54,7 +54,7 @@ void register_redis_announce(struct redis_step *p, const Hawser__Internal__Annou
         .home = {home.data, home.len},
         .started = m->started_ms,
     };
-    register_announce_run(p->store, &args, on_announce, p);
+    register_announce_run(redis_store_of(p), &args, on_announce, p);
     buf_free(&home);
     free(bytes);
 }
@@ -64,12 +64,12 @@ static void on_withdraw(void *arg, int error, const redisReply *r) {
         return;
     Hawser__Internal__WithdrawReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__withdraw_reply__init(reply);
-    redis_step_complete(arg, 0, &reply->base);
+    store_step_complete(arg, 0, &reply->base);
 }
 
-void register_redis_withdraw(struct redis_step *p, const Hawser__Internal__WithdrawRequest *q) {
+void register_redis_withdraw(struct store_step *p, const Hawser__Internal__WithdrawRequest *q) {
     struct register_withdraw_args args = {register_directory_key, q->incarnation};
-    register_withdraw_run(p->store, &args, on_withdraw, p);
+    register_withdraw_run(redis_store_of(p), &args, on_withdraw, p);
 }
 
 // --- what is newer
@@ -125,7 +125,7 @@ static void take_entries(Hawser__Internal__WatchReply *reply, const redisReply *
 }
 
 static void on_watch(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__WatchReply *reply = hw_malloc(sizeof(*reply));
@@ -141,10 +141,10 @@ static void on_watch(void *arg, int error, const redisReply *r) {
     take_members(reply, redis_reply_at(r, REGISTER_WATCH_AT_MEMBERS));
     take_gone(reply, redis_reply_at(r, REGISTER_WATCH_AT_GONE));
     take_entries(reply, redis_reply_at(r, REGISTER_WATCH_AT_ENTRIES));
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
-void register_redis_watch(struct redis_step *p, const Hawser__Internal__WatchRequest *q) {
+void register_redis_watch(struct store_step *p, const Hawser__Internal__WatchRequest *q) {
     struct rng *rng = loop_rng(p->store->loop);
     struct register_watch_args args = {
         .dir = register_directory_key,
@@ -156,13 +156,13 @@ void register_redis_watch(struct redis_step *p, const Hawser__Internal__WatchReq
         .seen_catalog = q->catalog_epoch,
         .seen_entries = q->catalog_version,
     };
-    register_watch_run(p->store, &args, on_watch, p);
+    register_watch_run(redis_store_of(p), &args, on_watch, p);
 }
 
 // --- the catalog
 
 static void on_entry_put(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     const Hawser__Internal__CatalogPutRequest *q =
         (const Hawser__Internal__CatalogPutRequest *)p->request;
     if (redis_step_failed(p, error, r))
@@ -171,10 +171,10 @@ static void on_entry_put(void *arg, int error, const redisReply *r) {
     hawser__internal__catalog_put_reply__init(reply);
     reply->conflict = redis_reply_u64(r, REGISTER_PUT_AT_CONFLICT) == 1;
     reply->entry = entry_parse(q->key, redis_reply_at(r, REGISTER_PUT_AT_ENTRY));
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
-static void put_entry(struct redis_step *p) {
+static void put_entry(struct store_step *p) {
     const Hawser__Internal__CatalogPutRequest *q =
         (const Hawser__Internal__CatalogPutRequest *)p->request;
     struct register_put_args args = {
@@ -184,19 +184,19 @@ static void put_entry(struct redis_step *p) {
         .expect = q->expect,
         .deletes = q->deleted ? 1 : 0,
     };
-    register_put_run(p->store, &args, on_entry_put, p);
+    register_put_run(redis_store_of(p), &args, on_entry_put, p);
 }
 
 // A number that is taken and not used after all is lost: numbers are never used twice.
 static void on_number(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     Hawser__Internal__CatalogPutRequest *q = (Hawser__Internal__CatalogPutRequest *)p->request;
     if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__Product *product =
         hawser__internal__product__unpack(NULL, q->value.len, q->value.data);
     if (!product) {
-        redis_step_complete(p, -HW_EMALFORMED, NULL);
+        store_step_complete(p, -HW_EMALFORMED, NULL);
         return;
     }
     product->number = (uint32_t)r->integer;
@@ -208,7 +208,7 @@ static void on_number(void *arg, int error, const redisReply *r) {
     put_entry(p);
 }
 
-void register_redis_catalog_put(struct redis_step *p,
+void register_redis_catalog_put(struct store_step *p,
                                 const Hawser__Internal__CatalogPutRequest *q) {
     Hawser__Internal__Product *product =
         strncmp(q->key, "product/", 8) == 0
@@ -217,16 +217,16 @@ void register_redis_catalog_put(struct redis_step *p,
     bool needs_number = product && product->number == 0;
     if (product)
         hawser__internal__product__free_unpacked(product, NULL);
-    redis_step_keep(p, &q->base);
+    store_step_keep(p, &q->base);
     if (needs_number)
-        register_number_run(p->store, &(struct register_number_args){register_directory_key},
-                            on_number, p);
+        register_number_run(redis_store_of(p),
+                            &(struct register_number_args){register_directory_key}, on_number, p);
     else
         put_entry(p);
 }
 
 static void on_get(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     const Hawser__Internal__CatalogGetRequest *q =
         (const Hawser__Internal__CatalogGetRequest *)p->request;
     if (redis_step_failed(p, error, r))
@@ -236,12 +236,12 @@ static void on_get(void *arg, int error, const redisReply *r) {
     reply->entry = entry_parse(q->key, redis_reply_at(r, REGISTER_GET_AT_ENTRY));
     reply->found = reply->entry != NULL;
     reply->settled = redis_reply_u64(r, REGISTER_GET_AT_SETTLED) != 0;
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
-void register_redis_catalog_get(struct redis_step *p,
+void register_redis_catalog_get(struct store_step *p,
                                 const Hawser__Internal__CatalogGetRequest *q) {
-    redis_step_keep(p, &q->base);
-    register_get_run(p->store, &(struct register_get_args){register_directory_key, q->key}, on_get,
-                     p);
+    store_step_keep(p, &q->base);
+    register_get_run(redis_store_of(p), &(struct register_get_args){register_directory_key, q->key},
+                     on_get, p);
 }

@@ -52,7 +52,7 @@ const char *register_view_unready(struct redis_store *s); // NULL: it is known
 bool register_view_has(const struct buf *view, uint64_t incarnation);
 bool register_view_is_over(const struct register_redis *s, uint64_t incarnation); // gone for good
 // Whether the step can't be done before the view is known: then it completes so, later.
-bool register_view_is_missing(struct redis_step *p);
+bool register_view_is_missing(struct store_step *p);
 
 REGISTER_METHODS(REDIS_STEP_DECLARATION)
 

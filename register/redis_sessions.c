@@ -40,7 +40,7 @@ static void count_session(struct redis_store *s, uint32_t product, uint64_t inca
         HASH_ADD(hh, r->counts, key, sizeof(key), c);
     }
     c->by += by;
-    hook_schedule(s->loop, &r->counts_hook, register_counts_due);
+    hook_schedule(s->store.loop, &r->counts_hook, register_counts_due);
 }
 
 static void send_count(struct redis_store *s, const struct session_count *c) {
@@ -140,7 +140,7 @@ static void take_device_names(Hawser__Internal__LoginReply *reply, const redisRe
 }
 
 static void on_login(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     const Hawser__Internal__LoginRequest *q = (const Hawser__Internal__LoginRequest *)p->request;
     if (redis_step_failed(p, error, r))
         return;
@@ -151,30 +151,30 @@ static void on_login(void *arg, int error, const redisReply *r) {
     if (reply->refused == 0) {
         reply->generation = redis_reply_u64(r, REGISTER_LOGIN_AT_GENERATION);
         if (redis_reply_u64(r, REGISTER_LOGIN_AT_WAS_ONLINE) == 1)
-            count_session(p->store, q->product, redis_reply_u64(r, REGISTER_LOGIN_AT_BEFORE_INC),
-                          -1);
-        count_session(p->store, q->product, q->incarnation, 1);
+            count_session(redis_store_of(p), q->product,
+                          redis_reply_u64(r, REGISTER_LOGIN_AT_BEFORE_INC), -1);
+        count_session(redis_store_of(p), q->product, q->incarnation, 1);
         if (redis_reply_u64(r, REGISTER_LOGIN_AT_REPLACES) == 1)
             reply->replaced = replaced_row(r, q->device);
-        uncount_runs(p->store, q->product, redis_reply_at(r, REGISTER_LOGIN_AT_RUNS));
+        uncount_runs(redis_store_of(p), q->product, redis_reply_at(r, REGISTER_LOGIN_AT_RUNS));
         take_device_names(reply, redis_reply_at(r, REGISTER_LOGIN_AT_DEVICES));
     } else if (redis_reply_u64(r, REGISTER_LOGIN_AT_GENERATION) == 1) {
         reply->devices_full = true;
         reply->retry_after_ms = DEVICES_RETRY_MS;
     }
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
 static uint32_t devices_max(uint32_t given) {
     return given ? given : DEVICES_PER_USER;
 }
 
-void register_redis_login(struct redis_step *p, const Hawser__Internal__LoginRequest *q) {
-    const struct buf *live = &register_redis_of(p->store)->live;
+void register_redis_login(struct store_step *p, const Hawser__Internal__LoginRequest *q) {
+    const struct buf *live = &register_redis_of(redis_store_of(p))->live;
     struct register_keys keys;
     if (register_view_is_missing(p))
         return;
-    redis_step_keep(p, &q->base);
+    store_step_keep(p, &q->base);
     register_keys_of(&keys, q->product, q->user);
     uint8_t slot[SLOT_BYTES];
     struct register_login_args args = {
@@ -191,7 +191,7 @@ void register_redis_login(struct redis_step *p, const Hawser__Internal__LoginReq
         .live = {live->data, live->len},
         .max = devices_max(q->devices_max),
     };
-    register_login_run(p->store, &args, on_login, p);
+    register_login_run(redis_store_of(p), &args, on_login, p);
 }
 
 static void on_takeover(void *arg, int error, const redisReply *r) {
@@ -199,20 +199,20 @@ static void on_takeover(void *arg, int error, const redisReply *r) {
         return;
     Hawser__Internal__TakeoverReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__takeover_reply__init(reply);
-    redis_step_complete(arg, 0, &reply->base);
+    store_step_complete(arg, 0, &reply->base);
 }
 
-void register_redis_takeover(struct redis_step *p, const Hawser__Internal__TakeoverRequest *q) {
+void register_redis_takeover(struct store_step *p, const Hawser__Internal__TakeoverRequest *q) {
     struct register_keys keys;
     register_keys_of(&keys, q->product, q->user);
     struct register_takeover_args args = {keys.rows, keys.takeovers, q->user, q->device};
-    register_takeover_run(p->store, &args, on_takeover, p);
+    register_takeover_run(redis_store_of(p), &args, on_takeover, p);
 }
 
 // --- by incarnation and generation
 
 static void on_drop(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     const Hawser__Internal__DropRequest *q = (const Hawser__Internal__DropRequest *)p->request;
     if (redis_step_failed(p, error, r))
         return;
@@ -220,20 +220,20 @@ static void on_drop(void *arg, int error, const redisReply *r) {
     hawser__internal__drop_reply__init(reply);
     reply->dropped = r->integer == 1;
     if (reply->dropped)
-        count_session(p->store, q->product, q->incarnation, -1);
-    redis_step_complete(p, 0, &reply->base);
+        count_session(redis_store_of(p), q->product, q->incarnation, -1);
+    store_step_complete(p, 0, &reply->base);
 }
 
-void register_redis_drop(struct redis_step *p, const Hawser__Internal__DropRequest *q) {
+void register_redis_drop(struct store_step *p, const Hawser__Internal__DropRequest *q) {
     struct register_keys keys;
-    redis_step_keep(p, &q->base);
+    store_step_keep(p, &q->base);
     register_keys_of(&keys, q->product, q->user);
     struct register_drop_args args = {keys.rows, q->user, q->device, q->incarnation, q->generation};
-    register_drop_run(p->store, &args, on_drop, p);
+    register_drop_run(redis_store_of(p), &args, on_drop, p);
 }
 
 static void on_confirm(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     const Hawser__Internal__ConfirmRequest *q =
         (const Hawser__Internal__ConfirmRequest *)p->request;
     if (redis_step_failed(p, error, r))
@@ -247,22 +247,22 @@ static void on_confirm(void *arg, int error, const redisReply *r) {
                               ? redis_reply_u64(r, REGISTER_CONFIRM_AT_BEFORE_INC)
                               : 0;
         if (before != q->incarnation) {
-            count_session(p->store, q->product, before, -1);
-            count_session(p->store, q->product, q->incarnation, 1);
+            count_session(redis_store_of(p), q->product, before, -1);
+            count_session(redis_store_of(p), q->product, q->incarnation, 1);
         }
-        uncount_runs(p->store, q->product, redis_reply_at(r, REGISTER_CONFIRM_AT_RUNS));
+        uncount_runs(redis_store_of(p), q->product, redis_reply_at(r, REGISTER_CONFIRM_AT_RUNS));
         if (redis_reply_u64(r, REGISTER_CONFIRM_AT_REPLACES) == 1)
             reply->replaced = replaced_row(r, q->device);
     }
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
-void register_redis_confirm(struct redis_step *p, const Hawser__Internal__ConfirmRequest *q) {
-    const struct register_redis *s = register_redis_of(p->store);
+void register_redis_confirm(struct store_step *p, const Hawser__Internal__ConfirmRequest *q) {
+    const struct register_redis *s = register_redis_of(redis_store_of(p));
     struct register_keys keys;
     if (register_view_is_missing(p))
         return;
-    redis_step_keep(p, &q->base);
+    store_step_keep(p, &q->base);
     register_keys_of(&keys, q->product, q->user);
     uint8_t slot[SLOT_BYTES];
     struct register_confirm_args args = {
@@ -281,7 +281,7 @@ void register_redis_confirm(struct redis_step *p, const Hawser__Internal__Confir
         .max = devices_max(q->devices_max),
         .not_after = q->not_after_ms,
     };
-    register_confirm_run(p->store, &args, on_confirm, p);
+    register_confirm_run(redis_store_of(p), &args, on_confirm, p);
 }
 
 // --- questions
@@ -350,8 +350,8 @@ static int live_first(const void *a, const void *b) {
 }
 
 static void on_find(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
-    const struct register_redis *s = register_redis_of(p->store);
+    struct store_step *p = arg;
+    const struct register_redis *s = register_redis_of(redis_store_of(p));
     if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__FindReply *reply = hw_malloc(sizeof(*reply));
@@ -373,16 +373,16 @@ static void on_find(void *arg, int error, const redisReply *r) {
     }
     if (reply->n_row > 0)
         qsort(reply->row, reply->n_row, sizeof(reply->row[0]), live_first);
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
-void register_redis_find(struct redis_step *p, const Hawser__Internal__FindRequest *q) {
+void register_redis_find(struct store_step *p, const Hawser__Internal__FindRequest *q) {
     struct register_keys keys;
     if (register_view_is_missing(p))
         return;
     register_keys_of(&keys, q->product, q->user);
     const char *const word[] = {"HGET", keys.rows, q->user, NULL};
-    redis_store_ask(p->store, &(struct redis_words){keys.rows, "?s", word}, on_find, p);
+    redis_store_ask(redis_store_of(p), &(struct redis_words){keys.rows, "?s", word}, on_find, p);
 }
 
 // Of a run that will not come back.
@@ -394,8 +394,8 @@ static void forget_count(struct redis_store *s, uint32_t product, const redisRep
 }
 
 static void on_online_counts(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
-    const struct register_redis *s = register_redis_of(p->store);
+    struct store_step *p = arg;
+    const struct register_redis *s = register_redis_of(redis_store_of(p));
     if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__OnlineReply *reply = hw_malloc(sizeof(*reply));
@@ -405,18 +405,20 @@ static void on_online_counts(void *arg, int error, const redisReply *r) {
         if (n > 0 && register_view_has(&s->live, redis_reply_u64(r, i)))
             reply->sessions += (uint64_t)n;
         else if (register_view_is_over(s, redis_reply_u64(r, i)))
-            forget_count(p->store, ((const Hawser__Internal__OnlineRequest *)p->request)->product,
+            forget_count(redis_store_of(p),
+                         ((const Hawser__Internal__OnlineRequest *)p->request)->product,
                          r->element[i]);
     }
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
-void register_redis_online(struct redis_step *p, const Hawser__Internal__OnlineRequest *q) {
+void register_redis_online(struct store_step *p, const Hawser__Internal__OnlineRequest *q) {
     char key[KEY_MAX];
     if (register_view_is_missing(p))
         return;
-    redis_step_keep(p, &q->base);
+    store_step_keep(p, &q->base);
     online_key(key, q->product);
     const char *const word[] = {"HGETALL", key, NULL};
-    redis_store_ask(p->store, &(struct redis_words){key, "[*ss]", word}, on_online_counts, p);
+    redis_store_ask(redis_store_of(p), &(struct redis_words){key, "[*ss]", word}, on_online_counts,
+                    p);
 }

@@ -49,7 +49,7 @@ static void on_view(void *arg, int error, const redisReply *reply) {
 
 static void ask_view(struct timer *t) {
     struct register_redis *s = container_of(t, struct register_redis, view_timer);
-    loop_arm(s->base.loop, &s->view_timer, VIEW_MS, ask_view);
+    loop_arm(s->base.store.loop, &s->view_timer, VIEW_MS, ask_view);
     if (s->view_asked || !redis_conn_is_up(s->base.conn))
         return;
     s->view_asked = true;
@@ -57,11 +57,11 @@ static void ask_view(struct timer *t) {
 }
 
 void register_view_start(struct register_redis *s) {
-    loop_arm(s->base.loop, &s->view_timer, 0, ask_view);
+    loop_arm(s->base.store.loop, &s->view_timer, 0, ask_view);
 }
 
 void register_view_stop(struct register_redis *s) {
-    loop_disarm(s->base.loop, &s->view_timer);
+    loop_disarm(s->base.store.loop, &s->view_timer);
     buf_free(&s->live);
     buf_free(&s->undead);
 }
@@ -80,13 +80,14 @@ const char *register_view_unready(struct redis_store *s) {
 
 static void on_view_missing(void *arg, int error, const redisReply *reply) {
     (void)reply;
-    redis_step_complete(arg, error ? error : -HW_ESTORE, NULL);
+    store_step_complete(arg, error ? error : -HW_ESTORE, NULL);
 }
 
-bool register_view_is_missing(struct redis_step *p) {
-    if (register_redis_of(p->store)->view_known)
+bool register_view_is_missing(struct store_step *p) {
+    if (register_redis_of(redis_store_of(p))->view_known)
         return false;
-    redis_store_ask(p->store, &(struct redis_words){NULL, "+", (const char *const[]){"PING", NULL}},
+    redis_store_ask(redis_store_of(p),
+                    &(struct redis_words){NULL, "+", (const char *const[]){"PING", NULL}},
                     on_view_missing, p);
     return true;
 }

@@ -21,7 +21,8 @@ struct registry {
     struct held *held;
     bool held_compare; // a whole catalog is being read, in parts
     struct {
-        uint64_t takeovers, refused, devices_full, store_errors, restored;
+        struct store_counts store;
+        uint64_t takeovers, refused, devices_full, restored;
     } count;
 };
 

@@ -15,12 +15,10 @@ struct service_call {
 
 static void register_on_step(void *arg, int error, const ProtobufCMessage *reply) {
     struct service_call *c = arg;
-    if (error != 0) {
-        c->registry->count.store_errors++;
+    if (error != 0)
         rpc_fail(c->call, error);
-    } else if (!c->after || !c->after(c, reply)) {
+    else if (!c->after || !c->after(c, reply))
         rpc_reply(c->call, reply);
-    }
     free(c->key);
     free(c);
 }

@@ -3,25 +3,26 @@
 
 REGISTER_METHODS(MEMORY_STEP_UNTYPED)
 
-static const struct memory_method methods[] = {REGISTER_METHODS(MEMORY_STEP_ROW)};
+static const struct store_method methods[] = {REGISTER_METHODS(STORE_STEP_ROW)};
 
-static void before_step(struct memory_store *store) {
+static void before_step(struct store *store) {
     register_memory_note_time((struct register_memory *)store);
 }
 
-static void register_memory_deinit(struct memory_store *store) {
+static void register_memory_deinit(struct store *store) {
     struct register_memory *m = (struct register_memory *)store;
     register_memory_directory_free(m);
     register_memory_sessions_free(m);
 }
 
-static const struct memory_store_kind kind = {.methods = methods,
-                                              .method_count = sizeof(methods) / sizeof(methods[0]),
-                                              .before_step = before_step,
-                                              .deinit = register_memory_deinit};
+static const struct store_kind kind = {.methods = methods,
+                                       .is_in_memory = true,
+                                       .method_count = sizeof(methods) / sizeof(methods[0]),
+                                       .before_step = before_step,
+                                       .deinit = register_memory_deinit};
 
 static void take_epochs(struct register_memory *m) {
-    struct rng *rng = loop_rng(m->base.loop);
+    struct rng *rng = loop_rng(m->base.store.loop);
     m->run_ms = memory_store_now_ms(&m->base);
     m->directory_epoch = rng_epoch(rng);
     m->catalog_epoch = rng_epoch(rng);

@@ -3,9 +3,9 @@
 
 REGISTER_METHODS(REDIS_STEP_UNTYPED)
 
-static const struct redis_method methods[] = {REGISTER_METHODS(REDIS_STEP_ROW)};
+static const struct store_method methods[] = {REGISTER_METHODS(STORE_STEP_ROW)};
 
-static void register_redis_deinit(struct redis_store *store) {
+static void register_redis_stop(struct redis_store *store) {
     register_view_stop(register_redis_of(store));
     register_counts_forget(register_redis_of(store));
 }
@@ -14,11 +14,11 @@ static const struct redis_store_kind kind = {.methods = methods,
                                              .method_count = sizeof(methods) / sizeof(methods[0]),
                                              .scripts = register_scripts,
                                              .script_count = REGISTER_SCRIPTS,
-                                             .step_bytes = sizeof(struct redis_step),
+                                             .step_bytes = sizeof(struct store_step),
                                              .on_state = register_view_on_state,
                                              .unready = register_view_unready,
                                              .before_send = register_counts_send,
-                                             .deinit = register_redis_deinit};
+                                             .stop = register_redis_stop};
 
 struct store *register_store_redis(const struct redis_options *o) {
     struct register_redis *s = hw_calloc(1, sizeof(*s));

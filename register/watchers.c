@@ -33,7 +33,6 @@ static void on_read(void *arg, int error, const ProtobufCMessage *message) {
     struct registry *r = w->registry;
     w->reading = false;
     if (!reply) {
-        r->count.store_errors++;
         rpc_fail(w->call, error);
     } else if (is_news(reply) || loop_now_ms(r->loop) >= w->until_ms) {
         rpc_reply(w->call, message);
@@ -75,11 +74,10 @@ void watchers_add(struct registry *r, const Hawser__Internal__WatchRequest *requ
 static void on_polled(void *arg, int error, const ProtobufCMessage *message) {
     struct registry *r = arg;
     const Hawser__Internal__WatchReply *reply = (const Hawser__Internal__WatchReply *)message;
+    (void)error;
     r->polling = false;
-    if (!reply) {
-        r->count.store_errors += error != -HW_ECANCELLED;
+    if (!reply)
         return;
-    }
     bool news = is_news(reply);
     held_seen(r, reply);
     r->seen.directory_epoch = reply->directory_epoch;

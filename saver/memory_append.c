@@ -16,7 +16,7 @@ static size_t id_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_M
 
 static void id_free(struct known_id *id) {
     struct saver_memory *m = id->product->store;
-    loop_disarm(m->base.loop, &id->expiry);
+    loop_disarm(m->base.store.loop, &id->expiry);
     id->product->keyed_ids -= id->has_hash ? 1 : 0;
     HASH_DEL(m->ids, id);
     free(id);
@@ -54,7 +54,7 @@ static void id_remember(struct saver_memory *m, const Hawser__Internal__AppendRe
     memcpy(id->key, key, len);
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->ids, id->key, len,
                                 (unsigned)siphash(m->base.hash_key, key, len), id);
-    loop_arm(m->base.loop, &id->expiry, ttl_ms, id_over);
+    loop_arm(m->base.store.loop, &id->expiry, ttl_ms, id_over);
 }
 
 static bool same_body(const struct known_id *id, const Hawser__Internal__AppendRequest *a) {

@@ -15,9 +15,9 @@ static uint64_t next_expiry(const struct log_stream *l) {
 static void arm_at(struct saver_memory *m, struct timer *t, uint64_t due_ms, timer_fn *fn) {
     uint64_t now = memory_store_now_ms(&m->base), after = due_ms > now ? due_ms - now : 0;
     if (due_ms == UINT64_MAX ||
-        (timer_is_armed(t) && t->due_ms <= loop_now_ms(m->base.loop) + after))
+        (timer_is_armed(t) && t->due_ms <= loop_now_ms(m->base.store.loop) + after))
         return;
-    loop_arm(m->base.loop, t, after, fn);
+    loop_arm(m->base.store.loop, t, after, fn);
 }
 
 // --- products
@@ -48,7 +48,7 @@ struct product_logs *product_logs_get(struct saver_memory *m, uint32_t number) {
     p->store = m;
     p->number = number;
     for (int i = STREAM_NEWS; i < STREAMS; i++) {
-        log_stream_init(&p->stream[i].log, rng_epoch(loop_rng(m->base.loop)), m->history);
+        log_stream_init(&p->stream[i].log, rng_epoch(loop_rng(m->base.store.loop)), m->history);
         p->stream[i].product = p;
     }
     HASH_ADD(hh, m->products, number, sizeof(p->number), p);
@@ -89,7 +89,7 @@ struct inbox *inbox_get(struct saver_memory *m, uint32_t product, const char *us
     b->product = product_logs_get(m, product);
     b->key_len = len;
     memcpy(b->key, key, len);
-    log_stream_init(&b->log, rng_epoch(loop_rng(m->base.loop)), m->history);
+    log_stream_init(&b->log, rng_epoch(loop_rng(m->base.store.loop)), m->history);
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->inboxes, b->key, b->key_len, hash, b);
     return b;
 }
@@ -169,7 +169,7 @@ uint64_t inbox_first_unhandled(const struct inbox *b) {
 // --- the end
 
 static void inbox_free(struct inbox *b) {
-    loop_disarm(b->store->base.loop, &b->expiry);
+    loop_disarm(b->store->base.store.loop, &b->expiry);
     log_stream_deinit(&b->log);
     while (b->devices) {
         struct device *d = b->devices;
@@ -195,7 +195,7 @@ void saver_memory_logs_free(struct saver_memory *m) {
             free(id);
         }
         for (int i = STREAM_NEWS; i < STREAMS; i++) {
-            loop_disarm(m->base.loop, &p->stream[i].expiry);
+            loop_disarm(m->base.store.loop, &p->stream[i].expiry);
             log_stream_deinit(&p->stream[i].log);
         }
         free(p);

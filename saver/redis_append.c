@@ -10,7 +10,7 @@ static uint64_t answer_at(const redisReply *r, size_t i, size_t place) {
     return redis_reply_u64(r, APPEND_ANSWERS * i + place);
 }
 
-static ProtobufCMessage *append_reply(struct redis_step *p, const redisReply *r, size_t i) {
+static ProtobufCMessage *append_reply(struct store_step *p, const redisReply *r, size_t i) {
     Hawser__Internal__AppendReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__append_reply__init(reply);
     reply->outcome = (Hawser__Internal__AppendOutcome)answer_at(r, i, SAVER_APPEND_AT_OUTCOME);
@@ -21,24 +21,25 @@ static ProtobufCMessage *append_reply(struct redis_step *p, const redisReply *r,
     reply->sent_ms = answer_at(r, i, SAVER_APPEND_AT_SENT_MS);
     reply->expires_ms = answer_at(r, i, SAVER_APPEND_AT_EXPIRES_MS);
     reply->arrivals = answer_at(r, i, SAVER_APPEND_AT_ARRIVALS);
-    reply->store = saver_history(p->store);
+    reply->store = saver_history(redis_store_of(p));
     return &reply->base;
 }
 
-static void on_append(struct redis_step *p, int error, const redisReply *r, size_t i) {
+static void on_append(struct store_step *p, int error, const redisReply *r, size_t i) {
     bool is_stored = error == 0 && answer_at(r, i, SAVER_APPEND_AT_OUTCOME) ==
                                        HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED;
     saver_key_settle(p, error, is_stored);
     if (redis_step_failed(p, error, r))
         return;
     if (i == 0 && redis_reply_u64(r, SAVER_APPEND_AT_SUM_IS_NEW) != 0)
-        saver_bucket_announce(p->store, saver_step_of(p), true);
+        saver_bucket_announce(redis_store_of(p), saver_step_of(p), true);
     if (answer_at(r, i, SAVER_APPEND_AT_OUTCOME) == APPEND_REFUSED) {
-        redis_store_refused(p->store, p->name, "OOM: there is no memory for one more message");
-        redis_step_complete(p, -HW_ESTORE, NULL);
+        redis_store_refused(redis_store_of(p), p->name,
+                            "OOM: there is no memory for one more message");
+        store_step_complete(p, -HW_ESTORE, NULL);
         return;
     }
-    redis_step_complete(p, 0, append_reply(p, r, i));
+    store_step_complete(p, 0, append_reply(p, r, i));
 }
 
 // --- what the script is called with
@@ -101,7 +102,7 @@ static void put_message(struct buf *out, const Hawser__Internal__AppendRequest *
     out->len += size;
 }
 
-static void append_send(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+static void append_send(struct store_step *p, const Hawser__Internal__AppendRequest *a,
                         bool keys_full) {
     struct buf what = BUF_EMPTY, message = BUF_EMPTY;
     char stream[12];
@@ -109,7 +110,7 @@ static void append_send(struct redis_step *p, const Hawser__Internal__AppendRequ
     snprintf(stream, sizeof(stream), "%u", a->stream);
     const char *name = is_inbox ? a->user : stream;
     saver_step_is_of(p, a->product, is_inbox ? a->user : NULL);
-    saver_bucket_announce(p->store, saver_step_of(p), false); // before there is anything
+    saver_bucket_announce(redis_store_of(p), saver_step_of(p), false); // before there is anything
     put_what(&what, a, keys_full);
     put_message(&message, a);
     const struct redis_bytes words[] = {{what.data, what.len},
@@ -121,6 +122,6 @@ static void append_send(struct redis_step *p, const Hawser__Internal__AppendRequ
     buf_free(&message);
 }
 
-void saver_redis_append(struct redis_step *p, const Hawser__Internal__AppendRequest *a) {
+void saver_redis_append(struct store_step *p, const Hawser__Internal__AppendRequest *a) {
     saver_key_admit(p, a, append_send);
 }

@@ -11,7 +11,7 @@ enum { ITEMS_MAX = 16, WORDS_MAX = 4, BATCH_BYTES_MAX = 256 * 1024 };
 static const int words_of[BATCH_KINDS] = {[BATCH_APPEND] = 4, [BATCH_ACK] = 3, [BATCH_HEADS] = 0};
 
 struct item {
-    struct redis_step *step;
+    struct store_step *step;
     batch_done_fn *done;
     size_t at[WORDS_MAX], len[WORDS_MAX]; // in the batch's bytes
 };
@@ -141,11 +141,11 @@ void saver_batches_cancel(struct saver_redis *s) {
 
 // --- collecting
 
-static struct batch *saver_batch_new(struct redis_step *p, enum batch_kind kind) {
-    struct batches *all = &saver_redis_of(p->store)->batches;
+static struct batch *saver_batch_new(struct store_step *p, enum batch_kind kind) {
+    struct batches *all = &saver_redis_of(redis_store_of(p))->batches;
     struct batch *b = hw_calloc(1, sizeof(*b));
     b->key = (struct bucket_key){saver_step_of(p)->product, saver_step_of(p)->bucket};
-    b->store = p->store;
+    b->store = redis_store_of(p);
     b->kind = kind;
     HASH_ADD(hh, all->by_bucket, key, sizeof(b->key), b);
     *all->end = b;
@@ -161,8 +161,8 @@ static bool takes_one_more(const struct batch *b, enum batch_kind kind) {
 }
 
 // The bucket's open one; what is full, or of another kind, is closed and goes out in its order.
-static struct batch *batch_get(struct redis_step *p, enum batch_kind kind) {
-    struct batches *all = &saver_redis_of(p->store)->batches;
+static struct batch *batch_get(struct store_step *p, enum batch_kind kind) {
+    struct batches *all = &saver_redis_of(redis_store_of(p))->batches;
     struct bucket_key key = {saver_step_of(p)->product, saver_step_of(p)->bucket};
     struct batch *b = NULL;
     HASH_FIND(hh, all->by_bucket, &key, sizeof(key), b);
@@ -173,7 +173,7 @@ static struct batch *batch_get(struct redis_step *p, enum batch_kind kind) {
     return saver_batch_new(p, kind);
 }
 
-void saver_batch_add(struct redis_step *p, enum batch_kind kind, const struct batch_words *w) {
+void saver_batch_add(struct store_step *p, enum batch_kind kind, const struct batch_words *w) {
     struct batch *b = batch_get(p, kind);
     if (b->count == b->items_max) {
         b->items_max = b->items_max ? 4 * b->items_max : 1;

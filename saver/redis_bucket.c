@@ -10,7 +10,7 @@ static int bucket_or_own(const char *user) {
     return user && *user ? (int)bucket_of_user(user, strlen(user)) : -1;
 }
 
-void saver_step_is_of(struct redis_step *p, uint32_t product, const char *user) {
+void saver_step_is_of(struct store_step *p, uint32_t product, const char *user) {
     saver_step_of(p)->product = product;
     saver_step_of(p)->bucket = bucket_or_own(user);
 }
@@ -30,5 +30,5 @@ void saver_base_of(char out[BASE_MAX], uint32_t product, const char *user) {
 }
 
 uint64_t saver_epoch(const struct redis_store *s) {
-    return rng_epoch(loop_rng(s->loop));
+    return rng_epoch(loop_rng(s->store.loop));
 }

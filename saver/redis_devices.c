@@ -6,7 +6,7 @@
 enum { DEVICES_HELD_MAX = 1000 }; // of a user, where the caller gives no bound
 
 // Where news and bulk stand could not be asked: nothing was done to any device yet.
-static bool heads_failed(struct redis_step *p, int error, const redisReply *r) {
+static bool heads_failed(struct store_step *p, int error, const redisReply *r) {
     if (redis_step_failed(p, error == -HW_EOUTCOME ? -HW_ESTORE : error, r))
         return true;
     saver_redis_take_heads(p, r);
@@ -45,11 +45,11 @@ static ProtobufCMessage *attach_reply(struct saver_step *p, const redisReply *r)
 
 static void on_attach(void *arg, int error, const redisReply *r) {
     if (!redis_step_failed(arg, error, r))
-        redis_step_complete(arg, 0, attach_reply(arg, r));
+        store_step_complete(arg, 0, attach_reply(arg, r));
 }
 
 // As scripts/part/attach_next.lua reads it. Of several positions in a stream the last one counts.
-static void put_attach(struct buf *out, struct redis_step *p,
+static void put_attach(struct buf *out, struct store_step *p,
                        const Hawser__Internal__AttachRequest *a) {
     const struct step_heads *heads = saver_step_of(p)->heads;
     struct step_heads have[STREAMS] = {0};
@@ -63,7 +63,7 @@ static void put_attach(struct buf *out, struct redis_step *p,
     saver_put_number(out, a->generation);
     saver_put_number(out, a->devices_max && a->devices_max < DEVICES_HELD_MAX ? a->devices_max
                                                                               : DEVICES_HELD_MAX);
-    saver_put_number(out, saver_epoch(p->store));
+    saver_put_number(out, saver_epoch(redis_store_of(p)));
     for (int i = STREAM_NEWS; i < STREAMS; i++) {
         saver_put_number(out, heads[i].epoch);
         saver_put_number(out, heads[i].head);
@@ -75,7 +75,7 @@ static void put_attach(struct buf *out, struct redis_step *p,
     }
 }
 
-static void on_attach_heads(struct redis_step *p, int error, const redisReply *r, size_t i) {
+static void on_attach_heads(struct store_step *p, int error, const redisReply *r, size_t i) {
     const Hawser__Internal__AttachRequest *a = (const Hawser__Internal__AttachRequest *)p->request;
     (void)i; // one answer for all who asked
     if (heads_failed(p, error, r))
@@ -88,7 +88,7 @@ static void on_attach_heads(struct redis_step *p, int error, const redisReply *r
     for (size_t n = 0; n < a->n_known && n < KNOWN_MAX; n++)
         redis_arg_text(&known, a->known[n]);
     put_attach(&what, p, a);
-    saver_attach_run(p->store,
+    saver_attach_run(redis_store_of(p),
                      &(struct saver_attach_args){.base = base,
                                                  .what = {what.data, what.len},
                                                  .user = a->user,
@@ -98,21 +98,21 @@ static void on_attach_heads(struct redis_step *p, int error, const redisReply *r
     buf_free(&what);
 }
 
-void saver_redis_attach(struct redis_step *p, const Hawser__Internal__AttachRequest *a) {
-    redis_step_keep(p, &a->base);
+void saver_redis_attach(struct store_step *p, const Hawser__Internal__AttachRequest *a) {
+    store_step_keep(p, &a->base);
     saver_redis_ask_heads(p, a->product, on_attach_heads);
 }
 
 // --- ack
 
-static void on_ack(struct redis_step *p, int error, const redisReply *r, size_t i) {
+static void on_ack(struct store_step *p, int error, const redisReply *r, size_t i) {
     if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__AckReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__ack_reply__init(reply);
     reply->stale = redis_reply_u64(r, i) == ACK_STALE;
     reply->unknown = redis_reply_u64(r, i) == ACK_UNKNOWN;
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
 // As scripts/part/upto.lua reads it.
@@ -138,7 +138,7 @@ static void put_upto(struct buf *out, const Hawser__Internal__AckRequest *a,
     out->data[at] = count;
 }
 
-static void send_ack(struct redis_step *p, const Hawser__Internal__AckRequest *a) {
+static void send_ack(struct store_step *p, const Hawser__Internal__AckRequest *a) {
     struct buf upto = BUF_EMPTY;
     put_upto(&upto, a, saver_step_of(p)->heads);
     saver_step_is_of(p, a->product, a->user);
@@ -148,13 +148,13 @@ static void send_ack(struct redis_step *p, const Hawser__Internal__AckRequest *a
     buf_free(&upto);
 }
 
-static void on_ack_heads(struct redis_step *p, int error, const redisReply *r, size_t i) {
+static void on_ack_heads(struct store_step *p, int error, const redisReply *r, size_t i) {
     (void)i; // one answer for all who asked
     if (!heads_failed(p, error, r))
         send_ack(p, (const Hawser__Internal__AckRequest *)p->request);
 }
 
-void saver_redis_ack(struct redis_step *p, const Hawser__Internal__AckRequest *a) {
+void saver_redis_ack(struct store_step *p, const Hawser__Internal__AckRequest *a) {
     bool is_inbox_only = true;
     for (size_t i = 0; i < a->n_upto; i++)
         is_inbox_only &= a->upto[i]->stream == STREAM_INBOX;
@@ -162,7 +162,7 @@ void saver_redis_ack(struct redis_step *p, const Hawser__Internal__AckRequest *a
         send_ack(p, a);
         return;
     }
-    redis_step_keep(p, &a->base);
+    store_step_keep(p, &a->base);
     saver_redis_ask_heads(p, a->product, on_ack_heads);
 }
 
@@ -204,11 +204,11 @@ static ProtobufCMessage *user_reply(const redisReply *r) {
 
 static void on_user(void *arg, int error, const redisReply *r) {
     if (!redis_step_failed(arg, error, r))
-        redis_step_complete(arg, 0, user_reply(r));
+        store_step_complete(arg, 0, user_reply(r));
 }
 
-void saver_redis_user(struct redis_step *p, const Hawser__Internal__UserRequest *q) {
+void saver_redis_user(struct store_step *p, const Hawser__Internal__UserRequest *q) {
     char base[BASE_MAX];
     saver_base_of(base, q->product, q->user);
-    saver_user_run(p->store, &(struct saver_user_args){base, q->user}, on_user, p);
+    saver_user_run(redis_store_of(p), &(struct saver_user_args){base, q->user}, on_user, p);
 }

@@ -49,7 +49,7 @@ static inline struct saver_redis *saver_redis_of(struct redis_store *s) {
 }
 
 struct saver_step {
-    struct redis_step step;      // first
+    struct store_step step;      // first
     struct saver_step *next;     // of those that wait for a place for their Idempotency-Key
     struct key_count *key_count; // of an append that may take one: whom it is settled with
     uint64_t key_asks;
@@ -59,10 +59,10 @@ struct saver_step {
     uint32_t product;
     int bucket; // -1: the product's own
 };
-static inline struct saver_step *saver_step_of(struct redis_step *p) {
+static inline struct saver_step *saver_step_of(struct store_step *p) {
     return (struct saver_step *)p;
 }
-void saver_step_is_of(struct redis_step *p, uint32_t product, const char *user);
+void saver_step_is_of(struct store_step *p, uint32_t product, const char *user);
 
 uint64_t saver_history(const struct redis_store *s); // of the data, as replies tell it
 // The front of the keys of a bucket, which each script of the logs is called with.
@@ -74,13 +74,13 @@ uint64_t saver_epoch(const struct redis_store *s); // for a log that is made now
 
 enum batch_kind { BATCH_APPEND, BATCH_ACK, BATCH_HEADS, BATCH_KINDS };
 // What an item of a batch is answered with: item i of the script's answer; error as redis_done_fn.
-typedef void batch_done_fn(struct redis_step *p, int error, const redisReply *reply, size_t i);
+typedef void batch_done_fn(struct store_step *p, int error, const redisReply *reply, size_t i);
 struct batch_words {
     const struct redis_bytes *v; // the script's words of one item; copied
     batch_done_fn *done;
 };
 // p says which bucket. Until the batch goes out, and in the order of coming, more are added.
-void saver_batch_add(struct redis_step *p, enum batch_kind kind, const struct batch_words *w);
+void saver_batch_add(struct store_step *p, enum batch_kind kind, const struct batch_words *w);
 void saver_batches_send(struct redis_store *s); // at once; before each other command
 void saver_batches_init(struct saver_redis *s);
 void saver_batches_cancel(struct saver_redis *s); // what was not sent completes
@@ -89,15 +89,15 @@ void saver_put_number(struct buf *out, uint64_t n);
 
 // A product's news and bulk heads: who asks in one iteration of the loop asks once. done takes
 // them.
-void saver_redis_ask_heads(struct redis_step *p, uint32_t product, batch_done_fn *done);
-void saver_redis_take_heads(struct redis_step *p, const redisReply *r);
+void saver_redis_ask_heads(struct store_step *p, uint32_t product, batch_done_fn *done);
+void saver_redis_take_heads(struct store_step *p, const redisReply *r);
 // Sends an append, now or after others of its product, as its Idempotency-Key can have a place or
 // not: keys_full, then a new one is refused.
-typedef void key_send_fn(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+typedef void key_send_fn(struct store_step *p, const Hawser__Internal__AppendRequest *a,
                          bool keys_full);
-void saver_key_admit(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+void saver_key_admit(struct store_step *p, const Hawser__Internal__AppendRequest *a,
                      key_send_fn *send);
-void saver_key_settle(struct redis_step *p, int error, bool is_stored); // before it completes
+void saver_key_settle(struct store_step *p, int error, bool is_stored); // before it completes
 void saver_key_counts_free(struct saver_redis *s); // after all calls have completed
 
 SAVER_METHODS(REDIS_STEP_DECLARATION)

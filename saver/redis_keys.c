@@ -37,7 +37,7 @@ static struct saver_step *first_waiting(struct key_count *k) {
     return p;
 }
 
-static void send_keyed(struct key_count *k, struct redis_step *p,
+static void send_keyed(struct key_count *k, struct store_step *p,
                        const Hawser__Internal__AppendRequest *a, enum key_verdict verdict) {
     saver_step_of(p)->key_count = k;
     saver_step_of(p)->key_asks = key_bound_sent(&k->bound);
@@ -63,7 +63,7 @@ static void keys_go_on(struct key_count *k) {
 
 static void complete_waiting(struct key_count *k, int error) {
     while (k->waiting)
-        redis_step_complete(&first_waiting(k)->step, error, NULL);
+        store_step_complete(&first_waiting(k)->step, error, NULL);
 }
 
 static void on_key_sum(void *arg, int error, const ProtobufCMessage *reply) {
@@ -71,7 +71,7 @@ static void on_key_sum(void *arg, int error, const ProtobufCMessage *reply) {
     k->is_asking = false;
     if (error == 0) {
         key_bound_heard(&k->bound, ((const Hawser__Internal__StatsReply *)reply)->keyed,
-                        loop_now_ms(k->store->base.loop));
+                        loop_now_ms(k->store->base.store.loop));
         keys_go_on(k);
         return;
     }
@@ -83,11 +83,11 @@ static void ask_key_sum(struct key_count *k) {
     Hawser__Internal__StatsRequest request = HAWSER__INTERNAL__STATS_REQUEST__INIT;
     request.product = k->product;
     k->is_asking = true;
-    key_bound_asked(&k->bound, loop_now_ms(k->store->base.loop));
-    saver_redis_stats(redis_step_new(&k->store->base, "stats", on_key_sum, k), &request);
+    key_bound_asked(&k->bound, loop_now_ms(k->store->base.store.loop));
+    store_call(&k->store->base.store, &request.base, on_key_sum, k);
 }
 
-void saver_key_settle(struct redis_step *p, int error, bool is_stored) {
+void saver_key_settle(struct store_step *p, int error, bool is_stored) {
     struct key_count *k = saver_step_of(p)->key_count;
     if (!k)
         return;
@@ -99,14 +99,14 @@ void saver_key_settle(struct redis_step *p, int error, bool is_stored) {
         keys_go_on(k);
 }
 
-void saver_key_admit(struct redis_step *p, const Hawser__Internal__AppendRequest *a,
+void saver_key_admit(struct store_step *p, const Hawser__Internal__AppendRequest *a,
                      key_send_fn *send) {
     bool is_bounded = a->body_hash.len > 0 && a->limits && a->limits->ids_max > 0;
     if (!is_bounded) {
         send(p, a, false);
         return;
     }
-    struct key_count *k = count_get(saver_redis_of(p->store), a->product, send);
+    struct key_count *k = count_get(saver_redis_of(redis_store_of(p)), a->product, send);
     uint64_t max = a->limits->ids_max;
     bool must_wait = k->is_asking || k->waiting;
     bool must_ask = !must_wait && key_bound_is_stale(&k->bound, max, loop_now_ms(p->store->loop));
@@ -115,7 +115,7 @@ void saver_key_admit(struct redis_step *p, const Hawser__Internal__AppendRequest
         send_keyed(k, p, a, verdict);
         return;
     }
-    redis_step_keep(p, &a->base);
+    store_step_keep(p, &a->base);
     *k->waiting_end = saver_step_of(p);
     k->waiting_end = &saver_step_of(p)->next;
     if (must_ask)

@@ -47,17 +47,17 @@ static ProtobufCMessage *load_reply(const redisReply *r) {
 
 static void on_load(void *arg, int error, const redisReply *r) {
     if (!redis_step_failed(arg, error, r))
-        redis_step_complete(arg, 0, load_reply(r));
+        store_step_complete(arg, 0, load_reply(r));
 }
 
-void saver_redis_load(struct redis_step *p, const Hawser__Internal__LoadRequest *q) {
+void saver_redis_load(struct store_step *p, const Hawser__Internal__LoadRequest *q) {
     char base[BASE_MAX];
     saver_base_of(base, q->product, q->user);
     char stream[12];
     snprintf(stream, sizeof(stream), "%u", q->stream);
     struct saver_load_args args = {
         .base = base,
-        .epoch = saver_epoch(p->store),
+        .epoch = saver_epoch(redis_store_of(p)),
         .name = q->stream == STREAM_INBOX ? q->user : stream,
         .is_inbox = q->stream == STREAM_INBOX,
         .wanted = q->epoch,
@@ -66,7 +66,7 @@ void saver_redis_load(struct redis_step *p, const Hawser__Internal__LoadRequest 
         .bytes_max = q->max_bytes < LOAD_BYTES_MAX ? q->max_bytes : LOAD_BYTES_MAX,
         .device = q->device,
     };
-    saver_load_run(p->store, &args, on_load, p);
+    saver_load_run(redis_store_of(p), &args, on_load, p);
 }
 
 // --- heads
@@ -83,10 +83,10 @@ static struct step_heads heads_at(const redisReply *r, size_t i) {
                                redis_reply_u64(r, 3 * i + 2)};
 }
 
-static void complete_head(struct redis_step *p, const struct step_heads *head) {
+static void complete_head(struct store_step *p, const struct step_heads *head) {
     Hawser__Internal__HeadReply *reply = hw_malloc(sizeof(*reply));
     put_head(reply, head);
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
 // One that is made now, that a session arrives at, or of which another history has something
@@ -98,20 +98,21 @@ static void on_head_by_script(void *arg, int error, const redisReply *r) {
     complete_head(arg, &head);
 }
 
-static void head_by_script(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
+static void head_by_script(struct store_step *p, const Hawser__Internal__HeadRequest *q) {
     char base[BASE_MAX];
     saver_base_of(base, q->product, q->user);
     struct redis_args logs;
     if (q->arrives) {
-        saver_arrive_run(p->store,
-                         &(struct saver_arrive_args){base, q->user, saver_epoch(p->store)},
+        saver_arrive_run(redis_store_of(p),
+                         &(struct saver_arrive_args){base, q->user, saver_epoch(redis_store_of(p))},
                          on_head_by_script, p);
         return;
     }
     logs.count = 0;
     redis_arg_text(&logs, q->user);
-    redis_arg_u64(&logs, saver_epoch(p->store));
-    saver_heads_run(p->store, &(struct saver_heads_args){base, &logs}, on_head_by_script, p);
+    redis_arg_u64(&logs, saver_epoch(redis_store_of(p)));
+    saver_heads_run(redis_store_of(p), &(struct saver_heads_args){base, &logs}, on_head_by_script,
+                    p);
 }
 
 // As scripts/part/layout.lua packs what each state begins with: form, epoch, head, change, history.
@@ -128,11 +129,11 @@ static bool head_of_state(const redisReply *r, struct redis_bytes history, struc
 }
 
 static void on_inbox_state(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     struct step_heads head;
     if (redis_step_failed(p, error, r))
         return;
-    if (head_of_state(r, redis_conn_history(p->store->conn), &head))
+    if (head_of_state(r, redis_conn_history(redis_store_of(p)->conn), &head))
         complete_head(p, &head);
     else
         head_by_script(p, (const Hawser__Internal__HeadRequest *)p->request);
@@ -140,7 +141,7 @@ static void on_inbox_state(void *arg, int error, const redisReply *r) {
 
 // Each session's is asked for every 30 s: a command instead of a script, since nearly all are
 // there.
-void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest *q) {
+void saver_redis_head(struct store_step *p, const Hawser__Internal__HeadRequest *q) {
     char base[BASE_MAX];
     saver_base_of(base, q->product, q->user);
     char logs[BASE_MAX + 2];
@@ -149,37 +150,37 @@ void saver_redis_head(struct redis_step *p, const Hawser__Internal__HeadRequest 
         return;
     }
     snprintf(logs, sizeof(logs), "%sl", base);
-    redis_step_keep(p, &q->base);
+    store_step_keep(p, &q->base);
     const char *const word[] = {"HGET", logs, q->user, NULL};
-    redis_store_ask(p->store, &(struct redis_words){logs, "?s", word}, on_inbox_state, p);
+    redis_store_ask(redis_store_of(p), &(struct redis_words){logs, "?s", word}, on_inbox_state, p);
 }
 
-void saver_redis_ask_heads(struct redis_step *p, uint32_t product, batch_done_fn *done) {
+void saver_redis_ask_heads(struct store_step *p, uint32_t product, batch_done_fn *done) {
     saver_step_is_of(p, product, NULL);
     saver_batch_add(p, BATCH_HEADS, &(struct batch_words){NULL, done});
 }
 
-void saver_redis_take_heads(struct redis_step *p, const redisReply *r) {
+void saver_redis_take_heads(struct store_step *p, const redisReply *r) {
     saver_step_of(p)->heads[STREAM_NEWS] = heads_at(r, 0);
     saver_step_of(p)->heads[STREAM_BULK] = heads_at(r, 1);
 }
 
-static void on_product_heads(struct redis_step *p, int error, const redisReply *r, size_t i) {
+static void on_product_heads(struct store_step *p, int error, const redisReply *r, size_t i) {
     (void)i; // one answer for all who asked
     if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__ProductHeadsReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__product_heads_reply__init(reply);
-    reply->store = saver_history(p->store);
+    reply->store = saver_history(redis_store_of(p));
     saver_redis_take_heads(p, r);
     reply->news = hw_malloc(sizeof(*reply->news));
     reply->bulk = hw_malloc(sizeof(*reply->bulk));
     put_head(reply->news, &saver_step_of(p)->heads[STREAM_NEWS]);
     put_head(reply->bulk, &saver_step_of(p)->heads[STREAM_BULK]);
-    redis_step_complete(p, 0, &reply->base);
+    store_step_complete(p, 0, &reply->base);
 }
 
-void saver_redis_product_heads(struct redis_step *p,
+void saver_redis_product_heads(struct store_step *p,
                                const Hawser__Internal__ProductHeadsRequest *q) {
     saver_redis_ask_heads(p, q->product, on_product_heads);
 }

@@ -3,12 +3,12 @@
 #include "redis_internal.h"
 
 // With the reply that was put together.
-static void complete_held(struct redis_step *p, int error, const redisReply *r) {
+static void complete_held(struct store_step *p, int error, const redisReply *r) {
     if (redis_step_failed(p, error, r))
         return;
     ProtobufCMessage *reply = p->reply;
     p->reply = NULL;
-    redis_step_complete(p, 0, reply);
+    store_step_complete(p, 0, reply);
 }
 
 // --- sums
@@ -17,7 +17,7 @@ static void on_sums_counted(void *arg, int error, const redisReply *r) {
     complete_held(arg, error, r);
 }
 
-void saver_redis_sums(struct redis_step *p, const Hawser__Internal__SumsRequest *q) {
+void saver_redis_sums(struct store_step *p, const Hawser__Internal__SumsRequest *q) {
     Hawser__Internal__SumsReply *reply = hw_malloc(sizeof(*reply));
     char base[BASE_MAX];
     saver_base_of(base, q->product, NULL);
@@ -25,14 +25,14 @@ void saver_redis_sums(struct redis_step *p, const Hawser__Internal__SumsRequest 
     hawser__internal__sums_reply__init(reply);
     p->reply = &reply->base;
     if (q->id.len != 16) { // not counted
-        redis_store_ask(p->store,
+        redis_store_ask(redis_store_of(p),
                         &(struct redis_words){NULL, "+", (const char *const[]){"PING", NULL}},
                         on_sums_counted, p);
         return;
     }
     saver_step_of(p)->product = q->product;
     saver_step_of(p)->bucket = -1;
-    saver_bucket_announce(p->store, saver_step_of(p), false);
+    saver_bucket_announce(redis_store_of(p), saver_step_of(p), false);
     sums.count = 0;
     for (size_t i = 0; i < q->n_sum && i < ACKS_MAX; i++) {
         if (q->sum[i]->stream >= STREAMS)
@@ -42,7 +42,7 @@ void saver_redis_sums(struct redis_step *p, const Hawser__Internal__SumsRequest 
         redis_arg_u64(&sums, q->sum[i]->acked);
     }
     struct redis_bytes id = {q->id.data, q->id.len};
-    saver_sums_run(p->store, &(struct saver_sums_args){base, id, q->rejected, &sums},
+    saver_sums_run(redis_store_of(p), &(struct saver_sums_args){base, id, q->rejected, &sums},
                    on_sums_counted, p);
 }
 
@@ -81,7 +81,7 @@ static void add_sums(Hawser__Internal__StatsReply *to, const redisReply *r) {
 }
 
 static void on_bucket_sums(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     if (error == 0)
         add_sums((Hawser__Internal__StatsReply *)p->reply, r);
     else if (p->error == 0)
@@ -90,7 +90,7 @@ static void on_bucket_sums(void *arg, int error, const redisReply *r) {
         complete_held(p, p->error, r);
 }
 
-static void ask_bucket(struct redis_step *p, int bucket) {
+static void ask_bucket(struct store_step *p, int bucket) {
     const char *word[FIELDS + 3] = {"HMGET"};
     char key[BASE_MAX + 8], base[BASE_MAX];
     saver_base(base, saver_step_of(p)->product, bucket);
@@ -98,11 +98,12 @@ static void ask_bucket(struct redis_step *p, int bucket) {
     word[1] = key;
     memcpy(word + 2, fields, sizeof(fields));
     p->open++;
-    redis_store_ask(p->store, &(struct redis_words){key, "[*?n]", word}, on_bucket_sums, p);
+    redis_store_ask(redis_store_of(p), &(struct redis_words){key, "[*?n]", word}, on_bucket_sums,
+                    p);
 }
 
 static void on_buckets(void *arg, int error, const redisReply *r) {
-    struct redis_step *p = arg;
+    struct store_step *p = arg;
     if (error != 0 || r->elements == 0) {
         complete_held(p, error, r);
         return;
@@ -111,14 +112,14 @@ static void on_buckets(void *arg, int error, const redisReply *r) {
         ask_bucket(p, (int)strtol(r->element[i]->str, NULL, 10));
 }
 
-void saver_redis_stats(struct redis_step *p, const Hawser__Internal__StatsRequest *q) {
+void saver_redis_stats(struct store_step *p, const Hawser__Internal__StatsRequest *q) {
     char key[BASE_MAX + 8], base[BASE_MAX];
     saver_step_of(p)->product = q->product;
     p->reply = redis_sums_stats_new();
     saver_base(base, q->product, -1);
     snprintf(key, sizeof(key), "%sb", base);
     const char *const word[] = {"SMEMBERS", key, NULL};
-    redis_store_ask(p->store, &(struct redis_words){key, "[*s]", word}, on_buckets, p);
+    redis_store_ask(redis_store_of(p), &(struct redis_words){key, "[*s]", word}, on_buckets, p);
 }
 
 // --- the clock
@@ -129,12 +130,12 @@ static void on_clock(void *arg, int error, const redisReply *r) {
     Hawser__Internal__ClockReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__clock_reply__init(reply);
     reply->store_ms = redis_reply_u64(r, 0) * 1000 + redis_reply_u64(r, 1) / 1000;
-    redis_step_complete(arg, 0, &reply->base);
+    store_step_complete(arg, 0, &reply->base);
 }
 
-void saver_redis_clock(struct redis_step *p, const Hawser__Internal__ClockRequest *q) {
+void saver_redis_clock(struct store_step *p, const Hawser__Internal__ClockRequest *q) {
     (void)q;
-    redis_store_ask(p->store,
+    redis_store_ask(redis_store_of(p),
                     &(struct redis_words){NULL, "[nn]", (const char *const[]){"TIME", NULL}},
                     on_clock, p);
 }

@@ -140,7 +140,7 @@ static void on_tick(struct timer *t) {
     struct saver_redis *s = container_of(t, struct saver_redis, sweep.timer);
     char lease[12];
     snprintf(lease, sizeof(lease), "%d", LEASE_MS);
-    loop_arm(s->base.loop, &s->sweep.timer, SWEEP_MS, on_tick);
+    loop_arm(s->base.store.loop, &s->sweep.timer, SWEEP_MS, on_tick);
     if (s->sweep.busy || !redis_conn_is_up(s->base.conn))
         return;
     s->sweep.busy = true;
@@ -149,9 +149,9 @@ static void on_tick(struct timer *t) {
 }
 
 void saver_sweep_start(struct saver_redis *s) {
-    loop_arm(s->base.loop, &s->sweep.timer, SWEEP_MS, on_tick);
+    loop_arm(s->base.store.loop, &s->sweep.timer, SWEEP_MS, on_tick);
 }
 
 void saver_sweep_stop(struct saver_redis *s) {
-    loop_disarm(s->base.loop, &s->sweep.timer);
+    loop_disarm(s->base.store.loop, &s->sweep.timer);
 }

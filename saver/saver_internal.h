@@ -10,7 +10,7 @@ struct saver {
     struct store *store; // owned
     bool is_in_memory;   // so that no other saver knows what is in it
     struct {
-        uint64_t store_errors, outcome_unknown;
+        struct store_counts store;
     } count;
 };
 

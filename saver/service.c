@@ -5,21 +5,12 @@
 
 enum { NAME_BYTES_MAX = 64, BODY_HASH_BYTES = 16, SUMS_ID_BYTES = 16 };
 
-struct service_call {
-    struct saver *saver;
-    struct rpc_call *call;
-};
-
 static void saver_on_step(void *arg, int error, const ProtobufCMessage *reply) {
-    struct service_call *c = arg;
-    if (error != 0) {
-        c->saver->count.store_errors++;
-        c->saver->count.outcome_unknown += error == -HW_EOUTCOME ? 1 : 0;
-        rpc_fail(c->call, error);
-    } else {
-        rpc_reply(c->call, reply);
-    }
-    free(c);
+    struct rpc_call *call = arg;
+    if (error != 0)
+        rpc_fail(call, error);
+    else
+        rpc_reply(call, reply);
 }
 
 // What a store must not be asked: a product, user, stream or message that is not there, or names
@@ -50,9 +41,7 @@ static void saver_ask(struct saver *s, const ProtobufCMessage *request, bool is_
         rpc_refuse(call);
         return;
     }
-    struct service_call *c = hw_malloc(sizeof(*c));
-    *c = (struct service_call){s, call};
-    store_call(s->store, request, saver_on_step, c);
+    store_call(s->store, request, saver_on_step, call);
 }
 
 // --- the methods

@@ -3,17 +3,18 @@
 
 SAVER_METHODS(MEMORY_STEP_UNTYPED)
 
-static const struct memory_method methods[] = {SAVER_METHODS(MEMORY_STEP_ROW)};
+static const struct store_method methods[] = {SAVER_METHODS(STORE_STEP_ROW)};
 
-static void saver_memory_deinit(struct memory_store *store) {
+static void saver_memory_deinit(struct store *store) {
     struct saver_memory *m = (struct saver_memory *)store;
     saver_memory_ids_free(m);
     saver_memory_logs_free(m);
 }
 
-static const struct memory_store_kind kind = {.methods = methods,
-                                              .method_count = sizeof(methods) / sizeof(methods[0]),
-                                              .deinit = saver_memory_deinit};
+static const struct store_kind kind = {.methods = methods,
+                                       .is_in_memory = true,
+                                       .method_count = sizeof(methods) / sizeof(methods[0]),
+                                       .deinit = saver_memory_deinit};
 
 void saver_store_memory_next_history(struct store *s) {
     ((struct saver_memory *)s)->history++;

@@ -3,14 +3,14 @@
 
 SAVER_METHODS(REDIS_STEP_UNTYPED)
 
-static const struct redis_method methods[] = {SAVER_METHODS(REDIS_STEP_ROW)};
+static const struct store_method methods[] = {SAVER_METHODS(STORE_STEP_ROW)};
 
 static void saver_redis_on_state(struct redis_store *s, bool up) {
     if (!up)
         saver_buckets_forget(saver_redis_of(s)); // the next server may not have them
 }
 
-static void saver_redis_deinit(struct redis_store *store) {
+static void saver_redis_stop(struct redis_store *store) {
     struct saver_redis *s = saver_redis_of(store);
     saver_sweep_stop(s);
     saver_batches_cancel(s);
@@ -26,7 +26,7 @@ static const struct redis_store_kind kind = {.methods = methods,
                                              .step_bytes = sizeof(struct saver_step),
                                              .on_state = saver_redis_on_state,
                                              .before_send = saver_batches_send,
-                                             .deinit = saver_redis_deinit};
+                                             .stop = saver_redis_stop};
 
 struct store *saver_store_redis(const struct redis_options *o) {
     struct saver_redis *s = hw_calloc(1, sizeof(*s));

@@ -126,13 +126,15 @@ static void count_process(struct daemon *d) {
     metrics_gauge(m, "incarnation_number", "random number of this run", &d->env.incarnation);
 }
 
-static const char *daemon_store_down(struct daemon *d, bool *ret_is_coming) {
-    return d->role->store_down ? d->role->store_down(d->self, ret_is_coming) : NULL;
+static struct daemon_store daemon_store(struct daemon *d) {
+    struct daemon_store store = {0};
+    if (d->role->store)
+        d->role->store(d->self, &store);
+    return store;
 }
 
 static uint64_t store_up(void *arg) {
-    bool is_coming = false;
-    return daemon_store_down(arg, &is_coming) ? 0 : 1;
+    return daemon_store(arg).down_reason ? 0 : 1;
 }
 
 static void count_role(struct daemon *d) {
@@ -146,7 +148,7 @@ static void count_role(struct daemon *d) {
         else
             metrics_counter(d->env.metrics, row->name, row->help, value);
     }
-    if (d->role->store_down)
+    if (d->role->store)
         metrics_gauge_read(d->env.metrics, "store_up", "whether the store answers", store_up, d);
 }
 
@@ -244,23 +246,19 @@ void daemon_reload(struct daemon *d, const struct config *config) {
 }
 
 const char *daemon_unready(struct daemon *d) {
-    bool is_coming = false;
-    const char *reason = d->draining ? "draining" : daemon_store_down(d, &is_coming);
+    const char *reason = d->draining ? "draining" : daemon_store(d).down_reason;
     if (!reason)
         reason = cluster_unready_reason(d->env.cluster);
     return reason || !d->role->unready ? reason : d->role->unready(d->self);
 }
 
-// A store that was never there is a wrong redis.url sooner than an accident.
+// A store that was never there is a wrong URL sooner than an accident.
 const char *daemon_hopeless(struct daemon *d) {
-    bool is_coming = false;
-    const char *reason = daemon_store_down(d, &is_coming);
-    if (!reason || is_coming || loop_wall_ms(d->env.loop) < d->env.started_ms + STORE_WAIT_MS)
+    struct daemon_store s = daemon_store(d);
+    if (!s.down_reason || s.is_coming ||
+        loop_wall_ms(d->env.loop) < d->env.started_ms + STORE_WAIT_MS)
         return cluster_hopeless(d->env.cluster);
-    struct buf url = BUF_EMPTY;
-    config_url_show(config_text(d->env.config, "redis.url"), &url);
-    snprintf(d->hopeless, sizeof(d->hopeless), "redis.url: %s: %s", buf_cstr(&url), reason);
-    buf_free(&url);
+    snprintf(d->hopeless, sizeof(d->hopeless), "%s: %s", s.opened_by, s.down_reason);
     return d->hopeless;
 }
 

@@ -51,6 +51,12 @@ struct daemon_metric {
 #define DAEMON_GAUGE(type, field, name, help)                                                      \
     { name, help, DAEMON_METRIC_AT(type, field), true, NULL }
 
+struct daemon_store {
+    const char *down_reason; // why it does not answer; NULL = it does
+    const char *opened_by;   // what the configuration says of it, as it may be shown
+    bool is_coming;          // down: it is there, and not ready
+};
+
 struct daemon_role {
     const char *name;  // also of its section in the configuration
     const char *usage; // lines of --help about options that its main takes; NULL: none
@@ -61,8 +67,7 @@ struct daemon_role {
     void (*drain)(void *self);      // begins to
     bool (*is_drained)(void *self); // NULL: at once
     bool stays_listed; // until it is drained; else the directory hears of the end when it begins
-    // Why its store does not answer, NULL = it does; *ret_is_coming: it is there, and not ready.
-    const char *(*store_down)(void *self, bool *ret_is_coming);
+    void (*store)(void *self, struct daemon_store *ret); // how its store is
     const char *(*unready)(void *self); // what else is missing, valid until the next call
     void (*stop)(void *self);           // begins nothing any more; its calls are cancelled next
     void (*free)(void *self);           // the last call

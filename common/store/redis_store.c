@@ -2,39 +2,12 @@
 
 #include "message.h"
 
-// --- steps
-
-struct redis_step *redis_step_new(struct redis_store *s, const char *name, store_done_fn *done,
-                                  void *arg) {
-    struct redis_step *p = hw_calloc(1, s->kind->step_bytes);
-    p->store = s;
-    p->name = name;
-    p->done = done;
-    p->arg = arg;
-    return p;
-}
-
-void redis_step_keep(struct redis_step *p, const ProtobufCMessage *request) {
-    p->request = message_copy(request);
-}
-
-void redis_step_complete(struct redis_step *p, int error, ProtobufCMessage *reply) {
-    p->done(p->arg, error, error ? NULL : reply);
-    if (reply)
-        protobuf_c_message_free_unpacked(reply, NULL);
-    if (p->request)
-        protobuf_c_message_free_unpacked(p->request, NULL);
-    if (p->reply)
-        protobuf_c_message_free_unpacked(p->reply, NULL);
-    free(p);
-}
-
-bool redis_step_failed(struct redis_step *p, int error, const redisReply *reply) {
+bool redis_step_failed(struct store_step *p, int error, const redisReply *reply) {
     if (error == 0)
         return false;
     if (reply && reply->type == REDIS_REPLY_ERROR)
-        redis_store_refused(p->store, p->name, reply->str);
-    redis_step_complete(p, error, NULL);
+        redis_store_refused(redis_store_of(p), p->name, reply->str);
+    store_step_complete(p, error, NULL);
     return true;
 }
 
@@ -74,7 +47,7 @@ void redis_store_run(struct redis_store *s, const struct redis_run *r, redis_don
 }
 
 void redis_store_refused(struct redis_store *s, const char *what, const char *why) {
-    uint64_t now = loop_now_ms(s->loop);
+    uint64_t now = loop_now_ms(s->store.loop);
     if (now < s->next_log_ms)
         return;
     s->next_log_ms = now + 1000;
@@ -96,19 +69,6 @@ uint64_t redis_reply_u64(const redisReply *r, size_t i) {
 
 // --- the store
 
-static void redis_call(struct store *store, const ProtobufCMessage *request, store_done_fn *done,
-                       void *arg) {
-    struct redis_store *s = (struct redis_store *)store;
-    const struct redis_method *m = s->kind->methods, *end = m + s->kind->method_count;
-    for (; m < end; m++) {
-        if (m->request == request->descriptor) {
-            m->begin(redis_step_new(s, m->name, done, arg), request);
-            return;
-        }
-    }
-    abort(); // whoever serves the methods and the kind's table have them from one list
-}
-
 static const char *redis_down_reason(struct store *store) {
     struct redis_store *s = (struct redis_store *)store;
     if (redis_conn_is_up(s->conn))
@@ -122,20 +82,28 @@ static bool redis_is_coming(struct store *store) {
     return redis_conn_is_loading(s->conn) || redis_conn_is_up(s->conn);
 }
 
-static void redis_free(struct store *store) {
+static void redis_stop(struct store *store) {
     struct redis_store *s = (struct redis_store *)store;
-    redis_conn_free(s->conn); // completes what is open
-    s->kind->deinit(s);
+    redis_conn_free(s->conn); // completes what is in flight
+    s->conn = NULL;
+    s->kind->stop(s);
+}
+
+static void redis_deinit(struct store *store) {
+    struct redis_store *s = (struct redis_store *)store;
     for (int i = 0; i < s->kind->script_count; i++)
         redis_script_deinit(&s->scripts[i]);
     free(s->scripts);
-    free(s);
 }
 
-static const struct store_ops ops = {.call = redis_call,
-                                     .down_reason = redis_down_reason,
-                                     .is_coming = redis_is_coming,
-                                     .free = redis_free};
+struct redis_options redis_options_of(const struct store_env *env) {
+    return (struct redis_options){.url = config_text(env->config, "redis.url"),
+                                  .timeout_ms = (uint32_t)config_ms(env->config, "redis.timeout"),
+                                  .allow_volatile =
+                                      config_bool(env->config, "redis.allow_volatile"),
+                                  .loop = env->loop,
+                                  .log = env->log};
+}
 
 static void redis_on_state(void *arg, bool up) {
     struct redis_store *s = arg;
@@ -145,9 +113,15 @@ static void redis_on_state(void *arg, bool up) {
 void redis_store_init(struct redis_store *s, const struct redis_store_kind *kind,
                       const struct redis_options *options) {
     struct redis_options o = *options;
-    s->store.ops = &ops;
     s->kind = kind;
-    s->loop = o.loop;
+    s->as_store = (struct store_kind){.methods = kind->methods,
+                                      .method_count = kind->method_count,
+                                      .step_bytes = kind->step_bytes,
+                                      .down_reason = redis_down_reason,
+                                      .is_coming = redis_is_coming,
+                                      .stop = redis_stop,
+                                      .deinit = redis_deinit};
+    store_init(&s->store, &s->as_store, o.loop);
     s->log = o.log;
     s->scripts = hw_calloc((size_t)kind->script_count, sizeof(s->scripts[0]));
     for (int i = 0; i < kind->script_count; i++)

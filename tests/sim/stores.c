@@ -77,8 +77,7 @@ struct proxy_call {
     struct half *half;
     int node, error;
     ProtobufCMessage *request, *reply; // owned
-    store_done_fn *done;
-    void *arg;
+    struct store_step *step;           // of the proxy; it completes, unless the run is over
 };
 
 static void call_free(struct proxy_call *c) {
@@ -102,7 +101,8 @@ static void call_over(void *arg) {
     struct proxy_call *c = arg;
     if (c->proxy) {
         detach(c);
-        c->done(c->arg, c->error, c->error ? NULL : c->reply);
+        store_step_complete(c->step, c->error, c->reply);
+        c->reply = NULL;
     }
     call_free(c);
 }
@@ -246,9 +246,8 @@ static void execute(void *arg) {
     world_at(w, CALL_LIMIT_US, answer, c);
 }
 
-static void proxy_ask(struct store *store, const ProtobufCMessage *request, store_done_fn *done,
-                      void *arg) {
-    struct proxy *p = (struct proxy *)store;
+static void proxy_ask(struct store_step *step, const ProtobufCMessage *request) {
+    struct proxy *p = (struct proxy *)step->store;
     struct proxy_call *c = hw_calloc(1, sizeof(*c));
     struct world *w = p->stores->world;
     *c = (struct proxy_call){.next = p->calls,
@@ -257,8 +256,7 @@ static void proxy_ask(struct store *store, const ProtobufCMessage *request, stor
                              .half = p->half,
                              .node = p->node,
                              .request = message_copy(request),
-                             .done = done,
-                             .arg = arg};
+                             .step = step};
     if (c->next)
         c->next->prev = c;
     p->calls = c;
@@ -266,27 +264,18 @@ static void proxy_ask(struct store *store, const ProtobufCMessage *request, stor
              c);
 }
 
-static void proxy_free(struct store *store) {
+static void proxy_stop(struct store *store) {
     struct proxy *p = (struct proxy *)store;
-    while (p->calls) {
-        struct proxy_call *c = p->calls;
-        detach(c);
-        c->done(c->arg, -HW_ECANCELLED, NULL);
-    }
-    free(p);
+    while (p->calls)
+        detach(p->calls);
 }
 
-static const char *proxy_down(struct store *store) {
-    (void)store;
-    return NULL;
-}
-
-static const struct store_ops proxy_ops = {
-    .call = proxy_ask, .down_reason = proxy_down, .free = proxy_free};
+static const struct store_kind proxy_kind = {.other = proxy_ask, .stop = proxy_stop};
 
 static struct store *proxy_new(struct stores *s, struct half *half, int node) {
     struct proxy *p = hw_calloc(1, sizeof(*p));
-    *p = (struct proxy){.store.ops = &proxy_ops, .stores = s, .half = half, .node = node};
+    *p = (struct proxy){.stores = s, .half = half, .node = node};
+    store_init(&p->store, &proxy_kind, s->world->nodes[node].loop);
     return &p->store;
 }
 

@@ -52,10 +52,9 @@ static bool is_drained(void *self) {
     return is_idle;
 }
 
-static const char *store_down(void *self, bool *ret_is_coming) {
+static void store(void *self, struct daemon_store *ret) {
     (void)self;
-    *ret_is_coming = is_coming;
-    return down;
+    *ret = (struct daemon_store){down, "redis.url: memory:", is_coming};
 }
 
 static const char *unready(void *self) {
@@ -98,7 +97,7 @@ static const struct daemon_role whole = {
     .drain = drain,
     .is_drained = is_drained,
     .stays_listed = true,
-    .store_down = store_down,
+    .store = store,
     .unready = unready,
     .stop = stop,
     .free = end,

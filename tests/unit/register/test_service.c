@@ -5,6 +5,7 @@
 #include "cluster.h"
 #include "message.h"
 #include "register.h"
+#include "store_step.h"
 
 // --- a store that can be lost
 
@@ -14,28 +15,18 @@ struct losable {
     struct loop *loop;
 };
 
-static void losable_call(struct store *s, const ProtobufCMessage *request, store_done_fn *done,
-                         void *arg) {
-    struct store *inner = ((struct losable *)s)->inner;
+static void losable_begin(struct store_step *p, const ProtobufCMessage *request) {
     // What a watch holds on to is its versions, not what stood in the message that is gone.
     if (request->descriptor == &hawser__internal__watch_request__descriptor)
         ck_assert_uint_eq(request->n_unknown_fields, 0);
-    store_call(inner, request, done, arg);
+    store_step_pass(p, ((struct losable *)p->store)->inner, request);
 }
 
-static const char *losable_down(struct store *s) {
-    (void)s;
-    return NULL;
+static void losable_stop(struct store *s) {
+    store_free(((struct losable *)s)->inner);
 }
 
-static void losable_free(struct store *s) {
-    struct store *inner = ((struct losable *)s)->inner;
-    store_free(inner);
-    free(s);
-}
-
-static const struct store_ops losable_ops = {
-    .call = losable_call, .down_reason = losable_down, .free = losable_free};
+static const struct store_kind losable_kind = {.other = losable_begin, .stop = losable_stop};
 
 // --- the bed: a register, and two daemons that follow it
 
@@ -119,7 +110,7 @@ static void setup(void) {
     log_init(&quiet, "register", LOG_ERROR);
     quiet.sink = no_line;
     store = hw_calloc(1, sizeof(*store));
-    store->store.ops = &losable_ops;
+    store_init(&store->store, &losable_kind, loop);
     store->inner = register_store_memory(loop);
     static struct daemon_role role;
     role = register_role;
