@@ -57,6 +57,7 @@ static int dispatcher_start(struct daemon_env *env, struct buf *ret_error, void 
     // They come for a moment: the HTTP door, and what else lives in this process, need as much.
     d->visitors_max = descriptors_for_clients(os_descriptors(loop_os(d->loop))) / 4 + 1;
     arena_init(&d->arena);
+    visitors_begin(d);
     int rc = serve_frames(d, ret_error);
     if (rc == 0)
         rc = serve_http(d, ret_error);
@@ -87,9 +88,11 @@ static const struct daemon_metric metrics[] = {
     DAEMON_COUNTER(dispatcher, count.without_room, "without_room_total", "answers without a room"),
     DAEMON_COUNTER(dispatcher, count.http_requests, "http_requests_total", "HTTP requests"),
     DAEMON_COUNTER(dispatcher, count.protocol_errors, "protocol_errors_total",
-                   "connections closed with 43xx"),
+                   "connections closed with 43xx, or whose first bytes are of no protocol"),
     DAEMON_COUNTER(dispatcher, count.visitors_displaced, "visitors_displaced_total",
                    "silent connections that gave way to newcomers at a full dispatcher"),
+    DAEMON_COUNTER(dispatcher, count.silent, "silent_total",
+                   "connections whose first bytes did not come in time"),
     DAEMON_GAUGE(dispatcher, count.visitors, "connections_count", "connections"),
     {0},
 };

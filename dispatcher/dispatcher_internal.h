@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "choose.h"
 #include "dispatcher.h"
+#include "door.h"
 #include "endpoints.h"
 #include "frame.h"
 #include "http.h"
@@ -19,6 +20,7 @@ struct dispatcher {
     struct daemon_env *env;
     struct loop *loop;
     struct listener *listener;
+    struct door door;
     struct http_server *http;
     struct arena arena; // of one Locate
     struct visitor *visitors, *visitors_last;
@@ -26,7 +28,7 @@ struct dispatcher {
     struct endpoints endpoints;
     char http_at[DAEMON_ADDRESS_MAX];
     struct {
-        uint64_t located, without_room, http_requests, visitors, visitors_displaced,
+        uint64_t located, without_room, http_requests, visitors, visitors_displaced, silent,
             protocol_errors;
     } count;
 };
@@ -36,6 +38,7 @@ struct dispatcher {
 Hawser__V1__Located *locate(struct dispatcher *d, const Hawser__V1__Locate *ask);
 
 // visitor.c
+void visitors_begin(struct dispatcher *d);
 void visitor_accept(void *arg, struct stream *s);
 void visitors_end(struct dispatcher *d);
 

@@ -1,9 +1,9 @@
-// A client's connection: "HWS1", then Locate frames, each answered at once; 10 s of silence end it.
-// While an answer is held, because the client does not read, nothing is read from the client
-// either. A full house lets the one go that has been silent longest: most are answered already.
+// A client's connection behind its "HWS1": Locate frames, each answered at once; 10 s of silence
+// end it. While an answer is held, because the client does not read, nothing is read from the
+// client either. A full house lets the one go that has been silent longest: most are answered
+// already.
 #include "close_codes.h"
 #include "dispatcher_internal.h"
-#include "opening.h"
 
 enum { IDLE_MS = 10000, FLUSH_MS = 1000, DEVICE_MAX = 64, FAILED_MAX = 64 };
 
@@ -11,8 +11,8 @@ struct visitor {
     struct visitor *next, *prev; // in dispatcher.visitors, the one heard last first
     struct dispatcher *dispatcher;
     struct stream *stream;
-    struct timer idle;
-    bool greeted, closing;
+    struct timer idle; // IDLE_MS after it was heard
+    bool closing;
 };
 
 // --- the list
@@ -87,20 +87,7 @@ static void visitor_on_frame(struct visitor *v, const struct frame *f) {
 
 static size_t visitor_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct visitor *v = owner;
-    struct dispatcher *d = v->dispatcher;
     size_t used = 0;
-    if (!v->greeted) {
-        enum opening opening = opening_parse(data, len, &used);
-        if (opening == OPENING_MORE)
-            return 0;
-        if (opening != OPENING_HAWSER) {
-            d->count.protocol_errors++;
-            v->closing = true;
-            stream_end(s, -HW_EMALFORMED);
-            return len;
-        }
-        v->greeted = true;
-    }
     while (used < len && !v->closing) {
         struct frame f;
         size_t n = 0;
@@ -148,42 +135,58 @@ static const struct stream_ops visitor_ops = {
     .keep_max = FRAME_HEADER_BYTES + FRAME_BODY_BEFORE_WELCOME_MAX,
 };
 
-static size_t nobody_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
-    (void)owner;
-    (void)s;
-    (void)data;
-    return len;
-}
-static void nobody_closed(void *owner, struct stream *s, int error) {
-    (void)owner;
-    (void)s;
-    (void)error;
-}
-static const struct stream_ops nobody_ops = {.on_data = nobody_data, .on_closed = nobody_closed};
-
 static void let_go(struct visitor *v) {
     struct stream *s = v->stream;
     visitor_on_closed(v, s, 0);
-    stream_set_owner(s, &nobody_ops, NULL);
-    stream_end(s, 0);
+    stream_abandon(s);
+}
+
+static void visitor_let_in(void *arg, const struct newcomer *n, const struct opening *protocol) {
+    struct dispatcher *d = arg;
+    struct visitor *v = hw_calloc(1, sizeof(*v));
+    (void)protocol; // there is one
+    v->dispatcher = d;
+    v->stream = n->stream;
+    put_first(d, v);
+    d->count.visitors++;
+    stream_set_owner(v->stream, &visitor_ops, v);
+    uint64_t waited_ms = loop_now_ms(d->loop) - n->accepted_ms;
+    loop_arm(d->loop, &v->idle, waited_ms < IDLE_MS ? IDLE_MS - waited_ms : 0, idle_over);
+}
+
+static bool visitor_gives_way(void *arg, uint64_t silent_since_ms) {
+    const struct dispatcher *d = arg;
+    struct visitor *last = d->visitors_last;
+    if (!last || last->idle.due_ms - IDLE_MS > silent_since_ms)
+        return false;
+    let_go(last);
+    return true;
 }
 
 void visitor_accept(void *arg, struct stream *s) {
     struct dispatcher *d = arg;
-    struct visitor *v = hw_calloc(1, sizeof(*v));
-    if (d->count.visitors >= d->visitors_max) {
-        d->count.visitors_displaced++;
-        let_go(d->visitors_last);
-    }
-    v->dispatcher = d;
-    v->stream = s;
-    put_first(d, v);
-    d->count.visitors++;
-    stream_set_owner(s, &visitor_ops, v);
-    loop_arm(d->loop, &v->idle, IDLE_MS, idle_over);
+    door_take(&d->door, s, loop_now_ms(d->loop), IDLE_MS);
+}
+
+static const struct opening protocols[] = {
+    {FRAME_PREFACE, FRAME_PREFACE_BYTES, FRAME_PREFACE_BYTES, NULL}, {.bytes = NULL}};
+
+void visitors_begin(struct dispatcher *d) {
+    door_init(&d->door, &(struct door_options){.loop = d->loop,
+                                               .transports = door_transports,
+                                               .protocols = protocols,
+                                               .let_in = visitor_let_in,
+                                               .give_way = visitor_gives_way,
+                                               .arg = d,
+                                               .connections_max = d->visitors_max,
+                                               .connections = &d->count.visitors,
+                                               .unknown = &d->count.protocol_errors,
+                                               .silent = &d->count.silent,
+                                               .displaced = &d->count.visitors_displaced});
 }
 
 void visitors_end(struct dispatcher *d) {
+    door_deinit(&d->door);
     while (d->visitors)
         let_go(d->visitors);
 }

@@ -128,7 +128,6 @@ void conn_on_closed(void *owner, struct stream *s, int error) {
 void conn_begin_voice(struct conn *c, const struct voice *voice) {
     conn_room(c)->voices[voice->index] = voice;
     c->voice = (uint8_t)voice->index;
-    c->has_begun = true;
     if (voice->begin)
         voice->begin(c);
 }
@@ -138,17 +137,8 @@ void conn_take_stream(struct conn *c, struct stream *s) {
     stream_set_owner(s, &conn_voice(c)->stream, c);
 }
 
-static size_t conn_drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
-    (void)owner;
-    (void)s;
-    (void)data;
-    return len;
-}
-static const struct stream_ops drop_ops = {.on_data = conn_drop_data};
-
 void conn_lose_stream(struct conn *c) {
-    stream_set_owner(c->stream, &drop_ops, NULL);
-    stream_end(c->stream, 0);
+    stream_abandon(c->stream);
     c->stream = NULL;
 }
 
@@ -174,7 +164,7 @@ void conn_reap(struct room *r) {
     while (r->gone) {
         struct conn *c = r->gone;
         r->gone = c->transit->next_gone;
-        if (c->has_begun && conn_voice(c)->end)
+        if (conn_voice(c)->end)
             conn_voice(c)->end(c);
         assert(!c->transit->voice_state);
         slab_give(c->transit);

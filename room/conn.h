@@ -22,15 +22,13 @@ enum {
     ASK_APART_MS = 2000 // a client is asked at most so often, in case it answers but sends no Pong
 };
 
-enum conn_state { CONN_GREETING, CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
+enum conn_state { CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
 
 // What leads from one state to another. A connection begins with the first of them. One that is
 // CLOSING is gone with the end of its stream and of its last binding.
 #define CONN_STEPS(X)                                                                              \
-    X(GREETING, HELLO)    /* its first bytes */                                                    \
-    X(GREETING, CLOSING)  /* its end, or ours */                                                   \
     X(HELLO, LOGIN)       /* its Hello */                                                          \
-    X(HELLO, CLOSING)     /* as above; or another has its socket, whose resume bytes it had */     \
+    X(HELLO, CLOSING)     /* its end, or ours; or its resume bytes gave its socket to another */   \
     X(LOGIN, OPEN)        /* all its bindings are answered: Welcome */                             \
     X(LOGIN, CLOSING)     /* its end, or ours */                                                   \
     X(OPEN, LINGERING)    /* it is lost */                                                         \
@@ -62,9 +60,8 @@ struct conn {
     uint32_t heartbeat_ms;
     uint32_t resume_count;
     uint8_t state;      // enum conn_state, which conn_enter alone changes
-    uint8_t voice;      // enum voice_index; Hawser's while GREETING
+    uint8_t voice;      // enum voice_index
     bool is_asked : 1;  // a Ping of ours, and no frame has come since
-    bool has_begun : 1; // its voice: not while GREETING
     bool has_place : 1; // among connections_max; else a visitor, who may resume, or is told 4102
     bool is_gone : 1;   // in room.gone
     bool is_unread : 1; // nothing is read from it: it leaves answers unread
@@ -125,7 +122,8 @@ size_t conn_run_went(struct conn *c, const uint8_t *data, const struct frame_run
                      size_t written);
 
 // --- places.c: who is let in
-void conn_begin_visit(struct conn *c);          // with a place, if one is free
+// With a place, if one is free. What it does in time counts from when it was accepted.
+void conn_begin_visit(struct conn *c, uint64_t accepted_ms);
 void conn_refuse(struct conn *c);               // this room is full
 bool conn_may_take_place(const struct conn *c); // one is free, or somebody lingers
 // For a session whose token is right: who lingers gives way. false: the room is full.

@@ -49,11 +49,13 @@ static void places_login_over(struct timer *t) {
         conn_close(c, CLOSE_NO_ANSWER, "no Hello", 0);
 }
 
-void conn_begin_visit(struct conn *c) {
+void conn_begin_visit(struct conn *c, uint64_t accepted_ms) {
     struct room *r = conn_room(c);
     c->has_place = r->places < r->connections_max;
     r->places += c->has_place;
-    loop_arm(r->loop, &conn_transit(c)->timer, c->has_place ? LOGIN_MS : VISIT_MS,
+    uint64_t end_ms = accepted_ms + (c->has_place ? LOGIN_MS : VISIT_MS),
+             now_ms = loop_now_ms(r->loop);
+    loop_arm(r->loop, &conn_transit(c)->timer, end_ms > now_ms ? end_ms - now_ms : 0,
              places_login_over);
 }
 

@@ -111,6 +111,7 @@ static void room_stop(void *self) {
     listener_free(r->listener);
     r->listener = NULL;
     r->is_draining = r->is_stopping = true;
+    door_deinit(&r->door);
     end_connections(r);
 }
 
@@ -128,6 +129,7 @@ static void room_end(void *self) {
     retries_deinit(r);
     effects_deinit(&r->effects);
     loop_disarm(r->loop, &r->drain_timer);
+    door_deinit(&r->door);
     slab_deinit(&r->bindings);
     slab_deinit(&r->awake);
     slab_deinit(&r->conns);
@@ -147,11 +149,11 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     r->env = env;
     r->loop = env->loop;
     uint32_t max = connections_max(r);
-    r->voices[VOICE_HAWSER] = &voice_hawser; // that it is full is told in it
     TAILQ_INIT(&r->lingering);
     effects_init(&r->effects, r->loop, carry_out_all);
     r->connections_max = max;
     slab_init(&r->conns, sizeof(struct conn), max + VISITORS_MAX);
+    room_door_init(r);
     slab_init(&r->transits, sizeof(struct transit), max + VISITORS_MAX);
     r->sessions_max = max < 4000000 ? max * 4 : max;
     uint32_t bindings_max = r->sessions_max + max + BINDINGS_UNCHECKED_MAX;
@@ -218,7 +220,9 @@ static const struct daemon_metric metrics[] = {
                  "sessions with something under way, which take more memory"),
     DAEMON_COUNTER(room, count.accepted, "accepted_total", "connections accepted"),
     DAEMON_COUNTER(room, count.connections_refused, "refused_total",
-                   "connections refused: the table is full"),
+                   "connections refused, or displaced before their first bytes: the table is full"),
+    DAEMON_COUNTER(room, count.silent, "silent_total",
+                   "connections whose first bytes did not come in time"),
     DAEMON_COUNTER(room, count.gave_way, "gave_way_total",
                    "lingering connections ended early, for newcomers"),
     DAEMON_COUNTER(room, count.logins, "logins_total", "bindings logged in"),

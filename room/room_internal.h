@@ -2,7 +2,7 @@
 //
 //   room.c         life: start, announce, stop; workers.c several in one service
 //   carry_out.c    what sessions have written down is done here, and nowhere else
-//   door.c         where connections come in: which voice they speak
+//   door.c         where connections come in: which voices there are
 //   voice_hawser.c client.proto: frames into calls, what is to be said into frames
 //   service.c      what other daemons call; drain.c the end of a room that was told to
 //   passes.c       the passes over all sessions: confirm, heads; the lease
@@ -38,6 +38,7 @@
 #include "calls.h"
 #include "conn.h"
 #include "daemon.h"
+#include "door.h"
 #include "endpoints.h"
 #include "part.h"
 #include "slab.h"
@@ -71,6 +72,7 @@ struct room {
     struct loop *loop;
     struct cluster *cluster;
     struct listener *listener;
+    struct door door;
     // bindings: sessions_max for sessions, one more for each connection (a Bind that renews has a
     // binding of its own), and BINDINGS_UNCHECKED_MAX whose token is not checked yet
     struct slab conns, transits, bindings, awake;
@@ -128,8 +130,8 @@ struct room {
     struct {
         uint64_t connections, accepted, logins, login_failures, logins_put_off, takeovers, resumed,
             closed[CLOSE_KINDS], pushes, gaps, acks, loads, load_failures, not_here, news_frames,
-            live_dropped, protocol_errors, frames_refused, slow, connections_refused, gave_way,
-            orphans_given_up, pings, resends, unexpected, heads_ahead, positions_lost,
+            live_dropped, protocol_errors, silent, frames_refused, slow, connections_refused,
+            gave_way, orphans_given_up, pings, resends, unexpected, heads_ahead, positions_lost,
             session_steps[SESSION_STATE_COUNT];
     } count;
 };
@@ -146,6 +148,7 @@ static inline const struct voice *conn_voice(const struct conn *c) {
 }
 
 // --- door.c
+void room_door_init(struct room *r);
 void conn_accept(void *arg, struct stream *s);
 
 // --- places.c

@@ -35,7 +35,6 @@ FOR_TESTS = {
     "session_leads_to": "the table names no state that no test has reached",
     "session_effect_name": "tests tell a session's story in words",
     "store_pair_init": "a store over two, in tests so far",
-    "stream_set_transport": "a second kind of transport, in a test so far",
     "wheel_armed": "nothing stays armed",
 }
 

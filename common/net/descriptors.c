@@ -15,7 +15,7 @@ uint32_t descriptors_for_clients(uint32_t limit) {
     return count > 0 ? count : 1;
 }
 
-uint32_t descriptors_ceiling(uint32_t limit, enum door door) {
+uint32_t descriptors_ceiling(uint32_t limit, enum door_kind door) {
     uint32_t kept = kept_back(limit);
     switch (door) {
     case DOOR_CLIENTS:

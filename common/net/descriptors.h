@@ -11,11 +11,11 @@
 
 #include <stdint.h>
 
-enum door { DOOR_CLIENTS, DOOR_DAEMONS, DOOR_OPS };
+enum door_kind { DOOR_CLIENTS, DOOR_DAEMONS, DOOR_OPS };
 
 // Clients that a table may hold, at least 1.
 uint32_t descriptors_for_clients(uint32_t limit);
 // A newcomer whose descriptor has this number or a higher one is refused.
-uint32_t descriptors_ceiling(uint32_t limit, enum door door);
+uint32_t descriptors_ceiling(uint32_t limit, enum door_kind door);
 
 #endif

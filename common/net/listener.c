@@ -16,7 +16,7 @@ struct listener {
     accept_fn *on_accept;
     void *arg;
     struct timer rest;
-    enum door door;
+    enum door_kind door;
     int fd;
     uint16_t port;
 };
@@ -104,7 +104,7 @@ int listener_new(struct loop *l, struct listen_at at, accept_fn *on_accept, void
     return 0;
 }
 
-void listener_set_door(struct listener *ls, enum door door) {
+void listener_set_door(struct listener *ls, enum door_kind door) {
     ls->door = door;
 }
 

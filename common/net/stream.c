@@ -343,6 +343,12 @@ void stream_end(struct stream *s, int error) {
     key_queue_add(&loop_of(s)->closing, stream_key(s));
 }
 
+void stream_abandon(struct stream *s) {
+    static const struct stream_ops nobody = {.keep_max = 0};
+    stream_set_owner(s, &nobody, NULL);
+    stream_end(s, 0);
+}
+
 static void ending_late(struct timer *t) {
     stream_end(container_of(t, struct busy, ending)->stream, 0);
 }
@@ -387,14 +393,24 @@ void stream_finish(struct stream *s) {
     slab_give(s);
 }
 
-// Hands data on until nothing more of it is consumed; what is left over is kept.
-static void present(struct stream *s, const uint8_t *data, size_t len) {
+// How much of it is consumed. What an owner leaves who handed the stream on is for the next one.
+static size_t consumed_of(struct stream *s, const uint8_t *data, size_t len) {
+    const struct stream_ops *ops = NULL;
+    const void *owner = NULL;
     size_t used = 0;
-    if (s->flags & ENDING)
-        used = len;
-    else
-        used = ops_of(s)->on_data(owner_of(s), s, data, len);
-    assert(used <= len);
+    while (used < len && !(s->flags & (CLOSING | ENDING | PAUSED)) &&
+           (ops != ops_of(s) || owner != owner_of(s))) {
+        ops = ops_of(s);
+        owner = owner_of(s);
+        used += ops->on_data(owner_of(s), s, data + used, len - used);
+        assert(used <= len);
+    }
+    return s->flags & ENDING ? len : used;
+}
+
+// What is not consumed is kept.
+static void present(struct stream *s, const uint8_t *data, size_t len) {
+    size_t used = consumed_of(s, data, len);
     if (s->flags & CLOSING)
         return;
     struct buf *in = in_of(s);

@@ -45,8 +45,8 @@ struct stream_ops {
 struct stream *stream_connect(struct loop *l, const struct sock_addr *to,
                               const struct stream_ops *ops, void *owner, int *ret_error);
 
-void stream_set_owner(struct stream *s, const struct stream_ops *ops,
-                      void *owner); // hand it on, also from inside on_data
+// Hands it on. From inside on_data, too: what that leaves is presented to the new owner at once.
+void stream_set_owner(struct stream *s, const struct stream_ops *ops, void *owner);
 // From now on its bytes go through `t`, which the stream owns, and then through what they went
 // through before; when nothing is held.
 // What was read already is for whoever made `t` to give to it.
@@ -85,6 +85,8 @@ void stream_resume(struct stream *s);
 // the socket closes. on_closed(error) follows at the end of this iteration. Ending twice is
 // harmless, the first error counts.
 void stream_end(struct stream *s, int error);
+// Like stream_end(s, 0), but its owner hears no more of it.
+void stream_abandon(struct stream *s);
 // Like stream_end(s, 0) but waits until held bytes are out and the peer has ended, at most
 // linger_ms: for a last frame such as Close. What still comes in is read and dropped.
 void stream_end_after_flush(struct stream *s, uint64_t linger_ms);
@@ -107,7 +109,7 @@ int listener_new(struct loop *l, struct listen_at at, accept_fn *on_accept, void
                  struct listener **ret_listener) HW_MUST_CHECK;
 // How far into the descriptors that are left this listener may go (descriptors.h). Beyond it a
 // newcomer is closed at once, so that it goes elsewhere, and counted by the loop.
-void listener_set_door(struct listener *ls, enum door door);
+void listener_set_door(struct listener *ls, enum door_kind door);
 uint16_t listener_port(const struct listener *ls);
 void listener_free(struct listener *ls); // accepted streams live on. NULL is harmless
 

@@ -95,7 +95,7 @@ struct http_server;
 struct http_options {
     struct loop *loop;
     const char *host;
-    enum door door;
+    enum door_kind door;
     uint16_t port_first, port_last; // 0 = the kernel's choice
     struct log *log;                // borrowed; NULL logs nothing
     struct http_limits limits;

@@ -90,19 +90,10 @@ static void release(struct channel *c) {
     c->stream = NULL;
 }
 
-static size_t channel_drop_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
-    (void)owner;
-    (void)s;
-    (void)data;
-    return len;
-}
-
 void channel_detach(struct channel *c) {
-    static const struct stream_ops nobody = {.on_data = channel_drop_data};
     if (!c->stream)
         return;
-    stream_set_owner(c->stream, &nobody, NULL);
-    stream_end(c->stream, 0);
+    stream_abandon(c->stream);
     release(c);
 }
 

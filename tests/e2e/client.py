@@ -17,11 +17,11 @@ WAIT_S = 20
 
 
 class Client:
-    def __init__(self, port, host="127.0.0.1"):
+    def __init__(self, port, host="127.0.0.1", preface=b"HWS1"):
         self.socket = socket.create_connection((host, port), timeout=WAIT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.unread = b""
-        self.socket.sendall(b"HWS1")
+        self.socket.sendall(preface)
 
     def send_raw(self, data):
         self.socket.sendall(data)

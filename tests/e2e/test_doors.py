@@ -121,15 +121,70 @@ def test_newcomers_displace_the_silent(cluster):
             s.close()
 
 
-def knock(port):
-    """A peer that proves nothing; returns once it has been refused."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
-        s.sendall(b"\xff" * 64)
-        try:
-            while s.recv(4096):
+def test_a_silent_crowd_takes_no_place(cluster):
+    """As many silent ones as the room has places are there, and a client logs in at once; whoever of them goes on saying nothing is ended
+    without a word, and counted."""
+    before = cluster.room.metric("silent_total")
+    crowd = [socket.create_connection(("127.0.0.1", cluster.room.ports["room"]), timeout=20) for _ in range(DESCRIPTORS // 2)]
+    try:
+        wait_until(lambda: cluster.room.metric("connections_count") >= len(crowd), "some are not in yet")
+        with Client(cluster.room.ports["room"]) as client:
+            client.login("d1", cluster.product().token("ann"))
+            client.send("Bye")
+        for s in crowd:
+            assert s.recv(1) == b""
+    finally:
+        for s in crowd:
+            s.close()
+    assert cluster.room.metric("silent_total") == before + len(crowd)
+
+
+def drip(port):
+    """A byte a second of an opening that is never whole; what came, until the end."""
+    with socket.create_connection(("127.0.0.1", port), timeout=1) as s:
+        for byte in (b"H", b"W", b"S", b"", b"", b"", b"", b"", b"", b"", b"", b""):
+            try:
+                s.sendall(byte)
+                return s.recv(100)
+            except TimeoutError:
                 pass
-        except ConnectionResetError:
+    return None
+
+
+@pytest.mark.parametrize("role", ["room", "dispatcher"])
+def test_what_strangers_open_with(cluster, role):
+    """Openings of TLS, HTTP, MQTT and of nothing known are ended at once, without a word, and counted, and so is one that is drawn out;
+    half an opening and an end are nothing. Clients are served all the while."""
+    daemon = getattr(cluster, role)
+    port = daemon.ports[role]
+    openings = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), b"GET /v1/locate HTTP/1.1\r\nHost: h\r\n\r\n",
+                b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02d1", b"HWS2", b"\xff" * 100000, b"hws1"]
+    wait_until(lambda: daemon.metric("connections_count") == 0, "others are still there")
+    errors, silent = daemon.metric("protocol_errors_total"), daemon.metric("silent_total")
+    for first in openings:
+        assert knock(port, first) == b""
+    for half in (b"", b"H", b"HWS"):
+        with Client(port, preface=half):
             pass
+    assert drip(port) == b""
+    assert daemon.metric("protocol_errors_total") == errors + len(openings)
+    assert daemon.metric("silent_total") == silent + 1
+    wait_until(lambda: daemon.metric("connections_count") == 0, "some are still there")
+    if role == "dispatcher":
+        assert located(port).ttl_s > 0
+
+
+def knock(port, first=b"\xff" * 64):
+    """A peer that proves nothing; returns what it was told, once it has been refused."""
+    told = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+        try:
+            s.sendall(first)
+            while piece := s.recv(4096):
+                told += piece
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    return told
 
 
 def test_a_log_that_nobody_reads(tmp_path):

@@ -44,8 +44,8 @@ def locate(cluster):
 
 
 def test_newcomers_are_told_and_the_dispatcher_knows(cluster, product):
-    """Each newcomer gets Close 4102 and then a clean end, whether it says Hello, only the preface, or nothing; those who are there stay,
-    and the dispatcher names the room again only when a place is free."""
+    """Each newcomer gets Close 4102 and then a clean end, whether it says Hello or only the preface; who says nothing is ended without a
+    word, as soon. Those who are there stay, and the dispatcher names the room again only when a place is free."""
     clients = fill(cluster, product, "a")
     for _ in range(10):
         with Client(cluster.info["rooms"][0]) as newcomer:
@@ -53,8 +53,14 @@ def test_newcomers_are_told_and_the_dispatcher_knows(cluster, product):
             assert newcomer.expect("Close").code == 4102
             newcomer.socket.shutdown(socket.SHUT_WR)
             newcomer.expect_end()
-    silent = [Client(cluster.info["rooms"][0]) for _ in range(10)]
+    silent_before = cluster.room.metric("silent_total")
+    only_preface = [Client(cluster.info["rooms"][0]) for _ in range(10)]
+    silent = [Client(cluster.info["rooms"][0], preface=preface) for preface in (b"", b"HWS")]
     for newcomer in silent:
+        newcomer.expect_end()
+        newcomer.close()
+    assert cluster.room.metric("silent_total") == silent_before + len(silent)
+    for newcomer in only_preface:
         assert newcomer.expect("Close").code == 4102
         newcomer.close()
     eventually(lambda: not locate(cluster))
@@ -125,10 +131,16 @@ def test_who_resumes_needs_no_place(cluster, product):
 
 
 def test_a_drained_room_is_not_ready(cluster, product):
-    """After a drain by the API the room's process goes on, and /readyz says why nobody is sent there."""
+    """After a drain by the API the room's process goes on, and /readyz says why nobody is sent there. Who came before it and opens after
+    it is told so, in the words of what it opens with."""
+    late = Client(cluster.info["rooms"][0], preface=b"HW")
+    eventually(lambda: cluster.room.metric("connections_count") > 0)
     ops = cluster.room.ports["ops"]
     assert requests.get(f"http://127.0.0.1:{ops}/readyz", timeout=10).status_code == 200
     room = next(r for r in cluster.call("GET", "/v1/cluster").json()["items"] if r["role"] == "room")
     assert cluster.call("POST", f"/v1/rooms/{room['id']}/drain", {}).status_code == 202
     answer = requests.get(f"http://127.0.0.1:{ops}/readyz", timeout=10)
     assert (answer.status_code, "draining" in answer.text) == (503, True)
+    late.send_raw(b"S1")
+    assert late.expect("Close").code == 4200
+    late.close()

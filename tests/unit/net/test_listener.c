@@ -63,7 +63,7 @@ static void on_over(void *owner, struct stream *s, int error) {
 static const struct stream_ops visitor_ops = {.on_data = on_word, .on_closed = on_over};
 
 // Goes to a door and waits until it is let in or turned away.
-static bool is_let_in(struct visitor *v, enum door door) {
+static bool is_let_in(struct visitor *v, enum door_kind door) {
     struct sock_addr to;
     int error = 0;
     *v = (struct visitor){0};
@@ -84,7 +84,7 @@ static void setup(void) {
         ck_assert_int_eq(listener_new(loop, (struct listen_at){"127.0.0.1", 0, 0}, on_accept,
                                       &welcomed[i], &listeners[i]),
                          0);
-        listener_set_door(listeners[i], (enum door)i);
+        listener_set_door(listeners[i], (enum door_kind)i);
     }
 }
 

@@ -102,7 +102,6 @@ static bool may_enter(enum conn_state from, enum conn_state to) {
 
 START_TEST(test_steps) {
     static const unsigned leads_to[] = {
-        [CONN_GREETING] = 1 << CONN_HELLO | 1 << CONN_CLOSING,
         [CONN_HELLO] = 1 << CONN_LOGIN | 1 << CONN_CLOSING,
         [CONN_LOGIN] = 1 << CONN_OPEN | 1 << CONN_CLOSING,
         [CONN_OPEN] = 1 << CONN_LINGERING | 1 << CONN_LOGIN | 1 << CONN_CLOSING,
