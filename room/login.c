@@ -38,7 +38,8 @@ static void login_check(struct bind_check *k, const struct product *p, const cha
     k->reason = "no such key";
     if (!key)
         return;
-    struct token_terms terms = {.secret = key->secret,
+    struct token_terms terms = {.algorithm = key->algorithm,
+                                .secret = key->secret,
                                 .secret_len = key->secret_len,
                                 .product = p->name,
                                 .ttl_ms = p->limits.token_ttl_s * 1000,

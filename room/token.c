@@ -135,6 +135,11 @@ uint32_t token_check(const char *token, const struct token_terms *terms,
                      struct token_claims *ret_claims, const char **ret_reason) {
     struct token_claims claims = {0};
     jwt_t *jwt = NULL;
+    // The secret of another algorithm may be known to all: a public key proves nothing here.
+    if (strcmp(terms->algorithm, "HS256") != 0) {
+        *ret_reason = "the key's algorithm is not HS256";
+        return CLOSE_TOKEN_REFUSED;
+    }
     if (jwt_decode(&jwt, token, terms->secret, (int)terms->secret_len) != 0) {
         *ret_reason = "the token's signature is wrong";
         return CLOSE_TOKEN_REFUSED;

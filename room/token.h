@@ -31,7 +31,8 @@ struct token_claims {
 };
 // What a token is checked against. Borrowed.
 struct token_terms {
-    const uint8_t *secret; // of the key that it names
+    const char *algorithm; // of the key that it names, and so its secret
+    const uint8_t *secret;
     size_t secret_len;
     const char *product;
     uint64_t ttl_ms;    // how far ahead exp may lie

@@ -206,6 +206,8 @@ static void got_hello(struct conn *c, const ProtobufCMessage *message) {
                                   .bind_count = m->n_bind};
     for (size_t i = 0; i < m->n_bind && i < BINDS_MAX; i++)
         take_bind(m->bind[i], &hello.bind[i]);
+    log_event(conn_room(c)->env->log, LOG_DEBUG, "hello", "conn=%u sdk=%s", slab_slot(c),
+              log_quote_str(m->sdk));
     hello_got_hello(c, &hello);
 }
 

@@ -50,6 +50,7 @@ static bool take_keys(struct product *p) {
             return false;
         memcpy(key->kid, from->kid, strlen(from->kid) + 1);
         key->kind = from->kind;
+        key->algorithm = from->algorithm;
         key->secret = from->secret.data;
         key->secret_len = from->secret.len;
         key->created_ms = from->created_ms;

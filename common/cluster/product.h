@@ -11,7 +11,8 @@
 struct product_key {
     char kid[33];
     Hawser__Internal__KeyKind kind;
-    const uint8_t *secret; // borrowed from the record
+    const char *algorithm; // of the tokens that it signs. Borrowed from the record, as the secret
+    const uint8_t *secret;
     size_t secret_len;
     uint64_t created_ms;
 };

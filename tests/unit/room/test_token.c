@@ -37,9 +37,16 @@ static char *token_of(const char *header, const char *claims) {
     return (char *)out.data;
 }
 
+static const char *key_algorithm = "HS256";
+
 static uint32_t checked(const char *header, const char *claims, struct token_claims *ret_claims) {
-    const struct token_terms terms = {secret,  sizeof(secret) - 1,    "shop", 86400000,
-                                      "phone", (uint64_t)NOW_S * 1000};
+    const struct token_terms terms = {.algorithm = key_algorithm,
+                                      .secret = secret,
+                                      .secret_len = sizeof(secret) - 1,
+                                      .product = "shop",
+                                      .ttl_ms = 86400000,
+                                      .device = "phone",
+                                      .now_ms = (uint64_t)NOW_S * 1000};
     struct token_hint hint;
     const char *reason = NULL;
     char *token = token_of(header, claims);
@@ -134,9 +141,21 @@ START_TEST(claims_are_taken) {
 }
 END_TEST
 
+// A key of another algorithm is no secret for this one, whatever the header says.
+START_TEST(a_key_has_its_algorithm) {
+    static const char *const others[] = {"", "ES256", "HS512", "HS25"};
+    struct token_claims claims;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        key_algorithm = others[i];
+        ck_assert_uint_eq(checked(HEADER, "{" GOOD "}", &claims), 4002);
+    }
+}
+END_TEST
+
 int main(void) {
     TCase *test_case = tcase_create("token");
     tcase_add_loop_test(test_case, each_claim_has_its_type, 0, sizeof(cases) / sizeof(cases[0]));
     tcase_add_test(test_case, claims_are_taken);
+    tcase_add_test(test_case, a_key_has_its_algorithm);
     return run_case("token", test_case);
 }
