@@ -234,6 +234,8 @@ static int take_hello(struct channel *c, const Hawser__Internal__RpcHello *hello
     memcpy(c->peer_nonce, hello->nonce.data, NONCE_BYTES);
     memcpy(c->peer_role, hello->role, strlen(hello->role) + 1);
     c->peer_incarnation = hello->incarnation;
+    c->peer_minor = hello->minor;
+    snprintf(c->peer_build, sizeof(c->peer_build), "%s", hello->build);
     if (!c->options.expected_role) {
         c->state = CHANNEL_PROVING;
         send_hello(c, true);

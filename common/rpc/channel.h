@@ -19,6 +19,7 @@
 enum {
     NONCE_BYTES = 16,
     ROLE_MAX = 32,
+    BUILD_MAX = 32,
     BATCH_BYTES_MAX = 256 * 1024,
     BATCH_ITEMS_MAX = BATCH_BYTES_MAX / 2, // an item has two bytes at least
     OUT_BYTES_MAX = 64 * 1024 * 1024
@@ -55,6 +56,8 @@ struct channel {
     uint8_t nonce[NONCE_BYTES], peer_nonce[NONCE_BYTES];
     char peer_role[ROLE_MAX + 1];
     uint64_t peer_incarnation;
+    uint32_t peer_minor;            // its version of the protocol
+    char peer_build[BUILD_MAX + 1]; // as far as it fits
     uint64_t heard_ms;
     bool is_asked; // by a ping, since it was heard
     size_t held;   // bytes that the kernel had not taken when last looked at

@@ -334,8 +334,9 @@ static void link_on_open(void *owner) {
     link->up = true;
     link->attempts = 0;
     link->last_error = link->logged_error = 0;
-    log_event(link->log, LOG_INFO, "link up", "peer=%s host=%s port=%u", link->peer_role,
-              log_quote_str(link->host), link->options.port);
+    log_event(link->log, LOG_INFO, "link up", "peer=%s host=%s port=%u protocol=%d.%u build=%s",
+              link->peer_role, log_quote_str(link->host), link->options.port, RPC_MAJOR,
+              link->channel.peer_minor, log_quote_str(link->channel.peer_build));
     if (link->options.on_state)
         link->options.on_state(link->options.arg, link, true);
 }
