@@ -247,7 +247,8 @@ void conn_binding_over(struct room_binding *b, const struct session_refusal *why
         return;
     }
     if (c->state == CONN_OPEN)
-        conn_voice(c)->say_bound(c, &(struct bound){b, why->code, why->reason, NULL});
+        conn_voice(c)->say_bound(
+            c, &(struct bound){.binding = b, .code = why->code, .reason = why->reason});
     room_binding_end(b);
 }
 

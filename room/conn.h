@@ -138,6 +138,7 @@ struct bind_request {
     struct session_have have;
     bool is_have_good;               // else a stream twice, or one that is not there
     uint8_t wanted[FEEDS];           // enum feed_wanted of each stream
+    bool is_clean;                   // it begins at the end of each: what waits counts as handled
     const struct ack_limits *limits; // of this client; outlives the connection. NULL: its voice's
     // Read from the token once, by hello_got_*.
     struct token_hint hint;

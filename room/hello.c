@@ -40,10 +40,13 @@ static uint32_t hello_spread_ms(const struct room *r) {
 }
 
 static struct bound bound_of(struct room_binding *b) {
-    const struct session_refusal *refusal = &room_binding_session(b)->refusal;
+    const struct session *s = room_binding_session(b);
     if (room_binding_state(b) != SESSION_REFUSED)
-        return (struct bound){.binding = b};
-    return (struct bound){b, refusal->code, refusal->reason, login_product_name(b)};
+        return (struct bound){.binding = b, .is_known = s->is_known || s->is_resumed};
+    return (struct bound){.binding = b,
+                          .code = s->refusal.code,
+                          .reason = s->refusal.reason,
+                          .name = login_product_name(b)};
 }
 
 static void hello_welcome(struct conn *c) {
@@ -165,7 +168,7 @@ struct resumption {
 };
 
 static bool find_binding(struct conn *old, struct resumption *f) {
-    if (f->bind->hint_fault)
+    if (f->bind->hint_fault || f->bind->is_clean)
         return false;
     for (struct room_binding *b = old->bindings; b; b = room_binding_next(b))
         if (room_binding_is_entered(b) && strcmp(b->product->name, f->bind->hint.product) == 0)

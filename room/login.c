@@ -197,6 +197,7 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     if (bind->is_have_good)
         terms.have = bind->have;
     memcpy(terms.wanted, bind->wanted, sizeof(terms.wanted));
+    terms.is_clean = bind->is_clean;
     struct room_binding *b = room_binding_new(c, &terms);
     if (!b)
         return NULL;

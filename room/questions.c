@@ -232,6 +232,7 @@ static void on_attached(void *arg, int error, const Hawser__Internal__AttachRepl
     if (!b)
         return;
     a->result = error != 0 ? SAVER_NO_ANSWER : reply->stale ? SAVER_STALE : SAVER_OK;
+    a->is_known = reply && reply->known;
     for (size_t i = 0; reply && i < reply->n_stream; i++)
         if (reply->stream[i]->stream < FEEDS)
             take_start(&a->start[reply->stream[i]->stream], reply->stream[i]);

@@ -39,6 +39,7 @@ struct bound {                    // what became of a Bind
     uint32_t code;                // 0, or a Close code: then with its reason
     const char *reason;
     const char *name; // of its product, where that is not known; NULL: nobody knows it
+    bool is_known;    // the cluster had this device before, and it goes on where it was
 };
 
 struct welcome { // the answer to a Hello

@@ -183,6 +183,7 @@ Hawser__Internal__AttachReply *saver_memory_attach(struct saver_memory *m,
         forget_devices(b, now, a);
         d = who.device = device_new(b, a->device);
     }
+    reply->known = !who.is_new;
     d->generation = a->generation;
     d->seen_ms = now;
     b->arrivals++;

@@ -37,6 +37,7 @@ static ProtobufCMessage *attach_reply(struct saver_step *p, const redisReply *r)
     p->heads[STREAM_INBOX] = (struct step_heads){redis_reply_u64(r, SAVER_ATTACH_AT_EPOCH),
                                                  redis_reply_u64(r, SAVER_ATTACH_AT_HEAD),
                                                  redis_reply_u64(r, SAVER_ATTACH_AT_CHANGE)};
+    reply->known = redis_reply_u64(r, SAVER_ATTACH_AT_KNOWN) != 0;
     reply->stream = hw_calloc(STREAMS, sizeof(reply->stream[0]));
     for (uint32_t i = 0; i < STREAMS; i++)
         reply->stream[reply->n_stream++] = attached_stream(i, &p->heads[i], r);

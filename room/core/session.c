@@ -153,6 +153,7 @@ void session_init(struct session *s, const struct session_terms *terms, const st
     memset(s, 0, sizeof(*s)); // also between its fields, see session_rest.c
     s->have = terms->have;
     memcpy(s->wanted, terms->wanted, sizeof(s->wanted));
+    s->is_clean = terms->is_clean;
     for (int i = 0; i < FEEDS; i++)
         feed_init(&s->feed[i], terms->limits);
     s->fence.confirmed_round = lease->round;

@@ -121,6 +121,7 @@ enum session_saver_result { SAVER_OK, SAVER_NO_ANSWER, SAVER_STALE, SAVER_UNKNOW
 struct session_attached {
     enum session_saver_result result; // OK, NO_ANSWER or STALE
     struct session_start start[FEEDS];
+    bool is_known; // OK: the store had this device before
 };
 
 struct session_confirmed {
@@ -250,7 +251,10 @@ struct session {
     bool is_log_another;   // than the inbox's epoch: to be read, whatever was heard
     bool is_saving;        // a SAVE is not answered yet
     bool attach_again;     // the saver does not know this device, or its generation, any more
-    bool is_retrying, is_synced, is_resumed;
+    bool is_retrying, is_synced;
+    bool is_resumed : 1;
+    bool is_clean : 1;  // of its login: what waited counts as handled
+    bool is_known : 1;  // of its login: the device was here before, and goes on where it was
     bool asked[FEEDS];  // a Ping is out for what is long unacknowledged: its answer resends
     bool is_shut_asked; // a Ping was sent for a shut window, and no Ack has come since
 };
@@ -259,6 +263,7 @@ struct session {
 struct session_terms {
     struct session_have have;
     uint8_t wanted[FEEDS];           // enum feed_wanted
+    bool is_clean;                   // it begins at the end of each stream
     const struct ack_limits *limits; // borrowed; outlives the session
 };
 void session_init(struct session *s, const struct session_terms *terms, const struct lease *lease);

@@ -104,6 +104,17 @@ static void start_feeds(struct session *s, const struct session_start start[FEED
         s->resets[i] = start[i].is_reset;
 }
 
+// What waits counts as handled, and no position is another log's any more.
+static void start_at_the_ends(struct session *s, const struct session_start start[FEEDS]) {
+    for (int i = 0; i < FEEDS_SERVED; i++) {
+        struct stream_position end = {s->feed[i].epoch, start[i].head};
+        uint32_t messages;
+        s->resets[i] = false;
+        feed_sent(&s->feed[i], end.seq, 0, false);
+        (void)feed_acked(&s->feed[i], end, &messages);
+    }
+}
+
 enum session_state login_attached(struct step *t) {
     const struct session_attached *a = &t->e->of.attached;
     if (a->result == SAVER_STALE) {
@@ -113,6 +124,9 @@ enum session_state login_attached(struct step *t) {
     if (a->result != SAVER_OK)
         return refuse_busy(t, "the store cannot be asked");
     start_feeds(t->s, a->start);
+    t->s->is_known = a->is_known && !t->s->is_clean;
+    if (t->s->is_clean)
+        start_at_the_ends(t->s, a->start);
     step_adds(t, EFFECT_SETTLED);
     return SESSION_ACCEPTED;
 }
@@ -176,6 +190,8 @@ enum session_state login_told(struct step *t) {
     for (int i = 0; i < FEEDS; i++)
         if (s->resets[i])
             step_says_reset(t, (enum feed_stream)i, "the position is not one of this log");
+    if (s->is_clean)
+        step_adds(t, EFFECT_SAVE_LAST);        // of all streams
     bool is_undecided = s->fence.is_undecided; // since before it was live
     if (is_to_be_confirmed(t))
         step_confirm(t);

@@ -39,6 +39,7 @@ static void forget_login(struct session *s) {
     memset(&s->have, 0, sizeof(s->have));
     s->heads_needed = 0; // they were answered
     s->saving = s->saving_generation = 0;
+    s->is_clean = s->is_known = false;
     for (int i = 0; i < FEEDS; i++) {
         s->feed[i].target = s->feed[i].sent;
         s->feed[i].ack_window = (struct ack_window){0};

@@ -9,7 +9,7 @@
 -- CONST STREAMS
 -- CONST PURGED_AT_ONCE
 -- PARTS base attach_next devices
--- REPLY [*n] stale after reset after_news reset_news after_bulk reset_bulk epoch head change
+-- REPLY [*n] stale after reset after_news reset_news after_bulk reset_bulk epoch head change known
 
 local l = open(user, epoch)
 local d = device_of(l, name)
@@ -73,4 +73,5 @@ finish()
 out[#out + 1] = l.epoch
 out[#out + 1] = l.head
 out[#out + 1] = l.change
+out[#out + 1] = is_new and 0 or 1
 return out

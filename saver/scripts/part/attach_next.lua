@@ -14,7 +14,7 @@ if not state then
   if inbox_have_epoch + inbox_have_seq + news_have_epoch + news_have_seq + bulk_have_epoch + bulk_have_seq == 0 then
     call('HSET', logs, user, pack(NEW, 0, epoch, 0, 0, history) .. pack('<I2I2B', 1, 1, #name) .. name ..
       pack('<I7I6I7I7I7I7I7I7', generation, now, epoch, 0, news_epoch, news_head, bulk_epoch, bulk_head))
-    return {0, 0, 0, news_head, 0, bulk_head, 0, epoch, 0, 0}
+    return {0, 0, 0, news_head, 0, bulk_head, 0, epoch, 0, 0, 0}
   end
 else
   local form, log_epoch, head, change, ran, tail = unpacked(NEW, state)
@@ -39,7 +39,7 @@ else
         call('HSET', logs, user, string.sub(state, 1, tail - 1) .. pack(ARRIVALS, (arrivals + 1) % 65536) ..
           string.sub(state, tail + 2, began + #name) ..
           pack('<I7I6I7I7I7I7I7I7', generation, now, e1, s1, e2, s2, e3, s3) .. string.sub(state, offset))
-        return {0, s1, 0, s2, 0, s3, 0, log_epoch, head, change}
+        return {0, s1, 0, s2, 0, s3, 0, log_epoch, head, change, 1}
       end
     end
   end

@@ -18,6 +18,7 @@ static struct listener *door;
 static struct room_binding *binding;
 static int client;
 static unsigned written[SESSION_EFFECT_COUNT];
+static bool saver_knows, begins_clean; // the device; the session
 
 // --- the voice
 
@@ -166,7 +167,9 @@ static void log_in(const uint8_t wanted[FEEDS], uint64_t after, uint64_t head) {
     struct session_event row = {.kind = EVENT_ROW, .of.row.generation = GENERATION};
     struct session_event attached = {.kind = EVENT_ATTACHED};
     memcpy(terms.wanted, wanted, sizeof(terms.wanted));
+    terms.is_clean = begins_clean;
     binding = room_binding_new(bed.conn, &terms);
+    binding->of.awake->expires_ms = UINT64_C(1) << 42; // far ahead
     product_hold(binding, &(struct product){.number = PRODUCT, .name = "p"});
     if (news()->known->epoch == 0)
         news_window_start(&news()->by_voice[0].window, EPOCH, after, NULL);
@@ -177,8 +180,14 @@ static void log_in(const uint8_t wanted[FEEDS], uint64_t after, uint64_t head) {
     room_binding_tell_kind(binding, EVENT_ADMITTED);
     room_binding_tell(binding, &row);
     binding->product->heads_answered = room_binding_session(binding)->heads_needed;
+    attached.of.attached.is_known = saver_knows;
     room_binding_tell(binding, &attached);
-    room_binding_tell_kind(binding, EVENT_TOLD);
+    if (conn_voice(bed.conn)->say_welcome) {
+        bed.conn->state = CONN_LOGIN;
+        hello_answered(binding);
+    } else {
+        room_binding_tell_kind(binding, EVENT_TOLD);
+    }
     turn_loop();
 }
 
@@ -286,6 +295,27 @@ START_TEST(test_a_window_of_one) {
 }
 END_TEST
 
+// Its client is told whether the cluster knew it, unless it begins at the ends anyway.
+static void tell_known(struct conn *c, const struct welcome *welcome) {
+    stream_send(c->stream, welcome->bound[0].is_known ? "k" : "n", 1);
+}
+
+START_TEST(test_known_and_clean) {
+    struct voice greeting = tiny;
+    greeting.say_welcome = tell_known;
+    for (int i = 0; i < 4; i++) {
+        saver_knows = i & 1;
+        begins_clean = i & 2;
+        begin(&greeting);
+        log_in(all, 0, 0);
+        client_gets(i == 1 ? "k!" : "n!");
+        ck_assert_uint_eq(written[EFFECT_SAVE_LAST], begins_clean);
+        end();
+    }
+    saver_knows = begins_clean = false;
+}
+END_TEST
+
 // A client may say a size of its own, and which streams it wants.
 START_TEST(test_what_a_bind_says) {
     static const struct ack_limits own = {.messages = 1, .bytes = 50};
@@ -301,9 +331,11 @@ START_TEST(test_what_a_bind_says) {
     connect_client();
     bind.limits = &own;
     bind.wanted[FEED_NEWS] = FEED_LEFT_OUT;
+    bind.is_clean = true;
     b = login_begin(bed.conn, &bind);
     ck_assert_uint_eq(feed_messages_left(&room_binding_session(b)->feed[FEED_NEWS]), 1);
     ck_assert_uint_eq(feed_bytes_left(&room_binding_session(b)->feed[FEED_INBOX]), 50);
+    ck_assert(room_binding_session(b)->is_clean);
     ck_assert(room_binding_leaves_out(b, FEED_NEWS) && !room_binding_leaves_out(b, FEED_INBOX));
     end();
 }
@@ -548,7 +580,7 @@ START_TEST(test_whom_a_delivery_is_for) {
 END_TEST
 
 RUN_TESTS("a second voice", test_whom_a_delivery_is_for, test_its_own_ack_window,
-          test_a_window_of_one, test_what_a_bind_says, test_news_left_out, test_inbox_left_out,
-          test_news_sent_again, test_inbox_sent_again, test_news_once, test_inbox_once,
-          test_how_long_a_message_is_good, test_gaps_for_who_wants_them,
+          test_a_window_of_one, test_what_a_bind_says, test_known_and_clean, test_news_left_out,
+          test_inbox_left_out, test_news_sent_again, test_inbox_sent_again, test_news_once,
+          test_inbox_once, test_how_long_a_message_is_good, test_gaps_for_who_wants_them,
           test_other_streams_are_wanted, test_no_resume_bytes, test_resume_bytes)

@@ -87,6 +87,8 @@ static inline void parse_attached(const char *line, struct session_attached *a) 
     inbox->head = number_after(line, "head ", inbox->after.seq);
     inbox->is_reset = has(line, "reset");
     a->start[FEED_NEWS].is_reset = has(line, "news-too");
+    a->start[FEED_NEWS].head = number_after(line, "news-head ", 0);
+    a->is_known = has(line, "known");
 }
 
 static inline void parse_confirmed(const char *line, struct session_confirmed *c) {

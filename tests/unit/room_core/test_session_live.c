@@ -484,6 +484,34 @@ START_TEST(test_other_streams_are_wanted) {
 }
 END_TEST
 
+// It begins at the end of each stream: what waited is handled, and no position is another log's.
+// The saver is told at once.
+START_TEST(test_clean) {
+    struct session_have at;
+    reach(SESSION_ATTACHING);
+    s.is_clean = true;
+    told("HINTED 9");
+    told("ATTACHED 5 head 8 news-head 4 reset news-too known");
+    ck_assert(!s.is_known); // it does not go on where it was
+    told("TOLD");
+    said("SAVE_LAST SAVE LOAD SEND_NEWS"); // 9 came later
+    ck_assert_uint_eq(s.feed[FEED_INBOX].sent, 8);
+    ck_assert_uint_eq(session_unsaved(&s, &at), 2);
+    ck_assert_uint_eq(at.at[FEED_INBOX].seq, 8);
+    ck_assert_uint_eq(at.at[FEED_NEWS].seq, 4);
+}
+END_TEST
+
+START_TEST(test_known) {
+    reach(SESSION_ATTACHING);
+    told("ATTACHED 5 known");
+    ck_assert(s.is_known);
+    reach(SESSION_ATTACHING);
+    told("ATTACHED 5");
+    ck_assert(!s.is_known);
+}
+END_TEST
+
 // What was sent of a stream that is wanted once is handled; of others it is in flight.
 START_TEST(test_wanted_once) {
     reach(SESSION_LIVE);
@@ -516,7 +544,7 @@ START_TEST(test_a_reset_waits_until_its_stream_is_wanted) {
 }
 END_TEST
 
-RUN_TESTS("session_live", test_other_streams_are_wanted, test_wanted_once,
+RUN_TESTS("session_live", test_clean, test_known, test_other_streams_are_wanted, test_wanted_once,
           test_a_reset_waits_until_its_stream_is_wanted, test_synced, test_resets_come_first,
           test_no_reset_of_what_is_left_out, test_one_load, test_synced_behind_a_reset,
           test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,

@@ -41,6 +41,28 @@ static inline void case_attach(struct bed *b) {
     ck_assert_str_eq(bed_user(b, "nobody"), "pending 0:");
 }
 
+// Whether the store had the device before: of a user it knows and of one it does not, on the short
+// way of a script and on the long one.
+static inline void case_known(struct bed *b) {
+    (void)ATTACH(b, .user = "u", .device = "a", .generation = 5);
+    ck_assert(!was_known);
+    (void)ATTACH(b, .user = "u", .device = "a", .generation = 6);
+    ck_assert(was_known);
+    (void)ATTACH(b, .user = "u", .device = "b", .generation = 7);
+    ck_assert(!was_known);
+    uint64_t epoch = bed_head(b, STREAM_INBOX, "u").epoch;
+    (void)ATTACH(b, .user = "u", .device = "b", .generation = 8, .have = true, .epoch = epoch + 1);
+    ck_assert(was_known);
+    (void)ATTACH(b, .user = "u", .device = "b", .generation = 9, .devices_max = 1);
+    (void)ATTACH(b, .user = "u", .device = "c", .generation = 10, .devices_max = 1);
+    ck_assert(!was_known);
+    (void)ATTACH(b, .user = "u", .device = "b", .generation = 11);
+    ck_assert(!was_known); // displaced by c
+    STORE(b, .user = "v", .id = "1", .bytes = 10);
+    (void)ATTACH(b, .user = "v", .device = "a", .generation = 5);
+    ck_assert(!was_known);
+}
+
 static inline uint64_t arrivals_at(struct bed *b, const char *id) {
     return APPEND(b, .user = "u", .id = id).arrivals;
 }

@@ -15,6 +15,8 @@ struct login {
     const char *known[4];
 };
 
+static bool was_known; // the device, at the last attach
+
 // "0:4 1:0 2:0", a stream that was reset with a "!" behind, or "stale".
 static inline const char *bed_attach(struct bed *b, const struct login *l) {
     Hawser__Internal__AttachRequest q = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
@@ -35,6 +37,7 @@ static inline const char *bed_attach(struct bed *b, const struct login *l) {
     q.n_have = l->have ? 1 : 0;
     const Hawser__Internal__AttachReply *reply = bed_ask(b, &q.base);
     b->text[0] = '\0';
+    was_known = reply->known;
     if (reply->stale)
         bed_printf(b, "stale");
     ck_assert_uint_eq(reply->n_stream, reply->stale ? 0 : STREAMS);

@@ -38,6 +38,7 @@ static const struct {
     {"attach", case_attach},
     {"attach reset", case_attach_reset},
     {"arrivals", case_arrivals},
+    {"known", case_known},
     {"displaced", case_displaced},
     {"known devices", case_known_devices},
     {"acks", case_acks},
