@@ -33,8 +33,9 @@ enum {
 
 struct loop;
 struct store *saver_store_memory(struct loop *l);
-// For the simulation: from now on it is another history, as after a fail-over.
-void saver_store_memory_next_history(struct store *s);
+// For the simulation and the tests: from now on the data is of that history (a new store's: 1), as
+// after a fail-over.
+void saver_store_memory_is_of(struct store *s, uint64_t history);
 struct redis_options;
 // Sweeps what is due by itself. on_state, arg and old_key of the options are its own.
 struct store *saver_store_redis(const struct redis_options *o);

@@ -16,8 +16,8 @@ static const struct store_kind kind = {.methods = methods,
                                        .method_count = sizeof(methods) / sizeof(methods[0]),
                                        .deinit = saver_memory_deinit};
 
-void saver_store_memory_next_history(struct store *s) {
-    ((struct saver_memory *)s)->history++;
+void saver_store_memory_is_of(struct store *s, uint64_t history) {
+    ((struct saver_memory *)s)->history = history;
 }
 
 struct store *saver_store_memory(struct loop *l) {

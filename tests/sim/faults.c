@@ -346,6 +346,12 @@ static bool catalog_is_held(struct run *r) {
     return true;
 }
 
+static void fail_back(struct run *r, int which) {
+    (void)which;
+    lasts(r, r->world.now_us + 10000000);
+    stores_fail_back(r->stores);
+}
+
 static void lose_now(struct run *r, int everything) {
     if (everything && !catalog_is_held(r))
         return;
@@ -361,13 +367,15 @@ static void lose_now(struct run *r, int everything) {
     if (since_us < r->fire_began_us) // the products' making was copied long ago
         since_us = r->fire_began_us;
     stores_lose_tail(r->stores, since_us);
+    if (r->fails_back)
+        later(r, world_between(&r->world, 1000000, 15000000), fail_back, 0);
 }
 
 // Once a run at most, and when there is much under way.
 static bool lose(struct run *r) {
-    if (r->store_lost || r->will_lose || !world_chance(&r->world, 300))
+    if (r->store_lost || r->will_lose || !(r->fails_back || world_chance(&r->world, 300)))
         return false;
-    bool everything = world_chance(&r->world, 400);
+    bool everything = !r->fails_back && world_chance(&r->world, 400);
     uint64_t after = world_between(&r->world, 1000, 1000000);
     r->will_lose = true;
     for (int i = 0; i < 3; i++)
@@ -434,6 +442,7 @@ static void mix(struct run *r) {
                                             : world_chance(&r->world, 150) ? 4
                                                                            : 1);
     r->fault_weights[KILL] += 1;
+    r->fault_weights[LOSE] += r->fails_back ? 20 : 0;
 }
 
 static int any_kind(struct run *r) {

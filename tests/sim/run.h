@@ -123,8 +123,9 @@ struct run {
     uint64_t fire_began_us, fire_ends_us, calm_us, lost_us,
         lost_since_us; // calm: the last fault is over
     bool will_lose, store_lost, lease_may_lie;
-    bool has_variety;                    // of messages: ttl, tags, devices, several users, live
-    bool has_small_inboxes, refuses_new; // the second product
+    bool fails_back;  // a lost tail is a fail-over, and then the first server is primary again
+    bool has_variety; // of messages: ttl, tags, devices, several users, live
+    bool has_small_inboxes, refuses_new;      // the second product
     bool has_short_tokens, has_small_windows; // of news
     int violations;
     char what[VIOLATIONS_MAX][160];

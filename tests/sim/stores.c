@@ -2,9 +2,12 @@
 
 #include "../../register/memory_internal.h"
 
+#include <assert.h>
+
 #include "buf.h"
 #include "close_codes.h"
 #include "message.h"
+#include "redis_history.h"
 
 enum { CALL_LIMIT_US = 3000000, DEVICES_MAX = 64 };
 
@@ -12,6 +15,7 @@ struct journal { // of a store: what was done, and when
     struct journal *next;
     uint64_t at_us;
     int64_t step_ms;           // of its clock then
+    uint64_t history;          // of the data then
     ProtobufCMessage *request; // owned
 };
 
@@ -20,17 +24,20 @@ struct proxy_call;
 // What differs between the registers' store and the savers'.
 struct half_kind {
     struct store *(*open)(struct loop *l);
+    void (*is_of)(struct store *s, uint64_t history); // NULL: it makes its own with each next one
     void (*next_history)(struct store *s);
     const ProtobufCMessageDescriptor *questions[5]; // ends with NULL
 };
 static const struct half_kind index_kind = {register_store_memory,
+                                            NULL,
                                             register_store_memory_next_history,
                                             {&hawser__internal__watch_request__descriptor,
                                              &hawser__internal__catalog_get_request__descriptor,
                                              &hawser__internal__find_request__descriptor,
                                              &hawser__internal__online_request__descriptor}};
 static const struct half_kind logs_kind = {saver_store_memory,
-                                           saver_store_memory_next_history,
+                                           saver_store_memory_is_of,
+                                           NULL,
                                            {&hawser__internal__stats_request__descriptor,
                                             &hawser__internal__user_request__descriptor,
                                             &hawser__internal__clock_request__descriptor}};
@@ -40,13 +47,22 @@ struct half { // one of the two
     struct os os; // no node, no sockets
     struct loop *loop;
     struct store *store; // owned
-    uint64_t seed, run;
+    uint64_t seed;
     struct journal *journal, **journal_end;
 };
+
+enum { HISTORIES_MAX = 8 };
 
 struct stores {
     struct world *world;
     struct half index, logs;
+    // Two servers, one of which has the data as its primary. Histories are told by their names, and
+    // go by the number of their name.
+    int primary;
+    unsigned promotions, name_count;
+    uint8_t names[HISTORIES_MAX][REDIS_HISTORY_BYTES];
+    uint64_t history;
+    unsigned slept; // fail-overs that a connection hears of only when it is used again
     uint64_t stalled_until_us;
     bool is_deaf;             // stalled: it does later what it is sent meanwhile
     ProtobufCMessage *answer; // of stores_ask_saver
@@ -67,6 +83,7 @@ struct proxy {
     struct stores *stores;
     struct half *half;
     struct proxy_call *calls; // whose owner has not heard yet
+    unsigned slept;           // of stores.slept, what it has heard of
     int node;
 };
 
@@ -76,6 +93,7 @@ struct proxy_call {
     struct stores *stores;
     struct half *half;
     int node, error;
+    unsigned slept;                    // as its proxy, when it was sent
     ProtobufCMessage *request, *reply; // owned
     struct store_step *step;           // of the proxy; it completes, unless the run is over
 };
@@ -144,10 +162,11 @@ static bool changes(const struct proxy_call *c) {
 }
 
 // The request is the journal's from then on.
-static void journal_add(struct half *h, uint64_t now_us, const struct proxy_call *c) {
+static void journal_add(struct half *h, const struct proxy_call *c) {
     struct journal *j = hw_calloc(1, sizeof(*j));
-    j->at_us = now_us;
+    j->at_us = c->stores->world->now_us;
     j->step_ms = h->os.step_ms;
+    j->history = c->stores->history;
     j->request = c->request;
     *h->journal_end = j;
     h->journal_end = &j->next;
@@ -204,10 +223,23 @@ static void note_step(const struct proxy_call *c) {
                   (Hawser__Internal__DropReply *)c->reply);
 }
 
+// Sent by a connection that knows the data by an older name: each script refuses it, and the
+// connection is made anew.
+static bool is_refused(struct proxy_call *c) {
+    if (c->slept == c->stores->slept)
+        return false;
+    c->error = -HW_ESTORE;
+    if (c->proxy)
+        c->proxy->slept = c->stores->slept;
+    return true;
+}
+
 static void step(struct proxy_call *c) {
     bool is_kept = changes(c);
+    if (is_refused(c))
+        return;
     if (is_kept)
-        journal_add(c->half, c->stores->world->now_us, c);
+        journal_add(c->half, c);
     half_call(c->half, c->request, took_reply, c);
     note_step(c);
     if (is_kept)
@@ -233,8 +265,11 @@ static void execute(void *arg) {
     }
     if (s->is_deaf) {
         struct proxy_call *late = hw_calloc(1, sizeof(*late));
-        *late = (struct proxy_call){
-            .stores = s, .node = c->node, .half = c->half, .request = message_copy(c->request)};
+        *late = (struct proxy_call){.stores = s,
+                                    .node = c->node,
+                                    .half = c->half,
+                                    .slept = c->slept,
+                                    .request = message_copy(c->request)};
         world_at(w, s->stalled_until_us - w->now_us, step_late, late);
     } else if (world_chance(w, 500)) {
         step(c);
@@ -255,6 +290,7 @@ static void proxy_ask(struct store_step *step, const ProtobufCMessage *request) 
                              .stores = p->stores,
                              .half = p->half,
                              .node = p->node,
+                             .slept = p->slept,
                              .request = message_copy(request),
                              .step = step};
     if (c->next)
@@ -274,7 +310,7 @@ static const struct store_kind proxy_kind = {.other = proxy_ask, .stop = proxy_s
 
 static struct store *proxy_new(struct stores *s, struct half *half, int node) {
     struct proxy *p = hw_calloc(1, sizeof(*p));
-    *p = (struct proxy){.stores = s, .half = half, .node = node};
+    *p = (struct proxy){.stores = s, .half = half, .slept = s->slept, .node = node};
     store_init(&p->store, &proxy_kind, s->world->nodes[node].loop);
     return &p->store;
 }
@@ -301,9 +337,43 @@ void stores_step_clock(struct stores *s, int64_t step_ms) {
     world_note(s->world, "store", "has its clock at %+lld ms", (long long)step_ms);
 }
 
-static void half_new(struct half *h) {
+// By its name, which connections make of what the primary says of itself.
+static void name_history(struct stores *s) {
+    char info[128];
+    struct redis_history h = {0};
+    uint64_t i = 0;
+    snprintf(info, sizeof(info), "run_id:%d\r\nmaster_replid:%u\r\n", s->primary, s->promotions);
+    redis_history_is(&h, info);
+    while (i < s->name_count && memcmp(s->names[i], h.is, sizeof(h.is)) != 0)
+        i++;
+    if (i == s->name_count) {
+        assert(i < HISTORIES_MAX);
+        memcpy(s->names[s->name_count++], h.is, sizeof(h.is));
+    }
+    s->history = i + 1;
+}
+
+static void failed_over(struct stores *s) {
+    s->primary = 1 - s->primary;
+    s->promotions++;
+    name_history(s);
+}
+
+static void half_is_of(struct half *h, uint64_t history) {
+    if (h->kind->is_of)
+        h->kind->is_of(h->store, history);
+}
+
+static void half_goes_on_in(struct half *h, uint64_t history) {
+    half_is_of(h, history);
+    if (h->kind->next_history)
+        h->kind->next_history(h->store);
+}
+
+static void half_new(struct half *h, uint64_t history) {
     rng_init(loop_rng(h->loop), h->seed); // a replay draws the same epochs
     h->store = h->kind->open(h->loop);
+    half_is_of(h, history);
 }
 
 static void half_free(struct half *h) {
@@ -325,7 +395,7 @@ static void half_empty(struct stores *s, struct half *h) {
     journal_free(&h->journal);
     h->journal_end = &h->journal;
     h->seed = rng_u64(&s->world->rng);
-    half_new(h);
+    half_new(h, s->history);
 }
 
 void stores_lose_everything(struct stores *s) {
@@ -343,10 +413,11 @@ static void half_go_back(struct stores *s, struct half *h, uint64_t since_us) {
     s->world->now_us = *at ? (*at)->at_us : now_us;
     loop_free(h->loop);
     h->loop = loop_new(&h->os);
-    half_new(h);
+    half_new(h, *at ? (*at)->history : s->history);
     for (; *at && (*at)->at_us < since_us; at = &(*at)->next) {
         s->world->now_us = (*at)->at_us;
         h->os.step_ms = (*at)->step_ms;
+        half_is_of(h, (*at)->history);
         half_call(h, (*at)->request, took_nothing, NULL);
     }
     journal_free(at);
@@ -355,16 +426,23 @@ static void half_go_back(struct stores *s, struct half *h, uint64_t since_us) {
     h->os.step_ms = step_ms;
     loop_step(h->loop, 0);
     rng_init(loop_rng(h->loop), rng_u64(&s->world->rng)); // what is made anew is another log
-    h->run++;
-    for (uint64_t i = 0; i < h->run; i++)
-        h->kind->next_history(h->store);
+    half_goes_on_in(h, s->history);
 }
 
 void stores_lose_tail(struct stores *s, uint64_t since_us) {
+    failed_over(s);
     half_go_back(s, &s->index, since_us);
     half_go_back(s, &s->logs, since_us);
     world_note(s->world, "store", "has lost what was done in its last %llu ms",
                (unsigned long long)((s->world->now_us - since_us) / 1000));
+}
+
+void stores_fail_back(struct stores *s) {
+    failed_over(s);
+    half_goes_on_in(&s->index, s->history);
+    half_goes_on_in(&s->logs, s->history);
+    s->slept++;
+    world_note(s->world, "store", "has its other server as primary");
 }
 
 // --- life
@@ -376,7 +454,7 @@ static void half_begin(struct stores *s, struct half *h, const struct half_kind 
     h->loop = loop_new(&h->os);
     h->journal_end = &h->journal;
     h->seed = rng_u64(&s->world->rng);
-    half_new(h);
+    half_new(h, s->history);
 }
 
 static void half_end(struct half *h) {
@@ -388,6 +466,7 @@ static void half_end(struct half *h) {
 struct stores *stores_new(struct world *w) {
     struct stores *s = hw_calloc(1, sizeof(*s));
     s->world = w;
+    name_history(s);
     half_begin(s, &s->index, &index_kind);
     half_begin(s, &s->logs, &logs_kind);
     return s;

@@ -19,8 +19,11 @@ struct store *stores_saver(struct stores *s, int node);
 // done when it is over. Lost: of both stores, as of one server that both are in.
 void stores_stall(struct stores *s, uint64_t until_us, bool is_deaf);
 void stores_step_clock(struct stores *s, int64_t step_ms); // of the registers, against the world's
-void stores_lose_everything(struct stores *s);
+void stores_lose_everything(struct stores *s); // as FLUSHALL does: its history keeps its name
 void stores_lose_tail(struct stores *s, uint64_t since_us); // a fail-over: it never happened
+// The other server is primary, with all that was done; each connection hears of it when it is used
+// again. Behind a fail-over it is the first one again, under its old run_id.
+void stores_fail_back(struct stores *s);
 // When a login of the device was last refused because there were too many; 0 = never.
 uint64_t stores_throttled_us(const struct stores *s, const char *device);
 // Direct questions, for the checks.

@@ -249,4 +249,6 @@ NOT_YET = [
            "    return l->is_held ? l->round : l->round - 1;\n", "    return l->round;\n"),
     mutant("sdk-says-what-is-not-stored", "sdk/c/core_login.c",
            "        const struct position *p = &b->stored[i];\n", "        const struct position *p = &b->record->stream[i];\n"),
+    mutant("history-named-by-run-id-alone", "common/store/redis_history.c",
+           '    (void)redis_info_value(info, "master_replid", names + strlen(names), RUN_ID_MAX + 1);\n', ""),
 ]

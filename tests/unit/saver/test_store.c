@@ -7,7 +7,8 @@
 #include "redis_server.h"
 
 static void memory_next_history(struct bed *b) {
-    saver_store_memory_next_history(b->store);
+    static uint64_t history = 1;
+    saver_store_memory_is_of(b->store, ++history);
 }
 
 static const struct store_factory factories[] = {
