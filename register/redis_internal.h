@@ -16,6 +16,7 @@
 
 #include "buf.h"
 #include "methods.h"
+#include "register_script_values.h"
 #include "register_scripts.h"
 #include "register_store.h"
 

@@ -24,17 +24,14 @@ enum {
     TAKEOVERS_PER_MINUTE = 5,
     TAKEOVER_WINDOW_MS = 60 * 1000,
     DEVICES_PER_USER = 16,
-    ROWS_LOOKED_AT = 3,           // users of a bucket, for each new one: who was forgotten goes
     DEVICES_RETRY_MS = 60 * 1000, // for a login that found no place among the devices
     WATCH_BYTES_MAX = 512 * 1024,
     LOAD_TOLD_MS = 5000, // small changes of a daemon's load are told no later than this
     AWAY_MS = 2500,      // a store that nobody asked for so long was away: leases go on
-    SEEN_MS = 1000,      // how often it is written down that somebody asked
     PRODUCT_EPOCH_S =
         1735689600, // 2025-01-01: the first product number of a second is its distance
 };
 
-enum { SEEN_APART_MS = 5 * 60 * 1000 }; // a row in Redis says when it was seen this often
 #define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)
 
 struct loop;

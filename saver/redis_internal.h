@@ -14,6 +14,7 @@
 
 #include "buf.h"
 #include "methods.h"
+#include "saver_script_values.h"
 #include "saver_scripts.h"
 #include "saver_store.h"
 

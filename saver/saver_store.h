@@ -20,13 +20,6 @@ enum {
     SUM_IDS_MAX = 10000, // of sums that were counted: the oldest are forgotten first
     RESTART_SEQS_PER_S =
         1 << 20, // another history of the data: the next seq is at least Unix seconds x this
-    TIME_FIELD_BYTES = 7,  // of a time in a packed message: until the year 2109
-    PURGED_AT_ONCE = 50,   // of what is due in a log, by a step that came for another reason
-    ACK_REMOVED_MAX = 200, // entries, by an ack that takes the short way
-    APPEND_REFUSED = 100, // what the append script answers beside AppendOutcome: the server is full
-    ACK_TAKEN = 0,        // what the ack script answers
-    ACK_STALE = 1,
-    ACK_UNKNOWN = 2, // a forgotten device attaches again first
 };
 #define BROADCAST_RETENTION_MS (UINT64_C(7) * 24 * 3600 * 1000)
 #define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)
