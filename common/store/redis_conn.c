@@ -14,6 +14,7 @@
 
 #include "addr.h"
 #include "bytes.h"
+#include "deadline.h"
 #include "redis_history.h"
 #include "redis_info.h"
 #include "redis_reply.h"
@@ -32,7 +33,7 @@ struct command {
     const char *shape; // of its answer; static
     redis_done_fn *done;
     void *arg;
-    uint64_t due_ms; // by loop_ran_ms: what was answered while we stood still may be unread
+    uint64_t due_ms; // as deadline_set takes it
     int error;       // in the failed list
 };
 
@@ -49,7 +50,8 @@ struct redis_conn {
     struct watch *watch;
     uint32_t watched;
     struct os_resolve *resolving;
-    struct timer retry, deadline, check;
+    struct timer retry, check;
+    struct deadline deadline;
     uint32_t attempts;
     bool up, asking, is_leaving; // leaving: up until it is gone, for what is in flight
     struct redis_guard guard;
@@ -145,14 +147,10 @@ static void fail_command(struct command *k, int error) {
 }
 
 static void redis_went_down(struct redis_conn *c, int error, const char *why);
-static void watch_oldest(struct redis_conn *c);
 
-static void on_command_late(struct timer *t) {
-    struct redis_conn *c = container_of(t, struct redis_conn, deadline);
-    if (c->sent && c->sent->due_ms > loop_ran_ms(c->loop)) { // else it does not even connect
-        watch_oldest(c);
-        return;
-    }
+// Of the oldest that was sent, or of connecting.
+static void on_command_late(struct deadline *d) {
+    struct redis_conn *c = container_of(d, struct redis_conn, deadline);
     snprintf(c->reason, sizeof(c->reason), "no answer within %u ms", c->timeout_ms);
     bool connected = (c->context->c.flags & REDIS_CONNECTED) != 0;
     bool was_loading = redis_conn_is_loading(c);
@@ -166,12 +164,10 @@ static void on_command_late(struct timer *t) {
 }
 
 static void watch_oldest(struct redis_conn *c) {
-    loop_disarm(c->loop, &c->deadline);
-    if (!c->sent)
-        return;
-    uint64_t now = loop_ran_ms(c->loop);
-    loop_arm(c->loop, &c->deadline, c->sent->due_ms > now ? c->sent->due_ms - now : 0,
-             on_command_late);
+    if (c->sent)
+        deadline_set(&c->deadline, c->loop, c->sent->due_ms, on_command_late);
+    else
+        deadline_clear(&c->deadline);
 }
 
 static void set_reason(struct redis_conn *c, const char *why) {
@@ -238,7 +234,7 @@ static struct command *command_new(struct redis_conn *c, const char *shape, redi
     k->shape = shape;
     k->done = done;
     k->arg = arg;
-    k->due_ms = loop_ran_ms(c->loop) + c->timeout_ms;
+    k->due_ms = deadline_in(c->loop, c->timeout_ms);
     return k;
 }
 
@@ -445,7 +441,7 @@ static void on_old_key(void *arg, int error, const redisReply *reply) {
 
 static void on_connect(const redisAsyncContext *context, int status) {
     struct redis_conn *c = context->data;
-    loop_disarm(c->loop, &c->deadline);
+    deadline_clear(&c->deadline);
     if (status != REDIS_OK) {
         c->context = NULL; // freed by hiredis
         redis_went_down(c, -HW_ELINK, context->errstr);
@@ -490,7 +486,7 @@ static void attach_context(struct redis_conn *c, redisAsyncContext *context) {
     context->ev.cleanup = on_context_closing;
     c->watched = 0;
     c->watch = loop_watch(c->loop, context->c.fd, 0, on_fd, c);
-    loop_arm(c->loop, &c->deadline, c->timeout_ms, on_command_late); // of the connecting itself
+    deadline_set(&c->deadline, c->loop, deadline_in(c->loop, c->timeout_ms), on_command_late);
     redisAsyncSetConnectCallback(context, on_connect);
     redisAsyncSetDisconnectCallback(context, on_disconnect);
 }
@@ -561,7 +557,7 @@ void redis_conn_free(struct redis_conn *c) {
     tell_failed(&c->fail_hook);
     hook_stop(&c->fail_hook);
     loop_disarm(c->loop, &c->retry);
-    loop_disarm(c->loop, &c->deadline);
+    deadline_clear(&c->deadline);
     loop_disarm(c->loop, &c->check);
     free(c);
 }
