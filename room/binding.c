@@ -227,6 +227,8 @@ static void binding_leave(struct room_binding *b) {
 void room_binding_free(struct room_binding *b) {
     if (room_binding_state(b) != SESSION_GONE)
         binding_leave(b);
+    else if (conn_voice(b->conn)->session_over)
+        conn_voice(b->conn)->session_over(b);
     product_let_go(b);
     if (!b->is_awake) {
         free(b->of.names);

@@ -112,6 +112,9 @@ struct bind_terms {
 // the login must go the whole way.
 bool login_check_resume(const struct room_binding *b, const struct bind_request *bind,
                         struct bind_terms *ret_terms);
+// The same of whatever this Bind would log in to, and lingers here; NULL: nothing.
+struct room_binding *login_find_lingering(const struct conn *c, const struct bind_request *bind,
+                                          struct bind_terms *ret_terms);
 void login_take_terms(struct room_binding *b, struct bind_terms *terms); // takes the tags over
 const char *login_product_name(const struct room_binding *b);            // "": it cannot be known
 

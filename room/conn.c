@@ -109,6 +109,8 @@ static void linger(struct conn *c, uint64_t linger_ms) {
         room_binding_end(conn_awaited(c));
     if (!has_session(c))
         conn_end(c);
+    else if (conn_voice(c)->lingers == LINGERS_BY_TOKEN)
+        lingerers_add(c);
 }
 
 void conn_on_closed(void *owner, struct stream *s, int error) {
@@ -118,7 +120,7 @@ void conn_on_closed(void *owner, struct stream *s, int error) {
     (void)s;
     (void)error;
     c->stream = NULL;
-    bool is_kept = c->state == CONN_OPEN && c->bindings && conn_voice(c)->has_resume_bytes;
+    bool is_kept = c->state == CONN_OPEN && c->bindings && conn_voice(c)->lingers != LINGERS_NOT;
     if (!is_kept || linger_ms == 0 || r->is_draining)
         conn_end(c);
     else
@@ -177,6 +179,7 @@ void conn_reap(struct room *r) {
 void conn_lingers_no_more(struct conn *c) {
     if (c->state != CONN_LINGERING)
         return;
+    lingerers_remove(c);
     TAILQ_REMOVE(&conn_room(c)->lingering, c->transit, lingers);
     conn_room(c)->lingering_count--;
 }

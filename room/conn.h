@@ -44,6 +44,7 @@ struct transit {
     struct conn *conn;            // which has it
     TAILQ_ENTRY(transit) lingers; // in room.lingering while it does
     struct conn *next_gone;       // in room.gone
+    struct lingerer *lingerer;    // owned: it is found by its token; NULL: not so
     struct room_binding *binding; // the one that a Bind after Welcome is logging in
     void *voice_state;            // the voice's own, see voice.h
     struct timer timer;           // login or linger; heartbeat or expiry, when that is soon

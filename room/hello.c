@@ -206,10 +206,12 @@ static bool find_all(struct conn *old, const struct hello_request *hello,
 // Nothing goes out before the Welcome.
 static void hello_go_on(struct conn *c, struct resumption *found, size_t count) {
     for (size_t i = 0; i < count; i++) {
+        const struct bind_request *bind = found[i].bind;
+        struct session_event e = {.kind = EVENT_RESUMED};
+        e.of.resumed.have = bind->have;
+        e.of.resumed.limits = bind->limits ? bind->limits : &conn_voice(c)->ack_limits;
         login_take_terms(found[i].binding, &found[i].terms);
-        room_binding_tell(
-            found[i].binding,
-            &(struct session_event){.kind = EVENT_RESUMED, .of.have = found[i].bind->have});
+        room_binding_tell(found[i].binding, &e);
     }
     hello_welcome(c);
     conn_enter(c, CONN_OPEN);
@@ -218,12 +220,8 @@ static void hello_go_on(struct conn *c, struct resumption *found, size_t count) 
     conn_rearm(c);
 }
 
-static bool try_resume(struct conn *c, const struct hello_request *hello) {
-    struct conn *old = conn_of_resume(conn_room(c), hello);
-    struct resumption found[BINDS_MAX];
-    if (!old || old == c || old->voice != c->voice || strcmp(old->device, c->device) != 0 ||
-        !find_all(old, hello, found))
-        return false;
+// `old` goes on with the stream of c, which ends.
+static void resume(struct conn *old, struct conn *c, struct resumption *found, size_t count) {
     struct stream *stream = c->stream;
     if (old->stream) // its other end is gone, only nobody has noticed yet
         conn_lose_stream(old);
@@ -236,8 +234,37 @@ static bool try_resume(struct conn *c, const struct hello_request *hello) {
     old->heard_ms = c->heard_ms;
     old->is_asked = false;
     conn_room(c)->count.resumed++;
-    hello_go_on(old, found, hello->bind_count);
+    if (conn_voice(old)->resumed)
+        conn_voice(old)->resumed(old, c);
+    hello_go_on(old, found, count);
     conn_end(c);
+}
+
+static bool try_resume(struct conn *c, const struct hello_request *hello) {
+    struct conn *old = conn_of_resume(conn_room(c), hello);
+    struct resumption found[BINDS_MAX];
+    if (!old || old == c || old->voice != c->voice || strcmp(old->device, c->device) != 0 ||
+        !find_all(old, hello, found))
+        return false;
+    resume(old, c, found, hello->bind_count);
+    return true;
+}
+
+// What its session wanted before, it wants still.
+static bool try_return(struct conn *c, const struct hello_request *hello) {
+    struct resumption found = {.bind = &hello->bind[0]};
+    if (hello->bind_count != 1 || found.bind->is_clean)
+        return false;
+    found.binding = login_find_lingering(c, found.bind, &found.terms);
+    if (!found.binding)
+        return false;
+    struct conn *old = found.binding->conn;
+    if (old->voice != c->voice ||
+        !session_can_resume(room_binding_session(found.binding), &found.bind->have)) {
+        free(found.terms.tags);
+        return false;
+    }
+    resume(old, c, &found, 1);
     return true;
 }
 
@@ -282,6 +309,8 @@ void hello_got_hello(struct conn *c, struct hello_request *hello) {
         return;
     }
     if (hello->resume_len > 0 && try_resume(c, hello))
+        return;
+    if (conn_voice(c)->lingers == LINGERS_BY_TOKEN && try_return(c, hello))
         return;
     if (conn_may_take_place(c))
         log_in(c, hello);

@@ -217,24 +217,54 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     return b;
 }
 
+// At once: for a product that is known here. true: the claims and the tags are the caller's to
+// free.
+static bool check_now(struct bind_check *k, const struct bind_request *bind,
+                      const struct product *p, char **ret_tags) {
+    k->code = CLOSE_TOKEN_REFUSED;
+    *ret_tags = NULL;
+    if (p && bind->is_have_good && !bind->hint_fault && login_take_tags(bind, ret_tags)) {
+        k->tags = *ret_tags;
+        login_check(k, p, bind->hint.kid);
+    }
+    if (k->code != 0)
+        free(*ret_tags);
+    return k->code == 0;
+}
+
 bool login_check_resume(const struct room_binding *b, const struct bind_request *bind,
                         struct bind_terms *ret_terms) {
-    struct bind_check k = {.conn = b->conn, .token = bind->token, .code = CLOSE_TOKEN_REFUSED};
-    const struct product *p =
-        cluster_product_by_number(binding_room(b)->cluster, b->product->number);
-    char *tags = NULL;
-    if (p && bind->is_have_good && !bind->hint_fault && login_take_tags(bind, &tags)) {
-        k.tags = tags;
-        login_check(&k, p, bind->hint.kid);
-    }
-    bool is_same = k.code == 0 && strcmp(k.claims.user, room_binding_user(b)) == 0;
+    struct bind_check k = {.conn = b->conn, .token = bind->token};
+    char *tags;
+    if (!check_now(&k, bind,
+                   cluster_product_by_number(binding_room(b)->cluster, b->product->number), &tags))
+        return false;
+    bool is_same = strcmp(k.claims.user, room_binding_user(b)) == 0;
     if (is_same)
         *ret_terms = (struct bind_terms){tags, k.claims.expires_ms};
     else
         free(tags);
-    if (k.code == 0)
-        token_claims_deinit(&k.claims);
+    token_claims_deinit(&k.claims);
     return is_same;
+}
+
+struct room_binding *login_find_lingering(const struct conn *c, const struct bind_request *bind,
+                                          struct bind_terms *ret_terms) {
+    struct room *r = conn_room(c);
+    struct bind_check k = {.conn = c, .token = bind->token};
+    const struct product *p =
+        cluster_product_find(r->cluster, bind->hint.product, strlen(bind->hint.product));
+    char *tags;
+    if (!r->lingerers || !check_now(&k, bind, p, &tags))
+        return NULL;
+    struct room_binding *b =
+        lingerers_find(r, &(struct lingerer_name){p->number, k.claims.user, c->device});
+    if (b)
+        *ret_terms = (struct bind_terms){tags, k.claims.expires_ms};
+    else
+        free(tags);
+    token_claims_deinit(&k.claims);
+    return b;
 }
 
 const char *login_product_name(const struct room_binding *b) {

@@ -4,6 +4,7 @@
 
 #include "addr.h"
 #include "bytes.h"
+#include "crypto.h"
 #include "room_internal.h"
 
 // A block is what a saver reads in a millisecond or two. Eight products may each fill their share;
@@ -143,6 +144,15 @@ static void room_end(void *self) {
     free(r);
 }
 
+// The second from the first, by what no resume bytes are made of.
+static void room_make_keys(struct room *r) {
+    uint8_t other[32];
+    for (size_t i = 0; i < sizeof(r->resume_key); i += 8)
+        be64_put(r->resume_key + i, os_random(loop_os(r->loop)));
+    crypto_hmac_sha256(r->resume_key, sizeof(r->resume_key), "lingerers", 9, other);
+    memcpy(r->lingerers_key, other, sizeof(r->lingerers_key));
+}
+
 static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     struct room *r = hw_calloc(1, sizeof(*r));
     struct host_port at;
@@ -162,8 +172,7 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     arena_init(&r->arena);
     r->news_window_limits = news_window_limits;
     news_room_init(&r->news, &news_limits);
-    for (size_t i = 0; i < sizeof(r->resume_key); i += 8)
-        be64_put(r->resume_key + i, os_random(loop_os(r->loop)));
+    room_make_keys(r);
     int rc = listen_for_clients(r, &at, ret_error);
     if (rc != 0) {
         room_end(r);

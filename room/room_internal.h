@@ -12,6 +12,7 @@
 //   unacked.c      what is not acknowledged: the Ping that asks
 //   acks.c         what clients have handled, on its way to the saver
 //   conn.c         connections: heartbeats, closing, lingering
+//   lingerers.c    who lingers, by product, user and device
 //   questions.c    what a session asks of register and saver, and their answers
 //   inbox.c        deliveries and loads of a session's inbox
 //   notices.c      what is told to rooms whose sessions were replaced by ones here
@@ -93,7 +94,8 @@ struct room {
     uint64_t live_sessions, awake_count;
     struct lease lease;
 
-    uint8_t resume_key[32];
+    uint8_t resume_key[32], lingerers_key[16];
+    struct lingerer *lingerers;
     struct arena arena; // of one frame's decoding
     struct buf scratch; // of a frame on its way out
     // frames being encoded: of a load, a delivery or a broadcast; empty between uses
@@ -155,6 +157,15 @@ void conn_accept(void *arg, struct stream *s);
 uint32_t places_load(const struct room *r); // of LOAD_FULL
 void places_tick(
     struct room *r); // tells the directory when it is full, and when it is not any more
+
+// --- lingerers.c
+struct lingerer_name {
+    uint32_t product;
+    const char *user, *device;
+};
+void lingerers_add(struct conn *c); // it lingers, with a live session
+void lingerers_remove(struct conn *c);
+struct room_binding *lingerers_find(struct room *r, const struct lingerer_name *name);
 
 // --- carry_out.c
 void carry_out_all(struct effects *q);

@@ -34,6 +34,13 @@ struct frame_moment {
 
 enum { RESUME_BYTES = 36, BINDS_MAX = 16 };
 
+// How the client of a lost connection finds its session again, which lingers for it.
+enum voice_lingers {
+    LINGERS_NOT,      // its sessions end with the connection
+    LINGERS_BY_BYTES, // by the resume bytes of its Welcome
+    LINGERS_BY_TOKEN, // by its next login: product, user and device. One binding a connection
+};
+
 struct bound {                    // what became of a Bind
     struct room_binding *binding; // NULL: refused before it was one
     uint32_t code;                // 0, or a Close code: then with its reason
@@ -58,16 +65,22 @@ struct voice {
     // CONN_STREAM_CALLS (conn.h), and as keep_max the largest of its client's messages.
     struct stream_ops stream;
     struct ack_limits ack_limits; // of each stream of its sessions
-    // Its clients come back by resume bytes: their sessions linger for them. The sessions of
-    // another end with the connection. Its clients log in again by their token, and product, user
-    // and device lead to where they were: what was sent and not acknowledged comes once more.
-    bool has_resume_bytes;
+    // Whose session does not linger, or lingers no more, logs in again: product, user and device
+    // lead to where the saver has it. What was sent and not acknowledged comes once more, either
+    // way.
+    enum voice_lingers lingers;
     // Around a connection that speaks it: `begin` before its first bytes, `end` when it is freed,
     // by when its stream is gone. conn_transit(c)->voice_state is the voice's, which frees it in
     // `end` and leaves NULL. A resume brings a lingering connection the stream of another: each
-    // keeps its own. NULL: nothing.
+    // keeps its own, but for what `resumed` moves. NULL: nothing.
     void (*begin)(struct conn *c);
     void (*end)(struct conn *c);
+    // Before c, whose client was lost or seemed to be here, goes on with the stream of `by`: what
+    // `by` has said of itself counts now, its ack limits too. NULL: nothing.
+    void (*resumed)(struct conn *c, struct conn *by);
+    // The session of a binding has ended, and its linger time with it, or its login was refused.
+    // Its names and its connection are still there. NULL: nothing.
+    void (*session_over)(struct room_binding *b);
     // Bytes of the client, at least one. How many are done with; the rest comes again with more
     // behind it. May end the connection, or hand its stream to another.
     size_t (*take)(struct conn *c, const uint8_t *data, size_t len);

@@ -342,7 +342,7 @@ const struct voice voice_hawser = {
     .index = VOICE_HAWSER,
     .stream = {CONN_STREAM_CALLS, .keep_max = FRAME_HEADER_BYTES + FRAME_BODY_MAX},
     .ack_limits = {.messages = 32, .bytes = 256 * 1024},
-    .has_resume_bytes = true,
+    .lingers = LINGERS_BY_BYTES,
     .take = voice_take,
     .say_welcome = say_welcome,
     .say_bound = say_bound,

@@ -63,7 +63,7 @@ enum session_state {
     X(NEWS_UNREAD) /* a block of older ones that it waited for could not be read */                \
     X(PONGED)      /* the client has answered a Ping */                                            \
     X(LOST)        /* its connection */                                                            \
-    X(RESUMED)     /* on another socket, behind `have` */                                          \
+    X(RESUMED)     /* on another socket: `resumed` */                                              \
     X(WANTS)       /* its client, other streams from now on: `wanted` */                           \
     X(ENDED)       /* by client, room or refusal */
 enum session_event_kind {
@@ -144,6 +144,12 @@ struct session_loaded {
     bool has_begun;               // ENTRIES: at least one continued what was sent
 };
 
+// On another socket. Its client's limits may be others than before.
+struct session_resumed {
+    struct session_have have;
+    const struct ack_limits *limits; // borrowed; outlives the session
+};
+
 struct session_event {
     enum session_event_kind kind;
     union {
@@ -156,7 +162,7 @@ struct session_event {
         struct stream_position position;    // HINTED
         struct session_loaded loaded;       // LOADED
         enum session_saver_result saved;    // SAVED
-        struct session_have have;           // RESUMED
+        struct session_resumed resumed;     // RESUMED
         uint8_t wanted[FEEDS];              // WANTS: enum feed_wanted of each stream
     } of;
 };

@@ -330,7 +330,7 @@ enum session_state live_lost(struct step *t) {
 
 // What the client has is an ack, and where it goes on.
 static void rewind_feed(struct step *t, enum feed_stream stream) {
-    const struct session_have *have = &t->e->of.have;
+    const struct session_have *have = &t->e->of.resumed.have;
     struct feed *f = &t->s->feed[stream];
     if (have->given[stream])
         live_has(t, stream, have->at[stream]);
@@ -341,6 +341,8 @@ static void rewind_feed(struct step *t, enum feed_stream stream) {
 // goes out before the Welcome; READY follows it.
 enum session_state live_resumed(struct step *t) {
     struct session *s = t->s;
+    for (int i = 0; i < FEEDS; i++)
+        s->feed[i].limits = t->e->of.resumed.limits;
     for (int i = 0; i < FEEDS_SERVED; i++) {
         rewind_feed(t, (enum feed_stream)i);
         s->asked[i] = false;

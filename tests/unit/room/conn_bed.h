@@ -51,8 +51,8 @@ static inline void bed_begin(struct conn_bed *bed, const struct voice *voice) {
     r->loop = bed->env.loop;
     TAILQ_INIT(&r->lingering);
     effects_init(&r->effects, r->loop, carry_out_all);
-    slab_init(&r->conns, sizeof(struct conn), 1);
-    slab_init(&r->transits, sizeof(struct transit), 1);
+    slab_init(&r->conns, sizeof(struct conn), 2);
+    slab_init(&r->transits, sizeof(struct transit), 2);
     slab_init(&r->bindings, sizeof(struct room_binding), 1);
     (void)slab_take(&r->bindings);
     slab_init(&r->awake, sizeof(struct awake), 1);

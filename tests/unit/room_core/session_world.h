@@ -22,7 +22,7 @@ static struct session_effects effects;
 static struct buf text;
 static bool was_named; // the state named the last event
 
-static const struct ack_limits limits = {32, 256 * 1024};
+static const struct ack_limits limits = {32, 256 * 1024}, slow_limits = {1, 1};
 static const struct session_usual usual = {&limits, {EPOCH}};
 
 static inline void world_begin(void) {
@@ -171,7 +171,8 @@ static inline struct session_event parse(const char *line) {
                                             : SAVER_OK;
         break;
     case EVENT_RESUMED:
-        parse_have(line, &e.of.have);
+        parse_have(line, &e.of.resumed.have);
+        e.of.resumed.limits = has(line, "slow") ? &slow_limits : &limits;
         break;
     case EVENT_WANTS:
         parse_wants(line, e.of.wanted);

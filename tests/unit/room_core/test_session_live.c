@@ -512,6 +512,15 @@ START_TEST(test_known) {
 }
 END_TEST
 
+// A client that comes back may take less than before.
+START_TEST(test_resumed_with_other_limits) {
+    reach(SESSION_AWAY);
+    told("RESUMED slow");
+    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
+    ck_assert(!feed_is_open(&s.feed[FEED_INBOX]));
+}
+END_TEST
+
 // What was sent of a stream that is wanted once is handled; of others it is in flight.
 START_TEST(test_wanted_once) {
     reach(SESSION_LIVE);
@@ -544,7 +553,8 @@ START_TEST(test_a_reset_waits_until_its_stream_is_wanted) {
 }
 END_TEST
 
-RUN_TESTS("session_live", test_clean, test_known, test_other_streams_are_wanted, test_wanted_once,
+RUN_TESTS("session_live", test_clean, test_known, test_resumed_with_other_limits,
+          test_other_streams_are_wanted, test_wanted_once,
           test_a_reset_waits_until_its_stream_is_wanted, test_synced, test_resets_come_first,
           test_no_reset_of_what_is_left_out, test_one_load, test_synced_behind_a_reset,
           test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,

@@ -1,0 +1,157 @@
+// A voice whose sessions linger, and are found by the token of their client's next login.
+#include "second_voice.h"
+#include "tokens.h"
+
+static void tell_known(struct conn *c, const struct welcome *welcome) {
+    stream_send(c->stream, welcome->bound[0].is_known ? "k" : "n", 1);
+}
+
+static unsigned sessions_over, resumes;
+
+static void count_over(struct room_binding *b) {
+    ck_assert_str_eq(room_binding_user(b), "ann");
+    ck_assert_ptr_nonnull(b->product);
+    sessions_over++;
+}
+
+static void count_resumed(struct conn *c, struct conn *by) {
+    ck_assert(c != by && c->bindings && !by->bindings);
+    resumes++;
+}
+
+static void say_nothing(struct conn *c, uint32_t code, const char *reason, uint64_t retry_ms) {
+    (void)c;
+    (void)code;
+    (void)reason;
+    (void)retry_ms;
+}
+
+// Product p, whose key k1 the tokens are signed with.
+static void product_known(void) {
+    Hawser__Internal__Product p = HAWSER__INTERNAL__PRODUCT__INIT;
+    Hawser__Internal__ProductKey key = HAWSER__INTERNAL__PRODUCT_KEY__INIT, *keys[1] = {&key};
+    Hawser__Internal__CatalogEntry entry = HAWSER__INTERNAL__CATALOG_ENTRY__INIT;
+    uint8_t packed[256];
+    char name[] = "p", kid[] = "k1", algorithm[] = "HS256", at[] = "product/p";
+    key.kid = kid;
+    key.algorithm = algorithm;
+    key.kind = HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN;
+    key.secret = (ProtobufCBinaryData){sizeof(secret) - 1, (uint8_t *)(uintptr_t)secret};
+    p.name = name;
+    p.number = PRODUCT;
+    p.n_key = 1;
+    p.key = keys;
+    entry.key = at;
+    entry.version = 1;
+    entry.value.data = packed;
+    entry.value.len = hawser__internal__product__pack(&p, packed);
+    cluster_learn(&cluster, &entry);
+}
+
+static char *token_for(const char *user) {
+    struct buf claims = BUF_EMPTY;
+    buf_printf(&claims, "{\"aud\":\"p\",\"sub\":\"%s\",\"exp\":%llu}", user,
+               (unsigned long long)(loop_wall_ms(bed.room.loop) / 1000 + 3600));
+    char *token = token_of(HEADER, buf_cstr(&claims));
+    buf_free(&claims);
+    return token;
+}
+
+static struct conn *lose_ann(const struct voice *voice) {
+    begin(voice);
+    product_known();
+    sessions_over = resumes = 0;
+    log_in(all, 0, 0);
+    room_binding_name(binding, "ann", NULL);
+    bed.conn->device = hw_strdup("phone");
+    broadcast(1, "a");
+    close(client);
+    turn_loop();
+    ck_assert_int_eq(bed.conn->state, CONN_LINGERING);
+    struct conn *lost = bed.conn;
+    bed_conn(&bed, voice);
+    connect_client();
+    bed.conn->state = CONN_HELLO;
+    return lost;
+}
+
+static void end_found(struct conn *lost) {
+    conn_end(lost);
+    turn_loop();
+    ck_assert_uint_eq(sessions_over, 1);
+    ck_assert_ptr_null(bed.room.lingerers);
+    close(client);
+    turn_loop();
+    listener_free(door);
+    product_free_here(product_find_here(&bed.room, PRODUCT));
+    catalog_free(&cluster);
+    free(bed.room.watched.list);
+    buf_free(&bed.room.run);
+    bed_conn(&bed, &tiny);
+    bed_end(&bed);
+}
+
+static struct voice returning(void) {
+    struct voice v = tiny;
+    v.lingers = LINGERS_BY_TOKEN;
+    v.say_welcome = tell_known;
+    v.say_close = say_nothing;
+    v.resumed = count_resumed;
+    v.session_over = count_over;
+    return v;
+}
+
+// A blink: its session goes on where it was, with what it wanted and with the limits of now, and
+// has not ended in between.
+START_TEST(test_found_by_its_token) {
+    static const struct ack_limits slow = {.messages = 1, .bytes = 50};
+    const struct voice v = returning();
+    struct conn *lost = lose_ann(&v);
+    struct hello_request hello = {.device = "phone", .bind_count = 1};
+    char *token = token_for("ann");
+    broadcast(2, "b");
+    hello.bind[0] = (struct bind_request){.token = token, .is_have_good = true, .limits = &slow};
+    hello_got_hello(bed.conn, &hello);
+    turn_loop();
+    ck_assert_uint_eq(resumes, 1);
+    ck_assert_uint_eq(sessions_over, 0);
+    ck_assert_int_eq(lost->state, CONN_OPEN);
+    client_gets("ka"); // a once more, and b when that is acknowledged
+    client_says("1");
+    client_gets("b!");
+    free(token);
+    end_found(lost);
+}
+END_TEST
+
+// Nobody else finds it, nor who begins at the ends.
+START_TEST(test_not_found_by_another) {
+    const struct voice v = returning();
+    struct conn *lost = lose_ann(&v);
+    struct bind_terms terms;
+    struct bind_request bind = {.is_have_good = true};
+    const char *fault;
+    char *bob = token_for("bob"), *ann = token_for("ann");
+    ck_assert(token_peek(ann, &bind.hint, &fault));
+    bed.conn->device = hw_strdup("phone");
+    bind.token = bob;
+    ck_assert_ptr_null(login_find_lingering(bed.conn, &bind, &terms));
+    bind.token = ann;
+    ck_assert_ptr_eq(login_find_lingering(bed.conn, &bind, &terms), binding);
+    free(terms.tags);
+    bed.conn->device[0]++;
+    ck_assert_ptr_null(login_find_lingering(bed.conn, &bind, &terms));
+    free(bed.conn->device);
+    struct hello_request hello = {.device = "phone", .bind_count = 1};
+    hello.bind[0] = (struct bind_request){.token = ann, .is_have_good = true, .is_clean = true};
+    hello_got_hello(bed.conn, &hello); // there is no place for a binding: it is refused
+    turn_loop();
+    ck_assert_int_eq(lost->state, CONN_LINGERING);
+    ck_assert_uint_eq(resumes, 0);
+    free(ann);
+    free(bob);
+    end_found(lost);
+}
+END_TEST
+
+RUN_TESTS("a voice that lingers", test_found_by_its_token, test_not_found_by_another)
