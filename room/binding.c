@@ -352,20 +352,25 @@ void room_binding_env(const struct room_binding *b, struct session_env *ret_env)
     ret_env->socket_takes = room_binding_socket_takes(b);
 }
 
-static bool sleeper_can_send(const struct room_binding *b, const struct session_env *env) {
+static bool sleeper_can_send(const struct room_binding *b, const struct session_env *env,
+                             size_t len) {
     struct session_rest rest;
     room_binding_rest(b, &rest);
-    return session_rest_can_send(&rest, env);
+    return session_rest_can_send(&rest, env) && ack_limits_take(rest.limits, len);
 }
 
-bool room_binding_can_send_in(const struct room_binding *b, const struct session_env *env) {
-    return b->is_awake ? session_can_send(&b->of.awake->session, env) : sleeper_can_send(b, env);
+bool room_binding_can_send_in(const struct room_binding *b, const struct session_env *env,
+                              size_t len) {
+    if (!b->is_awake)
+        return sleeper_can_send(b, env, len);
+    const struct session *s = &b->of.awake->session;
+    return session_can_send(s, env) && feed_takes_frame(&s->feed[FEED_INBOX], len);
 }
 
 bool room_binding_can_send(const struct room_binding *b) {
     struct session_env env;
     room_binding_env(b, &env);
-    return room_binding_can_send_in(b, &env);
+    return room_binding_can_send_in(b, &env, 0);
 }
 
 // What is under way is looked at until all is acknowledged.

@@ -94,7 +94,9 @@ void room_env(struct room *r, const struct room_product *p, struct session_env *
 void room_binding_env(const struct room_binding *b, struct session_env *ret_env);
 bool room_binding_socket_takes(const struct room_binding *b); // for its session's env
 bool room_binding_can_send(const struct room_binding *b);
-bool room_binding_can_send_in(const struct room_binding *b, const struct session_env *env);
+// A frame of so many bytes, as each of its streams takes them; 0: of any.
+bool room_binding_can_send_in(const struct room_binding *b, const struct session_env *env,
+                              size_t len);
 // After anything was sent: Synced, when all is; what is under way is watched.
 void room_binding_sent(struct room_binding *b);
 void room_binding_say_reset(struct room_binding *b, enum feed_stream stream, const char *reason);

@@ -24,9 +24,13 @@ static void inbox_send_run(struct room_binding *b, const struct frame_run *run) 
         frame_run_went(run, items, &room_binding_session(b)->feed[FEED_INBOX]).messages;
     r->count.pushes += messages;
     r->count.gaps += items - messages;
-    if (session_wants_once(room_binding_session(b), FEED_INBOX) && items > 0) {
+    if (items == 0)
+        return;
+    if (session_wants_once(room_binding_session(b), FEED_INBOX)) {
         (void)session_handled_sent(room_binding_session(b), FEED_INBOX);
         room_binding_go_on(b); // which saves it
+    } else if (conn_voice(b->conn)->went) {
+        conn_voice(b->conn)->went(b, FEED_INBOX, run, items);
     }
 }
 
@@ -40,20 +44,28 @@ static struct stream_range inbox_range(struct room_binding *b, uint64_t first, u
         .is_once = last == 0 || session_wants_once(room_binding_session(b), FEED_INBOX)};
 }
 
-// Its bytes are made for this one, so that only whether it is sent again is of the moment.
-static void inbox_put(struct room_binding *b, const struct stream_range *at,
+// Its bytes are made for this one, so that only whether it is sent again is of the moment. false: a
+// gap is put instead, since its client does not take so many.
+static bool inbox_put(struct room_binding *b, const struct stream_range *at,
                       const Hawser__Internal__StoredMessage *m) {
     struct buf *out = &binding_room(b)->run;
     const struct voice *voice = conn_voice(b->conn);
     size_t start = out->len;
+    const struct feed *f = &room_binding_session(b)->feed[FEED_INBOX];
     voice->put_message(out, at, m);
-    if (!voice->touch_up || at->last > room_binding_session(b)->feed[FEED_INBOX].shown)
-        return;
+    if (!feed_takes_frame(f, out->len - start)) {
+        out->len = start;
+        voice->put_gap(out, b, at, GAP_UNKNOWN);
+        return false;
+    }
+    if (!voice->touch_up || at->last > f->shown)
+        return true;
     voice->touch_up(b, out->data + start,
                     &(struct frame_moment){.len = out->len - start,
                                            .expires_ms = m->expires_ms,
                                            .store_ms = at->store_ms,
                                            .is_again = true});
+    return true;
 }
 
 // --- from the log
@@ -67,11 +79,10 @@ static bool add_entry(struct room_binding *b, struct frame_run *run,
     if (fit != RUN_NEXT)
         return fit == RUN_KNOWN;
     struct stream_range at = inbox_range(b, run->at + 1, last);
-    if (e->message)
-        inbox_put(b, &at, e->message);
-    else
+    bool is_message = e->message != NULL && inbox_put(b, &at, e->message);
+    if (!e->message)
         conn_voice(b->conn)->put_gap(out, b, &at, (enum gap_reason)e->gap_reason);
-    frame_run_add(run, last, (uint32_t)out->len, e->message != NULL);
+    frame_run_add(run, last, (uint32_t)out->len, is_message);
     return true;
 }
 
@@ -123,6 +134,10 @@ static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMess
     }
     buf_reset(&r->scratch);
     conn_voice(b->conn)->put_message(&r->scratch, &at, m);
+    if (!feed_takes_frame(&room_binding_session(b)->feed[FEED_INBOX], r->scratch.len)) {
+        r->count.live_dropped++;
+        return false;
+    }
     conn_send(b->conn, &r->scratch);
     r->count.pushes++;
     return true;
@@ -134,8 +149,8 @@ static void inbox_send_next(struct room_binding *b, uint64_t seq,
     struct stream_range at = inbox_range(b, seq, seq);
     frame_run_begin(&r->items, &room_binding_session(b)->feed[FEED_INBOX]);
     buf_reset(&r->run);
-    inbox_put(b, &at, m);
-    frame_run_add(&r->items, seq, (uint32_t)r->run.len, true);
+    bool is_message = inbox_put(b, &at, m);
+    frame_run_add(&r->items, seq, (uint32_t)r->run.len, is_message);
     inbox_send_run(b, &r->items);
 }
 

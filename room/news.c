@@ -80,8 +80,11 @@ static void news_are_handled(const struct news_turn *t) {
 static void news_run_went(const struct news_turn *t, const struct frame_run *run, size_t items) {
     t->log->sums.sent += frame_run_went(run, items, t->feed).anew;
     t->log->product->room->count.news_frames += items;
+    const struct voice *voice = conn_voice(t->binding->conn);
     if (t->is_once)
         news_are_handled(t);
+    else if (voice->went && items > 0)
+        voice->went(t->binding, t->log->stream, run, items);
 }
 
 // The batch's own copy of a run; NULL: there is no place for another one.
@@ -123,6 +126,7 @@ enum entry_fate {
     ENTRY_EXPIRED,   // here: told as a gap
     ENTRY_HAS_BEGUN, // a gap from before where the feed is: what is left of it is told
     ENTRY_FOR_SOME,  // a gap that its voice tells to some only
+    ENTRY_TOO_LARGE, // for this client: told as a gap
 };
 
 static enum entry_fate fate_of(const struct news_turn *t, const struct news_entry *e, uint64_t at) {
@@ -131,7 +135,7 @@ static enum entry_fate fate_of(const struct news_turn *t, const struct news_entr
     if (e->expires_ms != 0 && e->expires_ms <= t->store_ms)
         return ENTRY_EXPIRED;
     if (!e->is_gap)
-        return ENTRY_GOES;
+        return feed_takes_frame(t->feed, e->len) ? ENTRY_GOES : ENTRY_TOO_LARGE;
     return e->first <= at ? ENTRY_HAS_BEGUN : e->len == 0 ? ENTRY_FOR_SOME : ENTRY_GOES;
 }
 

@@ -26,7 +26,7 @@ static void live_give(struct live_walk *w, struct live_turn *t, struct room_bind
     w->session_count += room_binding_state(b) == SESSION_LIVE ? 1 : 0;
     const struct buf *frame = &w->frame[b->conn->voice];
     t->env.socket_takes = room_binding_socket_takes(b);
-    if (room_binding_can_send_in(b, &t->env))
+    if (room_binding_can_send_in(b, &t->env, frame->len))
         stream_send(b->conn->stream, frame->data, frame->len);
     else
         binding_room(b)->count.live_dropped++;

@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "feed.h"
+#include "frame_run.h"
 #include "saver.pb-c.h"
 #include "stream.h"
 
@@ -105,6 +106,11 @@ struct voice {
     // puts nothing for all, and is asked for each of them.
     void (*put_gap)(struct buf *out, const struct room_binding *b, const struct stream_range *at,
                     enum gap_reason reason);
+    // So much of a stream's run has gone out to a client that acknowledges: what its voice needs to
+    // know to make one position of acks of single messages. It keeps that in voice_state. NULL:
+    // nothing.
+    void (*went)(struct room_binding *b, enum feed_stream stream, const struct frame_run *run,
+                 size_t items);
     // Changes, in a copy of a message's bytes for this one alone, what is of the moment. Called for
     // what is sent again, and for what expires when its bytes were made in another second than
     // this. NULL: nothing is, and all that is sent is what all share.

@@ -50,10 +50,14 @@ enum gap_reason {
 };
 
 // How much of a stream may be sent and unacknowledged: the voice's, or less for a client of it. The
-// message that passes `bytes` still goes out. Both are at least 1, messages at most UINT16_MAX.
+// message that passes `bytes` still goes out. Both are at least 1, messages at most UINT16_MAX. A
+// message whose frame has more than `frame_bytes`, which 0 leaves open, is passed with a gap.
 struct ack_limits {
-    uint32_t messages, bytes;
+    uint32_t messages, bytes, frame_bytes;
 };
+static inline bool ack_limits_take(const struct ack_limits *limits, size_t frame_bytes) {
+    return limits->frame_bytes == 0 || frame_bytes <= limits->frame_bytes;
+}
 
 // Messages sent and not yet acknowledged, in two parts of at most half a window each: an ack that
 // passes `mark` ends the first. Both a count of these and a distance of seqs are upper bounds of
@@ -113,6 +117,10 @@ static inline uint32_t feed_bytes_left(const struct feed *f) {
     uint32_t used =
         f->sent == f->acked ? 0 : f->ack_window.first_bytes + f->ack_window.second_bytes;
     return used < f->limits->bytes ? f->limits->bytes - used : 0;
+}
+
+static inline bool feed_takes_frame(const struct feed *f, size_t len) {
+    return ack_limits_take(f->limits, len);
 }
 
 static inline bool feed_is_open(const struct feed *f) { // the window takes at least one message

@@ -181,6 +181,32 @@ START_TEST(test_how_long_a_message_is_good) {
 }
 END_TEST
 
+// What a client does not take is passed with its gap, of a log, of the inbox, and live.
+START_TEST(test_too_large_for_it) {
+    struct voice narrow = precise;
+    narrow.ack_limits.frame_bytes = 4;
+    begin(&narrow);
+    wants_gaps = true;
+    log_in(all, 0, 0);
+    broadcast(1, "abc");
+    broadcast(2, "b");
+    client_gets("!-.b ");
+    ck_assert_uint_eq(feed_in_flight(&room_binding_session(binding)->feed[FEED_NEWS]), 1);
+    ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("ijk")));
+    ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 2}, message("ij")));
+    client_gets("-.ij ");
+    ck_assert_uint_eq(feed_in_flight(&room_binding_session(binding)->feed[FEED_INBOX]), 1);
+    ck_assert(!inbox_deliver(binding, &(struct stream_position){EPOCH, 0}, message("liv")));
+    ck_assert_uint_eq(bed.room.count.live_dropped, 1);
+    struct session_env env;
+    room_binding_env(binding, &env);
+    ck_assert(!room_binding_can_send_in(binding, &env, 5));
+    ck_assert(room_binding_can_send_in(binding, &env, 4));
+    wants_gaps = false;
+    end();
+}
+END_TEST
+
 // A gap of the log is for who wants gaps; for others it is passed and counted.
 START_TEST(test_gaps_for_who_wants_them) {
     for (int i = 0; i < 2; i++) {
@@ -197,5 +223,6 @@ START_TEST(test_gaps_for_who_wants_them) {
 }
 END_TEST
 
-RUN_TESTS("a voice's bytes", test_news_sent_again, test_inbox_sent_again, test_news_once,
-          test_inbox_once, test_how_long_a_message_is_good, test_gaps_for_who_wants_them)
+RUN_TESTS("a voice's bytes", test_too_large_for_it, test_news_sent_again, test_inbox_sent_again,
+          test_news_once, test_inbox_once, test_how_long_a_message_is_good,
+          test_gaps_for_who_wants_them)

@@ -1,0 +1,107 @@
+// A voice whose clients acknowledge message by message, in any order: the position moves over the
+// longest run of what went out without a hole. Which messages went out it knows by `went`, and
+// keeps in voice_state while there are any.
+#include "second_voice.h"
+
+struct single_acks { // of the news
+    uint64_t seq[4];
+    bool is_acked[4];
+    size_t count;
+};
+
+// What goes out again is in flight once.
+static void single_went(struct room_binding *b, enum feed_stream stream,
+                        const struct frame_run *run, size_t items) {
+    struct transit *t = conn_transit(b->conn);
+    ck_assert_int_eq(stream, FEED_NEWS);
+    if (!t->voice_state)
+        t->voice_state = hw_calloc(1, sizeof(struct single_acks));
+    struct single_acks *s = t->voice_state;
+    while (s->count > 0 && s->seq[s->count - 1] >= run->items[0].last)
+        s->count--;
+    for (size_t i = 0; i < items; i++) {
+        if (!run->items[i].counts)
+            continue;
+        ck_assert_uint_lt(s->count, 4);
+        s->is_acked[s->count] = false;
+        s->seq[s->count++] = run->items[i].last;
+    }
+}
+
+static void single_end(struct conn *c) {
+    if (!c->transit)
+        return;
+    free(c->transit->voice_state);
+    c->transit->voice_state = NULL;
+}
+
+static void single_ack(struct conn *c, uint64_t seq) {
+    struct single_acks *s = conn_transit(c)->voice_state;
+    size_t done = 0;
+    uint64_t upto = 0;
+    for (size_t i = 0; i < s->count; i++)
+        s->is_acked[i] = s->is_acked[i] || s->seq[i] == seq;
+    while (done < s->count && s->is_acked[done])
+        upto = s->seq[done++];
+    if (done == 0)
+        return;
+    s->count -= done;
+    memmove(s->seq, s->seq + done, s->count * sizeof(s->seq[0]));
+    memmove(s->is_acked, s->is_acked + done, s->count * sizeof(s->is_acked[0]));
+    if (s->count == 0)
+        single_end(c);
+    ck_assert(ack_got(c->bindings, FEED_NEWS, (struct stream_position){EPOCH, upto}));
+    room_binding_go_on(c->bindings);
+}
+
+static size_t single_take(struct conn *c, const uint8_t *data, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        single_ack(c, (uint64_t)(data[i] - '0'));
+    return len;
+}
+
+static const struct voice single = {.name = "single",
+                                    .stream = {CONN_STREAM_CALLS, .keep_max = 16},
+                                    .ack_limits = {.messages = 3, .bytes = 1000},
+                                    .end = single_end,
+                                    .take = single_take,
+                                    .say_synced = tiny_say_synced,
+                                    .put_message = tiny_put_message,
+                                    .went = single_went};
+
+static uint64_t acked(void) {
+    return room_binding_session(binding)->feed[FEED_NEWS].acked;
+}
+
+// Between two messages one may lie that is for others: it is no hole.
+START_TEST(test_in_any_order) {
+    begin(&single);
+    log_in(all, 0, 0);
+    room_binding_name(binding, "ann", NULL);
+    broadcast(1, "a");
+    char tag[] = "vip", *tags[1] = {tag};
+    Hawser__Internal__Audience some = HAWSER__INTERNAL__AUDIENCE__INIT;
+    some.n_any = 1;
+    some.any = tags;
+    Hawser__Internal__StoredMessage m = *message("b");
+    m.audience = &some;
+    news_heard(news(), (struct stream_position){EPOCH, 2}, &m);
+    broadcast(3, "c");
+    broadcast(4, "d");
+    broadcast(5, "e");
+    client_gets("!acd"); // three are in flight
+    client_says("4");
+    client_says("3");
+    ck_assert_uint_eq(acked(), 0);
+    client_gets("");
+    client_says("1");
+    ck_assert_uint_eq(acked(), 4);
+    client_gets("e");
+    client_says("5");
+    ck_assert_uint_eq(acked(), 5);
+    ck_assert_ptr_null(conn_transit(bed.conn)->voice_state);
+    end();
+}
+END_TEST
+
+RUN_TESTS("single acks", test_in_any_order)
