@@ -50,6 +50,7 @@ static void fill_number(ProtobufCMessage *request, const char *name, uint64_t n)
 
 static void requests_make(void) {
     static Hawser__Internal__Member member = HAWSER__INTERNAL__MEMBER__INIT;
+    static char other[] = "other";
     REGISTER_METHODS(REQUEST_INIT)
     for (size_t i = 0; i < REQUESTS; i++) {
         fill_text(requests[i], "device", "d");
@@ -58,7 +59,7 @@ static void requests_make(void) {
         fill_number(requests[i], "product", 1);
         fill_number(requests[i], "incarnation", 11);
     }
-    member.id = member.rpc = (char[]){"other"};
+    member.id = member.rpc = other;
     member.incarnation = 33;
     withdraw_request.incarnation = 33;
     announce_request.member = &member;

@@ -353,7 +353,8 @@ static void ask_six(struct bed *b) {
     for (int i = 0; i < STEPS; i++) {
         const ProtobufCMessage *request = i % 2 ? &stats.base : &q.base;
         store_call(b->store, request, on_told, (void *)(uintptr_t)&number[i]);
-        id[0] += i % 2 ? 1 : 0;
+        if (i % 2)
+            id[0]++;
     }
     ck_assert_int_eq(told_count, 0);
 }
