@@ -45,18 +45,18 @@ static struct push_rules rules_of(const struct product *product, bool in_batch) 
 
 // --- a message
 
-struct item {
+struct push_item {
     struct request *request;
-    struct batch *batch; // NULL: it is the only one of its call
-    const json_t *body;  // borrowed from the request
-    struct push push;    // while it is read
+    struct push_batch *batch; // NULL: it is the only one of its call
+    const json_t *body;       // borrowed from the request
+    struct push push;         // while it is read
     struct problem problem;
     struct shape shape;
     bool is_read;
     struct buf result; // owned; of a batch, until its answer
 };
 
-static void item_read(struct item *item) {
+static void item_read(struct push_item *item) {
     const struct request *q = item->request;
     const struct product *product = request_product(item->request);
     struct problem *p = &item->problem;
@@ -73,7 +73,7 @@ static void item_read(struct item *item) {
 }
 
 // A piece of the checks; true: there is another. The two that take long are apart.
-static bool item_check(struct item *item) {
+static bool item_check(struct push_item *item) {
     if (item->is_read) {
         push_hash(&item->push, item->body);
         return false;
@@ -82,7 +82,7 @@ static bool item_check(struct item *item) {
     return item->problem.code == PROBLEM_NONE && item->push.idempotency_key;
 }
 
-static void item_send(struct item *item, sent_fn *done) {
+static void item_send(struct push_item *item, sent_fn *done) {
     const struct product *product = request_product(item->request);
     struct sent refused = {.problem = item->problem};
     if (!product)
@@ -99,7 +99,7 @@ static void item_send(struct item *item, sent_fn *done) {
 // --- one
 
 static void on_sent(void *arg, const struct sent *sent) {
-    struct item *item = arg;
+    struct push_item *item = arg;
     struct buf text = BUF_EMPTY;
     if (sent->problem.code != PROBLEM_NONE) {
         reply_problem(item->request, &sent->problem);
@@ -111,7 +111,7 @@ static void on_sent(void *arg, const struct sent *sent) {
 }
 
 static void item_free(void *state) {
-    struct item *item = state;
+    struct push_item *item = state;
     push_deinit(&item->push);
     free(item);
 }
@@ -128,7 +128,7 @@ void handle_push(struct request *q) {
     static const char *const later[] = {"targets", NULL}; // a list of users, line by line
     if (!request_asks_for_none_of(q, later))
         return;
-    struct item *item = hw_calloc(1, sizeof(*item));
+    struct push_item *item = hw_calloc(1, sizeof(*item));
     item->request = q;
     item->body = q->reader.root;
     q->state = item;
@@ -138,14 +138,14 @@ void handle_push(struct request *q) {
 
 // --- many: checked and sent one by one, in slices
 
-struct batch {
+struct push_batch {
     struct request *request;
-    struct item *items; // owned
+    struct push_item *items; // owned
     size_t count, sent, left;
 };
 
 static void batch_free(void *state) {
-    struct batch *b = state;
+    struct push_batch *b = state;
     for (size_t i = 0; i < b->count; i++) {
         push_deinit(&b->items[i].push);
         buf_free(&b->items[i].result);
@@ -154,8 +154,8 @@ static void batch_free(void *state) {
     free(b);
 }
 
-static struct batch *batch_new(struct request *q, const json_t *messages) {
-    struct batch *b = hw_calloc(1, sizeof(*b));
+static struct push_batch *batch_new(struct request *q, const json_t *messages) {
+    struct push_batch *b = hw_calloc(1, sizeof(*b));
     b->request = q;
     b->count = json_array_size(messages);
     b->items = hw_calloc(b->count, sizeof(b->items[0]));
@@ -168,7 +168,7 @@ static struct batch *batch_new(struct request *q, const json_t *messages) {
     return b;
 }
 
-static void one_over(struct batch *b) {
+static void one_over(struct push_batch *b) {
     if (--b->left > 0)
         return;
     struct buf text = BUF_EMPTY;
@@ -191,7 +191,7 @@ static void problem_put(struct buf *out, const struct problem *p) {
 }
 
 static void on_item_sent(void *arg, const struct sent *sent) {
-    struct item *item = arg;
+    struct push_item *item = arg;
     if (sent->problem.code != PROBLEM_NONE)
         problem_put(&item->result, &sent->problem);
     else
@@ -200,8 +200,8 @@ static void on_item_sent(void *arg, const struct sent *sent) {
 }
 
 static bool push_call_send_next(struct request *q) {
-    struct batch *b = q->state;
-    struct item *item = &b->items[b->sent];
+    struct push_batch *b = q->state;
+    struct push_item *item = &b->items[b->sent];
     if (item_check(item))
         return true;
     b->sent++;

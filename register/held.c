@@ -5,7 +5,7 @@
 #include "register_internal.h"
 #include "table.h"
 
-struct held {
+struct held_record {
     UT_hash_handle hh;
     struct registry *registry;
     char *key;                              // owned
@@ -14,19 +14,19 @@ struct held {
     bool is_lost, is_listed, is_on_its_way; // lost: the store has an older one, or none
 };
 
-static struct held *held_find(const struct registry *r, const char *key) {
-    struct held *h = NULL;
+static struct held_record *held_find(const struct registry *r, const char *key) {
+    struct held_record *h = NULL;
     HASH_FIND_STR(r->held, key, h);
     return h;
 }
 
 const Hawser__Internal__CatalogEntry *held_entry(const struct registry *r, const char *key) {
-    const struct held *h = held_find(r, key);
+    const struct held_record *h = held_find(r, key);
     return h ? h->entry : NULL;
 }
 
-static struct held *held_take(struct registry *r, const Hawser__Internal__CatalogEntry *e) {
-    struct held *h = held_find(r, e->key);
+static struct held_record *held_take(struct registry *r, const Hawser__Internal__CatalogEntry *e) {
+    struct held_record *h = held_find(r, e->key);
     if (!h) {
         h = hw_calloc(1, sizeof(*h));
         h->registry = r;
@@ -45,7 +45,7 @@ static struct held *held_take(struct registry *r, const Hawser__Internal__Catalo
 static void on_written_back(void *arg, int error, const ProtobufCMessage *message) {
     const Hawser__Internal__CatalogPutReply *reply =
         (const Hawser__Internal__CatalogPutReply *)message;
-    struct held *h = arg;
+    struct held_record *h = arg;
     if (error == -HW_ECANCELLED)
         return; // h is gone
     h->is_on_its_way = false;
@@ -58,7 +58,7 @@ static void on_written_back(void *arg, int error, const ProtobufCMessage *messag
               log_quote_str(h->key), reply->conflict ? "another" : "us");
 }
 
-static void write_back(struct registry *r, struct held *h) {
+static void write_back(struct registry *r, struct held_record *h) {
     Hawser__Internal__CatalogPutRequest q = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
     q.key = h->key;
     q.value = h->entry->value;
@@ -69,7 +69,7 @@ static void write_back(struct registry *r, struct held *h) {
 }
 
 void held_write_back(struct registry *r) {
-    for (struct held *h = r->held; h; h = h->hh.next)
+    for (struct held_record *h = r->held; h; h = h->hh.next)
         if (h->is_lost && !h->is_on_its_way)
             write_back(r, h);
 }
@@ -77,7 +77,7 @@ void held_write_back(struct registry *r) {
 // --- what the poll saw
 
 void held_seen(struct registry *r, const Hawser__Internal__WatchReply *reply) {
-    struct held *h;
+    struct held_record *h;
     if (reply->catalog_whole) {
         r->held_compare = true;
         for (h = r->held; h; h = h->hh.next)
@@ -105,7 +105,7 @@ void held_seen(struct registry *r, const Hawser__Internal__WatchReply *reply) {
 }
 
 void held_free(struct registry *r) {
-    struct held *h, *next;
+    struct held_record *h, *next;
     HASH_ITER(hh, r->held, h, next) {
         HASH_DEL(r->held, h);
         hawser__internal__catalog_entry__free_unpacked(h->entry, NULL);

@@ -3,13 +3,13 @@
 #include "close_codes.h"
 #include "memory_internal.h"
 
-enum { KEY_MAX = 128 };
+enum { USER_KEY_BYTES = 128 };
 
 // --- users and rows
 
 static unsigned user_key(const struct register_memory *m, uint32_t product, const char *user,
-                         char key[KEY_MAX], size_t *ret_len) {
-    size_t len = strnlen(user, KEY_MAX - sizeof(product));
+                         char key[USER_KEY_BYTES], size_t *ret_len) {
+    size_t len = strnlen(user, USER_KEY_BYTES - sizeof(product));
     memcpy(key, &product, sizeof(product));
     memcpy(key + sizeof(product), user, len);
     *ret_len = sizeof(product) + len;
@@ -17,7 +17,7 @@ static unsigned user_key(const struct register_memory *m, uint32_t product, cons
 }
 
 static struct user *user_find(struct register_memory *m, uint32_t product, const char *name) {
-    char key[KEY_MAX];
+    char key[USER_KEY_BYTES];
     size_t len;
     struct user *u = NULL;
     unsigned hash = user_key(m, product, name, key, &len);
@@ -26,7 +26,7 @@ static struct user *user_find(struct register_memory *m, uint32_t product, const
 }
 
 static struct user *user_get(struct register_memory *m, uint32_t product, const char *name) {
-    char key[KEY_MAX];
+    char key[USER_KEY_BYTES];
     size_t len;
     struct user *u = user_find(m, product, name);
     if (u)

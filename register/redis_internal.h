@@ -20,7 +20,7 @@
 #include "register_scripts.h"
 #include "register_store.h"
 
-enum { VIEW_MS = 100, KEY_MAX = 192 };
+enum { VIEW_MS = 100, REDIS_KEY_BYTES = 192 };
 
 struct register_redis {
     struct redis_store base; // first
@@ -37,7 +37,7 @@ static inline struct register_redis *register_redis_of(struct redis_store *s) {
 
 // The rows of a user's bucket, and its takeovers.
 struct register_keys {
-    char rows[KEY_MAX], takeovers[KEY_MAX];
+    char rows[REDIS_KEY_BYTES], takeovers[REDIS_KEY_BYTES];
 };
 void register_keys_of(struct register_keys *k, uint32_t product, const char *user);
 extern const char register_directory_key[];

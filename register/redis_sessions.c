@@ -12,8 +12,8 @@ static void on_session_counted(void *arg, int error, const redisReply *reply) {
     (void)reply;
 }
 
-static void online_key(char key[KEY_MAX], uint32_t product) {
-    snprintf(key, KEY_MAX, "hw:{%u}:on", product);
+static void online_key(char key[REDIS_KEY_BYTES], uint32_t product) {
+    snprintf(key, REDIS_KEY_BYTES, "hw:{%u}:on", product);
 }
 
 // One command for all that an iteration of the loop has counted of a run.
@@ -44,7 +44,7 @@ static void count_session(struct redis_store *s, uint32_t product, uint64_t inca
 }
 
 static void send_count(struct redis_store *s, const struct session_count *c) {
-    char key[KEY_MAX], field[24], change[24];
+    char key[REDIS_KEY_BYTES], field[24], change[24];
     const char *const word[] = {"HINCRBY", key, field, change, NULL};
     online_key(key, (uint32_t)c->key.product);
     snprintf(field, sizeof(field), "%llu", (unsigned long long)c->key.incarnation);
@@ -387,7 +387,7 @@ void register_redis_find(struct store_step *p, const Hawser__Internal__FindReque
 
 // Of a run that will not come back.
 static void forget_count(struct redis_store *s, uint32_t product, const redisReply *incarnation) {
-    char key[KEY_MAX];
+    char key[REDIS_KEY_BYTES];
     online_key(key, product);
     const char *const word[] = {"HDEL", key, incarnation->str, NULL};
     redis_store_ask(s, &(struct redis_words){key, "i", word}, on_session_counted, s);
@@ -413,7 +413,7 @@ static void on_online_counts(void *arg, int error, const redisReply *r) {
 }
 
 void register_redis_online(struct store_step *p, const Hawser__Internal__OnlineRequest *q) {
-    char key[KEY_MAX];
+    char key[REDIS_KEY_BYTES];
     if (register_view_is_missing(p))
         return;
     store_step_keep(p, &q->base);

@@ -9,8 +9,8 @@ const char register_directory_key[] = "hw:{dir}";
 
 void register_keys_of(struct register_keys *k, uint32_t product, const char *user) {
     unsigned bucket = bucket_of_user(user, strlen(user));
-    snprintf(k->rows, KEY_MAX, "hw:{%" PRIu32 ":%u}:r", product, bucket);
-    snprintf(k->takeovers, KEY_MAX, "hw:{%" PRIu32 ":%u}:t:%.100s", product, bucket, user);
+    snprintf(k->rows, REDIS_KEY_BYTES, "hw:{%" PRIu32 ":%u}:r", product, bucket);
+    snprintf(k->takeovers, REDIS_KEY_BYTES, "hw:{%" PRIu32 ":%u}:t:%.100s", product, bucket, user);
 }
 
 // --- the view

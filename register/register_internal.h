@@ -5,7 +5,7 @@
 #include "register.h"
 
 struct watcher;
-struct held;
+struct held_record;
 
 struct registry {
     struct daemon_env *env;
@@ -18,7 +18,7 @@ struct registry {
     Hawser__Internal__WatchRequest seen; // versions that were last seen changed
     bool polling, poll_again;
     // held.c
-    struct held *held;
+    struct held_record *held;
     bool held_compare; // a whole catalog is being read, in parts
     struct {
         struct store_counts store;

@@ -14,22 +14,22 @@ _Static_assert((int)register_login_deadline_ms == (int)ROW_LAST_MOMENT_MS &&
 enum { ASKED_MARGIN_MS = 10000 }; // the step may be held up, and the store's clock be set
 enum { ADDRESS_MAX = 64 };
 
-struct asker {
+struct question_asker {
     struct room *room;
     uint32_t slot, turn;
     uint64_t asked_ms;
 };
 
-static struct asker *asker_new(const struct room_binding *b) {
-    struct asker *a = hw_malloc(sizeof(*a));
+static struct question_asker *asker_new(const struct room_binding *b) {
+    struct question_asker *a = hw_malloc(sizeof(*a));
     struct room *r = binding_room(b);
-    *a = (struct asker){r, slab_slot(b), slab_turn(b), loop_now_ms(r->loop)};
+    *a = (struct question_asker){r, slab_slot(b), slab_turn(b), loop_now_ms(r->loop)};
     return a;
 }
 
 // Who asked, if it is still there; frees the asker.
 static struct room_binding *asker_over(void *arg) {
-    struct asker a = *(struct asker *)arg;
+    struct question_asker a = *(struct question_asker *)arg;
     free(arg);
     return a.room->is_stopping ? NULL : room_binding_find(a.room, a.slot, a.turn);
 }
@@ -48,13 +48,13 @@ struct session_row row_of(const Hawser__Internal__SessionRow *row) {
 }
 
 // A login's question to a register or a saver, which are not to have more of them than they can do.
-static struct asker *login_asker_new(const struct room_binding *b) {
+static struct question_asker *login_asker_new(const struct room_binding *b) {
     admission_asked(&binding_room(b)->admission);
     return asker_new(b);
 }
 
 static struct room_binding *login_asker_over(void *arg, int error) {
-    const struct asker *a = arg;
+    const struct question_asker *a = arg;
     admission_answered(&a->room->admission, a->asked_ms, loop_now_ms(a->room->loop), error == 0);
     return asker_over(arg);
 }
@@ -371,7 +371,7 @@ void ask_head(struct room_binding *b) {
 
 // Until the inbox has counted it, a center may not know of its row.
 static void on_arrival(void *arg, int error, const Hawser__Internal__HeadReply *reply) {
-    const struct asker *a = arg;
+    const struct question_asker *a = arg;
     struct room *r = a->room;
     struct room_binding *b = r->is_stopping ? NULL : room_binding_find(r, a->slot, a->turn);
     if (b && !reply)
@@ -398,7 +398,7 @@ void ask_arrivals_again(struct room *r) {
 
 // What goes out of it goes out at once: what was written down before comes first.
 static void on_loaded(void *arg, int error, const Hawser__Internal__LoadReply *reply) {
-    effects_settle(&((struct asker *)arg)->room->effects);
+    effects_settle(&((struct question_asker *)arg)->room->effects);
     struct room_binding *b = asker_over(arg);
     (void)error;
     if (b)

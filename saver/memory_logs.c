@@ -2,7 +2,7 @@
 #include "client.pb-c.h"
 #include "memory_internal.h"
 
-enum { KEY_MAX = 128 };
+enum { LOG_KEY_BYTES = 128 };
 
 static uint64_t next_expiry(const struct log_stream *l) {
     uint64_t due = UINT64_MAX;
@@ -58,8 +58,8 @@ struct product_logs *product_logs_get(struct saver_memory *m, uint32_t number) {
 // --- inboxes
 
 static unsigned inbox_key(const struct saver_memory *m, uint32_t product, const char *user,
-                          char key[KEY_MAX], size_t *ret_len) {
-    size_t len = strnlen(user, KEY_MAX - sizeof(product));
+                          char key[LOG_KEY_BYTES], size_t *ret_len) {
+    size_t len = strnlen(user, LOG_KEY_BYTES - sizeof(product));
     memcpy(key, &product, sizeof(product));
     memcpy(key + sizeof(product), user, len);
     *ret_len = sizeof(product) + len;
@@ -67,7 +67,7 @@ static unsigned inbox_key(const struct saver_memory *m, uint32_t product, const 
 }
 
 struct inbox *inbox_find(struct saver_memory *m, uint32_t product, const char *user) {
-    char key[KEY_MAX];
+    char key[LOG_KEY_BYTES];
     size_t len;
     struct inbox *b = NULL;
     unsigned hash = inbox_key(m, product, user, key, &len);
@@ -78,7 +78,7 @@ struct inbox *inbox_find(struct saver_memory *m, uint32_t product, const char *u
 }
 
 struct inbox *inbox_get(struct saver_memory *m, uint32_t product, const char *user) {
-    char key[KEY_MAX];
+    char key[LOG_KEY_BYTES];
     size_t len;
     struct inbox *b = inbox_find(m, product, user);
     if (b)

@@ -1,7 +1,7 @@
 // Append.
 #include "redis_internal.h"
 
-enum { HASH_BYTES = 16, ID_MAX = 65, USER_MAX = 101, RETENTION_BITS = 47 };
+enum { HASH_BYTES = 16, ID_CUT_BYTES = 64, USER_CUT_BYTES = 100, RETENTION_BITS = 47 };
 
 // --- the answer
 
@@ -114,8 +114,8 @@ static void append_send(struct store_step *p, const Hawser__Internal__AppendRequ
     put_what(&what, a, keys_full);
     put_message(&message, a);
     const struct redis_bytes words[] = {{what.data, what.len},
-                                        {name, strnlen(name, USER_MAX - 1)},
-                                        {a->message->id, strnlen(a->message->id, ID_MAX - 1)},
+                                        {name, strnlen(name, USER_CUT_BYTES)},
+                                        {a->message->id, strnlen(a->message->id, ID_CUT_BYTES)},
                                         {message.data, message.len}};
     saver_batch_add(p, BATCH_APPEND, &(struct batch_words){words, on_append});
     buf_free(&what);

@@ -10,7 +10,7 @@ enum { ITEMS_MAX = 16, WORDS_MAX = 4, BATCH_BYTES_MAX = 256 * 1024 };
 // The words of an item, by its kind; heads are of the product's two logs, whoever asks.
 static const int words_of[BATCH_KINDS] = {[BATCH_APPEND] = 4, [BATCH_ACK] = 3, [BATCH_HEADS] = 0};
 
-struct item {
+struct script_item {
     struct store_step *step;
     batch_done_fn *done;
     size_t at[WORDS_MAX], len[WORDS_MAX]; // in the batch's bytes
@@ -21,15 +21,15 @@ struct bucket_key {
     int bucket;
 };
 
-struct batch {
+struct script_batch {
     UT_hash_handle hh;
     struct bucket_key key;
-    struct batch *next; // in the order of their first item
+    struct script_batch *next; // in the order of their first item
     struct redis_store *store;
     enum batch_kind kind;
     struct buf bytes;
     size_t count, items_max;
-    struct item *items; // owned
+    struct script_item *items; // owned
 };
 
 void saver_put_number(struct buf *out, uint64_t n) {
@@ -41,13 +41,13 @@ void saver_put_number(struct buf *out, uint64_t n) {
 
 // --- sending
 
-static void saver_batch_free(struct batch *b) {
+static void saver_batch_free(struct script_batch *b) {
     buf_free(&b->bytes);
     free(b->items);
     free(b);
 }
 
-static void complete_items(struct batch *b, int error, const redisReply *reply) {
+static void complete_items(struct script_batch *b, int error, const redisReply *reply) {
     for (size_t i = 0; i < b->count; i++)
         b->items[i].done(b->items[i].step, error, reply, i);
     saver_batch_free(b);
@@ -55,7 +55,7 @@ static void complete_items(struct batch *b, int error, const redisReply *reply) 
 
 // Fewer answers than steps: nobody can say what was done of the others.
 static void on_batch(void *arg, int error, const redisReply *reply) {
-    struct batch *b = arg;
+    struct script_batch *b = arg;
     static const size_t before[BATCH_KINDS] = {[BATCH_APPEND] = SAVER_APPEND_AT_OUTCOME},
                         each[BATCH_KINDS] = {[BATCH_APPEND] = APPEND_ANSWERS, [BATCH_ACK] = 1};
     size_t least = b->kind == BATCH_HEADS ? 6 : before[b->kind] + (size_t)each[b->kind] * b->count;
@@ -65,7 +65,7 @@ static void on_batch(void *arg, int error, const redisReply *reply) {
         complete_items(b, error, reply);
 }
 
-static void put_words(const struct batch *b, struct redis_args *out) {
+static void put_words(const struct script_batch *b, struct redis_args *out) {
     out->count = 0;
     for (size_t i = 0; i < b->count; i++)
         for (int w = 0; w < words_of[b->kind]; w++)
@@ -80,7 +80,7 @@ static void put_streams(struct redis_store *s, struct redis_args *out) {
     }
 }
 
-static void send_script(struct batch *b) {
+static void send_script(struct script_batch *b) {
     struct redis_store *s = b->store;
     struct redis_args words;
     char base[BASE_MAX];
@@ -103,8 +103,8 @@ static void send_script(struct batch *b) {
     }
 }
 
-static struct batch *first_batch(struct batches *all) {
-    struct batch *b = all->first, *open = NULL;
+static struct script_batch *first_batch(struct batches *all) {
+    struct script_batch *b = all->first, *open = NULL;
     all->first = b->next;
     if (!all->first)
         all->end = &all->first;
@@ -141,9 +141,9 @@ void saver_batches_cancel(struct saver_redis *s) {
 
 // --- collecting
 
-static struct batch *saver_batch_new(struct store_step *p, enum batch_kind kind) {
+static struct script_batch *saver_batch_new(struct store_step *p, enum batch_kind kind) {
     struct batches *all = &saver_redis_of(redis_store_of(p))->batches;
-    struct batch *b = hw_calloc(1, sizeof(*b));
+    struct script_batch *b = hw_calloc(1, sizeof(*b));
     b->key = (struct bucket_key){saver_step_of(p)->product, saver_step_of(p)->bucket};
     b->store = redis_store_of(p);
     b->kind = kind;
@@ -154,17 +154,17 @@ static struct batch *saver_batch_new(struct store_step *p, enum batch_kind kind)
     return b;
 }
 
-static bool takes_one_more(const struct batch *b, enum batch_kind kind) {
+static bool takes_one_more(const struct script_batch *b, enum batch_kind kind) {
     bool is_full =
         b->kind != BATCH_HEADS && (b->count == ITEMS_MAX || b->bytes.len > (size_t)BATCH_BYTES_MAX);
     return b->kind == kind && !is_full;
 }
 
 // The bucket's open one; what is full, or of another kind, is closed and goes out in its order.
-static struct batch *batch_get(struct store_step *p, enum batch_kind kind) {
+static struct script_batch *batch_get(struct store_step *p, enum batch_kind kind) {
     struct batches *all = &saver_redis_of(redis_store_of(p))->batches;
     struct bucket_key key = {saver_step_of(p)->product, saver_step_of(p)->bucket};
-    struct batch *b = NULL;
+    struct script_batch *b = NULL;
     HASH_FIND(hh, all->by_bucket, &key, sizeof(key), b);
     if (b && takes_one_more(b, kind))
         return b;
@@ -174,13 +174,13 @@ static struct batch *batch_get(struct store_step *p, enum batch_kind kind) {
 }
 
 void saver_batch_add(struct store_step *p, enum batch_kind kind, const struct batch_words *w) {
-    struct batch *b = batch_get(p, kind);
+    struct script_batch *b = batch_get(p, kind);
     if (b->count == b->items_max) {
         b->items_max = b->items_max ? 4 * b->items_max : 1;
         b->items = hw_realloc(b->items, b->items_max * sizeof(b->items[0]));
     }
-    struct item *i = &b->items[b->count++];
-    *i = (struct item){.step = p, .done = w->done};
+    struct script_item *i = &b->items[b->count++];
+    *i = (struct script_item){.step = p, .done = w->done};
     for (int n = 0; n < words_of[kind]; n++) {
         i->at[n] = b->bytes.len;
         i->len[n] = w->v[n].len;

@@ -31,9 +31,9 @@ struct sweep { // one store's part in finding what is due
     int open; // commands in flight
 };
 
-struct batch;
+struct script_batch;
 struct batches { // appends and acks that go out at the end of the loop's iteration
-    struct batch *by_bucket, *first, **end;
+    struct script_batch *by_bucket, *first, **end;
     struct hook hook;
     bool is_sending;
 };

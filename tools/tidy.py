@@ -149,6 +149,18 @@ def names(files):
             yield f, fn.start, f"{name} is a function of {found[0][0].path} too"
 
 
+KIND = re.compile(r"^(?:static )?(?:const )?struct (\w+) \{", re.M)
+
+
+def structs(files):
+    """One struct, one name in all daemons. The SDK and each tool are programs of their own."""
+    homes = {}
+    for f in files:
+        for m in KIND.finditer(f.code) if is_product(f) and not f.path.startswith(("sdk/", "tools/")) else ():
+            if homes.setdefault(m[1], f.path) != f.path:
+                yield f, m.start(), f"struct {m[1]} is one of {homes[m[1]]} too"
+
+
 def close_codes(files):
     """A close code is written by its name (common/base/close_codes.h)."""
     for f in files:
@@ -334,7 +346,7 @@ def order_of(header):
     return [name for line in re.findall(r"^//   (\w+\.c .*)", opening, re.M) for name in re.findall(r"(?:^|; )(\w+\.c)", line)]
 
 
-RULES = (sizes, parameters, names, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards, circles, states, voices_ask)
+RULES = (sizes, parameters, names, structs, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards, circles, states, voices_ask)
 
 
 def is_product(f):

@@ -4,7 +4,7 @@
 
 #include "buf.h"
 
-enum { KEY_MAX = 4 + 256 };
+enum { KNOWN_KEY_BYTES = 4 + 256 };
 
 void known_rows_init(struct known_rows *k, const uint8_t hash_key[16]) {
     *k = (struct known_rows){0};
@@ -27,14 +27,14 @@ void known_rows_deinit(struct known_rows *k) {
 // --- a user's
 
 struct user_key {
-    char bytes[KEY_MAX];
+    char bytes[KNOWN_KEY_BYTES];
     size_t len;
     unsigned hash;
 };
 
 static struct user_key key_of(const struct known_rows *k, uint32_t product, const char *user) {
     struct user_key key;
-    size_t len = strnlen(user, KEY_MAX - sizeof(product));
+    size_t len = strnlen(user, KNOWN_KEY_BYTES - sizeof(product));
     memcpy(key.bytes, &product, sizeof(product));
     memcpy(key.bytes + sizeof(product), user, len);
     key.len = sizeof(product) + len;

@@ -6,7 +6,7 @@
 #include "crypto.h"
 #include "texts.h"
 
-enum { KEY_MAX = 255 };
+enum { IDEMPOTENCY_KEY_MAX = 255 };
 
 static bool read_payload(const json_t *body, const struct push_rules *rules, struct push *push,
                          struct problem *p) {
@@ -70,11 +70,11 @@ static bool refuse_unserved(const json_t *body, struct problem *p) {
 }
 
 static bool check_key(const char *key, size_t len, const char *field, struct problem *p) {
-    bool good = key && len >= 1 && len <= KEY_MAX;
+    bool good = key && len >= 1 && len <= IDEMPOTENCY_KEY_MAX;
     for (size_t i = 0; i < len && good; i++)
         good = key[i] >= 0x20 && key[i] <= 0x7e;
     return good || problem_set(p, PROBLEM_invalid_value, field, "1..%d printable ASCII characters",
-                               KEY_MAX);
+                               IDEMPOTENCY_KEY_MAX);
 }
 
 bool push_take_key(struct push *push, const char *key, struct problem *p) {

@@ -2,12 +2,12 @@
 
 #include <stddef.h>
 
-struct pace {
+struct log_pace {
     uint32_t burst;
     uint64_t each_ms;
 };
 
-static const struct pace event_pace = {100, 100}, peer_pace = {5, 10000};
+static const struct log_pace event_pace = {100, 100}, peer_pace = {5, 10000};
 
 static uint64_t hash_text(uint64_t hash, const char *text) {
     for (; *text; text++)
@@ -17,7 +17,7 @@ static uint64_t hash_text(uint64_t hash, const char *text) {
 
 // Two places for each key; the one used longest ago goes. A newcomer starts with a whole burst.
 static struct log_share *share_of(struct log_share *table, uint32_t size, uint64_t key,
-                                  uint64_t now_ms, const struct pace *pace) {
+                                  uint64_t now_ms, const struct log_pace *pace) {
     struct log_share *first = &table[key % size], *second = &table[(key >> 32) % size];
     key = key ? key : 1;
     if (first->key == key || second->key == key)
@@ -27,7 +27,7 @@ static struct log_share *share_of(struct log_share *table, uint32_t size, uint64
     return taken;
 }
 
-static void refill(struct log_share *s, uint64_t now_ms, const struct pace *pace) {
+static void refill(struct log_share *s, uint64_t now_ms, const struct log_pace *pace) {
     if (now_ms < s->at_ms) // the wall clock was set back
         s->at_ms = now_ms;
     uint64_t more = (now_ms - s->at_ms) / pace->each_ms;

@@ -5,18 +5,18 @@
 // Those that lie lower come first. Plain bytes need no row, and there is no other kind so far.
 const struct opening door_transports[] = {{.bytes = NULL}};
 
-struct waiter {
+struct door_waiter {
     struct newcomer newcomer;
-    TAILQ_ENTRY(waiter) entry;
+    TAILQ_ENTRY(door_waiter) entry;
     struct timer deadline;
     const struct opening *transports; // these may still come to lie over its stream
 };
 
-static struct door *door_of(const struct waiter *w) {
+static struct door *door_of(const struct door_waiter *w) {
     return container_of(slab_of(w), struct door, waiters);
 }
 
-static void waiter_free(struct waiter *w) {
+static void waiter_free(struct door_waiter *w) {
     struct door *d = door_of(w);
     loop_disarm(d->options.loop, &w->deadline);
     TAILQ_REMOVE(&d->waiting, w, entry);
@@ -24,21 +24,22 @@ static void waiter_free(struct waiter *w) {
     slab_give(w);
 }
 
-static void turn_away(struct waiter *w) {
+static void turn_away(struct door_waiter *w) {
     stream_abandon(w->newcomer.stream);
     waiter_free(w);
 }
 
 // --- first bytes
 
-static void let_in(struct waiter *w, const struct opening *protocol) {
+static void let_in(struct door_waiter *w, const struct opening *protocol) {
     struct newcomer n = w->newcomer;
     const struct door_options *o = &door_of(w)->options;
     waiter_free(w);
     o->let_in(o->arg, &n, protocol);
 }
 
-static bool put_over(struct waiter *w, const struct opening *row, const uint8_t *data, size_t len) {
+static bool put_over(struct door_waiter *w, const struct opening *row, const uint8_t *data,
+                     size_t len) {
     const struct transport_kind *kind = row->leads_to;
     struct transport *t = kind->begin(&door_of(w)->options, data, len);
     if (!t)
@@ -49,7 +50,7 @@ static bool put_over(struct waiter *w, const struct opening *row, const uint8_t 
 }
 
 static size_t waiter_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
-    struct waiter *w = owner;
+    struct door_waiter *w = owner;
     const struct opening *row = NULL;
     (void)s;
     enum opening_parsed transport = opening_parse(w->transports, data, len, &row);
@@ -79,14 +80,14 @@ static const struct stream_ops waiter_ops = {
 // --- coming
 
 static void first_bytes_late(struct timer *t) {
-    struct waiter *w = container_of(t, struct waiter, deadline);
+    struct door_waiter *w = container_of(t, struct door_waiter, deadline);
     ++*door_of(w)->options.silent;
     turn_away(w);
 }
 
 static bool displace_one(struct door *d) {
     const struct door_options *o = &d->options;
-    struct waiter *first = TAILQ_FIRST(&d->waiting);
+    struct door_waiter *first = TAILQ_FIRST(&d->waiting);
     if (o->give_way && o->give_way(o->arg, first ? first->newcomer.accepted_ms : UINT64_MAX))
         return true;
     if (first)
@@ -103,7 +104,7 @@ void door_take(struct door *d, struct stream *s, uint64_t came_ms, uint64_t wait
             return;
         }
     }
-    struct waiter *w = slab_take(&d->waiters);
+    struct door_waiter *w = slab_take(&d->waiters);
     assert(w); // it is one of connections_max
     w->newcomer = (struct newcomer){s, loop_now_ms(o->loop), came_ms};
     w->transports = o->transports;
@@ -118,7 +119,7 @@ void door_take(struct door *d, struct stream *s, uint64_t came_ms, uint64_t wait
 void door_init(struct door *d, const struct door_options *o) {
     d->options = *o;
     TAILQ_INIT(&d->waiting);
-    slab_init(&d->waiters, sizeof(struct waiter), (uint32_t)o->connections_max);
+    slab_init(&d->waiters, sizeof(struct door_waiter), (uint32_t)o->connections_max);
 }
 
 void door_deinit(struct door *d) {

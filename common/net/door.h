@@ -53,7 +53,7 @@ extern const struct opening door_transports[]; // the kinds that there are
 struct door {
     struct door_options options;
     struct slab waiters;
-    TAILQ_HEAD(, waiter) waiting; // who came first stands first
+    TAILQ_HEAD(, door_waiter) waiting; // who came first stands first
 };
 
 void door_init(struct door *d, const struct door_options *o);

@@ -135,20 +135,20 @@ static enum http_parsed find_end(struct http_head *h, const uint8_t *data, size_
 
 // --- splitting
 
-struct part {
+struct http_part {
     const char *at;
     size_t len;
 };
 
 struct parts { // what the parser makes of the head
-    struct part target, names[HTTP_FIELDS_MAX], values[HTTP_FIELDS_MAX];
+    struct http_part target, names[HTTP_FIELDS_MAX], values[HTTP_FIELDS_MAX];
     unsigned name_count, value_count;
     bool is_complete;
 };
 
 static int on_target(http_parser *p, const char *at, size_t len) {
     struct parts *parts = p->data;
-    parts->target = (struct part){at, len};
+    parts->target = (struct http_part){at, len};
     return 0;
 }
 
@@ -156,7 +156,7 @@ static int on_name(http_parser *p, const char *at, size_t len) {
     struct parts *parts = p->data;
     if (parts->name_count == HTTP_FIELDS_MAX)
         return -1;
-    parts->names[parts->name_count++] = (struct part){at, len};
+    parts->names[parts->name_count++] = (struct http_part){at, len};
     return 0;
 }
 
@@ -166,7 +166,7 @@ static int on_value(http_parser *p, const char *at, size_t len) {
         return -1;
     while (len > 0 && (at[len - 1] == ' ' || at[len - 1] == '\t'))
         len--;
-    parts->values[parts->value_count++] = (struct part){at, len};
+    parts->values[parts->value_count++] = (struct http_part){at, len};
     return 0;
 }
 
@@ -201,7 +201,7 @@ static enum http_parsed http_parse_split(struct http_head *h, size_t len, struct
 }
 
 // Of what is empty the parser says where it noticed: in the next line, which is not to be touched.
-static const char *cut(struct http_head *h, struct part part) {
+static const char *cut(struct http_head *h, struct http_part part) {
     if (part.len == 0)
         return "";
     char *text = h->text + (part.at - h->text);
@@ -211,7 +211,7 @@ static const char *cut(struct http_head *h, struct part part) {
 
 // --- what it says
 
-static enum http_parsed judge_target(struct http_head *h, struct part part) {
+static enum http_parsed judge_target(struct http_head *h, struct http_part part) {
     const char *target = cut(h, part);
     bool is_url = strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0;
     if (is_url) { // a proxy's form: the host is ours anyway
@@ -229,7 +229,7 @@ static enum http_parsed judge_target(struct http_head *h, struct part part) {
     return HTTP_PARSED_OK;
 }
 
-static enum http_field http_parse_field_number(const struct part *name) {
+static enum http_field http_parse_field_number(const struct http_part *name) {
     int i = 0;
     while (i < HTTP_FIELD_COUNT && (strlen(field_names[i]) != name->len ||
                                     strncasecmp(field_names[i], name->at, name->len) != 0))

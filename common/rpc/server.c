@@ -17,10 +17,10 @@ enum {
     UNPROVEN_PART = 4
 };
 
-struct conn {
-    struct conn *next, **link; // in one of the server's lists
-    struct rpc_server *server; // borrowed: frees us before it goes
-    struct rpc_call *calls;    // open ones; cleared of us when we end
+struct rpc_conn {
+    struct rpc_conn *next, **link; // in one of the server's lists
+    struct rpc_server *server;     // borrowed: frees us before it goes
+    struct rpc_call *calls;        // open ones; cleared of us when we end
     size_t calls_bytes;
     struct channel channel;
     bool is_proven;
@@ -36,17 +36,17 @@ struct rpc_server {
     struct listener *listener;       // owned
     const struct rpc_method *methods;
     void *daemon;
-    uint64_t *served;                      // owned; of each method
-    struct arena requests;                 // of the handler under way
-    struct conn *conns;                    // proven
-    struct conn *unproven, **unproven_end; // oldest first
+    uint64_t *served;                          // owned; of each method
+    struct arena requests;                     // of the handler under way
+    struct rpc_conn *conns;                    // proven
+    struct rpc_conn *unproven, **unproven_end; // oldest first
     uint32_t unproven_count, unproven_max;
     struct rpc_counts counts;
 };
 
 struct rpc_call {
     struct rpc_call *next, **link; // in conn's list; link NULL when the connection has gone
-    struct conn *conn;             // borrowed; NULL when gone
+    struct rpc_conn *conn;         // borrowed; NULL when gone
     size_t bytes;                  // of the request and of this
     uint32_t call;
     const struct rpc_method *method; // borrowed, static; NULL: unknown
@@ -66,7 +66,7 @@ static void call_unlink(struct rpc_call *call) {
 }
 
 static void call_answer(struct rpc_call *call, int error, const ProtobufCMessage *reply) {
-    struct conn *conn = call->conn;
+    struct rpc_conn *conn = call->conn;
     if (conn && conn->channel.state == CHANNEL_OPEN) {
         rpc_put_reply_item(&conn->replies, call->call, (uint32_t)-error, reply);
         if (conn->replies.len >= BATCH_BYTES_MAX)
@@ -92,7 +92,7 @@ void rpc_fail(struct rpc_call *call, int error) {
 
 // conn is there while its handler runs, which is when a request is refused.
 static void call_refuse(struct rpc_call *call, int error) {
-    struct conn *conn = call->conn;
+    struct rpc_conn *conn = call->conn;
     if (conn) {
         conn->server->counts.calls_refused++;
         log_peer_event(conn->server->log, LOG_WARN, "call refused", conn->from,
@@ -127,7 +127,7 @@ static unsigned role_bit(const char *role) {
     return 0;
 }
 
-static void conn_leave(struct conn *conn) {
+static void conn_leave(struct rpc_conn *conn) {
     struct rpc_server *server = conn->server;
     *conn->link = conn->next;
     if (conn->next)
@@ -139,7 +139,7 @@ static void conn_leave(struct conn *conn) {
 }
 
 static void server_on_open(void *owner) {
-    struct conn *conn = owner;
+    struct rpc_conn *conn = owner;
     struct rpc_server *server = conn->server;
     conn_leave(conn);
     conn->is_proven = true;
@@ -158,7 +158,7 @@ static const struct rpc_method *method_find(const struct rpc_server *server, uin
     return m->handler ? m : NULL;
 }
 
-static void call_forbid(struct conn *conn, struct rpc_call *call) {
+static void call_forbid(struct rpc_conn *conn, struct rpc_call *call) {
     conn->server->counts.forbidden++;
     log_peer_event(conn->server->log, LOG_WARN, "method refused", conn->from, "peer=%s method=%s",
                    log_quote_str(call->peer_role), call->method->name);
@@ -166,7 +166,8 @@ static void call_forbid(struct conn *conn, struct rpc_call *call) {
 }
 
 // Handlers do not call each other: the arena is of one request at a time.
-static void serve_call(struct conn *conn, struct rpc_call *call, const uint8_t *body, size_t len) {
+static void serve_call(struct rpc_conn *conn, struct rpc_call *call, const uint8_t *body,
+                       size_t len) {
     struct rpc_server *server = conn->server;
     const struct rpc_method *m = call->method;
     server->requests.bytes_max = m->memory_max;
@@ -182,7 +183,7 @@ static void serve_call(struct conn *conn, struct rpc_call *call, const uint8_t *
 }
 
 static void server_on_request(void *owner, const struct channel_request *q) {
-    struct conn *conn = owner;
+    struct rpc_conn *conn = owner;
     struct rpc_call *call = hw_calloc(1, sizeof(*call));
     *call = (struct rpc_call){.next = conn->calls,
                               .link = &conn->calls,
@@ -207,26 +208,26 @@ static void server_on_request(void *owner, const struct channel_request *q) {
 }
 
 static void server_on_flush(void *owner) {
-    struct conn *conn = owner;
+    struct rpc_conn *conn = owner;
     if (conn->replies.len > 0)
         channel_put_batch(&conn->channel, &(struct rpc_frame){.kind = RPC_REPLY}, &conn->replies);
 }
 
 static void conn_free(void *owner) {
-    struct conn *conn = owner;
+    struct rpc_conn *conn = owner;
     while (conn->calls)
         call_unlink(conn->calls);
     buf_free(&conn->replies);
     free(conn);
 }
 
-static void conn_drop(struct conn *conn) {
+static void conn_drop(struct rpc_conn *conn) {
     conn_leave(conn);
     channel_give_up(&conn->channel, conn_free);
 }
 
 static void server_on_ended(void *owner, int error) {
-    struct conn *conn = owner;
+    struct rpc_conn *conn = owner;
     if (error == -HW_EAUTH || error == -HW_EVERSION || error == -HW_EMALFORMED ||
         error == -HW_ETOOBIG) {
         conn->server->counts.refused++;
@@ -244,7 +245,7 @@ static const struct channel_events server_events = {.on_open = server_on_open,
 
 static void server_on_accept(void *arg, struct stream *s) {
     struct rpc_server *server = arg;
-    struct conn *conn = hw_calloc(1, sizeof(*conn));
+    struct rpc_conn *conn = hw_calloc(1, sizeof(*conn));
     struct sock_addr peer;
     if (server->unproven_count >= server->unproven_max) {
         server->counts.displaced++;

@@ -119,7 +119,7 @@ static enum session_state end_now(struct step *t) {
     X(AWAY, RESUMED, live_resumed, TO(LIVE))                                                       \
     X(AWAY, ENDED, end_now, TO(GONE))
 
-static const struct row {
+static const struct step_row {
     session_action *action;
     unsigned to;
 } table[SESSION_STATE_COUNT][SESSION_EVENT_COUNT] = {
@@ -139,7 +139,7 @@ static void session_goes_to(struct step *t, enum session_state next, unsigned al
 
 bool session_step(struct session *s, const struct session_event *e, const struct session_env *env,
                   struct session_effects *out) {
-    const struct row *row = &table[s->state][e->kind];
+    const struct step_row *row = &table[s->state][e->kind];
     struct step t = {s, e, env, out, NULL};
     if (!row->action)
         return false;

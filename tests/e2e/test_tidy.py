@@ -68,6 +68,7 @@ SPOILED = [
     ("sizes", {"room/b.c": "// a line\n" * 601}, "601 lines, at most 600"),
     ("parameters", {"room/b.c": "static void five(int a, int b, int c, int d, int e) {\n    five(1, 2, 3, 4, 5);\n}\n"}, "five takes 5 values, at most 4"),
     ("names", {"room/b.c": function("twice", 1), "center/b.c": function("twice", 1)}, "twice is a function of room/b.c too"),
+    ("structs", {"room/b.c": "struct both {\n    int at[2];\n};\nstatic int at_of(struct both *b) {\n    return b->at[0];\n}\n", "center/b.c": "struct both {\n    int at;\n};\n"}, "struct both is one of room/b.c too"),
     ("close_codes", {"room/b.c": "enum { OVER = 4001 };\nint over = OVER;\n"}, "4001 has a name"),
     ("dead_functions", {"room/b.h": "void lonely(void);\n", "room/b.c": "void lonely(void) {\n}\n"}, "nobody calls lonely"),
     ("dead_fields", {"room/b.c": "struct b {\n    int kept;\n};\nvoid main(struct b *b) {\n    b->kept++;\n}\n"}, "nothing reads kept"),
