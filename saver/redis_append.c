@@ -61,30 +61,38 @@ static struct append_limits append_limits_of(const Hawser__Internal__AppendReque
 }
 
 // The script's numbers are exact below 2^53, and the times that it packs have 48 bits.
-static void put_bounded(struct buf *out, uint64_t n) {
+static uint64_t bounded(uint64_t n) {
     uint64_t max = (UINT64_C(1) << RETENTION_BITS) - 1;
-    saver_put_number(out, n < max ? n : max);
+    return n < max ? n : max;
 }
 
-// As scripts/part/what.lua reads it.
+static uint64_t append_flags(const Hawser__Internal__AppendRequest *a, bool keys_full) {
+    return (a->stream == STREAM_INBOX ? APPEND_INBOX : 0U) |
+           (append_limits_of(a).is_reject_new ? APPEND_REJECTS : 0U) |
+           (keys_full ? APPEND_KEYS_FULL : 0U) |
+           (a->body_hash.len == HASH_BYTES ? APPEND_HASHED : 0U) |
+           (a->message->n_device ? APPEND_NAMED : 0U);
+}
+
+// Behind the numbers the hash and the names, as scripts/part/what.lua says.
 static void put_what(struct buf *out, const Hawser__Internal__AppendRequest *a, bool keys_full) {
     const Hawser__Internal__StoredMessage *m = a->message;
     struct append_limits limits = append_limits_of(a);
-    bool has_hash = a->body_hash.len == HASH_BYTES;
-    uint8_t flags = (uint8_t)((a->stream == STREAM_INBOX ? 1 : 0) | (limits.is_reject_new ? 2 : 0) |
-                              (keys_full ? 4 : 0) | (has_hash ? 8 : 0) | (m->n_device ? 16 : 0));
-    buf_append(out, &flags, 1);
-    put_bounded(out, a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS);
-    put_bounded(out, a->not_after_ms);
-    put_bounded(out, limits.messages);
-    put_bounded(out, limits.bytes);
-    put_bounded(out, limits.kept_ms);
-    put_bounded(out, m->expires_ms);
-    put_bounded(out, m->sent_ms);
-    put_bounded(out, m->payload.len);
-    saver_put_number(out, a->claim);
-    put_bounded(out, a->ttl_ms);
-    buf_append(out, a->body_hash.data, has_hash ? HASH_BYTES : 0);
+    const struct saver_what what = {
+        .flags = append_flags(a, keys_full),
+        .id_ttl = bounded(a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS),
+        .not_after = bounded(a->not_after_ms),
+        .messages = bounded(limits.messages),
+        .bytes = bounded(limits.bytes),
+        .kept = bounded(limits.kept_ms),
+        .ends = bounded(m->expires_ms),
+        .sent = bounded(m->sent_ms),
+        .payload = bounded(m->payload.len),
+        .claim = a->claim,
+        .ttl = bounded(a->ttl_ms),
+    };
+    saver_what_put(out, &what);
+    buf_append(out, a->body_hash.data, what.flags & APPEND_HASHED ? HASH_BYTES : 0);
     for (size_t i = 0; i < m->n_device; i++) { // each between zeros
         buf_append(out, "\0", 1);
         buf_append_str(out, m->device[i]);

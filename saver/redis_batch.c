@@ -33,10 +33,7 @@ struct script_batch {
 };
 
 void saver_put_number(struct buf *out, uint64_t n) {
-    uint8_t *at = buf_reserve(out, NUMBER_BYTES);
-    for (int i = 0; i < NUMBER_BYTES; i++)
-        at[i] = (uint8_t)(n >> (8 * i));
-    out->len += NUMBER_BYTES;
+    redis_put_number(out, n, NUMBER_BYTES);
 }
 
 // --- sending

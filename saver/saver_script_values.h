@@ -8,7 +8,16 @@ enum {
     PURGED_AT_ONCE = 50,   // of what is due in a log, by a step that came for another reason
     ACK_REMOVED_MAX = 200, // entries, by an ack that takes the short way
     APPEND_REFUSED = 100, // what the append script answers beside AppendOutcome: the server is full
-    ACK_TAKEN = 0,        // what the ack script answers
+    // Flags of an append. A hash comes with an Idempotency-Key, names with a push to some devices.
+    APPEND_INBOX = 1,
+    APPEND_REJECTS = 2, // what does not fit in the log's limits
+    APPEND_KEYS_FULL = 4,
+    APPEND_HASHED = 8,
+    APPEND_NAMED = 16,
+    APPEND_INBOX_REJECTS = APPEND_INBOX | APPEND_REJECTS,
+    APPEND_INBOX_HASHED = APPEND_INBOX | APPEND_HASHED,
+    APPEND_INBOX_HASHED_REJECTS = APPEND_INBOX | APPEND_HASHED | APPEND_REJECTS,
+    ACK_TAKEN = 0, // what the ack script answers
     ACK_STALE = 1,
     ACK_UNKNOWN = 2, // a forgotten device attaches again first
 };

@@ -11,10 +11,11 @@ lines of comment, of which these say what the script takes and gives.
     -- ARGV name type [unit]: what         text, bytes, number, digits (a number that stays text), flag
     -- REST name type, ...: what           the arguments behind these, in groups; the first is ARGV[rest]
     -- CONST NAME [= C_NAME]               a number of a HEADER, by that name in Lua too
+    -- PACK name field bytes, ...          numbers in one argument, the lowest byte first: NAME is their format
     -- PARTS name ...                      in order; those of a part come with it
     -- REPLY shape [name ...]              its shape (redis_reply.h) and what stands at each place of an array
 
-Of it come a struct of the arguments for C and the locals for Lua, so that no side counts places. In front of the arguments a script gets
+Of it come a struct of the arguments for C, one for each PACK with what puts it, and the locals for Lua, so that no side counts places. In front of the arguments a script gets
 `history`, six bytes: which history of the data its caller knows. It is compared first, and another one refused; where all keys were deleted
 it is said anew.
 """
@@ -30,7 +31,7 @@ C_TYPES = {"text": "const char *", "bytes": "struct redis_bytes ", "number": "ui
 IN_LUA = {"text": "{}", "bytes": "{}", "digits": "{}", "number": "tonumber({})", "flag": "{} == '1'"}
 KNOWN = {"redis", "KEYS", "ARGV", "string", "table", "math", "struct", "tonumber", "tostring", "type", "unpack", "ipairs", "pairs"}
 HEAD = {"KEYS": r"(\w+): .+", "ARGV": r"(\w+) (text|bytes|number|digits|flag)( \w+)?: .+", "REST": r"([\w, ]+): .+",
-        "CONST": r"([A-Z]\w*)(?: = ([A-Z]\w*))?", "PARTS": r"([\w ]+)", "REPLY": r"(\S+)((?: \w+)*)"}
+        "PACK": r"(\w+) (\w+ \d(?:, \w+ \d)*)", "CONST": r"([A-Z]\w*)(?: = ([A-Z]\w*))?", "PARTS": r"([\w ]+)", "REPLY": r"(\S+)((?: \w+)*)"}
 
 
 class Source:
@@ -47,6 +48,18 @@ class Source:
                 self.head[said[1]].append(row)
             elif not re.match(r"\s*(--|$)", line):
                 self.lines.append(line)
+
+
+class Pack:
+    def __init__(self, row):
+        self.name, self.fields = row[1], [(name, int(size)) for name, size in (field.split() for field in row[2].split(", "))]
+        self.format = "<" + "".join(f"I{size}" for _, size in self.fields)
+
+    def in_c(self, name):
+        kind = f"struct {name}_{self.name}"
+        return [f"{kind} {{", *(f"    uint64_t {field};" for field, _ in self.fields), "};",
+                f"static inline void {name}_{self.name}_put(struct buf *out, const {kind} *from) {{",
+                *(f"    redis_put_number(out, from->{field}, {size});" for field, size in self.fields), "}"]
 
 
 class Script(Source):
@@ -74,6 +87,9 @@ class Script(Source):
             if name not in [p.name for p in self.parts]:
                 self.parts.append(part)
 
+    def packs(self):
+        return [Pack(row) for source in [*self.parts, self] for row in source.head["PACK"]]
+
     def locals(self):
         names = self.keys + [name for name, _ in self.args]
         values = [f"KEYS[{i + 1}]" for i in range(len(self.keys))]
@@ -83,6 +99,7 @@ class Script(Source):
                "elseif said ~= history then return redis.error_reply('HISTORY the data is of another one') end"]
         out = [line.replace("HISTORY_KEY", f"'{HISTORY_KEY}'") for line in out]
         out += [f"local {name} = {value}" for name, value in zip(names, values)]
+        out += [f"local {pack.name.upper()} = '{pack.format}'" for pack in self.packs()]
         return out + [f"local rest = {len(self.args) + 2}"] * len(self.head["REST"])
 
 
@@ -101,6 +118,8 @@ def header_of(name, scripts):
            f"enum {name}_script {{"]
     out += [f"    {name.upper()}_SCRIPT_{s.name.upper()}," for s in scripts] + [f"    {name.upper()}_SCRIPTS,", "};"]
     out.append(f"extern const struct redis_script_source {name}_scripts[{name.upper()}_SCRIPTS];")
+    for pack in {pack.name: pack for s in scripts for pack in s.packs()}.values():
+        out += pack.in_c(name)
     for s in scripts:
         out.append(f"struct {name}_{s.name}_args {{")
         out += [f"    const char *{key};" for key in s.keys] + [f"    {C_TYPES[kind]}{arg};" for arg, kind in s.args]

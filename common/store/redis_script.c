@@ -25,6 +25,13 @@ void redis_script_deinit(struct redis_script *s) {
     s->text = NULL;
 }
 
+void redis_put_number(struct buf *out, uint64_t n, size_t bytes) {
+    uint8_t *at = buf_reserve(out, bytes);
+    for (size_t i = 0; i < bytes; i++)
+        at[i] = (uint8_t)(n >> (8 * i));
+    out->len += bytes;
+}
+
 struct redis_bytes redis_key_tag(const char *key) {
     const char *open = strchr(key, '{'), *close = open ? strchr(open + 1, '}') : NULL;
     if (!close || close == open + 1)

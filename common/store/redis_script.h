@@ -49,6 +49,10 @@ void redis_script_deinit(struct redis_script *s);
 void redis_script_pack(const struct redis_script_source *s, const void *args,
                        struct redis_bytes history, struct redis_args *out);
 
+// As scripts unpack it: so many bytes, the lowest first.
+struct buf;
+void redis_put_number(struct buf *out, uint64_t n, size_t bytes);
+
 // What stands between the first braces of a key, or the whole key: keys of one tag lie in one hash
 // slot.
 struct redis_bytes redis_key_tag(const char *key);

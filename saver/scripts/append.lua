@@ -11,6 +11,10 @@
 -- CONST FULL = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_FULL
 -- CONST IDS_FULL = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL
 -- CONST REFUSED = APPEND_REFUSED
+-- CONST APPEND_INBOX
+-- CONST APPEND_REJECTS
+-- CONST APPEND_KEYS_FULL
+-- CONST APPEND_HASHED
 -- CONST PURGED_AT_ONCE
 -- PARTS what append_next entries
 -- REPLY [nn*nnnnnnn] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms arrivals
@@ -95,8 +99,8 @@ local function read(what, name, id, message)
   local a, flags, behind = {name = name, message = message, key = name .. '\0i' .. id}, nil, nil
   flags, a.id_ttl, a.not_after, a.messages_max, a.bytes_max, a.kept, a.ends, a.sent, a.payload, a.claim, a.ttl, behind = unpacked(WHAT, what)
   local function has(bit) return flags % (2 * bit) >= bit end
-  a.is_inbox, a.is_reject_new, a.is_keys_full = has(1), has(2), has(4)
-  a.hash = has(8) and string.sub(what, behind, behind + 15) or ''
+  a.is_inbox, a.is_reject_new, a.is_keys_full = has(APPEND_INBOX), has(APPEND_REJECTS), has(APPEND_KEYS_FULL)
+  a.hash = has(APPEND_HASHED) and string.sub(what, behind, behind + 15) or ''
   a.names = string.sub(what, behind + #a.hash)
   a.is_undated = a.sent == 0
   if a.is_undated then a.sent = now end

@@ -17,10 +17,12 @@ SCRIPT = """-- What it does.
 -- ARGV count number ms: how long
 -- ARGV word text: any
 -- REST seq number, id text: each
+-- PACK both low 1, high 8
 -- CONST LIMIT = C_LIMIT
 -- PARTS helper
 -- REPLY [nn] first second
 
+local low, high = struct.unpack(BOTH, base)
 for i = rest, #ARGV, 2 do twice(ARGV[i]) end -- a comment of a line
 if count > LIMIT then return {0, 0} end
 return {redis.call('GET', base .. word), twice(count)}
@@ -55,10 +57,10 @@ class Made(unittest.TestCase):
         lua_embed.make("own", folder.path, folder.path, ["limits.h"])
         header, source = ((folder.path / f"own_scripts.{end}").read_text() for end in "hc")
         for line in ("const char *base;", "uint64_t count;", "const char *word;", "const struct redis_args *rest;",
-                     "enum { OWN_STEP_AT_FIRST, OWN_STEP_AT_SECOND };", "OWN_SCRIPT_STEP,"):
+                     "enum { OWN_STEP_AT_FIRST, OWN_STEP_AT_SECOND };", "OWN_SCRIPT_STEP,", "struct own_both {", "uint64_t low;", "redis_put_number(out, from->low, 1);", "redis_put_number(out, from->high, 8);"):
             self.assertIn(line, header)
         for line in ('#include "limits.h"', '{"LIMIT", (int64_t)C_LIMIT},', 'local base = KEYS[1]', 'local count = tonumber(ARGV[2])',
-                     'local word = ARGV[3]', 'local rest = 4', '{REDIS_ARG_NUMBER, offsetof(struct own_step_args, count)},'):
+                     'local word = ARGV[3]', "local BOTH = '<I1I8'", 'local rest = 4', '{REDIS_ARG_NUMBER, offsetof(struct own_step_args, count)},'):
             self.assertIn(line, source)
         self.assertNotIn("What it does", source)
 

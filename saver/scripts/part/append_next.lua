@@ -3,6 +3,10 @@
 -- answers so far are in `out`.
 --
 -- CONST ID_KEPT_MIN_MS
+-- CONST PLAIN = APPEND_INBOX
+-- CONST PLAIN_REJECTS = APPEND_INBOX_REJECTS
+-- CONST KEYED = APPEND_INBOX_HASHED
+-- CONST KEYED_REJECTS = APPEND_INBOX_HASHED_REJECTS
 -- CONST STORED = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED
 -- PARTS layout
 local at, count_of_args, out, answers = rest, #ARGV, {0, now}, 2
@@ -36,10 +40,10 @@ while is_next and at < count_of_args do
     if sent == 0 then sent, told, size = now, 1, size + TIME_FIELD_BYTES end
     if ttl ~= 0 then ends, told, size = now + ttl, told + 2, size + TIME_FIELD_BYTES end
     if ends ~= 0 and ends < expires then expires = ends end
-    local is_keyed = flags == 9 or flags == 11
+    local is_keyed = flags == KEYED or flags == KEYED_REJECTS
     is_next = not known and (registered == 0 or registered > now) and claim == 0 and
-      (is_keyed or (flags == 1 or flags == 3) and id_ttl == ID_KEPT_MIN_MS) and (not_after == 0 or now <= not_after) and
-      expires >= top and count < messages_max and bytes + size <= bytes_max and (flags % 4 == 1 or waiting_bytes + payload <= bytes_max)
+      (is_keyed or (flags == PLAIN or flags == PLAIN_REJECTS) and id_ttl == ID_KEPT_MIN_MS) and (not_after == 0 or now <= not_after) and
+      expires >= top and count < messages_max and bytes + size <= bytes_max and (flags == PLAIN or flags == KEYED or waiting_bytes + payload <= bytes_max)
     if is_next and last >= slice_began - SLICE_MS then is_next = not call('HGET', ids_before, key) end
     if is_next and is_keyed and last >= slice_began then is_next = not call('HGET', ids, key) end
     -- The first that may take memory: a full server refuses it, and all that comes behind it is done.
