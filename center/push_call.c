@@ -232,7 +232,10 @@ static bool batch_check(const json_t *body, struct problem *p) {
 
 void handle_batch(struct request *q) {
     struct problem p = {0};
-    if (!batch_check(q->reader.root, &p)) {
+    if (q->http->has_idempotency_key)
+        problem_set(&p, PROBLEM_unknown_field, "Idempotency-Key",
+                    "a batch has none: each of its messages may have an idempotency_key");
+    if (p.code != PROBLEM_NONE || !batch_check(q->reader.root, &p)) {
         reply_problem(q, &p);
         return;
     }

@@ -11,13 +11,21 @@ static void close_rest(struct timer *t) {
     }
 }
 
-void room_drain_within(struct room *r, uint32_t within_ms) {
-    if (r->is_draining)
-        return;
+static void begin(struct room *r) {
     r->is_draining = true;
     listener_free(r->listener);
     r->listener = NULL;
     part_announce(r->env->part);
+}
+
+// Asked again, it can be sooner, and is not later.
+void room_drain_within(struct room *r, uint32_t within_ms) {
+    uint32_t rest_after_ms = within_ms * 9 / 10;
+    if (r->is_draining && r->drain_timer.due_ms <= loop_now_ms(r->loop) + rest_after_ms)
+        return;
+    if (!r->is_draining)
+        begin(r);
+    log_event(r->env->log, LOG_INFO, "clients sent away", "within_ms=%u", within_ms);
     for (uint32_t i = 0; i < r->conns.high_water; i++) {
         struct conn *c = slab_at(&r->conns, i);
         if (c && c->state == CONN_OPEN)
@@ -26,5 +34,5 @@ void room_drain_within(struct room *r, uint32_t within_ms) {
         else if (c && c->state != CONN_CLOSING)
             conn_close(c, CLOSE_DRAINING, "draining", 0);
     }
-    loop_arm(r->loop, &r->drain_timer, within_ms * 9 / 10, close_rest);
+    loop_arm(r->loop, &r->drain_timer, rest_after_ms, close_rest);
 }

@@ -76,7 +76,7 @@ static int parse_tcp(const char *rest, struct redis_url *u, struct buf *ret_erro
     if (!copy_part(host, slash ? (size_t)(slash - host) : strlen(host), authority,
                    sizeof(authority)) ||
         host_port_parse(authority, true, &hp) != 0 || hp.host[0] == '\0')
-        return redis_url_refuse(ret_error, "needs a host, or host:port");
+        return redis_url_refuse(ret_error, "needs a host, or host:port with a port of 1..65535");
     if (hp.port == 0 && strchr(authority + strlen(hp.host), ':'))
         return redis_url_refuse(ret_error, "a port is 1..65535");
     if (slash && slash[1] != '\0' && !db_parse(slash + 1, &u->db))

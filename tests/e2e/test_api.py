@@ -253,6 +253,15 @@ def test_nul_in_a_key(cluster):
     assert all(r["field"] == "idempotency_key" for r in results if r["status"] == 422)
 
 
+def test_a_batch_has_no_key_of_its_own(cluster):
+    """A header that would be passed over is refused: whoever sends it counts on it."""
+    product = cluster.product()
+    path, body = f"/v1/products/{product.name}/messages/batch", {"messages": [{"to": {"user": "ann"}, "payload": "x"}]}
+    answer = cluster.call("POST", path, body, headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key")
+    assert cluster.call("POST", path, body).json()["results"][0]["status"] == 202
+
+
 def test_batch_is_counted_first(cluster):
     """Too many targets are refused by their number, before anything is looked at; up to it they are taken."""
     product = cluster.product()

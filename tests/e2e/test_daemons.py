@@ -352,6 +352,22 @@ def test_drain_sends_clients_elsewhere(tmp_path):
         running.stop()
 
 
+def test_a_drain_can_be_hurried(tmp_path):
+    """A second drain that ends sooner counts: the clients hear of it, and those that stay are closed. One that ends later does not."""
+    running = Cluster(tmp_path)
+    try:
+        with Client(running.daemons["room"][0].ports["room"]) as client:
+            client.login("d0", running.product().token("ann"))
+            room = next(r for r in running.call("GET", "/v1/cluster").json()["items"] if r["role"] == "room")
+            for within_s in (600, 3000, 2):
+                assert running.call("POST", f"/v1/rooms/{room['id']}/drain", {"within_s": within_s}).status_code == 202
+            assert [client.expect("GoAway").within_ms for _ in range(2)] == [480000, 1600]
+            assert client.expect("Close").code == 4200
+        assert running.daemons["room"][0].log_path.read_text().count("clients sent away") == 2
+    finally:
+        running.stop()
+
+
 def test_workers(tmp_path):
     """--workers 2 starts two rooms with ports of their own, restarts one that is killed, and ends with 0."""
     (tmp_path / "cluster").mkdir()

@@ -101,7 +101,8 @@ def main():
         return 0
     wanted = [m for m in MUTANTS + NOT_YET if m["name"] in names] if names else MUTANTS
     unknown = names - {m["name"] for m in wanted}
-    assert not unknown, f"no such mutant: {', '.join(sorted(unknown))}"
+    if unknown:
+        sys.exit(f"no such mutant: {', '.join(sorted(unknown))}")
     (ROOT / "build/mutants").mkdir(parents=True, exist_ok=True)
     lock = open(ROOT / "build/mutants/lock", "w")
     try:
