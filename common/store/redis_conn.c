@@ -1,7 +1,8 @@
 // Commands complete in the order they were sent, so their deadlines stand in a queue too and one
 // timer watches the oldest.
 //
-//   DOWN --resolve, connect--> ASKING (AUTH, SELECT, GET, INFO, EVAL) --fit--> UP (INFO every 10 s)
+//   DOWN --resolve, connect--> ASKING (AUTH, SELECT, GET, INFO, EVAL) --fit--> UP (INFO every 10 s,
+//     ^                          |                                           |  replication: 0.2 s)
 //     ^                          | unfit                            | unfit, or says READONLY
 //     |                          v                                  v
 //     +---- backoff ---- LEAVING (what is in flight is still answered, nothing is asked)
@@ -25,6 +26,10 @@ enum {
     BACKOFF_CAP_MS = 2000,
     SCRIPTS_MAX = 64,
     CHECK_MS = 10000,
+    // A server that is made a replica, and the primary again, loses what it had and keeps its
+    // connections, and the key of its history comes back with the data. It is asked so often that
+    // its time as a replica is not missed; and before anything else where this process stood still.
+    LOOK_MS = 200,
 };
 
 struct command {
@@ -35,6 +40,15 @@ struct command {
     void *arg;
     uint64_t due_ms; // as deadline_set takes it
     int error;       // in the failed list
+};
+
+// A command that waits for the server to say that it is still the same.
+struct held {
+    struct held *next;
+    struct command *k;
+    struct buf bytes; // its words, one after the other
+    int count;
+    size_t len[REDIS_ARGS_MAX + 3];
 };
 
 struct redis_conn {
@@ -50,13 +64,17 @@ struct redis_conn {
     struct watch *watch;
     uint32_t watched;
     struct os_resolve *resolving;
-    struct timer retry, check;
+    struct timer retry, check, look;
     struct deadline deadline;
     uint32_t attempts;
     bool up, asking, is_leaving; // leaving: up until it is gone, for what is in flight
+    bool is_unsure;              // nothing goes out before it has said that it is the same
+    unsigned looks;              // asked that, and not answered
+    uint64_t stood_ms;           // of the loop, when it was last asked that
+    struct held *held, **held_end;
     struct redis_guard guard;
     int down_error; // of commands while it is not up: -HW_ESTORE, or what is better known
-    char reason[160], run_id[RUN_ID_MAX + 1];
+    char reason[160], run_id[RUN_ID_MAX + 1], replid[RUN_ID_MAX + 1];
     struct redis_history history;         // of the data
     struct command *sent, **sent_end;     // in order
     struct command *failed, **failed_end; // completed by the hook
@@ -244,7 +262,7 @@ struct words {
     const size_t *len;
 };
 
-static void send_command(struct command *k, const struct words *words) {
+static void send_now(struct command *k, const struct words *words) {
     struct redis_conn *c = k->conn;
     if (!c->context || c->is_leaving || (!c->up && !c->asking)) {
         fail_command(k, c->down_error);
@@ -258,6 +276,47 @@ static void send_command(struct command *k, const struct words *words) {
     if (redisAsyncCommandArgv(c->context, on_command_reply, k, words->count,
                               (const char **)(uintptr_t)words->v, words->len) != REDIS_OK)
         abort(); // only for a context that is being freed: then it is NULL, or being left
+}
+
+// --- commands that wait
+
+static void hold_command(struct command *k, const struct words *words) {
+    struct held *h = hw_calloc(1, sizeof(*h));
+    h->k = k;
+    h->count = words->count;
+    for (int i = 0; i < words->count; i++) {
+        h->len[i] = words->len[i];
+        buf_append(&h->bytes, words->v[i], words->len[i]);
+    }
+    *k->conn->held_end = h;
+    k->conn->held_end = &h->next;
+}
+
+static void send_held(struct held *h) {
+    const char *v[REDIS_ARGS_MAX + 3];
+    size_t at = 0;
+    for (int i = 0; i < h->count; at += h->len[i++])
+        v[i] = (const char *)h->bytes.data + at;
+    send_now(h->k, &(struct words){h->count, v, h->len});
+}
+
+// Where the connection is not up any more they fail.
+static void send_all_held(struct redis_conn *c) {
+    while (c->held) {
+        struct held *h = c->held;
+        c->held = h->next;
+        send_held(h);
+        buf_free(&h->bytes);
+        free(h);
+    }
+    c->held_end = &c->held;
+}
+
+static void send_command(struct command *k, const struct words *words) {
+    if (k->conn->is_unsure)
+        hold_command(k, words);
+    else
+        send_now(k, words);
 }
 
 static void ignore_reply(void *arg, int error, const redisReply *reply) {
@@ -297,8 +356,48 @@ static void call_script(struct redis_conn *c, const struct redis_command *q, str
     send_command(k, &(struct words){q->args->count + 3, words, lens});
 }
 
+// --- whether it is still the same server, as the primary
+
+static uint64_t stood_ms(const struct redis_conn *c) {
+    return loop_now_ms(c->loop) - loop_ran_ms(c->loop);
+}
+
+static void on_looked(void *arg, int error, const redisReply *reply) {
+    struct redis_conn *c = arg;
+    char is[RUN_ID_MAX + 1] = "";
+    if (!reply)
+        return; // gone
+    c->looks--;
+    if (error == 0)
+        (void)redis_info_value(reply->str, "master_replid", is, sizeof(is));
+    if (error != 0 || !redis_info_is_primary(reply->str) || strcmp(is, c->replid) != 0)
+        leave_server(c, error != 0 ? reply->str : "it is not the primary that it was");
+    if (c->looks > 0)
+        return; // asked before this process stood still
+    c->is_unsure = false;
+    send_all_held(c);
+}
+
+static void look(struct redis_conn *c) {
+    static const char *const words[] = {"INFO", "replication"};
+    static const size_t lens[] = {4, 11};
+    c->looks++;
+    c->is_unsure = c->is_unsure || stood_ms(c) != c->stood_ms;
+    c->stood_ms = stood_ms(c);
+    send_now(command_new(c, "s", on_looked, c), &(struct words){2, words, lens});
+}
+
+static void look_again(struct timer *t) {
+    struct redis_conn *c = container_of(t, struct redis_conn, look);
+    loop_arm(c->loop, &c->look, LOOK_MS, look_again);
+    if (c->looks == 0 || stood_ms(c) != c->stood_ms)
+        look(c);
+}
+
 void redis_ask(struct redis_conn *c, const struct redis_command *q, redis_done_fn *done,
                void *arg) {
+    if (c->up && !c->is_leaving && stood_ms(c) != c->stood_ms)
+        look(c);
     struct command *k = command_new(c, q->script ? q->script->shape : q->shape, done, arg);
     if (!c->up)
         fail_command(k, c->down_error);
@@ -319,11 +418,14 @@ static void redis_went_down(struct redis_conn *c, int error, const char *why) {
     if (!c->is_leaving) // it does not answer at all: what it said of itself is over
         c->down_error = -HW_ESTORE;
     c->guard.refused = NULL;
-    c->up = c->asking = c->is_leaving = false;
+    c->up = c->asking = c->is_leaving = c->is_unsure = false;
+    c->looks = 0;
+    send_all_held(c);
     c->loaded_count = 0;
     c->run_id[0] = '\0';
     c->history = (struct redis_history){.said_len = 0};
     loop_disarm(c->loop, &c->check);
+    loop_disarm(c->loop, &c->look);
     if (was_up || error != c->logged_error)
         log_event(c->log, LOG_WARN, "redis down", "reason=%s", log_quote_str(c->reason));
     c->logged_error = error;
@@ -357,7 +459,9 @@ static void came_up(struct redis_conn *c) {
     char history[2 * REDIS_HISTORY_BYTES + 1];
     hex_encode(c->history.is, REDIS_HISTORY_BYTES, history);
     log_event(c->log, LOG_INFO, "redis up", "run_id=%s history=%s", c->run_id, history);
+    c->stood_ms = stood_ms(c);
     loop_arm(c->loop, &c->check, CHECK_MS, ask_again);
+    loop_arm(c->loop, &c->look, LOOK_MS, look_again);
     if (c->on_state)
         c->on_state(c->arg, true);
 }
@@ -382,7 +486,9 @@ static void on_history_claimed(void *arg, int error, const redisReply *reply) {
 
 static void take_info(struct redis_conn *c, const char *info) {
     struct redis_args claim;
+    c->replid[0] = '\0';
     (void)redis_info_value(info, "run_id", c->run_id, sizeof(c->run_id));
+    (void)redis_info_value(info, "master_replid", c->replid, sizeof(c->replid));
     redis_history_is(&c->history, info);
     if (redis_history_has_key(&c->history)) {
         came_up(c);
@@ -533,6 +639,7 @@ struct redis_conn *redis_conn_new(const struct redis_options *o) {
     if (redis_url_parse(o->url, &c->url, &error) != 0)
         abort(); // checked by the configuration
     c->sent_end = &c->sent;
+    c->held_end = &c->held;
     c->failed_end = &c->failed;
     c->guard.is_asked = is_asked;
     c->guard.arg = c;
@@ -552,6 +659,8 @@ void redis_conn_free(struct redis_conn *c) {
         c->context->onDisconnect = NULL;
         redisAsyncFree(c->context);
     }
+    c->is_unsure = false;
+    send_all_held(c); // nothing is up: they fail
     for (struct command *k = c->failed; k; k = k->next)
         k->error = -HW_ECANCELLED;
     tell_failed(&c->fail_hook);
@@ -559,6 +668,7 @@ void redis_conn_free(struct redis_conn *c) {
     loop_disarm(c->loop, &c->retry);
     deadline_clear(&c->deadline);
     loop_disarm(c->loop, &c->check);
+    loop_disarm(c->loop, &c->look);
     free(c);
 }
 

@@ -27,11 +27,15 @@ bool redis_info_is_loading(const char *info) {
     return is(info, "loading", "1");
 }
 
+bool redis_info_is_primary(const char *info) {
+    return is(info, "role", "master");
+}
+
 const char *redis_info_unfit(const char *info, bool allow_volatile) {
     char run_id[RUN_ID_MAX + 1];
     if (redis_info_is_loading(info)) // until then it says that it has no AOF
         return "it is loading its data";
-    if (!is(info, "role", "master"))
+    if (!redis_info_is_primary(info))
         return "it is a replica, which is never read";
     if (!redis_info_value(info, "run_id", run_id, sizeof(run_id)) || run_id[0] == '\0')
         return "INFO has no run_id";

@@ -9,6 +9,7 @@ enum { RUN_ID_MAX = 40 };
 
 // The value behind `name:`; false when it is missing or does not fit.
 bool redis_info_value(const char *info, const char *name, char *out, size_t out_bytes);
+bool redis_info_is_primary(const char *info);
 bool redis_info_is_loading(const char *info); // it has yet to read its data
 // Why this server can't be used now, or NULL. allow_volatile: also one that forgets or evicts.
 const char *redis_info_unfit(const char *info, bool allow_volatile);

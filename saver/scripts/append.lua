@@ -112,7 +112,11 @@ local function append(a)
   if known then
     return known.hash == a.hash and REPLAYED or MISMATCH, known.epoch, known.seq, known.change, known.sent, known.expires, 0
   end
-  if type(redis.pcall('SETRANGE', nothing, 0, '')) == 'table' then return REFUSED, 0, 0, 0, 0, 0, 0 end
+  local full = redis.pcall('SETRANGE', nothing, 0, '')
+  if type(full) == 'table' then
+    if not string.find(full.err, 'OOM', 1, true) then call('SETRANGE', nothing, 0, '') end -- it is not the primary: the script's error
+    return REFUSED, 0, 0, 0, 0, 0, 0
+  end
   local l = open(a.name)
   if l and l.registered ~= 0 and l.registered <= now then expire(l, PURGED_AT_ONCE) end
   if is_over then forget_id(a.key) end

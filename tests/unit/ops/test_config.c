@@ -102,7 +102,8 @@ static const struct {
     {"cluster:\n  name: \"a\\0b\"\n", ":2: cluster.name: one value is needed here"},
     {"redis:\n  url: rediss://h\n",
      ":2: redis.url: rediss:// is not built; redis:// and unix:// are"},
-    {"redis:\n  url: redis://u:hidden@/0\n", ":2: redis.url: needs a host, or host:port"},
+    {"redis:\n  url: redis://u:hidden@/0\n",
+     ":2: redis.url: needs a host, or host:port with a port of 1..65535"},
     {"redis:\n  url: redis://u:hid@den@h/0\n",
      ":2: redis.url: more than one @; in user and password it is %40"},
     {"mariadb:\n  url: mysql://h/db\n", ":2: mariadb.url: 'mysql://h/db' is not allowed; "

@@ -428,6 +428,50 @@ START_TEST(test_loop_stands_still) {
 }
 END_TEST
 
+// What was changed at the server while the loop stood still comes to light before anything is done
+// there: a primary that was a replica meanwhile has lost what it had. Where nothing was changed the
+// command is late, and done.
+START_TEST(test_flipped_while_we_stood) {
+    for (int is_flipped = 0; is_flipped < 2; is_flipped++) {
+        struct redis_conn *c = setup("yes", false, 20000);
+        struct outcome o;
+        shape = "+";
+        until_up(c);
+        uint64_t over_ms = os_now_ms(os) + 1000;
+        if (is_flipped) {
+            cli("REPLICAOF 127.0.0.1 1");
+            cli("REPLICAOF NO ONE");
+        }
+        while (os_now_ms(os) < over_ms)
+            ;
+        loop_step(loop, 0);
+        command(c, "SET", "k", "v", &o);
+        wait_for(&o);
+        ck_assert_int_eq(o.error, is_flipped ? -HW_ESTORE : 0);
+        until_up(c);
+        shape = "?s";
+        command(c, "GET", "k", NULL, &o);
+        wait_for(&o);
+        ck_assert_str_eq(o.text, is_flipped ? "" : "v");
+        teardown(c);
+        snprintf(dir + strlen(dir) - 6, 7, "XXXXXX");
+    }
+}
+END_TEST
+
+// The server is asked so often that its time as a replica is not missed by one who asks nothing
+// else.
+START_TEST(test_flipped_while_idle) {
+    struct redis_conn *c = setup("yes", false, 20000);
+    until_up(c);
+    cli("REPLICAOF 127.0.0.1 1");
+    until_down(c, "not the primary that it was");
+    cli("REPLICAOF NO ONE");
+    until_up(c);
+    teardown(c);
+}
+END_TEST
+
 // A server that loads its data says that it has no AOF: it is waited for, with its own reason.
 START_TEST(test_loading) {
     struct fake_redis f = {.reply = FAKE_TEXT("+OK\r\n")};
@@ -548,6 +592,7 @@ END_TEST
 
 RUN_TESTS("redis_conn", test_commands_and_scripts, test_volatile_server, test_frozen_server,
           test_frozen_ourselves, test_loop_stands_still, test_connect_hangs, test_killed_server,
-          test_demoted, test_history, test_one_history, test_changed_under_us, test_loading,
-          test_loading_is_over, test_loading_ends_badly, test_loading_says_nothing, test_garbage,
-          test_unasked, test_endless)
+          test_demoted, test_history, test_one_history, test_changed_under_us,
+          test_flipped_while_we_stood, test_flipped_while_idle, test_loading, test_loading_is_over,
+          test_loading_ends_badly, test_loading_says_nothing, test_garbage, test_unasked,
+          test_endless)
