@@ -90,6 +90,14 @@ static uint32_t connections_max(const struct room *r) {
     return wanted > 0 && wanted < got ? (uint32_t)wanted : got;
 }
 
+// So few that a newcomer finds a place at the door, where somebody gives way, before the listener
+// closes it for want of a descriptor. The rest is for what the room itself has open.
+static uint32_t visitors_max(const struct room *r, uint32_t max) {
+    uint32_t limit = os_descriptors(loop_os(r->loop));
+    uint32_t spare = (descriptors_ceiling(limit, DOOR_CLIENTS) - max) / 2;
+    return spare < VISITORS_MAX ? spare : VISITORS_MAX;
+}
+
 // Bindings that wait for the register's answer do not get it any more.
 static void end_connections(struct room *r) {
     struct conn *c;
@@ -162,9 +170,10 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     TAILQ_INIT(&r->lingering);
     effects_init(&r->effects, r->loop, carry_out_all);
     r->connections_max = max;
-    slab_init(&r->conns, sizeof(struct conn), max + VISITORS_MAX);
+    uint32_t slots_max = max + visitors_max(r, max);
+    slab_init(&r->conns, sizeof(struct conn), slots_max);
     room_door_init(r);
-    slab_init(&r->transits, sizeof(struct transit), max + VISITORS_MAX);
+    slab_init(&r->transits, sizeof(struct transit), slots_max);
     r->sessions_max = max < 4000000 ? max * 4 : max;
     uint32_t bindings_max = r->sessions_max + max + BINDINGS_UNCHECKED_MAX;
     slab_init(&r->bindings, sizeof(struct room_binding), bindings_max);

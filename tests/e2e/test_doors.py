@@ -139,6 +139,27 @@ def test_a_silent_crowd_takes_no_place(cluster):
     assert cluster.room.metric("silent_total") == before + len(crowd)
 
 
+def test_a_silent_crowd_beyond_the_descriptors(tmp_path):
+    """More silent ones than the room may have descriptors: the first of them give way at the door, nobody is closed there for want of a
+    descriptor, and a client logs in."""
+    running = Cluster(tmp_path, descriptors=1024)
+    crowd = []
+    try:
+        room, token = running.room, running.product().token("ann")
+        for _ in range(1100):
+            crowd.append(socket.create_connection(("127.0.0.1", room.ports["room"]), timeout=20))
+        wait_until(lambda: room.metric("refused_total") > 0, "nobody gave way")
+        with Client(room.ports["room"]) as client:
+            client.login("d1", token)
+            client.send("Bye")
+        assert room.metric("accepts_refused_total") == 0
+        running.stop()
+    finally:
+        for s in crowd:
+            s.close()
+        running.kill_all()
+
+
 def drip(port):
     """A byte a second of an opening that is never whole; what came, until the end."""
     with socket.create_connection(("127.0.0.1", port), timeout=1) as s:

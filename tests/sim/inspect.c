@@ -134,9 +134,9 @@ static const char *wrong(const struct feed *c, bool is_plain) {
     return NULL;
 }
 
-// Tokens have 60 s of grace; a clock may have been set by 20 s, which the room sees when its timer
-// fires.
-enum { TOKEN_ENDED_MS = 90000 };
+// Tokens have 60 s of grace; a clock may have been set by 40 s, from 20 s behind to 20 s ahead,
+// which the room sees when its timer fires.
+enum { TOKEN_ENDED_MS = 110000 };
 
 static void check_token(struct run *r, const struct daemon_slot *d, const struct room_binding *b) {
     if (room_binding_state(b) == SESSION_LIVE && b->conn->state == CONN_OPEN &&
