@@ -1,30 +1,22 @@
-// Commands complete in the order they were sent, so their deadlines stand in a queue too and one
-// timer watches the oldest.
+// Who the server is, and whether it may be asked.
 //
 //   DOWN --resolve, connect--> ASKING (AUTH, SELECT, GET, INFO, EVAL) --fit--> UP (INFO every 10 s,
-//     ^                          |                                           |  replication: 0.2 s)
-//     ^                          | unfit                            | unfit, or says READONLY
-//     |                          v                                  v
+//     ^                          |                                    |   INFO replication every
+//     0.2) ^                          | unfit                              | unfit, or says
+//     READONLY |                          v                                  v
 //     +---- backoff ---- LEAVING (what is in flight is still answered, nothing is asked)
 //     ^----------------- any end, late or bad answer
-#include "redis_conn.h"
+#include "redis_conn_internal.h"
 
 #include <errno.h>
-#include <hiredis/async.h>
 #include <signal.h>
 
 #include "addr.h"
 #include "bytes.h"
-#include "deadline.h"
-#include "redis_history.h"
-#include "redis_info.h"
-#include "redis_reply.h"
-#include "redis_url.h"
 
 enum {
     BACKOFF_BASE_MS = 50,
     BACKOFF_CAP_MS = 2000,
-    SCRIPTS_MAX = 64,
     CHECK_MS = 10000,
     // A server that is made a replica, and the primary again, loses what it had and keeps its
     // connections, and the key of its history comes back with the data. It is asked so often that
@@ -32,58 +24,7 @@ enum {
     LOOK_MS = 200,
 };
 
-struct command {
-    struct command *next;
-    struct redis_conn *conn;
-    const char *shape; // of its answer; static
-    redis_done_fn *done;
-    void *arg;
-    uint64_t due_ms; // as deadline_set takes it
-    int error;       // in the failed list
-};
-
-// A command that waits for the server to say that it is still the same.
-struct held {
-    struct held *next;
-    struct command *k;
-    struct buf bytes; // its words, one after the other
-    int count;
-    size_t len[REDIS_ARGS_MAX + 3];
-};
-
-struct redis_conn {
-    struct loop *loop;
-    struct log *log;
-    struct redis_url url;
-    uint32_t timeout_ms;
-    bool allow_volatile;
-    const char *old_key, *old_why; // static
-    void (*on_state)(void *arg, bool up);
-    void *arg;
-    redisAsyncContext *context; // owned until hiredis says that it has gone
-    struct watch *watch;
-    uint32_t watched;
-    struct os_resolve *resolving;
-    struct timer retry, check, look;
-    struct deadline deadline;
-    uint32_t attempts;
-    bool up, asking, is_leaving; // leaving: up until it is gone, for what is in flight
-    bool is_unsure;              // nothing goes out before it has said that it is the same
-    unsigned looks;              // asked that, and not answered
-    uint64_t stood_ms;           // of the loop, when it was last asked that
-    struct held *held, **held_end;
-    struct redis_guard guard;
-    int down_error; // of commands while it is not up: -HW_ESTORE, or what is better known
-    char reason[160], run_id[RUN_ID_MAX + 1], replid[RUN_ID_MAX + 1];
-    struct redis_history history;         // of the data
-    struct command *sent, **sent_end;     // in order
-    struct command *failed, **failed_end; // completed by the hook
-    struct hook fail_hook;
-    struct redis_script *loaded[SCRIPTS_MAX]; // by this connection
-    int loaded_count;
-    int logged_error;
-};
-
+static void redis_went_down(struct redis_conn *c, int error, const char *why);
 static void try_redis(struct timer *t);
 static void ask_again(struct timer *t);
 
@@ -141,33 +82,10 @@ static void on_context_closing(void *arg) {
     c->watch = NULL;
 }
 
-// --- completing
-
-static void tell_failed(struct hook *h) {
-    struct redis_conn *c = container_of(h, struct redis_conn, fail_hook);
-    while (c->failed) {
-        struct command *k = c->failed;
-        c->failed = k->next;
-        if (!c->failed)
-            c->failed_end = &c->failed;
-        k->done(k->arg, k->error, NULL);
-        free(k);
-    }
-}
-
-static void fail_command(struct command *k, int error) {
-    struct redis_conn *c = k->conn;
-    k->error = error;
-    k->next = NULL;
-    *c->failed_end = k;
-    c->failed_end = &k->next;
-    hook_schedule(c->loop, &c->fail_hook, tell_failed);
-}
-
-static void redis_went_down(struct redis_conn *c, int error, const char *why);
+// --- late
 
 // Of the oldest that was sent, or of connecting.
-static void on_command_late(struct deadline *d) {
+static void on_redis_late(struct deadline *d) {
     struct redis_conn *c = container_of(d, struct redis_conn, deadline);
     snprintf(c->reason, sizeof(c->reason), "no answer within %u ms", c->timeout_ms);
     bool connected = (c->context->c.flags & REDIS_CONNECTED) != 0;
@@ -181,230 +99,13 @@ static void on_command_late(struct deadline *d) {
         c->down_error = -HW_ELOADING;
 }
 
-static void watch_oldest(struct redis_conn *c) {
-    if (c->sent)
-        deadline_set(&c->deadline, c->loop, c->sent->due_ms, on_command_late);
-    else
-        deadline_clear(&c->deadline);
-}
-
-static void set_reason(struct redis_conn *c, const char *why) {
-    snprintf(c->reason, sizeof(c->reason), "%s", why);
-    for (char *at = c->reason; *at; at++) // it may be the peer's text
-        if (*at < ' ' || *at > '~')
-            *at = '?';
-}
-
-// Nothing is asked here any more. What is in flight is answered, then the connection ends and the
-// primary is looked for again.
-static void leave_server(struct redis_conn *c, const char *why) {
-    if (c->is_leaving)
-        return;
-    set_reason(c, why);
-    c->is_leaving = true;
-    c->asking = false;
-    redisAsyncDisconnect(c->context);
-}
-
-// Not what was asked for: whatever comes behind it can't be believed either.
-static void give_up(struct redis_conn *c, const char *why) {
-    set_reason(c, why);
-    c->is_leaving = true;
-    c->asking = false;
-    redisAsyncFree(c->context); // when this callback returns; completes all that was sent
-}
-
-static void take_reply(struct command *k, const redisReply *reply) {
-    struct redis_conn *c = k->conn;
-    bool is_error = reply->type == REDIS_REPLY_ERROR;
-    if (is_error && strncmp(reply->str, "NOSCRIPT", 8) == 0)
-        c->loaded_count = 0; // flushed by someone: the next call loads it
-    if (is_error && c->up && redis_error_is_of_server(reply->str))
-        leave_server(c, reply->str);
-    if (is_error || redis_reply_fits(reply, k->shape)) {
-        k->done(k->arg, is_error ? -HW_ESTORE : 0, reply);
-        free(k);
-        return;
-    }
-    give_up(c, "an answer that is not what the question asks for");
-    fail_command(k, -HW_EOUTCOME);
-}
-
-static void on_command_reply(redisAsyncContext *context, void *raw, void *arg) {
-    struct command *k = arg;
-    struct redis_conn *c = k->conn;
-    (void)context;
-    // Replies and losses alike come in the order of sending.
-    c->sent = k->next;
-    if (!c->sent)
-        c->sent_end = &c->sent;
-    watch_oldest(c);
-    if (raw)
-        take_reply(k, raw);
-    else
-        fail_command(k, -HW_EOUTCOME);
-}
-
-static struct command *command_new(struct redis_conn *c, const char *shape, redis_done_fn *done,
-                                   void *arg) {
-    struct command *k = hw_calloc(1, sizeof(*k));
-    k->conn = c;
-    k->shape = shape;
-    k->done = done;
-    k->arg = arg;
-    k->due_ms = deadline_in(c->loop, c->timeout_ms);
-    return k;
-}
-
-struct words {
-    int count;
-    const char *const *v;
-    const size_t *len;
-};
-
-static void send_now(struct command *k, const struct words *words) {
-    struct redis_conn *c = k->conn;
-    if (!c->context || c->is_leaving || (!c->up && !c->asking)) {
-        fail_command(k, c->down_error);
-        return;
-    }
-    *c->sent_end = k;
-    c->sent_end = &k->next;
-    if (c->sent == k)
-        watch_oldest(c);
-    // hiredis takes a non-const argv but only reads it.
-    if (redisAsyncCommandArgv(c->context, on_command_reply, k, words->count,
-                              (const char **)(uintptr_t)words->v, words->len) != REDIS_OK)
-        abort(); // only for a context that is being freed: then it is NULL, or being left
-}
-
-// --- commands that wait
-
-static void hold_command(struct command *k, const struct words *words) {
-    struct held *h = hw_calloc(1, sizeof(*h));
-    h->k = k;
-    h->count = words->count;
-    for (int i = 0; i < words->count; i++) {
-        h->len[i] = words->len[i];
-        buf_append(&h->bytes, words->v[i], words->len[i]);
-    }
-    *k->conn->held_end = h;
-    k->conn->held_end = &h->next;
-}
-
-static void send_held(struct held *h) {
-    const char *v[REDIS_ARGS_MAX + 3];
-    size_t at = 0;
-    for (int i = 0; i < h->count; at += h->len[i++])
-        v[i] = (const char *)h->bytes.data + at;
-    send_now(h->k, &(struct words){h->count, v, h->len});
-}
-
-// Where the connection is not up any more they fail.
-static void send_all_held(struct redis_conn *c) {
-    while (c->held) {
-        struct held *h = c->held;
-        c->held = h->next;
-        send_held(h);
-        buf_free(&h->bytes);
-        free(h);
-    }
-    c->held_end = &c->held;
-}
-
-static void send_command(struct command *k, const struct words *words) {
-    if (k->conn->is_unsure)
-        hold_command(k, words);
-    else
-        send_now(k, words);
-}
-
-static void ignore_reply(void *arg, int error, const redisReply *reply) {
-    (void)arg;
-    (void)error;
-    (void)reply;
-}
-
-static bool is_loaded(const struct redis_conn *c, const struct redis_script *s) {
-    for (int i = 0; i < c->loaded_count; i++)
-        if (c->loaded[i] == s)
-            return true;
-    return false;
-}
-
-// Sent in front of the first call on a connection: Redis works in order, so it is there when the
-// call comes.
-static void load_script(struct redis_conn *c, struct redis_script *s) {
-    const char *const v[] = {"SCRIPT", "LOAD", s->text};
-    const size_t lens[] = {6, 4, strlen(s->text)};
-    send_command(command_new(c, "s", ignore_reply, NULL), &(struct words){3, v, lens});
-    if (c->loaded_count < SCRIPTS_MAX)
-        c->loaded[c->loaded_count++] = s;
-}
-
-static void call_script(struct redis_conn *c, const struct redis_command *q, struct command *k) {
-    struct redis_script *s = q->script;
-    const char *words[REDIS_ARGS_MAX + 3] = {"EVALSHA", s->sha1};
-    size_t lens[REDIS_ARGS_MAX + 3] = {7, 40};
-    char keys[12];
-    if (!c->is_leaving && !is_loaded(c, s))
-        load_script(c, s);
-    lens[2] = (size_t)snprintf(keys, sizeof(keys), "%d", q->key_count);
-    words[2] = keys;
-    memcpy(words + 3, q->args->v, (size_t)q->args->count * sizeof(words[0]));
-    memcpy(lens + 3, q->args->len, (size_t)q->args->count * sizeof(lens[0]));
-    send_command(k, &(struct words){q->args->count + 3, words, lens});
-}
-
 // --- whether it is still the same server, as the primary
-
-static uint64_t stood_ms(const struct redis_conn *c) {
-    return loop_now_ms(c->loop) - loop_ran_ms(c->loop);
-}
-
-static void on_looked(void *arg, int error, const redisReply *reply) {
-    struct redis_conn *c = arg;
-    char is[RUN_ID_MAX + 1] = "";
-    if (!reply)
-        return; // gone
-    c->looks--;
-    if (error == 0)
-        (void)redis_info_value(reply->str, "master_replid", is, sizeof(is));
-    if (error != 0 || !redis_info_is_primary(reply->str) || strcmp(is, c->replid) != 0)
-        leave_server(c, error != 0 ? reply->str : "it is not the primary that it was");
-    if (c->looks > 0)
-        return; // asked before this process stood still
-    c->is_unsure = false;
-    send_all_held(c);
-}
-
-static void look(struct redis_conn *c) {
-    static const char *const words[] = {"INFO", "replication"};
-    static const size_t lens[] = {4, 11};
-    c->looks++;
-    c->is_unsure = c->is_unsure || stood_ms(c) != c->stood_ms;
-    c->stood_ms = stood_ms(c);
-    send_now(command_new(c, "s", on_looked, c), &(struct words){2, words, lens});
-}
 
 static void look_again(struct timer *t) {
     struct redis_conn *c = container_of(t, struct redis_conn, look);
     loop_arm(c->loop, &c->look, LOOK_MS, look_again);
-    if (c->looks == 0 || stood_ms(c) != c->stood_ms)
-        look(c);
-}
-
-void redis_ask(struct redis_conn *c, const struct redis_command *q, redis_done_fn *done,
-               void *arg) {
-    if (c->up && !c->is_leaving && stood_ms(c) != c->stood_ms)
-        look(c);
-    struct command *k = command_new(c, q->script ? q->script->shape : q->shape, done, arg);
-    if (!c->up)
-        fail_command(k, c->down_error);
-    else if (q->script)
-        call_script(c, q, k);
-    else
-        send_command(k, &(struct words){q->args->count, q->args->v, q->args->len});
+    if (!redis_conn_is_looked_at(c))
+        redis_conn_look(c);
 }
 
 // --- connecting
@@ -412,15 +113,15 @@ void redis_ask(struct redis_conn *c, const struct redis_command *q, redis_done_f
 static void redis_went_down(struct redis_conn *c, int error, const char *why) {
     bool was_up = c->up;
     if (c->guard.refused)
-        set_reason(c, c->guard.refused);
+        redis_conn_set_reason(c, c->guard.refused);
     else if (why && !c->is_leaving) // else it was said why
-        set_reason(c, why);
+        redis_conn_set_reason(c, why);
     if (!c->is_leaving) // it does not answer at all: what it said of itself is over
         c->down_error = -HW_ESTORE;
     c->guard.refused = NULL;
     c->up = c->asking = c->is_leaving = c->is_unsure = false;
     c->looks = 0;
-    send_all_held(c);
+    redis_conn_send_held(c);
     c->loaded_count = 0;
     c->run_id[0] = '\0';
     c->history = (struct redis_history){.said_len = 0};
@@ -446,7 +147,7 @@ static void on_disconnect(const redisAsyncContext *context, int status) {
 
 static void on_asked(void *arg, int error, const redisReply *reply) {
     if (error != 0 && reply)
-        leave_server(arg, reply->str);
+        redis_conn_leave(arg, reply->str);
 }
 
 static void came_up(struct redis_conn *c) {
@@ -459,7 +160,7 @@ static void came_up(struct redis_conn *c) {
     char history[2 * REDIS_HISTORY_BYTES + 1];
     hex_encode(c->history.is, REDIS_HISTORY_BYTES, history);
     log_event(c->log, LOG_INFO, "redis up", "run_id=%s history=%s", c->run_id, history);
-    c->stood_ms = stood_ms(c);
+    redis_conn_is_sure(c);
     loop_arm(c->loop, &c->check, CHECK_MS, ask_again);
     loop_arm(c->loop, &c->look, LOOK_MS, look_again);
     if (c->on_state)
@@ -495,8 +196,8 @@ static void take_info(struct redis_conn *c, const char *info) {
         return;
     }
     redis_history_claim(&c->history, &claim);
-    send_command(command_new(c, "i", on_history_claimed, c),
-                 &(struct words){claim.count, claim.v, claim.len});
+    redis_command_send(redis_command_new(c, "i", on_history_claimed, c),
+                       &(struct words){claim.count, claim.v, claim.len});
 }
 
 static void on_info(void *arg, int error, const redisReply *reply) {
@@ -512,7 +213,7 @@ static void on_info(void *arg, int error, const redisReply *reply) {
     if (!why && c->up && !redis_history_is_still(&c->history, reply->str))
         why = "its data is of another history than it was";
     if (why)
-        leave_server(c, why);
+        redis_conn_leave(c, why);
     else if (!c->up)
         take_info(c, reply->str);
 }
@@ -524,7 +225,7 @@ static void ask_words(struct redis_conn *c, const char *shape, redis_done_fn *do
     int count = 0;
     for (; words[count]; count++)
         lens[count] = strlen(words[count]);
-    send_command(command_new(c, shape, done, c), &(struct words){count, words, lens});
+    redis_command_send(redis_command_new(c, shape, done, c), &(struct words){count, words, lens});
 }
 
 static void ask_info(struct redis_conn *c) {
@@ -542,7 +243,7 @@ static void ask_again(struct timer *t) {
 static void on_old_key(void *arg, int error, const redisReply *reply) {
     struct redis_conn *c = arg;
     if (error == 0 && reply->integer != 0)
-        leave_server(c, c->old_why);
+        redis_conn_leave(c, c->old_why);
 }
 
 static void on_connect(const redisAsyncContext *context, int status) {
@@ -592,7 +293,7 @@ static void attach_context(struct redis_conn *c, redisAsyncContext *context) {
     context->ev.cleanup = on_context_closing;
     c->watched = 0;
     c->watch = loop_watch(c->loop, context->c.fd, 0, on_fd, c);
-    deadline_set(&c->deadline, c->loop, deadline_in(c->loop, c->timeout_ms), on_command_late);
+    deadline_set(&c->deadline, c->loop, deadline_in(c->loop, c->timeout_ms), on_redis_late);
     redisAsyncSetConnectCallback(context, on_connect);
     redisAsyncSetDisconnectCallback(context, on_disconnect);
 }
@@ -640,6 +341,7 @@ struct redis_conn *redis_conn_new(const struct redis_options *o) {
         abort(); // checked by the configuration
     c->sent_end = &c->sent;
     c->held_end = &c->held;
+    c->late = on_redis_late;
     c->failed_end = &c->failed;
     c->guard.is_asked = is_asked;
     c->guard.arg = c;
@@ -660,10 +362,10 @@ void redis_conn_free(struct redis_conn *c) {
         redisAsyncFree(c->context);
     }
     c->is_unsure = false;
-    send_all_held(c); // nothing is up: they fail
+    redis_conn_send_held(c); // nothing is up: they fail
     for (struct command *k = c->failed; k; k = k->next)
         k->error = -HW_ECANCELLED;
-    tell_failed(&c->fail_hook);
+    redis_conn_tell_failed(&c->fail_hook);
     hook_stop(&c->fail_hook);
     loop_disarm(c->loop, &c->retry);
     deadline_clear(&c->deadline);

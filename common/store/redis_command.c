@@ -1,0 +1,260 @@
+// What is asked on a connection. Commands complete in the order they were sent, so their deadlines
+// stand in a queue too and one timer watches the oldest.
+#include "redis_conn_internal.h"
+
+// A command that waits for the server to say that it is still the same.
+struct held_command {
+    struct held_command *next;
+    struct command *k;
+    struct buf bytes; // its words, one after the other
+    int count;
+    size_t len[REDIS_ARGS_MAX + 3];
+};
+
+// --- leaving
+
+void redis_conn_set_reason(struct redis_conn *c, const char *why) {
+    snprintf(c->reason, sizeof(c->reason), "%s", why);
+    for (char *at = c->reason; *at; at++) // it may be the peer's text
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+}
+
+void redis_conn_leave(struct redis_conn *c, const char *why) {
+    if (c->is_leaving)
+        return;
+    redis_conn_set_reason(c, why);
+    c->is_leaving = true;
+    c->asking = false;
+    redisAsyncDisconnect(c->context);
+}
+
+// --- completing
+
+void redis_conn_tell_failed(struct hook *h) {
+    struct redis_conn *c = container_of(h, struct redis_conn, fail_hook);
+    while (c->failed) {
+        struct command *k = c->failed;
+        c->failed = k->next;
+        if (!c->failed)
+            c->failed_end = &c->failed;
+        k->done(k->arg, k->error, NULL);
+        free(k);
+    }
+}
+
+void redis_command_fail(struct command *k, int error) {
+    struct redis_conn *c = k->conn;
+    k->error = error;
+    k->next = NULL;
+    *c->failed_end = k;
+    c->failed_end = &k->next;
+    hook_schedule(c->loop, &c->fail_hook, redis_conn_tell_failed);
+}
+
+static void watch_oldest(struct redis_conn *c) {
+    if (c->sent)
+        deadline_set(&c->deadline, c->loop, c->sent->due_ms, c->late);
+    else
+        deadline_clear(&c->deadline);
+}
+
+// Not what was asked for: whatever comes behind it can't be believed either.
+static void give_up(struct redis_conn *c, const char *why) {
+    redis_conn_set_reason(c, why);
+    c->is_leaving = true;
+    c->asking = false;
+    redisAsyncFree(c->context); // when this callback returns; completes all that was sent
+}
+
+static void take_reply(struct command *k, const redisReply *reply) {
+    struct redis_conn *c = k->conn;
+    bool is_error = reply->type == REDIS_REPLY_ERROR;
+    if (is_error && strncmp(reply->str, "NOSCRIPT", 8) == 0)
+        c->loaded_count = 0; // flushed by someone: the next call loads it
+    if (is_error && c->up && redis_error_is_of_server(reply->str))
+        redis_conn_leave(c, reply->str);
+    if (is_error || redis_reply_fits(reply, k->shape)) {
+        k->done(k->arg, is_error ? -HW_ESTORE : 0, reply);
+        free(k);
+        return;
+    }
+    give_up(c, "an answer that is not what the question asks for");
+    redis_command_fail(k, -HW_EOUTCOME);
+}
+
+static void on_command_reply(redisAsyncContext *context, void *raw, void *arg) {
+    struct command *k = arg;
+    struct redis_conn *c = k->conn;
+    (void)context;
+    // Replies and losses alike come in the order of sending.
+    c->sent = k->next;
+    if (!c->sent)
+        c->sent_end = &c->sent;
+    watch_oldest(c);
+    if (raw)
+        take_reply(k, raw);
+    else
+        redis_command_fail(k, -HW_EOUTCOME);
+}
+
+struct command *redis_command_new(struct redis_conn *c, const char *shape, redis_done_fn *done,
+                                  void *arg) {
+    struct command *k = hw_calloc(1, sizeof(*k));
+    k->conn = c;
+    k->shape = shape;
+    k->done = done;
+    k->arg = arg;
+    k->due_ms = deadline_in(c->loop, c->timeout_ms);
+    return k;
+}
+
+void redis_command_send_now(struct command *k, const struct words *words) {
+    struct redis_conn *c = k->conn;
+    if (!c->context || c->is_leaving || (!c->up && !c->asking)) {
+        redis_command_fail(k, c->down_error);
+        return;
+    }
+    *c->sent_end = k;
+    c->sent_end = &k->next;
+    if (c->sent == k)
+        watch_oldest(c);
+    // hiredis takes a non-const argv but only reads it.
+    if (redisAsyncCommandArgv(c->context, on_command_reply, k, words->count,
+                              (const char **)(uintptr_t)words->v, words->len) != REDIS_OK)
+        abort(); // only for a context that is being freed: then it is NULL, or being left
+}
+
+// --- commands that wait
+
+static void hold_command(struct command *k, const struct words *words) {
+    struct held_command *h = hw_calloc(1, sizeof(*h));
+    h->k = k;
+    h->count = words->count;
+    for (int i = 0; i < words->count; i++) {
+        h->len[i] = words->len[i];
+        buf_append(&h->bytes, words->v[i], words->len[i]);
+    }
+    *k->conn->held_end = h;
+    k->conn->held_end = &h->next;
+}
+
+static void send_held(struct held_command *h) {
+    const char *v[REDIS_ARGS_MAX + 3];
+    size_t at = 0;
+    for (int i = 0; i < h->count; at += h->len[i++])
+        v[i] = (const char *)h->bytes.data + at;
+    redis_command_send_now(h->k, &(struct words){h->count, v, h->len});
+}
+
+// Where the connection is not up any more they fail.
+void redis_conn_send_held(struct redis_conn *c) {
+    while (c->held) {
+        struct held_command *h = c->held;
+        c->held = h->next;
+        send_held(h);
+        buf_free(&h->bytes);
+        free(h);
+    }
+    c->held_end = &c->held;
+}
+
+void redis_command_send(struct command *k, const struct words *words) {
+    if (k->conn->is_unsure)
+        hold_command(k, words);
+    else
+        redis_command_send_now(k, words);
+}
+
+static void ignore_reply(void *arg, int error, const redisReply *reply) {
+    (void)arg;
+    (void)error;
+    (void)reply;
+}
+
+static bool is_loaded(const struct redis_conn *c, const struct redis_script *s) {
+    for (int i = 0; i < c->loaded_count; i++)
+        if (c->loaded[i] == s)
+            return true;
+    return false;
+}
+
+// Sent in front of the first call on a connection: Redis works in order, so it is there when the
+// call comes.
+static void load_script(struct redis_conn *c, struct redis_script *s) {
+    const char *const v[] = {"SCRIPT", "LOAD", s->text};
+    const size_t lens[] = {6, 4, strlen(s->text)};
+    redis_command_send(redis_command_new(c, "s", ignore_reply, NULL), &(struct words){3, v, lens});
+    if (c->loaded_count < SCRIPTS_MAX)
+        c->loaded[c->loaded_count++] = s;
+}
+
+static void call_script(struct redis_conn *c, const struct redis_command *q, struct command *k) {
+    struct redis_script *s = q->script;
+    const char *words[REDIS_ARGS_MAX + 3] = {"EVALSHA", s->sha1};
+    size_t lens[REDIS_ARGS_MAX + 3] = {7, 40};
+    char keys[12];
+    if (!c->is_leaving && !is_loaded(c, s))
+        load_script(c, s);
+    lens[2] = (size_t)snprintf(keys, sizeof(keys), "%d", q->key_count);
+    words[2] = keys;
+    memcpy(words + 3, q->args->v, (size_t)q->args->count * sizeof(words[0]));
+    memcpy(lens + 3, q->args->len, (size_t)q->args->count * sizeof(lens[0]));
+    redis_command_send(k, &(struct words){q->args->count + 3, words, lens});
+}
+
+// --- whether it is still the same server, as the primary
+
+static uint64_t stood_ms(const struct redis_conn *c) {
+    return loop_now_ms(c->loop) - loop_ran_ms(c->loop);
+}
+
+static void on_looked(void *arg, int error, const redisReply *reply) {
+    struct redis_conn *c = arg;
+    char is[RUN_ID_MAX + 1] = "";
+    if (!reply)
+        return; // gone
+    c->looks--;
+    if (error == 0)
+        (void)redis_info_value(reply->str, "master_replid", is, sizeof(is));
+    if (error != 0 || !redis_info_is_primary(reply->str) || strcmp(is, c->replid) != 0)
+        redis_conn_leave(c, error != 0 ? reply->str : "it is not the primary that it was");
+    if (c->looks > 0)
+        return; // asked before this process stood still
+    c->is_unsure = false;
+    redis_conn_send_held(c);
+}
+
+void redis_conn_look(struct redis_conn *c) {
+    static const char *const words[] = {"INFO", "replication"};
+    static const size_t lens[] = {4, 11};
+    c->looks++;
+    c->is_unsure = c->is_unsure || stood_ms(c) != c->stood_ms;
+    c->stood_ms = stood_ms(c);
+    redis_command_send_now(redis_command_new(c, "s", on_looked, c),
+                           &(struct words){2, words, lens});
+}
+
+// Asked, and not answered; not so by a question from before this process stood still.
+bool redis_conn_is_looked_at(const struct redis_conn *c) {
+    return c->looks > 0 && stood_ms(c) == c->stood_ms;
+}
+
+void redis_conn_is_sure(struct redis_conn *c) {
+    c->stood_ms = stood_ms(c);
+}
+
+// --- what others ask
+
+void redis_ask(struct redis_conn *c, const struct redis_command *q, redis_done_fn *done,
+               void *arg) {
+    if (c->up && !c->is_leaving && stood_ms(c) != c->stood_ms)
+        redis_conn_look(c);
+    struct command *k = redis_command_new(c, q->script ? q->script->shape : q->shape, done, arg);
+    if (!c->up)
+        redis_command_fail(k, c->down_error);
+    else if (q->script)
+        call_script(c, q, k);
+    else
+        redis_command_send(k, &(struct words){q->args->count, q->args->v, q->args->len});
+}
