@@ -1,11 +1,12 @@
 // Who the server is, and whether it may be asked.
 //
-//   DOWN --resolve, connect--> ASKING (AUTH, SELECT, GET, INFO, EVAL) --fit--> UP (INFO every 10 s,
-//     ^                          |                                    |   INFO replication every
-//     0.2) ^                          | unfit                              | unfit, or says
-//     READONLY |                          v                                  v
+//   DOWN --resolve, connect--> ASKING (AUTH, SELECT, GET, INFO, EVAL) --fit--> UP (asked for INFO)
+//     ^                          | unfit                            | unfit, or says READONLY
+//     |                          v                                  v
 //     +---- backoff ---- LEAVING (what is in flight is still answered, nothing is asked)
 //     ^----------------- any end, late or bad answer
+//
+// While it is up it is asked every 10 s whether it is fit, and every 0.2 s whether it is the same.
 #include "redis_conn_internal.h"
 
 #include <errno.h>
