@@ -21,8 +21,24 @@ static unsigned leads_to(enum conn_state state) {
 }
 #undef STEP
 
+static void is_no_stranger(struct conn *c) {
+    struct room *r = conn_room(c);
+    TAILQ_REMOVE(&r->strangers, c->transit, entry);
+    r->strangers_count--;
+}
+
+// What is kept of its next frame counts among those of who is not logged in, or no more.
+static void keeps_as_stranger(struct conn *c, size_t bytes) {
+    conn_room(c)->strangers_bytes += bytes - c->transit->half_bytes;
+    c->transit->half_bytes = (uint32_t)bytes;
+}
+
 void conn_enter(struct conn *c, enum conn_state state) {
     assert(leads_to(c->state) & 1u << state);
+    if (c->state == CONN_HELLO)
+        is_no_stranger(c);
+    if (c->state <= CONN_LOGIN && state != CONN_LOGIN && c->transit)
+        keeps_as_stranger(c, 0);
     c->state = (uint8_t)state;
 }
 
@@ -53,16 +69,29 @@ static void conn_rests(struct conn *c) {
     c->transit = NULL;
 }
 
+// Of a frame that is not whole yet. Whoever is logged in finds more of room.frames_max than all
+// others could take.
+static bool conn_may_keep(struct conn *c, size_t bytes) {
+    struct room *r = conn_room(c);
+    uint64_t max = config_bytes(r->env->config, "room.frames_max");
+    uint64_t others = *loop_kept_bytes(r->loop) - stream_kept(c->stream);
+    if (c->state <= CONN_LOGIN)
+        keeps_as_stranger(c, bytes);
+    if (bytes == 0)
+        return true;
+    if (c->state <= CONN_LOGIN && r->strangers_bytes > max / STRANGERS_SHARE) {
+        r->count.hellos_refused++;
+        return false;
+    }
+    r->count.frames_refused += others + bytes > max;
+    return others + bytes <= max;
+}
+
 size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
     struct conn *c = owner;
-    struct room *r = conn_room(c);
     size_t used = c->state == CONN_CLOSING ? len : conn_voice(c)->take(c, data, len);
-    if (used == len || c->stream != s)
+    if (c->stream != s || conn_may_keep(c, len - used))
         return used;
-    uint64_t others = *loop_kept_bytes(r->loop) - stream_kept(s);
-    if (others + len - used <= config_bytes(r->env->config, "room.frames_max"))
-        return used;
-    r->count.frames_refused++;
     conn_close(c, CLOSE_BUSY, "the room holds too much of frames that are not whole yet",
                BUSY_RETRY_MS);
     return len;
@@ -99,7 +128,7 @@ static bool has_session(const struct conn *c) {
 static void linger(struct conn *c, uint64_t linger_ms) {
     struct room *r = conn_room(c);
     conn_enter(c, CONN_LINGERING);
-    TAILQ_INSERT_TAIL(&r->lingering, conn_transit(c), lingers);
+    TAILQ_INSERT_TAIL(&r->lingering, conn_transit(c), entry);
     r->lingering_count++;
     conn_arm(c, linger_ms, linger_over);
     for (struct room_binding *b = c->bindings; b; b = room_binding_next(b))
@@ -127,8 +156,11 @@ void conn_on_closed(void *owner, struct stream *s, int error) {
         linger(c, linger_ms);
 }
 
-void conn_begin_voice(struct conn *c, const struct voice *voice) {
-    conn_room(c)->voices[voice->index] = voice;
+void conn_begin(struct conn *c, const struct voice *voice) {
+    struct room *r = conn_room(c);
+    TAILQ_INSERT_TAIL(&r->strangers, conn_transit(c), entry);
+    r->strangers_count++;
+    r->voices[voice->index] = voice;
     c->voice = (uint8_t)voice->index;
     if (voice->begin)
         voice->begin(c);
@@ -180,7 +212,7 @@ void conn_lingers_no_more(struct conn *c) {
     if (c->state != CONN_LINGERING)
         return;
     lingerers_remove(c);
-    TAILQ_REMOVE(&conn_room(c)->lingering, c->transit, lingers);
+    TAILQ_REMOVE(&conn_room(c)->lingering, c->transit, entry);
     conn_room(c)->lingering_count--;
 }
 

@@ -42,13 +42,15 @@ enum conn_state { CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSIN
 // What a connection has only while something is under way with it.
 struct transit {
     struct conn *conn;            // which has it
-    TAILQ_ENTRY(transit) lingers; // in room.lingering while it does
+    TAILQ_ENTRY(transit) entry;   // in room.strangers before its Hello, in room.lingering
     struct conn *next_gone;       // in room.gone
     struct lingerer *lingerer;    // owned: it is found by its token; NULL: not so
     struct room_binding *binding; // the one that a Bind after Welcome is logging in
     void *voice_state;            // the voice's own, see voice.h
     struct timer timer;           // login or linger; heartbeat or expiry, when that is soon
     uint64_t came_ms;             // or before: its Hello was not sent earlier
+    uint64_t login_by_ms;         // until then it must be answered, if it is let in
+    uint32_t half_bytes;          // of a frame that is not whole, in room.strangers_bytes
     uint64_t pinged_ms;           // the last Ping of ours; 0: none lately
 };
 
@@ -63,7 +65,7 @@ struct conn {
     uint8_t state;      // enum conn_state, which conn_enter alone changes
     uint8_t voice;      // enum voice_index
     bool is_asked : 1;  // a Ping of ours, and no frame has come since
-    bool has_place : 1; // among connections_max; else a visitor, who may resume, or is told 4102
+    bool has_place : 1; // among connections_max, since a token of its Hello was found right
     bool is_gone : 1;   // in room.gone
     bool is_unread : 1; // nothing is read from it: it leaves answers unread
 };
@@ -77,10 +79,10 @@ static inline uint64_t conn_pinged_ms(const struct conn *c) {
 }
 
 // --- life
-void conn_enter(struct conn *c, enum conn_state state); // by one of CONN_STEPS
-void conn_begin_voice(struct conn *c, const struct voice *voice);
-void conn_take_stream(struct conn *c, struct stream *s); // with what its voice says of it
-void conn_lose_stream(struct conn *c);                   // ends it silently
+void conn_enter(struct conn *c, enum conn_state state);     // by one of CONN_STEPS
+void conn_begin(struct conn *c, const struct voice *voice); // a stranger, the one to come last
+void conn_take_stream(struct conn *c, struct stream *s);    // with what its voice says of it
+void conn_lose_stream(struct conn *c);                      // ends it silently
 void conn_end(struct conn *c); // with its bindings; its stream, if any, ends
 void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
 void conn_fault(struct conn *c, uint32_t code, const char *reason); // of the client's protocol
@@ -123,8 +125,11 @@ size_t conn_run_went(struct conn *c, const uint8_t *data, const struct frame_run
                      size_t written);
 
 // --- places.c: who is let in
-// With a place, if one is free. What it does in time counts from when it was accepted.
-void conn_begin_visit(struct conn *c, uint64_t accepted_ms);
+// What it does in time counts from when it was accepted.
+void conn_comes_in(struct conn *c, uint64_t accepted_ms);
+// Ends the stranger that came in first, if it did by then; false: there is none. A room's door
+// calls it.
+bool conn_stranger_gives_way(void *room, uint64_t silent_since_ms);
 void conn_refuse(struct conn *c);               // this room is full
 bool conn_may_take_place(const struct conn *c); // one is free, or somebody lingers
 // For a session whose token is right: who lingers gives way. false: the room is full.

@@ -1,6 +1,7 @@
 // Where connections come in: each voice is a row of the table, by its first bytes. Who is not
 // wanted is told so in the voice, after its first bytes: a room that is full waits for a Hello that
-// resumes, one that is draining does not.
+// resumes, one that is draining does not. A stranger, who has said no whole Hello, gives way to a
+// newcomer when there are no slots for connections any more.
 #include "door.h"
 #include "close_codes.h"
 #include "frame.h"
@@ -18,9 +19,9 @@ static void conn_let_in(void *arg, const struct newcomer *n, const struct openin
     r->count.connections++;
     c->heard_ms = (uint32_t)loop_now_ms(r->loop);
     conn_transit(c)->came_ms = n->came_ms;
-    conn_begin_voice(c, opening->leads_to);
+    conn_begin(c, opening->leads_to);
     conn_take_stream(c, n->stream);
-    conn_begin_visit(c, n->accepted_ms);
+    conn_comes_in(c, n->accepted_ms);
     if (r->is_draining)
         conn_close(c, CLOSE_DRAINING, "draining", 0);
 }
@@ -28,9 +29,10 @@ static void conn_let_in(void *arg, const struct newcomer *n, const struct openin
 void conn_accept(void *arg, struct stream *stream) {
     struct room *r = arg;
     uint64_t now_ms = loop_now_ms(r->loop), stood_ms = standstill_since_ms(&r->standstill, now_ms);
-    bool is_full = r->places + r->door.waiters.used >= r->connections_max;
+    uint64_t wanted = (uint64_t)r->places + r->strangers_count + r->door.waiters.used;
     r->count.accepted++;
-    door_take(&r->door, stream, stood_ms ? stood_ms : now_ms, is_full ? VISIT_MS : LOGIN_MS);
+    door_take(&r->door, stream, stood_ms ? stood_ms : now_ms,
+              wanted >= r->connections_max ? FULL_HELLO_MS : LOGIN_MS);
 }
 
 void room_door_init(struct room *r) {
@@ -38,6 +40,7 @@ void room_door_init(struct room *r) {
                                                .transports = door_transports,
                                                .protocols = voices,
                                                .let_in = conn_let_in,
+                                               .give_way = conn_stranger_gives_way,
                                                .arg = r,
                                                .connections_max = r->conns.slots_max,
                                                .connections = &r->count.connections,

@@ -11,6 +11,8 @@ static void close_rest(struct timer *t) {
     }
 }
 
+enum { STRANGERS_MS = 1000 }; // for the first bytes, after which they are told of the drain
+
 static void begin(struct room *r) {
     r->is_draining = true;
     listener_free(r->listener);
@@ -25,6 +27,7 @@ void room_drain_within(struct room *r, uint32_t within_ms) {
         return;
     if (!r->is_draining)
         begin(r);
+    door_hurry(&r->door, rest_after_ms < STRANGERS_MS ? rest_after_ms : STRANGERS_MS);
     log_event(r->env->log, LOG_INFO, "clients sent away", "within_ms=%u", within_ms);
     for (uint32_t i = 0; i < r->conns.high_water; i++) {
         struct conn *c = slab_at(&r->conns, i);

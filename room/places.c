@@ -1,10 +1,17 @@
-// Who is let in. A room has connections_max places; whoever comes beyond them is a visitor: it may
-// resume a session that is here, takes the place of one that lingers once its token is found right,
-// or is told that the room is full, with an end that it can read.
+// Who is let in. A room has connections_max places, and a connection takes one when a token of its
+// Hello is found right: until then it keeps nobody out. Where all are taken it may resume a session
+// that is here, takes the place of one that lingers, or is told that the room is full, with an end
+// that it can read.
 #include "close_codes.h"
 #include "room_internal.h"
 
 static void places_login_over(struct timer *t);
+
+static void arm_until(struct conn *c, uint64_t end_ms) {
+    uint64_t now_ms = loop_now_ms(conn_room(c)->loop);
+    loop_arm(conn_room(c)->loop, &conn_transit(c)->timer, end_ms > now_ms ? end_ms - now_ms : 0,
+             places_login_over);
+}
 
 bool conn_may_take_place(const struct conn *c) {
     const struct room *r = conn_room(c);
@@ -20,7 +27,7 @@ bool conn_take_place(struct conn *c) {
         (!c->has_place && r->places == r->connections_max && !conn_give_way(r)))
         return false;
     if (!c->has_place) // its login has the time that any has
-        loop_arm(r->loop, &conn_transit(c)->timer, LOGIN_MS, places_login_over);
+        arm_until(c, conn_transit(c)->login_by_ms);
     r->places += !c->has_place;
     c->has_place = true;
     return true;
@@ -41,7 +48,7 @@ void conn_refuse(struct conn *c) {
 
 static void places_login_over(struct timer *t) {
     struct conn *c = container_of(t, struct transit, timer)->conn;
-    if (!c->has_place)
+    if (!c->has_place && conn_room(c)->places == conn_room(c)->connections_max)
         conn_refuse(c);
     else if (c->state == CONN_LOGIN)
         conn_close(c, CLOSE_BUSY, "the login took too long", BUSY_RETRY_MS);
@@ -49,14 +56,25 @@ static void places_login_over(struct timer *t) {
         conn_close(c, CLOSE_NO_ANSWER, "no Hello", 0);
 }
 
-void conn_begin_visit(struct conn *c, uint64_t accepted_ms) {
-    struct room *r = conn_room(c);
-    c->has_place = r->places < r->connections_max;
-    r->places += c->has_place;
-    uint64_t end_ms = accepted_ms + (c->has_place ? LOGIN_MS : VISIT_MS),
-             now_ms = loop_now_ms(r->loop);
-    loop_arm(r->loop, &conn_transit(c)->timer, end_ms > now_ms ? end_ms - now_ms : 0,
-             places_login_over);
+// It has less time where others may need what it holds: where there would be no place for it.
+void conn_comes_in(struct conn *c, uint64_t accepted_ms) {
+    const struct room *r = conn_room(c);
+    bool is_full = r->places + r->strangers_count > r->connections_max; // with itself
+    conn_transit(c)->login_by_ms = accepted_ms + LOGIN_MS;
+    arm_until(c, accepted_ms + (is_full ? FULL_HELLO_MS : LOGIN_MS));
+}
+
+// At once, so that the slot is free: the door calls this outside of anything that goes on here.
+bool conn_stranger_gives_way(void *room, uint64_t silent_since_ms) {
+    struct room *r = room;
+    uint32_t now_ms = (uint32_t)loop_now_ms(r->loop);
+    const struct transit *first = TAILQ_FIRST(&r->strangers);
+    if (!first || loop_now_ms(r->loop) - (now_ms - first->conn->heard_ms) > silent_since_ms)
+        return false;
+    r->count.strangers_displaced++;
+    conn_end(first->conn);
+    conn_reap(r);
+    return true;
 }
 
 // Those that linger give way: they are no load.

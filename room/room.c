@@ -90,12 +90,13 @@ static uint32_t connections_max(const struct room *r) {
     return wanted > 0 && wanted < got ? (uint32_t)wanted : got;
 }
 
-// So few that a newcomer finds a place at the door, where somebody gives way, before the listener
-// closes it for want of a descriptor. The rest is for what the room itself has open.
-static uint32_t visitors_max(const struct room *r, uint32_t max) {
+// Connections beyond connections_max: so few that a newcomer finds a place at the door, where
+// somebody gives way, before the listener closes it for want of a descriptor. The rest is for what
+// the room itself has open.
+static uint32_t beyond_max(const struct room *r, uint32_t max) {
     uint32_t limit = os_descriptors(loop_os(r->loop));
     uint32_t spare = (descriptors_ceiling(limit, DOOR_CLIENTS) - max) / 2;
-    return spare < VISITORS_MAX ? spare : VISITORS_MAX;
+    return spare < BEYOND_MAX ? spare : BEYOND_MAX;
 }
 
 // Bindings that wait for the register's answer do not get it any more.
@@ -168,9 +169,10 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     r->loop = env->loop;
     uint32_t max = connections_max(r);
     TAILQ_INIT(&r->lingering);
+    TAILQ_INIT(&r->strangers);
     effects_init(&r->effects, r->loop, carry_out_all);
     r->connections_max = max;
-    uint32_t slots_max = max + visitors_max(r, max);
+    uint32_t slots_max = max + beyond_max(r, max);
     slab_init(&r->conns, sizeof(struct conn), slots_max);
     room_door_init(r);
     slab_init(&r->transits, sizeof(struct transit), slots_max);
@@ -243,6 +245,8 @@ static const struct daemon_metric metrics[] = {
                    "connections whose first bytes did not come in time"),
     DAEMON_COUNTER(room, count.gave_way, "gave_way_total",
                    "lingering connections ended early, for newcomers"),
+    DAEMON_COUNTER(room, count.strangers_displaced, "strangers_displaced_total",
+                   "connections ended before they had said a whole Hello, for newcomers"),
     DAEMON_COUNTER(room, count.logins, "logins_total", "bindings logged in"),
     DAEMON_COUNTER(room, count.login_failures, "login_failures_total", "bindings refused"),
     DAEMON_GAUGE(room, admission.under_way, "logins_under_way_count",
@@ -272,6 +276,10 @@ static const struct daemon_metric metrics[] = {
                    "connections closed with 43xx, or whose first bytes are of no protocol"),
     DAEMON_COUNTER(room, count.frames_refused, "frames_refused_total",
                    "connections closed since frames that are not whole yet pass room.frames_max"),
+    DAEMON_COUNTER(room, count.hellos_refused, "hellos_refused_total",
+                   "connections closed since those of who is not logged in pass their share of it"),
+    DAEMON_GAUGE(room, strangers_bytes, "unfinished_hello_bytes",
+                 "read of frames that are not whole yet, of who is not logged in"),
     DAEMON_COUNTER(room, count.closed[0], "closed_40xx_total", "connections closed for good"),
     DAEMON_COUNTER(room, count.closed[1], "closed_41xx_total",
                    "connections closed: busy, full, or too often"),

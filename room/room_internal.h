@@ -51,9 +51,10 @@ enum {
     LOGIN_MS = 5000,
     ROW_LAST_MOMENT_MS = 3000, // of a step that writes a row: when it is over, we have given up
     RETRY_MS = 500,            // of what a saver did not answer
-    VISIT_MS = 2000,           // a full room waits so long for a Hello that resumes
-    VISITORS_MAX = 1024,       // connections beyond connections_max, on their way in or out
-    BINDINGS_UNCHECKED_MAX = 2 * VISITORS_MAX,
+    FULL_HELLO_MS = 2000,      // a full room waits so long for a Hello that resumes
+    BEYOND_MAX = 1024,         // connections beyond connections_max, on their way in or out
+    BINDINGS_UNCHECKED_MAX = 2 * BEYOND_MAX,
+    STRANGERS_SHARE = 4,   // of room.frames_max: so small a part of it is for who is not logged in
     CLOSE_KIND_FIRST = 40, // Close codes are told apart by their hundreds: 40xx .. 43xx
     CLOSE_KINDS = 4,
 };
@@ -80,10 +81,13 @@ struct room {
     const struct voice *voices[VOICES]; // that were spoken here
     uint32_t sessions_max, connections_max;
     uint32_t places, lingering_count;
-    uint32_t holders;                // of places for sessions: bindings whose token is right
-    TAILQ_HEAD(, transit) lingering; // those lost first come first
-    struct conn *gone;               // to be freed at the end of the iteration
-    struct effects effects;          // what sessions have written down
+    uint32_t holders; // of places for sessions: bindings whose token is right
+    TAILQ_HEAD(transits, transit) lingering; // those lost first come first
+    struct transits strangers;               // no whole Hello yet; who came in first comes first
+    uint32_t strangers_count;
+    uint64_t strangers_bytes; // of frames that are not whole, of who is not logged in
+    struct conn *gone;        // to be freed at the end of the iteration
+    struct effects effects;   // what sessions have written down
     bool is_full_told;
     struct room_product *products;
     uint64_t product_turns, product_count, news_window_bytes; // the latter two: at the last tick
@@ -133,8 +137,8 @@ struct room {
         uint64_t connections, accepted, logins, login_failures, logins_put_off, takeovers, resumed,
             closed[CLOSE_KINDS], pushes, gaps, acks, loads, load_failures, not_here, news_frames,
             live_dropped, protocol_errors, silent, frames_refused, slow, connections_refused,
-            gave_way, orphans_given_up, pings, resends, unexpected, heads_ahead, positions_lost,
-            session_steps[SESSION_STATE_COUNT];
+            gave_way, strangers_displaced, hellos_refused, orphans_given_up, pings, resends,
+            unexpected, heads_ahead, positions_lost, session_steps[SESSION_STATE_COUNT];
     } count;
 };
 

@@ -114,6 +114,14 @@ void door_take(struct door *d, struct stream *s, uint64_t came_ms, uint64_t wait
     loop_arm(o->loop, &w->deadline, wait_ms, first_bytes_late);
 }
 
+void door_hurry(struct door *d, uint64_t within_ms) {
+    struct loop *l = d->options.loop;
+    struct door_waiter *w;
+    TAILQ_FOREACH(w, &d->waiting, entry)
+        if (w->deadline.due_ms > loop_now_ms(l) + within_ms)
+            loop_arm(l, &w->deadline, within_ms, first_bytes_late);
+}
+
 // --- life
 
 void door_init(struct door *d, const struct door_options *o) {

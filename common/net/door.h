@@ -60,5 +60,6 @@ void door_init(struct door *d, const struct door_options *o);
 void door_deinit(struct door *d); // ends those who wait. Twice is harmless
 // A stream that was just accepted is the door's from now on. Its first bytes may take wait_ms.
 void door_take(struct door *d, struct stream *s, uint64_t came_ms, uint64_t wait_ms);
+void door_hurry(struct door *d, uint64_t within_ms); // who waits has so long at most from now on
 
 #endif

@@ -160,6 +160,31 @@ def test_a_silent_crowd_beyond_the_descriptors(tmp_path):
         running.kill_all()
 
 
+def test_who_says_no_hello_gives_way(cluster):
+    """More connections than the room has slots open and say no Hello: those that came first give way to the next, silently and counted, and
+    clients log in while the crowd comes and is there. A session that was there before stays."""
+    room, product = cluster.room, cluster.product()
+    before = room.metric("strangers_displaced_total")
+    crowd = []
+    try:
+        with Client(room.ports["room"]) as first:
+            first.login("d1", product.token("ann"))
+            for n in range(CROWD):
+                crowd.append(Client(room.ports["room"]))
+                if n % 50 == 49:
+                    with Client(room.ports["room"]) as client:
+                        client.login(f"e{n}", product.token("bob"))
+                        client.send("Bye")
+            assert room.metric("strangers_displaced_total") > before
+            crowd[0].expect_end()
+            first.send("Ping")
+            first.expect("Pong")
+            first.send("Bye")
+    finally:
+        for s in crowd:
+            s.close()
+
+
 def drip(port):
     """A byte a second of an opening that is never whole; what came, until the end."""
     with socket.create_connection(("127.0.0.1", port), timeout=1) as s:
@@ -352,6 +377,39 @@ def test_frames_that_are_never_whole(tmp_path):
             refused += name == "Close"
         assert refused == 8
         wait_until(lambda: cluster.room.metric("unfinished_bytes") == 0, "something is kept")
+        cluster.stop()
+    finally:
+        for client in clients:
+            client.close()
+        cluster.kill_all()
+
+
+def test_hellos_that_are_never_whole(tmp_path):
+    """Strangers that begin a Hello and do not end it hold a quarter of `room.frames_max` together and no more: who adds to that is told
+    4101 and counted. Sessions have the rest for their own frames."""
+    cluster = Cluster(tmp_path, settings={"HAWSER_ROOM__FRAMES_MAX": "1MiB"})
+    clients = []
+    try:
+        room, product = cluster.room, cluster.product()
+        for n in range(12):
+            clients.append(Client(room.ports["room"]))
+            clients[-1].login("d1", product.token(f"u{n}"))
+        members = list(clients)
+        for _ in range(80):
+            clients.append(Client(room.ports["room"]))
+            clients[-1].send_raw(struct.pack(">I", TYPES["Hello"] << 24 | 4000) + b"x" * 3996)  # 65 of 4,000 bytes are less than 256 KiB
+        wait_until(lambda: room.metric("hellos_refused_total") == 15, "too few are refused")
+        assert clients[-1].expect("Close").code == 4101
+        whole = frame("Upstream", product=members[0].product, type="t", id=b"i" * 16, payload=b"x" * 64000)
+        for client in members:
+            client.send_raw(whole[:-1])
+        for client in members:
+            client.send_raw(whole[-1:])
+            client.expect("UpstreamReply")
+        assert room.metric("frames_refused_total") == 0
+        for client in clients:
+            client.close()
+        wait_until(lambda: room.metric("unfinished_bytes") == 0, "something is kept")
         cluster.stop()
     finally:
         for client in clients:

@@ -1,11 +1,13 @@
 """A room at its connections_max: who comes is told so, who lingers gives way, who resumes needs no place."""
 
 import socket
+import struct
+import time
 
 import pytest
 import requests
 
-from client import Client, eventually, pb
+from client import TYPES, Client, eventually, pb
 from daemons import Cluster
 
 PLACES = 5
@@ -130,17 +132,44 @@ def test_who_resumes_needs_no_place(cluster, product):
     leave(cluster, clients)
 
 
+def preface_and_half_a_hello(cluster, product, count):
+    """Connections that never say a whole Hello: one that says none of it, the next all but its last byte, in turn."""
+    body = pb.Hello(device="d", bind=[pb.Bind(token=product.token("f"))]).SerializeToString()
+    hello = struct.pack(">I", TYPES["Hello"] << 24 | len(body)) + body
+    strangers = [Client(cluster.info["rooms"][0]) for _ in range(count)]
+    for stranger in strangers[::2]:
+        stranger.send_raw(hello[:-1])
+    return strangers
+
+
+def test_half_a_hello_holds_no_place(cluster, product):
+    """Four times as many as the room has places open and say no whole Hello: as many as it has places log in at once, and the dispatcher
+    names the room until they have."""
+    strangers = preface_and_half_a_hello(cluster, product, 4 * PLACES)
+    eventually(lambda: cluster.room.metric("connections_count") >= len(strangers))
+    assert locate(cluster)
+    clients = fill(cluster, product, "f")
+    for stranger in strangers:
+        stranger.close()
+    leave(cluster, clients)
+
+
 def test_a_drained_room_is_not_ready(cluster, product):
     """After a drain by the API the room's process goes on, and /readyz says why nobody is sent there. Who came before it and opens after
     it is told so, in the words of what it opens with."""
     late = Client(cluster.info["rooms"][0], preface=b"HW")
-    eventually(lambda: cluster.room.metric("connections_count") > 0)
+    silent = Client(cluster.info["rooms"][0], preface=b"")
+    eventually(lambda: cluster.room.metric("connections_count") > 1)
     ops = cluster.room.ports["ops"]
     assert requests.get(f"http://127.0.0.1:{ops}/readyz", timeout=10).status_code == 200
     room = next(r for r in cluster.call("GET", "/v1/cluster").json()["items"] if r["role"] == "room")
+    drained = time.monotonic()
     assert cluster.call("POST", f"/v1/rooms/{room['id']}/drain", {}).status_code == 202
     answer = requests.get(f"http://127.0.0.1:{ops}/readyz", timeout=10)
     assert (answer.status_code, "draining" in answer.text) == (503, True)
     late.send_raw(b"S1")
     assert late.expect("Close").code == 4200
     late.close()
+    silent.expect_end()
+    assert time.monotonic() < drained + 4  # a silent one has 5 s elsewhere
+    silent.close()

@@ -195,7 +195,7 @@ static void check_sends(struct run *r, struct daemon_slot *d, const struct room 
 // Who lingers keeps a session for its client, or a place for nothing.
 static void check_lingering(struct run *r, const struct daemon_slot *d, struct room *room) {
     const struct transit *t;
-    TAILQ_FOREACH(t, &room->lingering, lingers) {
+    TAILQ_FOREACH(t, &room->lingering, entry) {
         const struct conn *c = t->conn;
         const struct room_binding *b = c->bindings;
         while (b && !room_binding_is_entered(b))

@@ -390,6 +390,26 @@ START_TEST(test_silence) {
 }
 END_TEST
 
+// Who has waited for long goes sooner, and a deadline that is sooner stays.
+START_TEST(test_hurry) {
+    open_door(protocols, false);
+    int patient = stranger();
+    turn(5);
+    wait_ms = WAIT_MS;
+    int hurried = stranger();
+    turn(5);
+    door_hurry(&door, 2 * WAIT_MS);
+    wait_until_silent(1);
+    ck_assert(is_ended(hurried));
+    ck_assert_uint_eq(connections, 1);
+    wait_until_silent(2);
+    ck_assert(is_ended(patient));
+    close(patient);
+    close(hurried);
+    shut_door();
+}
+END_TEST
+
 // The deadline is that of the first bytes: who sends nothing behind a transport is silent, too.
 START_TEST(test_silence_behind_a_transport) {
     open_door(protocols, false);
@@ -481,5 +501,5 @@ START_TEST(test_a_full_house) {
 END_TEST
 
 RUN_TESTS("door", test_protocols, test_transports, test_no_tower, test_what_is_not_served,
-          test_any_bytes, test_silence, test_silence_behind_a_transport, test_who_goes,
+          test_any_bytes, test_silence, test_hurry, test_silence_behind_a_transport, test_who_goes,
           test_a_crowd, test_a_full_house)

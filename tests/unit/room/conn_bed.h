@@ -35,7 +35,12 @@ static inline void bed_conn(struct conn_bed *bed, const struct voice *voice) {
     bed->conn->heartbeat_ms = 60000;
     bed->conn->heard_ms = (uint32_t)loop_now_ms(r->loop);
     r->count.connections++;
-    conn_begin_voice(bed->conn, voice);
+    conn_begin(bed->conn, voice);
+}
+
+static inline void bed_open(struct conn_bed *bed) {
+    conn_enter(bed->conn, CONN_LOGIN);
+    conn_enter(bed->conn, CONN_OPEN);
 }
 
 // Bindings are out: a Bind is answered at once.
@@ -50,6 +55,7 @@ static inline void bed_begin(struct conn_bed *bed, const struct voice *voice) {
     r->env = &bed->env;
     r->loop = bed->env.loop;
     TAILQ_INIT(&r->lingering);
+    TAILQ_INIT(&r->strangers);
     effects_init(&r->effects, r->loop, carry_out_all);
     slab_init(&r->conns, sizeof(struct conn), 2);
     slab_init(&r->transits, sizeof(struct transit), 2);

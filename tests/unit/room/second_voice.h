@@ -91,7 +91,6 @@ static inline void connect_client(void) {
     ck_assert_int_eq(connect(client, (struct sockaddr *)&at, sizeof(at)), 0);
     while (!bed.conn->stream)
         loop_step(bed.room.loop, 100);
-    bed.conn->state = CONN_OPEN;
 }
 
 static inline void begin(const struct voice *voice) {
@@ -116,6 +115,7 @@ static inline void begin(const struct voice *voice) {
     ck_assert_int_eq(
         listener_new(r->loop, (struct listen_at){"127.0.0.1", 0, 0}, on_accept, NULL, &door), 0);
     connect_client();
+    bed_open(&bed);
 }
 
 static inline struct broadcasts *news(void) {
@@ -145,7 +145,7 @@ static inline void log_in(const uint8_t wanted[FEEDS], uint64_t after, uint64_t 
     attached.of.attached.is_known = saver_knows;
     room_binding_tell(binding, &attached);
     if (conn_voice(bed.conn)->say_welcome) {
-        bed.conn->state = CONN_LOGIN;
+        conn_enter(bed.conn, CONN_LOGIN);
         hello_answered(binding);
     } else {
         room_binding_tell_kind(binding, EVENT_TOLD);

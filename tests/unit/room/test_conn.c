@@ -52,7 +52,7 @@ END_TEST
 // that there is no timer: passes look.
 START_TEST(test_one_that_cannot_ask) {
     bed_begin(&bed, &silent);
-    bed.conn->state = CONN_OPEN;
+    bed_open(&bed);
     conn_look(bed.conn);
     ck_assert_ptr_null(bed.conn->transit);
     bed.conn->heard_ms -= 90000;
@@ -69,7 +69,7 @@ END_TEST
 // What it borrowed while something was under way goes back when a pass looks.
 START_TEST(test_one_that_rests) {
     bed_begin(&bed, &asking);
-    bed.conn->state = CONN_OPEN;
+    bed_open(&bed);
     ck_assert(conn_ping(bed.conn));
     conn_heard(bed.conn);
     conn_look(bed.conn);
@@ -81,6 +81,23 @@ START_TEST(test_one_that_rests) {
     conn_look(bed.conn);
     ck_assert_ptr_null(bed.conn->transit);
     begin(bed.conn);
+    bed_end(&bed);
+}
+END_TEST
+
+// Before its Hello it gives way to who came later, not to who came first; afterwards never.
+START_TEST(test_a_stranger_gives_way) {
+    bed_begin(&bed, &asking);
+    uint64_t now_ms = loop_now_ms(bed.room.loop);
+    ck_assert_uint_eq(bed.room.strangers_count, 1);
+    ck_assert(!conn_stranger_gives_way(&bed.room, now_ms - 1));
+    ck_assert(conn_stranger_gives_way(&bed.room, now_ms));
+    ck_assert_uint_eq(bed.room.count.strangers_displaced, 1);
+    ck_assert_uint_eq(bed.room.strangers_count, 0);
+    ck_assert_uint_eq(bed.room.conns.used, 0); // its slot is free at once
+    bed_conn(&bed, &asking);
+    bed_open(&bed);
+    ck_assert(!conn_stranger_gives_way(&bed.room, UINT64_MAX));
     bed_end(&bed);
 }
 END_TEST
@@ -119,4 +136,4 @@ START_TEST(test_steps) {
 END_TEST
 
 RUN_TESTS("connections", test_a_voice_begins_and_ends, test_a_ping_must_be_answered,
-          test_one_that_cannot_ask, test_one_that_rests, test_steps)
+          test_one_that_cannot_ask, test_one_that_rests, test_a_stranger_gives_way, test_steps)

@@ -68,6 +68,7 @@ START_TEST(test_what_a_bind_says) {
     close(client);
     bed_conn(&bed, &tiny);
     connect_client();
+    bed_open(&bed);
     bind.limits = &own;
     bind.wanted[FEED_NEWS] = FEED_LEFT_OUT;
     bind.is_clean = true;
@@ -149,6 +150,7 @@ START_TEST(test_no_resume_bytes) {
     ck_assert_uint_eq(written[EFFECT_DROP_ROW], 1);
     bed_conn(&bed, &tiny);
     connect_client();
+    bed_open(&bed);
     log_in(all, 1, 2);
     client_gets("b!");
     end();

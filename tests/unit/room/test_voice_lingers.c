@@ -71,7 +71,6 @@ static struct conn *lose_ann(const struct voice *voice) {
     struct conn *lost = bed.conn;
     bed_conn(&bed, voice);
     connect_client();
-    bed.conn->state = CONN_HELLO;
     return lost;
 }
 
