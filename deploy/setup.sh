@@ -6,16 +6,16 @@ set -euo pipefail
 
 run_packages=(
     libhiredis0.14 libprotobuf-c1 libyaml-0-2 libhttp-parser2.9 libjansson4 libjwt0 libssl3
-    libcurl4 libjemalloc2 ca-certificates curl
+    libcurl4 libjemalloc2 libmariadb3 ca-certificates curl
 )
 compile_packages=(
     build-essential cmake ninja-build pkg-config libhiredis-dev libprotobuf-c-dev protobuf-c-compiler
     libyaml-dev libhttp-parser-dev libjansson-dev libjwt-dev libssl-dev libcurl4-openssl-dev
-    uthash-dev libjemalloc-dev check python3
+    uthash-dev libjemalloc-dev libmariadb-dev check python3
 )
 test_packages=(
-    clang clang-format libclang-rt-14-dev protobuf-compiler redis-server jq
-    lua5.1 python3-pytest python3-protobuf python3-redis python3-jwt python3-yaml
+    clang clang-format libclang-rt-14-dev protobuf-compiler redis-server mariadb-server jq
+    lua5.1 python3-pytest python3-protobuf python3-redis python3-pymysql python3-jwt python3-yaml
     python3-requests python3-jsonschema python3-hypothesis python3-websockets
     docker.io docker-compose debootstrap iproute2
 )

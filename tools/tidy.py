@@ -25,6 +25,12 @@ EMBED = ROOT / "common/store/lua_embed.py"  # it writes C
 FOR_TESTS = {
     "cluster_is_ready": "a test waits for its daemons to know each other",
     "daemon_self": "the simulation looks into its daemons",
+    "maria_conn_new": "a connection to MariaDB, in tests so far",
+    "maria_conn_free": "the same",
+    "maria_conn_down_reason": "the same",
+    "maria_conn_counts": "the same",
+    "maria_url_check": "the same",
+    "maria_affected": "the same",
     "rpc_link_in_flight": "each call is completed once",
     "rpc_link_peer_incarnation": "a link leads to the run that it was asked for",
     "config_markdown": "docs/CONFIG.md is held to it",

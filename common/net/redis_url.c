@@ -1,22 +1,15 @@
 #include "redis_url.h"
 
 #include <errno.h>
+#include <string.h>
 
-#include "bytes.h"
+#include "url_part.h"
 
 enum { PORT_DEFAULT = 6379, DB_DIGITS_MAX = 5, UNIX_PATH_MAX = 107 };
 
 static int redis_url_refuse(struct buf *ret_error, const char *why) {
     buf_append_str(ret_error, why);
     return -EINVAL;
-}
-
-static bool copy_part(const char *from, size_t len, char *out, size_t out_bytes) {
-    if (len >= out_bytes)
-        return false;
-    memcpy(out, from, len);
-    out[len] = '\0';
-    return true;
 }
 
 static bool db_parse(const char *text, uint32_t *ret_db) {
@@ -37,27 +30,12 @@ static int parse_unix(const char *path, struct redis_url *u, struct buf *ret_err
     const char *query = strchr(path, '?');
     u->unix_socket = true;
     size_t len = query ? (size_t)(query - path) : strlen(path);
-    if (path[0] != '/' || len > UNIX_PATH_MAX || !copy_part(path, len, u->host, sizeof(u->host)))
+    if (path[0] != '/' || len > UNIX_PATH_MAX ||
+        !url_part_copy(path, len, u->host, sizeof(u->host)))
         return redis_url_refuse(ret_error, "unix:// needs an absolute path of at most 107 bytes");
     if (query && (strncmp(query, "?db=", 4) != 0 || !db_parse(query + 4, &u->db)))
         return redis_url_refuse(ret_error, "after the path only ?db=<number> is allowed");
     return 0;
-}
-
-// %XX is a byte, any other % itself: a password that was written plainly stays what it was.
-static bool decode_part(const char *from, size_t len, char *out, size_t out_bytes) {
-    size_t used = 0;
-    for (size_t i = 0; i < len; i++) {
-        bool is_code = from[i] == '%' && len - i > 2 && hex_digit(from[i + 1]) >= 0 &&
-                       hex_digit(from[i + 2]) >= 0;
-        char c = is_code ? (char)(hex_digit(from[i + 1]) * 16 + hex_digit(from[i + 2])) : from[i];
-        i += is_code ? 2 : 0;
-        if (c == '\0' || used + 1 >= out_bytes)
-            return false;
-        out[used++] = c;
-    }
-    out[used] = '\0';
-    return true;
 }
 
 static int parse_tcp(const char *rest, struct redis_url *u, struct buf *ret_error) {
@@ -65,16 +43,17 @@ static int parse_tcp(const char *rest, struct redis_url *u, struct buf *ret_erro
                *colon = at ? memchr(rest, ':', (size_t)(at - rest)) : NULL;
     if (at && strchr(rest, '@') != at) // it may stand for more than one host
         return redis_url_refuse(ret_error, "more than one @; in user and password it is %40");
-    if (at && (!colon || !decode_part(rest, (size_t)(colon - rest), u->user, sizeof(u->user)) ||
-               !decode_part(colon + 1, (size_t)(at - colon - 1), u->password, sizeof(u->password))))
+    if (at &&
+        (!colon || !url_part_decode(rest, (size_t)(colon - rest), u->user, sizeof(u->user)) ||
+         !url_part_decode(colon + 1, (size_t)(at - colon - 1), u->password, sizeof(u->password))))
         return redis_url_refuse(ret_error,
                                 "before @ stands user:password, each of at most 127 bytes, with "
                                 "%XX for what would not be read so");
     const char *host = at ? at + 1 : rest, *slash = strchr(host, '/');
     char authority[HOST_MAX + 8];
     struct host_port hp;
-    if (!copy_part(host, slash ? (size_t)(slash - host) : strlen(host), authority,
-                   sizeof(authority)) ||
+    if (!url_part_copy(host, slash ? (size_t)(slash - host) : strlen(host), authority,
+                       sizeof(authority)) ||
         host_port_parse(authority, true, &hp) != 0 || hp.host[0] == '\0')
         return redis_url_refuse(ret_error, "needs a host, or host:port with a port of 1..65535");
     if (hp.port == 0 && strchr(authority + strlen(hp.host), ':'))

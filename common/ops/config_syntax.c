@@ -2,6 +2,7 @@
 #include "addr.h"
 #include "bytes.h"
 #include "config_table.h"
+#include "maria_url.h"
 #include "redis_url.h"
 
 enum { TEXT_MAX = 255, URL_MAX = 1024, IDC_MAX = 63, SECRET_MIN = 16, SECRET_DIFFERENT_MIN = 5 };
@@ -66,19 +67,6 @@ static bool is_seed(const char *text) {
     return is_address(text) && host_port_parse(text, false, &at) == 0 && at.port != 0;
 }
 
-static bool is_mariadb_url(const char *text) {
-    const char *host = strrchr(text, '@'), *slash;
-    char authority[TEXT_MAX + 1];
-    if (strncmp(text, "mariadb://", 10) != 0)
-        return false;
-    host = host ? host + 1 : text + 10;
-    slash = strchr(host, '/');
-    if (!slash || slash[1] == '\0' || strchr(slash + 1, '/') || slash - host > TEXT_MAX)
-        return false;
-    snprintf(authority, sizeof(authority), "%.*s", (int)(slash - host), host);
-    return is_address(authority);
-}
-
 static const struct {
     enum config_type type;
     bool (*is_right)(const char *text);
@@ -137,12 +125,17 @@ static int check_redis_url(const struct config_key *key, const char *text, struc
 
 static int check_mariadb_url(const struct config_key *key, const char *text,
                              struct buf *ret_error) {
-    if (is_mariadb_url(text))
-        return 0;
-    buf_printf(ret_error, "%s.%s: '", key->section, key->key);
-    config_url_show(text, ret_error);
-    buf_append_str(ret_error, "' is not allowed; mariadb://user:password@host:port/database");
-    return -HW_ECONFIG;
+    struct maria_url url;
+    struct buf why = BUF_EMPTY;
+    int error = maria_url_parse(text, &url, &why);
+    if (error != 0) {
+        buf_printf(ret_error, "%s.%s: '", key->section, key->key);
+        config_url_show(text, ret_error);
+        buf_printf(ret_error, "' is not allowed; mariadb://user:password@host:port/database: %s",
+                   buf_cstr(&why));
+    }
+    buf_free(&why);
+    return error == 0 ? 0 : -HW_ECONFIG;
 }
 
 int config_count_check(const struct config_key *key, int count, struct buf *ret_error) {

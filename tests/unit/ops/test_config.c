@@ -107,15 +107,19 @@ static const struct {
     {"redis:\n  url: redis://u:hid@den@h/0\n",
      ":2: redis.url: more than one @; in user and password it is %40"},
     {"mariadb:\n  url: mysql://h/db\n", ":2: mariadb.url: 'mysql://h/db' is not allowed; "
-                                        "mariadb://user:password@host:port/database"},
+                                        "mariadb://user:password@host:port/database: must begin "
+                                        "with mariadb:// or unix://"},
     {"mariadb:\n  url: mariadb://u:hidden@h:3306\n",
      ":2: mariadb.url: 'mariadb://...@h:3306' is not allowed; "
-     "mariadb://user:password@host:port/database"},
+     "mariadb://user:password@host:port/database: behind the host stands /database, of at most 64 "
+     "letters, digits, _ and -"},
     {"mariadb:\n  url: mariadb://u:hidden@h:3306/\n",
      ":2: mariadb.url: 'mariadb://...@h:3306/' is not allowed; "
-     "mariadb://user:password@host:port/database"},
+     "mariadb://user:password@host:port/database: behind the host stands /database, of at most 64 "
+     "letters, digits, _ and -"},
     {"mariadb:\n  url: mariadb:///db\n", ":2: mariadb.url: 'mariadb:///db' is not allowed; "
-                                         "mariadb://user:password@host:port/database"},
+                                         "mariadb://user:password@host:port/database: needs "
+                                         "user:password@"},
     {"cluster:\n  secrets: [aaaaaaaaaaaaaaaa]\n",
      ":2: cluster.secrets: a secret has less than 5 different characters; hawserctl init makes "
      "some"},
