@@ -65,7 +65,13 @@ enum call_kind { ONCE, REPEATABLE, LONG };
     X(saver, user, SAVER_METHOD__SAVER_USER, User, user, 3000, ONCE, RPC_CENTER, MEMORY_SMALL,     \
       users)                                                                                       \
     X(saver, clock, SAVER_METHOD__SAVER_CLOCK, Clock, clock, 3000, ONCE, RPC_EVERY_ROLE,           \
-      MEMORY_SMALL, clocks)
+      MEMORY_SMALL, clocks)                                                                        \
+    X(saver, attempt, SAVER_METHOD__SAVER_ATTEMPT, Attempt, attempt, 3000, ONCE, RPC_ROOM,         \
+      MEMORY_SMALL, attempts)                                                                      \
+    X(saver, parked, SAVER_METHOD__SAVER_PARKED, Parked, parked, 3000, REPEATABLE, RPC_CENTER,     \
+      MEMORY_SMALL, parked_asked)                                                                  \
+    X(saver, unpark, SAVER_METHOD__SAVER_UNPARK, Unpark, unpark, 3000, ONCE, RPC_CENTER,           \
+      MEMORY_SMALL, unparked)
 
 #define ROOM_METHODS(X)                                                                            \
     X(room, deliver, ROOM_METHOD__ROOM_DELIVER, Deliver, deliver, 3000, ONCE,                      \

@@ -16,11 +16,24 @@ struct position {
     uint64_t epoch, seq;
 };
 
+struct attempts { // of the first message that a device has not handled
+    uint64_t seq, count, since_ms;
+    uint64_t session[PARK_SESSIONS]; // the first generations of them
+    bool is_parked, is_told;         // told: a load has answered its gap
+};
+
 struct device {
     struct device *next;
-    char *name; // owned
+    char *name;                // owned
+    struct attempts *attempts; // owned; NULL: none was counted
     uint64_t generation, seen_ms;
     struct position at[STREAMS];
+};
+
+struct dead_letter {
+    uint64_t seq, parked_ms, ends_ms;
+    Hawser__Internal__StoredMessage *message; // owned
+    char *device;                             // owned
 };
 
 struct inbox { // of one (product, user)
@@ -29,8 +42,11 @@ struct inbox { // of one (product, user)
     struct product_logs *product;
     struct log_stream log;
     struct device *devices;
-    struct timer expiry; // of its next entry
-    uint16_t arrivals;   // of sessions: counted by 65536, as in Redis
+    struct timer expiry;      // of its next entry
+    struct dead_letter *dead; // owned, in the order in which they were parked
+    size_t dead_count;
+    struct timer dead_expiry; // of the first of them
+    uint16_t arrivals;        // of sessions: counted by 65536, as in Redis
     size_t key_len;
     char key[]; // product number, user
 };
@@ -53,8 +69,8 @@ struct product_logs { // of one product
     struct broadcast stream[STREAMS]; // of news and bulk; the inbox's is empty
     struct sum_id *sum_ids;
     uint64_t keyed_ids; // ids with an Idempotency-Key that are remembered
-    uint64_t accepted, acked, expired, overflowed, rejected, broadcasts, sent[STREAMS],
-        acked_devices[STREAMS];
+    uint64_t accepted, acked, expired, overflowed, parked, rejected, broadcasts, sent[STREAMS],
+        acked_devices[STREAMS], letters_dropped;
     uint64_t pending;
 };
 
@@ -83,11 +99,25 @@ struct inbox *inbox_find(struct saver_memory *m, uint32_t product, const char *u
 struct inbox *inbox_get(struct saver_memory *m, uint32_t product, const char *user);
 void inbox_prune(
     struct inbox *b); // what all its devices have handled leaves; limits are not looked at
-void inbox_mark_handled(struct inbox *b, const struct device *d);
+// What d has handled since it was at `from`.
+void inbox_mark_handled(struct inbox *b, struct device *d, uint64_t from);
 void inbox_expires(struct inbox *b, uint64_t at_ms);
 void inbox_overflow(struct inbox *b, uint64_t messages_max, uint64_t bytes_max);
 uint64_t
 inbox_first_unhandled(const struct inbox *b); // position before it; the head when there is none
+
+struct device *device_find(const struct inbox *b, const char *name);
+uint64_t device_position(const struct inbox *b, const struct device *d); // 0: of another log
+void device_free(struct device *d);
+
+// memory_dead_letters.c
+void dead_letter_add(struct inbox *b, const struct device *d, const struct log_entry *e,
+                     const struct park_limits *limits);
+// With its entry, if that is still in the log: else it could be handled, and sent anew.
+void dead_letter_drop(struct inbox *b, size_t i);
+// d has handled a parked entry after all, unless d was told of a gap instead.
+void inbox_unpark_handled(struct inbox *b, const struct device *d, struct log_entry *e);
+void inbox_dead_letters_free(struct inbox *b);
 
 SAVER_METHODS(MEMORY_STEP_DECLARATION)
 

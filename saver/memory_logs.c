@@ -125,6 +125,18 @@ void inbox_overflow(struct inbox *b, uint64_t messages_max, uint64_t bytes_max) 
                    &b->product->overflowed);
 }
 
+struct device *device_find(const struct inbox *b, const char *name) {
+    struct device *d = b->devices;
+    while (d && strcmp(d->name, name) != 0)
+        d = d->next;
+    return d;
+}
+
+uint64_t device_position(const struct inbox *b, const struct device *d) {
+    const struct position *at = &d->at[STREAM_INBOX];
+    return at->epoch == b->log.epoch && at->seq <= b->log.head ? at->seq : 0;
+}
+
 static bool has_handled(const struct inbox *b, const struct device *d, const struct log_entry *e) {
     return d->at[STREAM_INBOX].epoch == b->log.epoch && d->at[STREAM_INBOX].seq >= e->seq;
 }
@@ -141,13 +153,19 @@ static bool is_handled_by_all(const struct inbox *b, const struct log_entry *e) 
     return e->handled && (e->message->n_device == 0 ? named > 0 : named == e->message->n_device);
 }
 
-void inbox_mark_handled(struct inbox *b, const struct device *d) {
+void inbox_mark_handled(struct inbox *b, struct device *d, uint64_t from) {
     for (struct log_entry *e = b->log.first; e && has_handled(b, d, e); e = e->next) {
+        if (e->parked && e->seq > from && log_entry_is_for(e, d->name))
+            inbox_unpark_handled(b, d, e);
         if (e->handled || !log_entry_is_for(e, d->name))
             continue;
         log_handled(&b->log, e);
         b->product->pending--;
         b->product->acked++;
+    }
+    if (d->attempts && device_position(b, d) >= d->attempts->seq) { // it has come past it
+        free(d->attempts);
+        d->attempts = NULL;
     }
 }
 
@@ -168,14 +186,20 @@ uint64_t inbox_first_unhandled(const struct inbox *b) {
 
 // --- the end
 
+void device_free(struct device *d) {
+    free(d->attempts);
+    free(d->name);
+    free(d);
+}
+
 static void inbox_free(struct inbox *b) {
     loop_disarm(b->store->base.store.loop, &b->expiry);
     log_stream_deinit(&b->log);
+    inbox_dead_letters_free(b);
     while (b->devices) {
         struct device *d = b->devices;
         b->devices = d->next;
-        free(d->name);
-        free(d);
+        device_free(d);
     }
     free(b);
 }

@@ -9,13 +9,6 @@ static struct log_stream *stream_of(struct saver_memory *m, uint32_t product, ui
                                   : &product_logs_get(m, product)->stream[stream].log;
 }
 
-static struct device *device_find(const struct inbox *b, const char *name) {
-    struct device *d = b->devices;
-    while (d && strcmp(d->name, name) != 0)
-        d = d->next;
-    return d;
-}
-
 // Where a device goes on whose own position cannot be used.
 static uint64_t restart_after(struct saver_memory *m, const Hawser__Internal__LoadRequest *q) {
     const struct log_stream *l = stream_of(m, q->product, q->stream, q->user);
@@ -26,6 +19,31 @@ static uint64_t restart_after(struct saver_memory *m, const Hawser__Internal__Lo
     if (d && d->at[STREAM_INBOX].epoch == l->epoch && d->at[STREAM_INBOX].seq <= l->head)
         return d->at[STREAM_INBOX].seq;
     return inbox_first_unhandled(b);
+}
+
+// What is parked for the device that loads is a gap, and it is told so.
+static struct attempts *parked_attempts(struct saver_memory *m,
+                                        const Hawser__Internal__LoadRequest *q) {
+    struct device *d = q->stream == STREAM_INBOX
+                           ? device_find(inbox_get(m, q->product, q->user), q->device)
+                           : NULL;
+    return d && d->attempts && d->attempts->is_parked ? d->attempts : NULL;
+}
+
+static bool answers_seq(const Hawser__Internal__LoadReply *reply, uint64_t seq) {
+    for (size_t i = 0; i < reply->n_entry; i++)
+        if (seq >= reply->entry[i]->seq && seq <= reply->entry[i]->last)
+            return true;
+    return false;
+}
+
+static void load_steps(struct saver_memory *m, const Hawser__Internal__LoadRequest *q,
+                       Hawser__Internal__LoadReply *reply) {
+    struct attempts *a = parked_attempts(m, q);
+    const struct log_view view = {q, a ? a->seq : 0, memory_store_now_ms(&m->base)};
+    log_load(stream_of(m, q->product, q->stream, q->user), &view, reply);
+    if (a && answers_seq(reply, a->seq))
+        a->is_told = true;
 }
 
 Hawser__Internal__LoadReply *saver_memory_load(struct saver_memory *m,
@@ -40,7 +58,7 @@ Hawser__Internal__LoadReply *saver_memory_load(struct saver_memory *m,
     if (reply->reset)
         reply->reset_after = restart_after(m, q);
     else
-        log_load(l, q, memory_store_now_ms(&m->base), reply);
+        load_steps(m, q, reply);
     return reply;
 }
 
@@ -81,8 +99,7 @@ static void device_remove(struct inbox *b, struct device *d) {
     while (*at != d)
         at = &(*at)->next;
     *at = d->next;
-    free(d->name);
-    free(d);
+    device_free(d);
 }
 
 static bool is_known(const Hawser__Internal__AttachRequest *a, const char *device) {
@@ -183,6 +200,7 @@ Hawser__Internal__AttachReply *saver_memory_attach(struct saver_memory *m,
         forget_devices(b, now, a);
         d = who.device = device_new(b, a->device);
     }
+    uint64_t from = device_position(b, d);
     reply->known = !who.is_new;
     d->generation = a->generation;
     d->seen_ms = now;
@@ -194,7 +212,7 @@ Hawser__Internal__AttachReply *saver_memory_attach(struct saver_memory *m,
             have = a->have[i]->stream == stream ? a->have[i] : have;
         reply->stream[reply->n_stream++] = attach_stream(&who, stream, have);
     }
-    inbox_mark_handled(b, d);
+    inbox_mark_handled(b, d, from);
     inbox_prune(b);
     return reply;
 }
@@ -210,6 +228,7 @@ Hawser__Internal__AckReply *saver_memory_ack(struct saver_memory *m,
         reply->unknown = !reply->stale;
         return reply;
     }
+    uint64_t from = device_position(b, d);
     d->seen_ms = memory_store_now_ms(&m->base);
     for (size_t i = 0; i < a->n_upto; i++) {
         const Hawser__Internal__StreamPosition *p = a->upto[i];
@@ -220,7 +239,7 @@ Hawser__Internal__AckReply *saver_memory_ack(struct saver_memory *m,
             (d->at[p->stream].epoch != l->epoch || p->seq > d->at[p->stream].seq))
             d->at[p->stream] = (struct position){p->epoch, p->seq};
     }
-    inbox_mark_handled(b, d);
+    inbox_mark_handled(b, d, from);
     inbox_prune(b);
     return reply;
 }
@@ -266,6 +285,8 @@ Hawser__Internal__StatsReply *saver_memory_stats(struct saver_memory *m,
     reply->pending = p->pending;
     reply->expired = p->expired;
     reply->overflowed = p->overflowed;
+    reply->parked = p->parked;
+    reply->letters_dropped = p->letters_dropped;
     reply->broadcasts = p->broadcasts;
     reply->rejected = p->rejected;
     reply->keyed = p->keyed_ids;
@@ -313,6 +334,7 @@ Hawser__Internal__UserReply *saver_memory_user(struct saver_memory *m,
     for (const struct device *d = b->devices; d; d = d->next)
         reply->device[reply->n_device++] = device_message(d);
     reply->pending = b->log.unhandled_count;
+    reply->parked = b->dead_count;
     reply->epoch = b->log.epoch;
     reply->head = b->log.head;
     return reply;

@@ -196,6 +196,7 @@ static ProtobufCMessage *user_reply(const redisReply *r) {
     reply->pending = redis_reply_u64(r, SAVER_USER_AT_PENDING);
     reply->epoch = redis_reply_u64(r, SAVER_USER_AT_EPOCH);
     reply->head = redis_reply_u64(r, SAVER_USER_AT_HEAD);
+    reply->parked = redis_reply_u64(r, SAVER_USER_AT_PARKED);
     reply->device = hw_calloc(r->elements + 1, sizeof(reply->device[0]));
     for (size_t at = SAVER_USER_AT_DEVICES; at + USER_DEVICE_PARTS <= r->elements;
          at += USER_DEVICE_PARTS)

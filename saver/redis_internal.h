@@ -2,9 +2,8 @@
 // Each file calls those below it only:
 //
 //   store_redis.c    the table of all steps; life
-//   redis_append.c   appends; redis_devices.c positions of devices
-//   redis_read.c     what reads logs
-//   redis_keys.c     the bound on Idempotency-Keys
+//   redis_append.c   appends; redis_devices.c positions of devices; redis_parked.c attempts and
+//   dead letters redis_read.c     what reads logs redis_keys.c     the bound on Idempotency-Keys
 //   redis_sums.c     sums, and the clock
 //   redis_batch.c    steps of one bucket that share a script
 //   redis_sweep.c    what there is to sweep and to sum up
@@ -102,6 +101,10 @@ void saver_key_settle(struct store_step *p, int error, bool is_stored); // befor
 void saver_key_counts_free(struct saver_redis *s); // after all calls have completed
 
 SAVER_METHODS(REDIS_STEP_DECLARATION)
+
+// A message as a script answers it: at `at` its bytes, at `times` the times that the store gave, 0
+// for what the sender said. NULL: the bytes do not decode.
+Hawser__Internal__StoredMessage *saver_redis_message(const redisReply *r, size_t at, size_t times);
 
 // The sets of what there is to sweep and to sum up. is_new: the bucket had nothing, so what was
 // written of it before may be gone.

@@ -5,12 +5,16 @@
 
 // --- load
 
-// Those that the store gave; 0 for what the sender said.
-static void put_times(Hawser__Internal__StoredMessage *m, uint64_t sent_ms, uint64_t expires_ms) {
-    if (sent_ms)
+Hawser__Internal__StoredMessage *saver_redis_message(const redisReply *r, size_t at, size_t times) {
+    const redisReply *bytes = redis_reply_at(r, at);
+    uint64_t sent_ms = redis_reply_u64(r, times), expires_ms = redis_reply_u64(r, times + 1);
+    Hawser__Internal__StoredMessage *m = hawser__internal__stored_message__unpack(
+        NULL, (size_t)bytes->len, (const uint8_t *)bytes->str);
+    if (m && sent_ms)
         m->sent_ms = sent_ms;
-    if (expires_ms)
+    if (m && expires_ms)
         m->expires_ms = expires_ms;
+    return m;
 }
 
 static Hawser__Internal__LoadEntry *load_entry(const redisReply *r) {
@@ -23,10 +27,7 @@ static Hawser__Internal__LoadEntry *load_entry(const redisReply *r) {
         e->gap_reason = (uint32_t)redis_reply_u64(r, 3);
         return e;
     }
-    e->message = hawser__internal__stored_message__unpack(NULL, (size_t)second->len,
-                                                          (const uint8_t *)second->str);
-    if (e->message) // bytes that do not decode: a gap, unknown
-        put_times(e->message, redis_reply_u64(r, 2), redis_reply_u64(r, 3));
+    e->message = saver_redis_message(r, 1, 2); // bytes that do not decode: a gap, unknown
     return e;
 }
 

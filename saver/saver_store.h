@@ -3,6 +3,7 @@
 #ifndef HW_SAVER_STORE_H
 #define HW_SAVER_STORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "saver.pb-c.h"
@@ -18,11 +19,32 @@ enum {
     KNOWN_MAX = 16,      // devices of a user that an attach may name
     ACKS_MAX = 16,       // positions of an ack, sums of a report
     SUM_IDS_MAX = 10000, // of sums that were counted: the oldest are forgotten first
+    // A message is parked for a device after so many attempts in so many sessions and so long.
+    PARK_ATTEMPTS = 5,
+    PARK_SESSIONS = 3,
+    PARK_LEAST_MS = 10 * 60 * 1000,
+    ATTEMPTS_COUNTED_MAX = 200, // of one message
+    DEAD_LETTERS_MAX = 100,     // of a user
+    UNPARK_MAX = 16,            // seqs of one call
     RESTART_SEQS_PER_S =
         1 << 20, // another history of the data: the next seq is at least Unix seconds x this
 };
 #define BROADCAST_RETENTION_MS (UINT64_C(7) * 24 * 3600 * 1000)
 #define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)
+#define DEAD_LETTER_KEPT_MS (UINT64_C(7) * 24 * 3600 * 1000)
+
+// What a store goes by: those of the request, or else what DELIVERY says. Of
+// sessions 1..PARK_SESSIONS.
+struct park_limits {
+    uint64_t attempts, sessions, least_ms, letters, kept_ms;
+};
+static inline struct park_limits park_limits_of(const Hawser__Internal__AttemptRequest *q) {
+    const Hawser__Internal__ParkLimits *l = q->limits;
+    if (!l || l->sessions < 1 || l->sessions > PARK_SESSIONS)
+        return (struct park_limits){PARK_ATTEMPTS, PARK_SESSIONS, PARK_LEAST_MS, DEAD_LETTERS_MAX,
+                                    DEAD_LETTER_KEPT_MS};
+    return (struct park_limits){l->attempts, l->sessions, l->least_ms, l->letters, l->kept_ms};
+}
 
 struct loop;
 struct store *saver_store_memory(struct loop *l);

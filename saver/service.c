@@ -101,4 +101,19 @@ static void saver_on_clock(void *self, const Hawser__Internal__ClockRequest *q,
     saver_ask(self, &q->base, true, call);
 }
 
+static void saver_on_attempt(void *self, const Hawser__Internal__AttemptRequest *q,
+                             struct rpc_call *call) {
+    saver_ask(self, &q->base, is_device(q->product, q->user, q->device), call);
+}
+
+static void saver_on_parked(void *self, const Hawser__Internal__ParkedRequest *q,
+                            struct rpc_call *call) {
+    saver_ask(self, &q->base, is_user(q->product, q->user), call);
+}
+
+static void saver_on_unpark(void *self, const Hawser__Internal__UnparkRequest *q,
+                            struct rpc_call *call) {
+    saver_ask(self, &q->base, is_user(q->product, q->user) && q->n_seq <= UNPARK_MAX, call);
+}
+
 const struct rpc_method saver_methods[] = {SAVER_METHODS(SERVED){0}};

@@ -188,8 +188,9 @@ static void add_hole(const struct log_stream *l, Hawser__Internal__LoadReply *re
     }
 }
 
-void log_load(const struct log_stream *l, const Hawser__Internal__LoadRequest *q, uint64_t now_ms,
+void log_load(const struct log_stream *l, const struct log_view *view,
               Hawser__Internal__LoadReply *reply) {
+    const Hawser__Internal__LoadRequest *q = view->request;
     const struct log_entry *e = l->first;
     uint64_t at = q->after;
     uint32_t messages = 0;
@@ -202,7 +203,9 @@ void log_load(const struct log_stream *l, const Hawser__Internal__LoadRequest *q
         at = e->seq;
         if (*q->device && !log_entry_is_for(e, q->device)) {
             add_gap(reply, at, at, HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE);
-        } else if (e->expires_ms <= now_ms) {
+        } else if (e->seq == view->parked_seq) {
+            add_gap(reply, at, at, HAWSER__V1__GAP_REASON__GAP_PARKED);
+        } else if (e->expires_ms <= view->now_ms) {
             add_gap(reply, at, at, HAWSER__V1__GAP_REASON__GAP_EXPIRED);
         } else {
             if (messages > 0 && (messages >= q->max_messages || bytes + e->bytes > bytes_max))

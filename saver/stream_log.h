@@ -14,7 +14,8 @@ struct log_entry {
     uint64_t seq, expires_ms;
     size_t bytes;
     Hawser__Internal__StoredMessage *message; // owned
-    bool handled;                             // by some device: it counted as acked
+    bool handled; // it has met its end: some device has handled it, or it is parked
+    bool parked;  // for some device, and none has handled it
 };
 
 struct log_range { // seqs that left the log before somebody had them
@@ -46,10 +47,15 @@ void log_handled(struct log_stream *l, struct log_entry *e); // marks one that i
 // The one that goes first when there are too many: the oldest that some device has handled, else
 // the oldest. NULL when empty.
 struct log_entry *log_victim(struct log_stream *l);
+struct log_view { // of who loads
+    const Hawser__Internal__LoadRequest *request;
+    uint64_t parked_seq; // that one is a gap for it; 0: none is
+    uint64_t now_ms;
+};
 // Appends to reply the steps behind the request's position, at least one if there is any, up to its
 // limits: messages, and gaps for what is no more. device "": every message; else those for other
 // devices become gaps.
-void log_load(const struct log_stream *l, const Hawser__Internal__LoadRequest *q, uint64_t now_ms,
+void log_load(const struct log_stream *l, const struct log_view *view,
               Hawser__Internal__LoadReply *reply);
 bool log_entry_is_for(const struct log_entry *e, const char *device);
 

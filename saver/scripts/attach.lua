@@ -18,7 +18,7 @@ if l.registered ~= 0 and l.registered <= now then expire(l, PURGED_AT_ONCE) end
 local heads = {{l.epoch, l.head}, {news_epoch, news_head}, {bulk_epoch, bulk_head}}
 local have = {has_inbox and {inbox_have_epoch, inbox_have_seq}, has_news and {news_have_epoch, news_have_seq},
   has_bulk and {bulk_have_epoch, bulk_have_seq}}
-local is_new, from = not d, 0
+local is_new, from, was_at = not d, 0, 0
 -- Those unseen too long, then those that the register does not have, and then the one unseen
 -- longest, so that there is a place for one more.
 local function make_place()
@@ -55,8 +55,10 @@ if is_new then
   make_place()
   d = {name = name, at = {{l.epoch, first_waiting(l)}, heads[2], heads[3]}}
   l.devices[#l.devices + 1] = d
+  was_at = position_of(l, d)
 else
   from = position_of(l, d)
+  was_at = from
 end
 d.generation, d.seen = generation, now
 arrive(l)
@@ -67,7 +69,7 @@ for i = 1, STREAMS do
   out[#out + 1] = after
   out[#out + 1] = reset
 end
-mark_handled(l, d, from)
+mark_handled(l, d, was_at)
 prune(l, from)
 finish()
 out[#out + 1] = l.epoch

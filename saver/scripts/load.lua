@@ -10,7 +10,8 @@
 -- ARGV bytes_max number bytes: of one load, but at least one message
 -- ARGV device text: whose view; empty for all messages
 -- CONST GAP_OTHER_DEVICE = HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE
--- PARTS entries positions
+-- CONST GAP_PARKED = HAWSER__V1__GAP_REASON__GAP_PARKED
+-- PARTS attempts
 -- REPLY [nnnin[*[nsnn]]] epoch head change reset reset_after steps
 
 if is_there(name) then no_growth() else grow() end
@@ -37,9 +38,17 @@ local function hole(first, last)
 end
 -- Whether the load is full before this one.
 local messages, bytes = 0, 0
+local own = l.tried > 0 and attempt_of(l, device)
 local function step(seq)
   local names = device ~= '' and names_of(l, seq)
   if names and not is_for(names, device) then return gap(seq, seq, GAP_OTHER_DEVICE) end
+  if own and own.seq == seq and own.parked > 0 then
+    if own.parked == 1 then
+      own.parked = 2
+      save_attempts(l)
+    end
+    return gap(seq, seq, GAP_PARKED)
+  end
   local e = entry(l, seq)
   if not e then return gap(seq, seq, GAP_UNKNOWN) end
   if e.ends <= now then return gap(seq, seq, GAP_EXPIRED) end

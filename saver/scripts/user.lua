@@ -1,15 +1,15 @@
--- What is known of a user: how much waits, the inbox's head, and each device with its generation, when it was seen, and its positions.
+-- What is known of a user: how much waits, the inbox's head, how many dead letters there are, and each device with its generation, when it was seen, and its positions.
 --
 -- KEYS base: the front of the bucket's keys
 -- ARGV name text: the user
 -- CONST STREAMS
--- PARTS log
--- REPLY [nnn*snnnnnnnn] pending epoch head devices
+-- PARTS dead_letters
+-- REPLY [nnnn*snnnnnnnn] pending epoch head parked devices
 
 no_growth()
 local l = open(name)
-if not l then return {0, 0, 0} end
-local out = {l.waiting, l.epoch, l.head}
+if not l then return {0, 0, 0, 0} end
+local out = {l.waiting, l.epoch, l.head, #dead_letters_of(l)}
 for _, d in ipairs(devices_of(l)) do
   local n = #out
   out[n + 1], out[n + 2], out[n + 3] = d.name, d.generation, d.seen

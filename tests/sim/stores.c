@@ -35,12 +35,12 @@ static const struct half_kind index_kind = {register_store_memory,
                                              &hawser__internal__catalog_get_request__descriptor,
                                              &hawser__internal__find_request__descriptor,
                                              &hawser__internal__online_request__descriptor}};
-static const struct half_kind logs_kind = {saver_store_memory,
-                                           saver_store_memory_is_of,
-                                           NULL,
-                                           {&hawser__internal__stats_request__descriptor,
-                                            &hawser__internal__user_request__descriptor,
-                                            &hawser__internal__clock_request__descriptor}};
+static const struct half_kind logs_kind = {
+    saver_store_memory,
+    saver_store_memory_is_of,
+    NULL,
+    {&hawser__internal__stats_request__descriptor, &hawser__internal__user_request__descriptor,
+     &hawser__internal__parked_request__descriptor, &hawser__internal__clock_request__descriptor}};
 
 struct half { // one of the two
     const struct half_kind *kind;

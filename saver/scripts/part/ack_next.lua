@@ -14,12 +14,12 @@ while at < count_of_args do
   local form, epoch, head, change, ran, tail = unpacked(NEW, state)
   local registered, last = 0, 0
   if form >= 1 then registered, last, tail = unpacked(REST_OF_SHORT, state, tail) end
-  local start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top =
+  local start, more, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top =
     head + 1, 0, 0, 0, 0, 0, head, 0, 0, 0, 0
   if form == 2 then
-    start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
+    start, more, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
   end
-  if ran ~= history or earlier ~= 0 or named ~= 0 or odd ~= 0 or (registered ~= 0 and registered <= now) then break end
+  if ran ~= history or more ~= 0 or named ~= 0 or odd ~= 0 or (registered ~= 0 and registered <= now) then break end
   -- Where this device stands, and where the last of the others is.
   local _, devices, offset = unpacked(BEFORE_DEVICES, state, tail)
   local all, own_at, own_end, own = seq, nil, nil, 0
@@ -56,7 +56,7 @@ while at < count_of_args do
     call('DEL', nothing)
   end
   local packed = count == 0 and pack(SHORT, 1, epoch, head, change, history, registered, last) or
-    pack(BOTH, 2, epoch, head, change, history, registered, last, start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top)
+    pack(BOTH, 2, epoch, head, change, history, registered, last, start, more, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top)
   call('HSET', logs, name, packed .. string.sub(state, tail, own_at - 1) .. pack('<B', #device) .. device ..
     pack('<I7I6I7I7I7I7I7I7', generation, now, epoch, seq, e1, s1, e2, s2) .. string.sub(state, own_end))
   out[#out + 1] = ACK_TAKEN

@@ -25,13 +25,13 @@ while is_next and at < count_of_args do
   local form, epoch, head, change, ran, tail = unpacked(NEW, state)
   local registered, last = 0, 0
   if form >= 1 then registered, last, tail = unpacked(REST_OF_SHORT, state, tail) end
-  local start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top =
+  local start, more, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top =
     head + 1, 0, 0, 0, 0, 0, head, 0, 0, 0, 0
   if form == 2 then
-    start, earlier, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
+    start, more, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
   end
   local arrivals = unpacked(ARRIVALS, state, tail)
-  is_next = ran == history and earlier == 0 and named == 0
+  is_next = ran == history and more == 0 and named == 0
   local before, last_slice = head, last
   while is_next do
     local flags, id_ttl, not_after, messages_max, bytes_max, kept, ends, sent, payload, claim, ttl, behind = unpacked(WHAT, ARGV[at])
@@ -83,7 +83,7 @@ while is_next and at < count_of_args do
   if head > before then
     met[name] = true
     write[words + 1] = name
-    write[words + 2] = pack(BOTH, 2, epoch, head, change, history, registered, last, start, earlier, named, odd, count, waiting, handled, sum, bytes,
+    write[words + 2] = pack(BOTH, 2, epoch, head, change, history, registered, last, start, more, named, odd, count, waiting, handled, sum, bytes,
       waiting_bytes, top) .. string.sub(state, tail)
     words = words + 2
   end

@@ -1,7 +1,25 @@
 -- Devices' positions, and what leaves an inbox because they have it.
 --
--- PARTS entries positions
+-- PARTS entries positions attempts dead_letters
 
+-- What was parked, and has been handled by d after all, is acked. A device that was told of a gap instead has not handled it.
+local function unpark_handled(l, d, from, upto)
+  local own, is_parked, was = attempt_of(l, d.name), 0, #dead_letters_of(l)
+  for i = was, 1, -1 do
+    local seq = l.dead[i][1]
+    local names = names_of(l, seq)
+    local passed_over = (own and own.seq == seq and own.parked == 2) or (names and not is_for(names, d.name))
+    if has_between(l, seq, seq) and (seq <= from or seq > upto or passed_over) then
+      is_parked = 1
+    elseif has_between(l, seq, seq) then
+      forget_dead_letter(l, i)
+      count('parked', -1)
+      count('acked', 1)
+    end
+  end
+  l.parked = is_parked
+  if #l.dead < was then save_dead_letters(l) end
+end
 -- What d has handled since its position was `from` is acked, where no device had handled it.
 local function mark_handled(l, d, from)
   local upto = position_of(l, d)
@@ -18,7 +36,9 @@ local function mark_handled(l, d, from)
     count('acked', 1)
   end
   if l.waiting > 0 then each(l, from + 1, upto, mark) end
+  if l.parked > 0 then unpark_handled(l, d, from, upto) end
   if upto > l.handled then l.handled = upto end
+  if l.tried > 0 then save_attempts(l) end
   l.dirty = true
 end
 -- All known devices, those it is not meant for too, which learn of that from the log; and at

@@ -1,4 +1,4 @@
--- The entries of a log, the ids that were seen, and what is due in a bucket.
+-- The entries of a log, and the ids that were seen.
 --
 -- CONST GAP_EXPIRED = HAWSER__V1__GAP_REASON__GAP_EXPIRED
 -- PARTS log
@@ -104,21 +104,4 @@ local function forget_id(key)
   end
   call('HDEL', logs, key)
   call('ZREM', due, 'k' .. key)
-end
--- What is due in this bucket, some of it; returns how much it was.
-local function purge(max)
-  local list, done = call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, max), 0
-  for _, member in ipairs(list) do
-    local kind, name = string.sub(member, 1, 1), string.sub(member, 2)
-    local l = kind == 'l' and open(name)
-    if l then
-      done = done + expire(l, max)
-    elseif kind == 'k' then
-      forget_id(name)
-    else
-      call('ZREM', due, member)
-      if kind == 'i' then call('UNLINK', base .. 'i:' .. name) end
-    end
-  end
-  return done + #list
 end

@@ -2,7 +2,7 @@
 #ifndef HW_CONTRACT_RANDOM_H
 #define HW_CONTRACT_RANDOM_H
 
-#include "store_bed_devices.h"
+#include "contract_parked.h"
 
 enum { RANDOM_USERS = 3, RANDOM_DEVICES = 4, RANDOM_STEPS = 1500 };
 
@@ -54,6 +54,15 @@ static inline void random_attach(struct random_run *r) {
                                        .devices_max = 2 + (uint32_t)draw(r, 3)});
 }
 
+static inline void random_attempt(struct random_run *r) {
+    Hawser__Internal__ParkLimits *limits = at_once();
+    limits->attempts = 1 + (uint32_t)draw(r, 3);
+    limits->letters = 1 + (uint32_t)draw(r, 5);
+    limits->kept_ms = 1 + draw(r, 200);
+    ATTEMPT(r->bed, .user = r->user, .device = r->device, .generation = 1, .upto = r->head[r->u],
+            .limits = limits);
+}
+
 static inline uint64_t number_at(const char **at) {
     char *end;
     uint64_t n = strtoull(*at, &end, 10);
@@ -92,6 +101,10 @@ static inline void random_step(struct random_run *r) {
         random_append(r);
     else if (dice < 65)
         random_attach(r);
+    else if (dice < 70)
+        random_attempt(r);
+    else if (dice < 71)
+        bed_unpark(r->bed, r->user, draw(r, 4) == 0 ? 0 : draw(r, r->head[r->u] + 1));
     else if (dice < 90)
         ACK(r->bed, .user = r->user, .device = r->device, .generation = 1,
             .seq = draw(r, r->head[r->u] + 2));

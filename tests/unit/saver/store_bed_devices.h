@@ -76,6 +76,9 @@ static inline const char *bed_user(struct bed *b, const char *user) {
     q.user = (char *)(uintptr_t)user;
     const Hawser__Internal__UserReply *reply = bed_ask(b, &q.base);
     snprintf(b->text, sizeof(b->text), "pending %" PRIu64 ":", reply->pending);
+    if (reply->parked > 0)
+        snprintf(b->text, sizeof(b->text), "pending %" PRIu64 " parked %" PRIu64 ":",
+                 reply->pending, reply->parked);
     const char *last = "";
     for (size_t n = 0; n < reply->n_device; n++) {
         const Hawser__Internal__UserDevice *next = NULL;
@@ -90,6 +93,62 @@ static inline const char *bed_user(struct bed *b, const char *user) {
                    next->position[1]->seq, next->position[2]->seq);
     }
     return b->text;
+}
+
+// --- attempts and dead letters
+
+struct tried {
+    const char *user, *device;
+    uint64_t generation, after, upto;
+    bool of_another_log;
+    Hawser__Internal__ParkLimits *limits; // NULL: those of DELIVERY
+};
+
+// "", "counted" or "parked".
+static inline const char *bed_attempt(struct bed *b, const struct tried *t) {
+    Hawser__Internal__AttemptRequest q = HAWSER__INTERNAL__ATTEMPT_REQUEST__INIT;
+    q.product = 1;
+    q.user = (char *)(uintptr_t)t->user;
+    q.device = (char *)(uintptr_t)t->device;
+    q.generation = t->generation;
+    q.epoch = bed_head(b, STREAM_INBOX, t->user).epoch + t->of_another_log;
+    q.after = t->after;
+    q.upto = t->upto;
+    q.limits = t->limits;
+    const Hawser__Internal__AttemptReply *reply = bed_ask(b, &q.base);
+    ck_assert(reply->counted || !reply->parked);
+    return reply->parked ? "parked" : reply->counted ? "counted" : "";
+}
+#define ATTEMPT(b, ...) bed_attempt(b, &(const struct tried){__VA_ARGS__})
+
+// "3(a) 7(b) more": seq and device of each.
+static inline const char *bed_letters(struct bed *b, const char *user, uint64_t after,
+                                      uint32_t max) {
+    Hawser__Internal__ParkedRequest q = HAWSER__INTERNAL__PARKED_REQUEST__INIT;
+    q.product = 1;
+    q.user = (char *)(uintptr_t)user;
+    q.after = after;
+    q.max_letters = max;
+    const Hawser__Internal__ParkedReply *reply = bed_ask(b, &q.base);
+    b->text[0] = '\0';
+    for (size_t i = 0; i < reply->n_letter; i++) {
+        const Hawser__Internal__DeadLetter *d = reply->letter[i];
+        ck_assert(d->message && d->parked_ms > 0);
+        bed_printf(b, "%s%" PRIu64 "(%s)", i > 0 ? " " : "", d->seq, d->device);
+    }
+    bed_printf(b, "%s", reply->more ? " more" : "");
+    return b->text;
+}
+
+// How many went.
+static inline uint64_t bed_unpark(struct bed *b, const char *user, uint64_t seq) { // 0: all
+    Hawser__Internal__UnparkRequest q = HAWSER__INTERNAL__UNPARK_REQUEST__INIT;
+    q.product = 1;
+    q.user = (char *)(uintptr_t)user;
+    q.all = seq == 0;
+    q.seq = &seq;
+    q.n_seq = 1;
+    return ((const Hawser__Internal__UnparkReply *)bed_ask(b, &q.base))->count;
 }
 
 static inline Hawser__Internal__StatsReply bed_sums(struct bed *b) {

@@ -3,6 +3,7 @@
 #include "contract_append.h"
 #include "contract_devices.h"
 #include "contract_history.h"
+#include "contract_parked.h"
 #include "contract_random.h"
 #include "redis_server.h"
 
@@ -47,6 +48,13 @@ static const struct {
     {"named", case_named},
     {"broadcasts", case_broadcasts},
     {"sums", case_sums},
+    {"attempts", case_attempts},
+    {"attempts forgotten", case_attempts_forgotten},
+    {"parked for one", case_parked_for_one},
+    {"parked but handled", case_parked_but_handled},
+    {"parked, named", case_parked_named},
+    {"dead letters", case_dead_letters},
+    {"dead letters end", case_dead_letters_end},
     {"random", case_random},
 };
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };

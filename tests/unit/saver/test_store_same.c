@@ -2,7 +2,7 @@
 // here depends on when it happens, so that a difference is one of the rules. Redis has them twice:
 // the second time every step is made to take the long way of its script, which the most leave
 // early.
-#include "contract_devices.h"
+#include "contract_parked.h"
 #include "redis_server.h"
 
 enum { STEPS = 2400, LONG_STEPS = 20000, USERS = 4, DEVICES = 5, BURST_MAX = 40, LAST_IDS = 60 };
@@ -124,6 +124,36 @@ static void do_load(struct pair *t) {
     }
 }
 
+// Of the device's own position, mostly, so that it is the first that it has not handled; parked
+// soon.
+static void do_attempt(struct pair *t) {
+    Hawser__Internal__ParkLimits *limits = at_once();
+    struct tried a = {.user = t->user, .device = t->device, .limits = limits};
+    limits->attempts = 1 + (uint32_t)draw(t, 3);
+    limits->sessions = 1 + (uint32_t)draw(t, 3);
+    limits->letters = 1 + (uint32_t)draw(t, 8);
+    a.generation = 1 + draw(t, t->generation[t->u][t->d] + 1);
+    a.upto = draw(t, 4) == 0 ? draw(t, t->head[t->u] + 2) : t->head[t->u];
+    a.after = draw(t, 4) == 0 ? draw(t, t->head[t->u] + 2) : 0;
+    a.of_another_log = draw(t, 12) == 0;
+    for (int i = 0; i < BEDS; i++)
+        compare(t, i, bed_attempt(&t->bed[i], &a));
+}
+
+static void do_letters(struct pair *t) {
+    uint64_t after = draw(t, 3) == 0 ? draw(t, t->head[t->u] + 1) : 0;
+    uint32_t max = 1 + (uint32_t)draw(t, 9);
+    uint64_t seq = draw(t, 9) == 0 ? 0 : draw(t, t->head[t->u] + 1);
+    bool unparks = draw(t, 3) == 0;
+    char text[40];
+    for (int i = 0; i < BEDS; i++)
+        compare(t, i, bed_letters(&t->bed[i], t->user, after, max));
+    for (int i = 0; i < BEDS && unparks; i++) {
+        snprintf(text, sizeof(text), "%" PRIu64, bed_unpark(&t->bed[i], t->user, seq));
+        compare(t, i, text);
+    }
+}
+
 // Many at once, which go to the store together, with an id twice, and with a key or without.
 struct burst {
     char text[BURST_MAX * 48];
@@ -184,14 +214,18 @@ static void do_step(struct pair *t) {
         do_append(t);
     else if (dice < 45)
         do_burst(t);
+    else if (dice < 72)
+        do_login(t, dice >= 53);
     else if (dice < 80)
-        do_login(t, dice >= 55);
+        do_attempt(t);
+    else if (dice < 82)
+        do_letters(t);
     else
         do_load(t);
     for (int i = 0; i < BEDS; i++)
         compare(t, i, bed_user(&t->bed[i], t->user));
     for (int i = 0; i < BEDS; i++)
-        compare(t, i, bed_stats(&t->bed[i]));
+        compare(t, i, bed_ends(&t->bed[i]));
 }
 
 static void run(uint64_t seed, int steps, bool is_narrow) {

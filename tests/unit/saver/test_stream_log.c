@@ -53,7 +53,7 @@ START_TEST(test_expires) {
         (void)log_append(&l, &m, 5000);
         q.max_messages = 1;
         q.max_bytes = 1000;
-        log_load(&l, &q, now_ms, reply);
+        log_load(&l, &(struct log_view){&q, 0, now_ms}, reply);
         ck_assert_uint_eq(reply->n_entry, 1);
         ck_assert_int_eq(reply->entry[0]->message != NULL, now_ms < 5000);
         ck_assert_int_eq(reply->entry[0]->gap_reason == HAWSER__V1__GAP_REASON__GAP_EXPIRED,
