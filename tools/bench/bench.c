@@ -18,7 +18,8 @@ enum {
     STUCK_MS = 30000,
     SHOW_MS = 200,
     LOG_MS = 5000,
-    AT_ONCE = 512,
+    AT_ONCE = 512, // logins of one worker that are under way
+    AT_ONCE_OF_ALL = 2048,
     ACK_EVERY = 16,
     STEP_MS = 1,
 };
@@ -226,11 +227,17 @@ bool bench_reset(struct bench *b) {
     return bench_order(b, &(struct order){.kind = ORDER_RESET});
 }
 
+// More than the cluster gets through before a room gives up waiting would be work in vain.
+static uint32_t at_once(const struct bench *b) {
+    uint32_t each = AT_ONCE_OF_ALL / b->share->worker_count;
+    return each < 1 ? 1 : each > AT_ONCE ? AT_ONCE : each;
+}
+
 bool bench_login_begin(struct bench *b, uint32_t first, uint32_t end, uint64_t rate) {
     const struct order o = {.kind = ORDER_LOGIN,
                             .first = first,
                             .end = end,
-                            .at_once = AT_ONCE,
+                            .at_once = at_once(b),
                             .rate = rate,
                             .due_us = bench_now_us(b)};
     return bench_order(b, &o);
