@@ -17,6 +17,7 @@ struct registry {
     struct timer poll;
     Hawser__Internal__WatchRequest seen; // versions that were last seen changed
     bool polling, poll_again;
+    bool polls; // the last one was answered
     // held.c
     struct held_record *held;
     bool held_compare; // a whole catalog is being read, in parts

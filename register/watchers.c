@@ -1,5 +1,5 @@
 // Watches wait here until something is newer than what they know, at most 5 s. One poll of the
-// store serves them all; what each of them lacks is read for it.
+// store serves all that know what it began from; what another one lacks is read for it.
 #include "register_internal.h"
 
 enum { POLL_MS = 100, WATCH_MAX_MS = 5000 };
@@ -23,6 +23,14 @@ static void remove_watcher(struct watcher *w) {
     *(w->prev ? &w->prev->next : &r->watchers) = w->next;
     if (w->next)
         w->next->prev = w->prev;
+}
+
+// What the poll began from: its answer is what such a watcher lacks.
+static bool knows_what_poll_knew(const struct registry *r, const struct watcher *w) {
+    const Hawser__Internal__WatchRequest *a = &w->request, *b = &r->seen;
+    return !w->reading && a->directory_epoch == b->directory_epoch &&
+           a->directory_version == b->directory_version && a->catalog_epoch == b->catalog_epoch &&
+           a->catalog_version == b->catalog_version;
 }
 
 static void read_for(struct watcher *w);
@@ -66,19 +74,35 @@ void watchers_add(struct registry *r, const Hawser__Internal__WatchRequest *requ
     if (w->next)
         w->next->prev = w;
     r->watchers = w;
-    read_for(w);
+    if (!r->polls || !knows_what_poll_knew(r, w)) // else the next poll tells
+        read_for(w);
 }
 
 // --- the poll
+
+// With news all of them, else those whose time is up.
+static void serve_from_poll(struct registry *r, const ProtobufCMessage *message, bool is_of_news) {
+    uint64_t now = loop_now_ms(r->loop);
+    for (struct watcher *w = r->watchers, *next; w; w = next) {
+        next = w->next;
+        if (!knows_what_poll_knew(r, w) || (!is_of_news && now < w->until_ms))
+            continue;
+        rpc_reply(w->call, message);
+        remove_watcher(w);
+        free(w);
+    }
+}
 
 static void on_polled(void *arg, int error, const ProtobufCMessage *message) {
     struct registry *r = arg;
     const Hawser__Internal__WatchReply *reply = (const Hawser__Internal__WatchReply *)message;
     (void)error;
     r->polling = false;
+    r->polls = reply != NULL;
     if (!reply)
         return;
     bool news = is_news(reply);
+    serve_from_poll(r, message, news);
     held_seen(r, reply);
     r->seen.directory_epoch = reply->directory_epoch;
     r->seen.directory_version = reply->directory_version;

@@ -1,8 +1,17 @@
 // What is asked on a connection. Commands complete in the order they were sent, so their deadlines
 // stand in a queue too and one timer watches the oldest.
+//
+// A server gets no more at once than it answers in a fraction of a second; the rest is held here.
+// What has waited for longer than a command may take is not sent any more: whoever asked has given
+// it up, and the work would be done in vain.
 #include "redis_conn_internal.h"
 
-// A command that waits for the server to say that it is still the same.
+enum {
+    SENT_BYTES_MAX = 1024 * 1024,      // of commands without an answer
+    HELD_BYTES_MAX = 64 * 1024 * 1024, // behind those
+    BEHIND_LOG_MS = 1000,
+};
+
 struct held_command {
     struct held_command *next;
     struct command *k;
@@ -91,11 +100,15 @@ static void on_command_reply(redisAsyncContext *context, void *raw, void *arg) {
     c->sent = k->next;
     if (!c->sent)
         c->sent_end = &c->sent;
+    c->sent_bytes -= k->bytes;
     watch_oldest(c);
-    if (raw)
-        take_reply(k, raw);
-    else
+    if (!raw) {
         redis_command_fail(k, -HW_EOUTCOME);
+        return;
+    }
+    take_reply(k, raw);
+    if (!c->is_unsure)
+        redis_conn_send_held(c);
 }
 
 struct command *redis_command_new(struct redis_conn *c, const char *shape, redis_done_fn *done,
@@ -109,6 +122,13 @@ struct command *redis_command_new(struct redis_conn *c, const char *shape, redis
     return k;
 }
 
+static size_t words_bytes(const struct words *words) {
+    size_t bytes = sizeof(struct command);
+    for (int i = 0; i < words->count; i++)
+        bytes += words->len[i];
+    return bytes;
+}
+
 void redis_command_send_now(struct command *k, const struct words *words) {
     struct redis_conn *c = k->conn;
     if (!c->context || c->is_leaving || (!c->up && !c->asking)) {
@@ -117,6 +137,7 @@ void redis_command_send_now(struct command *k, const struct words *words) {
     }
     *c->sent_end = k;
     c->sent_end = &k->next;
+    c->sent_bytes += k->bytes = words_bytes(words);
     if (c->sent == k)
         watch_oldest(c);
     // hiredis takes a non-const argv but only reads it.
@@ -127,7 +148,23 @@ void redis_command_send_now(struct command *k, const struct words *words) {
 
 // --- commands that wait
 
+static void refuse_behind(struct command *k) {
+    struct redis_conn *c = k->conn;
+    uint64_t now = loop_now_ms(c->loop);
+    redis_command_fail(k, -HW_ESTORE);
+    if (now < c->behind_log_ms)
+        return;
+    c->behind_log_ms = now + BEHIND_LOG_MS;
+    log_event(c->log, LOG_WARN, "redis behind", "waiting_bytes=%zu", c->held_bytes);
+}
+
 static void hold_command(struct command *k, const struct words *words) {
+    struct redis_conn *c = k->conn;
+    size_t bytes = words_bytes(words);
+    if (c->held_bytes + bytes > HELD_BYTES_MAX) {
+        refuse_behind(k);
+        return;
+    }
     struct held_command *h = hw_calloc(1, sizeof(*h));
     h->k = k;
     h->count = words->count;
@@ -135,32 +172,43 @@ static void hold_command(struct command *k, const struct words *words) {
         h->len[i] = words->len[i];
         buf_append(&h->bytes, words->v[i], words->len[i]);
     }
-    *k->conn->held_end = h;
-    k->conn->held_end = &h->next;
+    c->held_bytes += k->bytes = bytes;
+    *c->held_end = h;
+    c->held_end = &h->next;
 }
 
 static void send_held(struct held_command *h) {
     const char *v[REDIS_ARGS_MAX + 3];
+    struct command *k = h->k;
+    struct redis_conn *c = k->conn;
     size_t at = 0;
     for (int i = 0; i < h->count; at += h->len[i++])
         v[i] = (const char *)h->bytes.data + at;
-    redis_command_send_now(h->k, &(struct words){h->count, v, h->len});
+    if (deadline_in(c->loop, 0) >= k->due_ms) {
+        refuse_behind(k);
+        return;
+    }
+    k->due_ms = deadline_in(c->loop, c->timeout_ms); // the server's
+    redis_command_send_now(k, &(struct words){h->count, v, h->len});
 }
 
-// Where the connection is not up any more they fail.
 void redis_conn_send_held(struct redis_conn *c) {
-    while (c->held) {
+    bool is_asked = c->up && !c->is_leaving;
+    while (c->held && (!is_asked || c->sent_bytes < SENT_BYTES_MAX)) {
         struct held_command *h = c->held;
         c->held = h->next;
+        if (!c->held)
+            c->held_end = &c->held;
+        c->held_bytes -= h->k->bytes;
         send_held(h);
         buf_free(&h->bytes);
         free(h);
     }
-    c->held_end = &c->held;
 }
 
 void redis_command_send(struct command *k, const struct words *words) {
-    if (k->conn->is_unsure)
+    const struct redis_conn *c = k->conn;
+    if (c->is_unsure || c->held || c->sent_bytes >= SENT_BYTES_MAX)
         hold_command(k, words);
     else
         redis_command_send_now(k, words);

@@ -6,6 +6,9 @@
 // connect for a key that its owner can't live with. A server that does not fit, or says that it is
 // no primary any more, is left, and the primary is looked for again.
 //
+// The server has 1 MiB of commands without an answer at most. Others wait here: up to 64 MiB, and
+// no longer than a command may take, then they fail with -HW_ESTORE and there is a line in the log.
+//
 // It is up when it knows the history of the data (redis_history.h). A connection that slept through
 // a change of it is refused by the next script (HISTORY), and the server is left.
 #ifndef HW_REDIS_CONN_H

@@ -25,6 +25,7 @@ struct command {
     const char *shape; // of its answer; static
     redis_done_fn *done;
     void *arg;
+    size_t bytes;    // while it is held or sent
     uint64_t due_ms; // as deadline_set takes it
     int error;       // in the failed list
 };
@@ -50,7 +51,9 @@ struct redis_conn {
     bool is_unsure;              // nothing goes out before it has said that it is the same
     unsigned looks;              // asked that, and not answered
     uint64_t stood_ms;           // of the loop, when it was last asked that
-    struct held_command *held, **held_end;
+    struct held_command *held, **held_end; // in order, behind those that were sent
+    size_t held_bytes, sent_bytes;
+    uint64_t behind_log_ms; // not before: a line for those that were held and never sent
     struct redis_guard guard;
     int down_error; // of commands while it is not up: -HW_ESTORE, or what is better known
     char reason[160], run_id[RUN_ID_MAX + 1], replid[RUN_ID_MAX + 1];
@@ -76,7 +79,8 @@ void redis_command_send(struct command *k, const struct words *words);
 void redis_command_send_now(struct command *k, const struct words *words); // whatever waits
 void redis_command_fail(struct command *k, int error);                     // in a later turn
 void redis_conn_tell_failed(struct hook *h);
-void redis_conn_send_held(struct redis_conn *c); // where it is not up any more they fail
+// As many as the server may have at once. Where it is not up any more all of them fail.
+void redis_conn_send_held(struct redis_conn *c);
 
 void redis_conn_set_reason(struct redis_conn *c, const char *why);
 // Nothing is asked here any more. What is in flight is answered, then the connection ends and the

@@ -4,6 +4,7 @@
 #ifndef HW_FAKE_REDIS_H
 #define HW_FAKE_REDIS_H
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,10 +33,13 @@ struct fake_rule {
     char sha1[41];
 };
 
+enum { FAKE_SLOW_MS = 60 };
+
 struct fake_redis {
     struct fake_rule rules[8];
     struct fake_text reply;     // to all else
     volatile const char **info; // shared with the process: what INFO answers
+    volatile bool *is_slow;     // likewise: it takes its time for all else
     char dir[64], url[96];
     pid_t process;
 };
@@ -79,6 +83,8 @@ static inline void fake_answer(struct fake_redis *f, int fd, const char *command
     } else if (known) {
         fake_write(fd, known, strlen(known));
     } else {
+        if (*f->is_slow)
+            (void)poll(NULL, 0, FAKE_SLOW_MS);
         fake_write(fd, f->reply.bytes, f->reply.len);
     }
 }
@@ -120,6 +126,8 @@ static inline void fake_start(struct fake_redis *f) {
     f->info =
         mmap(NULL, sizeof(*f->info), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     *f->info = FAKE_INFO("0", "1");
+    f->is_slow =
+        mmap(NULL, sizeof(*f->is_slow), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(listening, (struct sockaddr *)&at, sizeof(at)), 0);
     ck_assert_int_eq(listen(listening, 8), 0);
@@ -137,6 +145,7 @@ static inline void fake_stop(struct fake_redis *f) {
     kill(f->process, SIGKILL);
     waitpid(f->process, NULL, 0);
     munmap((void *)(uintptr_t)f->info, sizeof(*f->info));
+    munmap((void *)(uintptr_t)f->is_slow, sizeof(*f->is_slow));
     snprintf(path, sizeof(path), "%s/s", f->dir);
     unlink(path);
     rmdir(f->dir);
