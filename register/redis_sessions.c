@@ -232,59 +232,7 @@ void register_redis_drop(struct store_step *p, const Hawser__Internal__DropReque
     register_drop_run(redis_store_of(p), &args, on_drop, p);
 }
 
-static void on_confirm(void *arg, int error, const redisReply *r) {
-    struct store_step *p = arg;
-    const Hawser__Internal__ConfirmRequest *q =
-        (const Hawser__Internal__ConfirmRequest *)p->request;
-    if (redis_step_failed(p, error, r))
-        return;
-    Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
-    hawser__internal__confirm_reply__init(reply);
-    reply->outcome = (Hawser__Internal__Confirmed)redis_reply_u64(r, REGISTER_CONFIRM_AT_OUTCOME);
-    reply->generation = redis_reply_u64(r, REGISTER_CONFIRM_AT_GENERATION);
-    if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN) {
-        uint64_t before = redis_reply_u64(r, REGISTER_CONFIRM_AT_WAS_ONLINE) == 1
-                              ? redis_reply_u64(r, REGISTER_CONFIRM_AT_BEFORE_INC)
-                              : 0;
-        if (before != q->incarnation) {
-            count_session(redis_store_of(p), q->product, before, -1);
-            count_session(redis_store_of(p), q->product, q->incarnation, 1);
-        }
-        uncount_runs(redis_store_of(p), q->product, redis_reply_at(r, REGISTER_CONFIRM_AT_RUNS));
-        if (redis_reply_u64(r, REGISTER_CONFIRM_AT_REPLACES) == 1)
-            reply->replaced = replaced_row(r, q->device);
-    }
-    store_step_complete(p, 0, &reply->base);
-}
-
-void register_redis_confirm(struct store_step *p, const Hawser__Internal__ConfirmRequest *q) {
-    const struct register_redis *s = register_redis_of(redis_store_of(p));
-    struct register_keys keys;
-    if (register_view_is_missing(p))
-        return;
-    store_step_keep(p, &q->base);
-    register_keys_of(&keys, q->product, q->user);
-    uint8_t slot[SLOT_BYTES];
-    struct register_confirm_args args = {
-        .rows = keys.rows,
-        .user = q->user,
-        .device = q->device,
-        .room = row_text(q->room),
-        .inc = row_number(q->incarnation),
-        .slot = row_slot(slot, q->slot),
-        .gen = row_number(q->generation),
-        .since = row_number(q->since_ms),
-        .address = row_text(q->address),
-        .live = {s->live.data, s->live.len},
-        .undead = {s->undead.data, s->undead.len},
-        .login = row_number(q->login),
-        .max = devices_max(q->devices_max),
-        .not_after = q->not_after_ms,
-    };
-    register_confirm_run(redis_store_of(p), &args, on_confirm, p);
-}
-
-// --- questions
+// --- packed rows
 
 // What is left of a user's packed rows. They come from Redis: what ends too soon is bad, and so is
 // all that stands behind it.
@@ -322,6 +270,125 @@ static uint64_t read_slot(struct row_reader *r) {
     r->at += SLOT_BYTES;
     return be64_get(r->at - SLOT_BYTES);
 }
+
+static void pass_text(struct row_reader *r) {
+    size_t len = (size_t)read_number(r, 1);
+    if (r->is_bad || (size_t)(r->end - r->at) < len)
+        r->is_bad = true;
+    else
+        r->at += len;
+}
+
+// --- confirmations
+
+static void on_confirm(void *arg, int error, const redisReply *r) {
+    struct store_step *p = arg;
+    const Hawser__Internal__ConfirmRequest *q =
+        (const Hawser__Internal__ConfirmRequest *)p->request;
+    if (redis_step_failed(p, error, r))
+        return;
+    Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
+    hawser__internal__confirm_reply__init(reply);
+    reply->outcome = (Hawser__Internal__Confirmed)redis_reply_u64(r, REGISTER_CONFIRM_AT_OUTCOME);
+    reply->generation = redis_reply_u64(r, REGISTER_CONFIRM_AT_GENERATION);
+    if (reply->outcome == HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN) {
+        uint64_t before = redis_reply_u64(r, REGISTER_CONFIRM_AT_WAS_ONLINE) == 1
+                              ? redis_reply_u64(r, REGISTER_CONFIRM_AT_BEFORE_INC)
+                              : 0;
+        if (before != q->incarnation) {
+            count_session(redis_store_of(p), q->product, before, -1);
+            count_session(redis_store_of(p), q->product, q->incarnation, 1);
+        }
+        uncount_runs(redis_store_of(p), q->product, redis_reply_at(r, REGISTER_CONFIRM_AT_RUNS));
+        if (redis_reply_u64(r, REGISTER_CONFIRM_AT_REPLACES) == 1)
+            reply->replaced = replaced_row(r, q->device);
+    }
+    store_step_complete(p, 0, &reply->base);
+}
+
+static void confirm_by_script(struct store_step *p) {
+    const Hawser__Internal__ConfirmRequest *q =
+        (const Hawser__Internal__ConfirmRequest *)p->request;
+    const struct register_redis *s = register_redis_of(redis_store_of(p));
+    struct register_keys keys;
+    register_keys_of(&keys, q->product, q->user);
+    uint8_t slot[SLOT_BYTES];
+    struct register_confirm_args args = {
+        .rows = keys.rows,
+        .user = q->user,
+        .device = q->device,
+        .room = row_text(q->room),
+        .inc = row_number(q->incarnation),
+        .slot = row_slot(slot, q->slot),
+        .gen = row_number(q->generation),
+        .since = row_number(q->since_ms),
+        .address = row_text(q->address),
+        .live = {s->live.data, s->live.len},
+        .undead = {s->undead.data, s->undead.len},
+        .login = row_number(q->login),
+        .max = devices_max(q->devices_max),
+        .not_after = q->not_after_ms,
+    };
+    register_confirm_run(redis_store_of(p), &args, on_confirm, p);
+}
+
+// The next row: whether it is the session's, and need not say anew when it was seen.
+// now_ms may be some seconds ago.
+static bool next_is_held(struct row_reader *r, const Hawser__Internal__ConfirmRequest *q,
+                         uint64_t now_ms) {
+    enum { VIEW_OLD_MS = 10000 };
+    size_t device_len = strlen(q->device);
+    bool is_own = r->end - r->at > (ptrdiff_t)device_len && r->at[0] == device_len &&
+                  memcmp(r->at + 1, q->device, device_len) == 0;
+    pass_text(r); // device
+    is_own = read_number(r, 7) == q->generation && is_own;
+    (void)read_number(r, 7); // of its login
+    is_own = read_number(r, 7) == q->incarnation && is_own;
+    (void)read_slot(r);
+    bool is_online = read_number(r, 1) == 1;
+    (void)read_number(r, 6); // since when
+    uint64_t seen_ms = read_number(r, 6);
+    pass_text(r); // room
+    pass_text(r); // address
+    return is_own && is_online && seen_ms + SEEN_APART_MS > now_ms + VIEW_OLD_MS && !r->is_bad;
+}
+
+static void on_row_to_confirm(void *arg, int error, const redisReply *r) {
+    struct store_step *p = arg;
+    const Hawser__Internal__ConfirmRequest *q =
+        (const Hawser__Internal__ConfirmRequest *)p->request;
+    const struct register_redis *s = register_redis_of(redis_store_of(p));
+    if (redis_step_failed(p, error, r))
+        return;
+    struct row_reader rows = {(const uint8_t *)r->str, (const uint8_t *)r->str + r->len, false};
+    bool is_held = false;
+    while (r->str && rows.at < rows.end && !rows.is_bad && !is_held)
+        is_held = next_is_held(&rows, q, s->view_ms);
+    if (!is_held) {
+        confirm_by_script(p);
+        return;
+    }
+    Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
+    hawser__internal__confirm_reply__init(reply);
+    reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD;
+    reply->generation = q->generation;
+    store_step_complete(p, 0, &reply->base);
+}
+
+// Most rows are the session's, and a look is all that they need: each session is confirmed once a
+// minute. What the row says otherwise is the script's, which looks again.
+void register_redis_confirm(struct store_step *p, const Hawser__Internal__ConfirmRequest *q) {
+    struct register_keys keys;
+    if (register_view_is_missing(p))
+        return;
+    store_step_keep(p, &q->base);
+    register_keys_of(&keys, q->product, q->user);
+    const char *const word[] = {"HGET", keys.rows, q->user, NULL};
+    redis_store_ask(redis_store_of(p), &(struct redis_words){keys.rows, "?s", word},
+                    on_row_to_confirm, p);
+}
+
+// --- questions
 
 static Hawser__Internal__SessionRow *read_row(const struct register_redis *s,
                                               struct row_reader *r) {

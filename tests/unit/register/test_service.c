@@ -13,12 +13,15 @@ struct losable {
     struct store store; // first
     struct store *inner;
     struct loop *loop;
+    uint64_t watches; // reads of what is new
 };
 
 static void losable_begin(struct store_step *p, const ProtobufCMessage *request) {
     // What a watch holds on to is its versions, not what stood in the message that is gone.
-    if (request->descriptor == &hawser__internal__watch_request__descriptor)
+    if (request->descriptor == &hawser__internal__watch_request__descriptor) {
         ck_assert_uint_eq(request->n_unknown_fields, 0);
+        ((struct losable *)p->store)->watches++;
+    }
     store_step_pass(p, ((struct losable *)p->store)->inner, request);
 }
 
@@ -382,6 +385,24 @@ START_TEST(test_store_lost) {
 }
 END_TEST
 
+// The store is asked what is new ten times a second and once for each change, however many daemons
+// follow.
+START_TEST(test_followers_cost_no_reads) {
+    enum { CHANGES = 20, POLL_MS = 100, FIRST_READS = 8 };
+    setup();
+    announce(&a, "room-a", 0);
+    WAIT_FOR(b.members == 1 && center.members == 1);
+    uint64_t from_ms = loop_now_ms(loop), before = store->watches;
+    for (int i = 2; i <= CHANGES; i++) {
+        announce(&a, i % 2 ? "room-a" : "room-b", 0);
+        WAIT_FOR(b.members == i && center.members == i);
+    }
+    ck_assert_uint_le(store->watches - before,
+                      CHANGES + (loop_now_ms(loop) - from_ms) / POLL_MS + FIRST_READS);
+    teardown();
+}
+END_TEST
+
 // A newer daemon's watch says more than this register knows: it is answered all the same, when the
 // message has long gone.
 START_TEST(test_watch_of_a_newer_daemon) {
@@ -400,5 +421,6 @@ START_TEST(test_watch_of_a_newer_daemon) {
 }
 END_TEST
 
-RUN_TESTS("register service", test_directory, test_watch_of_a_newer_daemon,
-          test_what_a_room_may_not, test_lease_ends, test_products, test_takeover, test_store_lost)
+RUN_TESTS("register service", test_directory, test_followers_cost_no_reads,
+          test_watch_of_a_newer_daemon, test_what_a_room_may_not, test_lease_ends, test_products,
+          test_takeover, test_store_lost)
