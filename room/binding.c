@@ -445,12 +445,22 @@ static void add_effects(const struct room_binding *b, const struct session_effec
     effects_add(q, &item);
 }
 
+// Of a session that ends alone, its connection goes on.
+static bool peer_had_all(const struct room_binding *b, enum session_event_kind event) {
+    const struct conn *c = b->conn;
+    if (event != EVENT_LOST && event != EVENT_RESUMED && event != EVENT_ENDED)
+        return false;
+    bool goes_on = event == EVENT_ENDED && c->stream && c->state != CONN_CLOSING;
+    return goes_on ? stream_all_had(c->stream) : c->was_had;
+}
+
 void room_binding_tell(struct room_binding *b, const struct session_event *e) {
     struct room *r = binding_room(b);
     struct session_env env;
     struct session_effects out = {.count = 0};
     bool was_entered = room_binding_is_entered(b);
     room_binding_env(b, &env);
+    env.peer_had_all = peer_had_all(b, e->kind);
     if (!session_step(room_binding_session(b), e, &env, &out)) {
         r->count.unexpected++;
         log_event(r->env->log, LOG_DEBUG, "unexpected", "state=%s event=%s",

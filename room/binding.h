@@ -132,7 +132,8 @@ void ask_arrival(struct room_binding *b);
 void ask_arrivals_again(struct room *r); // those without an answer
 void ask_load(struct room_binding *b);
 void ask_save(struct room_binding *b); // with others, at the end of the iteration
-struct saver_positions {               // as a request names them
+void ask_attempt(struct room_binding *b, const struct session_effect *e); // once: it may get lost
+struct saver_positions {                                                  // as a request names them
     Hawser__Internal__StreamPosition at[FEEDS], *list[FEEDS];
 };
 // Those that are given; how many.

@@ -55,6 +55,9 @@ static void carry_out(struct room_binding *b, const struct session_effect *e) {
     case EFFECT_OVER:
         carry_out_over(b, &e->of.refusal);
         break;
+    case EFFECT_ATTEMPT:
+        ask_attempt(b, e);
+        break;
     case EFFECT_RESENT:
         r->count.resends++;
         break;
@@ -91,9 +94,9 @@ static void carry_out(struct room_binding *b, const struct session_effect *e) {
 // is not there any more.
 static bool outlives_it(enum session_effect_kind kind) {
     static const bool kinds[SESSION_EFFECT_COUNT] = {
-        [EFFECT_SAVE_LAST] = true,     [EFFECT_RESENT] = true,      [EFFECT_ACKED] = true,
-        [EFFECT_TAKEN_OVER] = true,    [EFFECT_DROP_ROW] = true,    [EFFECT_EXPECT_ROW] = true,
-        [EFFECT_TELL_REPLACED] = true, [EFFECT_TELL_CHANGED] = true};
+        [EFFECT_SAVE_LAST] = true,  [EFFECT_ATTEMPT] = true,       [EFFECT_RESENT] = true,
+        [EFFECT_ACKED] = true,      [EFFECT_TAKEN_OVER] = true,    [EFFECT_DROP_ROW] = true,
+        [EFFECT_EXPECT_ROW] = true, [EFFECT_TELL_REPLACED] = true, [EFFECT_TELL_CHANGED] = true};
     return kinds[kind];
 }
 

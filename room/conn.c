@@ -146,8 +146,8 @@ void conn_on_closed(void *owner, struct stream *s, int error) {
     struct conn *c = owner;
     struct room *r = conn_room(c);
     uint64_t linger_ms = config_ms(r->env->config, "room.linger");
-    (void)s;
     (void)error;
+    c->was_had = stream_all_had(s);
     c->stream = NULL;
     bool is_kept = c->state == CONN_OPEN && c->bindings && conn_voice(c)->lingers != LINGERS_NOT;
     if (!is_kept || linger_ms == 0 || r->is_draining)
@@ -172,6 +172,7 @@ void conn_take_stream(struct conn *c, struct stream *s) {
 }
 
 void conn_lose_stream(struct conn *c) {
+    c->was_had = stream_all_had(c->stream);
     stream_abandon(c->stream);
     c->stream = NULL;
 }
@@ -262,6 +263,7 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
         conn_end(c);
         return;
     }
+    c->was_had = stream_all_had(c->stream); // without the Close
     conn_voice(c)->say_close(c, code, reason, retry_after_ms);
     conn_give_place(c);
     conn_enter(c, CONN_CLOSING);

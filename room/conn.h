@@ -68,6 +68,7 @@ struct conn {
     bool has_place : 1; // among connections_max, since a token of its Hello was found right
     bool is_gone : 1;   // in room.gone
     bool is_unread : 1; // nothing is read from it: it leaves answers unread
+    bool was_had : 1;   // its last stream has ended, and its peer had all that was sent
 };
 
 struct transit *conn_transit(struct conn *c); // its own from now on, until it rests

@@ -339,6 +339,30 @@ void ask_save(struct room_binding *b) {
     hook_schedule(r->loop, &r->flush_acks, flush_saves);
 }
 
+// --- what was not handled
+
+static void on_attempted(void *arg, int error, const Hawser__Internal__AttemptReply *reply) {
+    struct room *r = ((const struct question_asker *)arg)->room;
+    struct room_binding *b = asker_over(arg);
+    (void)error;
+    r->count.attempts += reply && reply->counted;
+    r->count.parked += reply && reply->parked;
+    if (b)
+        room_binding_tell_kind(b, EVENT_ATTEMPTED);
+}
+
+void ask_attempt(struct room_binding *b, const struct session_effect *e) {
+    Hawser__Internal__AttemptRequest request = HAWSER__INTERNAL__ATTEMPT_REQUEST__INIT;
+    request.product = b->product->number;
+    request.user = user_of(b);
+    request.device = b->conn->device;
+    request.generation = room_binding_generation(b);
+    request.epoch = e->of.attempt.after.epoch;
+    request.after = e->of.attempt.after.seq;
+    request.upto = e->of.attempt.upto;
+    saver_attempt(saver(b), &request, on_attempted, asker_new(b));
+}
+
 // --- the inbox's head
 
 static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *reply) {

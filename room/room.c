@@ -270,6 +270,9 @@ static const struct daemon_metric metrics[] = {
                    "live messages, by session, that could not go out: its client is away or takes "
                    "nothing, or too many are under way"),
     DAEMON_COUNTER(room, count.pings, "pings_total", "Pings sent, for what is not acknowledged"),
+    DAEMON_COUNTER(room, count.attempts, "attempts_total",
+                   "inbox messages that a client had and did not acknowledge, each time"),
+    DAEMON_COUNTER(room, count.parked, "parked_total", "of these, such that are parked"),
     DAEMON_COUNTER(room, count.resends, "resends_total",
                    "sessions that sent again, after a Ping, from the first unacknowledged"),
     DAEMON_COUNTER(room, count.protocol_errors, "protocol_errors_total",

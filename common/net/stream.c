@@ -21,6 +21,8 @@ enum {
     ENDED = 256,   // the peer has ended too, while bytes were held for it
     HUNG_UP = 512, // the peer's end, or an error, lies behind what it sent: to be read
     BUSY = 1024,   // it has a struct busy
+    OVER = 2048,   // its socket is closed
+    LEFT = 4096,   // when that was done something was unsent
 };
 
 struct stream {
@@ -238,6 +240,10 @@ int stream_unsent(const struct stream *s) {
     return (int)stream_held(s) + (unsent > 0 ? unsent : 0);
 }
 
+bool stream_all_had(const struct stream *s) {
+    return s->flags & OVER ? !(s->flags & LEFT) : stream_unsent(s) == 0;
+}
+
 // Of len bytes that were offered to the kernel: how many are gone.
 static size_t taken_of(struct stream *s, ssize_t took, size_t len) {
     if (took < 0 && took != -EAGAIN && took != -EINTR)
@@ -385,6 +391,7 @@ void stream_finish(struct stream *s) {
     int error = s->flags & BUSY ? s->of.busy->error : 0;
     if (error == 0)
         (void)flush_held(s);
+    s->flags |= stream_all_had(s) ? OVER : OVER | LEFT;
     busy_free(s);
     os_unwatch(l->os, s->fd);
     os_close(l->os, s->fd);

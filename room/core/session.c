@@ -47,6 +47,8 @@ static enum session_state end_now(struct step *t) {
     struct session *s = t->s;
     if (session_is_entered(s))
         step_adds(t, EFFECT_SAVE_LAST);
+    if (s->state == SESSION_LIVE && t->env->peer_had_all)
+        live_attempt(t, s->feed[FEED_INBOX].sent);
     if (s->fence.generation != 0)
         step_adds(t, EFFECT_DROP_ROW);
     if (s->fence.is_row_unsure) // it may be another than was dropped
@@ -101,6 +103,7 @@ static enum session_state end_now(struct step *t) {
     X(LIVE, WAITED, live_waited, TO(LIVE))                                                         \
     X(LIVE, NEWS_UNREAD, live_news_unread, TO(LIVE))                                               \
     X(LIVE, PONGED, live_ponged, TO(LIVE))                                                         \
+    X(LIVE, ATTEMPTED, live_attempted, TO(LIVE))                                                   \
     X(LIVE, LOST, live_lost, TO(AWAY))                                                             \
     X(LIVE, RESUMED, live_resumed, TO(LIVE))                                                       \
     X(LIVE, WANTS, live_wants, TO(LIVE))                                                           \
@@ -116,6 +119,7 @@ static enum session_state end_now(struct step *t) {
     X(AWAY, READY, live_ready, TO(AWAY))                                                           \
     X(AWAY, WAITED, live_waited, TO(AWAY))                                                         \
     X(AWAY, NEWS_UNREAD, live_news_unread, TO(AWAY))                                               \
+    X(AWAY, ATTEMPTED, live_attempted, TO(AWAY))                                                   \
     X(AWAY, RESUMED, live_resumed, TO(LIVE))                                                       \
     X(AWAY, ENDED, end_now, TO(GONE))
 

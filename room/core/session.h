@@ -62,6 +62,7 @@ enum session_state {
     X(WAITED)      /* the wait of a RETRY is over: go on */                                        \
     X(NEWS_UNREAD) /* a block of older ones that it waited for could not be read */                \
     X(PONGED)      /* the client has answered a Ping */                                            \
+    X(ATTEMPTED)   /* the saver's answer to an attempt, or that there is none: go on */            \
     X(LOST)        /* its connection */                                                            \
     X(RESUMED)     /* on another socket: `resumed` */                                              \
     X(WANTS)       /* its client, other streams from now on: `wanted` */                           \
@@ -182,6 +183,7 @@ struct session_env {
     const struct lease *lease;
     struct product_heads heads;
     bool socket_takes; // bytes, and nothing is held
+    bool peer_had_all; // what was sent, when its connection ended: LOST, RESUMED, ENDED
     uint64_t *steps;   // of SESSION_STATE_COUNT: steps by where they lead; NULL: not counted
 };
 
@@ -200,6 +202,7 @@ struct session_env {
     X(CONFIRM_SOON)  /* CONFIRM_DUE again in the next hurried pass */                              \
     X(SETTLED)       /* the login is decided: the client is to be told */                          \
     X(OVER)          /* `refusal`: the client is to be told, then ENDED */                         \
+    X(ATTEMPT)       /* the client had the inbox up to `attempt`, and has not acknowledged it */   \
     X(RESENT)        /* for the counter: what was unacknowledged goes out again */                 \
     X(ACKED)         /* for the sums: `acked`, otherwise than by an Ack */                         \
     X(SAY_RESET)     /* of `reset` */                                                              \
@@ -227,7 +230,11 @@ struct session_effect {
         struct {
             enum feed_stream stream;
             uint32_t messages;
-        } acked;                // ACKED
+        } acked; // ACKED
+        struct {
+            struct stream_position after; // acknowledged
+            uint64_t upto;
+        } attempt;              // ATTEMPT
         struct session_row row; // TELL_REPLACED, TELL_CHANGED
     } of;
 };
@@ -250,12 +257,14 @@ struct session {
     struct session_refusal refusal; // REFUSED
     uint64_t heads_needed; // the first question for heads that was asked after the login began
     uint64_t saving, saving_generation; // on the way to the saver: inbox position, and by whom
+    uint64_t asked_upto; // what was sent of the inbox when the Ping went out that asks for it
     enum session_state state;
     enum session_load load;
     bool resets[FEEDS];    // to be told before anything else of that stream
     uint8_t wanted[FEEDS]; // enum feed_wanted: Synced does not wait for what is left out
     bool is_log_another;   // than the inbox's epoch: to be read, whatever was heard
     bool is_saving;        // a SAVE is not answered yet
+    bool is_attempting;    // an ATTEMPT is not: what is parked by it is not to be sent again
     bool attach_again;     // the saver does not know this device, or its generation, any more
     bool is_retrying, is_synced;
     bool is_resumed : 1;

@@ -35,7 +35,8 @@ void row_taken_over(struct step *t); // if that is what the notice tells
 
 // session_live.c
 session_action live_hinted, live_loaded, live_saved, live_attached, live_ready, live_waited,
-    live_ponged, live_news_unread, live_lost, live_resumed, live_wants;
+    live_ponged, live_attempted, live_news_unread, live_lost, live_resumed, live_wants;
+void live_attempt(struct step *t, uint64_t upto); // the client had it up to there
 // The client says elsewhere than in an Ack what it has handled.
 void live_has(struct step *t, enum feed_stream stream, struct stream_position upto);
 void live_go_on(struct step *t); // whatever can be sent, read or saved now

@@ -19,7 +19,7 @@ static void live_load(struct step *t) {
     const struct feed *f = &s->feed[FEED_INBOX];
     bool has_more = !session_leaves_out(s, FEED_INBOX) && feed_is_behind(f) && feed_is_open(f);
     if (!(has_more || s->is_log_another) || s->load != LOAD_NONE || s->is_retrying ||
-        !session_can_send(s, t->env))
+        s->is_attempting || !session_can_send(s, t->env))
         return;
     s->load = LOAD_ASKED;
     step_adds(t, EFFECT_LOAD);
@@ -296,8 +296,28 @@ enum feed_wish session_look(struct session *s, const struct product_heads *heads
 
 void session_pings(struct session *s, const struct product_heads *heads, uint32_t tick) {
     s->is_shut_asked = true;
+    s->asked_upto = s->feed[FEED_INBOX].sent;
     for (int i = 0; i < FEEDS_SERVED; i++)
         s->asked[i] = feed_look(&s->feed[i], head_of(s, heads, i), tick) == WISH_PING;
+}
+
+// Which message it is an attempt of, and whether that is parked now, the saver says; before it has
+// answered nothing goes out again.
+void live_attempt(struct step *t, uint64_t upto) {
+    struct session *s = t->s;
+    const struct feed *f = &s->feed[FEED_INBOX];
+    if (f->acked >= upto)
+        return;
+    struct session_effect *e = step_adds(t, EFFECT_ATTEMPT);
+    e->of.attempt.after = (struct stream_position){f->epoch, f->acked};
+    e->of.attempt.upto = upto;
+    s->is_attempting = true;
+}
+
+enum session_state live_attempted(struct step *t) {
+    t->s->is_attempting = false;
+    live_go_on(t);
+    return t->s->state;
 }
 
 // What was acknowledged just before the answer does not save the rest from going out again.
@@ -309,10 +329,13 @@ enum session_state live_ponged(struct step *t) {
         struct feed *f = &s->feed[i];
         bool is_due = s->asked[i] && f->sent > f->acked;
         s->asked[i] = false;
+        if (is_due && i == FEED_INBOX)
+            live_attempt(t, s->asked_upto);
         if (is_due)
             feed_rewind(f, f->acked);
         any = any || is_due;
     }
+    s->asked_upto = 0;
     if (!any)
         return s->state;
     step_adds(t, EFFECT_RESENT);
@@ -325,6 +348,8 @@ enum session_state live_ponged(struct step *t) {
 
 enum session_state live_lost(struct step *t) {
     step_adds(t, EFFECT_SAVE_LAST);
+    if (t->env->peer_had_all)
+        live_attempt(t, t->s->feed[FEED_INBOX].sent);
     return SESSION_AWAY;
 }
 
@@ -341,6 +366,8 @@ static void rewind_feed(struct step *t, enum feed_stream stream) {
 // goes out before the Welcome; READY follows it.
 enum session_state live_resumed(struct step *t) {
     struct session *s = t->s;
+    bool is_attempt = s->state == SESSION_LIVE && t->env->peer_had_all;
+    uint64_t had = s->feed[FEED_INBOX].sent;
     for (int i = 0; i < FEEDS; i++)
         s->feed[i].limits = t->e->of.resumed.limits;
     for (int i = 0; i < FEEDS_SERVED; i++) {
@@ -349,6 +376,9 @@ enum session_state live_resumed(struct step *t) {
     }
     s->is_shut_asked = false;
     s->is_resumed = true;
+    s->asked_upto = 0;
+    if (is_attempt)
+        live_attempt(t, had);
     sync_again(s, &t->env->heads);
     live_save(t);
     return SESSION_LIVE;

@@ -47,7 +47,7 @@ struct sim_socket {
     struct segment *out, **out_end;
     size_t unsent;
     uint64_t last_at_us;
-    bool delivering;
+    bool delivering, is_lost; // lost: some of it came when nobody was there any more
     // of a listener
     struct sim_socket *backlog[64];
     int backlog_len;
@@ -173,6 +173,7 @@ static void deliver(void *arg) {
     if (!to || to->fd < 0 || to->error) { // nobody there any more
         if (s->fd >= 0 && !s->error && to && to->fd < 0 && s->out && !s->out->fin)
             send_reset(s);
+        s->is_lost = s->is_lost || s->unsent > 0;
         s->unsent = 0;
         unref(s);
         return;
@@ -471,7 +472,8 @@ void os_close(struct os *os, int fd) {
 }
 
 int os_unsent(struct os *os, int fd) {
-    return (int)at_fd(os, fd)->unsent;
+    const struct sim_socket *s = at_fd(os, fd);
+    return (int)s->unsent + s->is_lost;
 }
 
 // --- readiness

@@ -183,6 +183,7 @@ static inline struct session_event parse(const char *line) {
     case EVENT_READY:
     case EVENT_WAITED:
     case EVENT_PONGED:
+    case EVENT_ATTEMPTED:
     case EVENT_NEWS_UNREAD:
     case EVENT_LOST:
     case EVENT_ENDED:
@@ -202,6 +203,8 @@ static inline void say(const struct session_effect *e) {
         buf_printf(&text, "(%d:%u)", e->of.acked.stream, e->of.acked.messages);
     if (e->kind == EFFECT_SAY_RESET)
         buf_printf(&text, "(%d)", e->of.reset.stream);
+    if (e->kind == EFFECT_ATTEMPT)
+        buf_printf(&text, "(%" PRIu64 "-%" PRIu64 ")", e->of.attempt.after.seq, e->of.attempt.upto);
     if (e->kind == EFFECT_TELL_CHANGED || e->kind == EFFECT_TELL_REPLACED)
         buf_printf(&text, "(%" PRIu64 ")", e->of.row.generation);
 }
