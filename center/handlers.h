@@ -29,6 +29,10 @@ void handle_batch(struct request *q);
 // users.c
 void handle_user(struct request *q);
 void handle_users_query(struct request *q);
+// parked.c
+void handle_parked(struct request *q);
+void handle_parked_delete(struct request *q);
+void handle_redeliver(struct request *q);
 // stats.c
 void handle_product_stats(struct request *q);
 void handle_stats(struct request *q);

@@ -222,20 +222,6 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*pa)->name, (*pb)->name);
 }
 
-static bool query_limit(struct request *q, uint64_t *ret_limit, struct problem *p) {
-    char text[16];
-    bool bad = false;
-    *ret_limit = 100;
-    if (!http_query_get(q->http->query, "limit", text, sizeof(text), &bad))
-        return true;
-    char *end = NULL;
-    unsigned long long value = bad ? 0 : strtoull(text, &end, 10);
-    if (bad || *end || value < 1 || value > 1000)
-        return problem_set(p, PROBLEM_invalid_value, "limit", "limit is a number from 1 to 1000");
-    *ret_limit = value;
-    return true;
-}
-
 void handle_products_list(struct request *q) {
     const struct product *product = NULL;
     const struct product **all = NULL;
@@ -245,7 +231,7 @@ void handle_products_list(struct request *q) {
     bool bad = false;
     struct problem p = {0};
     http_query_get(q->http->query, "after", after, sizeof(after), &bad);
-    if (!query_limit(q, &limit, &p)) {
+    if (!request_limit(q, &limit, &p)) {
         reply_problem(q, &p);
         return;
     }

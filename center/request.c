@@ -171,6 +171,20 @@ bool request_asks_for_none_of(struct request *q, const char *const *names) {
     return true;
 }
 
+bool request_limit(struct request *q, uint64_t *ret_limit, struct problem *p) {
+    char text[16];
+    bool bad = false;
+    *ret_limit = 100;
+    if (!http_query_get(q->http->query, "limit", text, sizeof(text), &bad))
+        return true;
+    char *end = NULL;
+    unsigned long long value = bad ? 0 : strtoull(text, &end, 10);
+    if (bad || *end || value < 1 || value > 1000)
+        return problem_set(p, PROBLEM_invalid_value, "limit", "limit is a number from 1 to 1000");
+    *ret_limit = value;
+    return true;
+}
+
 void reply_unanswered(struct request *q, const char *who, int error) {
     struct problem p = {.outcome_unknown = outcome_of_error(error, q->was_up) == OUTCOME_UNKNOWN};
     problem_set(&p, PROBLEM_store_unavailable, NULL, "the %s did not answer: %s", who,

@@ -60,6 +60,8 @@ void reply_problem(struct request *q, const struct problem *p);
 // Of the query fields that this version does not serve (names ends with NULL) none is there. False:
 // it was answered so.
 bool request_asks_for_none_of(struct request *q, const char *const *names);
+// The query field `limit` of a list: 1..1000, 100 if it is absent. False: p says what is wrong.
+bool request_limit(struct request *q, uint64_t *ret_limit, struct problem *p);
 void reply_fault(struct request *q, enum problem_code code, const char *field, const char *format,
                  ...) HW_PRINTF(4, 5);
 // 503 for a call that changes something; its outcome is unknown unless it certainly was not done.

@@ -6,7 +6,7 @@ struct stats {
     struct request *request;
     size_t left;
     bool failed;
-    uint64_t online, broadcasts, sent, acked_devices;
+    uint64_t online, broadcasts, sent, acked_devices, letters_dropped;
     uint64_t sum[9];
 };
 static const char *const sum_names[9] = {"accepted", "acked",      "pending",
@@ -24,6 +24,7 @@ static void stats_step(struct stats *f) {
     json_t *body = json_pack("{s:I}", "online", (json_int_t)f->online);
     for (int i = 0; i < 9; i++)
         json_object_set_new(body, sum_names[i], json_integer((json_int_t)f->sum[i]));
+    json_object_set_new(body, "dead_letters_dropped", json_integer((json_int_t)f->letters_dropped));
     json_object_set_new(body, "broadcasts",
                         json_pack("{s:I, s:I, s:I}", "accepted", (json_int_t)f->broadcasts, "sent",
                                   (json_int_t)f->sent, "acked", (json_int_t)f->acked_devices));
@@ -48,6 +49,7 @@ static void add_stats(struct stats *f, const Hawser__Internal__StatsReply *s) {
         f->acked_devices += s->sum[i]->acked;
     }
     f->broadcasts += s->broadcasts;
+    f->letters_dropped += s->letters_dropped;
 }
 
 static void on_stats(void *arg, int error, const Hawser__Internal__StatsReply *reply) {

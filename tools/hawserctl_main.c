@@ -306,6 +306,23 @@ static int run_user(struct options *o) {
     return ctl_call(o, "GET", &path, NULL);
 }
 
+static int parked_call(struct options *o, const char *method, const char *behind) {
+    struct buf path = BUF_EMPTY;
+    product_path(&path, o->args[1]);
+    buf_append_str(&path, "/users");
+    append_segment(&path, o->args[2]);
+    buf_append_str(&path, behind);
+    return ctl_call(o, method, &path, NULL);
+}
+
+static int run_parked(struct options *o) {
+    return parked_call(o, "GET", "/parked?limit=1000");
+}
+
+static int run_redeliver(struct options *o) {
+    return parked_call(o, "POST", "/parked/redeliver");
+}
+
 // A configuration with fresh secrets, readable by its owner only; an existing file is left alone.
 static int run_init(struct options *o) {
     const char *file = o->arg_count > 1 ? o->args[1] : "hawser.yaml";
@@ -356,6 +373,8 @@ static const struct command commands[] = {
     {"token", "token PRODUCT USER [--device ID] [--tags A,B] [--ttl S]", 2, 2, run_token},
     {"push", "push PRODUCT USER PAYLOAD | push --all PRODUCT PAYLOAD", 2, 3, run_push},
     {"user", "user PRODUCT USER", 2, 2, run_user},
+    {"parked", "parked PRODUCT USER", 2, 2, run_parked},
+    {"redeliver", "redeliver PRODUCT USER", 2, 2, run_redeliver},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

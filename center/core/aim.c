@@ -1,12 +1,14 @@
 #include "aim.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "bytes.h"
 #include "crypto.h"
 #include "texts.h"
 
-// --- the id: the bucket, and 128 bits behind it: from product, target and key, or at random
+// --- the id: the bucket, and 128 bits behind it: from product, target and key, from the dead
+// letter that is sent anew, or at random
 
 static void hash_list(struct buf *b, char mark, const char *const *list, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -35,6 +37,14 @@ static void make_id(const struct push *push, const struct aim_from *from,
     if (push->idempotency_key) {
         struct buf text = BUF_EMPTY;
         buf_printf(&text, "%u\n%s\n", from->product, push->idempotency_key);
+        hash_targets(&text, &push->to);
+        crypto_sha256(text.data, text.len, bits + 2);
+        buf_free(&text);
+    }
+    if (push->anew.seq != 0) { // a line that no key is
+        struct buf text = BUF_EMPTY;
+        buf_printf(&text, "%u\n\n%" PRIu64 " %" PRIu64 "\n", from->product, push->anew.epoch,
+                   push->anew.seq);
         hash_targets(&text, &push->to);
         crypto_sha256(text.data, text.len, bits + 2);
         buf_free(&text);
@@ -83,7 +93,9 @@ struct aim aim_push(const struct push *push, const struct aim_from *from) {
     aim.sent_ms = from->store_ms ? from->store_ms : from->wall_ms;
     aim.expires_ms = aim.sent_ms + (push->ttl_ms ? push->ttl_ms : l->retention_s * 1000);
     aim.not_after_ms = from->store_ms + APPEND_LAST_MOMENT_MS;
-    aim.id_kept_ms = push->idempotency_key ? l->idempotency_s * 1000 : ID_KEPT_MS;
+    aim.id_kept_ms = push->idempotency_key ? l->idempotency_s * 1000
+                     : push->anew.seq != 0 ? ANEW_KEPT_MS
+                                           : ID_KEPT_MS;
     return aim;
 }
 

@@ -14,6 +14,8 @@ enum {
     APPEND_LAST_MOMENT_MS = 10000, // an append later than this is refused by the store
     ID_KEPT_MS = 30000,            // the ids of appends without a key
     CLAIM_KEPT_MORE_MS = 60000,    // than the ids of the appends behind it
+    ANEW_KEPT_MS =
+        8 * 24 * 3600 * 1000, // the ids of what is sent anew: a day more than the dead letter
 };
 
 struct aim {

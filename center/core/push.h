@@ -15,6 +15,9 @@ struct push {           // borrows from the body
     uint64_t ttl_ms;             // 0 = the retention
     const char *idempotency_key; // NULL = none
     uint8_t body_hash[16];       // by push_hash, for a key: another body under it is refused
+    struct {
+        uint64_t epoch, seq;
+    } anew; // where the dead letter was that it sends anew; seq 0: none
 };
 
 // What the product and the call allow.

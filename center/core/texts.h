@@ -20,5 +20,6 @@ void base62(const uint8_t *data, size_t len, char *out, size_t chars);
 void random_base62(char *out, size_t chars); // and a NUL
 // RFC 4648 section 4, padded, without anything else; false when it is not that.
 bool base64_decode(const char *text, size_t len, struct buf *out);
+void base64_encode(const uint8_t *data, size_t len, struct buf *out);
 
 #endif

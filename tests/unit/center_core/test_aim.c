@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "aim.h"
+#include "anew.h"
 #include "crypto.h"
 
 static const char *const user = "u";
@@ -202,4 +203,41 @@ START_TEST(test_told) {
 }
 END_TEST
 
-RUN_TESTS("aim", test_id, test_logs_and_claims, test_times, test_message, test_told)
+// A dead letter that is sent anew goes to the devices that it was for, under an id that is made of
+// where it was: the same however often, and no key makes it. It is remembered for longer than the
+// dead letter is kept.
+START_TEST(test_anew) {
+    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    Hawser__Internal__DeadLetter letter = HAWSER__INTERNAL__DEAD_LETTER__INIT;
+    char *devices[] = {(char *)(uintptr_t) "phone"};
+    letter.seq = 5;
+    letter.message = &m;
+    m.device = devices;
+    m.n_device = 1;
+    m.payload = (ProtobufCBinaryData){2, (uint8_t *)(uintptr_t) "hi"};
+    m.content_type = (char *)(uintptr_t) "text/plain";
+    struct push push, other;
+    struct aim_from from = from_with(1);
+    push_of_dead_letter(&letter, &(struct inbox_place){"ann", 7}, &push);
+    ck_assert(push.to.kind == TO_USER && push.class == PUSH_STORED && push.ttl_ms == 0);
+    ck_assert_str_eq(push.to.list[0].user, "ann");
+    ck_assert_str_eq(push.to.list[0].devices[0], "phone");
+    ck_assert_str_eq(push.content_type, "text/plain");
+    ck_assert_mem_eq(push.payload.data, "hi", 2);
+    ck_assert(same_id(&push, &push));
+    struct aim aim = aim_push(&push, &from);
+    ck_assert(!aim.needs_claim && aim.logs == 1);
+    ck_assert_uint_eq(aim.id_kept_ms, ANEW_KEPT_MS);
+    letter.seq = 6;
+    push_of_dead_letter(&letter, &(struct inbox_place){"ann", 7}, &other);
+    ck_assert(!same_id(&push, &other));
+    push_deinit(&other);
+    letter.seq = 5;
+    push_of_dead_letter(&letter, &(struct inbox_place){"ann", 8}, &other);
+    ck_assert(!same_id(&push, &other));
+    push_deinit(&other);
+    push_deinit(&push);
+}
+END_TEST
+
+RUN_TESTS("aim", test_id, test_logs_and_claims, test_times, test_message, test_told, test_anew)
