@@ -20,6 +20,7 @@ static size_t wait_for;       // consumes only when this much is there
 static bool pauses;           // after each call
 static int server_error, client_error;
 static bool server_closed, client_closed, client_connected;
+static bool client_was_had; // when it closed
 static int client_writable;
 
 static size_t on_data(void *owner, struct stream *s, const uint8_t *data, size_t len) {
@@ -71,7 +72,7 @@ static void on_writable(void *owner, struct stream *s) {
 
 static void on_client_closed(void *owner, struct stream *s, int error) {
     (void)owner;
-    (void)s;
+    client_was_had = stream_all_had(s);
     client_closed = true;
     client_error = error;
 }
@@ -366,7 +367,49 @@ START_TEST(test_resolve) {
 }
 END_TEST
 
+// A stream says at its end, too, whether the peer's kernel has had all.
+START_TEST(test_all_had) {
+    struct stream *client = setup();
+    stream_write(client, "abc", 3);
+    while (received.len < 3 || !stream_all_had(client)) // its own kernel has heard of that
+        loop_step(loop, 1);
+    stream_end(client, 0);
+    while (!client_closed)
+        loop_step(loop, -1);
+    ck_assert(client_was_had);
+    teardown();
+}
+END_TEST
+
+// It has not where it had no place for all of it, nor where some of it was held.
+static void check_not_all_had(size_t held) {
+    enum { BYTES = 32 * 1024 * 1024 };
+    struct stream *client = setup();
+    uint8_t *data = hw_calloc(1, BYTES);
+    stream_pause(served);
+    stream_write(client, data, BYTES);
+    stream_hold(client, data, held);
+    free(data);
+    ck_assert(!stream_all_had(client));
+    stream_end(client, held > 0 ? 0 : -ECONNRESET);
+    while (!client_closed)
+        loop_step(loop, -1);
+    ck_assert(!client_was_had);
+    stream_resume(served);
+    teardown();
+}
+
+START_TEST(test_not_all_had) {
+    check_not_all_had(0);
+}
+END_TEST
+
+START_TEST(test_not_all_had_but_held) {
+    check_not_all_had(100);
+}
+END_TEST
+
 RUN_TESTS("stream", test_byte_by_byte, test_held_bytes_go_out_in_order,
           test_resume_presents_the_rest, test_keep_max, test_kept_bytes, test_pause_in_the_middle,
-          test_end_after_flush, test_peer_is_gone, test_connect_refused, test_peer_ends_its_half,
-          test_resolve)
+          test_end_after_flush, test_peer_is_gone, test_connect_refused, test_all_had,
+          test_not_all_had, test_not_all_had_but_held, test_peer_ends_its_half, test_resolve)
