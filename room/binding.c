@@ -263,6 +263,12 @@ static size_t tags_bytes(const char *tags) { // with the NUL behind them
     return (size_t)(t - tags) + 1;
 }
 
+bool room_binding_has_tags(const struct room_binding *b, const char *tags) {
+    const char *own = room_binding_tags(b), *others = tags ? tags : "";
+    size_t bytes = tags_bytes(own);
+    return bytes == tags_bytes(others) && memcmp(own, others, bytes) == 0;
+}
+
 enum { SLEEPER_BYTES = 32 };
 
 // With place for what most know while they sleep: a block that grows then would leave holes among

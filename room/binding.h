@@ -56,6 +56,7 @@ void room_binding_free(struct room_binding *b);                       // at the 
 struct room_binding *room_binding_next(const struct room_binding *b); // of its connection
 const char *room_binding_user(const struct room_binding *b); // NULL until the token is checked
 const char *room_binding_tags(const struct room_binding *b); // with a NUL after each, and another
+bool room_binding_has_tags(const struct room_binding *b, const char *tags); // NULL: none
 // Copies both; tags may be NULL, for none.
 void room_binding_name(struct room_binding *b, const char *user, const char *tags);
 // Its session, which is awake from then on, until ticks find that it waits for nothing.

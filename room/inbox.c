@@ -58,7 +58,7 @@ static bool inbox_put(struct room_binding *b, const struct stream_range *at,
         voice->put_gap(out, b, at, GAP_UNKNOWN);
         return false;
     }
-    if (!voice->touch_up || at->last > f->shown)
+    if (!voice->touch_up || !feed_was_written(f, at->last))
         return true;
     voice->touch_up(b, out->data + start,
                     &(struct frame_moment){.len = out->len - start,

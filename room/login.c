@@ -69,6 +69,8 @@ static struct room_binding *other_of_product(const struct room_binding *b, uint3
 
 void login_take_terms(struct room_binding *b, struct bind_terms *terms) {
     room_binding_wake(b)->expires_ms = terms->expires_ms; // before its names are set anew
+    if (!room_binding_has_tags(b, terms->tags))
+        session_has_others(room_binding_session(b));
     room_binding_name(b, room_binding_user(b), terms->tags);
     free(terms->tags);
     terms->tags = NULL;

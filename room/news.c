@@ -182,7 +182,7 @@ static void skip_entry(const struct news_turn *t, const struct news_entry *e,
 // Whether the bytes of a message that all share are not what this one is to get now.
 static bool is_of_the_moment(const struct news_turn *t, const struct news_entry *e) {
     bool is_old = e->expires_ms != 0 && e->made_s != t->store_ms / 1000;
-    return !e->is_gap && (is_old || e->last <= t->feed->shown);
+    return !e->is_gap && (is_old || feed_was_written(t->feed, e->last));
 }
 
 // A copy of a run's frames for this one alone, touched up; NULL: what all share will do. Only a
@@ -203,7 +203,7 @@ HW_OUT_OF_LINE static const uint8_t *touched_up(const struct news_turn *t, const
         struct frame_moment moment = {.len = e->len,
                                       .expires_ms = e->expires_ms,
                                       .store_ms = t->store_ms,
-                                      .is_again = e->last <= t->feed->shown};
+                                      .is_again = feed_was_written(t->feed, e->last)};
         if (is_of_the_moment(t, e))
             t->news->voice->touch_up(t->binding, own->data + run->items[i].end - e->len, &moment);
     }

@@ -16,6 +16,7 @@ void feed_start(struct feed *f, struct stream_position after) {
                        .sent = after.seq,
                        .heard = after.seq,
                        .shown = after.seq,
+                       .written = after.seq,
                        .saved = after.seq,
                        .target = after.seq};
 }
@@ -54,13 +55,39 @@ static void ack_window_add(struct feed *f, uint64_t seq, uint32_t bytes) {
     }
 }
 
+// What lies between the last one and this one was passed over.
+static void feed_wrote(struct feed *f, uint64_t seq) {
+    if (seq <= f->written) {
+        uint64_t back = f->written - seq;
+        if (back > 0 && back <= WRITTEN_KNOWN)
+            f->passed &= ~(UINT64_C(1) << (back - 1));
+        return;
+    }
+    uint64_t ahead = seq - f->written, before = ahead < WRITTEN_KNOWN ? f->passed << ahead : 0;
+    f->passed = ahead > WRITTEN_KNOWN ? UINT64_MAX : before | ((UINT64_C(1) << (ahead - 1)) - 1);
+    f->written = seq;
+}
+
 void feed_sent(struct feed *f, uint64_t last, uint32_t bytes, bool counts) {
     f->sent = last;
     feed_hear(f, last);
     if (f->shown < last)
         f->shown = last;
-    if (counts)
-        ack_window_add(f, last, bytes);
+    if (!counts)
+        return;
+    feed_wrote(f, last);
+    ack_window_add(f, last, bytes);
+}
+
+bool feed_was_written(const struct feed *f, uint64_t seq) {
+    uint64_t back = f->written - seq;
+    if (seq >= f->written)
+        return seq == f->written;
+    return back <= WRITTEN_KNOWN ? !(f->passed >> (back - 1) & 1) : !f->has_others;
+}
+
+void feed_has_others(struct feed *f) {
+    f->has_others = f->written > f->acked;
 }
 
 static void ack_window_acked(struct ack_window *w, uint64_t seq, uint64_t sent) {
@@ -88,6 +115,11 @@ enum feed_ack feed_acked(struct feed *f, struct stream_position upto, uint32_t *
     f->acked = upto.seq;
     if (f->sent < upto.seq) // acknowledged before it was sent again
         f->sent = upto.seq;
+    if (f->written <= upto.seq) {
+        f->written = upto.seq;
+        f->passed = 0;
+        f->has_others = false;
+    }
     ack_window_acked(&f->ack_window, upto.seq, f->sent);
     *ret_messages = before - feed_in_flight(f);
     return FEED_ACKED;

@@ -75,10 +75,13 @@ struct feed {
     uint64_t epoch;                  // 0: not known yet
     uint64_t acked, sent, heard;     // acked <= sent <= heard
     uint64_t shown;                  // the highest ever sent: above sent while some is sent again
+    uint64_t written;                // the last message that went out ever, or acked
+    uint64_t passed;                 // bit i: written - 1 - i never went out
     uint64_t saved;                  // of acked, what the saver answered for
     uint64_t target;                 // Synced goes out when sent has reached it; or FEED_NO_TARGET
     const struct ack_limits *limits; // borrowed; outlives the session
     struct ack_window ack_window;
+    bool has_others; // since then it is not known what went out before these
 };
 
 // Position of client.proto, without its stream: the client, or the saver, goes on behind seq.
@@ -134,6 +137,13 @@ bool feed_takes(const struct feed *f, struct stream_position at);
 // Everything up to `last` went out, or was passed over. counts: it was a message of so many bytes,
 // which is in flight until it is acked.
 void feed_sent(struct feed *f, uint64_t last, uint32_t bytes, bool counts);
+
+// Whether a message above acked ever went out: what was passed over did not. Of the WRITTEN_KNOWN
+// seqs before the last one that went out this is exact. Those before them count as written, unless
+// the feed `has_others`: unless other messages than before are for its client since.
+enum { WRITTEN_KNOWN = 64 };
+bool feed_was_written(const struct feed *f, uint64_t seq);
+void feed_has_others(struct feed *f);
 
 enum feed_ack {
     FEED_ACKED,     // it moved

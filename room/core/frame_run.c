@@ -6,7 +6,7 @@ struct frame_run_sent frame_run_went(const struct frame_run *r, size_t items, st
     for (size_t i = 0; i < items; i++) {
         const struct frame_run_item *item = &r->items[i];
         sent.messages += item->counts ? 1 : 0;
-        sent.anew += item->counts && item->last > f->shown ? 1 : 0;
+        sent.anew += item->counts && !feed_was_written(f, item->last) ? 1 : 0;
         feed_sent(f, item->last, item->end - start, item->counts);
         start = item->end;
     }

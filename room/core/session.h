@@ -305,6 +305,8 @@ enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct s
                             uint32_t *ret_messages);
 // The same of all that was sent of a stream that it wants once. Returns how many left the window.
 uint32_t session_handled_sent(struct session *s, enum feed_stream stream);
+// Other messages than before are for it from now on: its tags are others.
+void session_has_others(struct session *s);
 // Whether pushes may go out to it now; here because the walk over sessions asks each of them.
 static inline bool session_can_send(const struct session *s, const struct session_env *env) {
     return s->state == SESSION_LIVE && env->socket_takes && fence_may_send(&s->fence, env->lease);

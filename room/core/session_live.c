@@ -147,6 +147,11 @@ uint32_t session_handled_sent(struct session *s, enum feed_stream stream) {
     return messages;
 }
 
+void session_has_others(struct session *s) {
+    for (int i = 0; i < FEEDS; i++)
+        feed_has_others(&s->feed[i]);
+}
+
 void live_has(struct step *t, enum feed_stream stream, struct stream_position upto) {
     uint32_t messages;
     if (session_acked(t->s, stream, upto, &messages) != FEED_ACKED || messages == 0)
@@ -368,6 +373,8 @@ enum session_state live_resumed(struct step *t) {
     struct session *s = t->s;
     bool is_attempt = s->state == SESSION_LIVE && t->env->peer_had_all;
     uint64_t had = s->feed[FEED_INBOX].sent;
+    if (s->feed[FEED_INBOX].limits->frame_bytes != t->e->of.resumed.limits->frame_bytes)
+        session_has_others(s);
     for (int i = 0; i < FEEDS; i++)
         s->feed[i].limits = t->e->of.resumed.limits;
     for (int i = 0; i < FEEDS_SERVED; i++) {

@@ -13,7 +13,7 @@ static bool feed_lies_down(const struct feed *f, bool waits, struct feed_rest *r
 
 static void feed_gets_up(const struct feed_rest *rest, struct feed *f) { // of these limits
     feed_start(f, (struct stream_position){rest->epoch, rest->sent});
-    f->acked = rest->sent - rest->unacked;
+    f->acked = f->written = rest->sent - rest->unacked;
     f->saved = f->acked - rest->unsaved;
 }
 
@@ -43,6 +43,9 @@ static void forget_login(struct session *s) {
     for (int i = 0; i < FEEDS; i++) {
         s->feed[i].target = s->feed[i].sent;
         s->feed[i].ack_window = (struct ack_window){0};
+        s->feed[i].written = s->feed[i].acked; // nothing above it is in flight
+        s->feed[i].passed = 0;
+        s->feed[i].has_others = false;
     }
 }
 

@@ -1,5 +1,5 @@
 // A live session that waits for nothing: what it would know again when it gets up, and that in as
-// few bytes as its numbers take, some forty of 472. Most sessions of a room are at rest most of the
+// few bytes as its numbers take, some forty of 544. Most sessions of a room are at rest most of the
 // time.
 #ifndef HW_SESSION_REST_H
 #define HW_SESSION_REST_H

@@ -150,6 +150,34 @@ def test_broadcast_figures_count_each_message_once(cluster):
         eventually(lambda: figures() == {"accepted": 4, "sent": 4, "acked": 4})
 
 
+def test_broadcast_figures_after_other_tags(cluster):
+    """What was for other tags, and goes out when its client resumes with these, is sent once and acked once; what goes out again is not sent
+    anew. No more is acked than was sent."""
+    product = cluster.product()
+
+    def figures():
+        return cluster.call("GET", f"/v1/products/{product.name}/stats").json()["broadcasts"]
+
+    with Client(room(cluster)) as client:
+        client.hello("d1", bind(product, tags=["a"]))
+        welcome = client.expect("Welcome")
+        client.expect("Synced")
+        for tag in ("b", "a", "b"):
+            product.push({"tags": {"any": [tag]}}, payload="for " + tag)
+        product.push({"all": True}, payload="for all")
+        assert [client.expect("Push").payload for _ in range(2)] == [b"for a", b"for all"]
+    eventually(lambda: figures()["sent"] == 2)
+    with Client(room(cluster)) as client:
+        client.hello("d1", bind(product, tags=["b"]), resume=welcome.resume)
+        client.welcome = client.expect("Welcome")
+        assert client.welcome.bound[0].resumed
+        client.product = client.welcome.bound[0].product
+        pushes = [client.expect("Push") for _ in range(3)]
+        assert [push.payload for push in pushes] == [b"for b", b"for b", b"for all"]
+        client.ack_push(pushes[-1])
+        eventually(lambda: figures() == {"accepted": 4, "sent": 4, "acked": 3})
+
+
 def test_a_stream_of_a_later_version(cluster):
     """A client that has a position in a stream that this room does not know logs in all the same; one named twice is still a fault."""
     product = cluster.product()

@@ -91,6 +91,57 @@ START_TEST(test_news_sent_again) {
 }
 END_TEST
 
+static void broadcast_to(uint64_t seq, const char *payload, char *tag) {
+    Hawser__Internal__Audience some = HAWSER__INTERNAL__AUDIENCE__INIT;
+    char *tags[1] = {tag};
+    some.n_any = 1;
+    some.any = tags;
+    Hawser__Internal__StoredMessage m = *message(payload);
+    m.audience = &some;
+    news_heard(news(), (struct stream_position){EPOCH, seq}, &m);
+    turn_loop();
+}
+
+// What was for others and is for it now, since it has other tags, was not sent to it before.
+START_TEST(test_news_of_other_tags) {
+    char red[] = "red", blue[] = "blue";
+    begin(&precise);
+    log_in(all, 0, 0);
+    room_binding_name(binding, "ann", "red\0");
+    broadcast_to(1, "a", blue);
+    broadcast_to(2, "b", red);
+    broadcast_to(3, "c", blue);
+    client_gets("!.b ");
+    ck_assert_uint_eq(news()->sums.sent, 1);
+    struct bind_terms terms = {.tags = memcpy(hw_malloc(6), "blue\0", 6)};
+    login_take_terms(binding, &terms);
+    send_again();
+    client_gets(".a .c !");
+    ck_assert_uint_eq(news()->sums.sent, 3);
+    client_says("3");
+    ck_assert_uint_eq(news()->sums.acked, 2);
+    end();
+}
+END_TEST
+
+// What was told as a gap, since it was too large, goes out for the first time to who takes more.
+START_TEST(test_news_of_other_limits) {
+    static const struct ack_limits wide = {.messages = 3, .bytes = 1000};
+    struct voice narrow = precise;
+    narrow.ack_limits.frame_bytes = 4;
+    begin(&narrow);
+    log_in(all, 0, 0);
+    broadcast(1, "abc");
+    broadcast(2, "b");
+    client_gets("!.b ");
+    narrow.ack_limits = wide;
+    send_again();
+    client_gets(".abc *b !");
+    ck_assert_uint_eq(news()->sums.sent, 2);
+    end();
+}
+END_TEST
+
 START_TEST(test_inbox_sent_again) {
     Hawser__Internal__LoadEntry entry = HAWSER__INTERNAL__LOAD_ENTRY__INIT, *list[1] = {&entry};
     Hawser__Internal__LoadReply reply = HAWSER__INTERNAL__LOAD_REPLY__INIT;
@@ -223,6 +274,6 @@ START_TEST(test_gaps_for_who_wants_them) {
 }
 END_TEST
 
-RUN_TESTS("a voice's bytes", test_too_large_for_it, test_news_sent_again, test_inbox_sent_again,
-          test_news_once, test_inbox_once, test_how_long_a_message_is_good,
-          test_gaps_for_who_wants_them)
+RUN_TESTS("a voice's bytes", test_too_large_for_it, test_news_sent_again, test_news_of_other_tags,
+          test_news_of_other_limits, test_inbox_sent_again, test_news_once, test_inbox_once,
+          test_how_long_a_message_is_good, test_gaps_for_who_wants_them)

@@ -234,10 +234,11 @@ START_TEST(test_run) {
 END_TEST
 
 // What goes out a second time is told apart, for the sums.
-START_TEST(test_run_of_what_was_shown) {
+START_TEST(test_run_of_what_was_written) {
     struct feed f;
     struct frame_run run;
     begin(&f, 5);
+    feed_sent(&f, 6, 10, true);
     feed_sent(&f, 7, 10, true);
     feed_rewind(&f, 5);
     frame_run_begin(&run, &f);
@@ -249,7 +250,69 @@ START_TEST(test_run_of_what_was_shown) {
 }
 END_TEST
 
+// What was passed over goes out for the first time when it is sent, before and behind what was
+// written, and once; an ack of it is one of what the client was told.
+START_TEST(test_run_of_what_was_passed_over) {
+    struct feed f;
+    struct frame_run run;
+    uint32_t left;
+    begin(&f, 5);
+    feed_sent(&f, 6, 0, false);
+    feed_sent(&f, 7, 10, true);
+    feed_sent(&f, 8, 0, false);
+    for (int time = 0; time < 2; time++) {
+        feed_rewind(&f, 5);
+        frame_run_begin(&run, &f);
+        for (uint64_t seq = 6; seq <= 8; seq++)
+            frame_run_add(&run, seq, (uint32_t)(seq - 5) * 10, true);
+        struct frame_run_sent sent = frame_run_went(&run, 3, &f);
+        ck_assert_uint_eq(sent.messages, 3);
+        ck_assert_uint_eq(sent.anew, time == 0 ? 2 : 0);
+    }
+    feed_rewind(&f, 5);
+    ck_assert_int_eq(feed_acked(&f, (struct stream_position){EPOCH, 8}, &left), FEED_ACKED);
+}
+END_TEST
+
+// Each is written once at first, however often what lies behind an ack is sent again to whom other
+// messages are for; but of what lies more than WRITTEN_KNOWN behind the last that was written only
+// who has other tags knows less.
+START_TEST(test_written_against_oracle) {
+    static bool was[SEQS];
+    struct feed f;
+    uint32_t left;
+    memset(was, 0, sizeof(was));
+    begin(&f, 0);
+    while (f.sent + 1 < SEQS) {
+        uint64_t seq = f.sent + 1;
+        ck_assert_int_eq(feed_was_written(&f, seq), was[seq]);
+        bool is_for_it = feed_is_open(&f) && draw(3) == 0;
+        was[seq] = was[seq] || is_for_it;
+        feed_sent(&f, seq, 1, is_for_it);
+        if (draw(8) == 0)
+            feed_rewind(&f, f.acked);
+        if (f.sent > f.acked + 40 || draw(10) == 0)
+            (void)feed_acked(&f, (struct stream_position){EPOCH, f.shown - draw(2)}, &left);
+    }
+}
+END_TEST
+
+START_TEST(test_written_long_ago) {
+    struct feed f;
+    begin(&f, 0);
+    feed_sent(&f, 1, 10, true);
+    feed_sent(&f, 2 + WRITTEN_KNOWN, 10, true);
+    ck_assert(feed_was_written(&f, 1));
+    ck_assert(!feed_was_written(&f, 2));
+    ck_assert(!feed_was_written(&f, 1 + WRITTEN_KNOWN));
+    feed_has_others(&f);
+    ck_assert(!feed_was_written(&f, 1));
+    ck_assert(feed_was_written(&f, 2 + WRITTEN_KNOWN));
+}
+END_TEST
+
 RUN_TESTS("feed", test_window_against_oracle, test_other_windows_against_oracle,
           test_half_an_ack_opens, test_bytes_shut_it, test_half_an_ack_frees_bytes,
           test_half_an_ack_between_gaps, test_acks, test_rewind, test_ack_of_what_is_sent_again,
-          test_run, test_run_of_gaps, test_run_of_what_was_shown)
+          test_run, test_run_of_gaps, test_run_of_what_was_written,
+          test_run_of_what_was_passed_over, test_written_against_oracle, test_written_long_ago)
