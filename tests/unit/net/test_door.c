@@ -500,6 +500,50 @@ START_TEST(test_a_full_house) {
 }
 END_TEST
 
+// Who gives way has been silent for as long as the one who waits at the door, or longer.
+START_TEST(test_who_waits_longest) {
+    int fds[PLACES];
+    open_door(protocols, true);
+    for (int i = 0; i < PLACES - 1; i++) {
+        fds[i] = stranger();
+        turn(2);
+        says(fds[i], "ABC1", 4);
+    }
+    uint64_t before_ms = loop_now_ms(loop);
+    int waits = stranger();
+    turn(5);
+    uint64_t after_ms = loop_now_ms(loop);
+    fds[PLACES - 1] = stranger();
+    turn(5);
+    ck_assert_uint_ge(silent_since_ms, before_ms);
+    ck_assert_uint_le(silent_since_ms, after_ms);
+    ck_assert(is_ended(waits)); // since nobody gave way
+    ck_assert_uint_eq(connections, PLACES);
+    close(waits);
+    for (int i = 0; i < PLACES; i++)
+        close(fds[i]);
+    turn(5);
+    shut_door();
+}
+END_TEST
+
+// A part of what a transport begins with waits for the rest, though no protocol begins so.
+START_TEST(test_half_a_transport) {
+    open_door(protocols, false);
+    int fd = stranger();
+    for (int i = 0; i < 2; i++) {
+        says(fd, &"\x43z"[i], 1);
+        ck_assert_uint_eq(connections, 1);
+        ck_assert_uint_eq(unknown, 0);
+    }
+    says(fd, "z", 1); // whole, and not served
+    ck_assert(is_ended(fd));
+    ck_assert_uint_eq(unknown, 1);
+    close(fd);
+    shut_door();
+}
+END_TEST
+
 RUN_TESTS("door", test_protocols, test_transports, test_no_tower, test_what_is_not_served,
           test_any_bytes, test_silence, test_hurry, test_silence_behind_a_transport, test_who_goes,
-          test_a_crowd, test_a_full_house)
+          test_a_crowd, test_a_full_house, test_who_waits_longest, test_half_a_transport)

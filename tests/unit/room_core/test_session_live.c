@@ -108,30 +108,6 @@ START_TEST(test_another_log_while_the_client_reads_nothing) {
 }
 END_TEST
 
-// What was on its way to the saver when the log became another one is a position of the old log.
-START_TEST(test_saved_of_an_old_log) {
-    uint32_t messages;
-    reach(SESSION_LIVE);
-    feed_sent(&s.feed[FEED_INBOX], 9, 10, true);
-    (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 9}, &messages);
-    told("READY");
-    (void)session_begins_save(&s);
-    told("HINTED 4 epoch 8");
-    told("LOADED reset 3 head 4");
-    said("SAY_RESET(0) LOAD"); // one SAVE at a time
-    told("SAVED");
-    said("SAVE");
-    ck_assert(session_begins_save(&s)); // the device must be known there
-    ck_assert_uint_eq(s.feed[FEED_INBOX].saved, 3);
-    told("ATTACHED 3 epoch 8");
-    said("");
-    feed_sent(&s.feed[FEED_INBOX], 4, 10, true);
-    (void)session_acked(&s, FEED_INBOX, (struct stream_position){OTHER_EPOCH, 4}, &messages);
-    told("READY");
-    said("SAVE SEND_NEWS");
-}
-END_TEST
-
 // Heard of more than the log has: a store went back.
 START_TEST(test_heard_of_more_than_there_is) {
     reach(SESSION_LIVE);
@@ -139,82 +115,6 @@ START_TEST(test_heard_of_more_than_there_is) {
     told("LOADED head 5");
     said("");
     ck_assert(!feed_is_behind(&s.feed[FEED_INBOX]));
-}
-END_TEST
-
-// One SAVE at a time; what is acked meanwhile goes with the next.
-START_TEST(test_saves) {
-    uint32_t messages;
-    reach(SESSION_LIVE);
-    feed_sent(&s.feed[FEED_INBOX], 8, 10, true);
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 7}, &messages),
-                     FEED_ACKED);
-    told("READY");
-    said("SAVE SEND_NEWS");
-    ck_assert(!session_begins_save(&s));
-    ck_assert_int_eq(session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 8}, &messages),
-                     FEED_ACKED);
-    told("READY");
-    said("SEND_NEWS");
-    told("SAVED");
-    said("SAVE");
-    ck_assert(!session_begins_save(&s));
-    told("SAVED none");
-    said("RETRY");
-    told("READY");
-    said("SEND_NEWS"); // not before the wait is over
-    told("WAITED");
-    said("SAVE SEND_NEWS");
-    told("SAVED");
-    said("");
-}
-END_TEST
-
-// The saver lost the device, or took the position under a generation that is no longer ours.
-START_TEST(test_attached_again) {
-    reach(SESSION_LIVE);
-    (void)session_begins_save(&s);
-    told("SAVED unknown");
-    said("SAVE");
-    ck_assert(session_begins_save(&s));
-    told("ATTACHED 5");
-    said("");
-    told("SAVED unknown");
-    ck_assert(session_begins_save(&s));
-    told("ATTACHED 5 epoch 8");
-    said("LOAD RETRY");
-    reach(SESSION_LIVE);
-    (void)session_begins_save(&s);
-    told("SAVED unknown");
-    ck_assert(session_begins_save(&s));
-    told("CONFIRM_DUE");
-    told("CONFIRMED rewritten as 101");
-    told("ATTACHED 5");
-    said("SAVE"); // once more, by 101
-    ck_assert(session_begins_save(&s));
-}
-END_TEST
-
-// The register gave the row anew while a position was on its way under the generation before: what
-// the saver says of that one means nothing for the new one, whatever it is.
-START_TEST(test_saved_under_the_generation_before) {
-    static const char *const answers[] = {"SAVED", "SAVED stale", "SAVED unknown", "SAVED none"};
-    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-        uint32_t messages;
-        reach(SESSION_LIVE);
-        feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
-        (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages);
-        told("READY");
-        said("SAVE SEND_NEWS");
-        ck_assert(!session_begins_save(&s));
-        told("CONFIRM_DUE");
-        told("CONFIRMED rewritten as 101");
-        told(answers[i]);
-        said("SAVE"); // by 101
-        ck_assert(!s.fence.is_stale);
-        ck_assert_uint_eq(s.feed[FEED_INBOX].saved, 5);
-        ck_assert(session_begins_save(&s)); // which the saver must learn first
-    }
 }
 END_TEST
 
@@ -562,8 +462,7 @@ RUN_TESTS("session_live", test_clean, test_known, test_resumed_with_other_limits
           test_a_reset_waits_until_its_stream_is_wanted, test_synced, test_resets_come_first,
           test_no_reset_of_what_is_left_out, test_one_load, test_synced_behind_a_reset,
           test_load_of_an_old_log, test_another_log_while_the_client_reads_nothing,
-          test_saved_of_an_old_log, test_heard_of_more_than_there_is, test_saves,
-          test_attached_again, test_saved_under_the_generation_before, test_ponged_twice,
-          test_resumed_with_another_log, test_resumed, test_have_is_an_ack, test_saved_last,
-          test_has_to_go_on, test_resumed_before_the_heads, test_resent_after_a_ping,
-          test_ping_for_a_shut_window, test_news_of_another_log, test_synced_with_another_log)
+          test_heard_of_more_than_there_is, test_ponged_twice, test_resumed_with_another_log,
+          test_resumed, test_have_is_an_ack, test_saved_last, test_has_to_go_on,
+          test_resumed_before_the_heads, test_resent_after_a_ping, test_ping_for_a_shut_window,
+          test_news_of_another_log, test_synced_with_another_log)

@@ -2,10 +2,12 @@
 // longest that is taken and at one more.
 #include "suite.h"
 
+#include "cluster_internal.h"
 #include "daemon.h"
 #include "rpc.h"
 #include "saver.h"
 
+enum { ID_BYTES_MAX = 64 }; // of a message's id
 enum { LONGEST = KNOWN_MAX > ACKS_MAX ? KNOWN_MAX : ACKS_MAX };
 
 static const char secret[] = "a-secret-of-this-test-0123456789";
@@ -14,8 +16,7 @@ static struct loop *loop;
 static struct config *config;
 static struct daemon *saver;
 static struct rpc_link *link_to;
-static struct rpc_identity room = {
-    .role = "room", .incarnation = 5, .secrets = {secret}, .secret_count = 1};
+static struct rpc_identity peer = {.incarnation = 5, .secrets = {secret}, .secret_count = 1};
 
 static bool no_line(void *arg, const char *line, size_t len) {
     (void)arg;
@@ -30,7 +31,8 @@ static void set(const char *key, const char *value) {
     buf_free(&error);
 }
 
-static void setup(void) {
+static void setup(const char *role) {
+    peer.role = role;
     struct buf error = BUF_EMPTY;
     os = os_new();
     loop = loop_new(os);
@@ -41,7 +43,7 @@ static void setup(void) {
     struct daemon_options o = {
         .role = &saver_role, .loop = loop, .config = config, .log_sink = no_line};
     ck_assert_msg(daemon_new(&o, &error, &saver) == 0, "%s", buf_cstr(&error));
-    link_to = rpc_link_new(loop, &room, NULL,
+    link_to = rpc_link_new(loop, &peer, NULL,
                            &(struct rpc_link_options){.host = "127.0.0.1",
                                                       .port = daemon_port(saver, "saver"),
                                                       .peer_role = "saver"});
@@ -86,7 +88,7 @@ static bool are_refused(int count) {
 START_TEST(test_known_devices) {
     Hawser__Internal__AttachRequest q = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
     char *known[LONGEST + 1];
-    setup();
+    setup("room");
     for (int i = 0; i <= LONGEST; i++)
         known[i] = (char *)(uintptr_t) "d";
     q.product = 1;
@@ -103,11 +105,33 @@ START_TEST(test_known_devices) {
 }
 END_TEST
 
+// An id is kept with its message: the longest that is taken, and one byte more.
+START_TEST(test_id_of_a_message) {
+    Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
+    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    char id[ID_BYTES_MAX + 2];
+    setup("center");
+    memset(id, 'i', sizeof(id));
+    id[ID_BYTES_MAX] = '\0';
+    m.id = id;
+    q.product = 1;
+    q.user = (char *)(uintptr_t) "u";
+    q.message = &m;
+    ck_assert_int_eq(ask(HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base), 0);
+    ck_assert(are_refused(0));
+    id[ID_BYTES_MAX] = 'i';
+    id[ID_BYTES_MAX + 1] = '\0';
+    ck_assert_int_eq(ask(HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base), -HW_EMALFORMED);
+    ck_assert(are_refused(1));
+    teardown();
+}
+END_TEST
+
 START_TEST(test_positions_of_an_ack) {
     Hawser__Internal__AckRequest q = HAWSER__INTERNAL__ACK_REQUEST__INIT;
     Hawser__Internal__StreamPosition at = HAWSER__INTERNAL__STREAM_POSITION__INIT;
     Hawser__Internal__StreamPosition *upto[LONGEST + 1];
-    setup();
+    setup("room");
     for (int i = 0; i <= LONGEST; i++)
         upto[i] = &at;
     q.product = 1;
@@ -127,7 +151,7 @@ START_TEST(test_sums_of_a_report) {
     Hawser__Internal__StreamSum sum = HAWSER__INTERNAL__STREAM_SUM__INIT;
     Hawser__Internal__StreamSum *sums[LONGEST + 1];
     uint8_t id[16] = {1};
-    setup();
+    setup("room");
     for (int i = 0; i <= LONGEST; i++)
         sums[i] = &sum;
     q.product = 1;
@@ -142,4 +166,29 @@ START_TEST(test_sums_of_a_report) {
 }
 END_TEST
 
-RUN_TESTS("saver service", test_known_devices, test_positions_of_an_ack, test_sums_of_a_report)
+static void directory_has(const char *role, uint64_t incarnation) {
+    Hawser__Internal__Member m = HAWSER__INTERNAL__MEMBER__INIT, *list[1] = {&m};
+    Hawser__Internal__WatchReply reply = HAWSER__INTERNAL__WATCH_REPLY__INIT;
+    m.role = (char *)(uintptr_t)role;
+    m.incarnation = incarnation;
+    reply.n_member = 1;
+    reply.member = list;
+    directory_apply(daemon_env(saver)->cluster, &reply);
+}
+
+// One that keeps all in memory is ready alone, and not beside another run.
+START_TEST(test_memory_beside_others) {
+    setup("room");
+    uint64_t own = daemon_env(saver)->incarnation;
+    ck_assert_ptr_null(saver_role.unready(daemon_self(saver)));
+    directory_has("room", own + 1);
+    directory_has("saver", own);
+    ck_assert_ptr_null(saver_role.unready(daemon_self(saver)));
+    directory_has("saver", own + 2);
+    ck_assert_ptr_nonnull(saver_role.unready(daemon_self(saver)));
+    teardown();
+}
+END_TEST
+
+RUN_TESTS("saver service", test_known_devices, test_id_of_a_message, test_memory_beside_others,
+          test_positions_of_an_ack, test_sums_of_a_report)

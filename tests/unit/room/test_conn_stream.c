@@ -1,0 +1,113 @@
+// What becomes of a connection with its stream: when it gives its place, whether it lingers, and
+// what is read of it while a Bind is awaited.
+#include "second_voice.h"
+
+#include "close_codes.h"
+
+static size_t taken;
+
+static size_t take_and_count(struct conn *c, const uint8_t *data, size_t len) {
+    (void)c;
+    (void)data;
+    taken += len;
+    return len;
+}
+
+static void say_nothing(struct conn *c, uint32_t code, const char *reason,
+                        uint64_t retry_after_ms) {
+    (void)c;
+    (void)code;
+    (void)reason;
+    (void)retry_after_ms;
+}
+
+static struct voice counting(enum voice_lingers lingers) {
+    struct voice v = tiny;
+    v.take = take_and_count;
+    v.say_close = say_nothing;
+    v.lingers = lingers;
+    taken = 0;
+    return v;
+}
+
+static void is_over(void) {
+    turn_loop();
+    ck_assert_uint_eq(bed.room.count.connections, 0);
+    bed_conn(&bed, &tiny); // which the end looks for
+    end();
+}
+
+// Its place is another's at once, not when its last word is out.
+START_TEST(test_close_gives_the_place) {
+    const struct voice v = counting(LINGERS_NOT);
+    begin(&v);
+    log_in(all, 0, 0);
+    bed.conn->has_place = true;
+    bed.room.places = 1;
+    conn_close(bed.conn, CLOSE_BUSY, "a test", 0);
+    ck_assert_ptr_nonnull(bed.conn->stream);
+    ck_assert_uint_eq(bed.room.places, 0);
+    end();
+    ck_assert_uint_eq(bed.room.places, 0);
+}
+END_TEST
+
+START_TEST(test_nobody_lingers_in_a_drain) {
+    const struct voice v = counting(LINGERS_BY_BYTES);
+    begin(&v);
+    log_in(all, 0, 0);
+    bed.room.is_draining = true;
+    close(client);
+    is_over();
+}
+END_TEST
+
+// Its session ends by another daemon's word, say: there is nothing to come back to.
+START_TEST(test_nobody_lingers_without_a_session) {
+    const struct voice v = counting(LINGERS_BY_BYTES);
+    begin(&v);
+    log_in(all, 0, 0);
+    close(client);
+    turn_loop();
+    ck_assert_int_eq(bed.conn->state, CONN_LINGERING);
+    room_binding_end(binding);
+    is_over();
+    ck_assert_uint_eq(bed.room.lingering_count, 0);
+}
+END_TEST
+
+// What the client said while nothing was read of it counts as said when it is read again.
+START_TEST(test_a_pause_is_no_silence) {
+    const struct voice v = counting(LINGERS_NOT);
+    begin(&v);
+    log_in(all, 0, 0);
+    conn_pause(bed.conn, true);
+    bed.conn->heard_ms -= 80000; // the Bind took so long
+    conn_pause(bed.conn, false);
+    ck_assert_uint_eq(bed.conn->heard_ms, (uint32_t)loop_now_ms(bed.room.loop));
+    end();
+}
+END_TEST
+
+// That its socket takes bytes again does not mean that the Bind is answered.
+START_TEST(test_writable_while_a_bind_is_awaited) {
+    const struct voice v = counting(LINGERS_NOT);
+    begin(&v);
+    log_in(all, 0, 0);
+    conn_transit(bed.conn)->binding = binding;
+    conn_pause(bed.conn, true);
+    client_says("next");
+    conn_on_writable(bed.conn, bed.conn->stream);
+    turn_loop();
+    ck_assert_uint_eq(taken, 0);
+    bed.conn->transit->binding = NULL;
+    conn_on_writable(bed.conn, bed.conn->stream);
+    turn_loop();
+    ck_assert_uint_eq(taken, 4);
+    end();
+}
+END_TEST
+
+RUN_TESTS("a connection's stream", test_close_gives_the_place, test_nobody_lingers_in_a_drain,
+          test_nobody_lingers_without_a_session, test_a_pause_is_no_silence,
+          test_writable_while_a_bind_is_awaited)
