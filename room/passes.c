@@ -82,8 +82,13 @@ static void hurry(const struct room *r, struct pass *p) {
     p->hurried = r->bindings.high_water;
 }
 
-static void visit_hurried(struct room *r, struct pass *p, visit_fn *what) {
-    uint32_t count = p->hurried < HURRIED_PER_TICK ? p->hurried : HURRIED_PER_TICK;
+// No more than are answered in good time: all rooms hurry at once, and what misses its deadline is
+// asked again.
+static void visit_hurried(struct room *r, struct pass *p, const struct admission *of,
+                          visit_fn *what) {
+    uint64_t left = admission_left(of);
+    uint32_t most = left < HURRIED_PER_TICK ? (uint32_t)left : HURRIED_PER_TICK;
+    uint32_t count = p->hurried < most ? p->hurried : most;
     p->hurried -= count;
     visit(r, p, count, what);
 }
@@ -100,14 +105,14 @@ static void visit_all(struct room *r) {
             r->hurried_heads_ms = now;
         hurry(r, &r->hurried_heads);
     }
-    visit_hurried(r, &r->hurried_heads, head);
+    visit_hurried(r, &r->hurried_heads, &r->heads_asked, head);
     if (r->confirm_again && r->hurried_confirm.hurried == 0 &&
         r->tick_count % CONFIRM_AGAIN_TICKS == 0) {
         r->confirm_again = false;
         hurry(r, &r->hurried_confirm);
     }
     if (cluster_lease_is_held(r->cluster))
-        visit_hurried(r, &r->hurried_confirm, confirm_if_old);
+        visit_hurried(r, &r->hurried_confirm, &r->confirmations, confirm_if_old);
 }
 
 void passes_tick(struct timer *t) {

@@ -18,12 +18,22 @@ struct question_asker {
     struct room *room;
     uint32_t slot, turn;
     uint64_t asked_ms;
+    struct admission *admission; // of its kind, NULL: there are never many of it
 };
 
 static struct question_asker *asker_new(const struct room_binding *b) {
     struct question_asker *a = hw_malloc(sizeof(*a));
     struct room *r = binding_room(b);
-    *a = (struct question_asker){r, slab_slot(b), slab_turn(b), loop_now_ms(r->loop)};
+    *a = (struct question_asker){r, slab_slot(b), slab_turn(b), loop_now_ms(r->loop), NULL};
+    return a;
+}
+
+// Of a kind of which register and saver are not to have more than they can do.
+static struct question_asker *counted_asker_new(const struct room_binding *b,
+                                                struct admission *kind) {
+    struct question_asker *a = asker_new(b);
+    a->admission = kind;
+    admission_asked(kind);
     return a;
 }
 
@@ -32,6 +42,13 @@ static struct room_binding *asker_over(void *arg) {
     struct question_asker a = *(struct question_asker *)arg;
     free(arg);
     return a.room->is_stopping ? NULL : room_binding_find(a.room, a.slot, a.turn);
+}
+
+static struct room_binding *counted_asker_over(void *arg, int error) {
+    const struct question_asker *a = arg;
+    if (a->admission)
+        admission_answered(a->admission, a->asked_ms, loop_now_ms(a->room->loop), error == 0);
+    return asker_over(arg);
 }
 
 static char *user_of(const struct room_binding *b) { // requests are only read
@@ -47,16 +64,8 @@ struct session_row row_of(const Hawser__Internal__SessionRow *row) {
                : (struct session_row){0};
 }
 
-// A login's question to a register or a saver, which are not to have more of them than they can do.
 static struct question_asker *login_asker_new(const struct room_binding *b) {
-    admission_asked(&binding_room(b)->admission);
-    return asker_new(b);
-}
-
-static struct room_binding *login_asker_over(void *arg, int error) {
-    const struct question_asker *a = arg;
-    admission_answered(&a->room->admission, a->asked_ms, loop_now_ms(a->room->loop), error == 0);
-    return asker_over(arg);
+    return counted_asker_new(b, &binding_room(b)->admission);
 }
 
 // --- the row
@@ -99,7 +108,7 @@ static void keep_known(struct room_binding *b, const Hawser__Internal__LoginRepl
 }
 
 static void on_entered(void *arg, int error, const Hawser__Internal__LoginReply *reply) {
-    struct room_binding *b = login_asker_over(arg, error);
+    struct room_binding *b = counted_asker_over(arg, error);
     struct session_event e = {.kind = EVENT_ROW};
     struct session_row_answer *a = &e.of.row;
     if (!b)
@@ -165,7 +174,7 @@ static void on_confirmed(void *arg, int error, const Hawser__Internal__ConfirmRe
         [HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN] = FENCE_REWRITTEN,
         [HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED] = FENCE_HIGHER,
         [HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED] = FENCE_UNKNOWN};
-    struct room_binding *b = asker_over(arg);
+    struct room_binding *b = counted_asker_over(arg, error);
     struct session_event e = {.kind = EVENT_CONFIRMED};
     struct session_confirmed *c = &e.of.confirmed;
     if (!b)
@@ -196,7 +205,8 @@ void ask_row(struct room_binding *b) {
     request.address = client_address(b, address); // a row written anew has it again
     request.devices_max = room_binding_devices_max(b);
     request.not_after_ms = row_last_moment(r); // then the session may have ended
-    register_confirm(register_of(r->cluster), &request, on_confirmed, asker_new(b));
+    register_confirm(register_of(r->cluster), &request, on_confirmed,
+                     counted_asker_new(b, &r->confirmations));
 }
 
 static void on_counted(void *arg, int error, const Hawser__Internal__TakeoverReply *reply) {
@@ -226,7 +236,7 @@ static void take_start(struct session_start *start, const Hawser__Internal__Atta
 }
 
 static void on_attached(void *arg, int error, const Hawser__Internal__AttachReply *reply) {
-    struct room_binding *b = login_asker_over(arg, error);
+    struct room_binding *b = counted_asker_over(arg, error);
     struct session_event e = {.kind = EVENT_ATTACHED};
     struct session_attached *a = &e.of.attached;
     if (!b)
@@ -366,8 +376,7 @@ void ask_attempt(struct room_binding *b, const struct session_effect *e) {
 // --- the inbox's head
 
 static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *reply) {
-    struct room_binding *b = asker_over(arg);
-    (void)error;
+    struct room_binding *b = counted_asker_over(arg, error);
     if (!b || !reply)
         return; // the next pass asks again
     const struct stream_position head = {reply->epoch, reply->head};
@@ -382,11 +391,12 @@ static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *rep
 }
 
 static void questions_head(struct room_binding *b, bool arrives, saver_head_done *done) {
+    struct room *r = binding_room(b);
     Hawser__Internal__HeadRequest request = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
     request.product = b->product->number;
     request.user = user_of(b);
     request.arrives = arrives;
-    saver_head(saver(b), &request, done, asker_new(b));
+    saver_head(saver(b), &request, done, counted_asker_new(b, &r->heads_asked));
 }
 
 void ask_head(struct room_binding *b) {

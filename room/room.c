@@ -192,6 +192,8 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     endpoints_take(&r->endpoints, env, "room.advertise", &at);
     lease_init(&r->lease);
     admission_init(&r->admission);
+    admission_init(&r->confirmations);
+    admission_init(&r->heads_asked);
     log_event(env->log, LOG_INFO, "sized", "connections_max=%u sessions_max=%u", max,
               r->sessions_max);
     *ret_self = r;
@@ -249,6 +251,10 @@ static const struct daemon_metric metrics[] = {
                    "connections ended before they had said a whole Hello, for newcomers"),
     DAEMON_COUNTER(room, count.logins, "logins_total", "bindings logged in"),
     DAEMON_COUNTER(room, count.login_failures, "login_failures_total", "bindings refused"),
+    DAEMON_GAUGE(room, confirmations.at_once, "confirmations_at_once_count",
+                 "confirmations that may be under way in a hurry, as answers came lately"),
+    DAEMON_GAUGE(room, heads_asked.at_once, "heads_at_once_count",
+                 "inboxes' heads that may be asked for at once in a hurry, likewise"),
     DAEMON_GAUGE(room, admission.under_way, "logins_under_way_count",
                  "questions of logins that a register or a saver has not answered yet"),
     DAEMON_GAUGE(room, admission.at_once, "logins_at_once_count",

@@ -126,7 +126,7 @@ struct room {
     struct standstill standstill;
     struct timer drain_timer;
     uint64_t logins_asked; // of the register
-    struct admission admission;
+    struct admission admission, confirmations, heads_asked;
     uint32_t tick_count;
     struct pass confirm, heads, save, hurried_confirm, hurried_heads, looks;
     uint64_t hurried_heads_ms;

@@ -9,15 +9,15 @@
 enum {
     SENT_BYTES_MAX = 1024 * 1024,      // of commands without an answer
     HELD_BYTES_MAX = 64 * 1024 * 1024, // behind those
+    COMMAND_BYTES = 512,               // of each, besides its words: with what its step keeps
     BEHIND_LOG_MS = 1000,
 };
 
 struct held_command {
     struct held_command *next;
     struct command *k;
-    struct buf bytes; // its words, one after the other
     int count;
-    size_t len[REDIS_ARGS_MAX + 3];
+    size_t len[]; // of its words, and behind those the words themselves
 };
 
 // --- leaving
@@ -123,7 +123,7 @@ struct command *redis_command_new(struct redis_conn *c, const char *shape, redis
 }
 
 static size_t words_bytes(const struct words *words) {
-    size_t bytes = sizeof(struct command);
+    size_t bytes = COMMAND_BYTES;
     for (int i = 0; i < words->count; i++)
         bytes += words->len[i];
     return bytes;
@@ -160,17 +160,18 @@ static void refuse_behind(struct command *k) {
 
 static void hold_command(struct command *k, const struct words *words) {
     struct redis_conn *c = k->conn;
-    size_t bytes = words_bytes(words);
+    size_t head = sizeof(struct held_command) + (size_t)words->count * sizeof(size_t);
+    size_t bytes = head + words_bytes(words);
     if (c->held_bytes + bytes > HELD_BYTES_MAX) {
         refuse_behind(k);
         return;
     }
-    struct held_command *h = hw_calloc(1, sizeof(*h));
-    h->k = k;
-    h->count = words->count;
+    struct held_command *h = hw_malloc(bytes);
+    char *at = (char *)h + head;
+    *h = (struct held_command){.k = k, .count = words->count};
     for (int i = 0; i < words->count; i++) {
-        h->len[i] = words->len[i];
-        buf_append(&h->bytes, words->v[i], words->len[i]);
+        memcpy(at, words->v[i], h->len[i] = words->len[i]);
+        at += words->len[i];
     }
     c->held_bytes += k->bytes = bytes;
     *c->held_end = h;
@@ -181,9 +182,9 @@ static void send_held(struct held_command *h) {
     const char *v[REDIS_ARGS_MAX + 3];
     struct command *k = h->k;
     struct redis_conn *c = k->conn;
-    size_t at = 0;
+    const char *at = (const char *)(h->len + h->count);
     for (int i = 0; i < h->count; at += h->len[i++])
-        v[i] = (const char *)h->bytes.data + at;
+        v[i] = at;
     if (deadline_in(c->loop, 0) >= k->due_ms) {
         refuse_behind(k);
         return;
@@ -201,7 +202,6 @@ void redis_conn_send_held(struct redis_conn *c) {
             c->held_end = &c->held;
         c->held_bytes -= h->k->bytes;
         send_held(h);
-        buf_free(&h->bytes);
         free(h);
     }
 }

@@ -30,6 +30,10 @@ uint32_t admission_put_off(struct admission *a, uint64_t now_ms) {
     return (uint32_t)((a->next_us - now_us) / 1000);
 }
 
+uint64_t admission_left(const struct admission *a) {
+    return a->under_way < a->at_once ? a->at_once - a->under_way : 0;
+}
+
 void admission_asked(struct admission *a) {
     a->under_way++;
 }

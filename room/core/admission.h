@@ -1,4 +1,5 @@
-// How many logins a room has under way, and when others are to come.
+// How many logins a room has under way, and when others are to come; likewise confirmations, and
+// inboxes' heads that are asked for.
 //
 // A login is work for a register and a saver. What they can't do before its deadline is work for
 // nothing: the client gives up, comes again, and all of it is done anew; in a storm nobody gets in.
@@ -35,6 +36,9 @@ bool admission_lets_in(struct admission *a);
 void admission_all_asked(struct admission *a); // who was let in, or is gone
 // For one that finds it closed: how long to wait, in ms.
 uint32_t admission_put_off(struct admission *a, uint64_t now_ms);
+
+// How many more may be asked now.
+uint64_t admission_left(const struct admission *a);
 
 void admission_asked(struct admission *a);
 // `is_answer`: within the deadline, whatever it said.

@@ -25,6 +25,22 @@ START_TEST(test_closed_when_as_many_are_under_way) {
 }
 END_TEST
 
+// Who hurries asks as many as are left, and the number of them that may be under way may have
+// become smaller meanwhile.
+START_TEST(test_what_is_left) {
+    struct admission a;
+    admission_init(&a);
+    ck_assert_uint_eq(admission_left(&a), ADMISSION_FIRST);
+    ask_many(&a, ADMISSION_FIRST - 3);
+    ck_assert_uint_eq(admission_left(&a), 3);
+    ask_many(&a, 3);
+    ck_assert_uint_eq(admission_left(&a), 0);
+    admission_answered(&a, 1000, 2600, true);
+    ck_assert_uint_lt(a.at_once, a.under_way);
+    ck_assert_uint_eq(admission_left(&a), 0);
+}
+END_TEST
+
 static const struct row {
     const char *what;
     uint64_t under_way, took_ms;
@@ -161,6 +177,7 @@ END_TEST
 int main(void) {
     TCase *test_case = tcase_create("admission");
     tcase_add_test(test_case, test_closed_when_as_many_are_under_way);
+    tcase_add_test(test_case, test_what_is_left);
     tcase_add_loop_test(test_case, test_answers, 0, sizeof(rows) / sizeof(rows[0]));
     tcase_add_test(test_case, test_half_once_a_second_and_never_none);
     tcase_add_test(test_case, test_each_has_a_time_of_its_own);
