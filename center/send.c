@@ -156,7 +156,7 @@ static void refused(struct sending *s, const struct verdict *v) {
     if (v->problem == PROBLEM_inbox_full && ++s->refused < s->aim.logs)
         return;
     p->outcome_unknown = p->outcome_unknown || v->outcome == OUTCOME_UNKNOWN;
-    problem_set(p, v->problem, NULL, "%s%s", v->why,
+    problem_set(p, v->problem, v->field, "%s%s", v->why,
                 v->outcome == OUTCOME_UNKNOWN ? "; it may have been stored" : "");
 }
 
@@ -202,7 +202,7 @@ static void send_on_answer(struct leg *leg, int error, const Hawser__Internal__A
 
 static void start_leg(struct sending *s, const struct target *t) {
     struct leg *leg = leg_new(s, t);
-    if (s->push.class == PUSH_STORED)
+    if (s->push.class != PUSH_LIVE)
         append_leg(leg, send_on_answer);
     else
         deliver_live(leg);
@@ -233,7 +233,7 @@ static void start_claim(struct sending *s) {
 static bool is_admitted(struct sending *s, const struct product *product) {
     struct center *c = s->center;
     const struct pace_ask ask = {product->number, product->limits.push_per_s, aim_logs(&s->push)};
-    bool needs_store = s->push.class == PUSH_STORED || s->push.idempotency_key;
+    bool needs_store = s->push.class != PUSH_LIVE || s->push.idempotency_key;
     if (needs_store && !c->clock.is_known)
         return problem_set(&s->result.problem, PROBLEM_store_unavailable, NULL, "no saver answers");
     return pace_take(&c->paces, &ask, loop_now_ms(c->loop)) ||

@@ -141,16 +141,26 @@ static void append_inbox(struct inbox *b, const Hawser__Internal__AppendRequest 
     reply->change = b->log.change;
 }
 
+// Of a durable message that is marked: its id is remembered as long as others are.
+static void id_settle(struct known_id *id, const Hawser__Internal__AppendRequest *a) {
+    uint64_t ttl_ms = a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS;
+    if (id && same_body(id, a))
+        loop_arm(id->product->store->base.store.loop, &id->expiry, ttl_ms, id_over);
+}
+
 Hawser__Internal__AppendReply *saver_memory_append(struct saver_memory *m,
                                                    const Hawser__Internal__AppendRequest *a) {
     Hawser__Internal__AppendReply *reply = hw_malloc(sizeof(*reply));
-    const struct known_id *id = id_find(m, a);
+    struct known_id *id = id_find(m, a);
     struct product_logs *p = product_logs_get(m, a->product);
     uint64_t now = memory_store_now_ms(&m->base);
     bool is_inbox = a->stream == STREAM_INBOX;
     hawser__internal__append_reply__init(reply);
     reply->store_ms = now;
-    if (id) {
+    if (a->settles) {
+        id_settle(id, a);
+        reply->outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED;
+    } else if (id) {
         answer_known(id, a, reply);
     } else if (a->not_after_ms != 0 && now > a->not_after_ms) {
         reply->outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_TOO_LATE;

@@ -71,7 +71,7 @@ static uint64_t append_flags(const Hawser__Internal__AppendRequest *a, bool keys
            (append_limits_of(a).is_reject_new ? APPEND_REJECTS : 0U) |
            (keys_full ? APPEND_KEYS_FULL : 0U) |
            (a->body_hash.len == HASH_BYTES ? APPEND_HASHED : 0U) |
-           (a->message->n_device ? APPEND_NAMED : 0U);
+           (a->message->n_device ? APPEND_NAMED : 0U) | (a->settles ? APPEND_SETTLES : 0U);
 }
 
 // Behind the numbers the hash and the names, as scripts/part/what.lua says.

@@ -2,12 +2,35 @@
 #include "saver.h"
 
 #include "buf.h"
+#include "durable.h"
 #include "redis_store.h"
 #include "saver_internal.h"
 
+// What the durable store counts; 0 without one.
+#define DURABLE_GAUGES(X)                                                                          \
+    X(landed, "mariadb_rows_landed_number", "durable messages that were committed in MariaDB")     \
+    X(marked, "mariadb_rows_marked_number", "of these, those that were given their seq")           \
+    X(withdrawn, "mariadb_rows_withdrawn_number", "rows taken away, since the log refused them")   \
+    X(taken_up, "mariadb_rows_taken_up_number", "rows left behind that this saver has appended")   \
+    X(refused, "mariadb_rows_refused_number", "rows left behind that the log refused for good")    \
+    X(unmarked, "mariadb_rows_unmarked_number", "rows without a seq, of all savers; up to 10000")  \
+    X(statements, "mariadb_statements_number", "statements sent")                                  \
+    X(refused_statements, "mariadb_statements_refused_number", "not sent: too many waited")        \
+    X(late, "mariadb_late_number", "statements that were not answered in time")                    \
+    X(waiting, "mariadb_backlog_statements", "statements that wait, or are under way")             \
+    X(waiting_bytes, "mariadb_backlog_bytes", "bytes of these")                                    \
+    X(up_s, "mariadb_connected_seconds", "since when MariaDB is connected and fit; 0: it is not")
+#define DURABLE_GAUGE_READ(field, name, help)                                                      \
+    static uint64_t read_##field(void *self) {                                                     \
+        const struct saver *s = self;                                                              \
+        return s->durable ? s->durable->field : 0;                                                 \
+    }
+#define DURABLE_GAUGE_ROW(field, name, help) {name, help, 0, true, read_##field},
+DURABLE_GAUGES(DURABLE_GAUGE_READ)
+
 static const struct daemon_metric metrics[] = {
     STORE_METRICS(saver, count.store),
-    {0},
+    DURABLE_GAUGES(DURABLE_GAUGE_ROW){0},
 };
 
 int saver_start_on(struct daemon_env *env, struct store *store, void **ret_self) {
@@ -15,6 +38,7 @@ int saver_start_on(struct daemon_env *env, struct store *store, void **ret_self)
     s->env = env;
     s->loop = env->loop;
     s->store = store;
+    s->durable = saver_durable_counts(store);
     store_count_into(store, &s->count.store);
     *ret_self = s;
     return 0;
@@ -29,14 +53,29 @@ static struct store *open_saver_redis(const struct store_env *env) {
     return saver_store_redis(&o);
 }
 
-static int saver_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
-    static const struct store_backend backends[] = {
-        {"redis.url", .is_its_url = store_url_is_memory, .open = open_saver_memory},
+static struct store *open_saver_rows(const struct store_env *env) {
+    return saver_maria_rows(
+        &(struct maria_options){.url = config_text(env->config, "mariadb.url"),
+                                .timeout_ms = (uint32_t)config_ms(env->config, "mariadb.timeout"),
+                                .loop = env->loop,
+                                .log = env->log});
+}
+
+// A memory store forgets, so it is no front of one that does not.
+static const struct store_backend *backends_of(const struct config *config) {
+    static const struct store_backend forgetting[] = {
+        {"redis.url", .is_its_url = store_url_is_memory, .open = open_saver_memory}, {0}};
+    static const struct store_backend keeping[] = {
         {"redis.url", .check = redis_url_check, .open = open_saver_redis},
+        {"mariadb.url", .check = maria_url_check, .open = open_saver_rows, .over = saver_durable},
         {0}};
+    return store_url_is_memory(config_text(config, "redis.url")) ? forgetting : keeping;
+}
+
+static int saver_start(struct daemon_env *env, struct buf *ret_error, void **ret_self) {
     const struct store_env with = {env->loop, env->log, env->config};
     struct store *store;
-    int rc = store_open(backends, &with, ret_error, &store);
+    int rc = store_open(backends_of(env->config), &with, ret_error, &store);
     if (rc == 0)
         rc = saver_start_on(env, store, ret_self);
     if (rc == 0)
@@ -57,6 +96,15 @@ static void saver_ask_store(void *self, struct daemon_store *ret) {
                                  .is_coming = store_is_coming(store)};
 }
 
+static const char *saver_lacks(void *self) {
+    struct saver *s = self;
+    const char *why = s->durable ? saver_durable_down(s->store) : NULL;
+    if (!why)
+        return NULL;
+    snprintf(s->lack, sizeof(s->lack), "class durable is refused: %s", why);
+    return s->lack;
+}
+
 // Rooms and centers go to a saver by the user, whatever its store: what this one accepts, the
 // others never hear of.
 static const char *saver_unready(void *self) {
@@ -73,6 +121,7 @@ const struct daemon_role saver_role = {.name = "saver",
                                        .start = saver_start,
                                        .store = saver_ask_store,
                                        .unready = saver_unready,
+                                       .lacks = saver_lacks,
                                        .free = saver_free,
                                        .methods = saver_methods,
                                        .rpc_listen_key = "saver.listen",

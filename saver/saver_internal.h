@@ -7,8 +7,10 @@
 struct saver {
     struct daemon_env *env;
     struct loop *loop;
-    struct store *store; // owned
-    bool is_in_memory;   // so that no other saver knows what is in it
+    struct store *store;                  // owned
+    bool is_in_memory;                    // so that no other saver knows what is in it
+    const struct durable_counts *durable; // of the store; NULL: it takes no durable message
+    char lack[300];
     struct {
         struct store_counts store;
     } count;

@@ -48,8 +48,21 @@ static void saver_ask(struct saver *s, const ProtobufCMessage *request, bool is_
 
 SAVER_METHODS(SERVE)
 
+// A message that is to be committed, and that nobody here can commit. A claim of such a push is
+// refused with it.
+static bool is_unserved(const struct saver *s, const Hawser__Internal__AppendRequest *q) {
+    return !s->durable && q->message &&
+           q->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
+}
+
 static void saver_on_append(void *self, const Hawser__Internal__AppendRequest *q,
                             struct rpc_call *call) {
+    Hawser__Internal__AppendReply reply = HAWSER__INTERNAL__APPEND_REPLY__INIT;
+    if (is_appendable(q) && is_unserved(self, q)) {
+        reply.outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_UNSERVED;
+        saver_append_reply(call, &reply);
+        return;
+    }
     saver_ask(self, &q->base, is_appendable(q), call);
 }
 

@@ -25,12 +25,6 @@ EMBED = ROOT / "common/store/lua_embed.py"  # it writes C
 FOR_TESTS = {
     "cluster_is_ready": "a test waits for its daemons to know each other",
     "daemon_self": "the simulation looks into its daemons",
-    "maria_conn_new": "a connection to MariaDB, in tests so far",
-    "maria_conn_free": "the same",
-    "maria_conn_down_reason": "the same",
-    "maria_conn_counts": "the same",
-    "maria_url_check": "the same",
-    "maria_affected": "the same",
     "rpc_link_in_flight": "each call is completed once",
     "rpc_link_peer_incarnation": "a link leads to the run that it was asked for",
     "config_markdown": "docs/CONFIG.md is held to it",
@@ -40,7 +34,6 @@ FOR_TESTS = {
     "saver_store_memory_next_history": "a store that was restarted",
     "session_leads_to": "the table names no state that no test has reached",
     "session_effect_name": "tests tell a session's story in words",
-    "store_pair_init": "a store over two, in tests so far",
     "wheel_armed": "nothing stays armed",
 }
 

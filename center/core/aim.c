@@ -115,6 +115,10 @@ static void aim_take_tags(const struct tag_list *list, size_t *ret_count, char *
 
 void aim_message(const struct push *push, const struct aim *aim, const struct target *target,
                  struct aimed *ret) {
+    static const Hawser__Internal__MessageClass class_of[] = {
+        [PUSH_STORED] = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_STORED,
+        [PUSH_LIVE] = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_LIVE,
+        [PUSH_DURABLE] = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE};
     Hawser__Internal__StoredMessage *m = &ret->message;
     Hawser__Internal__Audience *audience = &ret->audience;
     hawser__internal__stored_message__init(m);
@@ -123,8 +127,7 @@ void aim_message(const struct push *push, const struct aim *aim, const struct ta
     m->sent_ms = aim->sent_ms;
     m->expires_ms = push->ttl_ms ? aim->expires_ms : 0;
     m->content_type = (char *)(uintptr_t)(push->content_type ? push->content_type : "");
-    m->class_ = push->class == PUSH_LIVE ? HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_LIVE
-                                         : HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_STORED;
+    m->class_ = class_of[push->class];
     if (target) {
         m->n_device = target->device_count;
         m->device = (char **)(uintptr_t)target->devices;

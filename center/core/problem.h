@@ -26,6 +26,7 @@
     X(rate_limited, 429, "Too many pushes")                                                        \
     X(quota_exceeded, 429, "More than a product may do at a time")                                 \
     X(idempotency_full, 429, "Too many Idempotency-Keys are remembered")                           \
+    X(class_unavailable, 503, "This class cannot be stored now")                                   \
     X(store_unavailable, 503, "The store cannot be reached")                                       \
     X(overloaded, 503, "Too much work in progress")                                                \
     X(inbox_full, 507, "The user's inbox is full")

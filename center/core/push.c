@@ -47,10 +47,9 @@ static bool read_class(const json_t *body, const struct push_rules *rules, struc
         return problem_set(p, PROBLEM_conflicting_fields, "ttl_s", "a live message has no ttl_s");
     if (class_given && !is_live && ttl_given && ttl_s == 0)
         return problem_set(p, PROBLEM_conflicting_fields, "ttl_s", "ttl_s 0 makes it live");
-    if (is_durable) // to come again later would not help
-        return problem_set(p, PROBLEM_invalid_value, "class",
-                           "durable needs a MariaDB, which this version does not serve");
-    push->class = is_live || (ttl_given && ttl_s == 0) ? PUSH_LIVE : PUSH_STORED;
+    push->class = is_live || (ttl_given && ttl_s == 0) ? PUSH_LIVE
+                  : is_durable                         ? PUSH_DURABLE
+                                                       : PUSH_STORED;
     push->ttl_ms = ttl_s * 1000;
     return true;
 }

@@ -5,7 +5,8 @@
 #include "buf.h"
 #include "targets.h"
 
-enum push_class { PUSH_STORED, PUSH_LIVE }; // live: never stored, handed to who is there now
+// live: never stored, handed to who is there now; durable: committed in MariaDB first.
+enum push_class { PUSH_STORED, PUSH_LIVE, PUSH_DURABLE };
 
 struct push {           // borrows from the body
     struct targets to;  // owned

@@ -24,9 +24,9 @@ static void put_end(struct buf *out, const struct push_answer *a) {
 void push_answer_put(struct buf *out, const struct push_answer *a) {
     buf_append_str(out, "{\"id\":\"");
     buf_append_str(out, a->id);
-    buf_append_str(out, "\",\"class\":");
-    buf_append_str(out, a->is_live ? "\"live\"" : "\"stored\"");
-    buf_append_str(out, ",\"expires_at\":");
+    buf_append_str(out, "\",\"class\":\"");
+    buf_append_str(out, a->class);
+    buf_append_str(out, "\",\"expires_at\":");
     put_end(out, a);
     if (a->has_seq)
         put_number(out, "seq", a->seq);

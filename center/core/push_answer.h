@@ -9,7 +9,8 @@
 
 struct push_answer {
     const char *id; // letters and digits
-    bool is_live;   // it ends with its sending, and has no seq
+    const char *class;
+    bool is_live; // it ends with its sending, and has no seq
     uint64_t expires_ms;
     bool has_seq, has_online, is_replayed;
     uint64_t seq, online;

@@ -28,6 +28,7 @@ struct verdict {
     enum outcome outcome;
     enum problem_code problem; // unless it is done; inbox_full: another log may have room
     const char *why;
+    const char *field; // at fault; NULL: none
 };
 // An append without an answer, after its last try.
 struct verdict verdict_of_silence(int error, bool may_be_stored);

@@ -32,7 +32,7 @@ static void ops_text(struct http_request *r, int status, const char *type, struc
 static void ops_request(void *arg, struct http_request *r) {
     struct daemon *d = arg;
     struct buf body = BUF_EMPTY;
-    const char *reason = NULL;
+    const char *reason = NULL, *lack = NULL;
     if (strcmp(r->method, "GET") != 0) {
         bool is_options = strcmp(r->method, "OPTIONS") == 0;
         http_respond(r, &(struct http_response){.status = is_options ? 204 : 405,
@@ -42,7 +42,9 @@ static void ops_request(void *arg, struct http_request *r) {
         ops_text(r, 200, "text/plain", &body);
     } else if (strcmp(r->path, "/readyz") == 0) {
         reason = daemon_unready(d);
-        buf_printf(&body, "%s\n", reason ? reason : "ready");
+        lack = !reason && d->role->lacks ? d->role->lacks(d->self) : NULL;
+        buf_printf(&body, "%s%s%s\n", reason ? reason : "ready", lack ? "; " : "",
+                   lack ? lack : "");
         ops_text(r, reason ? 503 : 200, "text/plain", &body);
     } else if (strcmp(r->path, "/metrics") == 0) {
         metrics_print(d->env.metrics, &body);

@@ -69,6 +69,7 @@ struct daemon_role {
     bool stays_listed; // until it is drained; else the directory hears of the end when it begins
     void (*store)(void *self, struct daemon_store *ret); // how its store is
     const char *(*unready)(void *self); // what else is missing, valid until the next call
+    const char *(*lacks)(void *self);   // what it is ready without, likewise; /readyz says it
     void (*stop)(void *self);           // begins nothing any more; its calls are cancelled next
     void (*free)(void *self);           // the last call
     // its place in the cluster

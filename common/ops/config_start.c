@@ -129,9 +129,10 @@ static void warn_addresses(const struct config *c, const char *role,
 void config_warnings(const struct config *c, const char *role,
                      void (*tell)(void *arg, const char *line), void *arg) {
     warn_addresses(c, role, tell, arg);
-    if (strcmp(role, "saver") == 0 && config_is_given(config_value_at(c, "mariadb", "url")))
-        tell(arg, "mariadb.url is not used by this version: nothing is written to that database, "
-                  "and class durable is refused");
+    if (strcmp(role, "saver") == 0 && config_is_given(config_value_at(c, "mariadb", "url")) &&
+        strcmp(config_text(c, "redis.url"), "memory:") == 0)
+        tell(arg, "mariadb.url is not used, since redis.url is memory:, which forgets: class "
+                  "durable is refused");
 }
 
 // --- reload

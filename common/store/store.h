@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// error 0: reply is valid during the call. -HW_ESTORE: not done; -HW_EOUTCOME: may be done.
+// error 0: reply is valid during the call. -HW_ESTORE: not done; -HW_EOUTCOME: may be done;
+// -HW_ECLASS: not done, since the back of a pair is away.
 typedef void store_done_fn(void *arg, int error, const ProtobufCMessage *reply);
 
 struct store;

@@ -5,8 +5,7 @@ void store_pair_begin(struct store_step *p, const ProtobufCMessage *request) {
 }
 
 struct store *store_pair_down_part(struct store *s) {
-    struct store_pair *p = (struct store_pair *)s;
-    return store_down_reason(p->front) || !store_down_reason(p->back) ? p->front : p->back;
+    return ((struct store_pair *)s)->front;
 }
 
 void store_pair_stop(struct store *s) {

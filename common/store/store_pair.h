@@ -17,7 +17,7 @@ static inline struct store_pair *store_pair_of(const struct store_step *p) {
 }
 // What is not the pair's own goes to the front.
 void store_pair_begin(struct store_step *p, const ProtobufCMessage *request);
-// Down is what either of them is down for, and the front is spoken of first.
+// Down is what the front is down for: most of what is asked needs no back, and goes on without.
 struct store *store_pair_down_part(struct store *s);
 void store_pair_stop(struct store *s);
 // The part of struct store_kind that is the same in all pairs.

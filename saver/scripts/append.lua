@@ -15,6 +15,7 @@
 -- CONST APPEND_REJECTS
 -- CONST APPEND_KEYS_FULL
 -- CONST APPEND_HASHED
+-- CONST APPEND_SETTLES
 -- CONST PURGED_AT_ONCE
 -- PARTS what append_next entries
 -- REPLY [nn*nnnnnnn] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms arrivals
@@ -99,7 +100,7 @@ local function read(what, name, id, message)
   local a, flags, behind = {name = name, message = message, key = name .. '\0i' .. id}, nil, nil
   flags, a.id_ttl, a.not_after, a.messages_max, a.bytes_max, a.kept, a.ends, a.sent, a.payload, a.claim, a.ttl, behind = unpacked(WHAT, what)
   local function has(bit) return flags % (2 * bit) >= bit end
-  a.is_inbox, a.is_reject_new, a.is_keys_full = has(APPEND_INBOX), has(APPEND_REJECTS), has(APPEND_KEYS_FULL)
+  a.is_inbox, a.is_reject_new, a.is_keys_full, a.settles = has(APPEND_INBOX), has(APPEND_REJECTS), has(APPEND_KEYS_FULL), has(APPEND_SETTLES)
   a.hash = has(APPEND_HASHED) and string.sub(what, behind, behind + 15) or ''
   a.names = string.sub(what, behind + #a.hash)
   a.is_undated = a.sent == 0
@@ -107,9 +108,17 @@ local function read(what, name, id, message)
   if a.ttl ~= 0 then a.ends = now + a.ttl end
   return a
 end
+-- Of a durable message that is marked: its id is remembered as long as others are.
+local function settle(a, known)
+  if known and known.hash == a.hash and call('HEXISTS', logs, a.key) == 1 then
+    call('HSET', logs, a.key, pack(ID, known.epoch, known.seq, known.change, known.sent, known.expires, now + a.id_ttl) .. known.hash)
+    call('ZADD', due, now + a.id_ttl, 'k' .. a.key)
+  end
+  return REPLAYED, 0, 0, 0, 0, 0, 0
+end
 local function append(a)
   local known, is_over = record_of(a.key)
-  if known then
+  if known and not a.settles then
     return known.hash == a.hash and REPLAYED or MISMATCH, known.epoch, known.seq, known.change, known.sent, known.expires, 0
   end
   local full = redis.pcall('SETRANGE', nothing, 0, '')
@@ -117,6 +126,7 @@ local function append(a)
     if not string.find(full.err, 'OOM', 1, true) then call('SETRANGE', nothing, 0, '') end -- it is not the primary: the script's error
     return REFUSED, 0, 0, 0, 0, 0, 0
   end
+  if a.settles then return settle(a, known) end
   local l = open(a.name)
   if l and l.registered ~= 0 and l.registered <= now then expire(l, PURGED_AT_ONCE) end
   if is_over then forget_id(a.key) end

@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.parse
 
+import pymysql
 import requests
 
 import openapi_check
@@ -86,6 +87,65 @@ class Redis:
     def stop(self):
         self.process.terminate()
         self.process.wait(WAIT_S)
+
+
+class MariaDB:
+    """A private mariadbd on a UNIX socket, with a database and a user for the savers; it can be killed and started again on the same folder."""
+
+    sizes = ["--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M"]
+
+    def __init__(self, folder, *options):
+        self.dir = pathlib.Path(folder)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.path = self.dir / "s"
+        self.url = f"unix://hawser:db%2Fp%40ss@{self.path}?db=hawser"
+        with open(self.dir / "install.log", "ab") as log:
+            subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.dir / 'data'}", "--skip-test-db",
+                            "--auth-root-authentication-method=normal", *self.sizes], stdout=log, stderr=log, check=True, timeout=WAIT_S)
+        self.start(*options)
+        self.sql("CREATE DATABASE hawser; CREATE USER hawser@localhost IDENTIFIED BY 'db/p@ss'; GRANT ALL ON hawser.* TO hawser@localhost")
+
+    def start(self, *options):
+        self.path.unlink(missing_ok=True)
+        with open(self.dir / "mariadb.log", "ab") as log:
+            self.process = subprocess.Popen(
+                ["mariadbd", "--no-defaults", f"--datadir={self.dir / 'data'}", f"--socket={self.path}", f"--pid-file={self.dir / 'pid'}",
+                 "--skip-networking", "--performance-schema=off", *self.sizes, *(["--user=root"] if os.geteuid() == 0 else []), *options],
+                stdout=log, stderr=log)
+        wait_until(lambda: self._reached(), "mariadbd did not come up", self.process, self.dir / "mariadb.log")
+
+    def _connect(self):
+        return pymysql.connect(unix_socket=str(self.path), user="root", autocommit=True, client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS,
+                               read_timeout=WAIT_S, write_timeout=WAIT_S)
+
+    def _reached(self):
+        try:
+            self._connect().close()
+            return True
+        except pymysql.MySQLError:
+            return False
+
+    def sql(self, statements):
+        """The rows of the first one."""
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute(statements)
+            rows = list(cursor.fetchall())
+            while cursor.nextset():
+                pass
+        return rows
+
+    def freeze(self):
+        """Each of its threads stands still; SIGCONT thaws it."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        wait_until(lambda: all(") T" in (task / "stat").read_text() for task in tasks.iterdir()), "it does not stand still")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait(WAIT_S)
+
+    stop = kill
 
 
 class Daemon:

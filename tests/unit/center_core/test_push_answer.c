@@ -8,9 +8,8 @@
 #include "texts.h"
 
 static char *by_jansson(const struct push_answer *a) {
-    json_t *body =
-        json_pack("{s:s, s:s, s:o}", "id", a->id, "class", a->is_live ? "live" : "stored",
-                  "expires_at", a->is_live ? json_null() : time_json(a->expires_ms));
+    json_t *body = json_pack("{s:s, s:s, s:o}", "id", a->id, "class", a->class, "expires_at",
+                             a->is_live ? json_null() : time_json(a->expires_ms));
     if (a->has_seq)
         json_object_set_new(body, "seq", json_integer((json_int_t)a->seq));
     if (a->targets > 0)
@@ -35,6 +34,7 @@ START_TEST(test_as_jansson_has_it) {
         uint64_t n = numbers[i % 5];
         struct push_answer a = {.id = "0aZ9", .seq = n, .online = n};
         a.is_live = bits & 1;
+        a.class = a.is_live ? "live" : bits & 8 ? "durable" : "stored";
         a.expires_ms = bits & 2 ? 1700000000000 + n % 1000000007 : 0;
         a.has_seq = bits & 4;
         a.has_online = bits & 8;

@@ -79,6 +79,8 @@ START_TEST(test_answers) {
          PROBLEM_inbox_full},
         {HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_IDS_FULL, OUTCOME_FAILED, OUTCOME_UNKNOWN,
          PROBLEM_idempotency_full},
+        {HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_UNSERVED, OUTCOME_FAILED, OUTCOME_FAILED,
+         PROBLEM_invalid_value},
         {99, OUTCOME_UNKNOWN, OUTCOME_UNKNOWN, PROBLEM_store_unavailable}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         for (int after = 0; after < 2; after++) {
@@ -92,6 +94,10 @@ START_TEST(test_answers) {
         }
     ck_assert_int_eq(verdict_of_silence(-HW_ESTORE, false).outcome, OUTCOME_FAILED);
     ck_assert_int_eq(verdict_of_silence(-HW_ESTORE, true).outcome, OUTCOME_UNKNOWN);
+    ck_assert_int_eq(verdict_of_silence(-HW_ESTORE, false).problem, PROBLEM_store_unavailable);
+    ck_assert_int_eq(outcome_of_error(-HW_ECLASS, true), OUTCOME_FAILED);
+    ck_assert_int_eq(verdict_of_silence(-HW_ECLASS, false).problem, PROBLEM_class_unavailable);
+    ck_assert_int_eq(verdict_of_silence(-HW_ECLASS, true).problem, PROBLEM_store_unavailable);
 }
 END_TEST
 

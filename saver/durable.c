@@ -1,0 +1,290 @@
+#include "durable.h"
+
+#include <string.h>
+
+#include "message.h"
+#include "saver_store.h"
+#include "store_pair.h"
+
+enum {
+    TICK_MS = 1000,
+    PURGE_TICKS = 10,
+    // How long the front remembers the id of a message whose row is not marked: longer than any
+    // message lives.
+};
+#define DURABLE_ID_MS (UINT64_C(35) * 24 * 3600 * 1000)
+
+struct durable {
+    struct store_pair pair; // first
+    struct timer tick;
+    uint64_t holder;
+    int taken_up; // rows that are being appended, and one while they are read
+    bool was_full;
+    int ticks;
+    struct durable_counts counts;
+};
+static struct durable *durable_of(const struct store_step *p) {
+    return (struct durable *)p->store;
+}
+
+struct durable_step {
+    struct store_step step;                // first
+    uint64_t row, id_ms;                   // id_ms: as it was asked for
+    bool is_new;                           // this call made the row, and may take it away
+    Hawser__Internal__AppendReply refusal; // while the row is withdrawn
+};
+static struct durable_step *durable_step_of(struct store_step *p) {
+    return (struct durable_step *)p;
+}
+
+// --- marking, and what follows
+
+struct landed_row {
+    struct durable *durable;
+    uint64_t row, id_ms;                     // id_ms: how long its id is remembered
+    Hawser__Internal__AppendRequest *append; // owned
+};
+
+static void landed_row_free(struct landed_row *r) {
+    protobuf_c_message_free_unpacked(&r->append->base, NULL);
+    free(r);
+}
+
+static void on_settled(void *arg, int error, const ProtobufCMessage *reply) {
+    (void)arg; // then its id is remembered for longer than it needs to be
+    (void)error;
+    (void)reply;
+}
+
+static void on_marked(void *arg, int error, const ProtobufCMessage *reply) {
+    struct landed_row *r = arg;
+    (void)reply;
+    if (error == 0) {
+        r->durable->counts.marked++;
+        r->append->settles = true;
+        r->append->id_ttl_ms = r->id_ms;
+        r->append->message->payload.len = 0;
+        store_call(r->durable->pair.front, &r->append->base, on_settled, NULL);
+    } // else the row is found unmarked, and its id at the front
+    landed_row_free(r);
+}
+
+// r is taken.
+static void mark_row(struct landed_row *r, const Hawser__Internal__AppendReply *at) {
+    Hawser__Internal__MarkRequest q = HAWSER__INTERNAL__MARK_REQUEST__INIT;
+    q.row = r->row;
+    q.epoch = at->epoch;
+    q.seq = at->seq;
+    q.change = at->change;
+    q.sent_ms = at->sent_ms;
+    q.expires_ms = at->expires_ms;
+    store_call(r->durable->pair.back, &q.base, on_marked, r);
+}
+
+// --- a durable append
+
+static void durable_answer(struct store_step *p, const Hawser__Internal__AppendReply *reply) {
+    store_step_complete(p, 0, message_copy(&reply->base));
+}
+
+// Others may have taken the row up, and what one of them was refused another may have stored.
+static void on_row_withdrawn(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    const Hawser__Internal__TakeAwayReply *reply = (const Hawser__Internal__TakeAwayReply *)message;
+    if (error != 0 || !reply->withdrawn) {
+        store_step_complete(p, error == -HW_ECANCELLED ? error : -HW_EOUTCOME, NULL);
+        return;
+    }
+    durable_of(p)->counts.withdrawn++;
+    durable_answer(p, &durable_step_of(p)->refusal);
+}
+
+static void append_refused(struct store_step *p, const Hawser__Internal__AppendReply *reply) {
+    struct durable_step *s = durable_step_of(p);
+    Hawser__Internal__TakeAwayRequest q = HAWSER__INTERNAL__TAKE_AWAY_REQUEST__INIT;
+    if (!s->is_new) {
+        store_step_complete(p, -HW_EOUTCOME, NULL);
+        return;
+    }
+    s->refusal = *reply; // it has numbers only
+    q.row = s->row;
+    store_call(durable_of(p)->pair.back, &q.base, on_row_withdrawn, p);
+}
+
+static void on_row_appended(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    const Hawser__Internal__AppendReply *reply = (const Hawser__Internal__AppendReply *)message;
+    if (error != 0) { // landed, so that it may be appended yet
+        store_step_complete(p, error == -HW_ECANCELLED ? error : -HW_EOUTCOME, NULL);
+        return;
+    }
+    if (reply->outcome != HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED &&
+        reply->outcome != HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED) {
+        append_refused(p, reply);
+        return;
+    }
+    struct durable_step *s = durable_step_of(p);
+    struct landed_row *r = hw_malloc(sizeof(*r));
+    *r = (struct landed_row){durable_of(p), s->row, s->id_ms, (void *)p->request};
+    p->request = NULL; // the row's now
+    mark_row(r, reply);
+    durable_answer(p, reply);
+}
+
+static void durable_append_at_front(struct durable *d, Hawser__Internal__AppendRequest *append,
+                                    store_done_fn *done, void *arg) {
+    append->id_ttl_ms = append->id_ttl_ms > DURABLE_ID_MS ? append->id_ttl_ms : DURABLE_ID_MS;
+    store_call(d->pair.front, &append->base, done, arg);
+}
+
+static void on_row_landed(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    const Hawser__Internal__LandedReply *row = (const Hawser__Internal__LandedReply *)message;
+    struct durable_step *s = durable_step_of(p);
+    if (error != 0) {
+        store_step_complete(p, error == -HW_ESTORE ? -HW_ECLASS : error, NULL);
+        return;
+    }
+    s->row = row->row;
+    s->is_new = row->is_new;
+    durable_of(p)->counts.landed += row->is_new ? 1 : 0;
+    if (row->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED) {
+        durable_append_at_front(durable_of(p), (Hawser__Internal__AppendRequest *)p->request,
+                                on_row_appended, p);
+        return;
+    }
+    Hawser__Internal__AppendReply reply = HAWSER__INTERNAL__APPEND_REPLY__INIT;
+    reply.outcome = row->outcome;
+    reply.epoch = row->epoch;
+    reply.seq = row->seq;
+    reply.change = row->change;
+    reply.sent_ms = row->sent_ms;
+    reply.expires_ms = row->expires_ms;
+    durable_answer(p, &reply);
+}
+
+static void begin_durable_append(struct store_step *p, const ProtobufCMessage *request) {
+    const Hawser__Internal__AppendRequest *q = (const Hawser__Internal__AppendRequest *)request;
+    struct store_pair *pair = store_pair_of(p);
+    bool is_durable = q->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
+    if (!is_durable || q->claim != 0) { // of a claim nothing is kept but its id
+        store_pair_begin(p, request);
+    } else if (store_down_reason(pair->front)) { // it would land for nothing
+        store_step_complete(p, -HW_ESTORE, NULL);
+    } else if (store_down_reason(pair->back)) {
+        store_step_complete(p, -HW_ECLASS, NULL);
+    } else {
+        store_step_keep(p, request);
+        durable_step_of(p)->id_ms = q->id_ttl_ms;
+        store_call(pair->back, request, on_row_landed, p);
+    }
+}
+
+// --- rows that were left behind
+
+static void on_durable_tick(struct timer *t);
+
+static void one_taken_up(struct durable *d) {
+    if (--d->taken_up == 0 && d->was_full)
+        loop_arm(d->pair.store.loop, &d->tick, 0, on_durable_tick);
+}
+
+static void on_row_taken_up(void *arg, int error, const ProtobufCMessage *message) {
+    struct landed_row *r = arg;
+    struct durable *d = r->durable;
+    Hawser__Internal__AppendReply reply = HAWSER__INTERNAL__APPEND_REPLY__INIT;
+    if (error == 0)
+        reply = *(const Hawser__Internal__AppendReply *)message;
+    bool is_stored = reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED;
+    bool is_refused = reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_MISMATCH;
+    if (error == 0 && (is_stored || is_refused ||
+                       reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED)) {
+        d->counts.taken_up += is_stored ? 1 : 0;
+        d->counts.refused += is_refused ? 1 : 0;
+        if (is_refused) {
+            saver_maria_tell_refused(d->pair.back, r->row);
+            reply = (Hawser__Internal__AppendReply)HAWSER__INTERNAL__APPEND_REPLY__INIT;
+        }
+        mark_row(r, &reply);
+    } else {
+        landed_row_free(r);
+    }
+    one_taken_up(d);
+}
+
+static void on_unmarked(void *arg, int error, const ProtobufCMessage *message) {
+    struct durable *d = arg;
+    const Hawser__Internal__UnmarkedReply *reply = (const Hawser__Internal__UnmarkedReply *)message;
+    size_t count = error == 0 ? reply->n_row : 0;
+    if (error == 0)
+        d->counts.unmarked = reply->count;
+    d->was_full = count == UNMARKED_AT_ONCE;
+    for (size_t i = 0; i < count; i++) { // in the order in which they landed
+        struct landed_row *r = hw_malloc(sizeof(*r));
+        *r = (struct landed_row){d, reply->row[i]->row, reply->row[i]->append->id_ttl_ms,
+                                 (void *)message_copy(&reply->row[i]->append->base)};
+        d->taken_up++;
+        durable_append_at_front(d, r->append, on_row_taken_up, r);
+    }
+    one_taken_up(d);
+}
+
+static void take_counts(struct durable *d) {
+    const struct maria_counts *m = saver_maria_counts(d->pair.back);
+    d->counts.statements = m->statements;
+    d->counts.refused_statements = m->refused;
+    d->counts.late = m->late;
+    d->counts.waiting = m->waiting;
+    d->counts.waiting_bytes = m->waiting_bytes;
+    d->counts.up_s = m->up_since_ms ? (loop_now_ms(d->pair.store.loop) - m->up_since_ms) / 1000 : 0;
+}
+
+static void on_durable_tick(struct timer *t) {
+    struct durable *d = container_of(t, struct durable, tick);
+    Hawser__Internal__UnmarkedRequest q = HAWSER__INTERNAL__UNMARKED_REQUEST__INIT;
+    loop_arm(d->pair.store.loop, &d->tick, TICK_MS, on_durable_tick);
+    take_counts(d);
+    if (d->taken_up > 0 || store_down_reason(d->pair.front) || store_down_reason(d->pair.back))
+        return;
+    if (++d->ticks % PURGE_TICKS == 0)
+        saver_maria_purge(d->pair.back);
+    d->taken_up = 1;
+    q.holder = d->holder;
+    store_call(d->pair.back, &q.base, on_unmarked, d);
+}
+
+// --- the store
+
+static void durable_stop(struct store *s) {
+    struct durable *d = (struct durable *)s;
+    loop_disarm(s->loop, &d->tick);
+    d->taken_up++; // so that nothing is begun anew
+    store_pair_stop(s);
+}
+
+static const struct store_method methods[] = {
+    {"append", &hawser__internal__append_request__descriptor, begin_durable_append}};
+static const struct store_kind durable_kind = {
+    .methods = methods,
+    .method_count = sizeof(methods) / sizeof(methods[0]),
+    .step_bytes = sizeof(struct durable_step),
+    .other = store_pair_begin,
+    .down_part = store_pair_down_part,
+    .stop = durable_stop,
+};
+
+struct store *saver_durable(struct store *front, struct store *rows) {
+    struct durable *d = hw_calloc(1, sizeof(*d));
+    store_pair_init(&d->pair, &durable_kind, front, rows);
+    d->holder = rng_epoch(loop_rng(front->loop));
+    loop_arm(front->loop, &d->tick, TICK_MS, on_durable_tick);
+    return &d->pair.store;
+}
+
+const struct durable_counts *saver_durable_counts(const struct store *s) {
+    return s->kind == &durable_kind ? &((const struct durable *)s)->counts : NULL;
+}
+
+const char *saver_durable_down(struct store *s) {
+    return store_down_reason(((struct durable *)s)->pair.back);
+}

@@ -1,0 +1,27 @@
+// What a saver keeps in MariaDB (docs/MARIADB.md): the back of its pair (durable.h), a store with
+// four methods. An AppendRequest is landed: it becomes a row, under its id and without a seq. What
+// comes while a statement is under way shares the next one, so a commit is paid once for all of
+// them. MarkRequest gives a row its seq, TakeAwayRequest takes it away as long as nobody else has
+// taken it up, UnmarkedRequest finds those that somebody left behind.
+#ifndef HW_MARIA_ROWS_H
+#define HW_MARIA_ROWS_H
+
+#include "maria_conn.h"
+#include "store_open.h"
+
+enum {
+    ROWS_A_STATEMENT = 256,
+    ROW_BYTES_A_STATEMENT = 1024 * 1024, // what one more is added to
+    LANDING_BYTES_MAX = 64 * 1024 * 1024,
+    UNMARKED_AFTER_MS = 5000,
+    UNMARKED_AT_ONCE = 64,
+    ROW_LEASE_MS = 5000,
+};
+
+struct store *saver_maria_rows(const struct maria_options *o); // schema, on_state, arg: its own
+const struct maria_counts *saver_maria_counts(const struct store *rows);
+void saver_maria_tell_refused(const struct store *rows, uint64_t row); // in the log
+// Deletes rows that nobody needs any more, a bounded number, when it is up.
+void saver_maria_purge(struct store *rows);
+
+#endif

@@ -1,0 +1,190 @@
+"""The class durable on real daemons: committed in MariaDB before it is answered, and delivered once, whoever is away or dies meanwhile."""
+
+import concurrent.futures
+import contextlib
+import shutil
+import signal
+
+import pytest
+import requests
+
+from client import Client, eventually
+from daemons import Cluster, MariaDB, Redis, wait_until
+
+
+@pytest.fixture
+def stores(tmp_path):
+    with contextlib.ExitStack() as running:
+        redis, maria = Redis(tmp_path / "redis"), MariaDB(tmp_path / "mariadb")
+        running.callback(redis.stop)
+        running.callback(maria.stop)
+        yield redis, maria
+
+
+@pytest.fixture
+def cluster(tmp_path, stores):
+    redis, maria = stores
+    running = Cluster(tmp_path, redis=redis, settings={"HAWSER_MARIADB__URL": maria.url, "HAWSER_MARIADB__TIMEOUT": "1s"})
+    wait_until(lambda: readiness(running).text == "ready\n", "MariaDB is not taken", running.saver.process, running.saver.log_path)
+    yield running
+    running.stop()
+
+
+def readiness(cluster):
+    return requests.get(f"http://127.0.0.1:{cluster.saver.ports['ops']}/readyz", timeout=10)
+
+
+def push(cluster, product, payload, key=None, to=None, durable="durable"):
+    return cluster.call("POST", f"/v1/products/{product.name}/messages", {"to": to or {"user": "ann"}, "payload": payload, "class": durable},
+                        headers={"Idempotency-Key": key} if key else {})
+
+
+def rows(maria, condition="1"):
+    return maria.sql(f"SELECT id, seq, unmarked FROM hawser.hawser_messages WHERE {condition} ORDER BY row_no")
+
+
+def received(cluster, product, user="ann", device="d1"):
+    """All payloads that a device that was never there gets at its login."""
+    with Client(cluster.info["rooms"][0]) as client:
+        _, before = client.login(device, product.token(user))
+        return [message.payload for name, message in before if name == "Push"]
+
+
+def test_journey(cluster, stores):
+    """A durable push reaches a client, and its row has the seq; by key it is one message; to many and to all it is durable, too."""
+    maria = stores[1]
+    product = cluster.product()
+    with Client(cluster.info["rooms"][0]) as client:
+        client.login("d1", product.token("ann"))
+        first = push(cluster, product, "1", key="k").json()
+        assert first["class"] == "durable" and first["seq"] == 1, first
+        assert client.expect("Push").payload == b"1"
+        again = push(cluster, product, "1", key="k").json()
+        assert again["replayed"] and again["id"] == first["id"] and again["seq"] == 1, again
+        assert push(cluster, product, "2", key="k").status_code == 409
+        assert push(cluster, product, "s", durable="stored").json()["class"] == "stored"
+        assert client.expect("Push").payload == b"s"
+        assert push(cluster, product, "all", to={"all": True}).json()["class"] == "durable"
+        assert client.expect("Push").payload == b"all"
+        many = push(cluster, product, "m", key="many", to={"users": ["ann", "bob"]})
+        assert many.status_code == 202 and many.json()["targets"] == 2, many.text
+        assert client.expect("Push").payload == b"m"
+    eventually(lambda: len(rows(maria, "unmarked IS NULL AND seq > 0")) == 4)
+    assert rows(maria)[0][:2] == (first["id"].encode(), 1) and len(rows(maria)) == 4
+    eventually(lambda: cluster.saver.metric("mariadb_rows_marked_number") == 4)
+    assert cluster.saver.metric("mariadb_rows_landed_number") == 4
+    eventually(lambda: cluster.saver.metric("mariadb_statements_number") > 8)  # as of a second ago
+
+
+def test_a_full_inbox_keeps_no_row(cluster, stores):
+    """What is refused with 507 is in neither store, also when there is room later."""
+    maria = stores[1]
+    product = cluster.product()
+    limits = {"limits": {"inbox_messages": 10, "reject_new": True}}
+    assert cluster.call("PATCH", f"/v1/products/{product.name}", limits).status_code == 200
+    eventually(lambda: push(cluster, product, "x").status_code == 507)
+    held = len(received(cluster, product))
+    assert push(cluster, product, "no").status_code == 507
+    eventually(lambda: len(rows(maria)) == held == len(rows(maria, "unmarked IS NULL")))
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen", "read_only"])
+def test_mariadb_is_away(cluster, stores, how):
+    """Durable is refused with 503 and Retry-After, /readyz says why, stored goes on; then all resumes by itself, and what was refused is not there."""
+    maria = stores[1]
+    product = cluster.product()
+    assert push(cluster, product, "1").status_code == 202
+    if how == "killed":
+        maria.kill()
+    elif how == "frozen":
+        maria.freeze()
+    else:
+        maria.sql("SET GLOBAL read_only = 1")
+    refused = push(cluster, product, "lost", key="lost")
+    assert refused.status_code == 503 and int(refused.headers["Retry-After"]) > 0, refused.text
+    is_unknown = refused.json().get("outcome") == "unknown"
+    assert is_unknown or refused.json()["code"] == "class_unavailable", refused.text
+    assert not (is_unknown and how == "read_only"), refused.text
+    assert push(cluster, product, "2", durable="stored").status_code == 202
+    eventually(lambda: "class durable is refused: mariadb: " in readiness(cluster).text)
+    assert readiness(cluster).status_code == 200
+    if how == "killed":
+        maria.start()
+    elif how == "frozen":
+        maria.process.send_signal(signal.SIGCONT)
+    else:
+        maria.sql("SET GLOBAL read_only = 0")
+    eventually(lambda: push(cluster, product, "3", key="3").status_code == 202)
+    got = received(cluster, product)
+    assert [p for p in got if p != b"lost"] == [b"1", b"2", b"3"] and got.count(b"lost") <= (1 if is_unknown else 0), got
+    eventually(lambda: rows(maria, "unmarked = 1") == [] and readiness(cluster).text == "ready\n")
+
+
+def push_into_frozen_redis(cluster, stores, product, pool):
+    """A durable push that has landed and is not appended: Redis stands still."""
+    redis, maria = stores
+    redis.process.send_signal(signal.SIGSTOP)
+    answer = pool.submit(push, cluster, product, "landed", "key")
+    wait_until(lambda: len(rows(maria, "unmarked = 1")) == 1, "it does not land", cluster.saver.process, cluster.saver.log_path)
+    return answer
+
+
+@pytest.mark.parametrize("how", ["killed", "emptied"])
+def test_redis_loses_it(cluster, stores, how):
+    """Redis loses everything between the landing and the append: the message is there once, whatever its push was answered."""
+    redis, maria = stores
+    product = cluster.product()
+    assert push(cluster, product, "before", durable="stored").status_code == 202
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answer = push_into_frozen_redis(cluster, stores, product, pool)
+        redis.kill()
+        for path in redis.dir.glob("appendonly*"):
+            shutil.rmtree(path)
+        redis.start()
+        if how == "emptied":
+            redis.command("FLUSHALL")
+        answer = answer.result()
+    assert answer.status_code == 202 or (answer.status_code == 503 and answer.json()["outcome"] == "unknown"), answer.text
+    eventually(lambda: rows(maria, "unmarked = 1") == [], seconds=60)
+    eventually(lambda: received(cluster, product) == [b"landed"], seconds=60)
+    assert len(rows(maria, "seq > 0")) == 1
+
+
+def test_saver_dies_between_the_steps(cluster, stores):
+    """Rows that a dead saver left behind are appended by the next one, once, in the order in which they landed."""
+    redis, maria = stores
+    product = cluster.product()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answer = push_into_frozen_redis(cluster, stores, product, pool)
+        cluster.saver.kill()
+        redis.process.send_signal(signal.SIGCONT)
+        cluster.saver.start()
+        answer.result()
+    eventually(lambda: rows(maria, "unmarked = 1") == [], seconds=60)
+    columns = "product, stream, user, class, body_hash, message, ttl_ms, kept_ms, id_until_ms"
+    made = [f"INSERT INTO hawser.hawser_messages ({columns}, id, landed_ms) SELECT {columns}, 'made-{i}', landed_ms - 60000 FROM "
+            "hawser.hawser_messages ORDER BY row_no LIMIT 1" for i in range(5)]
+    maria.sql("; ".join(made))
+    eventually(lambda: rows(maria, "unmarked = 1") == [], seconds=60)
+    assert [row[:2] for row in rows(maria, "id LIKE 'made-%'")] == [(f"made-{i}".encode(), i + 2) for i in range(5)]
+    assert received(cluster, product) == [b"landed"] * 6
+    assert cluster.saver.metric("mariadb_rows_taken_up_number") >= 5
+
+
+def test_an_id_is_kept_until_its_row_is_marked(cluster, stores):
+    """In Redis the id of a durable message is kept for weeks while its row has no seq, and half a minute from then on."""
+    redis, maria = stores
+    product = cluster.product()
+    longest = """local most = 0
+        for _, key in ipairs(redis.call('KEYS', 'hw:{*}:due')) do
+            local all = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+            for i = 1, #all, 2 do if string.sub(all[i], 1, 1) == 'k' then most = math.max(most, tonumber(all[i + 1])) end end
+        end
+        return math.floor(most / 1000 - redis.call('TIME')[1])"""
+    maria.sql("CREATE TRIGGER hawser.no_marks BEFORE UPDATE ON hawser.hawser_messages FOR EACH ROW SIGNAL SQLSTATE '45000'")
+    assert push(cluster, product, "1").status_code == 202
+    assert int(redis.command("EVAL", longest, "0")) > 30 * 86400
+    maria.sql("DROP TRIGGER hawser.no_marks")
+    eventually(lambda: rows(maria, "unmarked = 1") == [], seconds=60)
+    eventually(lambda: int(redis.command("EVAL", longest, "0")) <= 30)
+    assert received(cluster, product) == [b"1"]
