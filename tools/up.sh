@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # A trial cluster to look at: starts it, makes the product `demo`, connects a client, pushes to it and to everyone, shows both arrive,
-# prints how to go on by hand, and stays until Ctrl-C. Called by `./dev up [--redis]`.
-#   default   one `hawser` process on the memory stores
-#   --redis   six daemons and a private redis-server with AOF
+# prints how to go on by hand, and stays until Ctrl-C. Called by `./dev up [--redis [--mariadb]]`.
+#   default    one `hawser` process on the memory stores
+#   --redis    six daemons and a private redis-server with AOF
+#   --mariadb  with it, and a private mariadbd, for the class durable
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$PWD/build/release/bin
 dir=$(mktemp -d "${TMPDIR:-/tmp}/hawser-up.XXXXXX")
-mode=${1:-}
-[ -z "$mode" ] || [ "$mode" = --redis ] || { echo "usage: ./dev up [--redis]" >&2; exit 2; }
+mode=${1:-} back=${2:-}
+case "$mode $back" in
+' ' | '--redis ' | '--redis --mariadb') ;;
+*) echo "usage: ./dev up [--redis [--mariadb]]" >&2; exit 2 ;;
+esac
 pids=()
 
 finish() {
@@ -55,7 +59,21 @@ start_daemon() { # role, listen override
     wait_for "$dir/$role.json" $! "hawser-$role"
 }
 
+start_mariadb() {
+    local sizes=(--innodb-log-file-size=16M --innodb-buffer-pool-size=32M) as=()
+    [ "$(id -u)" -ne 0 ] || as=(--user=root)
+    mariadb-install-db --no-defaults --datadir="$dir/mariadb" --skip-test-db --auth-root-authentication-method=normal "${sizes[@]}" \
+        >"$dir/mariadb-install.log" 2>&1
+    printf '%s\n' "CREATE DATABASE hawser;" "CREATE USER hawser@localhost IDENTIFIED BY 'trial';" \
+        "GRANT ALL ON hawser.* TO hawser@localhost;" >"$dir/mariadb.sql"
+    mariadbd --no-defaults --datadir="$dir/mariadb" --socket="$dir/mariadb.sock" --pid-file="$dir/mariadb.pid" --skip-networking \
+        --init-file="$dir/mariadb.sql" "${sizes[@]}" "${as[@]}" >"$dir/mariadb.log" 2>&1 &
+    pids+=($!)
+    export HAWSER_MARIADB__URL="unix://hawser:trial@$dir/mariadb.sock?db=hawser"
+}
+
 start_six_daemons() {
+    [ -z "$back" ] || start_mariadb
     redis-server --port 0 --unixsocket "$dir/redis.sock" --dir "$dir" --save '' --appendonly yes --appendfsync everysec \
         --maxmemory-policy noeviction >"$dir/redis.log" 2>&1 &
     pids+=($!)
@@ -91,6 +109,23 @@ for _ in $(seq 200); do
     grep -q 'Hello, Alice' "$dir/alice.out" && grep -q 'Hello, everyone' "$dir/alice.out" && break
     sleep 0.05
 done
+push_durable() {
+    curl -sS -H "Authorization: Bearer $key" -d '{"to": {"user": "alice"}, "payload": "For good, Alice", "class": "durable"}' \
+        "http://127.0.0.1:$center/v1/products/demo/messages"
+}
+if [ -n "$back" ]; then
+    echo "and one that is committed in MariaDB first:"
+    for _ in $(seq 20); do # while the server starts
+        durable=$(push_durable)
+        [ "$(jq -r .class <<<"$durable")" != durable ] || break
+    done
+    jq -c '{id, class, seq}' <<<"$durable"
+    for _ in $(seq 200); do
+        ! grep -q 'For good, Alice' "$dir/alice.out" || break
+        sleep 0.05
+    done
+    grep -q 'For good, Alice' "$dir/alice.out" || { echo "up: the durable message did not arrive" >&2; tail -n 5 "$dir"/*.log >&2; exit 1; }
+fi
 echo "what alice's client printed:"
 sed 's/^/  /' "$dir/alice.out"
 grep -q 'Hello, everyone' "$dir/alice.out" || { echo "up: the messages did not arrive" >&2; tail -n 5 "$dir"/*.log >&2; exit 1; }
