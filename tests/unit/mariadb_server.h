@@ -80,6 +80,12 @@ static inline void maria_kill(void) {
     waitpid(maria_pid, NULL, 0);
 }
 
+// Each of its threads stands still when it returns; SIGCONT thaws it.
+static inline void maria_freeze(void) {
+    kill(maria_pid, SIGSTOP);
+    ck_assert_int_eq(waitpid(maria_pid, NULL, WUNTRACED), maria_pid);
+}
+
 static inline void maria_stop(void) {
     char line[160];
     maria_kill();

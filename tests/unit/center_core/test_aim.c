@@ -233,7 +233,9 @@ START_TEST(test_anew) {
     ck_assert(!same_id(&push, &other));
     push_deinit(&other);
     letter.seq = 5;
+    m.class_ = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE; // as what it was
     push_of_dead_letter(&letter, &(struct inbox_place){"ann", 8}, &other);
+    ck_assert(other.class == PUSH_DURABLE);
     ck_assert(!same_id(&push, &other));
     push_deinit(&other);
     push_deinit(&push);

@@ -215,7 +215,7 @@ START_TEST(test_group) {
     for (uint64_t i = 0; i < MANY; i++)
         ck_assert_uint_eq(many_seqs[i], i + 1);
     ck_assert_uint_le(saver_maria_counts(((struct store_pair *)b.store)->back)->statements - before,
-                      8); // two to land, those of the marks, and of a tick
+                      MANY / 4); // two to land, those of the marks, and one a second
     ck_assert_str_eq(table("SELECT COUNT(*), SUM(seq = CAST(SUBSTR(id, 2) AS INT) + 1) FROM "
                            "hawser_messages"),
                      "300 300");
@@ -335,8 +335,9 @@ START_TEST(test_back_is_away) {
     maria_sql("SET GLOBAL read_only = 0;");
     while (saver_durable_down(b.store))
         loop_step(b.loop, -1);
-    kill(maria_pid, SIGSTOP);
-    ck_assert_int_eq(PUSH(&b, .id = "b"), -HW_EOUTCOME);
+    maria_freeze();
+    int frozen = PUSH(&b, .id = "b"); // another statement may have been sent before
+    ck_assert(frozen == -HW_EOUTCOME || frozen == -HW_ECLASS);
     ck_assert_int_eq(PUSH(&b, .id = "b"), -HW_ECLASS);
     kill(maria_pid, SIGCONT);
     while (saver_durable_down(b.store))
@@ -377,8 +378,10 @@ END_TEST
 
 // The store ends with messages on each part of their way: each is cancelled once.
 START_TEST(test_ends) {
+    struct bed b;
+    maria_start(NULL);
     for (int steps = 0; steps < 6; steps++) {
-        struct bed b = durable_bed();
+        bed_open(&b, &factory);
         Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
         Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
         q.product = 1;
@@ -393,8 +396,8 @@ START_TEST(test_ends) {
         bool was_answered = b.answered;
         bed_close(&b);
         ck_assert(b.answered && (was_answered || b.error == -HW_ECANCELLED));
-        maria_stop();
     }
+    maria_stop();
 }
 END_TEST
 

@@ -161,7 +161,7 @@ START_TEST(test_frozen) {
     maria_conn_free(c);
     c = conn_to(maria_url, 300);
     until_up(c);
-    kill(maria_pid, SIGSTOP);
+    maria_freeze();
     ask(c, &sent, "INSERT INTO first (n) VALUES (1)");
     ask(c, &waits, "INSERT INTO first (n) VALUES (2)");
     wait_said(&waits);
@@ -306,7 +306,7 @@ START_TEST(test_ends) {
     maria_conn_free(c);
     ck_assert_int_eq(sent.completions + waits.completions, 2);
     ck_assert(sent.error == -HW_ECANCELLED && waits.error == -HW_ECANCELLED);
-    kill(maria_pid, SIGSTOP);
+    maria_freeze();
     c = conn_to(maria_url, 20000);
     loop_step(loop, -1);
     loop_step(loop, 10);
