@@ -27,8 +27,7 @@ static const char *const bad[] = {
     "mariadb://u:hidden@h/",
     "mariadb://u:hidden@h/d/e",
     "mariadb://u:hidden@h/d`e",
-    "mariadb://u:hidden@h/"
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", // 65
+    "mariadb://u:hidden@h/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", // 65
     "mariadb://u:hidden@/d",
     "mariadb://u:hidden@h:0/d",
     "mariadb://u:hidden@h:1-2/d",
