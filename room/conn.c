@@ -40,6 +40,7 @@ void conn_enter(struct conn *c, enum conn_state state) {
     if (c->state <= CONN_LOGIN && state != CONN_LOGIN && c->transit)
         keeps_as_stranger(c, 0);
     c->state = (uint8_t)state;
+    conn_room(c)->count.conn_steps[state]++;
 }
 
 struct transit *conn_transit(struct conn *c) {

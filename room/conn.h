@@ -22,10 +22,21 @@ enum {
     ASK_APART_MS = 2000 // a client is asked at most so often, in case it answers but sends no Pong
 };
 
-enum conn_state { CONN_HELLO, CONN_LOGIN, CONN_OPEN, CONN_LINGERING, CONN_CLOSING };
+#define CONN_STATES(X)                                                                             \
+    X(HELLO)     /* a stranger: its Hello is not whole yet */                                      \
+    X(LOGIN)     /* its Hello is being answered */                                                 \
+    X(OPEN)      /* its Welcome is on its way */                                                   \
+    X(LINGERING) /* its stream is lost; its sessions are kept for the linger time */               \
+    X(CLOSING)   /* over: gone with the end of its stream and of its last binding */
+enum conn_state {
+#define CONN_STATE_ENUM(name) CONN_##name,
+    CONN_STATES(CONN_STATE_ENUM)
+#undef CONN_STATE_ENUM
+        CONN_STATE_COUNT
+};
 
-// What leads from one state to another. A connection begins with the first of them. One that is
-// CLOSING is gone with the end of its stream and of its last binding.
+// What leads from one state to another, drawn in docs/SESSION.md. A connection begins with the
+// first of them.
 #define CONN_STEPS(X)                                                                              \
     X(HELLO, LOGIN)       /* its Hello */                                                          \
     X(HELLO, CLOSING)     /* its end, or ours; or its resume bytes gave its socket to another */   \
@@ -80,7 +91,7 @@ static inline uint64_t conn_pinged_ms(const struct conn *c) {
 }
 
 // --- life
-void conn_enter(struct conn *c, enum conn_state state);     // by one of CONN_STEPS
+void conn_enter(struct conn *c, enum conn_state state);     // by one of CONN_STEPS, counted
 void conn_begin(struct conn *c, const struct voice *voice); // a stranger, the one to come last
 void conn_take_stream(struct conn *c, struct stream *s);    // with what its voice says of it
 void conn_lose_stream(struct conn *c);                      // ends it silently

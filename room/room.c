@@ -234,7 +234,11 @@ static uint16_t client_port(const void *self) {
 #define STEPS_TO(state, word)                                                                      \
     DAEMON_COUNTER(room, count.session_steps[SESSION_##state], "session_steps_" word "_total",     \
                    "steps of sessions that led to " #state ", also from there")
-_Static_assert(SESSION_STATE_COUNT == 10, "a counter for each state but the first");
+#define CONN_STEPS_TO(state, word)                                                                 \
+    DAEMON_COUNTER(room, count.conn_steps[CONN_##state], "connection_steps_" word "_total",        \
+                   "steps of connections that led to " #state)
+_Static_assert(SESSION_STATE_COUNT == 10 && CONN_STATE_COUNT == 5,
+               "a counter for each state but the first");
 static const struct daemon_metric metrics[] = {
     DAEMON_GAUGE(room, count.connections, "connections_count", "connections, lingering ones too"),
     DAEMON_GAUGE(room, live_sessions, "sessions_count", "live sessions"),
@@ -299,6 +303,10 @@ static const struct daemon_metric metrics[] = {
     DAEMON_COUNTER(room, count.slow, "slow_total", "connections ended because they do not read"),
     DAEMON_COUNTER(room, count.unexpected, "unexpected_total",
                    "events that a session's state does not name"),
+    CONN_STEPS_TO(LOGIN, "login"),
+    CONN_STEPS_TO(OPEN, "open"),
+    CONN_STEPS_TO(LINGERING, "lingering"),
+    CONN_STEPS_TO(CLOSING, "closing"),
     STEPS_TO(ENTERING, "entering"),
     STEPS_TO(ATTACHING, "attaching"),
     STEPS_TO(DOUBTING, "doubting"),

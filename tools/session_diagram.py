@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Prints docs/SESSION.md: the states of a room's session and how events lead from one to the next, from room/core/session.{c,h}.
+"""Prints docs/SESSION.md: the states of a room's session and how events lead from one to the next, from room/core/session.{c,h}, and the
+states of a connection, from room/conn.h.
 
     tools/session_diagram.py > docs/SESSION.md
 """
@@ -8,7 +9,7 @@ import pathlib
 import re
 import textwrap
 
-CORE = pathlib.Path(__file__).resolve().parents[1] / "room/core"
+ROOM = pathlib.Path(__file__).resolve().parents[1] / "room"
 
 PAGE = """# A session, state by state
 
@@ -31,6 +32,16 @@ state does not name changes nothing and is counted.
 ## Effects
 
 {effects}
+
+# A connection, state by state
+
+From `room/conn.h`. `conn_enter` alone changes the state, by one of these steps, and counts where it leads.
+
+```
+{conn_diagram}
+```
+
+{conn_states}
 """
 
 
@@ -62,14 +73,23 @@ def diagram_of(text):
     return "\n".join(lines).rstrip()
 
 
+def conn_diagram_of(text):
+    """A line for each step: what leads from one state to the other."""
+    steps = [([part.strip() for part in row.split(",")], why) for row, why in table_of("CONN_STEPS", text)]
+    width = max(len(f"{a} --> {b}") for (a, b), _ in steps)
+    return "\n".join(f"{f'{a} --> {b}':{width}}  {why}" for (a, b), why in steps)
+
+
 def list_of(rows):
     return "\n".join(f"- **{name}**{': ' + comment if comment else ''}" for name, comment in rows)
 
 
 def page():
-    table, header = (CORE / "session.c").read_text(), (CORE / "session.h").read_text()
+    table, header = (ROOM / "core/session.c").read_text(), (ROOM / "core/session.h").read_text()
+    conn = (ROOM / "conn.h").read_text()
     return PAGE.format(diagram=diagram_of(table), states=list_of(table_of("SESSION_STATES", header)),
-                       events=list_of(table_of("SESSION_EVENTS", header)), effects=list_of(table_of("SESSION_EFFECTS", header)))
+                       events=list_of(table_of("SESSION_EVENTS", header)), effects=list_of(table_of("SESSION_EFFECTS", header)),
+                       conn_diagram=conn_diagram_of(conn), conn_states=list_of(table_of("CONN_STATES", conn)))
 
 
 if __name__ == "__main__":
