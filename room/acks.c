@@ -20,6 +20,11 @@ bool ack_got(struct room_binding *b, enum feed_stream stream, struct stream_posi
     return ack != FEED_ACK_ABOVE;
 }
 
+void ack_refused(struct room_binding *b, enum feed_stream stream, struct stream_position at) {
+    if (session_refused(room_binding_session(b), stream, at))
+        binding_room(b)->count.refused++;
+}
+
 // --- what a session leaves behind
 
 struct late_ack {

@@ -253,6 +253,22 @@ static void count_close(struct room *r, uint32_t code) {
     r->count.connections_refused += code == CLOSE_TRY_ANOTHER;
 }
 
+static bool is_elsewhere(const struct room *r, const Hawser__Internal__Member *m) {
+    return m->incarnation != r->env->incarnation && !m->draining && m->n_endpoint > 0;
+}
+
+// The room with the least load.
+static const Hawser__Internal__Member *conn_elsewhere(const struct conn *c, uint32_t code) {
+    const struct room *r = conn_room(c);
+    const Hawser__Internal__Member *m = NULL, *best = NULL;
+    bool is_asked = conn_voice(c)->names_servers && r->cluster &&
+                    (code == CLOSE_DRAINING || code == CLOSE_TRY_ANOTHER);
+    while (is_asked && (m = cluster_member_next(r->cluster, "room", m)) != NULL)
+        if (is_elsewhere(r, m) && (!best || m->load < best->load))
+            best = m;
+    return best;
+}
+
 void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms) {
     struct room *r = conn_room(c);
     if (c->state == CONN_CLOSING)
@@ -265,7 +281,8 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
         return;
     }
     c->was_had = stream_all_had(c->stream); // without the Close
-    conn_voice(c)->say_close(c, code, reason, retry_after_ms);
+    conn_voice(c)->say_close(
+        c, &(struct farewell){code, reason, retry_after_ms, conn_elsewhere(c, code)});
     conn_give_place(c);
     conn_enter(c, CONN_CLOSING);
     conn_disarm(c);

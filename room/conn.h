@@ -180,6 +180,9 @@ void hello_answered(struct room_binding *b); // its login is settled
 // --- acks.c
 // false: above what was sent; the connection is closed.
 bool ack_got(struct room_binding *b, enum feed_stream stream, struct stream_position upto);
+// A single message of those that went out is refused. It goes out again when it has been in flight
+// for 30 s, and counts as an attempt (DELIVERY 2.9).
+void ack_refused(struct room_binding *b, enum feed_stream stream, struct stream_position at);
 void acks_count(const struct room_binding *b, enum feed_stream stream, uint32_t messages);
 
 #endif

@@ -22,6 +22,7 @@ static void inbox_send_run(struct room_binding *b, const struct frame_run *run) 
     size_t items = conn_send_run(b->conn, r->run.data, run);
     size_t messages =
         frame_run_went(run, items, &room_binding_session(b)->feed[FEED_INBOX]).messages;
+    session_shares_window(room_binding_session(b));
     r->count.pushes += messages;
     r->count.gaps += items - messages;
     if (items == 0)

@@ -77,8 +77,22 @@ static void news_are_handled(const struct news_turn *t) {
     t->log->sums.acked += session_handled_sent(s, t->log->stream);
 }
 
+// Of what it does not get its voice hears, too: it is no hole between two acks.
+static void news_passed(const struct news_turn *t, uint64_t last) {
+    const struct voice *voice = conn_voice(t->binding->conn);
+    struct frame_run *run = &t->log->product->room->items; // which is empty now
+    if (t->is_once) {
+        news_are_handled(t);
+    } else if (voice->went) {
+        run->epoch = t->feed->epoch;
+        frame_run_add(run, last, 0, false);
+        voice->went(t->binding, t->log->stream, run, 1);
+    }
+}
+
 static void news_run_went(const struct news_turn *t, const struct frame_run *run, size_t items) {
     t->log->sums.sent += frame_run_went(run, items, t->feed).anew;
+    session_shares_window(room_binding_session(t->binding));
     t->log->product->room->count.news_frames += items;
     const struct voice *voice = conn_voice(t->binding->conn);
     if (t->is_once)
@@ -99,6 +113,7 @@ static const struct frame_run *batch_run(struct news_batch *batch, const uint8_t
     batch->frames[batch->run_count++] = frames;
     memcpy(at->items, run->items, run->count * sizeof(run->items[0]));
     at->count = run->count;
+    at->epoch = run->epoch;
     return at;
 }
 
@@ -175,8 +190,7 @@ static void skip_entry(const struct news_turn *t, const struct news_entry *e,
         conn_send(b->conn, frame);
     }
     feed_sent(t->feed, e->last, 0, false);
-    if (t->is_once)
-        news_are_handled(t);
+    news_passed(t, e->last);
 }
 
 // Whether the bytes of a message that all share are not what this one is to get now.

@@ -283,6 +283,8 @@ static const struct daemon_metric metrics[] = {
     DAEMON_COUNTER(room, count.attempts, "attempts_total",
                    "inbox messages that a client had and did not acknowledge, each time"),
     DAEMON_COUNTER(room, count.parked, "parked_total", "of these, such that are parked"),
+    DAEMON_COUNTER(room, count.refused, "messages_refused_total",
+                   "messages that a client had and refused, by its voice"),
     DAEMON_COUNTER(room, count.resends, "resends_total",
                    "sessions that sent again, after a Ping, from the first unacknowledged"),
     DAEMON_COUNTER(room, count.protocol_errors, "protocol_errors_total",

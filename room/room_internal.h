@@ -138,7 +138,7 @@ struct room {
             closed[CLOSE_KINDS], pushes, gaps, acks, loads, load_failures, not_here, news_frames,
             live_dropped, protocol_errors, silent, frames_refused, slow, connections_refused,
             gave_way, strangers_displaced, hellos_refused, orphans_given_up, pings, resends,
-            attempts, parked, unexpected, heads_ahead, positions_lost,
+            attempts, parked, refused, unexpected, heads_ahead, positions_lost,
             session_steps[SESSION_STATE_COUNT], conn_steps[CONN_STATE_COUNT];
     } count;
 };

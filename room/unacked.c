@@ -26,6 +26,8 @@ static bool look_at(struct room_binding *b) {
     if (room_binding_state(b) != SESSION_LIVE || b->conn->state != CONN_OPEN)
         return false; // what is sent after a resume is watched anew
     struct product_heads heads = room_binding_heads(b);
+    if (session_refusal_is_due(room_binding_session(b), &heads, tick))
+        room_binding_tell_kind(b, EVENT_PONGED);
     enum feed_wish wish = session_look(room_binding_session(b), &heads, tick, &is_at_rest);
     if (wish != WISH_NOTHING && unacked_ask(b, wish))
         session_pings(room_binding_session(b), &heads, tick);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "cluster.pb-c.h"
 #include "feed.h"
 #include "frame_run.h"
 #include "saver.pb-c.h"
@@ -57,6 +58,15 @@ struct welcome { // the answer to a Hello
     uint32_t spread_ms; // of clients that come back after this room is lost
 };
 
+struct farewell {  // the last word to a client
+    uint32_t code; // a Close code
+    const char *reason;
+    uint64_t retry_after_ms;
+    // Another room that it may go to, where this one is full or drains; NULL: none is known, or its
+    // voice names no servers. Its endpoints say where.
+    const Hawser__Internal__Member *elsewhere;
+};
+
 // A file may have several, for versions of a protocol whose bytes differ.
 enum voice_index { VOICE_HAWSER, VOICES };
 
@@ -70,6 +80,7 @@ struct voice {
     // lead to where the saver has it. What was sent and not acknowledged comes once more, either
     // way.
     enum voice_lingers lingers;
+    bool names_servers; // say_close is given another room
     // Around a connection that speaks it: `begin` before its first bytes, `end` when it is freed,
     // by when its stream is gone. conn_transit(c)->voice_state is the voice's, which frees it in
     // `end` and leaves NULL. A resume brings a lingering connection the stream of another: each
@@ -96,7 +107,7 @@ struct voice {
     void (*say_ping)(struct conn *c);
     void (*say_pong)(struct conn *c);
     void (*say_go_away)(struct conn *c, uint32_t within_ms, const char *reason);
-    void (*say_close)(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
+    void (*say_close)(struct conn *c, const struct farewell *f);
 
     // Append to *out what any client of this voice is told of it: bytes that many share. So what
     // names a message to its client is made of its stream and seq.
@@ -106,9 +117,10 @@ struct voice {
     // puts nothing for all, and is asked for each of them.
     void (*put_gap)(struct buf *out, const struct room_binding *b, const struct stream_range *at,
                     enum gap_reason reason);
-    // So much of a stream's run has gone out to a client that acknowledges: what its voice needs to
-    // know to make one position of acks of single messages. It keeps that in voice_state. NULL:
-    // nothing.
+    // So much of a stream's run has gone out to a client that acknowledges, or was passed over:
+    // what its voice needs to know to make one position of acks of single messages. It keeps that
+    // in voice_state, with the run's epoch: an ack that comes after a Reset is of the log before.
+    // NULL: nothing.
     void (*went)(struct room_binding *b, enum feed_stream stream, const struct frame_run *run,
                  size_t items);
     // Changes, in a copy of a message's bytes for this one alone, what is of the moment. Called for

@@ -167,11 +167,11 @@ static void say_go_away(struct conn *c, uint32_t within_ms, const char *reason) 
     say(c, FRAME_GO_AWAY, &m.base);
 }
 
-static void say_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms) {
+static void say_close(struct conn *c, const struct farewell *f) {
     Hawser__V1__Close m = HAWSER__V1__CLOSE__INIT;
-    m.code = code;
-    m.reason = (char *)(uintptr_t)reason;
-    m.retry_after_ms = (uint32_t)retry_after_ms;
+    m.code = f->code;
+    m.reason = (char *)(uintptr_t)f->reason;
+    m.retry_after_ms = (uint32_t)f->retry_after_ms;
     say(c, FRAME_CLOSE, &m.base);
 }
 

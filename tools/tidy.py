@@ -28,6 +28,7 @@ FOR_TESTS = {
     "rpc_link_in_flight": "each call is completed once",
     "rpc_link_peer_incarnation": "a link leads to the run that it was asked for",
     "config_markdown": "docs/CONFIG.md is held to it",
+    "ack_refused": "another voice than Hawser's, in a test so far",
     "hello_got_wants": "another voice than Hawser's, in a test so far",
     "frame_type_is_from": "the protocol's table of directions is held to the contract",
     "register_store_memory_next_history": "a store that was restarted",

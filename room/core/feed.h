@@ -52,8 +52,10 @@ enum gap_reason {
 // How much of a stream may be sent and unacknowledged: the voice's, or less for a client of it. The
 // message that passes `bytes` still goes out. Both are at least 1, messages at most UINT16_MAX. A
 // message whose frame has more than `frame_bytes`, which 0 leaves open, is passed with a gap.
+// Where they are `together`, `messages` is of all streams of a session and not of each.
 struct ack_limits {
     uint32_t messages, bytes, frame_bytes;
+    bool are_together;
 };
 static inline bool ack_limits_take(const struct ack_limits *limits, size_t frame_bytes) {
     return limits->frame_bytes == 0 || frame_bytes <= limits->frame_bytes;
@@ -81,7 +83,8 @@ struct feed {
     uint64_t target;                 // Synced goes out when sent has reached it; or FEED_NO_TARGET
     const struct ack_limits *limits; // borrowed; outlives the session
     struct ack_window ack_window;
-    bool has_others; // since then it is not known what went out before these
+    uint32_t of_others; // messages in flight in the session's other feeds, if limits are together
+    bool has_others;    // since then it is not known what went out before these
 };
 
 // Position of client.proto, without its stream: the client, or the saver, goes on behind seq.
@@ -111,7 +114,7 @@ static inline bool feed_is_at_rest(const struct feed *f) { // nothing is in flig
 }
 
 static inline uint32_t feed_messages_left(const struct feed *f) { // 0..limits.messages
-    uint32_t used = feed_in_flight(f);
+    uint32_t used = feed_in_flight(f) + f->of_others;
     return used < f->limits->messages ? f->limits->messages - used : 0;
 }
 

@@ -18,7 +18,8 @@ struct frame_run_item {
 struct frame_run {
     struct frame_run_item items[FRAME_RUN_MAX];
     size_t count;
-    uint64_t at; // last seq in it
+    uint64_t epoch; // of the feed's log
+    uint64_t at;    // last seq in it
     uint32_t messages_left;
 };
 
@@ -32,6 +33,7 @@ enum frame_run_fit {
 
 static inline void frame_run_begin(struct frame_run *r, const struct feed *f) {
     r->count = 0;
+    r->epoch = f->epoch;
     r->at = f->sent;
     r->messages_left = feed_messages_left(f);
 }

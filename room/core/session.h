@@ -268,10 +268,11 @@ struct session {
     bool attach_again;     // the saver does not know this device, or its generation, any more
     bool is_retrying, is_synced;
     bool is_resumed : 1;
-    bool is_clean : 1;  // of its login: what waited counts as handled
-    bool is_known : 1;  // of its login: the device was here before, and goes on where it was
-    bool asked[FEEDS];  // a Ping is out for what is long unacknowledged: its answer resends
-    bool is_shut_asked; // a Ping was sent for a shut window, and no Ack has come since
+    bool is_clean : 1;   // of its login: what waited counts as handled
+    bool is_known : 1;   // of its login: the device was here before, and goes on where it was
+    bool asked[FEEDS];   // a Ping is out for what is long unacknowledged: its answer resends
+    bool refused[FEEDS]; // its client had a message in flight and says that it takes it not
+    bool is_shut_asked;  // a Ping was sent for a shut window, and no Ack has come since
 };
 
 // What a login brings besides its token.
@@ -299,12 +300,21 @@ bool session_step(struct session *s, const struct session_event *e, const struct
 // feeds. If a Ping is sent for it, session_pings follows.
 enum feed_wish session_look(struct session *s, const struct product_heads *heads, uint32_t tick,
                             bool *ret_is_at_rest);
+// Whether what its client refuses goes out again now: as if a Ping for it was answered, so PONGED
+// follows.
+bool session_refusal_is_due(struct session *s, const struct product_heads *heads, uint32_t tick);
 void session_pings(struct session *s, const struct product_heads *heads, uint32_t tick);
 // The client has handled up to there. *ret_messages: how many left the window, for the sums.
 enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct stream_position upto,
                             uint32_t *ret_messages);
+// The client had a message that is in flight, and refuses it: that is no ack. false: it is not in
+// flight. When it has been so for as long as brings a Ping, it goes out again without one.
+bool session_refused(struct session *s, enum feed_stream stream, struct stream_position at);
 // The same of all that was sent of a stream that it wants once. Returns how many left the window.
 uint32_t session_handled_sent(struct session *s, enum feed_stream stream);
+// After what is in flight has changed in one of its feeds: the others take less, or more, where
+// limits are together.
+void session_shares_window(struct session *s);
 // Other messages than before are for it from now on: its tags are others.
 void session_has_others(struct session *s);
 // Whether pushes may go out to it now; here because the walk over sessions asks each of them.

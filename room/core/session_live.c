@@ -90,6 +90,8 @@ static void start_again(struct step *t, const struct session_loaded *a) {
     struct session *s = t->s;
     struct feed *f = &s->feed[FEED_INBOX];
     feed_start(f, a->after);
+    s->refused[FEED_INBOX] = false;
+    session_shares_window(s);
     feed_hear(f, a->head);
     f->target = s->is_synced ? 0 : f->heard;
     s->saving = a->after.seq; // what is on its way is of the old log
@@ -135,9 +137,18 @@ enum session_state live_loaded(struct step *t) {
 enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct stream_position upto,
                             uint32_t *ret_messages) {
     enum feed_ack ack = feed_acked(&s->feed[stream], upto, ret_messages);
-    if (ack == FEED_ACKED)
-        s->is_shut_asked = false;
+    if (ack != FEED_ACKED)
+        return ack;
+    s->is_shut_asked = s->refused[stream] = false;
+    session_shares_window(s);
     return ack;
+}
+
+bool session_refused(struct session *s, enum feed_stream stream, struct stream_position at) {
+    const struct feed *f = &s->feed[stream];
+    bool is_in_flight = at.epoch == f->epoch && at.seq > f->acked && at.seq <= f->sent;
+    s->refused[stream] = s->refused[stream] || is_in_flight;
+    return is_in_flight;
 }
 
 uint32_t session_handled_sent(struct session *s, enum feed_stream stream) {
@@ -145,6 +156,16 @@ uint32_t session_handled_sent(struct session *s, enum feed_stream stream) {
     uint32_t messages;
     (void)session_acked(s, stream, (struct stream_position){f->epoch, f->sent}, &messages);
     return messages;
+}
+
+void session_shares_window(struct session *s) {
+    uint32_t all = 0;
+    if (!s->feed[FEED_INBOX].limits->are_together)
+        return;
+    for (int i = 0; i < FEEDS; i++)
+        all += feed_in_flight(&s->feed[i]);
+    for (int i = 0; i < FEEDS; i++)
+        s->feed[i].of_others = all - feed_in_flight(&s->feed[i]);
 }
 
 void session_has_others(struct session *s) {
@@ -242,6 +263,8 @@ void session_takes_log(struct session *s, const struct session_env *env, enum fe
     struct feed *f = &s->feed[stream];
     bool has_target = f->target != FEED_NO_TARGET;
     feed_start(f, (struct stream_position){log->epoch, base});
+    s->refused[stream] = false;
+    session_shares_window(s);
     f->target = has_target ? log->heard : FEED_NO_TARGET;
 }
 
@@ -306,6 +329,16 @@ void session_pings(struct session *s, const struct product_heads *heads, uint32_
         s->asked[i] = feed_look(&s->feed[i], head_of(s, heads, i), tick) == WISH_PING;
 }
 
+bool session_refusal_is_due(struct session *s, const struct product_heads *heads, uint32_t tick) {
+    bool any = false;
+    for (int i = 0; i < FEEDS_SERVED; i++)
+        if (s->refused[i] && feed_look(&s->feed[i], head_of(s, heads, i), tick) == WISH_PING)
+            any = s->asked[i] = true;
+    if (any)
+        s->asked_upto = s->feed[FEED_INBOX].sent;
+    return any;
+}
+
 // Which message it is an attempt of, and whether that is parked now, the saver says; before it has
 // answered nothing goes out again.
 void live_attempt(struct step *t, uint64_t upto) {
@@ -333,7 +366,7 @@ enum session_state live_ponged(struct step *t) {
     for (int i = 0; i < FEEDS_SERVED; i++) {
         struct feed *f = &s->feed[i];
         bool is_due = s->asked[i] && f->sent > f->acked;
-        s->asked[i] = false;
+        s->asked[i] = s->refused[i] = false;
         if (is_due && i == FEED_INBOX)
             live_attempt(t, s->asked_upto);
         if (is_due)
@@ -343,6 +376,7 @@ enum session_state live_ponged(struct step *t) {
     s->asked_upto = 0;
     if (!any)
         return s->state;
+    session_shares_window(s);
     step_adds(t, EFFECT_RESENT);
     sync_again(s, &t->env->heads);
     live_go_on(t);
@@ -379,8 +413,9 @@ enum session_state live_resumed(struct step *t) {
         s->feed[i].limits = t->e->of.resumed.limits;
     for (int i = 0; i < FEEDS_SERVED; i++) {
         rewind_feed(t, (enum feed_stream)i);
-        s->asked[i] = false;
+        s->asked[i] = s->refused[i] = false;
     }
+    session_shares_window(s);
     s->is_shut_asked = false;
     s->is_resumed = true;
     s->asked_upto = 0;

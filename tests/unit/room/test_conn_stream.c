@@ -13,12 +13,9 @@ static size_t take_and_count(struct conn *c, const uint8_t *data, size_t len) {
     return len;
 }
 
-static void say_nothing(struct conn *c, uint32_t code, const char *reason,
-                        uint64_t retry_after_ms) {
+static void say_nothing(struct conn *c, const struct farewell *f) {
     (void)c;
-    (void)code;
-    (void)reason;
-    (void)retry_after_ms;
+    (void)f;
 }
 
 static struct voice counting(enum voice_lingers lingers) {
@@ -108,6 +105,61 @@ START_TEST(test_writable_while_a_bind_is_awaited) {
 }
 END_TEST
 
+static struct farewell last_word;
+
+static void keep_last_word(struct conn *c, const struct farewell *f) {
+    (void)c;
+    last_word = *f;
+}
+
+static void directory_has(uint64_t incarnation, uint32_t load, bool is_draining) {
+    Hawser__Internal__MemberEndpoint at = HAWSER__INTERNAL__MEMBER_ENDPOINT__INIT;
+    Hawser__Internal__MemberEndpoint *endpoints[1] = {&at};
+    Hawser__Internal__Member m = HAWSER__INTERNAL__MEMBER__INIT, *list[1] = {&m};
+    Hawser__Internal__WatchReply reply = HAWSER__INTERNAL__WATCH_REPLY__INIT;
+    m.role = (char *)(uintptr_t) "room";
+    m.incarnation = incarnation;
+    m.load = load;
+    m.draining = is_draining;
+    m.n_endpoint = incarnation == 14 ? 0 : 1; // that one has not said where
+    m.endpoint = endpoints;
+    reply.n_member = 1;
+    reply.member = list;
+    directory_apply(&cluster, &reply);
+}
+
+// Where a room is full or drains: another one, with the least load; to who names servers only, and
+// not at another end.
+START_TEST(test_where_to_go) {
+    static const struct {
+        bool names;
+        uint32_t code;
+        uint64_t to;
+    } cases[] = {{true, CLOSE_DRAINING, 13},
+                 {true, CLOSE_TRY_ANOTHER, 13},
+                 {true, CLOSE_BUSY, 0},
+                 {false, CLOSE_DRAINING, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct voice v = counting(LINGERS_NOT);
+        v.say_close = keep_last_word;
+        v.names_servers = cases[i].names;
+        begin(&v);
+        bed.env.incarnation = 11;
+        directory_has(11, 0, false);
+        directory_has(12, 0, true);
+        directory_has(13, 5, false);
+        directory_has(14, 0, false);
+        directory_has(15, 6, false);
+        conn_close(bed.conn, cases[i].code, "a test", 7);
+        ck_assert_uint_eq(last_word.code, cases[i].code);
+        ck_assert_uint_eq(last_word.retry_after_ms, 7);
+        ck_assert_uint_eq(last_word.elsewhere ? last_word.elsewhere->incarnation : 0, cases[i].to);
+        end();
+        directory_free(&cluster);
+    }
+}
+END_TEST
+
 RUN_TESTS("a connection's stream", test_close_gives_the_place, test_nobody_lingers_in_a_drain,
-          test_nobody_lingers_without_a_session, test_a_pause_is_no_silence,
+          test_where_to_go, test_nobody_lingers_without_a_session, test_a_pause_is_no_silence,
           test_writable_while_a_bind_is_awaited)

@@ -39,6 +39,34 @@ static void tell_known(struct conn *c, const struct welcome *welcome) {
     stream_send(c->stream, welcome->bound[0].is_known ? "k" : "n", 1);
 }
 
+// A client that takes two messages at a time takes them of all streams together.
+START_TEST(test_one_window_of_all_streams) {
+    struct voice together = tiny;
+    together.ack_limits.are_together = true;
+    begin(&together);
+    log_in(all, 0, 0);
+    ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
+    broadcast(1, "a");
+    broadcast(2, "b");
+    client_gets("!ia");
+    ck_assert(!inbox_deliver(binding, &(struct stream_position){EPOCH, 2}, message("j")));
+    ck_assert(ack_got(binding, FEED_INBOX, (struct stream_position){EPOCH, 1}));
+    room_binding_go_on(binding);
+    turn_loop();
+    client_gets("b"); // an ack of one stream opens the other
+    client_says("2");
+    ck_assert_uint_eq(feed_messages_left(&room_binding_session(binding)->feed[FEED_INBOX]), 2);
+    end();
+    begin(&together);
+    log_in(all, 0, 0);
+    for (uint64_t seq = 1; seq <= 2; seq++)
+        ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, seq}, message("j")));
+    broadcast(1, "c");
+    client_gets("!jj");
+    end();
+}
+END_TEST
+
 START_TEST(test_known_and_clean) {
     struct voice greeting = tiny;
     greeting.say_welcome = tell_known;
@@ -197,7 +225,7 @@ START_TEST(test_whom_a_delivery_is_for) {
 }
 END_TEST
 
-RUN_TESTS("a second voice", test_its_own_ack_window, test_a_window_of_one, test_known_and_clean,
-          test_what_a_bind_says, test_news_left_out, test_inbox_left_out,
-          test_other_streams_are_wanted, test_no_resume_bytes, test_resume_bytes,
-          test_whom_a_delivery_is_for)
+RUN_TESTS("a second voice", test_its_own_ack_window, test_a_window_of_one,
+          test_one_window_of_all_streams, test_known_and_clean, test_what_a_bind_says,
+          test_news_left_out, test_inbox_left_out, test_other_streams_are_wanted,
+          test_no_resume_bytes, test_resume_bytes, test_whom_a_delivery_is_for)

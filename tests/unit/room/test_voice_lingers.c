@@ -19,11 +19,9 @@ static void count_resumed(struct conn *c, struct conn *by) {
     resumes++;
 }
 
-static void say_nothing(struct conn *c, uint32_t code, const char *reason, uint64_t retry_ms) {
+static void say_nothing(struct conn *c, const struct farewell *f) {
     (void)c;
-    (void)code;
-    (void)reason;
-    (void)retry_ms;
+    (void)f;
 }
 
 // Product p, whose key k1 the tokens are signed with.

@@ -5,9 +5,10 @@
 
 struct single_acks { // of the news
     uint64_t seq[4];
-    bool is_acked[4];
+    bool is_acked[4]; // or passed over
     size_t count;
 };
+static uint64_t went_in; // the log of the run that went last
 
 // What goes out again is in flight once.
 static void single_went(struct room_binding *b, enum feed_stream stream,
@@ -19,11 +20,10 @@ static void single_went(struct room_binding *b, enum feed_stream stream,
     struct single_acks *s = t->voice_state;
     while (s->count > 0 && s->seq[s->count - 1] >= run->items[0].last)
         s->count--;
+    went_in = run->epoch;
     for (size_t i = 0; i < items; i++) {
-        if (!run->items[i].counts)
-            continue;
         ck_assert_uint_lt(s->count, 4);
-        s->is_acked[s->count] = false;
+        s->is_acked[s->count] = !run->items[i].counts;
         s->seq[s->count++] = run->items[i].last;
     }
 }
@@ -60,11 +60,18 @@ static size_t single_take(struct conn *c, const uint8_t *data, size_t len) {
     return len;
 }
 
+static void single_say_reset(struct room_binding *b, enum feed_stream stream, const char *reason) {
+    (void)stream;
+    (void)reason;
+    stream_send(b->conn->stream, "R", 1);
+}
+
 static const struct voice single = {.name = "single",
                                     .stream = {CONN_STREAM_CALLS, .keep_max = 16},
                                     .ack_limits = {.messages = 3, .bytes = 1000},
                                     .end = single_end,
                                     .take = single_take,
+                                    .say_reset = single_say_reset,
                                     .say_synced = tiny_say_synced,
                                     .put_message = tiny_put_message,
                                     .went = single_went};
@@ -73,19 +80,24 @@ static uint64_t acked(void) {
     return room_binding_session(binding)->feed[FEED_NEWS].acked;
 }
 
-// Between two messages one may lie that is for others: it is no hole.
-START_TEST(test_in_any_order) {
-    begin(&single);
-    log_in(all, 0, 0);
-    room_binding_name(binding, "ann", NULL);
-    broadcast(1, "a");
+static void broadcast_to_others(uint64_t seq) {
     char tag[] = "vip", *tags[1] = {tag};
     Hawser__Internal__Audience some = HAWSER__INTERNAL__AUDIENCE__INIT;
     some.n_any = 1;
     some.any = tags;
     Hawser__Internal__StoredMessage m = *message("b");
     m.audience = &some;
-    news_heard(news(), (struct stream_position){EPOCH, 2}, &m);
+    news_heard(news(), (struct stream_position){EPOCH, seq}, &m);
+    turn_loop();
+}
+
+// Between two messages one may lie that is for others: it is no hole. Behind the last one, too.
+START_TEST(test_in_any_order) {
+    begin(&single);
+    log_in(all, 0, 0);
+    room_binding_name(binding, "ann", NULL);
+    broadcast(1, "a");
+    broadcast_to_others(2);
     broadcast(3, "c");
     broadcast(4, "d");
     broadcast(5, "e");
@@ -97,11 +109,47 @@ START_TEST(test_in_any_order) {
     client_says("1");
     ck_assert_uint_eq(acked(), 4);
     client_gets("e");
+    broadcast_to_others(6);
     client_says("5");
-    ck_assert_uint_eq(acked(), 5);
+    ck_assert_uint_eq(acked(), 6);
     ck_assert_ptr_null(conn_transit(bed.conn)->voice_state);
     end();
 }
 END_TEST
 
-RUN_TESTS("single acks", test_in_any_order)
+// An ack that comes late is of the log that its message was in: the new one counts from 1 again.
+START_TEST(test_late_ack_after_a_reset) {
+    begin(&single);
+    log_in(all, 0, 0);
+    broadcast(1, "a");
+    broadcast(2, "b");
+    client_gets("!ab");
+    struct stream_position late = {went_in, 2};
+    ck_assert_uint_eq(went_in, EPOCH);
+    news_window_start(&news()->by_voice[0].window, EPOCH + 1, 0, NULL);
+    for (uint64_t seq = 1; seq <= 2; seq++)
+        news_heard(news(), (struct stream_position){EPOCH + 1, seq}, message("n"));
+    turn_loop();
+    client_gets("Rnn");
+    ck_assert_uint_eq(went_in, EPOCH + 1);
+    ck_assert(ack_got(binding, FEED_NEWS, late));
+    ck_assert_uint_eq(acked(), 0);
+    end();
+}
+END_TEST
+
+// A refusal is no ack, and counted once it is of a message in flight.
+START_TEST(test_refused) {
+    begin(&single);
+    log_in(all, 0, 0);
+    broadcast(1, "a");
+    for (uint64_t seq = 0; seq <= 2; seq++)
+        ack_refused(binding, FEED_NEWS, (struct stream_position){EPOCH, seq});
+    ack_refused(binding, FEED_NEWS, (struct stream_position){EPOCH + 1, 1});
+    ck_assert_uint_eq(bed.room.count.refused, 1);
+    ck_assert_uint_eq(acked(), 0);
+    end();
+}
+END_TEST
+
+RUN_TESTS("single acks", test_in_any_order, test_late_ack_after_a_reset, test_refused)

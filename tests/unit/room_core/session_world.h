@@ -22,7 +22,7 @@ static struct session_effects effects;
 static struct buf text;
 static bool was_named; // the state named the last event
 
-static const struct ack_limits limits = {32, 256 * 1024, 0}, slow_limits = {1, 1, 0};
+static const struct ack_limits limits = {32, 256 * 1024, 0, false}, slow_limits = {1, 1, 0, false};
 static const struct session_usual usual = {&limits, {EPOCH}};
 
 static inline void world_begin(void) {

@@ -13,10 +13,13 @@ enum {
     ACK_WINDOW_MESSAGES = 32,
     ACK_WINDOW_BYTES = 256 * 1024
 };
-static const struct ack_limits limits = {ACK_WINDOW_MESSAGES, ACK_WINDOW_BYTES, 0};
+static const struct ack_limits limits = {ACK_WINDOW_MESSAGES, ACK_WINDOW_BYTES, 0, false};
 // Of other voices, or of clients that say their own.
-static const struct ack_limits others[] = {
-    {1, 1, 0}, {1, 60000, 0}, {2, 100, 0}, {7, 30000, 0}, {500, 2000000, 0}};
+static const struct ack_limits others[] = {{1, 1, 0, false},
+                                           {1, 60000, 0, false},
+                                           {2, 100, 0, false},
+                                           {7, 30000, 0, false},
+                                           {500, 2000000, 0, false}};
 
 static uint32_t sizes[SEQS]; // of messages in flight; 0: a gap, or acked
 static uint64_t random_state = 42;

@@ -84,5 +84,31 @@ START_TEST(test_attempt_of_a_lost_connection) {
 }
 END_TEST
 
+// What its client refuses was had, and goes out again without a Ping, when it was in flight for as
+// long as brings one. An ack of it after all settles it.
+START_TEST(test_refused) {
+    uint32_t messages;
+    struct stream_position at = {EPOCH, 6};
+    reach(SESSION_LIVE);
+    ck_assert(!session_refused(&s, FEED_INBOX, at));
+    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
+    ck_assert(session_refused(&s, FEED_INBOX, at));
+    ck_assert(!session_refusal_is_due(&s, &env.heads, 1000));
+    ck_assert(!session_refusal_is_due(&s, &env.heads, 1299));
+    ck_assert(session_refusal_is_due(&s, &env.heads, 1300));
+    told("PONGED");
+    said("ATTEMPT(5-6) RESENT SEND_NEWS");
+    told("ATTEMPTED");
+    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
+    ck_assert(!session_refusal_is_due(&s, &env.heads, 2000));
+    ck_assert(!session_refusal_is_due(&s, &env.heads, 2300)); // it is not refused again
+    ck_assert(session_refused(&s, FEED_INBOX, at));
+    (void)session_acked(&s, FEED_INBOX, at, &messages);
+    feed_sent(&s.feed[FEED_INBOX], 7, 10, true);
+    ck_assert(!session_refusal_is_due(&s, &env.heads, 3000));
+    ck_assert(!session_refusal_is_due(&s, &env.heads, 3300));
+}
+END_TEST
+
 RUN_TESTS("session_attempts", test_attempt_of_what_the_ping_followed,
-          test_nothing_again_before_the_answer, test_attempt_of_a_lost_connection)
+          test_nothing_again_before_the_answer, test_attempt_of_a_lost_connection, test_refused)

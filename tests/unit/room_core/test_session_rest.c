@@ -144,7 +144,7 @@ END_TEST
 // What is packed is what is unpacked, whatever the numbers are; and what most sessions are takes
 // few bytes.
 START_TEST(test_packed) {
-    static const struct ack_limits own = {1, 1, 0};
+    static const struct ack_limits own = {1, 1, 0, false};
     uint8_t bytes[SESSION_REST_BYTES_MAX];
     struct session_rest most, back;
     reach_rest();
