@@ -159,8 +159,8 @@ struct bind_request {
     bool is_clean;                   // it begins at the end of each: what waits counts as handled
     const struct ack_limits *limits; // of this client; outlives the connection. NULL: its voice's
     // Read from the token once, by hello_got_*.
-    struct token_hint hint;
-    const char *hint_fault; // NULL: the hint is good
+    struct token_glance glance;
+    const char *glance_fault; // NULL: the glance is good
 };
 struct hello_request {
     const char *device;

@@ -101,10 +101,10 @@ static void welcome_if_answered(struct conn *c) {
 
 // --- what a token says of itself: decoding it is most of a login's work, so it is done once
 
-static void read_hint(struct bind_request *bind) {
+static void read_glance(struct bind_request *bind) {
     const char *fault = NULL;
-    bind->hint = (struct token_hint){0};
-    bind->hint_fault = token_peek(bind->token, &bind->hint, &fault) ? NULL : fault;
+    bind->glance = (struct token_glance){0};
+    bind->glance_fault = token_peek(bind->token, &bind->glance, &fault) ? NULL : fault;
 }
 
 // --- a Bind after Welcome
@@ -133,7 +133,7 @@ void hello_answered(struct room_binding *b) {
 }
 
 void hello_got_bind(struct conn *c, struct bind_request *bind) {
-    read_hint(bind);
+    read_glance(bind);
     struct room_binding *b = login_begin(c, bind);
     if (!b) {
         conn_voice(c)->say_bound(
@@ -168,10 +168,10 @@ struct resumption {
 };
 
 static bool find_binding(struct conn *old, struct resumption *f) {
-    if (f->bind->hint_fault || f->bind->is_clean)
+    if (f->bind->glance_fault || f->bind->is_clean)
         return false;
     for (struct room_binding *b = old->bindings; b; b = room_binding_next(b))
-        if (room_binding_is_entered(b) && strcmp(b->product->name, f->bind->hint.product) == 0)
+        if (room_binding_is_entered(b) && strcmp(b->product->name, f->bind->glance.product) == 0)
             f->binding = b;
     return f->binding && session_can_resume(room_binding_session(f->binding), &f->bind->have) &&
            memcmp(room_binding_session(f->binding)->wanted, f->bind->wanted,
@@ -274,8 +274,8 @@ static bool names_a_product_twice(const struct hello_request *hello) {
     const struct bind_request *bind = hello->bind;
     for (size_t i = 0; i < hello->bind_count; i++)
         for (size_t k = 0; k < i; k++) // one with a fault is refused by itself
-            if (!bind[i].hint_fault && !bind[k].hint_fault &&
-                strcmp(bind[k].hint.product, bind[i].hint.product) == 0)
+            if (!bind[i].glance_fault && !bind[k].glance_fault &&
+                strcmp(bind[k].glance.product, bind[i].glance.product) == 0)
                 return true;
     return false;
 }
@@ -301,7 +301,7 @@ void hello_got_hello(struct conn *c, struct hello_request *hello) {
         return;
     }
     for (size_t i = 0; i < hello->bind_count; i++)
-        read_hint(&hello->bind[i]);
+        read_glance(&hello->bind[i]);
     c->device = hw_strdup(hello->device);
     c->heartbeat_ms = conn_heartbeat_granted(c, hello->heartbeat_s);
     if (names_a_product_twice(hello)) {

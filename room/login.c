@@ -7,7 +7,7 @@
 // --- the token
 
 struct login_token {
-    struct token_hint hint; // empty texts when it is not a token that can be right
+    struct token_glance glance; // empty texts when it is not a token that can be right
     char text[];
 };
 
@@ -146,7 +146,7 @@ static void login_on_product(void *arg, int error, const struct product *p) {
     }
     const struct awake *a = b->of.awake;
     struct bind_check k = {.conn = b->conn, .token = a->token->text, .tags = a->tags};
-    login_check(&k, p, a->token->hint.kid);
+    login_check(&k, p, a->token->glance.kid);
     if (k.code != 0)
         deny(b, &(struct session_refusal){k.code, 0, k.reason});
     else
@@ -178,7 +178,7 @@ static bool login_take_tags(const struct bind_request *bind, char **ret_tags) {
 static struct login_token *login_token_new(const struct bind_request *bind) {
     size_t len = strlen(bind->token) + 1;
     struct login_token *t = hw_malloc(sizeof(*t) + len);
-    t->hint = bind->hint;
+    t->glance = bind->glance;
     memcpy(t->text, bind->token, len);
     return t;
 }
@@ -211,10 +211,10 @@ struct room_binding *login_begin(struct conn *c, const struct bind_request *bind
     else if (!bind->is_have_good)
         deny(b, &(struct session_refusal){CLOSE_MALFORMED, 0,
                                           "have: at most one position for each stream"});
-    else if (bind->hint_fault)
-        deny(b, &(struct session_refusal){CLOSE_TOKEN_REFUSED, 0, bind->hint_fault});
+    else if (bind->glance_fault)
+        deny(b, &(struct session_refusal){CLOSE_TOKEN_REFUSED, 0, bind->glance_fault});
     else
-        cluster_product_ask(conn_room(c)->cluster, bind->hint.product, bind->hint.kid,
+        cluster_product_ask(conn_room(c)->cluster, bind->glance.product, bind->glance.kid,
                             login_on_product, b);
     return b;
 }
@@ -225,9 +225,9 @@ static bool check_now(struct bind_check *k, const struct bind_request *bind,
                       const struct product *p, char **ret_tags) {
     k->code = CLOSE_TOKEN_REFUSED;
     *ret_tags = NULL;
-    if (p && bind->is_have_good && !bind->hint_fault && login_take_tags(bind, ret_tags)) {
+    if (p && bind->is_have_good && !bind->glance_fault && login_take_tags(bind, ret_tags)) {
         k->tags = *ret_tags;
-        login_check(k, p, bind->hint.kid);
+        login_check(k, p, bind->glance.kid);
     }
     if (k->code != 0)
         free(*ret_tags);
@@ -255,7 +255,7 @@ struct room_binding *login_find_lingering(const struct conn *c, const struct bin
     struct room *r = conn_room(c);
     struct bind_check k = {.conn = c, .token = bind->token};
     const struct product *p =
-        cluster_product_find(r->cluster, bind->hint.product, strlen(bind->hint.product));
+        cluster_product_find(r->cluster, bind->glance.product, strlen(bind->glance.product));
     char *tags;
     if (!r->lingerers || !check_now(&k, bind, p, &tags))
         return NULL;
@@ -272,5 +272,5 @@ struct room_binding *login_find_lingering(const struct conn *c, const struct bin
 const char *login_product_name(const struct room_binding *b) {
     if (b->product)
         return b->product->name;
-    return b->of.awake->token ? b->of.awake->token->hint.product : "";
+    return b->of.awake->token ? b->of.awake->token->glance.product : "";
 }

@@ -21,11 +21,11 @@ struct news_batch {
 // iteration. Heads and the latest news change by answers and hints, which come as events of their
 // own. What sending brings about is written down only, and carried out behind the slice: no session
 // takes a step meanwhile, and none is freed.
-struct news_turn {
+struct news_slice {
     struct broadcasts *log;
-    struct session_env env; // socket_takes: of the session whose turn it is
+    struct session_env env; // socket_takes: of the session that is sent to now
     uint64_t store_ms;
-    // the session whose turn it is: its feed, and the log in its voice
+    // the session that is sent to now: its feed, and the log in its voice
     struct room_binding *binding;
     struct feed *feed;
     struct voice_news *news;
@@ -38,7 +38,7 @@ struct news_turn {
     struct news_range range;
 };
 
-static void turn_begin(struct news_turn *t, struct broadcasts *log) {
+static void slice_begin(struct news_slice *t, struct broadcasts *log) {
     struct room *r = log->product->room;
     t->batch = NULL;
     t->log = log;
@@ -55,7 +55,7 @@ static inline bool sleeps_at_head(const struct room_binding *b, enum feed_stream
 
 // false: it has nothing to get, as most that are told to go on: it is level with the log, or waits
 // for a block.
-static inline bool turn_take(struct news_turn *t, struct room_binding *b) {
+static inline bool slice_take(struct news_slice *t, struct room_binding *b) {
     const struct news_window *w = t->log->known;
     t->binding = b;
     t->is_batched = false;
@@ -72,13 +72,13 @@ static inline bool turn_take(struct news_turn *t, struct room_binding *b) {
 
 // --- one session
 
-static void news_are_handled(const struct news_turn *t) {
+static void news_are_handled(const struct news_slice *t) {
     struct session *s = room_binding_session(t->binding);
     t->log->sums.acked += session_handled_sent(s, t->log->stream);
 }
 
 // Of what it does not get its voice hears, too: it is no hole between two acks.
-static void news_passed(const struct news_turn *t, uint64_t last) {
+static void news_passed(const struct news_slice *t, uint64_t last) {
     const struct voice *voice = conn_voice(t->binding->conn);
     struct frame_run *run = &t->log->product->room->items; // which is empty now
     if (t->is_once) {
@@ -90,7 +90,7 @@ static void news_passed(const struct news_turn *t, uint64_t last) {
     }
 }
 
-static void news_run_went(const struct news_turn *t, const struct frame_run *run, size_t items) {
+static void news_run_went(const struct news_slice *t, const struct frame_run *run, size_t items) {
     t->log->sums.sent += frame_run_went(run, items, t->feed).anew;
     session_shares_window(room_binding_session(t->binding));
     t->log->product->room->count.news_frames += items;
@@ -118,7 +118,7 @@ static const struct frame_run *batch_run(struct news_batch *batch, const uint8_t
 }
 
 // A connection of several bindings is not for it: what one of them says would go between.
-static bool batch_takes(struct news_turn *t, const uint8_t *frames, const struct frame_run *run) {
+static bool batch_takes(struct news_slice *t, const uint8_t *frames, const struct frame_run *run) {
     struct news_batch *batch = t->batch;
     if (!batch || t->binding->conn->bindings->next_in_conn)
         return false;
@@ -144,7 +144,8 @@ enum entry_fate {
     ENTRY_TOO_LARGE, // for this client: told as a gap
 };
 
-static enum entry_fate fate_of(const struct news_turn *t, const struct news_entry *e, uint64_t at) {
+static enum entry_fate fate_of(const struct news_slice *t, const struct news_entry *e,
+                               uint64_t at) {
     if (e->audience && !audience_names(e->audience, room_binding_tags(t->binding)))
         return ENTRY_OF_OTHERS;
     if (e->expires_ms != 0 && e->expires_ms <= t->store_ms)
@@ -156,7 +157,7 @@ static enum entry_fate fate_of(const struct news_turn *t, const struct news_entr
 
 // As many entries as can go out as they lie: those for everyone of these tags, in the ack window.
 // Returns the fate of the one where it ends.
-static enum entry_fate fill_run(const struct news_turn *t, const struct news_range *range,
+static enum entry_fate fill_run(const struct news_slice *t, const struct news_range *range,
                                 struct frame_run *run) {
     uint32_t bytes = feed_bytes_left(t->feed), start = range->entry->offset;
     for (const struct news_entry *e = range->entry; e < range->end; e++) {
@@ -173,7 +174,7 @@ static enum entry_fate fill_run(const struct news_turn *t, const struct news_ran
 }
 
 // An entry that does not go out as it lies: nothing, or a gap, is told instead.
-static void skip_entry(const struct news_turn *t, const struct news_entry *e,
+static void skip_entry(const struct news_slice *t, const struct news_entry *e,
                        enum entry_fate fate) {
     struct room_binding *b = t->binding;
     if (fate != ENTRY_OF_OTHERS) {
@@ -194,14 +195,14 @@ static void skip_entry(const struct news_turn *t, const struct news_entry *e,
 }
 
 // Whether the bytes of a message that all share are not what this one is to get now.
-static bool is_of_the_moment(const struct news_turn *t, const struct news_entry *e) {
+static bool is_of_the_moment(const struct news_slice *t, const struct news_entry *e) {
     bool is_old = e->expires_ms != 0 && e->made_s != t->store_ms / 1000;
     return !e->is_gap && (is_old || feed_was_written(t->feed, e->last));
 }
 
 // A copy of a run's frames for this one alone, touched up; NULL: what all share will do. Only a
 // voice that asks for it comes so far.
-HW_OUT_OF_LINE static const uint8_t *touched_up(const struct news_turn *t, const uint8_t *frames,
+HW_OUT_OF_LINE static const uint8_t *touched_up(const struct news_slice *t, const uint8_t *frames,
                                                 const struct frame_run *run,
                                                 const struct news_entry *entry) {
     struct buf *own = &t->log->product->room->run;
@@ -225,7 +226,7 @@ HW_OUT_OF_LINE static const uint8_t *touched_up(const struct news_turn *t, const
 }
 
 // true: what is left of the range may follow.
-static bool send_run(struct news_turn *t, const struct news_range *range, struct frame_run *run) {
+static bool send_run(struct news_slice *t, const struct news_range *range, struct frame_run *run) {
     const uint8_t *frames = range->frames + range->entry->offset, *own = NULL;
     if (t->news->voice->touch_up)
         own = touched_up(t, frames, run, range->entry);
@@ -238,7 +239,7 @@ static bool send_run(struct news_turn *t, const struct news_range *range, struct
 // Sends the range's entries as far as window and socket, which takes bytes at first, go; true when
 // all went or were passed over. false also when a run has gone to the batch: what follows waits for
 // what becomes of that.
-static bool send_range(struct news_turn *t) {
+static bool send_range(struct news_slice *t) {
     struct frame_run *run = &t->log->product->room->items;
     struct news_range range = t->range;
     while (range.entry < range.end) {
@@ -259,7 +260,7 @@ static bool send_range(struct news_turn *t) {
     return true;
 }
 
-static bool is_ready(struct news_turn *t) {
+static bool is_ready(struct news_slice *t) {
     struct room_binding *b = t->binding;
     enum feed_stream stream = t->log->stream;
     t->env.socket_takes = room_binding_socket_takes(b);
@@ -274,7 +275,7 @@ static bool is_ready(struct news_turn *t) {
 
 // Most sessions of a walk are at the same position. Blocks are found anew for each: they count who
 // uses them.
-static enum news_found find_range(struct news_turn *t) {
+static enum news_found find_range(struct news_slice *t) {
     struct news_window *w = &t->news->window;
     uint64_t after = t->feed->sent;
     if (t->found_in == w && t->after == after)
@@ -286,7 +287,7 @@ static enum news_found find_range(struct news_turn *t) {
     return found;
 }
 
-static void send_in_turn(struct news_turn *t) {
+static void send_in_slice(struct news_slice *t) {
     const struct news_window *w = &t->news->window;
     const struct feed *f = t->feed;
     struct room_binding *b = t->binding;
@@ -305,12 +306,12 @@ static void send_in_turn(struct news_turn *t) {
 
 void news_send(struct room_binding *b) {
     for (int i = 0; i < LOGS; i++) {
-        struct news_turn t;
+        struct news_slice t;
         t.log = &b->product->log[i];
-        if (!turn_take(&t, b))
+        if (!slice_take(&t, b))
             continue;
-        turn_begin(&t, &b->product->log[i]);
-        send_in_turn(&t);
+        slice_begin(&t, &b->product->log[i]);
+        send_in_slice(&t);
     }
 }
 
@@ -338,7 +339,7 @@ static inline void walk_fetch_ahead(const struct room_binding *next) {
 }
 
 // One of the batch has gone out; what is left of it goes as if there were none.
-static void settle_one(struct news_turn *t, int at) {
+static void settle_one(struct news_slice *t, int at) {
     struct news_batch *batch = t->batch;
     struct room_binding *b = batch->binding[at];
     const struct frame_run *run = batch->run[at];
@@ -349,13 +350,13 @@ static void settle_one(struct news_turn *t, int at) {
     t->is_once = session_wants_once(room_binding_session(b), t->log->stream);
     news_run_went(t, run, items);
     t->batch = NULL;
-    if (items == run->count && turn_take(t, b))
-        send_in_turn(t);
+    if (items == run->count && slice_take(t, b))
+        send_in_slice(t);
     t->batch = batch;
     room_binding_sent(b);
 }
 
-static void batch_settle(struct news_turn *t) {
+static void batch_settle(struct news_slice *t) {
     struct news_batch *batch = t->batch;
     stream_batch_write(&batch->out);
     for (int i = 0; i < batch->out.count; i++)
@@ -364,9 +365,9 @@ static void batch_settle(struct news_turn *t) {
     batch->run_count = 0;
 }
 
-static void walk_visit(struct news_turn *t, struct room_binding *b) {
-    if (turn_take(t, b))
-        send_in_turn(t);
+static void walk_visit(struct news_slice *t, struct room_binding *b) {
+    if (slice_take(t, b))
+        send_in_slice(t);
     if (!t->is_batched)
         room_binding_sent(b);
     if (t->batch->out.count == OS_WRITES_MAX)
@@ -377,10 +378,10 @@ static bool walk_step(struct job *j) {
     struct broadcasts *log = container_of(j, struct broadcasts, walk);
     struct loop *l = log->product->room->loop;
     uint64_t until = loop_clock_us(l) + SLICE_US;
-    struct news_turn t;
+    struct news_slice t;
     struct news_batch batch;
     effects_settle(&log->product->room->effects);
-    turn_begin(&t, log);
+    slice_begin(&t, log);
     t.batch = &batch;
     batch.out.count = 0;
     batch.run_count = 0;

@@ -6,8 +6,8 @@
 enum { LIVES_MAX = 64 };
 
 // Of one slice, in which nothing of it changes: see news.c.
-struct live_turn {
-    struct session_env env; // socket_takes: of the session whose turn it is
+struct live_slice {
+    struct session_env env; // socket_takes: of the session that is sent to now
     uint64_t until_us;
 };
 
@@ -22,7 +22,7 @@ static void live_end(struct live_walk *w) {
     free(w);
 }
 
-static void live_give(struct live_walk *w, struct live_turn *t, struct room_binding *b) {
+static void live_give(struct live_walk *w, struct live_slice *t, struct room_binding *b) {
     w->session_count += room_binding_state(b) == SESSION_LIVE ? 1 : 0;
     const struct buf *frame = &w->frame[b->conn->voice];
     t->env.socket_takes = room_binding_socket_takes(b);
@@ -32,7 +32,7 @@ static void live_give(struct live_walk *w, struct live_turn *t, struct room_bind
         binding_room(b)->count.live_dropped++;
 }
 
-static bool live_step(struct live_walk *w, struct live_turn *t, struct room_product *p) {
+static bool live_step(struct live_walk *w, struct live_slice *t, struct room_product *p) {
     for (unsigned n = 1; w->at; n++) {
         struct room_binding *b = w->at;
         w->at = b->next;
@@ -47,7 +47,7 @@ static bool live_step(struct live_walk *w, struct live_turn *t, struct room_prod
 
 static bool lives_step(struct job *j) {
     struct room_product *p = container_of(j, struct room_product, live_job);
-    struct live_turn t = {.until_us = loop_clock_us(p->room->loop) + SLICE_US};
+    struct live_slice t = {.until_us = loop_clock_us(p->room->loop) + SLICE_US};
     effects_settle(&p->room->effects);
     room_env(p->room, p, &t.env);
     while (p->lives) {

@@ -30,7 +30,7 @@ static bool token_take_product(const json_t *claims, char out[33]) {
     return good;
 }
 
-bool token_peek(const char *token, struct token_hint *ret_hint, const char **ret_reason) {
+bool token_peek(const char *token, struct token_glance *ret_glance, const char **ret_reason) {
     jwt_t *jwt = NULL;
     bool good = false;
     if (jwt_decode(&jwt, token, NULL, 0) != 0) {
@@ -39,12 +39,12 @@ bool token_peek(const char *token, struct token_hint *ret_hint, const char **ret
     }
     json_t *claims = parsed(jwt_get_grants_json(jwt, NULL));
     const char *kid = jwt_get_header(jwt, "kid");
-    if (!text_fits(kid, sizeof(ret_hint->kid) - 1)) {
+    if (!text_fits(kid, sizeof(ret_glance->kid) - 1)) {
         *ret_reason = "the token's header has no kid";
-    } else if (!token_take_product(claims, ret_hint->product)) {
+    } else if (!token_take_product(claims, ret_glance->product)) {
         *ret_reason = "the token's aud is not one product";
     } else {
-        memcpy(ret_hint->kid, kid, strlen(kid) + 1);
+        memcpy(ret_glance->kid, kid, strlen(kid) + 1);
         good = true;
     }
     json_decref(claims);

@@ -16,11 +16,11 @@ enum {
 };
 
 // What a token says of itself before its signature is checked: which key to check it with.
-struct token_hint {
+struct token_glance {
     char product[33], kid[33];
 };
 // false: not a token that can be right, whatever the key; *ret_reason is a literal.
-bool token_peek(const char *token, struct token_hint *ret_hint, const char **ret_reason);
+bool token_peek(const char *token, struct token_glance *ret_glance, const char **ret_reason);
 
 struct token_claims {
     char user[TOKEN_USER_MAX + 1];

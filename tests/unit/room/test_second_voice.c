@@ -86,7 +86,7 @@ END_TEST
 // A client may say a size of its own, and which streams it wants.
 START_TEST(test_what_a_bind_says) {
     static const struct ack_limits own = {.messages = 1, .bytes = 50};
-    struct bind_request bind = {.token = "none", .hint_fault = "no token", .is_have_good = true};
+    struct bind_request bind = {.token = "none", .glance_fault = "no token", .is_have_good = true};
     begin(&tiny);
     struct room_binding *b = login_begin(bed.conn, &bind);
     ck_assert_uint_eq(feed_messages_left(&room_binding_session(b)->feed[FEED_NEWS]), 2);

@@ -19,11 +19,11 @@ static uint32_t checked(const char *header, const char *claims, struct token_cla
                                       .ttl_ms = 86400000,
                                       .device = "phone",
                                       .now_ms = (uint64_t)NOW_S * 1000};
-    struct token_hint hint;
+    struct token_glance glance;
     const char *reason = NULL;
     char *token = token_of(header, claims);
     uint32_t code = 4002; // a token whose peek fails is refused so too
-    if (token_peek(token, &hint, &reason))
+    if (token_peek(token, &glance, &reason))
         code = token_check(token, &terms, ret_claims, &reason);
     ck_assert_msg(code == 0 || reason, "refused without a reason: %s", claims);
     free(token);

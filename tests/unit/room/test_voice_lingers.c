@@ -129,7 +129,7 @@ START_TEST(test_not_found_by_another) {
     struct bind_request bind = {.is_have_good = true};
     const char *fault;
     char *bob = token_for("bob"), *ann = token_for("ann");
-    ck_assert(token_peek(ann, &bind.hint, &fault));
+    ck_assert(token_peek(ann, &bind.glance, &fault));
     bed.conn->device = hw_strdup("phone");
     bind.token = bob;
     ck_assert_ptr_null(login_find_lingering(bed.conn, &bind, &terms));
