@@ -5,7 +5,8 @@
 #
 # To rotate one: write "new,old" into its file (into it: the file itself is mounted) and `docker-compose kill -s HUP`; once
 # every daemon has it, write "new" and do so again. The password of Redis stands in redis_conf, which Redis reads when it starts, and
-# in redis_url, which register and saver do: write both, and start the three again.
+# in redis_url, which register and saver do: write both, and start the three again. That of MariaDB stands in mariadb_password, which
+# MariaDB reads when it makes its data, and in mariadb_url, which savers do. An empty mariadb_url: there is no class durable.
 set -euo pipefail
 folder=${1:-$(dirname "$(readlink -f "$0")")/secrets}
 
@@ -27,4 +28,9 @@ password=$(random_hex 32)
     write redis_conf "requirepass $password"
     write redis_url "redis://:$password@127.0.0.1:6379"
 }
-echo "secrets: $folder has cluster_secrets, admin_keys, redis_conf and redis_url"
+password=$(random_hex 32)
+[ -e "$folder/mariadb_password" ] || [ -e "$folder/mariadb_url" ] || {
+    write mariadb_password "$password"
+    write mariadb_url "mariadb://hawser:$password@127.0.0.1:3306/hawser"
+}
+echo "secrets: $folder has cluster_secrets, admin_keys, redis_conf, redis_url, mariadb_password and mariadb_url"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the base images that the Dockerfile and docker-compose.yml name, as file systems, where no registry can be reached:
-# Debian's own packages by debootstrap, and on it what deploy/setup.sh installs. `images.sh FOLDER` leaves run.tar, compile.tar
-# and redis.tar there; made again only when this script or setup.sh has changed. HAWSER_DEBIAN_MIRROR: another mirror than
+# Debian's own packages by debootstrap, and on it what deploy/setup.sh installs. `images.sh FOLDER` leaves run.tar, compile.tar,
+# redis.tar and mariadb.tar there; made again only when this script or setup.sh has changed. HAWSER_DEBIAN_MIRROR: another mirror than
 # debootstrap's own.
 set -euo pipefail
 folder=$1
@@ -61,6 +61,7 @@ derive() {
     umount "$root/proc" "$root/var/cache/apt/archives"
     rm -rf "$root/setup.sh" "$root/usr/sbin/policy-rc.d" "$root/etc/hosts" "$root/etc/resolv.conf" "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
     [ "$name" != redis ] || redis_entrypoint
+    [ "$name" != mariadb ] || mariadb_entrypoint
     keep "$name"
     unmount
 }
@@ -80,7 +81,36 @@ END
     chmod 755 "$root/usr/local/bin/docker-entrypoint.sh"
 }
 
+# As the official image does: goes on as mysql, and where there is no data makes it, with the database and the user that are asked for.
+mariadb_entrypoint() {
+    rm -rf "$root/var/lib/mysql"
+    mkdir -p "$root/var/lib/mysql" "$root/run/mysqld"
+    cat >"$root/usr/local/bin/docker-entrypoint.sh" <<'END'
+#!/bin/sh
+set -e
+[ "$1" = mariadbd ] || exec "$@"
+if [ "$(id -u)" = 0 ]; then
+    mkdir -p /run/mysqld
+    chown mysql /var/lib/mysql /run/mysqld
+    exec setpriv --reuid mysql --regid mysql --clear-groups "$0" "$@"
+fi
+[ -d /var/lib/mysql/mysql ] || {
+    mariadb-install-db --no-defaults --datadir=/var/lib/mysql --skip-test-db
+    (umask 077 && cat >/var/lib/mysql/first.sql) <<SQL
+CREATE DATABASE \`$MARIADB_DATABASE\`;
+CREATE USER '$MARIADB_USER'@'%' IDENTIFIED BY '$(cat "$MARIADB_PASSWORD_FILE")';
+GRANT ALL ON \`$MARIADB_DATABASE\`.* TO '$MARIADB_USER'@'%';
+SQL
+    set -- "$@" --init-file=/var/lib/mysql/first.sql
+}
+shift
+exec mariadbd --no-defaults --datadir=/var/lib/mysql --socket=/run/mysqld/mysqld.sock "$@"
+END
+    chmod 755 "$root/usr/local/bin/docker-entrypoint.sh"
+}
+
 is_made base || base
 is_made run || derive run bash /setup.sh run
 is_made compile || derive compile bash /setup.sh compile
 is_made redis || derive redis sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server'
+is_made mariadb || derive mariadb sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends mariadb-server'
