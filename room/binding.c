@@ -451,13 +451,13 @@ static void add_effects(const struct room_binding *b, const struct session_effec
     effects_add(q, &item);
 }
 
-// Of a session that ends alone, its connection goes on.
+// Asked of few events: of those that end a connection, or a session on one that goes on.
 static bool peer_had_all(const struct room_binding *b, enum session_event_kind event) {
     const struct conn *c = b->conn;
     if (event != EVENT_LOST && event != EVENT_RESUMED && event != EVENT_ENDED)
         return false;
-    bool goes_on = event == EVENT_ENDED && c->stream && c->state != CONN_CLOSING;
-    return goes_on ? stream_all_had(c->stream) : c->was_had;
+    bool goes_on = event == EVENT_ENDED && c->stream;
+    return goes_on ? conn_peer_had_all(c, c->stream) : c->was_had;
 }
 
 void room_binding_tell(struct room_binding *b, const struct session_event *e) {

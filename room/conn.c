@@ -148,7 +148,7 @@ void conn_on_closed(void *owner, struct stream *s, int error) {
     struct room *r = conn_room(c);
     uint64_t linger_ms = config_ms(r->env->config, "room.linger");
     (void)error;
-    c->was_had = stream_all_had(s);
+    c->was_had = conn_peer_had_all(c, s);
     c->stream = NULL;
     bool is_kept = c->state == CONN_OPEN && c->bindings && conn_voice(c)->lingers != LINGERS_NOT;
     if (!is_kept || linger_ms == 0 || r->is_draining)
@@ -169,11 +169,12 @@ void conn_begin(struct conn *c, const struct voice *voice) {
 
 void conn_take_stream(struct conn *c, struct stream *s) {
     c->stream = s;
+    c->behind_push = 0;
     stream_set_owner(s, &conn_voice(c)->stream, c);
 }
 
 void conn_lose_stream(struct conn *c) {
-    c->was_had = stream_all_had(c->stream);
+    c->was_had = conn_peer_had_all(c, c->stream);
     stream_abandon(c->stream);
     c->stream = NULL;
 }
@@ -280,7 +281,6 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
         conn_end(c);
         return;
     }
-    c->was_had = stream_all_had(c->stream); // without the Close
     conn_voice(c)->say_close(
         c, &(struct farewell){code, reason, retry_after_ms, conn_elsewhere(c, code)});
     conn_give_place(c);

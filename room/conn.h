@@ -73,13 +73,14 @@ struct conn {
     uint32_t heard_ms;             // by the loop's clock, of which these are the low 32 bits
     uint32_t heartbeat_ms;
     uint32_t resume_count;
-    uint8_t state;      // enum conn_state, which conn_enter alone changes
-    uint8_t voice;      // enum voice_index
-    bool is_asked : 1;  // a Ping of ours, and no frame has come since
-    bool has_place : 1; // among connections_max, since a token of its Hello was found right
-    bool is_gone : 1;   // in room.gone
-    bool is_unread : 1; // nothing is read from it: it leaves answers unread
-    bool was_had : 1;   // its last stream has ended, and its peer had all that was sent
+    uint8_t state;       // enum conn_state, which conn_enter alone changes
+    uint8_t voice;       // enum voice_index
+    bool is_asked : 1;   // a Ping of ours, and no frame has come since
+    bool has_place : 1;  // among connections_max, since a token of its Hello was found right
+    bool is_gone : 1;    // in room.gone
+    bool is_unread : 1;  // nothing is read from it: it leaves answers unread
+    bool was_had : 1;    // its last stream has ended, and conn_peer_had_all was true of it
+    uint8_t behind_push; // bytes that went out behind its last push; at most UINT8_MAX
 };
 
 struct transit *conn_transit(struct conn *c); // its own from now on, until it rests
@@ -123,6 +124,8 @@ void conn_on_closed(void *owner, struct stream *s, int error);
 
 // --- sending.c: its bytes
 bool conn_can_push(const struct conn *c); // the socket takes bytes and nothing is held
+// No push of it is unsent: what went out behind them may be. Asks the kernel.
+bool conn_peer_had_all(const struct conn *c, const struct stream *s);
 // A frame that is no push: what the socket does not take is held. Silent where there is no stream
 // or it is CLOSING. A client that leaves too much unread loses its stream, but the connection still
 // stands when this returns.

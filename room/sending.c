@@ -13,10 +13,16 @@ bool conn_can_push(const struct conn *c) {
     return c->stream && stream_is_open(c->stream) && stream_held(c->stream) == 0;
 }
 
+bool conn_peer_had_all(const struct conn *c, const struct stream *s) {
+    return stream_unsent(s) <= c->behind_push;
+}
+
 // A client that lets this much of what is not pushes lie is too slow.
 void conn_send(struct conn *c, const struct buf *frame) {
     if (!c->stream || c->state == CONN_CLOSING)
         return;
+    size_t behind = c->behind_push + frame->len;
+    c->behind_push = behind < UINT8_MAX ? (uint8_t)behind : UINT8_MAX;
     stream_send(c->stream, frame->data, frame->len);
     if (stream_held(c->stream) > HELD_MAX) {
         conn_room(c)->count.slow++;
@@ -46,6 +52,8 @@ size_t conn_run_went(struct conn *c, const uint8_t *data, const struct frame_run
     while (n < run->count && items[n].end <= written)
         n++;
     size_t whole = n > 0 ? items[n - 1].end : 0;
+    if (written > 0)
+        c->behind_push = 0;
     if (n < run->count && written > whole) { // the rest of the frame that went out in part
         stream_hold(c->stream, data + written, items[n].end - written);
         n++;

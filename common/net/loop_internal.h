@@ -51,6 +51,7 @@ struct loop {
     struct slab watches, streams, listeners;
     struct key_queue readable; // streams that hit their read budget, or were resumed
     struct key_queue closing;  // streams to be finished at the end of the iteration
+    int unsent_at_end;         // of the stream that is being finished
     struct job *jobs;          // a ring, NULL when empty
     struct hook *hooks, **hooks_end;
     uint64_t stale_events, accepts_refused;

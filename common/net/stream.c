@@ -22,7 +22,6 @@ enum {
     HUNG_UP = 512, // the peer's end, or an error, lies behind what it sent: to be read
     BUSY = 1024,   // it has a struct busy
     OVER = 2048,   // its socket is closed
-    LEFT = 4096,   // when that was done something was unsent
 };
 
 struct stream {
@@ -235,13 +234,11 @@ size_t stream_held(const struct stream *s) {
 }
 
 int stream_unsent(const struct stream *s) {
+    if (s->flags & OVER)
+        return loop_of(s)->unsent_at_end;
     struct transport *t = transport_of(s);
     int unsent = t->ops->unsent(t, wire_of(s));
     return (int)stream_held(s) + (unsent > 0 ? unsent : 0);
-}
-
-bool stream_all_had(const struct stream *s) {
-    return s->flags & OVER ? !(s->flags & LEFT) : stream_unsent(s) == 0;
 }
 
 // Of len bytes that were offered to the kernel: how many are gone.
@@ -391,7 +388,8 @@ void stream_finish(struct stream *s) {
     int error = s->flags & BUSY ? s->of.busy->error : 0;
     if (error == 0)
         (void)flush_held(s);
-    s->flags |= stream_all_had(s) ? OVER : OVER | LEFT;
+    l->unsent_at_end = stream_unsent(s);
+    s->flags |= OVER;
     busy_free(s);
     os_unwatch(l->os, s->fd);
     os_close(l->os, s->fd);

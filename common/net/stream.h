@@ -76,9 +76,8 @@ void stream_hold(struct stream *s, const void *data, size_t len);
 // stream_write and stream_hold of what the kernel did not take.
 void stream_send(struct stream *s, const void *data, size_t len);
 size_t stream_held(const struct stream *s); // bytes kept here, not yet taken by the kernel
-int stream_unsent(const struct stream *s); // held + what the peer's kernel has not acknowledged yet
-bool stream_all_had(
-    const struct stream *s); // nothing is unsent, or was at its end: in on_closed, too
+// Held + what the peer's kernel has not acknowledged yet; in on_closed, what that was at its end.
+int stream_unsent(const struct stream *s);
 
 void stream_pause(struct stream *s); // no on_data until resume: back pressure
 void stream_resume(struct stream *s);
