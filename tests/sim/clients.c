@@ -144,6 +144,8 @@ static int on_message(void *arg, const struct hawser_message *m) {
             b->refused_us = r->world.now_us;
         return 1; // it comes again
     }
+    if (parking_refuses(c, (int)index))
+        return 1;
     b->now.handled[index / 8] |= (uint8_t)(1u << index % 8);
     if (b->ever)
         b->ever->handled[index / 8] |= (uint8_t)(1u << index % 8);
@@ -205,7 +207,9 @@ static void on_gap(void *arg, const struct hawser_gap *g) {
     world_note(&c->run->world, node_name(c), "is told of a gap %s %llu..%llu, reason %d",
                hawser_stream_name(g->stream), (unsigned long long)g->first,
                (unsigned long long)g->last, (int)g->reason);
-    bool is_excused = rival_had(c, b, (int)g->stream, g->last) || is_due(b, c->run, g);
+    bool is_excused = g->reason == HAWSER_GAP_PARKED
+                          ? parking_is_due(c, g)
+                          : rival_had(c, b, (int)g->stream, g->last) || is_due(b, c->run, g);
     if (g->reason == HAWSER_GAP_EXPIRED)
         b->expired_us[g->stream] = c->run->world.now_us;
     if (g->reason == HAWSER_GAP_OVERFLOWED)
@@ -342,6 +346,7 @@ static void is_bound(struct client *c, struct binding *b, const struct hawser_bi
         b->oldest_at_login = stores_oldest(c->run->stores, e->product, e->user);
     c->login_us = c->connecting_us;
     excuse_blank(c, b);
+    parking_bound(c);
 }
 
 static void on_binding(void *arg, const struct hawser_binding_event *event) {

@@ -126,6 +126,7 @@ struct run {
     bool fails_back;  // a lost tail is a fail-over, and then the first server is primary again
     bool has_variety; // of messages: ttl, tags, devices, several users, live
     bool has_small_inboxes, refuses_new;      // the second product
+    struct parking *parking;                  // owned; NULL: not yet, or not in this run
     bool has_short_tokens, has_small_windows; // of news
     int violations;
     char what[VIOLATIONS_MAX][160];
@@ -185,6 +186,7 @@ void workload_burst(struct run *r); // many messages to one stream at once, now
 bool workload_is_over(struct run *r);
 void push_to_all(struct run *r, bool is_live); // one to each user, one to everyone
 void push_bursts(struct run *r);               // more than a window each to some users
+void push_one(struct run *r, int product, int user);
 int message_stream(const struct message *m);
 bool message_is_for(const struct message *m, const struct client *c, const struct binding *b);
 // It is gone, and the binding was told: expired, overflowed, or lost by the store.
@@ -216,6 +218,13 @@ bool register_holds(const void *registry, const char *key); // an entry of the c
 
 // faults.c
 void faults_start(struct run *r);
+
+// parking.c: what an application cannot take; in some runs, when nothing is wrong
+void parking_check(struct run *r);
+bool parking_refuses(struct client *c, int message);
+void parking_bound(struct client *c);
+bool parking_is_due(const struct client *c, const struct hawser_gap *g);
+bool parking_excuses(const struct client *c, int message);
 
 // quiet.c: what must go fast when nothing is wrong
 void quiet_check(struct run *r);

@@ -196,6 +196,8 @@ static void all_is_well(struct run *r) {
     check_acks(r); // before anything newer covers an ack that was lost
     quiet_check(r);
     check_acks(r);
+    parking_check(r);
+    check_acks(r);
     check_rivals(r);
     check_catalog(r);
     inspect_rooms(r);
@@ -238,6 +240,7 @@ static int run_seed(uint64_t seed, bool trace, uint64_t *ret_hash, uint64_t *ret
     *ret_hash = r->world.hash;
     int violations = r->violations;
     world_deinit(&r->world);
+    free(r->parking);
     free(r);
     return violations;
 }

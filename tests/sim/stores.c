@@ -67,6 +67,7 @@ struct stores {
     bool is_deaf;             // stalled: it does later what it is sent meanwhile
     ProtobufCMessage *answer; // of stores_ask_saver
     uint64_t throttled_us[DEVICES_MAX];
+    uint64_t park_after_ms; // 0: as DELIVERY says
 };
 
 static void half_call(struct half *h, const ProtobufCMessage *request, store_done_fn *done,
@@ -207,7 +208,17 @@ static void note_drop(const struct proxy_call *c, const Hawser__Internal__DropRe
                (unsigned long long)q->generation, a->dropped ? "done" : "not its row");
 }
 
-// The steps that decide who holds a session, in the trace.
+static void note_attempt(const struct proxy_call *c, const Hawser__Internal__AttemptRequest *q,
+                         const Hawser__Internal__AttemptReply *a) {
+    struct world *w = c->stores->world;
+    world_note(w, w->nodes[c->node].name, "attempt of %s, %s: behind %llu up to %llu: %s",
+               q->device, q->user, (unsigned long long)q->after, (unsigned long long)q->upto,
+               a->parked    ? "parked"
+               : a->counted ? "counted"
+                            : "none");
+}
+
+// The steps that decide who holds a session, and what is parked, in the trace.
 static void note_step(const struct proxy_call *c) {
     const ProtobufCMessageDescriptor *of = c->request->descriptor;
     if (!c->reply)
@@ -221,6 +232,28 @@ static void note_step(const struct proxy_call *c) {
     else if (of == &hawser__internal__drop_request__descriptor)
         note_drop(c, (Hawser__Internal__DropRequest *)c->request,
                   (Hawser__Internal__DropReply *)c->reply);
+    else if (of == &hawser__internal__attempt_request__descriptor)
+        note_attempt(c, (Hawser__Internal__AttemptRequest *)c->request,
+                     (Hawser__Internal__AttemptReply *)c->reply);
+}
+
+void stores_park_after(struct stores *s, uint64_t least_ms) {
+    s->park_after_ms = least_ms;
+}
+
+// All but how long it takes is as the rooms have it.
+static void hasten_parking(const struct stores *s, ProtobufCMessage *request) {
+    Hawser__Internal__AttemptRequest *q = (Hawser__Internal__AttemptRequest *)request;
+    if (request->descriptor != &hawser__internal__attempt_request__descriptor ||
+        s->park_after_ms == 0)
+        return;
+    q->limits = hw_malloc(sizeof(*q->limits));
+    hawser__internal__park_limits__init(q->limits);
+    q->limits->attempts = PARK_ATTEMPTS;
+    q->limits->sessions = PARK_SESSIONS;
+    q->limits->least_ms = s->park_after_ms;
+    q->limits->letters = DEAD_LETTERS_MAX;
+    q->limits->kept_ms = DEAD_LETTER_KEPT_MS;
 }
 
 // Sent by a connection that knows the data by an older name: each script refuses it, and the
@@ -238,6 +271,7 @@ static void step(struct proxy_call *c) {
     bool is_kept = changes(c);
     if (is_refused(c))
         return;
+    hasten_parking(c->stores, c->request);
     if (is_kept)
         journal_add(c->half, c);
     half_call(c->half, c->request, took_reply, c);

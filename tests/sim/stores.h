@@ -24,6 +24,7 @@ void stores_lose_tail(struct stores *s, uint64_t since_us); // a fail-over: it n
 // The other server is primary, with all that was done; each connection hears of it when it is used
 // again. Behind a fail-over it is the first one again, under its old run_id.
 void stores_fail_back(struct stores *s);
+void stores_park_after(struct stores *s, uint64_t least_ms); // from the first attempt on
 // When a login of the device was last refused because there were too many; 0 = never.
 uint64_t stores_throttled_us(const struct stores *s, const char *device);
 // Direct questions, for the checks.

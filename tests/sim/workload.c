@@ -295,6 +295,11 @@ static void vary(struct run *r, struct message *m) {
         m->padding = (int)world_between(w, 100, PADDING_MAX);
 }
 
+void push_one(struct run *r, int product, int user) {
+    push_new(r, message_new(r, product, user));
+    r->wanted_messages = r->message_count;
+}
+
 void push_bursts(struct run *r) {
     for (int i = 0; i < BURSTS; i++) {
         int user = any_user(r, 0);
@@ -441,7 +446,8 @@ bool message_is_excused(const struct run *r, const struct client *c, const struc
                         const struct message *m) {
     const struct binding *other = c->rival ? &c->rival->bindings[b - c->bindings] : b;
     return audience_is_unsure(m, r, b) || was_rejected(r, b, m) || was_told(r, b, m) ||
-           was_told(r, other, m) || was_lost(r, c, b, m);
+           was_told(r, other, m) || was_lost(r, c, b, m) ||
+           parking_excuses(c, (int)(m - r->messages));
 }
 
 // What an application refused comes again, and newer broadcasts behind it. One that is not for the

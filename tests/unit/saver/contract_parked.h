@@ -63,6 +63,20 @@ static inline void case_attempts(struct bed *b) {
     ck_assert_str_eq(bed_letters(b, "u", 0, 9), "2(a)");
 }
 
+// Where the room says nothing else: five attempts in three sessions and ten minutes, a hundred dead
+// letters for a week each.
+static inline void case_park_limits(struct bed *b) {
+    Hawser__Internal__AttemptRequest q = HAWSER__INTERNAL__ATTEMPT_REQUEST__INIT;
+    struct park_limits limits = park_limits_of(&q);
+    ck_assert(limits.attempts == 5 && limits.sessions == 3 && limits.least_ms == 600000);
+    ck_assert(limits.letters == 100 && limits.kept_ms == UINT64_C(604800000));
+    store_many(b, STREAM_INBOX, "u", 1, 1);
+    ATTACH(b, .user = "u", .device = "a", .generation = 1);
+    for (uint64_t i = 1; i < 9; i++)
+        ck_assert_str_eq(ATTEMPT(b, .user = "u", .device = "a", .generation = i, .upto = 1),
+                         "counted");
+}
+
 // Attempts are forgotten when the device has come past them, and begin anew where it went back.
 static inline void case_attempts_forgotten(struct bed *b) {
     Hawser__Internal__ParkLimits *limits = at_once();

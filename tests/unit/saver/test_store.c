@@ -49,6 +49,7 @@ static const struct {
     {"broadcasts", case_broadcasts},
     {"sums", case_sums},
     {"attempts", case_attempts},
+    {"park limits", case_park_limits},
     {"attempts forgotten", case_attempts_forgotten},
     {"parked for one", case_parked_for_one},
     {"parked but handled", case_parked_but_handled},

@@ -3,7 +3,7 @@
 // every call completes once whatever the server does.
 #include <hiredis/hiredis.h>
 
-#include "contract_devices.h"
+#include "contract_parked.h"
 #include "crypto.h"
 #include "every_saver_request.h"
 #include "redis_server.h"
@@ -317,6 +317,36 @@ START_TEST(test_full_server) {
 }
 END_TEST
 
+// Nor does a full one count attempts, which take memory; but what is parked is told of,
+// acknowledged and thrown away.
+START_TEST(test_full_server_parks_nothing) {
+    Hawser__Internal__AttemptRequest q = HAWSER__INTERNAL__ATTEMPT_REQUEST__INIT;
+    struct bed b;
+    bed_open(&b, &factory);
+    raw("SET hw:sweep other"); // no sweep
+    store_many(&b, STREAM_INBOX, "u", 1, 3);
+    ATTACH(&b, .user = "u", .device = "a", .generation = 1);
+    PARK_AT_ONCE(&b, "a", 1);
+    q.product = 1;
+    q.user = (char *)(uintptr_t) "u";
+    q.device = (char *)(uintptr_t) "a";
+    q.epoch = bed_head(&b, STREAM_INBOX, "u").epoch;
+    q.upto = 3;
+    q.limits = at_once();
+    raw("CONFIG SET maxmemory 1");
+    ck_assert_str_eq(LOAD(&b, .user = "u", .device = "a"), "gap 1-1 (4) 2 3");
+    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 1);
+    ck_assert_ptr_null(bed_try(&b, &q.base));
+    ck_assert_int_eq(b.error, -HW_ESTORE);
+    ck_assert_str_eq(bed_letters(&b, "u", 0, 9), "1(a)");
+    ck_assert_str_eq(bed_ends(&b), "0/2/0/0 1");
+    ck_assert_uint_eq(bed_unpark(&b, "u", 0), 1);
+    raw("CONFIG SET maxmemory 0");
+    PARK_AT_ONCE(&b, "a", 2);
+    bed_close(&b);
+}
+END_TEST
+
 // At the bound of a product's keys, and one below it, no append makes the saver ask all buckets: it
 // asks at most ten times a second, and 16 times in advance, for new keys and repeats alike.
 START_TEST(test_keys_at_the_bound) {
@@ -461,5 +491,5 @@ START_TEST(test_forgotten) {
 END_TEST
 
 RUN_TESTS("store_redis", test_restart, test_gone_back, test_flushed, test_sweep, test_old_layout,
-          test_every_call_completes, test_full_server, test_keys_at_the_bound,
-          test_keys_side_by_side, test_two_logs_in_turn, test_forgotten)
+          test_every_call_completes, test_full_server, test_full_server_parks_nothing,
+          test_keys_at_the_bound, test_keys_side_by_side, test_two_logs_in_turn, test_forgotten)
