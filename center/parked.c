@@ -179,7 +179,10 @@ static void put_problem(struct redelivery *r, const struct problem *p) {
 }
 
 static void put_sent(struct redelivery *r, const struct sent *sent) {
+    const Hawser__Internal__StoredMessage *m = r->page->letter[r->at]->message;
+    bool is_durable = m->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
     const struct push_answer answer = {.id = sent->id,
+                                       .class = is_durable ? "durable" : "stored",
                                        .expires_ms = sent->expires_ms,
                                        .has_seq = sent->has_seq,
                                        .seq = sent->seq,

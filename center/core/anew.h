@@ -1,4 +1,5 @@
-// A dead letter made into a push again: to the user whose it is, and the devices that it was for.
+// A dead letter made into a push again: to the user whose it is, and the devices that it was for,
+// in the class that it had.
 #ifndef HW_ANEW_H
 #define HW_ANEW_H
 

@@ -228,9 +228,10 @@ START_TEST(test_anew) {
     struct aim aim = aim_push(&push, &from);
     ck_assert(!aim.needs_claim && aim.logs == 1);
     ck_assert_uint_eq(aim.id_kept_ms, ANEW_KEPT_MS);
+    m.class_ = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
     letter.seq = 6;
     push_of_dead_letter(&letter, &(struct inbox_place){"ann", 7}, &other);
-    ck_assert(!same_id(&push, &other));
+    ck_assert(!same_id(&push, &other) && other.class == PUSH_DURABLE);
     push_deinit(&other);
     letter.seq = 5;
     m.class_ = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE; // as what it was
