@@ -108,7 +108,7 @@ static const char *phase_name(enum core_phase phase) {
 // From where each phase may be entered.
 static const unsigned phase_from[] = {
     [PHASE_IDLE] = TO(IDLE) | TO(WAITING) | TO(LOCATING) | TO(LOGIN) | TO(ONLINE) | TO(STOPPED),
-    [PHASE_WAITING] = TO(IDLE) | TO(LOCATING) | TO(LOGIN) | TO(ONLINE),
+    [PHASE_WAITING] = TO(IDLE) | TO(WAITING) | TO(LOCATING) | TO(LOGIN) | TO(ONLINE),
     [PHASE_LOCATING] = TO(IDLE) | TO(WAITING) | TO(ONLINE),
     [PHASE_LOGIN] = TO(IDLE) | TO(WAITING) | TO(ONLINE),
     [PHASE_ONLINE] = TO(LOGIN),

@@ -65,7 +65,7 @@ static inline uint32_t within_limits(uint32_t value, uint32_t least, uint32_t mo
 //      every phase -- core_stop, Close 40xx --> STOPPED -- core_start --> IDLE
 #define CORE_PHASES(X)                                                                             \
     X(IDLE, "nothing is bound, or a token is awaited")                                             \
-    X(WAITING, "until wait_until_ms")                                                              \
+    X(WAITING, "until wait_until_ms; and again where no Bind is due then")                         \
     X(LOCATING, "connecting to, or asking, a dispatcher")                                          \
     X(LOGIN, "connecting to, or logging in at, a room")                                            \
     X(ONLINE, "logged in")                                                                         \

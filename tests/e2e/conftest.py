@@ -6,6 +6,10 @@ from cluster import TrialCluster
 from daemons import Cluster, Redis
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: fills the machine, or counts on answers within some seconds; runs beside no other test")
+
+
 @pytest.fixture(scope="module", params=["memory", "redis"])
 def cluster(request, tmp_path_factory):
     """All six daemons in one process on memory stores, and two of each on a private Redis; their logs are printed when a test fails,

@@ -314,6 +314,7 @@ def test_strangers_while_the_register_sleeps(cluster):
     wait_until(lambda: center.metric("http_abandoned_count") == 0, "some wait for ever")
 
 
+@pytest.mark.alone
 def test_hints_while_the_register_sleeps(cluster):
     """While no register says where users are, what hints hold is bounded: those beyond it are counted, and every message is stored."""
     center, product = cluster.center, cluster.product()

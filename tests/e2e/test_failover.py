@@ -15,6 +15,8 @@ from client import Client, pb
 from daemons import Cluster, Redis, wait_until
 from traffic import Subscriber, push_all, wait_for_all
 
+pytestmark = pytest.mark.alone
+
 PASSWORD = "failover-password-1"
 USERS = 4
 MESSAGES = 1000

@@ -4,8 +4,12 @@ nothing comes twice or out of order, and all is healed within 30 s."""
 import concurrent.futures
 import random
 
+import pytest
+
 from daemons import Cluster, Redis
 from traffic import Subscriber, push_all, wait_for_all
+
+pytestmark = pytest.mark.alone
 
 USERS = 8
 MESSAGES = 10_000

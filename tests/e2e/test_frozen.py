@@ -10,6 +10,8 @@ import pytest
 from client import Client, pb
 from daemons import Cluster, Redis, wait_until
 
+pytestmark = pytest.mark.alone
+
 USERS = 8
 PUSHES = 48
 MANY_USERS = 64

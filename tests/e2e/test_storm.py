@@ -8,6 +8,8 @@ import pytest
 from client import Client, pb
 from daemons import Cluster, wait_until
 
+pytestmark = pytest.mark.alone
+
 AT_ONCE = 512  # of a room that knows nothing yet
 OTHERS = 60
 

@@ -126,6 +126,21 @@ START_TEST(test_unbind_before_bound) {
 }
 END_TEST
 
+// The wait for a connection is over, and the one binding left is to come later: it waits again.
+START_TEST(test_wait_behind_a_wait) {
+    setup();
+    online(0);
+    bind_as("shop", "ann");
+    give_bound(2, "shop", "ann", 4101);
+    ck_assert_int_eq(core_unbind(core, now, 1), 0);
+    core_lost(core, now, "lost");
+    pump();
+    while (!connecting)
+        tick_due();
+    teardown();
+}
+END_TEST
+
 // An application may end the binding from within its own message.
 START_TEST(test_unbind_from_callback) {
     setup();
@@ -556,6 +571,7 @@ int main(void) {
                                    test_change_of_user,
                                    test_unbind_before_bound,
                                    test_unbind_from_callback,
+                                   test_wait_behind_a_wait,
                                    test_bind_again,
                                    test_renewal,
                                    test_token_expired,
