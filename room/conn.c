@@ -143,6 +143,15 @@ static void linger(struct conn *c, uint64_t linger_ms) {
         lingerers_add(c);
 }
 
+// Nobody comes back with bytes that did not arrive. Such a session would only stand in the way of
+// one that its client has elsewhere by now: a Hello that lay in a frozen room may be older than
+// that.
+static bool may_come_back(const struct conn *c, const struct stream *s) {
+    bool was_welcomed = !c->is_unproven || stream_unsent(s) == 0;
+    return conn_voice(c)->lingers == LINGERS_BY_TOKEN ||
+           (conn_voice(c)->lingers == LINGERS_BY_BYTES && was_welcomed);
+}
+
 void conn_on_closed(void *owner, struct stream *s, int error) {
     struct conn *c = owner;
     struct room *r = conn_room(c);
@@ -150,7 +159,7 @@ void conn_on_closed(void *owner, struct stream *s, int error) {
     (void)error;
     c->was_had = conn_peer_had_all(c, s);
     c->stream = NULL;
-    bool is_kept = c->state == CONN_OPEN && c->bindings && conn_voice(c)->lingers != LINGERS_NOT;
+    bool is_kept = c->state == CONN_OPEN && c->bindings && may_come_back(c, s);
     if (!is_kept || linger_ms == 0 || r->is_draining)
         conn_end(c);
     else
@@ -391,7 +400,7 @@ uint32_t conn_heartbeat_granted(const struct conn *c, uint32_t wish_s) {
 
 void conn_heard(struct conn *c) {
     c->heard_ms = (uint32_t)loop_now_ms(conn_room(c)->loop);
-    c->is_asked = false;
+    c->is_asked = c->is_unproven = false;
 }
 
 void conn_pinged(struct conn *c, uint32_t heartbeat_s) {

@@ -73,14 +73,15 @@ struct conn {
     uint32_t heard_ms;             // by the loop's clock, of which these are the low 32 bits
     uint32_t heartbeat_ms;
     uint32_t resume_count;
-    uint8_t state;       // enum conn_state, which conn_enter alone changes
-    uint8_t voice;       // enum voice_index
-    bool is_asked : 1;   // a Ping of ours, and no frame has come since
-    bool has_place : 1;  // among connections_max, since a token of its Hello was found right
-    bool is_gone : 1;    // in room.gone
-    bool is_unread : 1;  // nothing is read from it: it leaves answers unread
-    bool was_had : 1;    // its last stream has ended, and conn_peer_had_all was true of it
-    uint8_t behind_push; // bytes that went out behind its last push; at most UINT8_MAX
+    uint8_t state;        // enum conn_state, which conn_enter alone changes
+    uint8_t voice;        // enum voice_index
+    bool is_asked : 1;    // a Ping of ours, and no frame has come since
+    bool has_place : 1;   // among connections_max, since a token of its Hello was found right
+    bool is_gone : 1;     // in room.gone
+    bool is_unread : 1;   // nothing is read from it: it leaves answers unread
+    bool was_had : 1;     // its last stream has ended, and conn_peer_had_all was true of it
+    bool is_unproven : 1; // its client has said nothing since its first Welcome
+    uint8_t behind_push;  // bytes that went out behind its last push; at most UINT8_MAX
 };
 
 struct transit *conn_transit(struct conn *c); // its own from now on, until it rests

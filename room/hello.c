@@ -72,6 +72,7 @@ static void begin_delivery(struct room_binding *b) {
 static void open_conn(struct conn *c) {
     struct room_binding *b, *next;
     conn_enter(c, CONN_OPEN);
+    c->is_unproven = c->resume_count == 0;
     hello_welcome(c);
     for (b = c->bindings; b; b = next) {
         next = room_binding_next(b);

@@ -51,6 +51,7 @@ struct busy {
     struct timer ending;         // while ENDING
     bool is_shut;                // our end is shut down
     int error;                   // that it ends with
+    size_t refused;              // bytes that were offered when it failed
 };
 
 const size_t stream_bytes = sizeof(struct stream);
@@ -238,13 +239,16 @@ int stream_unsent(const struct stream *s) {
         return loop_of(s)->unsent_at_end;
     struct transport *t = transport_of(s);
     int unsent = t->ops->unsent(t, wire_of(s));
-    return (int)stream_held(s) + (unsent > 0 ? unsent : 0);
+    size_t refused = s->flags & BUSY ? s->of.busy->refused : 0;
+    return (int)(stream_held(s) + refused) + (unsent > 0 ? unsent : 0);
 }
 
 // Of len bytes that were offered to the kernel: how many are gone.
 static size_t taken_of(struct stream *s, ssize_t took, size_t len) {
-    if (took < 0 && took != -EAGAIN && took != -EINTR)
+    if (took < 0 && took != -EAGAIN && took != -EINTR) {
         stream_end(s, (int)took);
+        busy_get(s)->refused = len;
+    }
     size_t taken = took > 0 ? (size_t)took : 0;
     if (taken < len)
         s->flags |= WANTS_WRITE;

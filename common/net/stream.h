@@ -76,7 +76,8 @@ void stream_hold(struct stream *s, const void *data, size_t len);
 // stream_write and stream_hold of what the kernel did not take.
 void stream_send(struct stream *s, const void *data, size_t len);
 size_t stream_held(const struct stream *s); // bytes kept here, not yet taken by the kernel
-// Held + what the peer's kernel has not acknowledged yet; in on_closed, what that was at its end.
+// Held + what the peer's kernel has not acknowledged yet, and what was offered when it failed; in
+// on_closed, what that was at its end.
 int stream_unsent(const struct stream *s);
 
 void stream_pause(struct stream *s); // no on_data until resume: back pressure

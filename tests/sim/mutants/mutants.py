@@ -271,4 +271,6 @@ NOT_YET = [
            "        const struct position *p = &b->stored[i];\n", "        const struct position *p = &b->record->stream[i];\n"),
     mutant("history-named-by-run-id-alone", "common/store/redis_history.c",
            '    (void)redis_info_value(info, "master_replid", names + strlen(names), RUN_ID_MAX + 1);\n', ""),
+    mutant("lingers-unwelcomed", "room/conn.c",
+           "    bool was_welcomed = !c->is_unproven || stream_unsent(s) == 0;\n", "    bool was_welcomed = !c->is_unproven || s;\n"),
 ]

@@ -73,6 +73,28 @@ START_TEST(test_nobody_lingers_without_a_session) {
 }
 END_TEST
 
+// Its Welcome goes out when its client has gone elsewhere. Nobody has the bytes to come back with,
+// unless the client has said something behind an earlier one (1).
+START_TEST(test_nobody_lingers_unwelcomed) {
+    const struct voice v = counting(LINGERS_BY_BYTES);
+    begin(&v);
+    log_in(all, 0, 0);
+    bed.conn->is_unproven = true;
+    if (_i == 1)
+        conn_heard(bed.conn);
+    close(client);
+    stream_send(bed.conn->stream, "welcome", 7);
+    turn_loop();
+    if (_i == 0)
+        ck_assert_uint_eq(bed.room.count.connections, 0);
+    else
+        ck_assert_int_eq(bed.conn->state, CONN_LINGERING);
+    if (_i == 0)
+        bed_conn(&bed, &tiny); // which the end looks for
+    end();
+}
+END_TEST
+
 // What the client said while nothing was read of it counts as said when it is read again.
 START_TEST(test_a_pause_is_no_silence) {
     const struct voice v = counting(LINGERS_NOT);
@@ -160,6 +182,14 @@ START_TEST(test_where_to_go) {
 }
 END_TEST
 
-RUN_TESTS("a connection's stream", test_close_gives_the_place, test_nobody_lingers_in_a_drain,
-          test_where_to_go, test_nobody_lingers_without_a_session, test_a_pause_is_no_silence,
-          test_writable_while_a_bind_is_awaited)
+int main(void) {
+    TCase *t = tcase_create("a connection's stream");
+    tcase_add_test(t, test_close_gives_the_place);
+    tcase_add_test(t, test_nobody_lingers_in_a_drain);
+    tcase_add_test(t, test_where_to_go);
+    tcase_add_test(t, test_nobody_lingers_without_a_session);
+    tcase_add_test(t, test_a_pause_is_no_silence);
+    tcase_add_test(t, test_writable_while_a_bind_is_awaited);
+    tcase_add_loop_test(t, test_nobody_lingers_unwelcomed, 0, 2);
+    return run_case("a connection's stream", t);
+}
