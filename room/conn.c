@@ -143,9 +143,8 @@ static void linger(struct conn *c, uint64_t linger_ms) {
         lingerers_add(c);
 }
 
-// Nobody comes back with bytes that did not arrive. Such a session would only stand in the way of
-// one that its client has elsewhere by now: a Hello that lay in a frozen room may be older than
-// that.
+// Where not all arrived of what an old Hello was answered, nobody comes back. Such a session would
+// only stand in the way of one that its client has elsewhere by now.
 static bool may_come_back(const struct conn *c, const struct stream *s) {
     bool was_welcomed = !c->is_unproven || stream_unsent(s) == 0;
     return conn_voice(c)->lingers == LINGERS_BY_TOKEN ||

@@ -80,7 +80,7 @@ struct conn {
     bool is_gone : 1;     // in room.gone
     bool is_unread : 1;   // nothing is read from it: it leaves answers unread
     bool was_had : 1;     // its last stream has ended, and conn_peer_had_all was true of it
-    bool is_unproven : 1; // its client has said nothing since its first Welcome
+    bool is_unproven : 1; // its Hello was an old one, and its client has said nothing since
     uint8_t behind_push;  // bytes that went out behind its last push; at most UINT8_MAX
 };
 

@@ -69,10 +69,18 @@ static void begin_delivery(struct room_binding *b) {
     room_binding_tell_kind(b, EVENT_TOLD);
 }
 
+// Its Hello may have lain here for long: its client may be elsewhere by now.
+static bool is_of_old(const struct conn *c) {
+    for (const struct room_binding *b = c->bindings; b; b = room_binding_next(b))
+        if (b->of.awake->asked_since_ms != 0)
+            return true;
+    return false;
+}
+
 static void open_conn(struct conn *c) {
     struct room_binding *b, *next;
     conn_enter(c, CONN_OPEN);
-    c->is_unproven = c->resume_count == 0;
+    c->is_unproven = is_of_old(c);
     hello_welcome(c);
     for (b = c->bindings; b; b = next) {
         next = room_binding_next(b);

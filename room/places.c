@@ -73,6 +73,7 @@ bool conn_stranger_gives_way(void *room, uint64_t silent_since_ms) {
         return false;
     r->count.strangers_displaced++;
     conn_end(first->conn);
+    effects_settle(&r->effects); // what its login leaves to be done names it
     conn_reap(r);
     return true;
 }

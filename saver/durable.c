@@ -18,8 +18,8 @@ struct durable {
     struct store_pair pair; // first
     struct timer tick;
     uint64_t holder;
-    int taken_up; // rows that are being appended, and one while they are read
-    bool was_full;
+    int taken_up;           // rows that are being appended, and one while they are read
+    bool was_full, went_on; // went_on: one of them at least
     int ticks;
     struct durable_counts counts;
 };
@@ -185,7 +185,7 @@ static void begin_durable_append(struct store_step *p, const ProtobufCMessage *r
 static void on_durable_tick(struct timer *t);
 
 static void one_taken_up(struct durable *d) {
-    if (--d->taken_up == 0 && d->was_full)
+    if (--d->taken_up == 0 && d->was_full && d->went_on) // else there is no haste
         loop_arm(d->pair.store.loop, &d->tick, 0, on_durable_tick);
 }
 
@@ -199,6 +199,7 @@ static void on_row_taken_up(void *arg, int error, const ProtobufCMessage *messag
     bool is_refused = reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_MISMATCH;
     if (error == 0 && (is_stored || is_refused ||
                        reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED)) {
+        d->went_on = true;
         d->counts.taken_up += is_stored ? 1 : 0;
         d->counts.refused += is_refused ? 1 : 0;
         if (is_refused) {
@@ -249,6 +250,7 @@ static void on_durable_tick(struct timer *t) {
     if (++d->ticks % PURGE_TICKS == 0)
         saver_maria_purge(d->pair.back);
     d->taken_up = 1;
+    d->went_on = false;
     q.holder = d->holder;
     store_call(d->pair.back, &q.base, on_unmarked, d);
 }

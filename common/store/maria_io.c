@@ -273,10 +273,15 @@ static void on_maria_fd(void *arg, int fd, uint32_t events) {
 static void set_options(MYSQL *mysql) {
     unsigned long packet_max = MARIA_ANSWER_BYTES_MAX;
     unsigned no = 0;
+    // A server may begin sessions otherwise. A statement is committed by its answer, and no hour of
+    // the year comes twice.
+    static const char session[] =
+        "SET SESSION autocommit = 1, time_zone = '+00:00', tx_read_only = 0";
     mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL);
     mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet_max);
     mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &no);
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options(mysql, MYSQL_INIT_COMMAND, session);
     mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH, "mysql_native_password,client_ed25519");
 }
 
