@@ -51,6 +51,7 @@ static json_t *letter_json(const Hawser__Internal__DeadLetter *letter) {
     for (size_t i = 0; i < m->n_device; i++)
         json_array_append_new(devices, text_json(m->device[i]));
     json_object_set_new(item, "id", text_json(m->id));
+    json_object_set_new(item, "class", json_string(push_class_name(class_of_dead_letter(m))));
     json_object_set_new(item, "sent_at", time_json(m->sent_ms));
     json_object_set_new(item, "expires_at", time_json(m->expires_ms));
     json_object_set_new(item, "content_type",
@@ -158,9 +159,12 @@ static void redelivery_over(struct redelivery *r) {
     reply_text(r->request, 200, &text);
 }
 
+static json_t *letter_now(const struct redelivery *r) {
+    return text_json(r->page->letter[r->at]->message->id);
+}
+
 // The members of an object, behind the message that it was.
-static void put_result(struct redelivery *r, const char *object) {
-    json_t *was = text_json(r->page->letter[r->at]->message->id);
+static void put_result(struct redelivery *r, json_t *was /* taken */, const char *object) {
     char *text = json_dumps(was, JSON_COMPACT | JSON_ENCODE_ANY);
     buf_append_str(&r->results, r->results.len > 0 ? ",{\"was\":" : "{\"was\":");
     buf_append_str(&r->results, text);
@@ -170,27 +174,48 @@ static void put_result(struct redelivery *r, const char *object) {
     json_decref(was);
 }
 
-static void put_problem(struct redelivery *r, const struct problem *p) {
+static void put_problem(struct redelivery *r, json_t *was, const struct problem *p) {
     json_t *json = problem_json(p, NULL);
     char *text = json_dumps(json, JSON_COMPACT);
-    put_result(r, text);
+    put_result(r, was, text);
     free(text);
     json_decref(json);
 }
 
 static void put_sent(struct redelivery *r, const struct sent *sent) {
     const Hawser__Internal__StoredMessage *m = r->page->letter[r->at]->message;
-    bool is_durable = m->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
     const struct push_answer answer = {.id = sent->id,
-                                       .class = is_durable ? "durable" : "stored",
+                                       .class = push_class_name(class_of_dead_letter(m)),
                                        .expires_ms = sent->expires_ms,
                                        .has_seq = sent->has_seq,
                                        .seq = sent->seq,
                                        .status = 202};
     struct buf text = BUF_EMPTY;
     push_answer_put(&text, &answer);
-    put_result(r, buf_cstr(&text));
+    put_result(r, letter_now(r), buf_cstr(&text));
     buf_free(&text);
+}
+
+// Some may be left, and which is not known: it is said behind what was done.
+static void redelivery_broken_off(struct redelivery *r, const struct problem *p) {
+    if (r->results.len == 0) {
+        reply_problem(r->request, p);
+        return;
+    }
+    put_problem(r, json_null(), p);
+    redelivery_over(r);
+}
+
+// True: its product is gone, or the center stops.
+static bool redelivery_ends_early(struct redelivery *r) {
+    struct problem p = {0};
+    if (r->request->center->is_stopping)
+        problem_set(&p, PROBLEM_overloaded, NULL, "this center is stopping");
+    else if (!request_product(r->request))
+        problem_set(&p, PROBLEM_not_found, NULL, "the product was deleted");
+    if (p.code != PROBLEM_NONE)
+        redelivery_broken_off(r, &p);
+    return p.code != PROBLEM_NONE;
 }
 
 static void redeliver_next(struct redelivery *r);
@@ -207,13 +232,10 @@ static void on_taken_away(void *arg, int error, const Hawser__Internal__UnparkRe
 static void take_away(struct redelivery *r) {
     Hawser__Internal__UnparkRequest request = HAWSER__INTERNAL__UNPARK_REQUEST__INIT;
     struct request *q = r->request;
-    const struct product *product = request_product(q);
     uint64_t seq = r->page->letter[r->at]->seq;
-    if (!product) {
-        redelivery_over(r);
+    if (redelivery_ends_early(r))
         return;
-    }
-    request.product = product->number;
+    request.product = request_product(q)->number;
     request.user = q->segments[4];
     request.epoch = r->page->epoch;
     request.seq = &seq;
@@ -225,7 +247,7 @@ static void take_away(struct redelivery *r) {
 static void on_redelivered(void *arg, const struct sent *sent) {
     struct redelivery *r = arg;
     if (sent->problem.code != PROBLEM_NONE) {
-        put_problem(r, &sent->problem);
+        put_problem(r, letter_now(r), &sent->problem);
         redelivery_over(r);
         return;
     }
@@ -243,12 +265,14 @@ static void redeliver(struct redelivery *r, const Hawser__Internal__DeadLetter *
 
 static void on_page(void *arg, int error, const Hawser__Internal__ParkedReply *reply) {
     struct redelivery *r = arg;
-    if (!reply && r->results.len == 0) {
-        reply_fault(r->request, PROBLEM_store_unavailable, NULL, "the saver did not answer: %s",
+    if (!reply) {
+        struct problem p = {0};
+        problem_set(&p, PROBLEM_store_unavailable, NULL, "the saver did not answer: %s",
                     hw_strerror(error));
+        redelivery_broken_off(r, &p);
         return;
     }
-    if (!reply || reply->n_letter == 0) {
+    if (reply->n_letter == 0) {
         redelivery_over(r);
         return;
     }
@@ -273,8 +297,9 @@ static void ask_page(struct redelivery *r) {
 static void redeliver_next(struct redelivery *r) {
     while (r->page && r->at < r->page->n_letter && !r->page->letter[r->at]->message)
         r->after = r->page->letter[r->at++]->seq; // its bytes did not decode
-    bool is_over = r->request->center->is_stopping || !request_product(r->request);
-    if (is_over || (r->page && r->at == r->page->n_letter && !r->page->more))
+    if (redelivery_ends_early(r))
+        return;
+    if (r->page && r->at == r->page->n_letter && !r->page->more)
         redelivery_over(r);
     else if (!r->page || r->at == r->page->n_letter)
         ask_page(r);

@@ -21,12 +21,10 @@ static struct shape shape_of(const struct push *push) {
 
 static void sent_put(struct buf *out, const struct sent *sent, const struct shape *shape,
                      int status) {
-    static const char *const class_names[] = {
-        [PUSH_STORED] = "stored", [PUSH_LIVE] = "live", [PUSH_DURABLE] = "durable"};
     bool is_live = shape->class == PUSH_LIVE;
     const struct push_answer answer = {
         .id = sent->id,
-        .class = class_names[shape->class],
+        .class = push_class_name(shape->class),
         .is_live = is_live,
         .expires_ms = sent->expires_ms,
         .has_seq = sent->has_seq,

@@ -18,7 +18,7 @@ struct question_asker {
     struct room *room;
     uint32_t slot, turn;
     uint64_t asked_ms;
-    struct admission *admission; // of its kind, NULL: there are never many of it
+    struct admission *admission; // of a counted one's kind
 };
 
 static struct question_asker *asker_new(const struct room_binding *b) {
@@ -46,8 +46,7 @@ static struct room_binding *asker_over(void *arg) {
 
 static struct room_binding *counted_asker_over(void *arg, int error) {
     const struct question_asker *a = arg;
-    if (a->admission)
-        admission_answered(a->admission, a->asked_ms, loop_now_ms(a->room->loop), error == 0);
+    admission_answered(a->admission, a->asked_ms, loop_now_ms(a->room->loop), error == 0);
     return asker_over(arg);
 }
 

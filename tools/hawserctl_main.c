@@ -41,7 +41,7 @@ static const struct argp_option option_table[] = {
     {"device", OPT_DEVICE, "ID", 0, "token: for this device only", 0},
     {"tags", OPT_TAGS, "A,B", 0, "token: allowed tags", 0},
     {"ttl", OPT_TTL, "SECONDS", 0, "token, push: life time", 0},
-    {"class", OPT_CLASS, "CLASS", 0, "push: live or stored", 0},
+    {"class", OPT_CLASS, "CLASS", 0, "push: live, stored or durable", 0},
     {"all", OPT_ALL, NULL, 0, "push: to everyone (PRODUCT PAYLOAD)", 0},
     {"base64", OPT_BASE64, NULL, 0, "push: the payload is base64", 0},
     {"idempotency-key", OPT_IDEMPOTENCY, "KEY", 0, "push: one message however often it is called",
@@ -144,8 +144,18 @@ static void append_segment(struct buf *url, const char *segment) {
     }
 }
 
-static void print_answer(const struct buf *answer, long status) {
+// Of an answer with results: the first that fails is the last one.
+static bool results_failed(const json_t *answer) {
+    const json_t *results = json_object_get(answer, "results");
+    size_t count = json_array_size(results);
+    const json_t *last = count > 0 ? json_array_get(results, count - 1) : NULL;
+    return json_integer_value(json_object_get(last, "status")) >= 300;
+}
+
+// True: it did what was asked.
+static bool print_answer(const struct buf *answer, long status) {
     json_t *json = json_loadb((const char *)answer->data, answer->len, JSON_DECODE_ANY, NULL);
+    bool is_good = status < 300 && !results_failed(json);
     FILE *to = status < 300 ? stdout : stderr;
     if (json) {
         json_dumpf(json, to, JSON_INDENT(2) | JSON_ENCODE_ANY);
@@ -156,10 +166,11 @@ static void print_answer(const struct buf *answer, long status) {
             fputc(answer->data[i] == '\n' || answer->data[i] >= ' ' ? answer->data[i] : '?', to);
         fputc('\n', to);
     }
+    return is_good;
 }
 
-// One call; prints the answer. body is consumed, NULL for none. Returns the exit code: 0 for 2xx,
-// else 1.
+// One call; prints the answer. body is consumed, NULL for none. Returns the exit code: 0 for 2xx
+// without a result that failed, else 1.
 static int ctl_call(struct options *o, const char *method, struct buf *path, json_t *body) {
     struct buf url = BUF_EMPTY, header = BUF_EMPTY, answer = BUF_EMPTY;
     buf_printf(&url, "http://%s%s", o->center, buf_cstr(path));
@@ -186,6 +197,7 @@ static int ctl_call(struct options *o, const char *method, struct buf *path, jso
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
     CURLcode result = curl_easy_perform(curl);
     long status = 0;
+    bool is_good = false;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (result != CURLE_OK)
         fprintf(stderr, "hawserctl: %s: %s\n", o->center, curl_easy_strerror(result));
@@ -195,7 +207,7 @@ static int ctl_call(struct options *o, const char *method, struct buf *path, jso
                 "prints it\n",
                 o->args[2], o->args[2]);
     else
-        print_answer(&answer, status);
+        is_good = print_answer(&answer, status);
     curl_easy_cleanup(curl);
     curl_slist_free_all(headers);
     free(text);
@@ -204,7 +216,7 @@ static int ctl_call(struct options *o, const char *method, struct buf *path, jso
     buf_free(&header);
     buf_free(&answer);
     buf_free(path);
-    return result == CURLE_OK && status < 300 ? 0 : 1;
+    return is_good ? 0 : 1;
 }
 
 static void product_path(struct buf *path, const char *product) {
@@ -323,6 +335,10 @@ static int run_redeliver(struct options *o) {
     return parked_call(o, "POST", "/parked/redeliver");
 }
 
+static int run_discard(struct options *o) {
+    return parked_call(o, "DELETE", "/parked");
+}
+
 // A configuration with fresh secrets, readable by its owner only; an existing file is left alone.
 static int run_init(struct options *o) {
     const char *file = o->arg_count > 1 ? o->args[1] : "hawser.yaml";
@@ -375,6 +391,7 @@ static const struct command commands[] = {
     {"user", "user PRODUCT USER", 2, 2, run_user},
     {"parked", "parked PRODUCT USER", 2, 2, run_parked},
     {"redeliver", "redeliver PRODUCT USER", 2, 2, run_redeliver},
+    {"discard", "discard PRODUCT USER", 2, 2, run_discard},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -2,11 +2,15 @@
 
 #include <string.h>
 
+enum push_class class_of_dead_letter(const Hawser__Internal__StoredMessage *m) {
+    bool is_durable = m->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
+    return is_durable ? PUSH_DURABLE : PUSH_STORED;
+}
+
 void push_of_dead_letter(const Hawser__Internal__DeadLetter *letter, const struct inbox_place *from,
                          struct push *ret) {
     const Hawser__Internal__StoredMessage *m = letter->message;
     struct target *target = hw_calloc(1, sizeof(*target));
-    bool is_durable = m->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
     target->user = from->user;
     while (target->device_count < m->n_device && target->device_count < TARGET_DEVICES_MAX) {
         target->devices[target->device_count] = m->device[target->device_count];
@@ -14,7 +18,7 @@ void push_of_dead_letter(const Hawser__Internal__DeadLetter *letter, const struc
     }
     *ret = (struct push){.to = {.kind = TO_USER, .list = target, .count = 1},
                          .content_type = *m->content_type ? m->content_type : NULL,
-                         .class = is_durable ? PUSH_DURABLE : PUSH_STORED,
+                         .class = class_of_dead_letter(m),
                          .anew = {from->epoch, letter->seq}};
     buf_append(&ret->payload, m->payload.data, m->payload.len);
 }

@@ -31,17 +31,25 @@ static bool read_payload(const json_t *body, const struct push_rules *rules, str
     return true;
 }
 
+static const char *const class_names[] = {
+    [PUSH_STORED] = "stored", [PUSH_LIVE] = "live", [PUSH_DURABLE] = "durable"};
+
+const char *push_class_name(enum push_class class) {
+    return class_names[class];
+}
+
 static bool read_class(const json_t *body, const struct push_rules *rules, struct push *push,
                        struct problem *p) {
     const struct fields in = {body, "", p};
-    const char *class = "stored";
+    const char *class = class_names[PUSH_STORED];
     uint64_t ttl_s = 0;
     bool ttl_given = json_object_get(body, "ttl_s"), class_given = json_object_get(body, "class");
     if (!field_text(&in, "class", 16, &class) ||
         !field_number(&in, "ttl_s", (struct range){0, rules->retention_s}, &ttl_s))
         return false;
-    bool is_live = strcmp(class, "live") == 0, is_durable = strcmp(class, "durable") == 0;
-    if (!is_live && !is_durable && strcmp(class, "stored") != 0)
+    bool is_live = strcmp(class, class_names[PUSH_LIVE]) == 0;
+    bool is_durable = strcmp(class, class_names[PUSH_DURABLE]) == 0;
+    if (!is_live && !is_durable && strcmp(class, class_names[PUSH_STORED]) != 0)
         return problem_set(p, PROBLEM_invalid_value, "class", "class is live, stored or durable");
     if (is_live && ttl_given && ttl_s != 0)
         return problem_set(p, PROBLEM_conflicting_fields, "ttl_s", "a live message has no ttl_s");

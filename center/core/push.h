@@ -7,6 +7,7 @@
 
 // live: never stored, handed to who is there now; durable: committed in MariaDB first.
 enum push_class { PUSH_STORED, PUSH_LIVE, PUSH_DURABLE };
+const char *push_class_name(enum push_class class); // as the API calls it
 
 struct push {           // borrows from the body
     struct targets to;  // owned

@@ -1,6 +1,8 @@
 #include "texts.h"
 
 #include <assert.h>
+#include <limits.h>
+#include <openssl/evp.h>
 #include <string.h>
 #include <time.h>
 
@@ -73,45 +75,26 @@ void random_base62(char *out, size_t chars) {
     base62(data, sizeof(data), out, chars);
 }
 
-static int base64_value(char c) {
-    return c >= 'A' && c <= 'Z'   ? c - 'A'
-           : c >= 'a' && c <= 'z' ? c - 'a' + 26
-           : c >= '0' && c <= '9' ? c - '0' + 52
-           : c == '+'             ? 62
-           : c == '/'             ? 63
-                                  : -1;
-}
-
-bool base64_decode(const char *text, size_t len, struct buf *out) {
-    if (len % 4 != 0)
-        return false;
-    for (size_t i = 0; i < len; i += 4) {
-        bool is_last = i + 4 == len;
-        int pad = is_last && text[i + 3] == '=' ? (text[i + 2] == '=' ? 2 : 1) : 0;
-        uint32_t bits = 0;
-        for (int j = 0; j < 4; j++) {
-            int value = j >= 4 - pad ? 0 : base64_value(text[i + (size_t)j]);
-            if (value < 0)
-                return false;
-            bits = bits << 6 | (uint32_t)value;
-        }
-        uint8_t bytes[3] = {(uint8_t)(bits >> 16), (uint8_t)(bits >> 8), (uint8_t)bits};
-        if ((pad == 1 && bytes[2] != 0) || (pad == 2 && (bytes[1] != 0 || bytes[2] != 0)))
-            return false; // bits that nothing stands for
-        buf_append(out, bytes, (size_t)(3 - pad));
-    }
-    return true;
-}
-
 void base64_encode(const uint8_t *data, size_t len, struct buf *out) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < len; i += 3) {
-        size_t left = len - i;
-        uint32_t bits = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
-                        (left > 2 ? data[i + 2] : 0);
-        const char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63],
-                              left > 1 ? digits[bits >> 6 & 63] : '=',
-                              left > 2 ? digits[bits & 63] : '='};
-        buf_append(out, four, sizeof(four));
-    }
+    uint8_t *at = buf_reserve(out, (len + 2) / 3 * 4 + 1); // with a NUL
+    out->len += (size_t)EVP_EncodeBlock(at, data, (int)len);
+}
+
+// OpenSSL also takes blanks around it, and bits and padding that nothing stands for: what it made
+// of the text must give that text again.
+bool base64_decode(const char *text, size_t len, struct buf *out) {
+    size_t start = out->len;
+    if (len % 4 != 0 || len > INT_MAX)
+        return false;
+    if (len == 0)
+        return true;
+    int count = EVP_DecodeBlock(buf_reserve(out, len / 4 * 3), (const uint8_t *)text, (int)len);
+    if (count < 0)
+        return false;
+    out->len += (size_t)count - (text[len - 1] == '=') - (text[len - 2] == '=');
+    struct buf again = BUF_EMPTY;
+    base64_encode(out->data + start, out->len - start, &again);
+    bool is_same = again.len == len && memcmp(again.data, text, len) == 0;
+    buf_free(&again);
+    return is_same;
 }

@@ -102,7 +102,7 @@ def test_parked_and_sent_anew(cluster):
         eventually(lambda: user_of(cluster, product, "ann")["pending"] == 0)
         assert (stats(cluster, product)["parked"], user_of(cluster, product, "ann")["parked"]) == (1, 1)
         letter, = letters(cluster, product, "ann")["items"]
-        assert (letter["id"], letter["seq"], letter["payload"], letter["device"]) == (first["id"], 1, "poison", "phone")
+        assert (letter["id"], letter["class"], letter["seq"], letter["payload"], letter["device"]) == (first["id"], "stored", 1, "poison", "phone")
         answer = cluster.call("POST", path(product, "ann", "/parked/redeliver")).json()
         result, = answer["results"]
         assert (result["was"], result["status"], result["seq"]) == (first["id"], 202, 3) and result["id"] != first["id"]
@@ -155,18 +155,28 @@ def test_thrown_away(cluster):
 
 
 def test_the_command_line(cluster):
-    """hawserctl prints dead letters and sends them anew."""
-    def ctl(*words):
+    """hawserctl prints dead letters, sends them anew and throws them away; where one could not be sent it fails."""
+    def ctl(*words, code=0):
         center = f"127.0.0.1:{cluster.center.ports['center']}"
         done = subprocess.run([BIN / "hawserctl", "--center", center, "--key", cluster.info["admin_key"], *words], capture_output=True, text=True,
-                              timeout=60, check=True)
-        return json.loads(done.stdout)
+                              timeout=60, check=False)
+        assert done.returncode == code, done
+        return json.loads(done.stdout) if done.stdout else None
 
     product = cluster.product()
     product.push_user("zoe", "hello")
     park(cluster, product, "zoe")
     assert [item["payload"] for item in ctl("parked", product.name, "zoe")["items"]] == ["hello"]
     assert [result["seq"] for result in ctl("redeliver", product.name, "zoe")["results"]] == [2]
+    assert ctl("parked", product.name, "zoe")["items"] == []
+    park(cluster, product, "zoe")
+    limits = {"limits": {"inbox_messages": 10, "reject_new": True}}
+    assert cluster.call("PATCH", f"/v1/products/{product.name}", limits).status_code == 200
+    push = (f"/v1/products/{product.name}/messages", {"to": {"user": "zoe"}, "payload": "x"})
+    eventually(lambda: cluster.call("POST", *push).status_code == 507)
+    result, = ctl("redeliver", product.name, "zoe", code=1)["results"]
+    assert (result["status"], result["code"]) == (507, "inbox_full")
+    assert ctl("discard", product.name, "zoe") is None
     assert ctl("parked", product.name, "zoe")["items"] == []
 
 
@@ -177,4 +187,7 @@ def test_unknown_users(cluster):
     assert cluster.call("POST", path(product, "nobody", "/parked/redeliver")).json() == {"results": []}
     assert cluster.call("DELETE", path(product, "nobody", "/parked")).status_code == 204
     assert cluster.call("PUT", path(product, "nobody", "/parked")).status_code == 405
+    assert cluster.call("DELETE", path(product, "nobody", "/parked"), {}).status_code == 204
+    for method, behind in (("DELETE", "/parked"), ("POST", "/parked/redeliver")):
+        assert cluster.call(method, path(product, "nobody", behind), {"seq": [1]}).json()["code"] == "unknown_field"
     assert cluster.call("GET", path(product, "x" * 65, "/parked")).status_code == 422
