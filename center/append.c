@@ -14,7 +14,7 @@ void append_missed(struct leg *leg, int error) {
     uint64_t wait_ms = 0;
     enum outcome outcome = outcome_of_error(error, leg->was_up);
     bool again = retry_missed(&leg->retry, outcome, loop_now_ms(c->loop), &wait_ms);
-    if (again && !is_lasting_error(error) && !c->is_stopping) {
+    if (again && !is_lasting_error(error, leg->retry.tries) && !c->is_stopping) {
         c->count.append_retries++;
         loop_arm(c->loop, &leg->timer, wait_ms, append_try_again);
     } else {

@@ -53,7 +53,7 @@ struct push_item {
     struct push push;         // while it is read
     struct problem problem;
     struct shape shape;
-    bool is_read;
+    bool is_read, is_checked;
     struct buf result; // owned; of a batch, until its answer
 };
 
@@ -137,12 +137,16 @@ void handle_push(struct request *q) {
     request_work(q, check_one, send_one);
 }
 
-// --- many: checked and sent one by one, in slices
+// --- many: checked and sent one by one, in slices. What is durable is stored later than what is
+// not, so that one behind the other waits: a user's messages keep their order.
 
 struct push_batch {
     struct request *request;
     struct push_item *items; // owned
-    size_t count, sent, left;
+    size_t count, sent, answered;
+    enum push_class class; // of those that are under way
+    bool waits;            // for their answers
+    bool is_all_sent;
 };
 
 static void batch_free(void *state) {
@@ -160,7 +164,6 @@ static struct push_batch *batch_new(struct request *q, const json_t *messages) {
     b->request = q;
     b->count = json_array_size(messages);
     b->items = hw_calloc(b->count, sizeof(b->items[0]));
-    b->left = b->count + 1; // the last is the slices' own
     for (size_t i = 0; i < b->count; i++) {
         b->items[i].request = q;
         b->items[i].batch = b;
@@ -169,9 +172,7 @@ static struct push_batch *batch_new(struct request *q, const json_t *messages) {
     return b;
 }
 
-static void one_over(struct push_batch *b) {
-    if (--b->left > 0)
-        return;
+static void batch_over(struct push_batch *b) {
     struct buf text = BUF_EMPTY;
     buf_append_str(&text, "{\"results\":[");
     for (size_t i = 0; i < b->count; i++) {
@@ -191,27 +192,59 @@ static void problem_put(struct buf *out, const struct problem *p) {
     json_decref(json);
 }
 
+static void batch_go_on(struct push_batch *b);
+
 static void on_item_sent(void *arg, const struct sent *sent) {
     struct push_item *item = arg;
+    struct push_batch *b = item->batch;
     if (sent->problem.code != PROBLEM_NONE)
         problem_put(&item->result, &sent->problem);
     else
         sent_put(&item->result, sent, &item->shape, 202);
-    one_over(item->batch);
+    b->answered++;
+    if (b->is_all_sent && b->answered == b->count)
+        batch_over(b);
+    else if (b->waits && b->answered == b->sent)
+        batch_go_on(b);
+}
+
+static bool has_order(const struct push_item *item) {
+    return item->problem.code == PROBLEM_NONE && item->push.class != PUSH_LIVE;
+}
+
+static bool item_waits(const struct push_item *item) {
+    const struct push_batch *b = item->batch;
+    return has_order(item) && b->answered < b->sent && item->push.class != b->class;
 }
 
 static bool push_call_send_next(struct request *q) {
     struct push_batch *b = q->state;
     struct push_item *item = &b->items[b->sent];
-    if (item_check(item))
+    if (!item->is_checked && item_check(item))
         return true;
+    item->is_checked = true;
+    if (item_waits(item))
+        return false;
+    if (has_order(item))
+        b->class = item->push.class;
     b->sent++;
     item_send(item, on_item_sent);
     return b->sent < b->count;
 }
 
-static void all_sent(struct request *q) {
-    one_over(q->state);
+static void slices_over(struct request *q) {
+    struct push_batch *b = q->state;
+    b->is_all_sent = b->sent == b->count;
+    b->waits = b->answered < b->sent;
+    if (!b->waits && b->is_all_sent)
+        batch_over(b);
+    else if (!b->waits)
+        batch_go_on(b);
+}
+
+static void batch_go_on(struct push_batch *b) {
+    b->waits = false;
+    request_work(b->request, push_call_send_next, slices_over);
 }
 
 // Too many targets are refused by their number alone, before anything is looked at.
@@ -242,5 +275,5 @@ void handle_batch(struct request *q) {
     }
     q->state = batch_new(q, json_object_get(q->reader.root, "messages"));
     q->free_state = batch_free;
-    request_work(q, push_call_send_next, all_sent);
+    batch_go_on(q->state);
 }

@@ -19,6 +19,7 @@ struct durable {
     struct timer tick;
     uint64_t holder;
     int taken_up;           // rows that are being appended, and one while they are read
+    uint64_t after;         // the row behind which the next ones are taken up
     bool was_full, went_on; // went_on: one of them at least
     int ticks;
     struct durable_counts counts;
@@ -32,6 +33,7 @@ struct durable_step {
     uint64_t row, id_ms;                   // id_ms: as it was asked for
     bool is_new;                           // this call made the row, and may take it away
     Hawser__Internal__AppendReply refusal; // while the row is withdrawn
+    int failure;                           // likewise: answered instead; 0: the refusal is
 };
 static struct durable_step *durable_step_of(struct store_step *p) {
     return (struct durable_step *)p;
@@ -95,18 +97,22 @@ static void on_row_withdrawn(void *arg, int error, const ProtobufCMessage *messa
         store_step_complete(p, error == -HW_ECANCELLED ? error : -HW_EOUTCOME, NULL);
         return;
     }
+    struct durable_step *s = durable_step_of(p);
     durable_of(p)->counts.withdrawn++;
-    durable_answer(p, &durable_step_of(p)->refusal);
+    if (s->failure != 0)
+        store_step_complete(p, s->failure, NULL);
+    else
+        durable_answer(p, &s->refusal);
 }
 
-static void append_refused(struct store_step *p, const Hawser__Internal__AppendReply *reply) {
+// The log has certainly not taken it.
+static void row_withdraw(struct store_step *p) {
     struct durable_step *s = durable_step_of(p);
     Hawser__Internal__TakeAwayRequest q = HAWSER__INTERNAL__TAKE_AWAY_REQUEST__INIT;
     if (!s->is_new) {
         store_step_complete(p, -HW_EOUTCOME, NULL);
         return;
     }
-    s->refusal = *reply; // it has numbers only
     q.row = s->row;
     store_call(durable_of(p)->pair.back, &q.base, on_row_withdrawn, p);
 }
@@ -114,16 +120,22 @@ static void append_refused(struct store_step *p, const Hawser__Internal__AppendR
 static void on_row_appended(void *arg, int error, const ProtobufCMessage *message) {
     struct store_step *p = arg;
     const Hawser__Internal__AppendReply *reply = (const Hawser__Internal__AppendReply *)message;
+    struct durable_step *s = durable_step_of(p);
+    if (error == -HW_ESTORE) { // else a full Redis would have it later, though it was refused
+        s->failure = error;
+        row_withdraw(p);
+        return;
+    }
     if (error != 0) { // landed, so that it may be appended yet
         store_step_complete(p, error == -HW_ECANCELLED ? error : -HW_EOUTCOME, NULL);
         return;
     }
     if (reply->outcome != HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED &&
         reply->outcome != HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED) {
-        append_refused(p, reply);
+        s->refusal = *reply; // it has numbers only
+        row_withdraw(p);
         return;
     }
-    struct durable_step *s = durable_step_of(p);
     struct landed_row *r = hw_malloc(sizeof(*r));
     *r = (struct landed_row){durable_of(p), s->row, s->id_ms, (void *)p->request};
     p->request = NULL; // the row's now
@@ -219,7 +231,8 @@ static void on_unmarked(void *arg, int error, const ProtobufCMessage *message) {
     size_t count = error == 0 ? reply->n_row : 0;
     if (error == 0)
         d->counts.unmarked = reply->count;
-    d->was_full = count == UNMARKED_AT_ONCE;
+    d->after = error == 0 ? reply->next : 0;
+    d->was_full = d->after > 0;
     for (size_t i = 0; i < count; i++) { // in the order in which they landed
         struct landed_row *r = hw_malloc(sizeof(*r));
         *r = (struct landed_row){d, reply->row[i]->row, reply->row[i]->append->id_ttl_ms,
@@ -234,6 +247,7 @@ static void take_counts(struct durable *d) {
     const struct maria_counts *m = saver_maria_counts(d->pair.back);
     d->counts.statements = m->statements;
     d->counts.refused_statements = m->refused;
+    d->counts.failed = m->failed;
     d->counts.late = m->late;
     d->counts.waiting = m->waiting;
     d->counts.waiting_bytes = m->waiting_bytes;
@@ -252,6 +266,7 @@ static void on_durable_tick(struct timer *t) {
     d->taken_up = 1;
     d->went_on = false;
     q.holder = d->holder;
+    q.after = d->after; // those that fail hold up none behind them
     store_call(d->pair.back, &q.base, on_unmarked, d);
 }
 
@@ -288,5 +303,7 @@ const struct durable_counts *saver_durable_counts(const struct store *s) {
 }
 
 const char *saver_durable_down(struct store *s) {
-    return store_down_reason(((struct durable *)s)->pair.back);
+    struct store *back = ((struct durable *)s)->pair.back;
+    const char *why = store_down_reason(back);
+    return why ? why : saver_maria_refusal(back);
 }

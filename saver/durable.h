@@ -3,7 +3,7 @@
 // else is the front's. docs/STORE.md says what becomes of a row that is landed and not appended.
 //
 //   land --> append --> answer, mark --> settle (the front remembers the id no longer than others)
-//     |         | refused: the row is withdrawn, then the refusal is answered
+//     |         | refused, or not done: the row is withdrawn, then that is answered
 //     |         | no answer, or withdrawn by nobody: the outcome is unknown
 //     +-- failed: -HW_ECLASS, nothing is stored; or the outcome is unknown
 //
@@ -17,9 +17,9 @@
 
 struct durable_counts {
     uint64_t landed, marked, withdrawn, taken_up, refused;
-    uint64_t unmarked;                             // in the database, at most 10,000
-    uint64_t statements, refused_statements, late; // of the connection
-    uint64_t waiting, waiting_bytes, up_s;         // likewise
+    uint64_t unmarked;                                     // in the database, at most 10,000
+    uint64_t statements, refused_statements, failed, late; // of the connection
+    uint64_t waiting, waiting_bytes, up_s;                 // likewise
 };
 // Both are taken.
 struct store *saver_durable(struct store *front, struct store *rows);

@@ -41,20 +41,26 @@ static const char *const steps[] = {"CREATE TABLE IF NOT EXISTS hawser_messages 
                                     "holder BIGINT UNSIGNED NOT NULL, "
                                     "until_ms BIGINT UNSIGNED NOT NULL"
                                     ") ENGINE=InnoDB",
+                                    "ALTER TABLE hawser_messages "
+                                    "ADD COLUMN IF NOT EXISTS leaves_ms BIGINT UNSIGNED NULL, "
+                                    "ADD KEY IF NOT EXISTS leaves (leaves_ms)",
+                                    "UPDATE hawser_messages SET leaves_ms = GREATEST(expires_ms, "
+                                    "id_until_ms) WHERE unmarked IS NULL AND leaves_ms IS NULL",
                                     NULL};
 static const struct maria_schema rows_schema = {steps};
 
-enum { BODY_HASH_MAX = 16, FREED_MAX = 2 };
-enum group_kind { GROUP_LAND, GROUP_MARK, GROUPS };
+enum { BODY_HASH_MAX = 16, FREED_MAX = 2, PURGED_AT_ONCE = 500 };
+enum group_kind { GROUP_MARK, GROUP_WITHDRAW, GROUP_FREE, GROUP_LAND, GROUPS };
 
 struct row_step {
     struct store_step step; // first
     struct row_step *next;  // of its group
-    struct buf text;        // its piece of a statement
+    struct buf text;        // its piece of the statement that lands or marks it
+    uint64_t row;           // that it takes away, or whose id it frees
     uint8_t hash[BODY_HASH_MAX];
     size_t hash_len;
-    int freed;              // how often an id was made free for it
-    uint64_t count, holder; // of UnmarkedRequest
+    int freed;                     // how often an id was made free for it
+    uint64_t count, holder, after; // of UnmarkedRequest
 };
 static struct row_step *row_step_of(struct store_step *p) {
     return (struct row_step *)p;
@@ -73,7 +79,8 @@ struct maria_rows {
     struct hook hook;
     struct log *log; // borrowed
     bool is_purging;
-    char reason[MARIA_WHY_MAX + 16];
+    char refusal[MARIA_WHY_MAX]; // of the last rows that were to land; empty: they have
+    char reason[MARIA_WHY_MAX + 32];
 };
 static struct maria_rows *maria_rows_of(const struct store_step *p) {
     return (struct maria_rows *)p->store;
@@ -100,6 +107,20 @@ static void put_u64(struct buf *out, uint64_t n) {
 
 // --- groups
 
+static void put_text(struct buf *out, const struct row_step *r) {
+    buf_append(out, r->text.data, r->text.len);
+}
+
+static void put_row(struct buf *out, const struct row_step *r) {
+    put_u64(out, r->row);
+}
+
+// What became of it: i is its place among those of the statement; a is NULL with an error.
+static void take_landed(struct row_step *r, int error, const struct maria_answer *a, size_t i);
+static void take_marked(struct row_step *r, int error, const struct maria_answer *a, size_t i);
+static void take_withdrawn(struct row_step *r, int error, const struct maria_answer *a, size_t i);
+static void take_freed(struct row_step *r, int error, const struct maria_answer *a, size_t i);
+
 static void on_group_answer(struct maria_rows *s, enum group_kind kind, int error,
                             const struct maria_answer *a);
 
@@ -111,8 +132,18 @@ static void on_marked_rows(void *arg, int error, const struct maria_answer *a) {
     on_group_answer(arg, GROUP_MARK, error, a);
 }
 
+static void on_withdrawn_rows(void *arg, int error, const struct maria_answer *a) {
+    on_group_answer(arg, GROUP_WITHDRAW, error, a);
+}
+
+static void on_freed_rows(void *arg, int error, const struct maria_answer *a) {
+    on_group_answer(arg, GROUP_FREE, error, a);
+}
+
 static const struct {
     const char *before, *between, *behind;
+    void (*put)(struct buf *out, const struct row_step *r);
+    void (*take)(struct row_step *r, int error, const struct maria_answer *a, size_t i);
     maria_done_fn *done;
 } groups[GROUPS] = {
     [GROUP_LAND] = {"INSERT INTO hawser_messages (product, stream, user, id, class, body_hash, "
@@ -121,12 +152,20 @@ static const struct {
                     " ON DUPLICATE KEY UPDATE takers = takers + 1 RETURNING row_no, takers, "
                     "body_hash, unmarked IS NULL AND id_until_ms <= " NOW_MS
                     ", epoch, seq, change_no, sent_ms, expires_ms, unmarked IS NULL",
-                    on_landed_rows},
+                    put_text, take_landed, on_landed_rows},
     [GROUP_MARK] = {"UPDATE hawser_messages m JOIN (", " UNION ALL ",
                     ") v ON m.row_no = v.r SET m.epoch = NULLIF(v.e, 0), m.seq = NULLIF(v.s, 0), "
                     "m.change_no = v.c, m.sent_ms = v.t, m.expires_ms = IF(v.x = 0, m.landed_ms + "
-                    "m.kept_ms, v.x), m.unmarked = NULL",
-                    on_marked_rows},
+                    "m.kept_ms, v.x), m.leaves_ms = GREATEST(IF(v.x = 0, m.landed_ms + m.kept_ms, "
+                    "v.x), m.id_until_ms), m.unmarked = NULL",
+                    put_text, take_marked, on_marked_rows},
+    [GROUP_WITHDRAW] = {"DELETE FROM hawser_messages WHERE takers = 1 AND unmarked = 1 AND row_no "
+                        "IN (",
+                        ",", ") RETURNING row_no", put_row, take_withdrawn, on_withdrawn_rows},
+    // The id of a message whose time to hold it is over: the row stays, the id is free.
+    [GROUP_FREE] = {"UPDATE hawser_messages SET id_is_free = row_no WHERE unmarked IS NULL AND "
+                    "row_no IN (",
+                    ",", ")", put_row, take_freed, on_freed_rows},
 };
 
 static void send_group(struct maria_rows *s, enum group_kind kind) {
@@ -140,7 +179,7 @@ static void send_group(struct maria_rows *s, enum group_kind kind) {
         g->first = r->next;
         g->bytes -= r->text.len;
         buf_append_str(&text, g->sent_count > 0 ? groups[kind].between : "");
-        buf_append(&text, r->text.data, r->text.len);
+        groups[kind].put(&text, r);
         g->sent[g->sent_count++] = r;
     }
     buf_append_str(&text, groups[kind].behind);
@@ -149,8 +188,8 @@ static void send_group(struct maria_rows *s, enum group_kind kind) {
 
 static void on_rows_hook(struct hook *h) {
     struct maria_rows *s = container_of(h, struct maria_rows, hook);
-    send_group(s, GROUP_MARK);
-    send_group(s, GROUP_LAND);
+    for (int kind = 0; kind < GROUPS; kind++)
+        send_group(s, (enum group_kind)kind);
 }
 
 static void group_add(struct row_step *r, enum group_kind kind) {
@@ -172,33 +211,28 @@ static void row_step_end(struct row_step *r, int error, ProtobufCMessage *reply)
 
 // --- landing
 
-// The id of a message whose time to hold it is over: the row stays, the id is free.
-static void on_freed(void *arg, int error, const struct maria_answer *a) {
-    struct row_step *r = arg;
+static void take_freed(struct row_step *r, int error, const struct maria_answer *a, size_t i) {
     (void)a;
+    (void)i;
     if (error != 0)
         row_step_end(r, error == -HW_EOUTCOME ? -HW_ESTORE : error, NULL);
     else
         group_add(r, GROUP_LAND);
 }
 
-static void free_id(struct row_step *r, uint64_t row) {
-    struct buf text = BUF_EMPTY;
-    r->freed++;
-    buf_printf(&text,
-               "UPDATE hawser_messages SET id_is_free = row_no WHERE row_no = %" PRIu64
-               " AND unmarked IS NULL",
-               row);
-    maria_ask(maria_rows_of(&r->step)->conn, &text, on_freed, r);
-}
-
-static void take_landed(struct row_step *r, const struct maria_answer *a, size_t row) {
+static void take_landed(struct row_step *r, int error, const struct maria_answer *a, size_t row) {
+    if (error != 0) {
+        row_step_end(r, error, NULL);
+        return;
+    }
     struct maria_text hash = maria_text_at(a, row, 2);
     bool is_new = maria_u64_at(a, row, 1) == 1, is_free = maria_u64_at(a, row, 3) == 1;
     bool is_same = hash.len == r->hash_len && memcmp(hash.data, r->hash, hash.len) == 0;
     bool is_marked = maria_u64_at(a, row, 9) == 1, has_seq = maria_u64_at(a, row, 5) > 0;
     if (is_free && r->freed < FREED_MAX) {
-        free_id(r, maria_u64_at(a, row, 0));
+        r->freed++;
+        r->row = maria_u64_at(a, row, 0);
+        group_add(r, GROUP_FREE);
         return;
     }
     Hawser__Internal__LandedReply *reply = hw_malloc(sizeof(*reply));
@@ -217,10 +251,11 @@ static void take_landed(struct row_step *r, const struct maria_answer *a, size_t
     row_step_end(r, 0, &reply->base);
 }
 
-static void take_marked(struct row_step *r) {
-    Hawser__Internal__MarkReply *reply = hw_malloc(sizeof(*reply));
-    hawser__internal__mark_reply__init(reply);
-    row_step_end(r, 0, &reply->base);
+static void note_refusal(struct maria_rows *s, int error, const struct maria_answer *a) {
+    if (error == 0)
+        s->refusal[0] = '\0';
+    else if (a && a->code != 0)
+        snprintf(s->refusal, sizeof(s->refusal), "%s", a->why);
 }
 
 static void on_group_answer(struct maria_rows *s, enum group_kind kind, int error,
@@ -230,16 +265,12 @@ static void on_group_answer(struct maria_rows *s, enum group_kind kind, int erro
     size_t count = g->sent_count;
     memcpy(sent, g->sent, count * sizeof(sent[0]));
     g->sent_count = 0;
+    if (kind == GROUP_LAND)
+        note_refusal(s, error, a);
     if (error == 0 && kind == GROUP_LAND && maria_rows(a) != count)
         error = -HW_EOUTCOME;
-    for (size_t i = 0; i < count; i++) {
-        if (error != 0)
-            row_step_end(sent[i], error, NULL);
-        else if (kind == GROUP_LAND)
-            take_landed(sent[i], a, i);
-        else
-            take_marked(sent[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        groups[kind].take(sent[i], error, a, i);
     if (g->first && error != -HW_ECANCELLED)
         hook_schedule(s->store.loop, &s->hook, on_rows_hook);
 }
@@ -279,6 +310,14 @@ static void begin_land(struct store_step *p, const ProtobufCMessage *request) {
 
 // --- marking, and taking away
 
+static void take_marked(struct row_step *r, int error, const struct maria_answer *a, size_t i) {
+    Hawser__Internal__MarkReply *reply = hw_malloc(sizeof(*reply));
+    (void)a;
+    (void)i;
+    hawser__internal__mark_reply__init(reply);
+    row_step_end(r, error, &reply->base);
+}
+
 static void begin_mark(struct store_step *p, const ProtobufCMessage *request) {
     const Hawser__Internal__MarkRequest *q = (const Hawser__Internal__MarkRequest *)request;
     const uint64_t values[] = {q->row, q->epoch, q->seq, q->change, q->sent_ms, q->expires_ms};
@@ -293,26 +332,26 @@ static void begin_mark(struct store_step *p, const ProtobufCMessage *request) {
     group_add(r, GROUP_MARK);
 }
 
-static void on_withdrawn_row(void *arg, int error, const struct maria_answer *a) {
+static void take_withdrawn(struct row_step *r, int error, const struct maria_answer *a, size_t i) {
     Hawser__Internal__TakeAwayReply *reply = hw_malloc(sizeof(*reply));
+    (void)i;
     hawser__internal__take_away_reply__init(reply);
-    reply->withdrawn = error == 0 && maria_affected(a) == 1;
-    store_step_complete(arg, error, &reply->base);
+    for (size_t row = 0; error == 0 && row < maria_rows(a); row++)
+        reply->withdrawn = reply->withdrawn || maria_u64_at(a, row, 0) == r->row;
+    row_step_end(r, error, &reply->base);
 }
 
 static void begin_withdraw(struct store_step *p, const ProtobufCMessage *request) {
-    const Hawser__Internal__TakeAwayRequest *q = (const Hawser__Internal__TakeAwayRequest *)request;
-    struct buf text = BUF_EMPTY;
-    buf_printf(&text,
-               "DELETE FROM hawser_messages WHERE row_no = %" PRIu64
-               " AND takers = 1 AND unmarked = 1",
-               q->row);
-    maria_ask(maria_rows_of(p)->conn, &text, on_withdrawn_row, p);
+    row_step_of(p)->row = ((const Hawser__Internal__TakeAwayRequest *)request)->row;
+    group_add(row_step_of(p), GROUP_WITHDRAW);
 }
 
 // --- what was left behind: counted; then the lease; then they are taken up; then read
 
-#define LEFT_BEHIND "unmarked = 1 AND landed_ms < " NOW_MS " - %d"
+// With UNMARKED_AFTER_MS, the row to begin behind, and UNMARKED_AT_ONCE.
+#define LEFT_BEHIND                                                                                \
+    "unmarked = 1 AND landed_ms < " NOW_MS " - %d AND row_no > %" PRIu64 " ORDER BY row_no LIMIT " \
+    "%d"
 
 static void ask_rows(struct row_step *r, struct buf *text, maria_done_fn *done) {
     maria_ask(maria_rows_of(&r->step)->conn, text, done, r);
@@ -370,11 +409,16 @@ static void on_unmarked_read(void *arg, int error, const struct maria_answer *a)
     }
     Hawser__Internal__UnmarkedReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__unmarked_reply__init(reply);
-    reply->row = hw_calloc(maria_rows(a) + 1, sizeof(reply->row[0]));
-    for (size_t row = 0; row < maria_rows(a); row++) {
+    size_t count = maria_rows(a);
+    reply->next = count == UNMARKED_AT_ONCE ? maria_u64_at(a, count - 1, 0) : 0;
+    reply->row = hw_calloc(count + 1, sizeof(reply->row[0]));
+    for (size_t row = 0; row < count; row++) {
         Hawser__Internal__AppendRequest *append = append_of_row(a, row);
-        if (!append)
-            continue; // nobody can read it; it stays, and is counted
+        if (!append) { // it stays, and is counted
+            log_event(maria_rows_of(&r->step)->log, LOG_ERROR, "a durable row cannot be read",
+                      "row=%" PRIu64, maria_u64_at(a, row, 0));
+            continue;
+        }
         Hawser__Internal__UnmarkedRow *u = hw_malloc(sizeof(*u));
         hawser__internal__unmarked_row__init(u);
         u->row = maria_u64_at(a, row, 0);
@@ -395,9 +439,8 @@ static void on_taken_up(void *arg, int error, const struct maria_answer *a) {
     buf_printf(&text,
                "SELECT row_no, product, stream, user, id, body_hash, message, ttl_ms, kept_ms, "
                "landed_ms, IF(id_until_ms > " NOW_MS ", id_until_ms - " NOW_MS
-               ", 0) FROM hawser_messages WHERE takers > 1 AND " LEFT_BEHIND
-               " ORDER BY row_no LIMIT %d",
-               UNMARKED_AFTER_MS, UNMARKED_AT_ONCE);
+               ", 0) FROM hawser_messages WHERE takers > 1 AND " LEFT_BEHIND,
+               UNMARKED_AFTER_MS, r->after, UNMARKED_AT_ONCE);
     ask_rows(r, &text, on_unmarked_read);
 }
 
@@ -408,10 +451,8 @@ static void on_row_lease(void *arg, int error, const struct maria_answer *a) {
         unmarked_end(r, error, NULL);
         return;
     }
-    buf_printf(&text,
-               "UPDATE hawser_messages SET takers = takers + 1 WHERE " LEFT_BEHIND
-               " ORDER BY row_no LIMIT %d",
-               UNMARKED_AFTER_MS, UNMARKED_AT_ONCE);
+    buf_printf(&text, "UPDATE hawser_messages SET takers = takers + 1 WHERE " LEFT_BEHIND,
+               UNMARKED_AFTER_MS, r->after, UNMARKED_AT_ONCE);
     ask_rows(r, &text, on_taken_up);
 }
 
@@ -433,8 +474,10 @@ static void on_unmarked_counted(void *arg, int error, const struct maria_answer 
 }
 
 static void begin_unmarked(struct store_step *p, const ProtobufCMessage *request) {
+    const Hawser__Internal__UnmarkedRequest *q = (const Hawser__Internal__UnmarkedRequest *)request;
     struct buf text = BUF_EMPTY;
-    row_step_of(p)->holder = ((const Hawser__Internal__UnmarkedRequest *)request)->holder;
+    row_step_of(p)->holder = q->holder;
+    row_step_of(p)->after = q->after;
     buf_printf(&text,
                "SELECT COUNT(*), COALESCE(SUM(landed_ms < " NOW_MS
                " - %d), 0) FROM (SELECT landed_ms FROM hawser_messages WHERE unmarked = 1 LIMIT "
@@ -445,21 +488,29 @@ static void begin_unmarked(struct store_step *p, const ProtobufCMessage *request
 
 // --- what nobody needs any more
 
+static void purge_more(struct maria_rows *s);
+
 static void on_purged(void *arg, int error, const struct maria_answer *a) {
-    (void)error; // the next one is as good
-    (void)a;
-    ((struct maria_rows *)arg)->is_purging = false;
+    struct maria_rows *s = arg;
+    if (error == 0 && maria_affected(a) == PURGED_AT_ONCE)
+        purge_more(s); // behind what has come meanwhile
+    else
+        s->is_purging = false;
+}
+
+static void purge_more(struct maria_rows *s) {
+    struct buf text = BUF_EMPTY;
+    buf_printf(&text, "DELETE FROM hawser_messages WHERE leaves_ms < " NOW_MS " LIMIT %d",
+               PURGED_AT_ONCE);
+    maria_ask(s->conn, &text, on_purged, s);
 }
 
 void saver_maria_purge(struct store *rows) {
     struct maria_rows *s = (struct maria_rows *)rows;
-    struct buf text = BUF_EMPTY;
     if (s->is_purging || maria_conn_down_reason(s->conn))
         return;
     s->is_purging = true;
-    buf_append_str(&text, "DELETE FROM hawser_messages WHERE expires_ms < " NOW_MS
-                          " AND id_until_ms < " NOW_MS " AND unmarked IS NULL LIMIT 500");
-    maria_ask(s->conn, &text, on_purged, s);
+    purge_more(s);
 }
 
 // --- the store
@@ -479,6 +530,14 @@ static const char *rows_down_reason(struct store *store) {
     return s->reason;
 }
 
+const char *saver_maria_refusal(struct store *rows) {
+    struct maria_rows *s = (struct maria_rows *)rows;
+    if (!s->refusal[0])
+        return NULL;
+    snprintf(s->reason, sizeof(s->reason), "mariadb refused the last rows: %s", s->refusal);
+    return s->reason;
+}
+
 static void rows_stop(struct store *store) {
     struct maria_rows *s = (struct maria_rows *)store;
     maria_conn_free(s->conn); // completes what was sent
@@ -493,6 +552,11 @@ static void rows_stop(struct store *store) {
 
 const struct maria_counts *saver_maria_counts(const struct store *rows) {
     return maria_conn_counts(((const struct maria_rows *)rows)->conn);
+}
+
+static void on_rows_state(void *arg, bool is_up) {
+    if (is_up)
+        ((struct maria_rows *)arg)->refusal[0] = '\0';
 }
 
 struct store *saver_maria_rows(const struct maria_options *o) {
@@ -510,6 +574,8 @@ struct store *saver_maria_rows(const struct maria_options *o) {
     struct maria_options options = *o;
     store_init(&s->store, &kind, o->loop);
     options.schema = &rows_schema;
+    options.on_state = on_rows_state;
+    options.arg = s;
     s->log = o->log;
     s->conn = maria_conn_new(&options);
     return &s->store;

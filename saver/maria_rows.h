@@ -21,7 +21,9 @@ enum {
 struct store *saver_maria_rows(const struct maria_options *o); // schema, on_state, arg: its own
 const struct maria_counts *saver_maria_counts(const struct store *rows);
 void saver_maria_tell_refused(const struct store *rows, uint64_t row); // in the log
-// Deletes rows that nobody needs any more, a bounded number, when it is up.
+// Why it refused the rows that were to land last, though it is up; NULL: it took them.
+const char *saver_maria_refusal(struct store *rows);
+// Deletes the rows that nobody needs any more, when it is up, a bounded number at a time.
 void saver_maria_purge(struct store *rows);
 
 #endif

@@ -16,6 +16,7 @@
     X(unmarked, "mariadb_rows_unmarked_number", "rows without a seq, of all savers; up to 10000")  \
     X(statements, "mariadb_statements_number", "statements sent")                                  \
     X(refused_statements, "mariadb_statements_refused_number", "not sent: too many waited")        \
+    X(failed, "mariadb_statements_failed_number", "refused by MariaDB: the log says why")          \
     X(late, "mariadb_late_number", "statements that were not answered in time")                    \
     X(waiting, "mariadb_backlog_statements", "statements that wait, or are under way")             \
     X(waiting_bytes, "mariadb_backlog_bytes", "bytes of these")                                    \

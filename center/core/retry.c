@@ -1,6 +1,6 @@
 #include "retry.h"
 
-enum { RETRY_FIRST_MS = 20, DOUBLINGS_MAX = 6 };
+enum { RETRY_FIRST_MS = 20, DOUBLINGS_MAX = 6, CLASS_TRIES_MAX = 6 };
 
 enum outcome outcome_of_error(int error, bool was_up) {
     switch (-error) {
@@ -19,8 +19,8 @@ enum outcome outcome_of_error(int error, bool was_up) {
     }
 }
 
-bool is_lasting_error(int error) {
-    return error == -HW_EUNSAFE;
+bool is_lasting_error(int error, unsigned tries) {
+    return error == -HW_EUNSAFE || (error == -HW_ECLASS && tries >= CLASS_TRIES_MAX);
 }
 
 bool retry_missed(struct retry *r, enum outcome outcome, uint64_t now_ms, uint64_t *ret_wait_ms) {

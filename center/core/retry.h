@@ -13,8 +13,9 @@ enum outcome { OUTCOME_DONE, OUTCOME_FAILED /* certainly */, OUTCOME_UNKNOWN };
 // was_up: its link, when it was made.
 enum outcome outcome_of_error(int error, bool was_up);
 
-// Only an operator can change it: no try after it gets another answer soon.
-bool is_lasting_error(int error);
+// No try after it gets another answer soon: only an operator can change it, or, after these tries
+// (0.6 s), it is MariaDB, which no other saver reaches either.
+bool is_lasting_error(int error, unsigned tries);
 
 struct retry {
     uint64_t give_up_ms;

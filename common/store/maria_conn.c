@@ -19,7 +19,8 @@ enum {
     MARIA_BACKOFF_BASE_MS = 50,
     MARIA_BACKOFF_CAP_MS = 2000,
     FIT_MS = 10000,
-    ER_READ_ONLY = 1290, // the server runs with an option that forbids it
+    SCHEMA_STEP_MS = 10 * 60 * 1000, // an index over a large table
+    ER_READ_ONLY = 1290,             // the server runs with an option that forbids it
 };
 
 struct statement {
@@ -28,7 +29,6 @@ struct statement {
     size_t bytes;
     maria_done_fn *done;
     void *arg;
-    uint64_t due_ms;
     int error; // in the failed list
 };
 struct statements {
@@ -50,8 +50,9 @@ struct maria_conn {
     const struct maria_schema *schema; // borrowed, static
     struct os_resolve *resolving;
     struct timer retry, fit;
-    struct deadline deadline;
-    struct hook go; // the next statement, and what has failed
+    struct deadline deadline; // of what was sent
+    uint32_t expects_ms;      // how long after it was sent
+    struct hook go;           // the next statement, and what has failed
     struct statements waiting, failed;
     bool is_sent, is_fit; // the first that waits is under way; it was found fit
     uint32_t attempts;
@@ -141,19 +142,22 @@ static void maria_went_down(struct maria_conn *c, const char *why) {
 static void on_maria_late(struct deadline *d) {
     struct maria_conn *c = container_of(d, struct maria_conn, deadline);
     char why[64];
-    snprintf(why, sizeof(why), "no answer within %u ms", c->timeout_ms);
+    snprintf(why, sizeof(why), "no answer within %u ms", c->expects_ms);
     c->counts.late++;
     maria_went_down(c, why);
 }
 
-static void maria_expect(struct maria_conn *c, uint64_t due_ms) {
-    deadline_set(&c->deadline, c->loop, due_ms, on_maria_late);
+// From now: what waits for its turn is held up by others, not by an answer that does not come.
+static void maria_expect(struct maria_conn *c, uint32_t ms) {
+    c->expects_ms = ms;
+    deadline_set(&c->deadline, c->loop, deadline_in(c->loop, ms), on_maria_late);
 }
 
 // --- whether it is fit, and whose tables it has
 
 static void ask_itself(struct maria_conn *c, struct buf *text) {
-    maria_expect(c, deadline_in(c->loop, c->timeout_ms));
+    bool is_step = c->is_fit && c->walk.at == SCHEMA_MAKES;
+    maria_expect(c, is_step ? SCHEMA_STEP_MS : c->timeout_ms);
     maria_io_query(&c->io, text);
 }
 
@@ -243,9 +247,17 @@ static void take_check(struct maria_conn *c, const struct maria_answer *a) {
 
 // --- what others ask
 
+static void tell_refused_by_server(struct maria_conn *c, const struct maria_answer *a) {
+    c->counts.failed++;
+    log_event(c->log, LOG_WARN, "mariadb refused a statement", "code=%u reason=%s", a->code,
+              log_quote_str(a->why));
+}
+
 static void statement_answered(struct maria_conn *c, const struct maria_answer *a) {
     struct statement *k = take_first(c);
     bool is_read_only = a->code == ER_READ_ONLY;
+    if (a->code != 0)
+        tell_refused_by_server(c, a);
     c->is_sent = false;
     deadline_clear(&c->deadline);
     k->done(k->arg, a->code == 0 ? 0 : -HW_ESTORE, a);
@@ -283,17 +295,13 @@ static void on_go(struct hook *h) {
         return;
     c->is_sent = true;
     c->counts.statements++;
-    maria_expect(c, c->waiting.first->due_ms);
+    maria_expect(c, c->timeout_ms);
     maria_io_query(&c->io, &c->waiting.first->text);
 }
 
 void maria_ask(struct maria_conn *c, struct buf *statement, maria_done_fn *done, void *arg) {
     struct statement *k = hw_calloc(1, sizeof(*k));
-    *k = (struct statement){.text = *statement,
-                            .bytes = statement->len,
-                            .done = done,
-                            .arg = arg,
-                            .due_ms = deadline_in(c->loop, c->timeout_ms)};
+    *k = (struct statement){.text = *statement, .bytes = statement->len, .done = done, .arg = arg};
     *statement = BUF_EMPTY;
     bool is_over = k->bytes > MARIA_STATEMENT_BYTES_MAX ||
                    k->bytes > MARIA_QUEUE_BYTES_MAX - c->counts.waiting_bytes;
@@ -312,7 +320,7 @@ void maria_ask(struct maria_conn *c, struct buf *statement, maria_done_fn *done,
 
 static void connect_to(struct maria_conn *c, const char *numeric) {
     c->state = MARIA_CONNECTS;
-    maria_expect(c, deadline_in(c->loop, c->timeout_ms));
+    maria_expect(c, c->timeout_ms);
     maria_io_connect(&c->io, &c->url, numeric);
 }
 

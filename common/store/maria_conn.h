@@ -45,6 +45,7 @@ void maria_ask(struct maria_conn *c, struct buf *statement, maria_done_fn *done,
 
 struct maria_counts {
     uint64_t statements, refused, late; // refused here, for want of place; late: deadlines missed
+    uint64_t failed;                    // that the server refused
     uint64_t waiting, waiting_bytes;    // now, with the one that was sent
     uint64_t up_since_ms;               // as loop_now_ms; 0 = down
 };

@@ -80,6 +80,17 @@ def test_journey(cluster, stores):
     eventually(lambda: cluster.saver.metric("mariadb_statements_number") > 8)  # as of a second ago
 
 
+def test_a_batch_keeps_its_order(cluster):
+    """Durable messages take longer than others; a user's messages of one batch come in its order all the same."""
+    product = cluster.product()
+    classes = ["durable", "stored", "stored", "durable", "stored", "durable", "durable", "live", "stored"]
+    messages = [{"to": {"user": "ann"}, "payload": str(i), "class": name} for i, name in enumerate(classes)]
+    messages.insert(4, {"to": {"user": "ann"}})
+    results = cluster.call("POST", f"/v1/products/{product.name}/messages/batch", {"messages": messages}).json()["results"]
+    assert [r["status"] for r in results] == [202] * 4 + [422] + [202] * 5
+    assert [r["seq"] for r in results if "seq" in r] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
 def test_a_full_inbox_keeps_no_row(cluster, stores):
     """What is refused with 507 is in neither store, also when there is room later."""
     maria = stores[1]
@@ -90,6 +101,38 @@ def test_a_full_inbox_keeps_no_row(cluster, stores):
     held = len(received(cluster, product))
     assert push(cluster, product, "no").status_code == 507
     eventually(lambda: len(rows(maria)) == held == len(rows(maria, "unmarked IS NULL")))
+
+
+def test_a_full_redis_keeps_no_row(cluster, stores):
+    """What a Redis without memory does not take is refused for good, with nothing left to be delivered later."""
+    redis, maria = stores
+    product = cluster.product()
+    assert push(cluster, product, "1").status_code == 202
+    redis.command("CONFIG", "SET", "maxmemory", "1")
+    answer = push(cluster, product, "2").json()
+    assert answer["code"] == "store_unavailable" and "outcome" not in answer, answer
+    assert len(rows(maria)) == 1
+    redis.command("CONFIG", "SET", "maxmemory", "0")
+    eventually(lambda: push(cluster, product, "3").status_code == 202)
+    assert received(cluster, product) == [b"1", b"3"]
+
+
+def test_mariadb_refuses_rows(cluster, stores):
+    """It is there and takes no rows, as on a full disk: 503 soon, /readyz and the log say why."""
+    maria = stores[1]
+    product = cluster.product()
+    maria.sql("CREATE TRIGGER hawser.full_disk BEFORE INSERT ON hawser.hawser_messages FOR EACH ROW "
+              "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'The table is full'")
+    answer = push(cluster, product, "1").json()
+    assert answer["code"] == "class_unavailable" and "outcome" not in answer, answer
+    assert "The table is full" in readiness(cluster).text
+    eventually(lambda: cluster.saver.metric("mariadb_statements_failed_number") == 6)
+    assert 'event="mariadb refused a statement"' in cluster.saver.log_path.read_text()
+    assert push(cluster, product, "s", durable="stored").status_code == 202
+    maria.sql("DROP TRIGGER hawser.full_disk")
+    assert push(cluster, product, "2").status_code == 202
+    assert readiness(cluster).text == "ready\n"
+    assert received(cluster, product) == [b"s", b"2"]
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen", "read_only"])

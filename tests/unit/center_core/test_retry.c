@@ -27,8 +27,9 @@ START_TEST(test_errors) {
                 {-99999, true, OUTCOME_UNKNOWN}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         ck_assert_int_eq(outcome_of_error(rows[i].error, rows[i].was_up), rows[i].outcome);
-    ck_assert(is_lasting_error(-HW_EUNSAFE));
-    ck_assert(!is_lasting_error(-HW_ELOADING) && !is_lasting_error(-HW_ESTORE));
+    ck_assert(is_lasting_error(-HW_EUNSAFE, 1));
+    ck_assert(!is_lasting_error(-HW_ELOADING, 9) && !is_lasting_error(-HW_ESTORE, 9));
+    ck_assert(!is_lasting_error(-HW_ECLASS, 5) && is_lasting_error(-HW_ECLASS, 6));
 }
 END_TEST
 

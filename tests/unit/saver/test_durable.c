@@ -13,6 +13,7 @@ struct front {
     const char *down;
     int loses;   // so many appends get no answer, and are not done
     int forgets; // so many are done, and get no answer
+    int refuses; // so many fail
 };
 static struct front *front;
 
@@ -25,6 +26,9 @@ static void begin_front(struct store_step *p, const ProtobufCMessage *request) {
     bool is_append = request->descriptor == &hawser__internal__append_request__descriptor;
     if (is_append && front->loses > 0) {
         front->loses--;
+        store_step_complete(p, -HW_EOUTCOME, NULL);
+    } else if (is_append && front->refuses > 0) {
+        front->refuses--;
         store_step_complete(p, -HW_ESTORE, NULL);
     } else if (is_append && front->forgets > 0) {
         front->forgets--;
@@ -306,7 +310,7 @@ START_TEST(test_id_is_free) {
     until_marked(&b, 2);
     ck_assert_str_eq(table("SELECT id, id_is_free > 0, seq FROM hawser_messages ORDER BY row_no"),
                      "a 1 1 a 0 1");
-    maria_sql("UPDATE hawser_messages SET id_until_ms = 1, expires_ms = 1 WHERE id_is_free > 0;");
+    maria_sql("UPDATE hawser_messages SET leaves_ms = 1 WHERE id_is_free > 0;");
     saver_maria_purge(((struct store_pair *)b.store)->back);
     ck_assert_int_eq(PUSH(&b, .id = "z"), OUTCOME(STORED)); // behind it
     ck_assert_str_eq(table("SELECT id, id_is_free FROM hawser_messages"), "a 0 z 0");
@@ -350,6 +354,91 @@ START_TEST(test_back_is_away) {
     front->down = NULL;
     ck_assert_str_eq(table("SELECT COUNT(*) FROM hawser_messages WHERE id = 'x'"), "0");
     ck_assert_str_eq(log_of(&b), "s a b");
+    durable_end(&b);
+}
+END_TEST
+
+// MariaDB refuses the rows, though it is up: that is answered, and the saver says why.
+START_TEST(test_back_refuses) {
+    struct bed b = durable_bed();
+    maria_sql("CREATE TRIGGER full_disk BEFORE INSERT ON hawser_messages FOR EACH ROW SIGNAL "
+              "SQLSTATE '45000' SET MESSAGE_TEXT = 'the disk is full';");
+    ck_assert_int_eq(PUSH(&b, .id = "a"), -HW_ECLASS);
+    ck_assert_ptr_nonnull(strstr(saver_durable_down(b.store), "the disk is full"));
+    ck_assert_uint_eq(saver_maria_counts(((struct store_pair *)b.store)->back)->failed, 1);
+    maria_sql("DROP TRIGGER full_disk;");
+    ck_assert_int_eq(PUSH(&b, .id = "a"), OUTCOME(STORED));
+    ck_assert_ptr_null(saver_durable_down(b.store));
+    durable_end(&b);
+}
+END_TEST
+
+static int taken_away;
+static void on_taken_away(void *arg, int error, const ProtobufCMessage *reply) {
+    bool is_seventh = *(const uint64_t *)arg == 7;
+    ck_assert_int_eq(error, 0);
+    ck_assert(((const Hawser__Internal__TakeAwayReply *)reply)->withdrawn != is_seventh);
+    taken_away++;
+}
+
+// The front has certainly not taken it: so it is answered, and it never appears. Many such rows
+// leave together.
+START_TEST(test_front_fails) {
+    struct bed b = durable_bed();
+    struct store *back = ((struct store_pair *)b.store)->back;
+    front->refuses = 1;
+    ck_assert_int_eq(PUSH(&b, .id = "a"), -HW_ESTORE);
+    ck_assert_str_eq(table("SELECT COUNT(*) FROM hawser_messages"), "0");
+    Hawser__Internal__TakeAwayRequest q = HAWSER__INTERNAL__TAKE_AWAY_REQUEST__INIT;
+    maria_sql("INSERT INTO hawser_messages (product, stream, user, id, class, body_hash, message, "
+              "ttl_ms, kept_ms, landed_ms, id_until_ms, takers) SELECT 1, 0, 'u', seq, 2, '', '', "
+              "0, 0, UNIX_TIMESTAMP() * 1000, 0, 1 + (seq = 7) FROM seq_1_to_300;");
+    uint64_t before = saver_maria_counts(back)->statements;
+    uint64_t first = strtoull(table("SELECT MIN(row_no) FROM hawser_messages"), NULL, 10);
+    for (uint64_t i = 0; i < MANY; i++) {
+        many_seqs[i] = i + 1;
+        q.row = first + i;
+        store_call(back, &q.base, on_taken_away, &many_seqs[i]);
+    }
+    while (taken_away < MANY)
+        loop_step(b.loop, -1);
+    ck_assert_str_eq(table("SELECT id FROM hawser_messages"), "7");
+    ck_assert_uint_le(saver_maria_counts(back)->statements - before, 20);
+    durable_end(&b);
+}
+END_TEST
+
+// Rows that fail each time, and one that nobody can read, hold up none behind them.
+START_TEST(test_rows_that_fail) {
+    struct bed b = durable_bed();
+    maria_sql("INSERT INTO hawser_messages (product, stream, user, id, class, body_hash, message, "
+              "ttl_ms, kept_ms, landed_ms, id_until_ms) SELECT 1, 0, 'u', seq, 2, '', x'ff', 0, 0, "
+              "10000, 0 FROM seq_1_to_70;");
+    front->loses = 1;
+    ck_assert_int_eq(PUSH(&b, .id = "a"), -HW_EOUTCOME);
+    rows_are_old();
+    until_marked(&b, 1);
+    ck_assert_str_eq(log_of(&b), "a");
+    ck_assert_str_eq(table("SELECT COUNT(*) FROM hawser_messages WHERE unmarked"), "70");
+    durable_end(&b);
+}
+END_TEST
+
+// Rows whose time is over leave, however many, and those whose id is held are not even looked at.
+START_TEST(test_purge) {
+    struct bed b = durable_bed();
+    maria_sql("INSERT INTO hawser_messages (product, stream, user, id, class, body_hash, message, "
+              "ttl_ms, kept_ms, landed_ms, id_until_ms, unmarked, expires_ms, leaves_ms) SELECT 1, "
+              "0, 'u', seq, 2, '', '', 0, 0, 1, IF(seq % 2, 1, 1 << 50), NULL, 1, IF(seq % 2, 1, 1 "
+              "<< 50) FROM seq_1_to_4000;");
+    saver_maria_purge(((struct store_pair *)b.store)->back);
+    while (strcmp(table("SELECT COUNT(*) FROM hawser_messages"), "2000") != 0)
+        loop_step(b.loop, -1);
+    ck_assert_int_eq(PUSH(&b, .id = "a"), OUTCOME(STORED));
+    until_marked(&b, 1);
+    ck_assert_str_eq(table("SELECT leaves_ms = GREATEST(expires_ms, id_until_ms) FROM "
+                           "hawser_messages WHERE id = 'a'"),
+                     "1");
     durable_end(&b);
 }
 END_TEST
@@ -402,5 +491,5 @@ START_TEST(test_ends) {
 END_TEST
 
 RUN_TESTS_ON_MARIADB("durable", test_pushes, test_group, test_refusals, test_left_behind,
-                     test_id_is_kept, test_id_is_free, test_back_is_away, test_two_savers,
-                     test_ends)
+                     test_id_is_kept, test_id_is_free, test_back_is_away, test_back_refuses,
+                     test_front_fails, test_rows_that_fail, test_purge, test_two_savers, test_ends)
