@@ -179,7 +179,7 @@ void inbox_prune(struct inbox *b) {
 
 uint64_t inbox_first_unhandled(const struct inbox *b) {
     for (const struct log_entry *e = b->log.first; e; e = e->next)
-        if (!e->handled)
+        if (!e->handled || e->parked)
             return e->seq - 1;
     return b->log.head;
 }

@@ -43,7 +43,7 @@ local function start_of(i)
   local at = given or copy
   local is_blank = given and at[1] == 0 and at[2] == 0
   if is_right(at, log_epoch, head) then return at[2], 0 end
-  local after = i == 1 and first_waiting(l) or head
+  local after = i == 1 and first_unhandled(l) or head
   if is_right(copy, log_epoch, head) and (i == 1 or is_blank) then after = copy[2] end
   return after, (is_blank or (is_new and not given)) and 0 or 1
 end
@@ -53,7 +53,7 @@ if d and d.generation > generation then
 end
 if is_new then
   make_place()
-  d = {name = name, at = {{l.epoch, first_waiting(l)}, heads[2], heads[3]}}
+  d = {name = name, at = {{l.epoch, first_unhandled(l)}, heads[2], heads[3]}}
   l.devices[#l.devices + 1] = d
   was_at = position_of(l, d)
 else

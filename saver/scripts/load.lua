@@ -69,7 +69,7 @@ end
 local function restart_after()
   if not is_inbox then return l.head end
   local d = device_of(l, device)
-  return d and is_right(d.at[1], l.epoch, l.head) and d.at[1][2] or first_waiting(l)
+  return d and is_right(d.at[1], l.epoch, l.head) and d.at[1][2] or first_unhandled(l)
 end
 local reset, reset_after = wanted ~= l.epoch or after > l.head, 0
 if reset then reset_after = restart_after() else walk() end

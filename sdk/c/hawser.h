@@ -187,8 +187,8 @@ struct hawser_reply {
 struct hawser_callbacks {
     // 0: handled; the position moves. Anything else: not now. Nothing newer of this stream is then
     // handed on until the cluster sends it again with all behind it, after about 30 s or at the
-    // next login; after 5 tries over at least 10 minutes it is parked and comes as a gap. The
-    // value is ignored for live messages.
+    // next login; after 5 tries, in 3 sessions or more and over 10 minutes or more, it is parked
+    // and comes as a gap. The value is ignored for live messages.
     int (*on_message)(void *arg, const struct hawser_message *message);
     void (*on_gap)(void *arg, const struct hawser_gap *gap);
     void (*on_reset)(void *arg, const struct hawser_reset *reset);

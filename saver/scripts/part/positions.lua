@@ -1,6 +1,6 @@
 -- Where a device is in an inbox.
 --
--- PARTS entries
+-- PARTS entries dead_letters
 
 local function device_of(l, name)
   for i, d in ipairs(devices_of(l)) do
@@ -15,13 +15,17 @@ end
 local function is_right(at, epoch, head)
   return at[1] == epoch and at[2] <= head
 end
--- The position in front of the first entry that no device has handled.
-local function first_waiting(l)
+-- The position in front of the first entry that no device has handled, parked or not.
+local function first_unhandled(l)
   local found
-  if l.waiting == 0 then return l.head end
-  each(l, 0, l.head, function(seq)
-    if is_waiting(l, seq) then found = seq end
-    return found
-  end)
+  if l.waiting > 0 then
+    each(l, 0, l.head, function(seq)
+      if is_waiting(l, seq) then found = seq end
+      return found
+    end)
+  end
+  for _, d in ipairs(l.parked > 0 and dead_letters_of(l) or {}) do
+    if has_between(l, d[1], d[1]) and d[1] < (found or l.head + 1) then found = d[1] end
+  end
   return found and found - 1 or l.head
 end

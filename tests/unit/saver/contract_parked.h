@@ -123,7 +123,7 @@ static inline void case_parked_for_one(struct bed *b) {
 }
 
 // What another device has handled is parked for this one, and is no dead letter. A device that
-// comes new begins behind what is parked.
+// comes new begins with what no device has handled, though it is parked.
 static inline void case_parked_but_handled(struct bed *b) {
     store_many(b, STREAM_INBOX, "u", 1, 2);
     ATTACH(b, .user = "u", .device = "a", .generation = 1);
@@ -136,8 +136,14 @@ static inline void case_parked_but_handled(struct bed *b) {
     ACK(b, .user = "u", .device = "a", .generation = 1, .seq = 1);
     ck_assert_str_eq(bed_ends(b), "1/1/0/0 0");
     PARK_AT_ONCE(b, "a", 2);
-    ck_assert_str_eq(ATTACH(b, .user = "u", .device = "c", .generation = 1), "0:2 1:0 2:0");
-    ck_assert_str_eq(bed_ends(b), "1/0/0/0 1");
+    ck_assert_str_eq(ATTACH(b, .user = "u", .device = "c", .generation = 1), "0:1 1:0 2:0");
+    ck_assert_str_eq(LOAD(b, .user = "u", .device = "c", .after = 1), "2");
+    STORE(b, .user = "u", .id = "3", .bytes = 10);
+    ck_assert_str_eq(ATTACH(b, .user = "u", .device = "d", .generation = 1), "0:1 1:0 2:0");
+    ck_assert_str_eq(bed_ends(b), "1/1/0/0 1");
+    ACK(b, .user = "u", .device = "c", .generation = 1, .seq = 2);
+    ck_assert_str_eq(ATTACH(b, .user = "u", .device = "e", .generation = 1), "0:2 1:0 2:0");
+    ck_assert_str_eq(bed_ends(b), "2/1/0/0 0");
 }
 
 // Of what is for some devices the others are asked nothing.
