@@ -82,8 +82,6 @@ enum call_kind { ONCE, REPEATABLE, LONG };
       RPC_ROOM | RPC_CENTER, MEMORY_SMALL, replaced)                                               \
     X(room, drain, ROOM_METHOD__ROOM_DRAIN, Drain, drain, 3000, ONCE, RPC_CENTER, MEMORY_SMALL,    \
       drains)                                                                                      \
-    X(room, stats, ROOM_METHOD__ROOM_STATS, RoomStats, room_stats, 3000, ONCE, RPC_CENTER,         \
-      MEMORY_SMALL, stats)                                                                         \
     X(room, confirm_row, ROOM_METHOD__ROOM_CONFIRM_ROW, ConfirmRow, confirm_row, 2000, ONCE,       \
       RPC_ROOM, MEMORY_SMALL, confirm_rows)
 

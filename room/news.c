@@ -280,8 +280,8 @@ static enum news_found find_range(struct news_slice *t) {
     uint64_t after = t->feed->sent;
     if (t->found_in == w && t->after == after)
         return NEWS_HERE;
-    enum news_found found =
-        news_window_find(w, after, room_binding_row_slot(t->binding), t->env.now_ms, &t->range);
+    const struct news_seek seek = {after, room_binding_row_slot(t->binding), t->env.now_ms};
+    enum news_found found = news_window_find(w, &seek, &t->range);
     t->found_in = found == NEWS_HERE && after >= w->base ? w : NULL;
     t->after = after;
     return found;

@@ -54,25 +54,6 @@ static void room_on_confirm_row(void *self, const Hawser__Internal__ConfirmRowRe
     room_confirm_row_reply(call, &reply);
 }
 
-static void room_on_stats(void *self, const Hawser__Internal__RoomStatsRequest *q,
-                          struct rpc_call *call) {
-    struct room *r = self;
-    Hawser__Internal__RoomStatsReply reply = HAWSER__INTERNAL__ROOM_STATS_REPLY__INIT;
-    struct room_product *p;
-    (void)q;
-    reply.connections = r->count.connections;
-    reply.product = arena_calloc(&r->arena, HASH_COUNT(r->products), sizeof(reply.product[0]));
-    for (p = r->products; p; p = p->hh.next) {
-        Hawser__Internal__ProductSessions *one = arena_alloc(&r->arena, sizeof(*one));
-        hawser__internal__product_sessions__init(one);
-        one->product = p->number;
-        one->sessions = p->session_count;
-        reply.product[reply.n_product++] = one;
-    }
-    room_stats_reply(call, &reply);
-    arena_reset(&r->arena);
-}
-
 static void room_on_drain(void *self, const Hawser__Internal__DrainRequest *d,
                           struct rpc_call *call) {
     Hawser__Internal__DrainReply reply = HAWSER__INTERNAL__DRAIN_REPLY__INIT;

@@ -32,6 +32,7 @@ FOR_TESTS = {
     "hello_got_wants": "another voice than Hawser's, in a test so far",
     "frame_type_is_from": "the protocol's table of directions is held to the contract",
     "register_store_memory_next_history": "a store that was restarted",
+    "saver_store_memory_is_of": "a store that goes back to an older history",
     "saver_store_memory_next_history": "a store that was restarted",
     "session_leads_to": "the table names no state that no test has reached",
     "session_effect_name": "tests tell a session's story in words",
@@ -70,7 +71,7 @@ class Function:
 
 
 TOKEN = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
-DEFINITION = re.compile(r"^(?![#}\s])(?P<head>[^;{}#=]*?)\b(?P<name>\w+)\((?P<parameters>[^;{}]*?)\)\s*\{\n", re.M)
+DEFINITION = re.compile(r"^(?![#}\s])(?P<head>[^;{}#=]*?)\b(?P<name>\w+)\((?P<parameters>[^;{}]*?)\)\s*\{[ ]*\n", re.M)
 PROTOTYPE = re.compile(r"^\w.*", re.M)
 DEFINE = re.compile(r"^#define (?:.*\\\n)*.*\n", re.M)
 CALL = re.compile(r"\b(\w+)\(")
@@ -83,7 +84,7 @@ def blank(token):
 
 def functions_of(code):
     for m in DEFINITION.finditer(code):
-        if not m["head"].startswith(("enum", "typedef")):
+        if not m["head"].startswith("typedef"):
             yield Function(m, code.index("\n}", m.end() - 1))
 
 
@@ -174,11 +175,24 @@ def dead_functions(files):
     calls, public = words_of(files, is_product) + Counter(WORD.findall(EMBED.read_text())), set(WORD.findall(text_of(files, PUBLIC)))
     declared = Counter(w for f in files if is_product(f) and f.path.endswith(".h") for line in PROTOTYPE.findall(DEFINE.sub("", f.code)) for w in WORD.findall(line))
     # Names that a table makes, by what stands before ##name.
-    made = {m for f in files if is_product(f) for m in re.findall(r"(\w+_)##", f.code)}
+    made = tuple({m for f in files if is_product(f) for m in re.findall(r"(?<![#\w])(\w+_)##", f.code)})
+    middles = {m for f in files if is_product(f) for m in re.findall(r"##(_\w+_)##", f.code)}
     for f, fn in ours(files):
         is_called = calls[fn.name] > 1 + declared[fn.name]
-        if not (is_called or fn.is_static or fn.name in public or fn.name in FOR_TESTS or any(part in fn.name for part in made) or fn.name == "main"):
+        if not (is_called or fn.is_static or fn.name in public or fn.name in FOR_TESTS or fn.name.startswith(made) or any(re.match(rf"[a-z]+{part}", fn.name) for part in middles) or fn.name == "main"):
             yield f, fn.start, f"nobody calls {fn.name}"
+
+
+METHOD = re.compile(r"^ +X\((\w+),\s+(\w+),\s+\w+_METHOD__", re.M)
+
+
+def dead_methods(files):
+    """What one daemon serves, another calls."""
+    calls = words_of(files, is_product)
+    for f in files:
+        for m in METHOD.finditer(f.code) if f.path == "proto/methods.h" else ():
+            if not calls[f"{m[1]}_{m[2]}"]:
+                yield f, m.start(1), f"nobody calls {m[1]}_{m[2]}"
 
 
 ACCESS = re.compile(r"(?:->|\.)(\w+)(?:\[[^\]\n]*\])?[ ]?(\+\+|--|[-+|&]?=(?!=))?")
@@ -346,7 +360,7 @@ def order_of(header):
     return [name for line in re.findall(r"^//   (\w+\.c .*)", opening, re.M) for name in re.findall(r"(?:^|; )(\w+\.c)", line)]
 
 
-RULES = (sizes, parameters, names, structs, close_codes, dead_functions, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards, circles, states, voices_ask)
+RULES = (sizes, parameters, names, structs, close_codes, dead_functions, dead_methods, dead_fields, dead_constants, glossary, core_includes, leftovers, calls_upwards, circles, states, voices_ask)
 
 
 def is_product(f):

@@ -46,16 +46,17 @@ static void take_range(const struct news_run *run, uint64_t after, struct news_r
                                      run->entry + run->count, run->frames.data};
 }
 
-enum news_found news_window_find(struct news_window *w, uint64_t after, uint64_t waiter,
-                                 uint64_t now_ms, struct news_range *ret_range) {
+enum news_found news_window_find(struct news_window *w, const struct news_seek *seek,
+                                 struct news_range *ret_range) {
+    uint64_t after = seek->after;
     if (after >= w->head)
         return NEWS_NONE;
     if (after >= w->base) {
         take_range(&w->latest, after, ret_range);
         return NEWS_HERE;
     }
-    const struct news_block *b =
-        news_blocks_find(&w->older, &(struct news_reader){after, w->base, waiter}, now_ms);
+    const struct news_block *b = news_blocks_find(
+        &w->older, &(struct news_reader){after, w->base, seek->waiter}, seek->now_ms);
     if (!b)
         return NEWS_LATER;
     take_range(&b->run, after, ret_range);

@@ -43,8 +43,11 @@ bool news_window_takes(const struct news_window *w, uint64_t first, uint64_t las
 // Puts an entry that it takes behind its head; the audience is the window's from now on. The
 // oldest half goes when it is full.
 void news_window_add(struct news_window *w, const struct news_entry *e, const uint8_t *frame);
-// What comes after `after`. NEWS_LATER: see news_blocks_find.
-enum news_found news_window_find(struct news_window *w, uint64_t after, uint64_t waiter,
-                                 uint64_t now_ms, struct news_range *ret_range);
+struct news_seek { // what comes after `after`; waiter: who is told when it is there
+    uint64_t after, waiter, now_ms;
+};
+// NEWS_LATER: see news_blocks_find.
+enum news_found news_window_find(struct news_window *w, const struct news_seek *seek,
+                                 struct news_range *ret_range);
 
 #endif

@@ -132,7 +132,7 @@ static bool answer(bool lost) {
 static const char *read_after(uint64_t after, uint64_t reader) {
     static char text[512];
     struct news_range range;
-    switch (news_window_find(&window, after, reader, now, &range)) {
+    switch (news_window_find(&window, &(struct news_seek){after, reader, now}, &range)) {
     case NEWS_NONE:
         return "none";
     case NEWS_LATER:

@@ -201,7 +201,7 @@ START_TEST(test_products_take_turns) {
     struct news_range range;
     for (uint64_t at = 0; at < 40; at += 4)
         READS_AS(at, at, "later");
-    ck_assert_int_eq(news_window_find(&other, 36, 9, now, &range), NEWS_LATER);
+    ck_assert_int_eq(news_window_find(&other, &(struct news_seek){36, 9, now}, &range), NEWS_LATER);
     ASKED("0+4 36+4 4+4");
     ck_assert_ptr_eq(question[1].ask.of, &other.older);
     news_window_deinit(&other, NULL);
@@ -256,7 +256,7 @@ static void step_reader(uint64_t number) {
         return;
     if (r->epoch != window.epoch)
         *r = (struct reader){.epoch = window.epoch, .at = window.base};
-    switch (news_window_find(&window, r->at, number, now, &range)) {
+    switch (news_window_find(&window, &(struct news_seek){r->at, number, now}, &range)) {
     case NEWS_NONE:
         CHECK(r->at == window.head);
         break;
