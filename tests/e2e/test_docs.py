@@ -115,6 +115,27 @@ def test_stale_cluster_file(tmp_path):
     assert not (tmp_path / "cluster.json").exists()
 
 
+PAGES = ["ARCHITECTURE.md", "HACKING.md", *(f"docs/{name}.md" for name in ("DESIGN", "GLOSSARY", "MARIADB", "REDIS", "SCALING", "SESSION", "STORE"))]
+
+
+def test_pages_name_what_there_is():
+    """A file or a name of the code that a page shows is there; what is marked as later is not looked for."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    files = {part for path in listed for part in path.split("/")}
+    code = " ".join((ROOT / path).read_text() for path in listed if path.endswith((".c", ".h", ".def", ".proto", ".lua", ".py", ".sh", ".txt", ".yml")))
+    words = set(re.findall(r"\w+", code)) | {name.rsplit(".", 1)[0] for name in files}
+    missing = []
+    for page in PAGES:
+        for line in (ROOT / page).read_text().splitlines():
+            for shown in re.findall(r"`([^`]+)`", line) if "later" not in line else ():
+                shown = re.sub(r"\S*(?:\*|NAME)\S*", "", shown)  # any of a kind
+                names = re.findall(r"\w+\.(?:c|h|py|lua|def|proto|sh)\b", shown)
+                missing += [f"{page}: {name}" for name in names if name not in files]
+                names = re.findall(r"(?<![\w.])[a-z]+(?:_[a-z0-9]+)+(?!\w)", shown)
+                missing += [f"{page}: {name}" for name in names if name not in words]
+    assert missing == []
+
+
 @pytest.mark.parametrize("tool,page", [("session_diagram.py", "SESSION.md"), ("pictures.py", "PICTURES.md")])
 def test_pages_that_are_made(tool, page):
     """SESSION.md is what the table of a session's steps says today, PICTURES.md what the names of calls and frames do."""
