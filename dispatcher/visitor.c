@@ -43,7 +43,7 @@ static void close_with(struct visitor *v, uint32_t code, const char *reason) {
     frame_put(&out, FRAME_CLOSE, &close.base);
     stream_send(v->stream, out.data, out.len);
     buf_free(&out);
-    stream_end_after_flush(v->stream, FLUSH_MS);
+    stream_end_after_flush(v->stream, FLUSH_MS, code);
 }
 
 static void idle_over(struct timer *t) {

@@ -295,7 +295,7 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
     conn_enter(c, CONN_CLOSING);
     conn_disarm(c);
     end_bindings(c);
-    stream_end_after_flush(c->stream, CLOSE_FLUSH_MS);
+    stream_end_after_flush(c->stream, CLOSE_FLUSH_MS, code);
 }
 
 void conn_fault(struct conn *c, uint32_t code, const char *reason) {

@@ -68,10 +68,13 @@ static size_t waiter_on_data(void *owner, struct stream *s, const uint8_t *data,
     return len;
 }
 
+// A transport that could not go on (a handshake that failed) is as unknown here as other bytes.
 static void waiter_on_closed(void *owner, struct stream *s, int error) {
+    struct door_waiter *w = owner;
+    const struct door_options *o = &door_of(w)->options;
     (void)s;
-    (void)error;
-    waiter_free(owner);
+    *o->unknown += error != 0 && w->transports != o->transports;
+    waiter_free(w);
 }
 
 static const struct stream_ops waiter_ops = {

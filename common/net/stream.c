@@ -49,6 +49,7 @@ struct busy {
     size_t counted;              // of them, in the loop's count
     struct held held;            // bytes the kernel has not taken
     struct timer ending;         // while ENDING
+    uint32_t code;               // while ENDING: why, for the transport
     bool is_shut;                // our end is shut down
     int error;                   // that it ends with
     size_t refused;              // bytes that were offered when it failed
@@ -368,10 +369,10 @@ static void ending_step(struct stream *s) {
     if (s->flags & ENDED)
         stream_end(s, 0);
     else
-        busy->transport->ops->shut(busy->transport, wire_of(s));
+        busy->transport->ops->shut(busy->transport, wire_of(s), busy->code);
 }
 
-void stream_end_after_flush(struct stream *s, uint64_t linger_ms) {
+void stream_end_after_flush(struct stream *s, uint64_t linger_ms, uint32_t code) {
     if (s->flags & (CLOSING | ENDING))
         return;
     if (s->flags & CONNECTING) {
@@ -381,6 +382,7 @@ void stream_end_after_flush(struct stream *s, uint64_t linger_ms) {
     s->flags |= ENDING;
     s->flags &= (uint16_t)~PAUSED; // what the peer still sends is read and dropped, up to its end
     queue_read(s);
+    busy_get(s)->code = code;
     loop_arm(loop_of(s), &busy_get(s)->ending, linger_ms, ending_late);
     ending_step(s);
 }

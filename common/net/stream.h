@@ -90,8 +90,9 @@ void stream_end(struct stream *s, int error);
 // Like stream_end(s, 0), but its owner hears no more of it.
 void stream_abandon(struct stream *s);
 // Like stream_end(s, 0) but waits until held bytes are out and the peer has ended, at most
-// linger_ms: for a last frame such as Close. What still comes in is read and dropped.
-void stream_end_after_flush(struct stream *s, uint64_t linger_ms);
+// linger_ms: for a last frame such as Close. What still comes in is read and dropped. code: what
+// the last frame gave as the reason (close_codes.h), 0 for none: a transport may say it again.
+void stream_end_after_flush(struct stream *s, uint64_t linger_ms, uint32_t code);
 // Asks the kernel: what came before its end may still be unread, and on_closed still to run.
 bool stream_peer_is_gone(const struct stream *s);
 bool stream_is_open(const struct stream *s); // neither connecting nor closing

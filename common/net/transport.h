@@ -38,7 +38,10 @@ struct transport_ops {
     // -EAGAIN, or why the connection can't go on. Asked whenever the socket takes more. NULL: it
     // keeps nothing.
     int (*flush)(struct transport *t, struct wire w);
-    void (*shut)(struct transport *t, struct wire w);  // nothing is kept, and nothing comes behind
+    // Nothing is kept, and nothing comes behind. code: why, where the stream's owner closed it by
+    // one (close_codes.h), else 0: who has words of his own for an end says them, keeps what is not
+    // taken for flush, and shuts what is below behind them.
+    void (*shut)(struct transport *t, struct wire w, uint32_t code);
     int (*unsent)(struct transport *t, struct wire w); // bytes taken that the peer has not got yet
     void (*free)(struct transport *t);                 // the stream is over; NULL: no state
 };

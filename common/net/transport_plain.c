@@ -13,8 +13,9 @@ static ssize_t plain_writev(struct transport *t, struct wire w, const struct iov
     return os_writev(w.os, w.fd, iov, count);
 }
 
-static void plain_shut(struct transport *t, struct wire w) {
+static void plain_shut(struct transport *t, struct wire w, uint32_t code) {
     (void)t;
+    (void)code; // its owner has said it
     os_shutdown_write(w.os, w.fd);
 }
 

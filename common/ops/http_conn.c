@@ -132,7 +132,7 @@ static void http_conn_answered(struct http_conn *c, bool is_last) {
     } else if (is_last) {
         http_conn_enter(c, HTTP_LINGERING);
         http_conn_rest(c);
-        stream_end_after_flush(c->stream, held ? l->read_ms + http_size_ms(held) : l->linger_ms);
+        stream_end_after_flush(c->stream, held ? l->read_ms + http_size_ms(held) : l->linger_ms, 0);
     } else if (held > 0) {
         http_conn_enter(c, HTTP_WRITING);
         http_conn_rest(c);

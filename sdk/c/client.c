@@ -191,7 +191,7 @@ static void client_leave(struct hawser_client *c) {
     }
     c->leaving = s;
     stream_set_owner(s, &leaving_ops, c);
-    stream_end_after_flush(s, BYE_LINGER_MS);
+    stream_end_after_flush(s, BYE_LINGER_MS, 0);
 }
 
 // --- what the core asks for

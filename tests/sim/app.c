@@ -252,7 +252,7 @@ static void start_visit(void *arg) {
     struct stream *s = connect_to(v->run->app, v->center, &rude_ops, NULL);
     stream_send(s, request, (size_t)world_between(w, 1, sizeof(request) - 1));
     if (world_chance(w, 700))
-        stream_end_after_flush(s, world_between(w, 1, 20000));
+        stream_end_after_flush(s, world_between(w, 1, 20000), 0);
     free(v);
 }
 

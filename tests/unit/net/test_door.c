@@ -14,7 +14,7 @@
 #include "buf.h"
 #include "door.h"
 
-enum { PLACES = 8, CROWD = 300, WAIT_MS = 30 };
+enum { PLACES = 8, CROWD = 300, WAIT_MS = 30, FAILS = 0x44 };
 
 // --- two kinds of transport
 
@@ -31,6 +31,8 @@ static ssize_t veil_read(struct transport *t, struct wire w, void *out, size_t l
     struct veil *v = (struct veil *)t;
     uint8_t *bytes = out;
     ssize_t got = (ssize_t)(v->len - v->at < len ? v->len - v->at : len);
+    if (v->by == FAILS)
+        return -EPROTO;
     if (got > 0) {
         memcpy(bytes, v->kept + v->at, (size_t)got);
         v->at += (size_t)got;
@@ -51,8 +53,8 @@ static ssize_t veil_writev(struct transport *t, struct wire w, const struct iove
     return t->below->ops->writev(t->below, w, &(struct iovec){bytes, len}, 1);
 }
 
-static void veil_shut(struct transport *t, struct wire w) {
-    t->below->ops->shut(t->below, w);
+static void veil_shut(struct transport *t, struct wire w, uint32_t code) {
+    t->below->ops->shut(t->below, w, code);
 }
 
 static int veil_unsent(struct transport *t, struct wire w) {
@@ -92,8 +94,11 @@ static struct transport *not_here(const struct door_options *o, const uint8_t *r
 }
 
 static const struct transport_kind veils = {veil_begin}, unserved = {not_here};
-static const struct opening transports[] = {
-    {"\x21", 1, 0, &veils}, {"\x42", 1, 0, &veils}, {"\x43zz", 3, 0, &unserved}, {.bytes = NULL}};
+static const struct opening transports[] = {{"\x21", 1, 0, &veils},
+                                            {"\x42", 1, 0, &veils},
+                                            {"\x43zz", 3, 0, &unserved},
+                                            {"\x44", 1, 0, &veils},
+                                            {.bytes = NULL}};
 
 // --- the owner
 
@@ -267,6 +272,24 @@ START_TEST(test_protocols) {
     close(pieces);
     close(packets);
     turn(5);
+    shut_door();
+}
+END_TEST
+
+// A transport that cannot go on before its protocol is known ends it, and is counted; a peer that
+// goes away is not.
+START_TEST(test_a_transport_that_fails) {
+    open_door(protocols, false);
+    int fails = stranger(), goes = stranger();
+    says(fails, "\x44hello", 6);
+    turn(5);
+    says(goes, "\x42", 1);
+    close(goes);
+    turn(5);
+    ck_assert_uint_eq(unknown, 1);
+    ck_assert_uint_eq(connections, 0);
+    ck_assert_int_eq(living, 0);
+    close(fails);
     shut_door();
 }
 END_TEST
@@ -547,7 +570,7 @@ START_TEST(test_half_a_transport) {
 }
 END_TEST
 
-RUN_TESTS("door", test_protocols, test_transports, test_no_tower, test_what_is_not_served,
-          test_any_bytes, test_silence, test_who_may_wait_long_goes_sooner,
+RUN_TESTS("door", test_protocols, test_a_transport_that_fails, test_transports, test_no_tower,
+          test_what_is_not_served, test_any_bytes, test_silence, test_who_may_wait_long_goes_sooner,
           test_a_sooner_deadline_stays, test_silence_behind_a_transport, test_who_goes,
           test_a_crowd, test_a_full_house, test_who_waits_longest, test_half_a_transport)

@@ -236,7 +236,7 @@ END_TEST
 START_TEST(test_end_after_flush) {
     struct stream *client = setup();
     stream_send(client, "last words", 10);
-    stream_end_after_flush(client, 60000);
+    stream_end_after_flush(client, 60000, 0);
     while (!client_closed)
         loop_step(loop, -1);
     ck_assert_mem_eq(received.data, "last words", 10);
@@ -288,7 +288,7 @@ static size_t say_last_words(void *owner, struct stream *s, const uint8_t *data,
     (void)owner;
     (void)data;
     stream_send(s, words, sizeof(words));
-    stream_end_after_flush(s, 60000);
+    stream_end_after_flush(s, 60000, 0);
     return len;
 }
 

@@ -8,6 +8,7 @@
 
 #include "addr.h"
 #include "buf.h"
+#include "bytes.h"
 #include "loop.h"
 #include "stream.h"
 
@@ -59,8 +60,8 @@ static ssize_t veil_writev(struct transport *t, struct wire w, const struct iove
     return (ssize_t)taken;
 }
 
-static void veil_shut(struct transport *t, struct wire w) {
-    t->below->ops->shut(t->below, w);
+static void veil_shut(struct transport *t, struct wire w, uint32_t code) {
+    t->below->ops->shut(t->below, w, code);
 }
 
 static int veil_unsent(struct transport *t, struct wire w) {
@@ -95,6 +96,7 @@ struct box {
     struct transport base;
     uint8_t kept[RECORD_BYTES];
     size_t len, at;
+    bool ends;
 };
 
 static ssize_t box_read(struct transport *t, struct wire w, void *out, size_t len) {
@@ -113,7 +115,19 @@ static int box_flush(struct transport *t, struct wire w) {
             return (int)took;
         b->at += (size_t)took;
     }
+    if (b->ends)
+        t->below->ops->shut(t->below, w, 0);
     return 0;
+}
+
+// Its last record is the code.
+static void box_shut(struct transport *t, struct wire w, uint32_t code) {
+    struct box *b = (struct box *)t;
+    be32_put(b->kept, code);
+    b->at = 0;
+    b->len = code != 0 ? 4 : 0;
+    b->ends = true;
+    (void)box_flush(t, w);
 }
 
 static ssize_t box_writev(struct transport *t, struct wire w, const struct iovec *iov, int count) {
@@ -141,7 +155,7 @@ static void box_free(struct transport *t) {
 static const struct transport_ops box_ops = {.read = box_read,
                                              .writev = box_writev,
                                              .flush = box_flush,
-                                             .shut = veil_shut,
+                                             .shut = box_shut,
                                              .unsent = veil_unsent,
                                              .free = box_free};
 
@@ -233,8 +247,8 @@ static struct stream *begin(void) {
     return client;
 }
 
-static void end(struct stream *client) {
-    stream_end_after_flush(client, 60000);
+static void end(struct stream *client, uint32_t code) {
+    stream_end_after_flush(client, 60000, code);
     while (closed < 2)
         loop_step(loop, -1);
     ck_assert_int_eq(last_error, 0);
@@ -248,7 +262,7 @@ static void converse(const uint8_t *data, size_t len) {
     struct stream *client = begin();
     stream_set_transport(client, veil_new());
     stream_send(client, data, len);
-    end(client);
+    end(client, 0);
 }
 
 static void say_and_await(struct stream *client, const char *said) {
@@ -266,6 +280,20 @@ START_TEST(test_the_wire) {
     ck_assert_uint_eq(received.len, sizeof(said));
     ck_assert_mem_eq(received.data, veiled, sizeof(veiled));
     ck_assert_int_eq(freed, 1);
+    buf_free(&received);
+}
+END_TEST
+
+// What a transport says itself at the end comes behind all that its owner wrote, and with the
+// owner's reason.
+START_TEST(test_words_at_the_end) {
+    serves_veiled = false;
+    struct stream *client = begin();
+    stream_set_transport(client, box_new());
+    stream_send(client, "plain text", 10);
+    end(client, 4001);
+    ck_assert_uint_eq(received.len, 14);
+    ck_assert_uint_eq(be32_get(received.data + 10), 4001);
     buf_free(&received);
 }
 END_TEST
@@ -298,7 +326,7 @@ START_TEST(test_a_short_read_is_the_last) {
     say_and_await(client, "third");
     ck_assert_int_eq(reads, before + 2);
     stream_send(client, "last", 4);
-    end(client);
+    end(client, 0);
     serves_counting = false;
     ck_assert_uint_eq(received.len, strlen("firstsecondthirdlast"));
     buf_free(&received);
@@ -319,7 +347,7 @@ START_TEST(test_records) {
         stream_send(client, data, LEN);
         while (received.len < LEN)
             loop_step(loop, -1);
-        end(client);
+        end(client, 0);
         ck_assert_uint_eq(received.len, LEN);
         ck_assert_mem_eq(received.data, data, LEN);
         ck_assert_int_eq(freed, order == 0 ? 2 : 4);
@@ -330,4 +358,5 @@ START_TEST(test_records) {
 }
 END_TEST
 
-RUN_TESTS("transport", test_records, test_the_wire, test_both_ends, test_a_short_read_is_the_last)
+RUN_TESTS("transport", test_records, test_the_wire, test_words_at_the_end, test_both_ends,
+          test_a_short_read_is_the_last)
