@@ -177,7 +177,7 @@ MUTANTS = [
     mutant("ended-token-goes-on", "room/conn.c", "    EXPIRY_GRACE_MS = 60000,", "    EXPIRY_GRACE_MS = 6000000,"),
     mutant("key-checked-after-the-body", "center/routes.c",
            "static void routes_on_body(", "static bool api_key_suffices(struct request *q);\nstatic void routes_on_body(",
-           "    } else if (product_is_there(q)) {\n", "    } else if ((q->is_admin || api_key_suffices(q)) && product_is_there(q)) {\n",
+           "    } else if (body_says_nothing(q, r) && product_is_there(q)) {\n", "    } else if ((q->is_admin || api_key_suffices(q)) && product_is_there(q)) {\n",
            "    if ((!q->is_admin && !api_key_suffices(q)) || !product_is_there(q))\n", "    if (!product_is_there(q))\n"),
     mutant("unread-body-is-the-next-request", "common/ops/http_conn.c",
            "!x->head.keeps_alive || !x->is_body_read ||", "!x->head.keeps_alive ||"),

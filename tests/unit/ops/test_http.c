@@ -310,9 +310,12 @@ START_TEST(test_late) {
     l.head_ms = l.body_ms = l.idle_ms = 60;
     setup(&l);
     struct buf heard = BUF_EMPTY;
-    int fd = say("G");
+    int fd = say("GET /now HTTP/1.1\r\nX-Slow: ");
+    uint64_t sent_ms = 0;
     while (!strstr(buf_cstr(&heard), "\r\n\r\n{")) {
-        (void)!send(fd, "G", 1, MSG_NOSIGNAL);
+        if (loop_now_ms(loop) != sent_ms) // a byte a millisecond, however fast the loop turns
+            (void)!send(fd, "x", 1, MSG_NOSIGNAL);
+        sent_ms = loop_now_ms(loop);
         loop_step(loop, 5);
         ssize_t got = recv(fd, buf_reserve(&heard, 4096), 4095, MSG_DONTWAIT);
         heard.len += got > 0 ? (size_t)got : 0;
