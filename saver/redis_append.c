@@ -93,11 +93,7 @@ static void put_what(struct buf *out, const Hawser__Internal__AppendRequest *a, 
     };
     saver_what_put(out, &what);
     buf_append(out, a->body_hash.data, what.flags & APPEND_HASHED ? HASH_BYTES : 0);
-    for (size_t i = 0; i < m->n_device; i++) { // each between zeros
-        buf_append(out, "\0", 1);
-        buf_append_str(out, m->device[i]);
-    }
-    buf_append(out, "\0", m->n_device > 0 ? 1 : 0);
+    saver_put_names(out, m);
 }
 
 // Without the times that are the store's to give: it keeps them beside the message.

@@ -29,6 +29,14 @@ void saver_base_of(char out[BASE_MAX], uint32_t product, const char *user) {
     saver_base(out, product, bucket_or_own(user));
 }
 
+void saver_put_names(struct buf *out, const Hawser__Internal__StoredMessage *m) {
+    for (size_t i = 0; i < m->n_device; i++) {
+        buf_append(out, "\0", 1);
+        buf_append_str(out, m->device[i]);
+    }
+    buf_append(out, "\0", m->n_device > 0 ? 1 : 0);
+}
+
 uint64_t saver_epoch(const struct redis_store *s) {
     return rng_epoch(loop_rng(s->store.loop));
 }

@@ -3,7 +3,9 @@
 //
 //   store_redis.c    the table of all steps; life
 //   redis_append.c   appends; redis_devices.c positions of devices; redis_parked.c attempts and
-//   dead letters redis_read.c     what reads logs redis_keys.c     the bound on Idempotency-Keys
+//                    dead letters; redis_restore.c what a Redis that went back has lost
+//   redis_read.c     what reads logs
+//   redis_keys.c     the bound on Idempotency-Keys
 //   redis_sums.c     sums, and the clock
 //   redis_batch.c    steps of one bucket that share a script
 //   redis_sweep.c    what there is to sweep and to sum up
@@ -27,7 +29,8 @@ struct sweep { // one store's part in finding what is due
     bool busy;
     char (*bases)[BASE_MAX]; // owned; still to be swept
     size_t count;
-    int open; // commands in flight
+    int open;     // commands in flight
+    bool is_held; // while what was lost is put back: logs go on behind that
 };
 
 struct script_batch;
@@ -69,6 +72,8 @@ uint64_t saver_history(const struct redis_store *s); // of the data, as replies 
 int saver_base(char out[BASE_MAX], uint32_t product, int bucket); // bucket -1: the product's own
 void saver_base_of(char out[BASE_MAX], uint32_t product, const char *user); // NULL or "": likewise
 uint64_t saver_epoch(const struct redis_store *s); // for a log that is made now
+// The devices that a message is for, each between zeros; nothing where it is for all.
+void saver_put_names(struct buf *out, const Hawser__Internal__StoredMessage *m);
 
 // --- steps of one bucket that share a script
 
@@ -101,6 +106,8 @@ void saver_key_settle(struct store_step *p, int error, bool is_stored); // befor
 void saver_key_counts_free(struct saver_redis *s); // after all calls have completed
 
 SAVER_METHODS(REDIS_STEP_DECLARATION)
+void saver_redis_restored(struct store_step *p, const Hawser__Internal__RestoredRequest *q);
+void saver_redis_restore(struct store_step *p, const Hawser__Internal__RestoreRequest *q);
 
 // A message as a script answers it: at `at` its bytes, at `times` the times that the store gave, 0
 // for what the sender said. NULL: the bytes do not decode.

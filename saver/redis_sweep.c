@@ -141,7 +141,7 @@ static void on_tick(struct timer *t) {
     char lease[12];
     snprintf(lease, sizeof(lease), "%d", LEASE_MS);
     loop_arm(s->base.store.loop, &s->sweep.timer, SWEEP_MS, on_tick);
-    if (s->sweep.busy || !redis_conn_is_up(s->base.conn))
+    if (s->sweep.busy || s->sweep.is_held || !redis_conn_is_up(s->base.conn))
         return;
     s->sweep.busy = true;
     const char *const word[] = {"SET", SWEEP_KEY, "1", "NX", "PX", lease, NULL};

@@ -18,6 +18,12 @@ enum {
     APPEND_INBOX_REJECTS = APPEND_INBOX | APPEND_REJECTS,
     APPEND_INBOX_HASHED = APPEND_INBOX | APPEND_HASHED,
     APPEND_INBOX_HASHED_REJECTS = APPEND_INBOX | APPEND_HASHED | APPEND_REJECTS,
+    RESTORED_ASKS = 0, // what the restored script is to do
+    RESTORED_BEGINS = 1,
+    RESTORED_ENDS = 2,
+    RESTORE_THERE = 0, // what the restore script answers of a row
+    RESTORE_RESTORED = 1,
+    RESTORE_LOST = 2,
     ACK_TAKEN = 0, // what the ack script answers
     ACK_STALE = 1,
     ACK_UNKNOWN = 2, // a forgotten device attaches again first

@@ -17,7 +17,7 @@ lines of comment, of which these say what the script takes and gives.
 
 Of it come a struct of the arguments for C, one for each PACK with what puts it, and the locals for Lua, so that no side counts places. In front of the arguments a script gets
 `history`, six bytes: which history of the data its caller knows. It is compared first, and another one refused; where all keys were deleted
-it is said anew.
+there is none, and who connects says it anew.
 """
 import pathlib
 import re
@@ -94,9 +94,8 @@ class Script(Source):
         names = self.keys + [name for name, _ in self.args]
         values = [f"KEYS[{i + 1}]" for i in range(len(self.keys))]
         values += [IN_LUA[kind].format(f"ARGV[{i + 2}]") for i, (_, kind) in enumerate(self.args)]
-        out = ["local history, said = ARGV[1], redis.call('GET', HISTORY_KEY)",
-               "if not said then redis.call('SET', HISTORY_KEY, history)",
-               "elseif said ~= history then return redis.error_reply('HISTORY the data is of another one') end"]
+        out = ["local history = ARGV[1]",
+               "if redis.call('GET', HISTORY_KEY) ~= history then return redis.error_reply('HISTORY the data is of another one') end"]
         out = [line.replace("HISTORY_KEY", f"'{HISTORY_KEY}'") for line in out]
         out += [f"local {name} = {value}" for name, value in zip(names, values)]
         out += [f"local {pack.name.upper()} = '{pack.format}'" for pack in self.packs()]

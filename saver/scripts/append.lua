@@ -17,7 +17,7 @@
 -- CONST APPEND_HASHED
 -- CONST APPEND_SETTLES
 -- CONST PURGED_AT_ONCE
--- PARTS what append_next entries
+-- PARTS what append_next put
 -- REPLY [nn*nnnnnnn] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms arrivals
 
 -- What is known of the id, by a record that has not ended; and whether there is one that has.
@@ -58,32 +58,6 @@ end
 local function overflow(l, a)
   while l.count > 1 and (l.count > a.messages_max or l.bytes > a.bytes_max) do
     drop(l, victim(l), GAP_OVERFLOWED, 'overflowed')
-  end
-end
-local function put(l, a, expires)
-  local seq, told, size = l.head + 1, 0, #a.message
-  if a.is_undated then told, size = 1, size + TIME_FIELD_BYTES end
-  if a.ttl ~= 0 then told, size = told + 2, size + TIME_FIELD_BYTES end
-  if a.names ~= '' then
-    call('HSET', logs, field(l, 'n', seq), '1' .. a.names)
-    l.named, told = l.named + 1, told + 4
-  end
-  if expires < l.top then
-    add_odd(l, seq, expires)
-    told = told + 8
-  else
-    l.top = expires
-  end
-  run_append(l)
-  l.sum, l.bytes = l.sum + size, l.bytes + size
-  call('HSET', logs, field(l, 'm', seq), pack(ENTRY, l.sum, expires, a.sent, size, told) .. a.message)
-  if l.registered == 0 or expires < l.registered then register(l, expires) end
-  if a.is_inbox then
-    l.waiting, l.waiting_bytes = l.waiting + 1, l.waiting_bytes + size
-    count('accepted', 1)
-  else
-    l.handled = l.head
-    count('broadcasts', 1)
   end
 end
 local function store(a)

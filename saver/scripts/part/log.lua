@@ -180,25 +180,30 @@ local function read_state(l)
   l.arrivals = unpacked(ARRIVALS, l.state, l.tail)
   return ran
 end
--- A log by its name (the user's, or the stream's number). Of one that is not there: a new one
--- in that epoch, or nil without one. When another server took its last append, some of it may
--- have been lost there: the next seq lies above all that was ever given, and the jump loads as
--- a gap of that reason.
-local function open(name, epoch)
+-- The next seq is behind this one; those between are not there for that reason.
+local function skip_to(l, seq)
+  runs_of(l)
+  range_add(l, l.head + 1, seq, GAP_STORE_RESTARTED)
+  if l.count == 0 then l.handled = seq end
+  l.head = seq
+end
+-- When another server took its last append, some of it may have been lost there: the next seq lies above all that was ever given, and
+-- the jump loads as a gap of that reason.
+local function go_on(l)
+  local least = tonumber(time[1]) * RESTART_SEQS_PER_S - 1
+  if l.head < least then skip_to(l, least) end
+end
+-- A log by its name (the user's, or the stream's number). Of one that is not there: a new one in that epoch, or nil without one. It
+-- goes on in this history, unless the caller puts back what it has lost first; until then it is dirty.
+local function open(name, epoch, is_restored)
   local l = opened[name]
   if l then return l end
   local state = call('HGET', logs, name)
   if not state and not epoch then return nil end
   l = {name = name, state = state}
   if state then
-    local ran, least = read_state(l), tonumber(time[1]) * RESTART_SEQS_PER_S - 1
-    l.dirty = ran ~= history
-    if l.dirty and l.head < least then
-      runs_of(l)
-      range_add(l, l.head + 1, least, GAP_STORE_RESTARTED)
-      if l.count == 0 then l.handled = least end
-      l.head = least
-    end
+    l.dirty = read_state(l) ~= history
+    if l.dirty and not is_restored then go_on(l) end
   else
     l.state = pack(NEW, 0, epoch, 0, 0, history) .. pack(BEFORE_DEVICES, 0, 0)
     read_state(l)
@@ -208,6 +213,7 @@ local function open(name, epoch)
   return l
 end
 local function save(l)
+  local history = l.history or history
   if l.runs then save_runs(l) end
   if l.count == 0 and l.odd > 0 then call('HDEL', logs, l.name .. '\0o') end
   if l.count == 0 and l.tried > 0 then call('HDEL', logs, l.name .. '\0a') end

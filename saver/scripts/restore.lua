@@ -1,0 +1,66 @@
+-- Puts rows back into a log that has lost them, under their seqs and behind what it has; then the log goes on. A row that is there, or
+-- was and has met its end, is left. One whose place is gone, since the log went on without it, or in another epoch, is answered as
+-- lost, and so is each for which there is no memory. Without rows the script answers whether the log lacks any up to that seq, and
+-- from where on.
+--
+-- KEYS base: the front of the bucket's keys
+-- ARGV name text: of the log: the user's, or the stream's number
+-- ARGV wanted number: the epoch of the rows
+-- ARGV upto number: the last seq of them all
+-- ARGV is_inbox flag: else a broadcast
+-- ARGV is_last flag: no more of this log follow
+-- REST what, message: of each row, in the order of their seqs; behind the numbers of `what` the names of the devices between zeros
+-- CONST THERE = RESTORE_THERE
+-- CONST RESTORED = RESTORE_RESTORED
+-- CONST LOST = RESTORE_LOST
+-- PACK row seq 8, sent 8, ends 8, told 1
+-- PARTS put
+-- REPLY [nn*n] lacks after outcome
+
+local l = open(name, wanted, true)
+local is_behind = l.dirty
+local function jump_of(seq)
+  for _, r in ipairs(ranges_of(l)) do
+    if r[3] == GAP_STORE_RESTARTED and seq >= r[1] and seq <= r[2] then return r end
+  end
+end
+local function last_jump()
+  local r = ranges_of(l)
+  for i = #r, 1, -1 do
+    if r[i][3] == GAP_STORE_RESTARTED then return r[i] end
+  end
+end
+local function lacks()
+  if l.epoch ~= wanted then return 1, 0 end
+  if is_behind then return upto > l.head and 1 or 0, l.head end
+  local jump = last_jump()
+  return jump and jump[1] <= upto and 1 or 0, jump and jump[1] - 1 or l.head
+end
+if rest > #ARGV then
+  local answer, after = lacks()
+  return {answer, after}
+end
+local full = redis.pcall('SETRANGE', nothing, 0, '')
+local is_full = type(full) == 'table'
+if is_full and not string.find(full.err, 'OOM', 1, true) then call('SETRANGE', nothing, 0, '') end -- it is not the primary: the script's error
+if is_full then no_growth() end
+local function restore(what, message)
+  local seq, sent, ends, told, at = unpacked(ROW, what)
+  if l.epoch == wanted and (ends <= now or has_between(l, seq, seq)) then return THERE end
+  if l.epoch ~= wanted or (not is_behind and jump_of(seq)) then return LOST end
+  if not is_behind or seq <= l.head then return THERE end
+  if is_full then return LOST end
+  if seq > l.head + 1 then skip_to(l, seq - 1) end
+  put(l, {message = message, is_undated = told % 2 == 1, ttl = told >= 2 and 1 or 0, names = string.sub(what, at), sent = sent, is_inbox = is_inbox}, ends)
+  return RESTORED
+end
+local out = {0, 0}
+for i = rest, #ARGV, 2 do out[#out + 1] = restore(ARGV[i], ARGV[i + 1]) end
+if is_behind and l.epoch == wanted then
+  if is_last then go_on(l) else l.history = string.rep('\0', #history) end
+  l.dirty = true
+else
+  l.dirty = false
+end
+finish()
+return out
