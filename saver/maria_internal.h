@@ -1,0 +1,79 @@
+// What the files of the rows in MariaDB share; nobody else includes it. docs/MARIADB.md has the
+// tables. Each file calls those below it only:
+//
+//   maria_rows.c         the table of all steps; life
+//   maria_groups.c       rows that land, are marked, or are taken away: they share a statement
+//   maria_left_behind.c  rows that nobody has marked: counted, taken up, read
+//   maria_tables.c       how the tables are made, and what leaves them
+//
+// What a statement answers is a table X(NAME, what it reads): the statement's list is made of it,
+// and so are the numbers by which the answer is read.
+#ifndef HW_MARIA_INTERNAL_H
+#define HW_MARIA_INTERNAL_H
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "maria_rows.h"
+#include "message.h"
+#include "saver.pb-c.h"
+#include "saver_store.h"
+#include "store_step.h"
+
+#define NOW_MS "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)"
+
+// Of a table of columns, whose first one is put by the first of its arguments.
+#define FIRST_COLUMN(name, sql) sql
+#define NEXT_COLUMN(name, sql) ", " sql
+enum { ONLY_COLUMN = 0 }; // of a statement that answers one
+
+enum { BODY_HASH_MAX = 16 };
+enum group_kind { GROUP_MARK, GROUP_WITHDRAW, GROUP_FREE, GROUP_LAND, GROUPS };
+
+struct row_step {
+    struct store_step step; // first
+    struct row_step *next;  // of its group
+    struct buf text;        // its piece of the statement that lands or marks it
+    uint64_t row;           // that it takes away, or whose id it frees
+    uint8_t hash[BODY_HASH_MAX];
+    size_t hash_len;
+    int freed;                     // how often an id was made free for it
+    uint64_t count, holder, after; // of UnmarkedRequest
+};
+static inline struct row_step *row_step_of(struct store_step *p) {
+    return (struct row_step *)p;
+}
+
+struct row_group { // steps that share a statement
+    struct row_step *first, **end;
+    struct row_step *sent[ROWS_A_STATEMENT];
+    size_t sent_count, bytes;
+};
+
+struct maria_rows {
+    struct store store; // first
+    struct maria_conn *conn;
+    struct row_group group[GROUPS];
+    struct hook hook;
+    struct log *log; // borrowed
+    bool is_purging;
+    char refusal[MARIA_WHY_MAX]; // of the last rows that were to land; empty: they have
+    char reason[MARIA_WHY_MAX + 32];
+};
+static inline struct maria_rows *maria_rows_of(const struct store_step *p) {
+    return (struct maria_rows *)p->store;
+}
+
+static inline void row_step_end(struct row_step *r, int error, ProtobufCMessage *reply) {
+    buf_free(&r->text);
+    store_step_complete(&r->step, error, reply);
+}
+
+void saver_maria_land(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_mark(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_withdraw(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_unmarked(struct store_step *p, const ProtobufCMessage *request);
+
+extern const struct maria_schema saver_maria_schema;
+
+#endif
