@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "message.h"
+#include "recovery.h"
 #include "saver_store.h"
 #include "store_pair.h"
 
@@ -16,6 +17,7 @@ enum {
 
 struct durable {
     struct store_pair pair; // first
+    struct recovery recovery;
     struct timer tick;
     uint64_t holder;
     int taken_up;           // rows that are being appended, and one while they are read
@@ -175,12 +177,23 @@ static void on_row_landed(void *arg, int error, const ProtobufCMessage *message)
     durable_answer(p, &reply);
 }
 
+// All else. Until the front is whole nothing may go on there: a log would go on without what is put
+// back into it.
+static void begin_at_front(struct store_step *p, const ProtobufCMessage *request) {
+    if (recovery_is_over(&durable_of(p)->recovery))
+        store_pair_begin(p, request);
+    else
+        store_step_complete(p, -HW_ELOADING, NULL);
+}
+
 static void begin_durable_append(struct store_step *p, const ProtobufCMessage *request) {
     const Hawser__Internal__AppendRequest *q = (const Hawser__Internal__AppendRequest *)request;
     struct store_pair *pair = store_pair_of(p);
     bool is_durable = q->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
     if (!is_durable || q->claim != 0) { // of a claim nothing is kept but its id
-        store_pair_begin(p, request);
+        begin_at_front(p, request);
+    } else if (!recovery_is_over(&durable_of(p)->recovery)) {
+        store_step_complete(p, -HW_ELOADING, NULL);
     } else if (store_down_reason(pair->front)) { // it would land for nothing
         store_step_complete(p, -HW_ESTORE, NULL);
     } else if (store_down_reason(pair->back)) {
@@ -249,6 +262,8 @@ static void take_counts(struct durable *d) {
     d->counts.refused_statements = m->refused;
     d->counts.failed = m->failed;
     d->counts.late = m->late;
+    d->counts.restored = d->recovery.restored;
+    d->counts.appended_anew = d->recovery.lost;
     d->counts.waiting = m->waiting;
     d->counts.waiting_bytes = m->waiting_bytes;
     d->counts.up_s = m->up_since_ms ? (loop_now_ms(d->pair.store.loop) - m->up_since_ms) / 1000 : 0;
@@ -259,7 +274,8 @@ static void on_durable_tick(struct timer *t) {
     Hawser__Internal__UnmarkedRequest q = HAWSER__INTERNAL__UNMARKED_REQUEST__INIT;
     loop_arm(d->pair.store.loop, &d->tick, TICK_MS, on_durable_tick);
     take_counts(d);
-    if (d->taken_up > 0 || store_down_reason(d->pair.front) || store_down_reason(d->pair.back))
+    bool is_down = store_down_reason(d->pair.front) || store_down_reason(d->pair.back);
+    if (d->taken_up > 0 || is_down || !recovery_is_over(&d->recovery))
         return;
     if (++d->ticks % PURGE_TICKS == 0)
         saver_maria_purge(d->pair.back);
@@ -276,7 +292,23 @@ static void durable_stop(struct store *s) {
     struct durable *d = (struct durable *)s;
     loop_disarm(s->loop, &d->tick);
     d->taken_up++; // so that nothing is begun anew
+    recovery_stop(&d->recovery);
     store_pair_stop(s);
+}
+
+static void durable_deinit(struct store *s) {
+    recovery_deinit(&((struct durable *)s)->recovery);
+}
+
+static const char *durable_down_reason(struct store *s) {
+    struct durable *d = (struct durable *)s;
+    const char *why = store_down_reason(d->pair.front);
+    return why ? why : recovery_reason(&d->recovery);
+}
+
+static bool durable_is_coming(struct store *s) {
+    struct store *front = ((struct durable *)s)->pair.front;
+    return !store_down_reason(front) || store_is_coming(front);
 }
 
 static const struct store_method methods[] = {
@@ -285,15 +317,19 @@ static const struct store_kind durable_kind = {
     .methods = methods,
     .method_count = sizeof(methods) / sizeof(methods[0]),
     .step_bytes = sizeof(struct durable_step),
-    .other = store_pair_begin,
+    .other = begin_at_front,
+    .down_reason = durable_down_reason,
+    .is_coming = durable_is_coming,
     .down_part = store_pair_down_part,
     .stop = durable_stop,
+    .deinit = durable_deinit,
 };
 
 struct store *saver_durable(struct store *front, struct store *rows) {
     struct durable *d = hw_calloc(1, sizeof(*d));
     store_pair_init(&d->pair, &durable_kind, front, rows);
     d->holder = rng_epoch(loop_rng(front->loop));
+    recovery_init(&d->recovery, front, rows);
     loop_arm(front->loop, &d->tick, TICK_MS, on_durable_tick);
     return &d->pair.store;
 }

@@ -20,6 +20,7 @@ struct durable_counts {
     uint64_t unmarked;                                     // in the database, at most 10,000
     uint64_t statements, refused_statements, failed, late; // of the connection
     uint64_t waiting, waiting_bytes, up_s;                 // likewise
+    uint64_t restored, appended_anew; // rows that a Redis had lost; those without their old place
 };
 // Both are taken.
 struct store *saver_durable(struct store *front, struct store *rows);

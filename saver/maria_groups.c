@@ -6,19 +6,6 @@ enum { FREED_MAX = 2 };
 
 // --- pieces of statements
 
-static void put_hex_literal(struct buf *out, const void *data, size_t len) {
-    static const char digits[] = "0123456789abcdef";
-    const uint8_t *from = data;
-    buf_append_str(out, "x'");
-    uint8_t *to = buf_reserve(out, 2 * len);
-    for (size_t i = 0; i < len; i++) {
-        to[2 * i] = (uint8_t)digits[from[i] >> 4];
-        to[2 * i + 1] = (uint8_t)digits[from[i] & 15];
-    }
-    out->len += 2 * len;
-    buf_append_str(out, "'");
-}
-
 static void put_u64(struct buf *out, uint64_t n) {
     buf_append_u64(out, n);
 }
@@ -214,7 +201,7 @@ static void put_message_hex(struct buf *out, const Hawser__Internal__StoredMessa
     struct buf packed = BUF_EMPTY;
     size_t size = hawser__internal__stored_message__get_packed_size(m);
     hawser__internal__stored_message__pack(m, buf_reserve(&packed, size));
-    put_hex_literal(out, packed.data, size);
+    maria_put_hex(out, packed.data, size);
     buf_free(&packed);
 }
 
@@ -231,11 +218,11 @@ void saver_maria_land(struct store_step *p, const ProtobufCMessage *request) {
         return;
     }
     buf_printf(&r->text, "(%" PRIu32 ",%" PRIu32 ",", q->product, q->stream);
-    put_hex_literal(&r->text, q->user, strlen(q->user));
+    maria_put_hex(&r->text, q->user, strlen(q->user));
     buf_append_str(&r->text, ",");
-    put_hex_literal(&r->text, m->id, strlen(m->id));
+    maria_put_hex(&r->text, m->id, strlen(m->id));
     buf_printf(&r->text, ",%d,", (int)m->class_);
-    put_hex_literal(&r->text, r->hash, r->hash_len);
+    maria_put_hex(&r->text, r->hash, r->hash_len);
     buf_append_str(&r->text, ",");
     put_message_hex(&r->text, m);
     buf_printf(&r->text, ",%" PRIu64 ",%" PRIu64 "," NOW_MS "," NOW_MS " + %" PRIu64 ")", q->ttl_ms,

@@ -4,6 +4,7 @@
 //   maria_rows.c         the table of all steps; life
 //   maria_groups.c       rows that land, are marked, or are taken away: they share a statement
 //   maria_left_behind.c  rows that nobody has marked: counted, taken up, read
+//   maria_restore.c      rows that a Redis may have lost: listed, read, taken for unmarked again
 //   maria_tables.c       how the tables are made, and what leaves them
 //
 // What a statement answers is a table X(NAME, what it reads): the statement's list is made of it,
@@ -69,10 +70,22 @@ static inline void row_step_end(struct row_step *r, int error, ProtobufCMessage 
     store_step_complete(&r->step, error, reply);
 }
 
+void maria_put_hex(struct buf *out, const void *data, size_t len); // as a literal
+char *maria_text_copy(struct maria_text t);
+// The message of a row, under the row's id; NULL: its bytes do not decode.
+Hawser__Internal__StoredMessage *maria_message(struct maria_text packed, struct maria_text id);
+// Answers whose it is: the holder's, or that of another one whose time is not over.
+void maria_put_lease(struct buf *out, const char *name, uint64_t holder);
+void maria_ask_for(struct row_step *r, struct buf *text, maria_done_fn *done);
+
 void saver_maria_land(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_mark(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_withdraw(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_unmarked(struct store_step *p, const ProtobufCMessage *request);
+
+void saver_maria_logs(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_log_rows(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_unmark(struct store_step *p, const ProtobufCMessage *request);
 
 extern const struct maria_schema saver_maria_schema;
 

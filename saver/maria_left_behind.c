@@ -29,10 +29,6 @@ enum { LEFT_COLUMNS(LEFT_AT, LEFT_AT) };
     "unmarked = 1 AND landed_ms < " NOW_MS " - %d AND row_no > %" PRIu64 " ORDER BY row_no LIMIT " \
     "%d"
 
-static void ask_rows(struct row_step *r, struct buf *text, maria_done_fn *done) {
-    maria_ask(maria_rows_of(&r->step)->conn, text, done, r);
-}
-
 static void unmarked_end(struct row_step *r, int error, Hawser__Internal__UnmarkedReply *reply) {
     if (!reply && error == 0) {
         reply = hw_malloc(sizeof(*reply));
@@ -43,19 +39,12 @@ static void unmarked_end(struct row_step *r, int error, Hawser__Internal__Unmark
     row_step_end(r, error, reply ? &reply->base : NULL);
 }
 
-static char *text_copy(struct maria_text t) {
-    return t.data ? hw_strndup(t.data, t.len) : hw_strdup("");
-}
-
 // As it was asked for, but for the last moment and the limits, which it has passed: it has landed.
 // Times count from then.
 static Hawser__Internal__AppendRequest *append_of_row(const struct maria_answer *a, size_t row) {
-    struct maria_text packed = maria_text_at(a, row, LEFT_AT_MESSAGE);
     struct maria_text hash = maria_text_at(a, row, LEFT_AT_BODY_HASH);
     Hawser__Internal__StoredMessage *m =
-        packed.data ? hawser__internal__stored_message__unpack(NULL, packed.len,
-                                                               (const uint8_t *)packed.data)
-                    : NULL;
+        maria_message(maria_text_at(a, row, LEFT_AT_MESSAGE), maria_text_at(a, row, LEFT_AT_ID));
     if (!m)
         return NULL;
     Hawser__Internal__AppendRequest *q = hw_malloc(sizeof(*q));
@@ -63,10 +52,8 @@ static Hawser__Internal__AppendRequest *append_of_row(const struct maria_answer 
     q->message = m;
     q->product = (uint32_t)maria_u64_at(a, row, LEFT_AT_PRODUCT);
     q->stream = (uint32_t)maria_u64_at(a, row, LEFT_AT_STREAM);
-    q->user = text_copy(maria_text_at(a, row, LEFT_AT_USER));
+    q->user = maria_text_copy(maria_text_at(a, row, LEFT_AT_USER));
     q->body_hash = (ProtobufCBinaryData){hash.len, hw_memdup(hash.data ? hash.data : "", hash.len)};
-    free(m->id); // the column's is what is unique
-    m->id = text_copy(maria_text_at(a, row, LEFT_AT_ID));
     uint64_t ttl_ms = maria_u64_at(a, row, LEFT_AT_TTL_MS);
     uint64_t landed_ms = maria_u64_at(a, row, LEFT_AT_LANDED_MS);
     m->sent_ms = m->sent_ms ? m->sent_ms : landed_ms;
@@ -119,7 +106,7 @@ static void on_taken_up(void *arg, int error, const struct maria_answer *a) {
         "SELECT " LEFT_COLUMNS(
             FIRST_COLUMN, NEXT_COLUMN) " FROM hawser_messages WHERE takers > 1 AND " LEFT_BEHIND,
         UNMARKED_AFTER_MS, r->after, UNMARKED_AT_ONCE);
-    ask_rows(r, &text, on_unmarked_read);
+    maria_ask_for(r, &text, on_unmarked_read);
 }
 
 static void on_row_lease(void *arg, int error, const struct maria_answer *a) {
@@ -131,7 +118,7 @@ static void on_row_lease(void *arg, int error, const struct maria_answer *a) {
     }
     buf_printf(&text, "UPDATE hawser_messages SET takers = takers + 1 WHERE " LEFT_BEHIND,
                UNMARKED_AFTER_MS, r->after, UNMARKED_AT_ONCE);
-    ask_rows(r, &text, on_taken_up);
+    maria_ask_for(r, &text, on_taken_up);
 }
 
 static void on_unmarked_counted(void *arg, int error, const struct maria_answer *a) {
@@ -142,13 +129,8 @@ static void on_unmarked_counted(void *arg, int error, const struct maria_answer 
         unmarked_end(r, error, NULL);
         return;
     }
-    buf_printf(&text,
-               "INSERT INTO hawser_leases (name, holder, until_ms) VALUES ('unmarked', %" PRIu64
-               ", " NOW_MS " + %d) ON DUPLICATE KEY UPDATE holder = IF(until_ms < " NOW_MS
-               ", VALUES(holder), holder), until_ms = IF(holder = VALUES(holder), "
-               "VALUES(until_ms), until_ms) RETURNING holder",
-               r->holder, ROW_LEASE_MS);
-    ask_rows(r, &text, on_row_lease);
+    maria_put_lease(&text, "unmarked", r->holder);
+    maria_ask_for(r, &text, on_row_lease);
 }
 
 void saver_maria_unmarked(struct store_step *p, const ProtobufCMessage *request) {
@@ -161,5 +143,5 @@ void saver_maria_unmarked(struct store_step *p, const ProtobufCMessage *request)
                    FIRST_COLUMN, NEXT_COLUMN) " FROM (SELECT landed_ms FROM hawser_messages WHERE "
                                               "unmarked = 1 LIMIT 10000) u",
                UNMARKED_AFTER_MS);
-    ask_rows(row_step_of(p), &text, on_unmarked_counted);
+    maria_ask_for(row_step_of(p), &text, on_unmarked_counted);
 }

@@ -1,5 +1,9 @@
 #include "maria_internal.h"
 
+struct log *saver_maria_log(const struct store *rows) {
+    return ((const struct maria_rows *)rows)->log;
+}
+
 void saver_maria_tell_refused(const struct store *rows, uint64_t row) {
     log_event(((const struct maria_rows *)rows)->log, LOG_WARN,
               "a durable message is refused for good",
@@ -49,7 +53,10 @@ struct store *saver_maria_rows(const struct maria_options *o) {
         {"land", &hawser__internal__append_request__descriptor, saver_maria_land},
         {"mark", &hawser__internal__mark_request__descriptor, saver_maria_mark},
         {"withdraw", &hawser__internal__take_away_request__descriptor, saver_maria_withdraw},
-        {"unmarked", &hawser__internal__unmarked_request__descriptor, saver_maria_unmarked}};
+        {"unmarked", &hawser__internal__unmarked_request__descriptor, saver_maria_unmarked},
+        {"logs", &hawser__internal__landed_logs_request__descriptor, saver_maria_logs},
+        {"log rows", &hawser__internal__landed_rows_request__descriptor, saver_maria_log_rows},
+        {"unmark", &hawser__internal__unmark_request__descriptor, saver_maria_unmark}};
     static const struct store_kind kind = {.methods = methods,
                                            .method_count = sizeof(methods) / sizeof(methods[0]),
                                            .step_bytes = sizeof(struct row_step),

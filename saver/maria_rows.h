@@ -16,10 +16,13 @@ enum {
     UNMARKED_AFTER_MS = 5000,
     UNMARKED_AT_ONCE = 64,
     ROW_LEASE_MS = 5000,
+    RESTORE_LOGS_MAX = 256, // of an answer, and the rows of one log
+    RESTORE_ROWS_MAX = 32,
 };
 
 struct store *saver_maria_rows(const struct maria_options *o); // schema, on_state, arg: its own
 const struct maria_counts *saver_maria_counts(const struct store *rows);
+struct log *saver_maria_log(const struct store *rows);
 void saver_maria_tell_refused(const struct store *rows, uint64_t row); // in the log
 // Why it refused the rows that were to land last, though it is up; NULL: it took them.
 const char *saver_maria_refusal(struct store *rows);

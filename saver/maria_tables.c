@@ -1,6 +1,52 @@
 // How the tables are made, and what leaves them.
 #include "maria_internal.h"
 
+// --- what is put, and what is read
+
+void maria_put_hex(struct buf *out, const void *data, size_t len) {
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *from = data;
+    buf_append_str(out, "x'");
+    uint8_t *to = buf_reserve(out, 2 * len);
+    for (size_t i = 0; i < len; i++) {
+        to[2 * i] = (uint8_t)digits[from[i] >> 4];
+        to[2 * i + 1] = (uint8_t)digits[from[i] & 15];
+    }
+    out->len += 2 * len;
+    buf_append_str(out, "'");
+}
+
+char *maria_text_copy(struct maria_text t) {
+    return t.data ? hw_strndup(t.data, t.len) : hw_strdup("");
+}
+
+Hawser__Internal__StoredMessage *maria_message(struct maria_text packed, struct maria_text id) {
+    Hawser__Internal__StoredMessage *m =
+        packed.data ? hawser__internal__stored_message__unpack(NULL, packed.len,
+                                                               (const uint8_t *)packed.data)
+                    : NULL;
+    if (!m)
+        return NULL;
+    free(m->id); // the column's is what is unique
+    m->id = maria_text_copy(id);
+    return m;
+}
+
+void maria_put_lease(struct buf *out, const char *name, uint64_t holder) {
+    buf_printf(out,
+               "INSERT INTO hawser_leases (name, holder, until_ms) VALUES ('%s', %" PRIu64
+               ", " NOW_MS " + %d) ON DUPLICATE KEY UPDATE holder = IF(until_ms < " NOW_MS
+               ", VALUES(holder), holder), until_ms = IF(holder = VALUES(holder), "
+               "VALUES(until_ms), until_ms) RETURNING holder",
+               name, holder, ROW_LEASE_MS);
+}
+
+void maria_ask_for(struct row_step *r, struct buf *text, maria_done_fn *done) {
+    maria_ask(maria_rows_of(&r->step)->conn, text, done, r);
+}
+
+// --- the tables
+
 enum { ROWS_PURGED_AT_ONCE = 500 };
 
 // A step that was made stays as it is: another one follows it (maria_schema.h).

@@ -1,4 +1,5 @@
 // What was put back, and whether all was.
+#include "maria_rows.h"
 #include "redis_internal.h"
 
 #include <inttypes.h>
@@ -14,9 +15,7 @@ static void on_restored(void *arg, int error, const redisReply *r) {
 }
 
 void saver_redis_restored(struct store_step *p, const Hawser__Internal__RestoredRequest *q) {
-    char holder[24];
-    snprintf(holder, sizeof(holder), "%" PRIu64, q->holder);
-    const struct saver_restored_args args = {"hw:restored", q->does, holder};
+    const struct saver_restored_args args = {"hw:restored", q->does, q->holder};
     saver_restored_run(redis_store_of(p), &args, on_restored, p);
 }
 
@@ -37,7 +36,8 @@ static void take_outcomes(Hawser__Internal__RestoreReply *reply, const redisRepl
 
 static void on_restore(void *arg, int error, const redisReply *r) {
     struct store_step *p = arg;
-    const Hawser__Internal__RestoreRequest *q = (const Hawser__Internal__RestoreRequest *)p->request;
+    const Hawser__Internal__RestoreRequest *q =
+        (const Hawser__Internal__RestoreRequest *)p->request;
     if (redis_step_failed(p, error, r))
         return;
     if (r->elements != SAVER_RESTORE_AT_OUTCOME + q->n_row) {

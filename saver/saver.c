@@ -13,6 +13,9 @@
     X(withdrawn, "mariadb_rows_withdrawn_number", "rows taken away, since the log refused them")   \
     X(taken_up, "mariadb_rows_taken_up_number", "rows left behind that this saver has appended")   \
     X(refused, "mariadb_rows_refused_number", "rows left behind that the log refused for good")    \
+    X(restored, "mariadb_rows_restored_number", "rows put back, that Redis had lost")              \
+    X(appended_anew, "mariadb_rows_anew_number",                                                   \
+      "of those lost, appended anew: their place was gone")                                        \
     X(unmarked, "mariadb_rows_unmarked_number", "rows without a seq, of all savers; up to 10000")  \
     X(statements, "mariadb_statements_number", "statements sent")                                  \
     X(refused_statements, "mariadb_statements_refused_number", "not sent: too many waited")        \

@@ -3,7 +3,19 @@
 
 SAVER_METHODS(REDIS_STEP_UNTYPED)
 
-static const struct store_method methods[] = {SAVER_METHODS(STORE_STEP_ROW)};
+static void begin_restored(struct store_step *p, const ProtobufCMessage *request) {
+    saver_redis_restored(p, (const Hawser__Internal__RestoredRequest *)request);
+}
+
+static void begin_restore(struct store_step *p, const ProtobufCMessage *request) {
+    saver_redis_restore(p, (const Hawser__Internal__RestoreRequest *)request);
+}
+
+// What nobody asks but a pair with a back that remembers more.
+static const struct store_method methods[] = {
+    SAVER_METHODS(STORE_STEP_ROW){"restored", &hawser__internal__restored_request__descriptor,
+                                  begin_restored},
+    {"restore", &hawser__internal__restore_request__descriptor, begin_restore}};
 
 static void saver_redis_on_state(struct redis_store *s, bool up) {
     if (!up)

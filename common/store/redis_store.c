@@ -105,8 +105,13 @@ struct redis_options redis_options_of(const struct store_env *env) {
                                   .log = env->log};
 }
 
+static uint64_t redis_ups(struct store *store) {
+    return ((struct redis_store *)store)->ups;
+}
+
 static void redis_on_state(void *arg, bool up) {
     struct redis_store *s = arg;
+    s->ups += up ? 1 : 0;
     s->kind->on_state(s, up);
 }
 
@@ -119,6 +124,7 @@ void redis_store_init(struct redis_store *s, const struct redis_store_kind *kind
                                       .step_bytes = kind->step_bytes,
                                       .down_reason = redis_down_reason,
                                       .is_coming = redis_is_coming,
+                                      .ups = redis_ups,
                                       .stop = redis_stop,
                                       .deinit = redis_deinit};
     store_init(&s->store, &s->as_store, o.loop);

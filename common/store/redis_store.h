@@ -35,6 +35,7 @@ struct redis_store {    // a store's own begins with it
     struct redis_conn *conn;      // owned
     struct redis_script *scripts; // owned
     uint64_t next_log_ms;
+    uint64_t ups; // how often the connection has come up
     char reason[200];
 };
 static inline struct redis_store *redis_store_of(const struct store_step *p) {

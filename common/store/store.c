@@ -115,18 +115,30 @@ static struct store *down_part(struct store *s) {
     return s;
 }
 
+// A pair may know more than its part does.
+static struct store *judge(struct store *s) {
+    while (!s->kind->down_reason && s->kind->down_part)
+        s = s->kind->down_part(s);
+    return s;
+}
+
 const char *store_down_reason(struct store *s) {
-    struct store *part = down_part(s);
+    struct store *part = judge(s);
     return part->kind->down_reason ? part->kind->down_reason(part) : NULL;
 }
 
 bool store_is_coming(struct store *s) {
-    struct store *part = down_part(s);
+    struct store *part = judge(s);
     return part->kind->is_coming && part->kind->is_coming(part);
 }
 
 const char *store_opened_by(struct store *s) {
     return down_part(s)->opened_by;
+}
+
+uint64_t store_ups(struct store *s) {
+    struct store *part = down_part(s);
+    return part->kind->ups ? part->kind->ups(part) : 0;
 }
 
 bool store_is_in_memory(const struct store *s) {

@@ -26,6 +26,9 @@ bool store_is_coming(struct store *s);          // down, but met: worth waiting 
 // The key of the configuration that opened the store that is down, and its URL as it may be shown;
 // NULL: it was opened otherwise.
 const char *store_opened_by(struct store *s);
+// How often it has come up: whenever that changes it may be another server's, or have other data.
+// 0: it has not yet, or is never otherwise than it was.
+uint64_t store_ups(struct store *s);
 bool store_is_in_memory(const struct store *s); // so that no other daemon knows what is in it
 
 void store_free(struct store *s); // what is open completes with -HW_ECANCELLED

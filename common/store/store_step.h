@@ -45,7 +45,8 @@ struct store_kind { // a function that is not needed is NULL
     void (*before_step)(struct store *s);
     const char *(*down_reason)(struct store *s); // NULL = it answers
     bool (*is_coming)(struct store *s);
-    struct store *(*down_part)(struct store *s); // of several: which of them is asked the two above
+    uint64_t (*ups)(struct store *s);            // how often it has come up
+    struct store *(*down_part)(struct store *s); // of several: which is asked what has no function
     // Asks nobody any more. Here a backend completes what it has in flight; what it leaves open is
     // completed behind it.
     void (*stop)(struct store *s);

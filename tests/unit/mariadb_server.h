@@ -111,6 +111,24 @@ static inline void maria_sql(const char *statements) {
     ck_assert_msg(status == 0, "%s", statements);
 }
 
+// What a row of the query says; the tests' own look at the tables.
+static inline const char *maria_table(const char *query) {
+    static char text[400];
+    char line[600];
+    snprintf(line, sizeof(line), "mariadb --no-defaults -S %s/s -u root hawser -BNe \"%s\"",
+             maria_dir, query);
+    FILE *f = popen(line, "r");
+    size_t len = fread(text, 1, sizeof(text) - 1, f);
+    ck_assert_int_eq(pclose(f), 0);
+    while (len > 0 && text[len - 1] == '\n')
+        len--;
+    text[len] = '\0';
+    for (char *at = text; *at; at++)
+        if (*at == '\n' || *at == '\t')
+            *at = ' ';
+    return text;
+}
+
 #define RUN_TESTS_ON_MARIADB(name, ...)                                                            \
     int main(void) {                                                                               \
         const TTest *const tests[] = {__VA_ARGS__};                                                \

@@ -50,6 +50,20 @@ START_TEST(test_redis) {
 }
 END_TEST
 
+// Whoever is the first to ask is refused, and the server is taken for another one.
+static void ask_emptied(struct bed *b) {
+    Hawser__Internal__WatchRequest q = HAWSER__INTERNAL__WATCH_REQUEST__INIT;
+    b->done = false;
+    store_call(b->store, &q.base, on_done, b);
+    while (!b->done)
+        loop_step(b->loop, -1);
+    ck_assert_int_eq(b->error, -HW_ESTORE);
+    while (!store_down_reason(b->store))
+        loop_step(b->loop, -1);
+    while (store_down_reason(b->store))
+        loop_step(b->loop, -1);
+}
+
 // A store that was emptied is another index and another directory; who announces is back in it.
 START_TEST(test_redis_emptied) {
     struct bed *b = bed_new(true);
@@ -59,6 +73,7 @@ START_TEST(test_redis_emptied) {
     char command[160];
     snprintf(command, sizeof(command), "redis-cli -s '%s/s' flushall >/dev/null", b->dir);
     ck_assert_int_eq(system(command), 0);
+    ask_emptied(b);
     ck_assert_uint_ne(announce(b, "a", 11, 0, 60000)->index_epoch, index);
     w = watch(b, directory, 1, 0, 0);
     ck_assert(w->directory_whole);

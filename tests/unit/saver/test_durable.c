@@ -147,24 +147,6 @@ static void rows_are_old(void) {
     maria_sql("UPDATE hawser_messages SET landed_ms = landed_ms - 6000;");
 }
 
-// What a row of the query says; the tests' own look at the tables.
-static const char *table(const char *query) {
-    static char text[400];
-    char line[600];
-    snprintf(line, sizeof(line), "mariadb --no-defaults -S %s/s -u root hawser -BNe \"%s\"",
-             maria_dir, query);
-    FILE *f = popen(line, "r");
-    size_t len = fread(text, 1, sizeof(text) - 1, f);
-    ck_assert_int_eq(pclose(f), 0);
-    while (len > 0 && text[len - 1] == '\n')
-        len--;
-    text[len] = '\0';
-    for (char *at = text; *at; at++)
-        if (*at == '\n' || *at == '\t')
-            *at = ' ';
-    return text;
-}
-
 // Landed, appended, marked; the same id again is the same message, and with another body it is
 // none, also when the front has forgotten it.
 START_TEST(test_pushes) {
@@ -179,9 +161,10 @@ START_TEST(test_pushes) {
     ck_assert_uint_eq(durable_reply.seq, 2);
     ck_assert_int_eq(PUSH(&b, .id = "b", .hash = "0123456789abcdeX"), OUTCOME(MISMATCH));
     ck_assert_str_eq(log_of(&b), "a b");
-    ck_assert_str_eq(table("SELECT id, seq, class, HEX(body_hash), takers > 1 FROM hawser_messages "
-                           "WHERE user = 'u\\'\\\\\\\\x' AND epoch > 0 AND unmarked IS NULL"),
-                     "a 1 2  1 b 2 2 30313233343536373839616263646566 1");
+    ck_assert_str_eq(
+        maria_table("SELECT id, seq, class, HEX(body_hash), takers > 1 FROM hawser_messages "
+                    "WHERE user = 'u\\'\\\\\\\\x' AND epoch > 0 AND unmarked IS NULL"),
+        "a 1 2  1 b 2 2 30313233343536373839616263646566 1");
     ck_assert_uint_eq(counts(&b)->landed, 2);
     durable_end(&b);
 }
@@ -220,8 +203,8 @@ START_TEST(test_group) {
         ck_assert_uint_eq(many_seqs[i], i + 1);
     ck_assert_uint_le(saver_maria_counts(((struct store_pair *)b.store)->back)->statements - before,
                       MANY / 4); // two to land, those of the marks, and one a second
-    ck_assert_str_eq(table("SELECT COUNT(*), SUM(seq = CAST(SUBSTR(id, 2) AS INT) + 1) FROM "
-                           "hawser_messages"),
+    ck_assert_str_eq(maria_table("SELECT COUNT(*), SUM(seq = CAST(SUBSTR(id, 2) AS INT) + 1) FROM "
+                                 "hawser_messages"),
                      "300 300");
     durable_end(&b);
 }
@@ -237,13 +220,13 @@ START_TEST(test_refusals) {
     ck_assert_int_eq(PUSH(&b, .id = "c", .not_after_ms = 1), OUTCOME(TOO_LATE));
     STORE(&b, .user = "u'\\x", .id = "d", .hash = "0123456789abcdef");
     ck_assert_int_eq(PUSH(&b, .id = "d", .hash = "0123456789abcdeX"), OUTCOME(MISMATCH));
-    ck_assert_str_eq(table("SELECT id FROM hawser_messages"), "a");
+    ck_assert_str_eq(maria_table("SELECT id FROM hawser_messages"), "a");
     ck_assert_uint_eq(counts(&b)->withdrawn, 3);
     // One that two have taken up is taken away by neither.
     front->loses = 1;
     ck_assert_int_eq(PUSH(&b, .id = "e"), -HW_EOUTCOME);
     ck_assert_int_eq(PUSH(&b, .id = "e", .messages = 1), -HW_EOUTCOME);
-    ck_assert_str_eq(table("SELECT id, takers FROM hawser_messages WHERE unmarked"), "e 2");
+    ck_assert_str_eq(maria_table("SELECT id, takers FROM hawser_messages WHERE unmarked"), "e 2");
     rows_are_old();
     until_marked(&b, 2);
     ck_assert_int_eq(PUSH(&b, .id = "e"), OUTCOME(REPLAYED));
@@ -266,8 +249,9 @@ START_TEST(test_left_behind) {
     ck_assert_uint_eq(bed_head(&b, STREAM_INBOX, "u'\\x").head, 2);
     rows_are_old();
     until_marked(&b, 4);
-    ck_assert_str_eq(table("SELECT id, COALESCE(seq, 0) FROM hawser_messages ORDER BY row_no"),
-                     "a 3 b 4 c 1 d 0");
+    ck_assert_str_eq(
+        maria_table("SELECT id, COALESCE(seq, 0) FROM hawser_messages ORDER BY row_no"),
+        "a 3 b 4 c 1 d 0");
     ck_assert_uint_eq(counts(&b)->taken_up, 2);
     ck_assert_uint_eq(counts(&b)->refused, 1);
     ck_assert_int_eq(PUSH(&b, .id = "a"), OUTCOME(REPLAYED));
@@ -286,7 +270,7 @@ START_TEST(test_id_is_kept) {
     maria_sql("UPDATE hawser_messages SET unmarked = 1, epoch = NULL, seq = NULL;");
     rows_are_old();
     until_marked(&b, 2);
-    ck_assert_str_eq(table("SELECT seq FROM hawser_messages"), "1");
+    ck_assert_str_eq(maria_table("SELECT seq FROM hawser_messages"), "1");
     ck_assert_str_eq(log_of(&b), "a");
     q.product = 1;
     q.user = (char[]){"u'\\x"};
@@ -308,12 +292,13 @@ START_TEST(test_id_is_free) {
     ck_assert_int_eq(PUSH(&b, .id = "a", .hash = "0123456789abcdef"),
                      OUTCOME(REPLAYED)); // by the front
     until_marked(&b, 2);
-    ck_assert_str_eq(table("SELECT id, id_is_free > 0, seq FROM hawser_messages ORDER BY row_no"),
-                     "a 1 1 a 0 1");
+    ck_assert_str_eq(
+        maria_table("SELECT id, id_is_free > 0, seq FROM hawser_messages ORDER BY row_no"),
+        "a 1 1 a 0 1");
     maria_sql("UPDATE hawser_messages SET leaves_ms = 1 WHERE id_is_free > 0;");
     saver_maria_purge(((struct store_pair *)b.store)->back);
     ck_assert_int_eq(PUSH(&b, .id = "z"), OUTCOME(STORED)); // behind it
-    ck_assert_str_eq(table("SELECT id, id_is_free FROM hawser_messages"), "a 0 z 0");
+    ck_assert_str_eq(maria_table("SELECT id, id_is_free FROM hawser_messages"), "a 0 z 0");
     durable_end(&b);
 }
 END_TEST
@@ -352,7 +337,7 @@ START_TEST(test_back_is_away) {
     ck_assert_int_eq(PUSH(&b, .id = "x"), -HW_ESTORE);
     ck_assert_str_eq(store_down_reason(b.store), "the front is away");
     front->down = NULL;
-    ck_assert_str_eq(table("SELECT COUNT(*) FROM hawser_messages WHERE id = 'x'"), "0");
+    ck_assert_str_eq(maria_table("SELECT COUNT(*) FROM hawser_messages WHERE id = 'x'"), "0");
     ck_assert_str_eq(log_of(&b), "s a b");
     durable_end(&b);
 }
@@ -388,13 +373,13 @@ START_TEST(test_front_fails) {
     struct store *back = ((struct store_pair *)b.store)->back;
     front->refuses = 1;
     ck_assert_int_eq(PUSH(&b, .id = "a"), -HW_ESTORE);
-    ck_assert_str_eq(table("SELECT COUNT(*) FROM hawser_messages"), "0");
+    ck_assert_str_eq(maria_table("SELECT COUNT(*) FROM hawser_messages"), "0");
     Hawser__Internal__TakeAwayRequest q = HAWSER__INTERNAL__TAKE_AWAY_REQUEST__INIT;
     maria_sql("INSERT INTO hawser_messages (product, stream, user, id, class, body_hash, message, "
               "ttl_ms, kept_ms, landed_ms, id_until_ms, takers) SELECT 1, 0, 'u', seq, 2, '', '', "
               "0, 0, UNIX_TIMESTAMP() * 1000, 0, 1 + (seq = 7) FROM seq_1_to_300;");
     uint64_t before = saver_maria_counts(back)->statements;
-    uint64_t first = strtoull(table("SELECT MIN(row_no) FROM hawser_messages"), NULL, 10);
+    uint64_t first = strtoull(maria_table("SELECT MIN(row_no) FROM hawser_messages"), NULL, 10);
     for (uint64_t i = 0; i < MANY; i++) {
         many_seqs[i] = i + 1;
         q.row = first + i;
@@ -402,7 +387,7 @@ START_TEST(test_front_fails) {
     }
     while (taken_away < MANY)
         loop_step(b.loop, -1);
-    ck_assert_str_eq(table("SELECT id FROM hawser_messages"), "7");
+    ck_assert_str_eq(maria_table("SELECT id FROM hawser_messages"), "7");
     ck_assert_uint_le(saver_maria_counts(back)->statements - before, 20);
     durable_end(&b);
 }
@@ -419,7 +404,7 @@ START_TEST(test_rows_that_fail) {
     rows_are_old();
     until_marked(&b, 1);
     ck_assert_str_eq(log_of(&b), "a");
-    ck_assert_str_eq(table("SELECT COUNT(*) FROM hawser_messages WHERE unmarked"), "70");
+    ck_assert_str_eq(maria_table("SELECT COUNT(*) FROM hawser_messages WHERE unmarked"), "70");
     durable_end(&b);
 }
 END_TEST
@@ -432,12 +417,12 @@ START_TEST(test_purge) {
               "0, 'u', seq, 2, '', '', 0, 0, 1, IF(seq % 2, 1, 1 << 50), NULL, 1, IF(seq % 2, 1, 1 "
               "<< 50) FROM seq_1_to_4000;");
     saver_maria_purge(((struct store_pair *)b.store)->back);
-    while (strcmp(table("SELECT COUNT(*) FROM hawser_messages"), "2000") != 0)
+    while (strcmp(maria_table("SELECT COUNT(*) FROM hawser_messages"), "2000") != 0)
         loop_step(b.loop, -1);
     ck_assert_int_eq(PUSH(&b, .id = "a"), OUTCOME(STORED));
     until_marked(&b, 1);
-    ck_assert_str_eq(table("SELECT leaves_ms = GREATEST(expires_ms, id_until_ms) FROM "
-                           "hawser_messages WHERE id = 'a'"),
+    ck_assert_str_eq(maria_table("SELECT leaves_ms = GREATEST(expires_ms, id_until_ms) FROM "
+                                 "hawser_messages WHERE id = 'a'"),
                      "1");
     durable_end(&b);
 }
@@ -455,8 +440,8 @@ START_TEST(test_two_savers) {
     rows_are_old();
     first->loses = 0;
     until_marked(&b, 10);
-    ck_assert_str_eq(table("SELECT GROUP_CONCAT(id ORDER BY seq SEPARATOR '') FROM "
-                           "hawser_messages"),
+    ck_assert_str_eq(maria_table("SELECT GROUP_CONCAT(id ORDER BY seq SEPARATOR '') FROM "
+                                 "hawser_messages"),
                      "abcdefghij");
     ck_assert_uint_eq(saver_durable_counts(second)->taken_up, 0);
     store_free(second);
