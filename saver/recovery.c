@@ -44,7 +44,7 @@ static bool recovery_failed(struct recovery *r, int error) {
 static void ask_whether(struct recovery *r, uint32_t does, store_done_fn *done) {
     Hawser__Internal__RestoredRequest q = HAWSER__INTERNAL__RESTORED_REQUEST__INIT;
     q.does = does;
-    q.holder = r->holder;
+    q.walk = r->walk;
     store_call(r->front, &q.base, done, r);
 }
 
@@ -72,14 +72,14 @@ static void on_ended(void *arg, int error, const ProtobufCMessage *reply) {
 // --- the rows of a log
 
 static void next_log(struct recovery *r);
-static void ask_log_rows(struct recovery *r);
+static void ask_lost_rows(struct recovery *r);
 
 static void rows_over(struct recovery *r) {
     bool is_more = r->rows->more;
     r->after[r->at] = r->rows->upto;
     free_rows(r);
     if (is_more) {
-        ask_log_rows(r);
+        ask_lost_rows(r);
         return;
     }
     r->at++;
@@ -109,7 +109,7 @@ static void on_rows_restored(void *arg, int error, const ProtobufCMessage *messa
     store_call(r->back, &q.base, on_unmarked_again, r);
 }
 
-static void on_log_rows(void *arg, int error, const ProtobufCMessage *reply) {
+static void on_lost_rows(void *arg, int error, const ProtobufCMessage *reply) {
     struct recovery *r = arg;
     Hawser__Internal__RestoreRequest q = HAWSER__INTERNAL__RESTORE_REQUEST__INIT;
     if (recovery_failed(r, error))
@@ -131,31 +131,31 @@ static void on_log_rows(void *arg, int error, const ProtobufCMessage *reply) {
     store_call(r->front, &q.base, on_rows_restored, r);
 }
 
-static void ask_log_rows(struct recovery *r) {
+static void ask_lost_rows(struct recovery *r) {
     Hawser__Internal__LandedRowsRequest q = HAWSER__INTERNAL__LANDED_ROWS_REQUEST__INIT;
     q.log = r->page->log[r->at];
     q.after = r->after[r->at];
-    store_call(r->back, &q.base, on_log_rows, r);
+    store_call(r->back, &q.base, on_lost_rows, r);
 }
 
 // --- a page of logs
 
-static void ask_page(struct recovery *r, store_done_fn *done) {
+static void ask_logs(struct recovery *r, store_done_fn *done) {
     Hawser__Internal__LandedLogsRequest q = HAWSER__INTERNAL__LANDED_LOGS_REQUEST__INIT;
     q.after = r->last;
     q.holder = r->holder;
     store_call(r->back, &q.base, done, r);
 }
 
-static void on_page(void *arg, int error, const ProtobufCMessage *reply);
+static void on_more_logs(void *arg, int error, const ProtobufCMessage *reply);
 
 static void next_log(struct recovery *r) {
     while (r->at < r->page->n_log && !r->lacks[r->at])
         r->at++;
     if (r->at < r->page->n_log)
-        ask_log_rows(r);
+        ask_lost_rows(r);
     else if (r->page->more)
-        ask_page(r, on_page);
+        ask_logs(r, on_more_logs);
     else
         ask_whether(r, RESTORED_ENDS, on_ended);
 }
@@ -206,7 +206,7 @@ static int by_log_and_newest(const void *a, const void *b) {
     return users != 0 ? users : (x->row < y->row) - (x->row > y->row);
 }
 
-static void page_begins(struct recovery *r) {
+static void logs_begin(struct recovery *r) {
     size_t count = r->page->n_log;
     if (count == 0) {
         r->at = 0;
@@ -221,7 +221,7 @@ static void page_begins(struct recovery *r) {
         compare_log(r, i);
 }
 
-static bool took_page(struct recovery *r, int error, const ProtobufCMessage *reply) {
+static bool took_logs(struct recovery *r, int error, const ProtobufCMessage *reply) {
     if (recovery_failed(r, error))
         return false;
     free_page(r);
@@ -234,9 +234,9 @@ static bool took_page(struct recovery *r, int error, const ProtobufCMessage *rep
     return true;
 }
 
-static void on_page(void *arg, int error, const ProtobufCMessage *reply) {
-    if (took_page(arg, error, reply))
-        page_begins(arg);
+static void on_more_logs(void *arg, int error, const ProtobufCMessage *reply) {
+    if (took_logs(arg, error, reply))
+        logs_begin(arg);
 }
 
 // --- its beginning
@@ -248,15 +248,15 @@ static void on_begun(void *arg, int error, const ProtobufCMessage *reply) {
     if (((const Hawser__Internal__RestoredReply *)reply)->restored)
         recovery_is_done(r); // by another saver, since
     else
-        page_begins(r);
+        logs_begin(r);
 }
 
-static void on_first_page(void *arg, int error, const ProtobufCMessage *reply) {
-    if (took_page(arg, error, reply))
+static void on_first_logs(void *arg, int error, const ProtobufCMessage *reply) {
+    if (took_logs(arg, error, reply))
         ask_whether(arg, RESTORED_BEGINS, on_begun);
 }
 
-static void on_asked(void *arg, int error, const ProtobufCMessage *reply) {
+static void on_asked_whether(void *arg, int error, const ProtobufCMessage *reply) {
     struct recovery *r = arg;
     if (recovery_failed(r, error))
         return;
@@ -265,7 +265,7 @@ static void on_asked(void *arg, int error, const ProtobufCMessage *reply) {
     else if (store_down_reason(r->back))
         recovery_pause(r);
     else
-        ask_page(r, on_first_page);
+        ask_logs(r, on_first_logs);
 }
 
 static void on_recovery_tick(struct timer *t) {
@@ -276,8 +276,9 @@ static void on_recovery_tick(struct timer *t) {
     r->is_asking = true;
     r->is_over = false;
     r->ups = store_ups(r->front);
+    r->walk = rng_epoch(loop_rng(r->loop));
     r->logs = 0;
-    ask_whether(r, RESTORED_ASKS, on_asked);
+    ask_whether(r, RESTORED_ASKS, on_asked_whether);
 }
 
 // --- life

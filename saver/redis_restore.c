@@ -15,7 +15,7 @@ static void on_restored(void *arg, int error, const redisReply *r) {
 }
 
 void saver_redis_restored(struct store_step *p, const Hawser__Internal__RestoredRequest *q) {
-    const struct saver_restored_args args = {"hw:restored", q->does, q->holder};
+    const struct saver_restored_args args = {"hw:restored", q->does, q->walk};
     saver_restored_run(redis_store_of(p), &args, on_restored, p);
 }
 

@@ -1,8 +1,6 @@
 // The Redis store: each step is a script there, so this side only packs and unpacks.
 #include "redis_internal.h"
 
-SAVER_METHODS(REDIS_STEP_UNTYPED)
-
 static void begin_restored(struct store_step *p, const ProtobufCMessage *request) {
     saver_redis_restored(p, (const Hawser__Internal__RestoredRequest *)request);
 }
@@ -11,11 +9,13 @@ static void begin_restore(struct store_step *p, const ProtobufCMessage *request)
     saver_redis_restore(p, (const Hawser__Internal__RestoreRequest *)request);
 }
 
-// What nobody asks but a pair with a back that remembers more.
+SAVER_METHODS(REDIS_STEP_UNTYPED)
+
+// The first two are asked only by a pair whose back remembers more.
 static const struct store_method methods[] = {
-    SAVER_METHODS(STORE_STEP_ROW){"restored", &hawser__internal__restored_request__descriptor,
-                                  begin_restored},
-    {"restore", &hawser__internal__restore_request__descriptor, begin_restore}};
+    {"restored", &hawser__internal__restored_request__descriptor, begin_restored},
+    {"restore", &hawser__internal__restore_request__descriptor, begin_restore},
+    SAVER_METHODS(STORE_STEP_ROW)};
 
 static void saver_redis_on_state(struct redis_store *s, bool up) {
     if (!up)

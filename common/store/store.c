@@ -116,19 +116,19 @@ static struct store *down_part(struct store *s) {
 }
 
 // A pair may know more than its part does.
-static struct store *judge(struct store *s) {
+static struct store *who_knows(struct store *s) {
     while (!s->kind->down_reason && s->kind->down_part)
         s = s->kind->down_part(s);
     return s;
 }
 
 const char *store_down_reason(struct store *s) {
-    struct store *part = judge(s);
+    struct store *part = who_knows(s);
     return part->kind->down_reason ? part->kind->down_reason(part) : NULL;
 }
 
 bool store_is_coming(struct store *s) {
-    struct store *part = judge(s);
+    struct store *part = who_knows(s);
     return part->kind->is_coming && part->kind->is_coming(part);
 }
 

@@ -147,7 +147,7 @@ START_TEST(test_gone_back) {
     ck_assert_uint_gt(DURABLE(&b, .user = "u", .id = "d6"), UINT64_C(1) << 40);
     ck_assert_str_eq(messages_of(&b, "u", "a"),
                      "(0) (7) d5 (7) d6"); // what it has is no entry any more
-    ck_assert_str_eq(bed_stats(&b), "4/3/0/0");
+    ck_assert_str_eq(bed_stats(&b), "3/3/0/0");
     recovery_end(&b);
 }
 END_TEST
@@ -297,6 +297,73 @@ START_TEST(test_full) {
 }
 END_TEST
 
+static bool restored(struct bed *b, uint32_t does, uint64_t walk) {
+    Hawser__Internal__RestoredRequest q = HAWSER__INTERNAL__RESTORED_REQUEST__INIT;
+    struct bed below = *b;
+    q.does = does;
+    q.walk = walk;
+    below.store = front;
+    bool answer = ((const Hawser__Internal__RestoredReply *)bed_ask(&below, &q.base))->restored;
+    b->reply = below.reply;
+    return answer;
+}
+
+// A walk ends what it began, unless another one, or a Redis that went back, came between.
+START_TEST(test_whole) {
+    struct bed b = recovery_bed();
+    ck_assert(restored(&b, 0, 0));
+    ck_assert(restored(&b, 1, 7)); // there is nothing to begin
+    redis_cli("DEL hw:restored");
+    ck_assert(!restored(&b, 0, 0));
+    ck_assert(!restored(&b, 2, 7));
+    ck_assert(!restored(&b, 1, 7));
+    ck_assert(!restored(&b, 1, 8));
+    ck_assert(!restored(&b, 2, 7));
+    redis_cli("CONFIG SET maxmemory 1");
+    ck_assert(restored(&b, 2, 8));
+    ck_assert(restored(&b, 2, 7));
+    recovery_end(&b);
+}
+END_TEST
+
+// A log of which something is due is not swept before it is whole: it would go on.
+START_TEST(test_not_swept) {
+    struct bed b = recovery_bed();
+    DURABLE(&b, .user = "u", .id = "d1", .ttl_ms = 1);
+    aof_keep();
+    DURABLE(&b, .user = "u", .id = "d2");
+    until_rows(&b, "unmarked = 1", "0");
+    maria_freeze();
+    redis_goes_back(&b);
+    until_up(front, b.loop);
+    for (uint64_t end = loop_now_ms(b.loop) + 1500; loop_now_ms(b.loop) < end;)
+        loop_step(b.loop, 100);
+    kill(maria_pid, SIGCONT);
+    until_up(b.store, b.loop);
+    ck_assert_str_eq(messages_of(&b, "u", ""), "(1) d2 (7)");
+    ck_assert_uint_eq(saver_durable_counts(b.store)->appended_anew, 0);
+    recovery_end(&b);
+}
+END_TEST
+
+// Rows of an older log of the same user, which was lost when nobody could ask: the newer one comes
+// back as it was, and what is of the older one is appended anew.
+START_TEST(test_two_epochs) {
+    struct bed b = recovery_bed();
+    DURABLE(&b, .user = "u", .id = "d1");
+    DURABLE(&b, .user = "u", .id = "d2");
+    uint64_t epoch = bed_head(&b, STREAM_INBOX, "u").epoch;
+    until_rows(&b, "unmarked = 1", "0");
+    maria_sql("UPDATE hawser_messages SET epoch = 1 WHERE id = 'd1';");
+    redis_went_back(&b);
+    ck_assert_uint_eq(bed_head(&b, STREAM_INBOX, "u").epoch, epoch);
+    maria_sql("UPDATE hawser_messages SET landed_ms = landed_ms - 6000;");
+    until_rows(&b, "unmarked = 1", "0");
+    ck_assert_str_eq(messages_of(&b, "u", ""), "(7) d2 (7) d1");
+    recovery_end(&b);
+}
+END_TEST
+
 // Two savers, and a Redis that goes back once more after any number of steps: each message is there
 // once, in its order.
 START_TEST(test_cut) {
@@ -324,4 +391,5 @@ START_TEST(test_cut) {
 END_TEST
 
 RUN_TESTS_ON_MARIADB("recovery", test_gone_back, test_emptied, test_nothing_lost, test_back_is_away,
-                     test_gone_on_without, test_many, test_full, test_cut)
+                     test_gone_on_without, test_many, test_full, test_whole, test_not_swept,
+                     test_two_epochs, test_cut)
