@@ -8,7 +8,7 @@ import signal
 import pytest
 import requests
 
-from client import Client, eventually
+from client import Client, eventually, pb
 from daemons import Cluster, MariaDB, Redis, wait_until
 
 
@@ -197,6 +197,65 @@ def test_redis_loses_it(cluster, stores, how):
     eventually(lambda: rows(maria, "unmarked = 1") == [], seconds=60)
     eventually(lambda: received(cluster, product) == [b"landed"], seconds=60)
     assert len(rows(maria, "seq > 0")) == 1
+
+
+def goes_back(redis, to):
+    """The server dies, and comes up with what it had when it was kept; or with nothing."""
+    redis.kill()
+    shutil.rmtree(redis.dir / "appendonlydir")
+    if to:
+        shutil.copytree(to, redis.dir / "appendonlydir")
+    redis.start()
+
+
+def test_redis_goes_back(cluster, stores, tmp_path):
+    """What was durable of what Redis lost is back, under its old seqs, for who was away; who was there and had it all sees a gap and no
+    message twice."""
+    redis, maria = stores
+    product = cluster.product()
+    with Client(cluster.info["rooms"][0]) as there:
+        there.login("d1", product.token("ann"))
+        for user in ("ann", "bob"):
+            assert push(cluster, product, "1", to={"user": user}).status_code == 202
+        there.ack_push(there.expect("Push"))
+        eventually(lambda: rows(maria, "unmarked = 1") == [])
+        shutil.copytree(redis.dir / "appendonlydir", tmp_path / "kept")
+        for payload, kind in (("2", "durable"), ("s", "stored"), ("3", "durable")):
+            for user in ("ann", "bob"):
+                assert push(cluster, product, payload, to={"user": user}, durable=kind).status_code == 202
+            there.ack_push(there.expect("Push"))
+        eventually(lambda: rows(maria, "unmarked = 1") == [])
+        goes_back(redis, tmp_path / "kept")
+        eventually(lambda: push(cluster, product, "4").status_code == 202, seconds=60)
+        gap = there.expect("Gap")
+        assert (gap.first, gap.reason) == (5, pb.GAP_STORE_RESTARTED)
+        assert there.expect("Push").payload == b"4"
+        there.nothing_comes()
+    with Client(cluster.info["rooms"][0]) as away:
+        _, before = away.login("d1", product.token("bob"))
+        told = [m.payload if name == "Push" else (m.first, m.last, m.reason) for name, m in before if name in ("Push", "Gap", "Reset")]
+        assert told[:4] == [b"1", b"2", (3, 3, pb.GAP_STORE_RESTARTED), b"3"] and len(told) <= 5, told
+    eventually(lambda: cluster.saver.metric("mariadb_rows_restored_number") == 4)
+    assert readiness(cluster).text == "ready\n"
+
+
+def test_redis_is_not_asked_before_it_is_whole(cluster, stores, tmp_path):
+    """While MariaDB cannot say what a Redis that went back has lost nobody is told of a gap: pushes are refused, the saver says why, and all
+    goes on by itself when it can."""
+    redis, maria = stores
+    product = cluster.product()
+    shutil.copytree(redis.dir / "appendonlydir", tmp_path / "kept")
+    assert push(cluster, product, "1").status_code == 202
+    eventually(lambda: rows(maria, "unmarked = 1") == [])
+    maria.kill()
+    eventually(lambda: "mariadb" in readiness(cluster).text)
+    goes_back(redis, tmp_path / "kept")
+    eventually(lambda: "what it may have lost is put back from MariaDB" in readiness(cluster).text, seconds=60)
+    assert readiness(cluster).status_code == 503
+    refused = push(cluster, product, "s", durable="stored")
+    assert refused.status_code == 503 and "outcome" not in refused.json(), refused.text
+    maria.start()
+    eventually(lambda: received(cluster, product) == [b"1"], seconds=60)
 
 
 def test_saver_dies_between_the_steps(cluster, stores):
