@@ -1,4 +1,5 @@
 -- Acks in one bucket: a device's positions rise, if it has the highest generation seen. The script answers of each how it ended.
+-- Most acks go a shorter way (part/ack_next.lua), which does the same: tests/unit/saver/test_store_ways.c compares them.
 --
 -- KEYS base: the front of the bucket's keys
 -- REST upto, user, name: of each; `upto` is what redis_devices.c packs, `name` the device

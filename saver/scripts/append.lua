@@ -1,5 +1,6 @@
 -- Appends to logs of one bucket: idempotent by id, with a last moment, under the limits. The script answers whether the bucket has its
--- first sums, and the time; then of each append its outcome, and where the message is and when it ends. REFUSED: the server is full.
+-- first sums, and the time; then of each append its outcome, and where the message is and when it ends. REFUSED: the server is full. Most
+-- appends go a shorter way (part/append_next.lua), which does the same: tests/unit/saver/test_store_ways.c compares them.
 --
 -- KEYS base: the front of the bucket's keys
 -- ARGV epoch number: of a log that is made now

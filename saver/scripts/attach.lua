@@ -1,4 +1,5 @@
 -- Attach: a session begins. The script answers where each stream goes on, and whether that is a reset.
+-- Most go a shorter way (part/attach_next.lua), which does the same: tests/unit/saver/test_store_ways.c compares them.
 --
 -- KEYS base: the front of the bucket's keys
 -- ARGV what bytes: what redis_devices.c packs

@@ -1,6 +1,6 @@
 -- Acks as most of them are: of the inbox alone, by a session whose device is known by that generation, where nothing is due and no entry is
 -- named, odd or missing between the others. The first one that is otherwise, and all behind it, are left to ack.lua: they begin
--- at `at`, and the answers so far are in `out`.
+-- at `at`, and the answers so far are in `out`. What stands here and there does the same: tests/unit/saver/test_store_ways.c compares them.
 --
 -- CONST ACK_TAKEN
 -- CONST ACK_REMOVED_MAX

@@ -1,6 +1,6 @@
 -- Appends as most of them are: to an inbox in which nothing is due, full or named, of a message for all devices whose id is new, with
 -- an Idempotency-Key or without. The first one that is otherwise, and all behind it, are left to append.lua: they begin at `at`, and the
--- answers so far are in `out`.
+-- answers so far are in `out`. What stands here and there does the same: tests/unit/saver/test_store_ways.c compares them.
 --
 -- CONST ID_KEPT_MIN_MS
 -- CONST PLAIN = APPEND_INBOX
@@ -41,9 +41,14 @@ while is_next and at < count_of_args do
     if ttl ~= 0 then ends, told, size = now + ttl, told + 2, size + TIME_FIELD_BYTES end
     if ends ~= 0 and ends < expires then expires = ends end
     local is_keyed = flags == KEYED or flags == KEYED_REJECTS
-    is_next = not known and (registered == 0 or registered > now) and claim == 0 and
-      (is_keyed or (flags == PLAIN or flags == PLAIN_REJECTS) and id_ttl == ID_KEPT_MIN_MS) and (not_after == 0 or now <= not_after) and
-      expires >= top and count < messages_max and bytes + size <= bytes_max and (flags == PLAIN or flags == KEYED or waiting_bytes + payload <= bytes_max)
+    local is_plain = (flags == PLAIN or flags == PLAIN_REJECTS) and id_ttl == ID_KEPT_MIN_MS
+    local is_in_time = not_after == 0 or now <= not_after
+    local is_one_due = registered ~= 0 and registered <= now
+    local ends_last = expires >= top
+    -- Something leaves such a log, or the message is refused: what waits is never more than all that is there.
+    local is_full = count >= messages_max or bytes + size > bytes_max
+    is_next = (is_plain or is_keyed) and claim == 0 and not known and is_in_time and not is_one_due and ends_last and not is_full
+    -- The slices of ids are asked only where they may have one.
     if is_next and last >= slice_began - SLICE_MS then is_next = not call('HGET', ids_before, key) end
     if is_next and is_keyed and last >= slice_began then is_next = not call('HGET', ids, key) end
     -- The first that may take memory: a full server refuses it, and all that comes behind it is done.

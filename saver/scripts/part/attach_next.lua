@@ -1,5 +1,6 @@
 -- A login as most of them are: of a device that is known, with positions of these logs that are where they were, and nothing is due; or the
--- first one of a user, with no position. Others are left to attach.lua.
+-- first one of a user, with no position. Others are left to attach.lua. What stands here and there does the same:
+-- tests/unit/saver/test_store_ways.c compares them.
 --
 -- `what`: the session's generation, how many devices the user may have (0: any number), an inbox's epoch if it is made now, where
 -- news and bulk stand, which positions the client brings (1 inbox, 2 news, 4 bulk), and these.

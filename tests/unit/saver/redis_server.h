@@ -46,10 +46,14 @@ static inline void until_up(struct store *s, struct loop *l) {
         loop_step(l, -1);
 }
 
-static inline struct store *redis_open(struct loop *l) {
+static inline void redis_begin(void) { // in a folder of its own
     ck_assert_ptr_nonnull(mkdtemp(redis_dir));
     snprintf(redis_url, sizeof(redis_url), "unix://%s/s", redis_dir);
     redis_start();
+}
+
+static inline struct store *redis_open(struct loop *l) {
+    redis_begin();
     struct store *s = redis_store_on(l);
     until_up(s, l);
     return s;
