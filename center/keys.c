@@ -4,7 +4,13 @@
 #include "handlers.h"
 #include "texts.h"
 
-enum { KID_CHARS = 12, SECRET_CHARS = 43, SECRET_MIN = 32, SECRET_MAX = 128, KEYS_MAX = 64 };
+enum {
+    KID_CHARS = 12,
+    SECRET_CHARS = 43,
+    KEY_SECRET_MIN = 32,
+    KEY_SECRET_MAX = 128,
+    KEYS_MAX = 64
+};
 
 static const char *kind_name(Hawser__Internal__KeyKind kind) {
     return kind == HAWSER__INTERNAL__KEY_KIND__KEY_TOKEN ? "token"
@@ -23,7 +29,7 @@ static json_t *key_json(const char *kid, Hawser__Internal__KeyKind kind, uint64_
 
 json_t *change_add_key(struct change *d, Hawser__Internal__KeyKind kind, const char *given,
                        uint64_t now_ms) {
-    char kid[KID_CHARS + 1], secret[SECRET_CHARS + 1], shown[SECRET_MAX + 1];
+    char kid[KID_CHARS + 1], secret[SECRET_CHARS + 1], shown[KEY_SECRET_MAX + 1];
     Hawser__Internal__ProductKey *key = arena_alloc(&d->arena, sizeof(*key));
     size_t n = d->record.n_key;
     if (n >= KEYS_MAX)
@@ -79,7 +85,7 @@ static bool read_secret(const struct fields *in, Hawser__Internal__KeyKind kind,
     if (kind == HAWSER__INTERNAL__KEY_KIND__KEY_API)
         return problem_set(in->problem, PROBLEM_conflicting_fields, "secret",
                            "an API key is always made here");
-    bool good = text && len >= SECRET_MIN && len <= SECRET_MAX;
+    bool good = text && len >= KEY_SECRET_MIN && len <= KEY_SECRET_MAX;
     for (size_t i = 0; i < len && good; i++)
         good = text[i] >= 0x20 && text[i] <= 0x7e;
     if (!good)

@@ -4,7 +4,7 @@
 
 #include "retry.h"
 
-enum { SLICE_US = 1000 };
+enum { REQUEST_SLICE_US = 1000 };
 
 // --- life
 
@@ -50,7 +50,7 @@ static void work_ends(struct hook *h) {
 static bool work_slice(struct job *j) {
     struct request *q = container_of(j, struct request, work.job);
     struct loop *l = q->center->loop;
-    uint64_t until = loop_clock_us(l) + SLICE_US;
+    uint64_t until = loop_clock_us(l) + REQUEST_SLICE_US;
     while (q->work.piece(q))
         if (loop_clock_us(l) >= until)
             return true;

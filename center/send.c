@@ -6,13 +6,13 @@
 
 #include "deliver.h"
 #include "send_internal.h"
+#include "shared_limits.h"
 
 enum {
     LEGS_AT_ONCE = 512,
     LEGS_AT_ONCE_MIN = 8,
     LEGS_BYTES = 1024 * 1024, // of payload, to be packed at once
     GIVE_UP_MS = 8000,
-    SUMS_ID_BYTES = 16,
 };
 
 // --- the end of it

@@ -3,8 +3,9 @@
 #include "dispatcher_internal.h"
 
 enum {
-    BACKOFF_BASE_MS = 500,
-    BACKOFF_CAP_MS = 45000, // who begins its wait in the last moment of a fault is back in a minute
+    TOLD_BACKOFF_BASE_MS = 500,
+    // Who begins its wait in the last moment of a fault is back in a minute.
+    TOLD_BACKOFF_CAP_MS = 45000,
     NO_ROOM_RETRY_MS = 1000
 };
 
@@ -51,8 +52,8 @@ Hawser__V1__Located *locate(struct dispatcher *d, const Hawser__V1__Locate *ask)
     answer->ttl_s = (uint32_t)(config_ms(config, "dispatcher.ttl") / 1000);
     answer->heartbeat_s = (uint32_t)(config_ms(config, "room.heartbeat") / 1000);
     answer->heartbeat_max_s = (uint32_t)(config_ms(config, "room.heartbeat_max") / 1000);
-    answer->backoff_base_ms = BACKOFF_BASE_MS;
-    answer->backoff_cap_ms = BACKOFF_CAP_MS;
+    answer->backoff_base_ms = TOLD_BACKOFF_BASE_MS;
+    answer->backoff_cap_ms = TOLD_BACKOFF_CAP_MS;
     d->count.located++;
     if (n == 0) {
         d->count.without_room++;

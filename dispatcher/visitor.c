@@ -4,8 +4,9 @@
 // already.
 #include "close_codes.h"
 #include "dispatcher_internal.h"
+#include "shared_limits.h"
 
-enum { IDLE_MS = 10000, FLUSH_MS = 1000, DEVICE_MAX = 64, FAILED_MAX = 64 };
+enum { IDLE_MS = 10000, FLUSH_MS = 1000, ASK_FAILED_MAX = 64 };
 
 struct visitor {
     struct visitor *next, *prev; // in dispatcher.visitors, the one heard last first
@@ -60,8 +61,8 @@ static void visitor_answer(struct visitor *v, const Hawser__V1__Locate *ask) {
     struct dispatcher *d = v->dispatcher;
     struct buf out = BUF_EMPTY;
     size_t device_len = strlen(ask->device);
-    if ((device_len > 0 && !id_is_valid(ask->device, device_len, DEVICE_MAX)) ||
-        ask->n_failed > FAILED_MAX) {
+    if ((device_len > 0 && !id_is_valid(ask->device, device_len, NAME_BYTES_MAX)) ||
+        ask->n_failed > ASK_FAILED_MAX) {
         close_with(v, CLOSE_MALFORMED,
                    "device: at most 64 bytes of UTF-8 without control characters");
         return;

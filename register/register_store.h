@@ -16,6 +16,7 @@
 
 #include "cluster.pb-c.h"
 #include "register.pb-c.h"
+#include "shared_limits.h"
 #include "store.h"
 
 enum {
@@ -31,8 +32,6 @@ enum {
     PRODUCT_EPOCH_S =
         1735689600, // 2025-01-01: the first product number of a second is its distance
 };
-
-#define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)
 
 struct loop;
 struct redis_options;

@@ -2,8 +2,9 @@
 #include "buf.h"
 #include "register_internal.h"
 #include "serve.h"
+#include "shared_limits.h"
 
-enum { NAME_BYTES_MAX = 64, MEMBER_ID_MAX = 512, LEASE_MS_MAX = 60000 };
+enum { MEMBER_ID_MAX = 512, LEASE_MS_MAX = 60000 };
 
 struct service_call {
     struct registry *registry;

@@ -2,7 +2,7 @@
 // store serves all that know what it began from; what another one lacks is read for it.
 #include "register_internal.h"
 
-enum { POLL_MS = 100, WATCH_MAX_MS = 5000 };
+enum { WATCH_POLL_MS = 100, WATCH_MAX_MS = 5000 };
 
 struct watcher {
     struct watcher *next, *prev;
@@ -125,7 +125,7 @@ void watchers_poll(struct registry *r) {
 
 void watchers_tick(struct timer *t) {
     struct registry *r = container_of(t, struct registry, poll);
-    loop_arm(r->loop, &r->poll, POLL_MS, watchers_tick);
+    loop_arm(r->loop, &r->poll, WATCH_POLL_MS, watchers_tick);
     held_write_back(r);
     watchers_poll(r);
 }

@@ -8,7 +8,7 @@
 #include "store_pair.h"
 
 enum {
-    TICK_MS = 1000,
+    DURABLE_TICK_MS = 1000,
     PURGE_TICKS = 10,
     // How long the front remembers the id of a message whose row is not marked: longer than any
     // message lives.
@@ -272,7 +272,7 @@ static void take_counts(struct durable *d) {
 static void on_durable_tick(struct timer *t) {
     struct durable *d = container_of(t, struct durable, tick);
     Hawser__Internal__UnmarkedRequest q = HAWSER__INTERNAL__UNMARKED_REQUEST__INIT;
-    loop_arm(d->pair.store.loop, &d->tick, TICK_MS, on_durable_tick);
+    loop_arm(d->pair.store.loop, &d->tick, DURABLE_TICK_MS, on_durable_tick);
     take_counts(d);
     bool is_down = store_down_reason(d->pair.front) || store_down_reason(d->pair.back);
     if (d->taken_up > 0 || is_down || !recovery_is_over(&d->recovery))
@@ -330,7 +330,7 @@ struct store *saver_durable(struct store *front, struct store *rows) {
     store_pair_init(&d->pair, &durable_kind, front, rows);
     d->holder = rng_epoch(loop_rng(front->loop));
     recovery_init(&d->recovery, front, rows);
-    loop_arm(front->loop, &d->tick, TICK_MS, on_durable_tick);
+    loop_arm(front->loop, &d->tick, DURABLE_TICK_MS, on_durable_tick);
     return &d->pair.store;
 }
 

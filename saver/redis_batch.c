@@ -5,7 +5,7 @@
 
 #include "table.h"
 
-enum { ITEMS_MAX = 16, WORDS_MAX = 4, BATCH_BYTES_MAX = 256 * 1024 };
+enum { ITEMS_MAX = 16, ITEM_WORDS_MAX = 4, SCRIPT_BYTES_MAX = 256 * 1024 };
 
 // The words of an item, by its kind; heads are of the product's two logs, whoever asks.
 static const int words_of[BATCH_KINDS] = {[BATCH_APPEND] = 4, [BATCH_ACK] = 3, [BATCH_HEADS] = 0};
@@ -13,7 +13,7 @@ static const int words_of[BATCH_KINDS] = {[BATCH_APPEND] = 4, [BATCH_ACK] = 3, [
 struct script_item {
     struct store_step *step;
     batch_done_fn *done;
-    size_t at[WORDS_MAX], len[WORDS_MAX]; // in the batch's bytes
+    size_t at[ITEM_WORDS_MAX], len[ITEM_WORDS_MAX]; // in the batch's bytes
 };
 
 struct bucket_key {
@@ -152,8 +152,8 @@ static struct script_batch *saver_batch_new(struct store_step *p, enum batch_kin
 }
 
 static bool takes_one_more(const struct script_batch *b, enum batch_kind kind) {
-    bool is_full =
-        b->kind != BATCH_HEADS && (b->count == ITEMS_MAX || b->bytes.len > (size_t)BATCH_BYTES_MAX);
+    bool is_full = b->kind != BATCH_HEADS &&
+                   (b->count == ITEMS_MAX || b->bytes.len > (size_t)SCRIPT_BYTES_MAX);
     return b->kind == kind && !is_full;
 }
 

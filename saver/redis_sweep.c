@@ -6,9 +6,15 @@
 
 #include "table.h"
 
-enum { SWEEP_MS = 1000, LEASE_MS = 900, BUCKETS_AT_ONCE = 512, DUE_A_BUCKET = 200, BUCKETS = 1024 };
+enum {
+    SWEEP_MS = 1000,
+    SWEEP_LEASE_MS = 900,
+    BUCKETS_AT_ONCE = 512,
+    DUE_A_BUCKET = 200,
+    BUCKETS = 1024
+};
 
-static const char PRODUCTS_KEY[] = "hw:logs", SWEEP_KEY[] = "hw:sweep";
+static const char LOGS_KEY[] = "hw:logs", SWEEP_KEY[] = "hw:sweep";
 
 struct known_buckets { // of one product: bucket + 1, and 0 for the product's own
     UT_hash_handle hh;
@@ -56,9 +62,9 @@ void saver_bucket_announce(struct redis_store *s, const struct saver_step *of, b
     set_key(key, of->product);
     snprintf(member, sizeof(member), "%d", of->bucket);
     snprintf(number, sizeof(number), "%" PRIu32, of->product);
-    const char *const product[] = {"SADD", PRODUCTS_KEY, number, NULL};
+    const char *const product[] = {"SADD", LOGS_KEY, number, NULL};
     const char *const bucket[] = {"SADD", key, member, NULL};
-    redis_store_ask(s, &(struct redis_words){PRODUCTS_KEY, "i", product}, on_bucket_announced, s);
+    redis_store_ask(s, &(struct redis_words){LOGS_KEY, "i", product}, on_bucket_announced, s);
     redis_store_ask(s, &(struct redis_words){key, "i", bucket}, on_bucket_announced, s);
 }
 
@@ -126,20 +132,19 @@ static void on_products(void *arg, int error, const redisReply *r) {
 
 static void on_sweep_lease(void *arg, int error, const redisReply *r) {
     struct saver_redis *s = arg;
-    const char *const word[] = {"SMEMBERS", PRODUCTS_KEY, NULL};
+    const char *const word[] = {"SMEMBERS", LOGS_KEY, NULL};
     if (error != 0 || r->type != REDIS_REPLY_STATUS) // another saver has this second
         sweep_over(s);
     else if (s->sweep.count > 0)
         sweep_some(s);
     else
-        redis_store_ask(&s->base, &(struct redis_words){PRODUCTS_KEY, "[*s]", word}, on_products,
-                        s);
+        redis_store_ask(&s->base, &(struct redis_words){LOGS_KEY, "[*s]", word}, on_products, s);
 }
 
 static void on_tick(struct timer *t) {
     struct saver_redis *s = container_of(t, struct saver_redis, sweep.timer);
     char lease[12];
-    snprintf(lease, sizeof(lease), "%d", LEASE_MS);
+    snprintf(lease, sizeof(lease), "%d", SWEEP_LEASE_MS);
     loop_arm(s->base.store.loop, &s->sweep.timer, SWEEP_MS, on_tick);
     if (s->sweep.busy || s->sweep.is_held || !redis_conn_is_up(s->base.conn))
         return;

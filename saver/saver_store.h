@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "saver.pb-c.h"
+#include "shared_limits.h"
 #include "store.h"
 #include "streams.h"
 
@@ -30,7 +31,6 @@ enum {
         1 << 20, // another history of the data: the next seq is at least Unix seconds x this
 };
 #define BROADCAST_RETENTION_MS (UINT64_C(7) * 24 * 3600 * 1000)
-#define DEVICE_FORGOTTEN_MS (UINT64_C(30) * 24 * 3600 * 1000)
 #define DEAD_LETTER_KEPT_MS (UINT64_C(7) * 24 * 3600 * 1000)
 
 // What a store goes by: those of the request, or else what DELIVERY says. Of

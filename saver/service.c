@@ -2,8 +2,9 @@
 #include "buf.h"
 #include "saver_internal.h"
 #include "serve.h"
+#include "shared_limits.h"
 
-enum { NAME_BYTES_MAX = 64, BODY_HASH_BYTES = 16, SUMS_ID_BYTES = 16 };
+enum { BODY_HASH_BYTES = 16 };
 
 static void saver_on_step(void *arg, int error, const ProtobufCMessage *reply) {
     struct rpc_call *call = arg;

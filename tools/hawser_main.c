@@ -21,7 +21,7 @@
 #include "room.h"
 #include "saver.h"
 
-enum { ROLES = 6, POLL_MS = 10, DRAIN_MS = 5000 };
+enum { ROLES = 6, TRIAL_POLL_MS = 10, DRAIN_MS = 5000 };
 
 // In the order of their start: the first tells the others where it is.
 static const struct daemon_role *const roles[ROLES] = {
@@ -172,7 +172,7 @@ static void trial_poll(struct timer *timer) {
             loop_stop(t->loop);
     }
     if (!t->is_written || t->drain_end_ms)
-        loop_arm(t->loop, &t->poll, POLL_MS, trial_poll);
+        loop_arm(t->loop, &t->poll, TRIAL_POLL_MS, trial_poll);
 }
 
 static void trial_signal(void *arg, int signal_number) {

@@ -107,7 +107,7 @@ static bool read_tag_list(const struct fields *in, const char *name, struct tag_
     if (!list)
         return true;
     snprintf(path, sizeof(path), "to.tags.%s", name);
-    if (!check_tags(list, path, TAGS_MAX, in->problem))
+    if (!check_tags(list, path, TARGET_TAGS_MAX, in->problem))
         return false;
     ret->count = json_array_size(list);
     ret->tags = hw_calloc(ret->count + 1, sizeof(char *));
@@ -123,8 +123,8 @@ static bool read_tags(const json_t *tags, struct targets *t, struct problem *p) 
         !read_tag_list(&in, "all", &t->all) || !read_tag_list(&in, "none", &t->none))
         return false;
     size_t total = t->any.count + t->all.count + t->none.count;
-    return (total >= 1 && total <= TAGS_MAX) ||
-           problem_set(p, PROBLEM_invalid_value, "to.tags", "1..%d tags together", TAGS_MAX);
+    return (total >= 1 && total <= TARGET_TAGS_MAX) ||
+           problem_set(p, PROBLEM_invalid_value, "to.tags", "1..%d tags together", TARGET_TAGS_MAX);
 }
 
 static bool read_all(const json_t *value, struct targets *t, struct problem *p) {
@@ -142,12 +142,12 @@ static const struct {
              [TO_DEVICES] = {"devices", read_devices},
              [TO_TAGS] = {"tags", read_tags},
              [TO_ALL] = {"all", read_all}};
-enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+enum { TARGET_KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 static bool read_to(const json_t *to, struct targets *t, struct problem *p) {
-    const char *names[KINDS + 1] = {NULL};
+    const char *names[TARGET_KINDS + 1] = {NULL};
     int given = 0;
-    for (int i = 0; i < KINDS; i++) {
+    for (int i = 0; i < TARGET_KINDS; i++) {
         names[i] = kinds[i].name;
         if (json_object_get(to, names[i])) {
             t->kind = (enum target_kind)i;

@@ -5,7 +5,7 @@
 
 #include "fields.h"
 
-enum { USERS_MAX = 10000, DEVICES_MAX = 1000, TARGET_DEVICES_MAX = 16, TAGS_MAX = 20 };
+enum { USERS_MAX = 10000, DEVICES_MAX = 1000, TARGET_DEVICES_MAX = 16, TARGET_TAGS_MAX = 20 };
 
 struct target {
     const char *user;                        // borrowed from the body

@@ -9,7 +9,7 @@
 #include "calls.h"
 #include "cluster_internal.h"
 
-enum { ASKS_MAX = 10000, UNKNOWN_MS = 1000, FAILED_MS = 100, ASK_KEY_MAX = 72 };
+enum { ASKS_MAX = 10000, UNKNOWN_MS = 1000, FAILED_ASK_MS = 100, ASK_KEY_MAX = 72 };
 
 struct waiter {
     struct waiter *next;            // of the same question
@@ -52,7 +52,7 @@ static const struct product *answer_of(const struct ask *a) {
 
 static uint64_t kept_ms(const struct ask *a) {
     const struct product *p = answer_of(a);
-    return a->error != 0 ? FAILED_MS : p && has_key(a, p) ? 0 : UNKNOWN_MS;
+    return a->error != 0 ? FAILED_ASK_MS : p && has_key(a, p) ? 0 : UNKNOWN_MS;
 }
 
 static void waiter_add(struct ask *a, product_asked_fn *done, void *arg) {

@@ -2,7 +2,7 @@
 
 #include "calls.h"
 
-enum { ASK_MS = 5000, RETRY_MS = 200, LOST_MS = 60000, FRESH_MS = 1000 };
+enum { ASK_MS = 5000, ASK_AGAIN_MS = 200, LOST_MS = 60000, FRESH_MS = 1000 };
 
 static void store_clock_ask(struct timer *t);
 
@@ -12,7 +12,7 @@ static void store_clock_on_answer(void *arg, int error, const Hawser__Internal__
     uint64_t now = loop_now_ms(clock->loop);
     // An answer that waited for us, as after a thaw, says how late it was, not how late it is.
     bool is_fresh = reply && now - clock->asked_ms <= FRESH_MS;
-    loop_arm(clock->loop, &clock->timer, is_fresh ? ASK_MS : RETRY_MS, store_clock_ask);
+    loop_arm(clock->loop, &clock->timer, is_fresh ? ASK_MS : ASK_AGAIN_MS, store_clock_ask);
     if (is_fresh) { // read before it came here: never later than the store's clock is
         clock->offset_ms = (int64_t)reply->store_ms - (int64_t)now;
         clock->read_ms = now;

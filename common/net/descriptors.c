@@ -1,13 +1,15 @@
 #include "descriptors.h"
 
 // Half of few; an eighth of many, since links grow with the cluster and not with the limit.
-enum { KEPT_MIN = 256, KEPT_MAX = 2048 };
+enum { DESCRIPTORS_KEPT_MIN = 256, DESCRIPTORS_KEPT_MAX = 2048 };
 
 static uint32_t kept_back(uint32_t limit) {
-    if (limit <= 2 * KEPT_MIN)
+    if (limit <= 2 * DESCRIPTORS_KEPT_MIN)
         return limit / 2;
     uint32_t kept = limit / 8;
-    return kept < KEPT_MIN ? KEPT_MIN : kept > KEPT_MAX ? KEPT_MAX : kept;
+    return kept < DESCRIPTORS_KEPT_MIN   ? DESCRIPTORS_KEPT_MIN
+           : kept > DESCRIPTORS_KEPT_MAX ? DESCRIPTORS_KEPT_MAX
+                                         : kept;
 }
 
 uint32_t descriptors_for_clients(uint32_t limit) {

@@ -20,12 +20,12 @@ enum {
     TRAILER_LF,
     END_LF,
     WASTE_MAX = 16 * 1024, // of framing, and 8 bytes more for each byte of the body
-    DIGITS_MAX = 15
+    SIZE_DIGITS_MAX = 15
 };
 
 static bool read_size(struct http_chunks *c, uint8_t byte) {
     int digit = hex_digit((char)byte);
-    if (digit >= 0 && c->digits < DIGITS_MAX) {
+    if (digit >= 0 && c->digits < SIZE_DIGITS_MAX) {
         c->digits++;
         c->left = c->left << 4 | (unsigned)digit;
         return true;

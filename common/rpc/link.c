@@ -9,9 +9,9 @@
 #include "channel.h"
 
 enum {
-    BACKOFF_BASE_MS = 50,
-    BACKOFF_CAP_MS = 2000,
-    LOOK_MS = 100,
+    LINK_BACKOFF_BASE_MS = 50,
+    LINK_BACKOFF_CAP_MS = 2000,
+    LINK_LOOK_MS = 100,
     SILENT_AFTER_MS = 300, // not heard since it was asked
     RING_FIRST = 64,
     IN_FLIGHT_DEFAULT = 8 * 1024 * 1024,
@@ -195,12 +195,12 @@ static void found_silent(struct rpc_link *link, uint64_t now) {
 static void link_look(struct timer *t) {
     struct rpc_link *link = container_of(t, struct rpc_link, look);
     uint64_t now = loop_now_ms(link->loop);
-    bool is_late = now - t->due_ms >= LOOK_MS; // what it said in our own stall is still unread
+    bool is_late = now - t->due_ms >= LINK_LOOK_MS; // what it said in our own stall is still unread
     if (!link->up || link->calls == link->long_calls)
         return;
     uint64_t heard_ms = channel_heard_ms(&link->channel);
-    loop_arm(link->loop, &link->look, LOOK_MS, link_look);
-    if (is_late || now - heard_ms < LOOK_MS) {
+    loop_arm(link->loop, &link->look, LINK_LOOK_MS, link_look);
+    if (is_late || now - heard_ms < LINK_LOOK_MS) {
         link->asked_ms = 0;
     } else if (link->asked_ms <= heard_ms) {
         channel_ask(&link->channel);
@@ -272,7 +272,7 @@ void rpc_call(struct rpc_link *link, const struct rpc_question *q, rpc_done_fn *
     channel_want_flush(&link->channel);
     loop_arm(link->loop, &p->deadline, q->deadline_ms > 0 ? q->deadline_ms : 1, on_deadline);
     if (q->kind != LONG && !timer_is_armed(&link->look))
-        loop_arm(link->loop, &link->look, LOOK_MS, link_look);
+        loop_arm(link->loop, &link->look, LINK_LOOK_MS, link_look);
 }
 
 static void link_on_reply(void *owner, const Hawser__Internal__RpcReply *reply) {
@@ -296,11 +296,11 @@ static void link_on_reply(void *owner, const Hawser__Internal__RpcReply *reply) 
 // --- connecting
 
 static void retry_later(struct rpc_link *link) {
-    uint64_t cap = BACKOFF_BASE_MS;
-    for (uint32_t i = 0; i < link->attempts && cap < BACKOFF_CAP_MS; i++)
+    uint64_t cap = LINK_BACKOFF_BASE_MS;
+    for (uint32_t i = 0; i < link->attempts && cap < LINK_BACKOFF_CAP_MS; i++)
         cap *= 2;
     link->attempts++;
-    cap = cap < BACKOFF_CAP_MS ? cap : BACKOFF_CAP_MS;
+    cap = cap < LINK_BACKOFF_CAP_MS ? cap : LINK_BACKOFF_CAP_MS;
     loop_arm(link->loop, &link->retry, 1 + rng_below(loop_rng(link->loop), cap), try_connect);
 }
 

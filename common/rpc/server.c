@@ -8,7 +8,7 @@
 
 enum {
     // A reply travels behind less than a batch of others, and has its own item's head.
-    REPLY_BYTES_MAX = RPC_FRAME_MAX - BATCH_BYTES_MAX - 1024,
+    RPC_REPLY_BYTES_MAX = RPC_FRAME_MAX - BATCH_BYTES_MAX - 1024,
     // A peer's open calls: four times what a link has in flight, since the link forgets at a call's
     // deadline and its handler may not.
     CALLS_BYTES_MAX = 32 * 1024 * 1024,
@@ -81,7 +81,7 @@ static void call_answer(struct rpc_call *call, int error, const ProtobufCMessage
 // The peer would take a frame that is too large for a fault of the whole link.
 void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply) {
     assert(reply->descriptor == call->method->reply);
-    bool fits = protobuf_c_message_get_packed_size(reply) <= REPLY_BYTES_MAX;
+    bool fits = protobuf_c_message_get_packed_size(reply) <= RPC_REPLY_BYTES_MAX;
     call_answer(call, fits ? 0 : -HW_ETOOBIG, fits ? reply : NULL);
 }
 

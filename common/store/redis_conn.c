@@ -16,13 +16,13 @@
 #include "bytes.h"
 
 enum {
-    BACKOFF_BASE_MS = 50,
-    BACKOFF_CAP_MS = 2000,
+    REDIS_BACKOFF_BASE_MS = 50,
+    REDIS_BACKOFF_CAP_MS = 2000,
     CHECK_MS = 10000,
     // A server that is made a replica, and the primary again, loses what it had and keeps its
     // connections, and the key of its history comes back with the data. It is asked so often that
     // its time as a replica is not missed; and before anything else where this process stood still.
-    LOOK_MS = 200,
+    REDIS_LOOK_MS = 200,
 };
 
 static void redis_went_down(struct redis_conn *c, int error, const char *why);
@@ -104,7 +104,7 @@ static void on_redis_late(struct deadline *d) {
 
 static void look_again(struct timer *t) {
     struct redis_conn *c = container_of(t, struct redis_conn, look);
-    loop_arm(c->loop, &c->look, LOOK_MS, look_again);
+    loop_arm(c->loop, &c->look, REDIS_LOOK_MS, look_again);
     if (!redis_conn_is_looked_at(c))
         redis_conn_look(c);
 }
@@ -131,11 +131,12 @@ static void redis_went_down(struct redis_conn *c, int error, const char *why) {
     if (was_up || error != c->logged_error)
         log_event(c->log, LOG_WARN, "redis down", "reason=%s", log_quote_str(c->reason));
     c->logged_error = error;
-    uint64_t cap = (uint64_t)BACKOFF_BASE_MS << (c->attempts < 6 ? c->attempts : 6);
+    uint64_t cap = (uint64_t)REDIS_BACKOFF_BASE_MS << (c->attempts < 6 ? c->attempts : 6);
     c->attempts++;
-    loop_arm(c->loop, &c->retry,
-             1 + rng_below(loop_rng(c->loop), cap < BACKOFF_CAP_MS ? cap : BACKOFF_CAP_MS),
-             try_redis);
+    loop_arm(
+        c->loop, &c->retry,
+        1 + rng_below(loop_rng(c->loop), cap < REDIS_BACKOFF_CAP_MS ? cap : REDIS_BACKOFF_CAP_MS),
+        try_redis);
     if (was_up && c->on_state)
         c->on_state(c->arg, false);
 }
@@ -163,7 +164,7 @@ static void came_up(struct redis_conn *c) {
     log_event(c->log, LOG_INFO, "redis up", "run_id=%s history=%s", c->run_id, history);
     redis_conn_is_sure(c);
     loop_arm(c->loop, &c->check, CHECK_MS, ask_again);
-    loop_arm(c->loop, &c->look, LOOK_MS, look_again);
+    loop_arm(c->loop, &c->look, REDIS_LOOK_MS, look_again);
     if (c->on_state)
         c->on_state(c->arg, true);
 }

@@ -12,7 +12,7 @@
 
 enum {
     ADDRS_MAX = 8,
-    HELD_MAX = 1024 * 1024, // bytes the peer does not read: then the connection is of no use
+    UNREAD_MAX = 1024 * 1024, // bytes the peer does not read: then the connection is of no use
     BYE_LINGER_MS = 1000,
 };
 
@@ -215,7 +215,7 @@ static void send_output(struct hawser_client *c) {
     struct buf *out = core_output(c->core);
     if (c->stream && out->len > 0) {
         stream_send(c->stream, out->data, out->len);
-        if (stream_held(c->stream) > HELD_MAX)
+        if (stream_held(c->stream) > UNREAD_MAX)
             stream_end(c->stream, -HW_ETOOBIG);
     }
     // What is rare and large does not stay.

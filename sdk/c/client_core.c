@@ -66,7 +66,7 @@ void core_free(struct client_core *c) {
 void core_notice(struct client_core *c, const char *format, ...) {
     if (!c->callbacks.on_notice)
         return;
-    char text[2 * REASON_MAX];
+    char text[2 * REASON_BYTES];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
@@ -279,7 +279,7 @@ void core_connected(struct client_core *c, uint64_t now_ms) {
     core_enter(c, now_ms);
     if (c->serial % 2 == 1 && !c->connected) {
         c->connected = true;
-        c->deadline_ms = c->now_ms + ANSWER_MS;
+        c->deadline_ms = c->now_ms + FIRST_ANSWER_MS;
         buf_reset(&c->out);
         buf_append(&c->out, FRAME_PREFACE, FRAME_PREFACE_BYTES);
         if (c->phase == PHASE_LOCATING)

@@ -88,10 +88,10 @@ static void close_for_good(struct client_core *c, struct cause why) {
 // A dispatcher that takes no Locate is none: its own words say what it is.
 static void close_for_error(struct client_core *c, struct cause why) {
     bool was_online = c->phase == PHASE_ONLINE;
-    char text[HOST_MAX + REASON_MAX];
+    char text[HOST_MAX + REASON_BYTES];
     if (c->phase == PHASE_LOCATING) {
         snprintf(text, sizeof(text), "%s:%u is no dispatcher: %.*s", c->peer.host, c->peer.port,
-                 REASON_MAX / 2, why.reason);
+                 REASON_BYTES / 2, why.reason);
         why.reason = text;
     }
     c->resume_len = 0;

@@ -15,13 +15,13 @@ enum {
     BINDING_SLOTS = 2 * HAWSER_BINDINGS_MAX,
     FAILED_MAX = 8,
     ROOM_NAME_MAX = 64,
-    REASON_MAX = 256,
+    REASON_BYTES = 256,
     RESUME_MAX = 64,
     CONNECT_MS = 5000,
-    ANSWER_MS = 5000,      // from connected to Welcome or Located
-    PONG_MS = 8000,        // from Ping to any frame
-    ACK_MESSAGES = 16,     // handled and not acknowledged, at most
-    ACK_BYTES = 64 * 1024, // likewise: a quarter of the room's window
+    FIRST_ANSWER_MS = 5000, // from connected to Welcome or Located
+    PONG_MS = 8000,         // from Ping to any frame
+    ACK_MESSAGES = 16,      // handled and not acknowledged, at most
+    ACK_BYTES = 64 * 1024,  // likewise: a quarter of the room's window
     ACK_DELAY_MS = 200,
     ACK_DELAY_MAX_MS = 10000,
     SAVE_RETRY_MS = 1000,
@@ -42,7 +42,7 @@ enum {
     BACKOFF_CAP_MIN_MS = 1000,
     BACKOFF_CAP_MAX_MS = 600000,
     WAIT_MAX_MS = 3600000, // start_after, retry_after, within
-    SPREAD_MAX_MS = 600000,
+    SPREAD_TAKEN_MAX_MS = 600000,
     TTL_MAX_S = 86400,
     HEARTBEAT_MIN_S = 5,
     HEARTBEAT_MAX_S = 3600,
@@ -157,7 +157,7 @@ struct client_core {
     int depth; // of calls into the core
     enum core_phase phase;
     struct hawser_status status;
-    char status_reason[REASON_MAX];
+    char status_reason[REASON_BYTES];
 
     char *device; // owned
     enum hawser_network network;
@@ -197,7 +197,7 @@ struct client_core {
     int last_binding_id;
     uint64_t bind_serial;
     uint32_t end_code; // why the cluster ended the last binding that ended; 0 = the user did
-    char end_reason[REASON_MAX];
+    char end_reason[REASON_BYTES];
     uint64_t flush_at_ms; // store, then Ack; NEVER
     size_t unacked_bytes;
 };

@@ -487,7 +487,7 @@ void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m) {
     c->server_ahead_ms = 0;
     if (m->server_ms > 0 && m->server_ms <= UNIX_MS_MAX)
         c->server_ahead_ms = (int64_t)(m->server_ms - c->now_ms);
-    c->spread_ms = within_limits(m->spread_ms, 0, SPREAD_MAX_MS);
+    c->spread_ms = within_limits(m->spread_ms, 0, SPREAD_TAKEN_MAX_MS);
     c->max_frame = m->max_frame == 0
                        ? FRAME_BODY_MAX
                        : within_limits(m->max_frame, FRAME_BODY_BEFORE_WELCOME_MAX, FRAME_BODY_MAX);

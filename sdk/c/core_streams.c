@@ -148,7 +148,7 @@ struct span {
 
 static void violation_at(struct client_core *c, const struct span *at, const char *what,
                          uint64_t position) {
-    char text[REASON_MAX];
+    char text[REASON_BYTES];
     snprintf(text, sizeof(text), "%s: %s %" PRIu64 " after %" PRIu64, what,
              hawser_stream_name((enum hawser_stream)at->stream), at->first, position);
     core_violation(c, text);
