@@ -1,6 +1,8 @@
 // Sessions in Redis: the steps' arguments and answers.
 #include "redis_internal.h"
 
+#include <assert.h>
+
 #include "bytes.h"
 #include "table.h"
 
@@ -78,11 +80,13 @@ static void register_counts_due(struct hook *h) {
 
 // --- rows
 
-enum { TEXT_BYTES_MAX = 255, SLOT_BYTES = 8 };
+enum { SLOT_BYTES = 8 };
 
-// As a row has it: longer ones are cut.
+// A row has its length in one byte.
 static struct redis_bytes row_text(const char *text) {
-    return (struct redis_bytes){text, strnlen(text, TEXT_BYTES_MAX)};
+    size_t len = strlen(text);
+    assert(len <= ROW_TEXT_MAX);
+    return (struct redis_bytes){text, len};
 }
 
 static struct redis_bytes row_slot(uint8_t out[SLOT_BYTES], uint64_t slot) {

@@ -51,6 +51,11 @@ static bool is_session(uint32_t product, const char *user, const char *device) {
            strlen(device) <= NAME_BYTES_MAX;
 }
 
+// Where a session is, and its client.
+static bool is_place(const char *room, const char *address) {
+    return *room && strlen(room) <= ROW_TEXT_MAX && strlen(address) <= ROW_TEXT_MAX;
+}
+
 static bool is_run(uint64_t incarnation) {
     return incarnation != 0 && incarnation < UINT64_C(1) << 53;
 }
@@ -130,8 +135,8 @@ static bool after_login(struct service_call *c, const ProtobufCMessage *reply) {
 
 static void register_on_login(void *self, const Hawser__Internal__LoginRequest *q,
                               struct rpc_call *call) {
-    bool is_right =
-        is_session(q->product, q->user, q->device) && *q->room && is_run(q->incarnation);
+    bool is_right = is_session(q->product, q->user, q->device) && is_place(q->room, q->address) &&
+                    is_run(q->incarnation);
     register_then(register_ask(self, &q->base, is_right, call), after_login);
 }
 
@@ -148,7 +153,7 @@ static void register_on_drop(void *self, const Hawser__Internal__DropRequest *q,
 
 static void register_on_confirm(void *self, const Hawser__Internal__ConfirmRequest *q,
                                 struct rpc_call *call) {
-    bool is_right = is_session(q->product, q->user, q->device) && *q->room &&
+    bool is_right = is_session(q->product, q->user, q->device) && is_place(q->room, q->address) &&
                     is_run(q->incarnation) && q->generation != 0;
     (void)register_ask(self, &q->base, is_right, call);
 }

@@ -4,8 +4,9 @@
 
 #include "addr.h"
 #include "buf.h"
+#include "shared_limits.h"
 
-enum { ANNOUNCE_MS = 1000 };
+enum { ANNOUNCE_MS = 1000, ID_HOST_MAX = 230 };
 
 struct part {
     struct daemon_env *env;         // borrowed
@@ -17,7 +18,7 @@ struct part {
     struct timer again;
     char rpc[DAEMON_ADDRESS_MAX]; // what daemons are told
     struct host_port bound;       // where the RPC server listens
-    char id[DAEMON_ADDRESS_MAX + 16];
+    char id[ROW_TEXT_MAX + 1];
     bool withdrawing, withdrawn;
 };
 
@@ -165,7 +166,8 @@ static bool is_own_machine(const char *host) {
 }
 
 // The id names the place, so that it stays over restarts: its advertised address. One that means
-// another machine to everybody gives way to this machine's name, so that two machines differ.
+// another machine to everybody gives way to this machine's name, so that two machines differ. A
+// register's row takes it: of a longer name the end, which is the domain's, is left out.
 static void name_it(struct part *p, Hawser__Internal__Member *m) {
     const struct daemon_env *env = p->env;
     struct host_port at = {0};
@@ -176,7 +178,7 @@ static void name_it(struct part *p, Hawser__Internal__Member *m) {
         at.host[0] = '\0'; // advertises nothing
     }
     const char *host = env->host && is_own_machine(at.host) ? env->host : at.host;
-    snprintf(p->id, sizeof(p->id), "%s-%.255s-%u", env->role, host, at.port);
+    snprintf(p->id, sizeof(p->id), "%s-%.*s-%u", env->role, ID_HOST_MAX, host, at.port);
     for (char *c = p->id; *c; c++)
         if (*c == ':' || *c <= ' ' || *c == '"')
             *c = '-';

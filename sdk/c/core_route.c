@@ -243,11 +243,16 @@ static bool speaks_plain(const Hawser__V1__Endpoint *e) {
 
 static void take_endpoints(struct client_core *c, Hawser__V1__Endpoint *const *from, size_t count,
                            uint64_t fresh_ms) {
+    size_t left_out = 0;
     c->rooms = (struct endpoint_list){.fresh_until_ms = c->now_ms + fresh_ms};
-    for (size_t i = 0; i < count && c->rooms.count < HAWSER_ENDPOINTS_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!host_is_valid(from[i]->host) || from[i]->port == 0 || from[i]->port > UINT16_MAX ||
             !speaks_plain(from[i]))
             continue;
+        if (c->rooms.count == HAWSER_ENDPOINTS_MAX) {
+            left_out++;
+            continue;
+        }
         struct endpoint *e = &c->rooms.at[c->rooms.count++];
         snprintf(e->host, sizeof(e->host), "%s", from[i]->host);
         e->port = (uint16_t)from[i]->port;
@@ -257,6 +262,9 @@ static void take_endpoints(struct client_core *c, Hawser__V1__Endpoint *const *f
         if (strlen(from[i]->idc) <= ROOM_NAME_MAX)
             snprintf(e->idc, sizeof(e->idc), "%s", from[i]->idc);
     }
+    if (left_out > 0)
+        core_notice(c, "more than %d rooms were named, the last %zu are left out",
+                    HAWSER_ENDPOINTS_MAX, left_out);
 }
 
 void route_on_located(struct client_core *c, const Hawser__V1__Located *m) {

@@ -28,6 +28,27 @@ static inline void check_login(struct bed *b) {
     ck_assert_uint_eq(online(b), 1);
 }
 
+// A room's name and an address as long as the service lets through come back whole.
+static inline void check_long_texts(struct bed *b) {
+    char room[ROW_TEXT_MAX + 1], address[ROW_TEXT_MAX + 1];
+    memset(room, 'r', ROW_TEXT_MAX);
+    memset(address, 'a', ROW_TEXT_MAX);
+    room[ROW_TEXT_MAX] = address[ROW_TEXT_MAX] = '\0';
+    rooms_live(b);
+    Hawser__Internal__LoginRequest q = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
+    q.product = 1;
+    q.user = (char *)"u";
+    q.device = (char *)"d";
+    q.room = room;
+    q.address = address;
+    q.incarnation = 11;
+    ck_assert_uint_eq(login(b, &q)->refused, 0);
+    const Hawser__Internal__FindReply *f = find(b);
+    ck_assert_uint_eq(f->n_row, 1);
+    ck_assert_str_eq(f->row[0]->room, room);
+    ck_assert_str_eq(f->row[0]->address, address);
+}
+
 static inline void takeover(struct bed *b) {
     Hawser__Internal__TakeoverRequest q = HAWSER__INTERNAL__TAKEOVER_REQUEST__INIT;
     q.product = 1;

@@ -12,6 +12,7 @@ static const struct {
     check_fn *check;
 } checks[] = {
     {"login", check_login},
+    {"long texts", check_long_texts},
     {"refusals", check_refusals},
     {"restarts", check_restarts},
     {"asked before", check_asked_before},

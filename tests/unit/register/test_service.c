@@ -336,6 +336,49 @@ static uint64_t login(struct fake *d, uint64_t slot, uint64_t expect_replaced) {
     return generation;
 }
 
+static void expect_login_refused(const Hawser__Internal__LoginRequest *q) {
+    Hawser__Internal__ConfirmRequest confirm = HAWSER__INTERNAL__CONFIRM_REQUEST__INIT;
+    ck_assert_int_eq(refusal(&a, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN, &q->base),
+                     -HW_EMALFORMED);
+    confirm.product = q->product;
+    confirm.user = q->user;
+    confirm.device = q->device;
+    confirm.room = q->room;
+    confirm.address = q->address;
+    confirm.incarnation = q->incarnation;
+    confirm.generation = 1;
+    ck_assert_int_eq(
+        refusal(&a, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_CONFIRM, &confirm.base),
+        -HW_EMALFORMED);
+}
+
+// A room's name or an address that a row cannot have is refused, and not cut: whatever store is
+// behind, it is not asked.
+START_TEST(test_long_texts) {
+    static char just[ROW_TEXT_MAX + 1], over[ROW_TEXT_MAX + 2];
+    Hawser__Internal__LoginRequest q = HAWSER__INTERNAL__LOGIN_REQUEST__INIT;
+    memset(just, 'x', ROW_TEXT_MAX);
+    memset(over, 'x', ROW_TEXT_MAX + 1);
+    setup();
+    q.product = 1;
+    q.user = (char *)"u";
+    q.device = (char *)"d";
+    q.incarnation = a.identity.incarnation;
+    q.room = over;
+    q.address = just;
+    expect_login_refused(&q);
+    q.room = just;
+    q.address = over;
+    expect_login_refused(&q);
+    q.address = just;
+    hawser__internal__login_reply__free_unpacked(
+        (Hawser__Internal__LoginReply *)ask(&a, HAWSER__INTERNAL__REGISTER_METHOD__REGISTER_LOGIN,
+                                            &q.base, &hawser__internal__login_reply__descriptor),
+        NULL);
+    teardown();
+}
+END_TEST
+
 START_TEST(test_takeover) {
     setup();
     announce(&a, "room-a", 0);
@@ -423,4 +466,4 @@ END_TEST
 
 RUN_TESTS("register service", test_directory, test_followers_cost_no_reads,
           test_watch_of_a_newer_daemon, test_what_a_room_may_not, test_lease_ends, test_products,
-          test_takeover, test_store_lost)
+          test_long_texts, test_takeover, test_store_lost)

@@ -421,6 +421,24 @@ START_TEST(test_located_no_host) {
 }
 END_TEST
 
+// Of more rooms than a client keeps the first ones count; the application is told once.
+START_TEST(test_many_rooms) {
+    Hawser__V1__Endpoint e = HAWSER__V1__ENDPOINT__INIT, *list[HAWSER_ENDPOINTS_MAX + 2];
+    Hawser__V1__Located m = HAWSER__V1__LOCATED__INIT;
+    e.host = (char *)(uintptr_t) "room-a";
+    e.port = 7000;
+    for (size_t i = 0; i < COUNT(list); i++)
+        list[i] = &e;
+    m.endpoint = list;
+    m.n_endpoint = HAWSER_ENDPOINTS_MAX + (_i == 1 ? 2 : 0);
+    ask_finder();
+    int before = notices;
+    give_frame(FRAME_LOCATED, &m);
+    ck_assert_int_eq(notices, before + _i);
+    teardown();
+}
+END_TEST
+
 // Every number of a dispatcher and a room has a floor and a ceiling: the client neither storms nor
 // sleeps for days.
 START_TEST(test_numbers_of_a_dispatcher) {
@@ -560,24 +578,19 @@ END_TEST
 int main(void) {
     TCase *t = tcase_create("client_core");
     tcase_set_timeout(t, 120);
-    const TTest *const single[] = {test_protocol_errors_stop,
-                                   test_backoff,
-                                   test_login_timeouts,
-                                   test_heartbeat,
-                                   test_resume_rule,
-                                   test_resume_elsewhere,
-                                   test_dispatcher,
-                                   test_dispatchers_gone,
-                                   test_dispatcher_refuses,
-                                   test_network_changes,
-                                   test_numbers_of_a_dispatcher,
-                                   test_numbers_of_a_room,
-                                   test_go_away_storm};
+    const TTest *const single[] = {test_protocol_errors_stop, test_backoff,
+                                   test_login_timeouts,       test_heartbeat,
+                                   test_resume_rule,          test_resume_elsewhere,
+                                   test_dispatcher,           test_dispatchers_gone,
+                                   test_dispatcher_refuses,   test_network_changes,
+                                   test_many_rooms,           test_numbers_of_a_dispatcher,
+                                   test_numbers_of_a_room,    test_go_away_storm};
     for (size_t i = 0; i < COUNT(single); i++)
         tcase_add_test(t, single[i]);
     tcase_add_loop_test(t, test_close_codes, 0, (int)COUNT(closes));
     tcase_add_test(t, test_stop_after_a_stop);
     tcase_add_loop_test(t, test_no_dispatcher, 0, 2);
+    tcase_add_loop_test(t, test_many_rooms, 0, 2);
     tcase_add_loop_test(t, test_go_away, 0, 2);
     tcase_add_loop_test(t, test_located_no_host, 0, (int)COUNT(no_hosts));
     return run_case("client_core", t);
