@@ -46,7 +46,6 @@ WIDE = {
 
 # Folders whose files call each other in a circle, and why.
 IN_CIRCLES = {
-    "sdk/c": "a client is one machine whose phases lead to each other; each file has one of them",
     "tools/bench": "the bench is no daemon",
 }
 

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 
 #include "bytes.h"
 #include "core_internal.h"
@@ -52,7 +51,7 @@ void core_free(struct client_core *c) {
         return;
     assert(c->depth == 0);
     c->phase = PHASE_STOPPED; // nothing is sent any more
-    streams_flush(c);
+    acks_flush(c);
     for (size_t i = 0; i < BINDING_SLOTS; i++)
         binding_free(&c->bindings[i]);
     arena_deinit(&c->arena);
@@ -61,97 +60,12 @@ void core_free(struct client_core *c) {
     free(c);
 }
 
-// --- telling the user
-
-void core_notice(struct client_core *c, const char *format, ...) {
-    if (!c->callbacks.on_notice)
-        return;
-    char text[2 * REASON_BYTES];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    c->callbacks.on_notice(c->arg, text);
-}
-
-void core_report(struct client_core *c, enum hawser_state state, struct cause why) {
-    if (why.reason != c->status_reason)
-        snprintf(c->status_reason, sizeof(c->status_reason), "%s", why.reason);
-    // Cut within a character: not that character.
-    size_t len = strlen(c->status_reason);
-    while (len > 0 && !utf8_is_valid((const uint8_t *)c->status_reason, len, NULL))
-        c->status_reason[--len] = '\0';
-    c->status = (struct hawser_status){
-        .state = state,
-        .code = why.code,
-        .reason = c->status_reason,
-        .retry_ms = c->phase == PHASE_WAITING ? c->wait_until_ms - c->now_ms : NEVER,
-        .retry_after_ms = why.retry_after_ms,
-    };
-    if (c->callbacks.on_state)
-        c->callbacks.on_state(c->arg, &c->status);
-}
-
-// --- phases
-
-static const char *phase_name(enum core_phase phase) {
-    static const char *const names[] = {
-#define CORE_PHASE_NAME(name, text) #name,
-        CORE_PHASES(CORE_PHASE_NAME)
-#undef CORE_PHASE_NAME
-    };
-    return names[phase];
-}
-
-#define TO(name) (1u << PHASE_##name)
-
-// From where each phase may be entered.
-static const unsigned phase_from[] = {
-    [PHASE_IDLE] = TO(IDLE) | TO(WAITING) | TO(LOCATING) | TO(LOGIN) | TO(ONLINE) | TO(STOPPED),
-    [PHASE_WAITING] = TO(IDLE) | TO(WAITING) | TO(LOCATING) | TO(LOGIN) | TO(ONLINE),
-    [PHASE_LOCATING] = TO(IDLE) | TO(WAITING) | TO(ONLINE),
-    [PHASE_LOGIN] = TO(IDLE) | TO(WAITING) | TO(ONLINE),
-    [PHASE_ONLINE] = TO(LOGIN),
-    [PHASE_STOPPED] = TO(IDLE) | TO(WAITING) | TO(LOCATING) | TO(LOGIN) | TO(ONLINE),
-};
-
-void core_set_phase(struct client_core *c, enum core_phase phase) {
-    if (!(phase_from[phase] & 1u << c->phase)) {
-        fprintf(stderr, "hawser: %s after %s\n", phase_name(phase), phase_name(c->phase));
-        abort();
-    }
-    c->phase = phase;
-    c->pong_by_ms = NEVER;
-}
-
-void core_drop(struct client_core *c) {
-    if (c->serial % 2 == 0)
-        return;
-    c->serial++;
-    // One that was never asked of the shell needs no end.
-    if (!c->connect_wanted)
-        c->close_wanted = true;
-    c->connect_wanted = c->connected = false;
-    c->leave_at_ms = NEVER;
-    login_connection_lost(c);
-}
-
 // --- frames
-
-void core_put(struct client_core *c, enum frame_type type, const void *message) {
-    frame_put(&c->out, type, message);
-    c->last_sent_ms = c->now_ms;
-}
-
-void core_set_heartbeat(struct client_core *c, uint32_t seconds) {
-    if (seconds > 0)
-        c->heartbeat_ms = 1000 * (uint64_t)within_limits(seconds, HEARTBEAT_MIN_S, HEARTBEAT_MAX_S);
-}
 
 // The room asks because something is unacknowledged: first what has been handled.
 static void on_ping(struct client_core *c, const void *message) {
     (void)message;
-    streams_flush(c);
+    acks_flush(c);
     core_put(c, FRAME_PONG, NULL);
 }
 
@@ -185,11 +99,11 @@ static void core_on_synced(struct client_core *c, const void *message) {
 }
 
 static void on_go_away(struct client_core *c, const void *message) {
-    route_on_go_away(c, message);
+    locate_on_go_away(c, message);
 }
 
 static void on_located(struct client_core *c, const void *message) {
-    route_on_located(c, message);
+    locate_on_located(c, message);
 }
 
 static void on_close(struct client_core *c, const void *message) {
@@ -218,18 +132,18 @@ struct frame_rule {
 };
 
 static const struct frame_rule frame_rules[UINT8_MAX + 1] = {
-    [FRAME_WELCOME] = {TO(LOGIN), on_welcome},
-    [FRAME_LOCATED] = {TO(LOCATING), on_located},
-    [FRAME_CLOSE] = {TO(LOCATING) | TO(LOGIN) | TO(ONLINE), on_close},
-    [FRAME_PING] = {TO(ONLINE), on_ping},
-    [FRAME_PONG] = {TO(ONLINE), on_pong},
-    [FRAME_BOUND] = {TO(ONLINE), on_bound},
-    [FRAME_PUSH] = {TO(ONLINE), on_push},
-    [FRAME_GAP] = {TO(ONLINE), core_on_gap},
-    [FRAME_RESET] = {TO(ONLINE), core_on_reset},
-    [FRAME_SYNCED] = {TO(ONLINE), core_on_synced},
-    [FRAME_GO_AWAY] = {TO(ONLINE), on_go_away},
-    [FRAME_UPSTREAM_REPLY] = {TO(ONLINE), on_reply},
+    [FRAME_WELCOME] = {IN_PHASE(LOGIN), on_welcome},
+    [FRAME_LOCATED] = {IN_PHASE(LOCATING), on_located},
+    [FRAME_CLOSE] = {IN_PHASE(LOCATING) | IN_PHASE(LOGIN) | IN_PHASE(ONLINE), on_close},
+    [FRAME_PING] = {IN_PHASE(ONLINE), on_ping},
+    [FRAME_PONG] = {IN_PHASE(ONLINE), on_pong},
+    [FRAME_BOUND] = {IN_PHASE(ONLINE), on_bound},
+    [FRAME_PUSH] = {IN_PHASE(ONLINE), on_push},
+    [FRAME_GAP] = {IN_PHASE(ONLINE), core_on_gap},
+    [FRAME_RESET] = {IN_PHASE(ONLINE), core_on_reset},
+    [FRAME_SYNCED] = {IN_PHASE(ONLINE), core_on_synced},
+    [FRAME_GO_AWAY] = {IN_PHASE(ONLINE), on_go_away},
+    [FRAME_UPSTREAM_REPLY] = {IN_PHASE(ONLINE), on_reply},
 };
 
 static void core_on_frame(struct client_core *c, const struct frame *f) {
@@ -283,7 +197,7 @@ void core_connected(struct client_core *c, uint64_t now_ms) {
         buf_reset(&c->out);
         buf_append(&c->out, FRAME_PREFACE, FRAME_PREFACE_BYTES);
         if (c->phase == PHASE_LOCATING)
-            route_put_locate(c);
+            locate_put(c);
         else
             login_put_hello(c);
         arena_reset(&c->arena);
@@ -303,7 +217,7 @@ void core_lost(struct client_core *c, uint64_t now_ms, const char *reason) {
 static void say_bye(struct client_core *c) {
     if (c->phase != PHASE_ONLINE)
         return;
-    streams_flush(c);
+    acks_flush(c);
     core_put(c, FRAME_BYE, NULL);
     c->resume_len = 0; // the session has ended: there is nothing to go on with
     c->stay = false;
@@ -380,7 +294,7 @@ static void stop(struct client_core *c) {
         return;
     }
     say_bye(c);
-    streams_flush(c);
+    acks_flush(c);
     core_stopped(c, (struct cause){0, "stopped", 0});
 }
 
@@ -407,6 +321,17 @@ void core_enter(struct client_core *c, uint64_t now_ms) {
         c->now_ms = now_ms;
 }
 
+// An ended one's slot is free once no call can hold it any more.
+static void reclaim_bindings(struct client_core *c) {
+    for (size_t i = 0; i < BINDING_SLOTS; i++) {
+        if (c->bindings[i].state != BINDING_ENDED)
+            continue;
+        if (c->bindings[i].dirty)
+            acks_flush(c);
+        binding_free(&c->bindings[i]);
+    }
+}
+
 // What calls from callbacks left to be done is done here, outside of every loop over frames and
 // bindings.
 void core_leave(struct client_core *c) {
@@ -416,19 +341,19 @@ void core_leave(struct client_core *c) {
     }
     if (c->stop_wanted)
         stop(c);
-    binding_reclaim(c);
-    if (c->end_code != 0 && c->phase != PHASE_STOPPED && !login_has_bindings(c)) {
+    reclaim_bindings(c);
+    if (c->end_code != 0 && c->phase != PHASE_STOPPED && !bindings_are_there(c)) {
         say_bye(c);
         core_stopped(c, (struct cause){c->end_code, c->end_reason, 0});
         c->end_code = 0;
     }
-    if (c->phase == PHASE_IDLE && login_has_work(c))
+    if (c->phase == PHASE_IDLE && bindings_have_work(c))
         route_go(c);
     if (c->phase == PHASE_WAITING && c->waits_for_binding)
-        c->wait_until_ms = login_due_ms(c);
+        c->wait_until_ms = bindings_due_ms(c);
     if (c->phase == PHASE_ONLINE)
         login_put_binds(c);
-    bool bound = login_has_work(c);
+    bool bound = bindings_have_work(c);
     if (!bound && c->phase == PHASE_ONLINE) {
         // Also when all that is left waits for a token.
         say_bye(c);
@@ -439,9 +364,9 @@ void core_leave(struct client_core *c) {
         core_idle(c, 0, "nothing is bound");
     }
     if (c->flush_at_ms <= c->now_ms)
-        streams_flush(c);
+        acks_flush(c);
     arena_reset(&c->arena);
-    binding_reclaim(c);
+    reclaim_bindings(c);
     c->depth--;
 }
 
@@ -481,7 +406,7 @@ uint64_t core_next_wakeup_ms(const struct client_core *c) {
     case PHASE_LOGIN:
         return earlier(next, c->deadline_ms);
     case PHASE_ONLINE:
-        next = earlier(next, earlier(c->leave_at_ms, login_next_ms(c)));
+        next = earlier(next, earlier(c->leave_at_ms, bindings_next_ms(c)));
         // While a Ping is unanswered another one tells nothing.
         if (c->pong_by_ms != NEVER)
             return earlier(next, c->pong_by_ms);

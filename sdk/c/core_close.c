@@ -33,7 +33,7 @@ void core_gone(struct client_core *c, const char *reason) {
     bool leaving = c->leave_at_ms != NEVER;
     if (!was_online || leaving)
         route_peer_failed(c);
-    streams_flush(c);
+    acks_flush(c);
     core_drop(c);
     come_again(c, was_online, (struct cause){0, reason, 0});
 }
@@ -64,7 +64,7 @@ static size_t count_wanted(const struct client_core *c) {
 // several were refused: they are tried one by one then.
 static void close_for_good(struct client_core *c, struct cause why) {
     struct binding *list[BINDING_SLOTS];
-    size_t count = login_concerned(c, list);
+    size_t count = bindings_concerned(c, list);
     bool is_login = c->phase == PHASE_LOGIN;
     bool goes_on = count == 1 && count_wanted(c) > 1;
     for (size_t i = 0; i < count; i++)
@@ -112,7 +112,7 @@ static void close_for_error(struct client_core *c, struct cause why) {
 static void close_for_now(struct client_core *c, struct cause why) {
     bool was_online = c->phase == PHASE_ONLINE, is_busy = why.code / CODE_CLASS == 41;
     struct binding *list[BINDING_SLOTS];
-    size_t count = c->phase == PHASE_LOGIN && c->one_by_one ? login_concerned(c, list) : 0;
+    size_t count = c->phase == PHASE_LOGIN && c->one_by_one ? bindings_concerned(c, list) : 0;
     if (is_busy && c->attempts == 0)
         c->attempts = 1; // back off, also when it was online for long
     // A room that answers NO_ANSWER or TOO_SLOW is well; others are not to be met again at once.
@@ -127,7 +127,7 @@ static void close_for_now(struct client_core *c, struct cause why) {
 
 void core_closed(struct client_core *c, struct cause why) {
     (void)leave_online(c);
-    streams_flush(c);
+    acks_flush(c);
     if (why.code / CODE_CLASS == 40)
         close_for_good(c, why);
     else if (why.code / CODE_CLASS == 43)

@@ -1,6 +1,16 @@
-// What the files of the core share: client_core.c (phases, time, frames), core_close.c (how a
-// connection ends, and what follows), core_route.c (where to and when), core_login.c (Hello,
-// bindings), core_token.c (what bindings log in with), core_streams.c (delivery and acknowledging).
+// What the files of the core share. Each file calls those below it only:
+//
+//   core_calls.c     what the user wants of bindings
+//   client_core.c    life, time, frames, and what each call leaves to be done
+//   core_login.c     Hello, Bind, and what the room answers
+//   core_streams.c   delivery
+//   core_locate.c    what a dispatcher is asked and says
+//   core_close.c     how a connection ends, and what follows
+//   core_token.c     what bindings log in with
+//   core_route.c     where to and when
+//   core_acks.c      what was handled is stored, and acknowledged
+//   core_phase.c     the phase, and what is said
+//   core_binding.c   bindings as they are
 #ifndef HAWSER_CORE_INTERNAL_H
 #define HAWSER_CORE_INTERNAL_H
 
@@ -209,15 +219,32 @@ struct cause {
     uint32_t retry_after_ms;
 };
 
+// Of a set of phases.
+#define IN_PHASE(name) (1u << PHASE_##name)
+
 // --- client_core.c
 void core_enter(struct client_core *c, uint64_t now_ms); // begins every call from outside
 void core_leave(struct client_core *c);                  // ends it: what became due is done
-void core_set_phase(struct client_core *c, enum core_phase phase);
-void core_report(struct client_core *c, enum hawser_state state, struct cause why);
-void core_set_heartbeat(struct client_core *c, uint32_t seconds); // 0: as it was
-void core_put(struct client_core *c, enum frame_type type, const void *message);
-void core_drop(struct client_core *c); // the connection: closes it and forgets it
-void core_notice(struct client_core *c, const char *format, ...) HW_PRINTF(2, 3);
+
+// --- core_login.c
+void login_put_hello(struct client_core *c);
+void login_put_binds(struct client_core *c); // ONLINE: what is to be bound or renewed
+void login_put_unbind(struct client_core *c, uint32_t number);
+void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m);
+void login_on_bound(struct client_core *c, const Hawser__V1__Bound *m);
+
+// --- core_streams.c
+void streams_on_push(struct client_core *c, const Hawser__V1__Push *m);
+void streams_on_gap(struct client_core *c, const Hawser__V1__Gap *m);
+void streams_on_reset(struct client_core *c, const Hawser__V1__Reset *m);
+void streams_on_synced(struct client_core *c, const Hawser__V1__Synced *m);
+// Bound: delivery continues after these.
+void streams_begin(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m);
+
+// --- core_locate.c
+void locate_put(struct client_core *c);
+void locate_on_located(struct client_core *c, const Hawser__V1__Located *m);
+void locate_on_go_away(struct client_core *c, const Hawser__V1__GoAway *m);
 
 // --- core_close.c
 // Without a word from the other side.
@@ -229,6 +256,21 @@ void core_stopped(struct client_core *c, struct cause why);
 // A Close code, from Close or Located: drops the connection and decides what is next.
 void core_closed(struct client_core *c, struct cause why);
 
+// --- core_token.c
+bool credentials_are_valid(const char *token, const char *const *tags, size_t tag_count);
+// New credentials of the user's, valid ones.
+void binding_offer(struct binding *b, const char *token, const char *const *tags, size_t tag_count);
+void binding_accepted(struct client_core *c, struct binding *b, uint64_t expires_ms);
+// Is there something else to log in with, or somebody to ask?
+bool binding_survives(const struct client_core *c, const struct binding *b, uint32_t code);
+// A Bind was refused, or a binding ended, with this code. True: the binding goes on, with what it
+// held, with the offer, or waiting for another token.
+bool binding_refused(struct client_core *c, struct binding *b, uint32_t code, const char *reason);
+void binding_drop_offer(struct client_core *c, struct binding *b, uint32_t code,
+                        const char *reason);
+void binding_later(struct client_core *c, struct binding *b); // its Bind, or renewal, again
+void tokens_ask_due(struct client_core *c);
+
 // --- core_route.c
 int route_init(struct client_core *c, const struct hawser_options *o, char *error,
                size_t error_len);
@@ -239,58 +281,42 @@ uint64_t route_backoff_window(const struct client_core *c, uint32_t attempts);
 void route_peer_failed(struct client_core *c); // not there again for now
 void route_peer_good(struct client_core *c);
 bool route_peer_is(const struct client_core *c, const struct host_port *at);
-void route_put_locate(struct client_core *c);
-void route_on_located(struct client_core *c, const Hawser__V1__Located *m);
-void route_on_go_away(struct client_core *c, const Hawser__V1__GoAway *m);
+bool route_host_is_valid(const char *host);
 
-// --- core_login.c
-void login_put_hello(struct client_core *c);
-void login_put_binds(struct client_core *c); // ONLINE: what is to be bound or renewed
-void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m);
-void login_on_bound(struct client_core *c, const Hawser__V1__Bound *m);
-void login_connection_lost(struct client_core *c);    // bindings go back to NEW
-bool login_has_work(const struct client_core *c);     // a binding that could be bound
-bool login_has_bindings(const struct client_core *c); // any, also one that waits for a token
-uint64_t login_due_ms(const struct client_core *c);   // when the first of them may be; NEVER
-uint64_t login_next_ms(const struct client_core *c);
-// Those that a Close with this code, here and now, speaks of: that the Hello named, or that stand.
-size_t login_concerned(struct client_core *c, struct binding *ret_list[BINDING_SLOTS]);
-void login_retire_leaving(struct client_core *c);
-void binding_end(struct client_core *c, struct binding *b, uint32_t code, const char *reason);
-void binding_later(struct client_core *c, struct binding *b); // its Bind, or renewal, again
+// --- core_acks.c
+void acks_soon(struct client_core *c, struct core_stream *s);
+// All up to this one has been handled.
+void acks_handled(struct client_core *c, struct binding *b, size_t stream, uint64_t seq);
+void acks_flush(struct client_core *c); // store, then Ack
+
+// --- core_phase.c
+void core_set_phase(struct client_core *c, enum core_phase phase);
+void core_report(struct client_core *c, enum hawser_state state, struct cause why);
+void core_set_heartbeat(struct client_core *c, uint32_t seconds); // 0: as it was
+void core_put(struct client_core *c, enum frame_type type, const void *message);
+void core_drop(struct client_core *c); // the connection: closes it and forgets it
+void core_notice(struct client_core *c, const char *format, ...) HW_PRINTF(2, 3);
+
+// --- core_binding.c
 bool binding_is_wanted(const struct binding *b);
+struct binding *binding_by_number(struct client_core *c, uint32_t number); // BOUND, or NULL
+const char *binding_product(const struct binding *b);
+const char *binding_user(const struct binding *b);
+const struct credentials *binding_credentials(const struct binding *b); // the newest
+void binding_free(struct binding *b);
+void binding_load(struct client_core *c, struct binding *b); // its record, where it has one
+void credentials_free(struct credentials *x);
 // The user learns of `event`: bound, resumed, code and reason; the rest is the binding's.
 void binding_tell(struct client_core *c, const struct binding *b,
                   struct hawser_binding_event event);
-void binding_reclaim(struct client_core *c);                               // frees the ended ones
-struct binding *binding_by_number(struct client_core *c, uint32_t number); // BOUND, or NULL
-void binding_free(struct binding *b);
-
-// --- core_token.c
-void credentials_free(struct credentials *x);
-bool credentials_are_valid(const char *token, const char *const *tags, size_t tag_count);
-// New credentials of the user's, valid ones.
-void binding_offer(struct binding *b, const char *token, const char *const *tags, size_t tag_count);
-const struct credentials *binding_credentials(const struct binding *b); // the newest
-void binding_accepted(struct client_core *c, struct binding *b, uint64_t expires_ms);
-// Is there something else to log in with, or somebody to ask?
-bool binding_survives(const struct client_core *c, const struct binding *b, uint32_t code);
-// A Bind was refused, or a binding ended, with this code. True: the binding goes on, with what it
-// held, with the offer, or waiting for another token.
-bool binding_refused(struct client_core *c, struct binding *b, uint32_t code, const char *reason);
-void binding_drop_offer(struct client_core *c, struct binding *b, uint32_t code,
-                        const char *reason);
-void tokens_ask_due(struct client_core *c);
-
-// --- core_streams.c
-void streams_on_push(struct client_core *c, const Hawser__V1__Push *m);
-void streams_on_gap(struct client_core *c, const Hawser__V1__Gap *m);
-void streams_on_reset(struct client_core *c, const Hawser__V1__Reset *m);
-void streams_on_synced(struct client_core *c, const Hawser__V1__Synced *m);
-// Bound: delivery continues after these.
-void streams_begin(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m);
-void streams_flush(struct client_core *c); // store, then Ack
-const char *binding_product(const struct binding *b);
-const char *binding_user(const struct binding *b);
+void binding_end(struct client_core *c, struct binding *b, uint32_t code, const char *reason);
+void bindings_retire_leaving(struct client_core *c);
+void bindings_connection_lost(struct client_core *c);   // bindings go back to NEW
+bool bindings_have_work(const struct client_core *c);   // a binding that could be bound
+bool bindings_are_there(const struct client_core *c);   // any, also one that waits for a token
+uint64_t bindings_due_ms(const struct client_core *c);  // when the first of them may be; NEVER
+uint64_t bindings_next_ms(const struct client_core *c); // when there is something to do; NEVER
+// Those that a Close with this code, here and now, speaks of: that the Hello named, or that stand.
+size_t bindings_concerned(struct client_core *c, struct binding *ret_list[BINDING_SLOTS]);
 
 #endif

@@ -1,253 +1,7 @@
-// Logging in: Hello and its Binds, what the room answers to them, and the life of a binding.
-#include <errno.h>
-
-#include "bytes.h"
+// Logging in: Hello and its Binds, and what the room answers to them.
 #include "core_internal.h"
-#include "token.h"
 
 #define SDK_NAME "hawser-c/" HAWSER_VERSION
-
-enum { TYPE_MAX = 64 };
-
-// --- bindings
-
-bool binding_is_wanted(const struct binding *b) {
-    return b->state != BINDING_FREE && b->state != BINDING_ENDED && !b->leaving;
-}
-
-struct binding *binding_by_number(struct client_core *c, uint32_t number) {
-    for (size_t i = 0; i < BINDING_SLOTS; i++)
-        if (c->bindings[i].state == BINDING_BOUND && c->bindings[i].number == number)
-            return &c->bindings[i];
-    return NULL;
-}
-
-static struct binding *binding_by_id(struct client_core *c, int id) {
-    for (size_t i = 0; i < BINDING_SLOTS; i++)
-        if (binding_is_wanted(&c->bindings[i]) && c->bindings[i].id == id)
-            return &c->bindings[i];
-    return NULL;
-}
-
-static struct binding *binding_by_product(struct client_core *c, const char *product) {
-    for (size_t i = 0; product && i < BINDING_SLOTS; i++)
-        if (binding_is_wanted(&c->bindings[i]) && c->bindings[i].product &&
-            strcmp(c->bindings[i].product, product) == 0)
-            return &c->bindings[i];
-    return NULL;
-}
-
-void binding_free(struct binding *b) {
-    credentials_free(&b->held);
-    credentials_free(&b->offer);
-    free(b->record);
-    free(b->product);
-    free(b->user);
-    *b = (struct binding){0};
-}
-
-void binding_reclaim(struct client_core *c) {
-    for (size_t i = 0; i < BINDING_SLOTS; i++) {
-        if (c->bindings[i].state != BINDING_ENDED)
-            continue;
-        if (c->bindings[i].dirty)
-            streams_flush(c);
-        binding_free(&c->bindings[i]);
-    }
-}
-
-void binding_tell(struct client_core *c, const struct binding *b,
-                  struct hawser_binding_event event) {
-    event.binding = b->id;
-    event.product = binding_product(b);
-    event.user = binding_user(b);
-    event.expires_ms = b->expires_ms;
-    event.generation = b->generation;
-    if (c->callbacks.on_binding)
-        c->callbacks.on_binding(c->arg, &event);
-}
-
-void binding_end(struct client_core *c, struct binding *b, uint32_t code, const char *reason) {
-    if (b->state == BINDING_ENDED)
-        return;
-    b->state = BINDING_ENDED;
-    b->number = 0;
-    c->end_code = code;
-    snprintf(c->end_reason, sizeof(c->end_reason), "%s", reason);
-    binding_tell(c, b, (struct hawser_binding_event){.code = code, .reason = reason});
-}
-
-void login_retire_leaving(struct client_core *c) {
-    for (size_t i = 0; i < BINDING_SLOTS; i++)
-        if (c->bindings[i].leaving)
-            binding_end(c, &c->bindings[i], 0, "another user took its place");
-}
-
-bool login_has_work(const struct client_core *c) {
-    for (size_t i = 0; i < BINDING_SLOTS; i++)
-        if (binding_is_wanted(&c->bindings[i]) && c->bindings[i].state != BINDING_TOKEN)
-            return true;
-    return false;
-}
-
-bool login_has_bindings(const struct client_core *c) {
-    for (size_t i = 0; i < BINDING_SLOTS; i++)
-        if (binding_is_wanted(&c->bindings[i]))
-            return true;
-    return false;
-}
-
-uint64_t login_due_ms(const struct client_core *c) {
-    uint64_t due = NEVER;
-    for (size_t i = 0; i < BINDING_SLOTS; i++) {
-        const struct binding *b = &c->bindings[i];
-        if (b->state == BINDING_NEW && !b->leaving && b->retry_at_ms < due)
-            due = b->retry_at_ms;
-    }
-    return due;
-}
-
-size_t login_concerned(struct client_core *c, struct binding *ret_list[BINDING_SLOTS]) {
-    size_t count = 0;
-    for (size_t i = 0; i < BINDING_SLOTS; i++) {
-        struct binding *b = &c->bindings[i];
-        bool is_one = c->phase == PHASE_LOCATING ? b->id == c->located_for
-                      : c->phase == PHASE_LOGIN  ? b->state == BINDING_SENT
-                                                 : b->state == BINDING_BOUND;
-        if (is_one && binding_is_wanted(b))
-            ret_list[count++] = b;
-    }
-    return count;
-}
-
-// --- what the user wants
-
-static struct binding *binding_new(struct client_core *c) {
-    size_t wanted = 0;
-    struct binding *free_slot = NULL;
-    for (size_t i = 0; i < BINDING_SLOTS; i++) {
-        wanted += binding_is_wanted(&c->bindings[i]);
-        if (!free_slot && c->bindings[i].state == BINDING_FREE)
-            free_slot = &c->bindings[i];
-    }
-    if (!free_slot || wanted >= HAWSER_BINDINGS_MAX)
-        return NULL;
-    *free_slot = (struct binding){.state = BINDING_NEW, .ask_at_ms = NEVER};
-    free_slot->id = ++c->last_binding_id;
-    free_slot->record = hw_calloc(1, sizeof(*free_slot->record));
-    return free_slot;
-}
-
-static void load_record(struct client_core *c, struct binding *b) {
-    struct position_key key = {b->product, b->user, c->device};
-    if (b->product && c->store->load(c->store, &key, b->record))
-        memcpy(b->stored, b->record->stream, sizeof(b->stored));
-}
-
-static int bind_new(struct client_core *c, const char *token, const char *const *tags,
-                    size_t tag_count, struct token_claims *claims) {
-    struct binding *old = binding_by_product(c, claims->product);
-    if (old)
-        old->leaving = true; // no longer counts against the limit
-    struct binding *b = binding_new(c);
-    if (!b) {
-        if (old)
-            old->leaving = false;
-        return -E2BIG;
-    }
-    b->product = claims->product;
-    b->user = claims->user;
-    *claims = (struct token_claims){0};
-    binding_offer(b, token, tags, tag_count);
-    load_record(c, b);
-    // Until the room has answered, what arrives for the product is the old user's.
-    if (old && (old->state == BINDING_NEW || old->state == BINDING_TOKEN))
-        binding_end(c, old, 0, "another user took its place");
-    return b->id;
-}
-
-int core_bind(struct client_core *c, uint64_t now_ms, const char *token, const char *const *tags,
-              size_t tag_count) {
-    if (!credentials_are_valid(token, tags, tag_count))
-        return -EINVAL;
-    core_enter(c, now_ms);
-    c->end_code = 0;
-    struct token_claims claims;
-    token_claims_read(token, &claims);
-    struct binding *same = binding_by_product(c, claims.product);
-    int id;
-    if (same && strcmp(same->user, claims.user) == 0) {
-        binding_offer(same, token, tags, tag_count);
-        id = same->id;
-    } else {
-        id = bind_new(c, token, tags, tag_count, &claims);
-    }
-    token_claims_free(&claims);
-    core_leave(c);
-    return id;
-}
-
-int core_renew(struct client_core *c, uint64_t now_ms, int binding, const char *token) {
-    struct binding *b = binding_by_id(c, binding);
-    if (!b)
-        return -ENOENT;
-    if (!credentials_are_valid(token, NULL, 0))
-        return -EINVAL;
-    struct token_claims claims;
-    token_claims_read(token, &claims);
-    bool same = !b->product || !claims.product ||
-                (strcmp(b->product, claims.product) == 0 && strcmp(b->user, claims.user) == 0);
-    token_claims_free(&claims);
-    if (!same)
-        return -EINVAL;
-    core_enter(c, now_ms);
-    const struct credentials *newest = binding_credentials(b);
-    binding_offer(b, token, (const char *const *)newest->tags, newest->tag_count);
-    core_leave(c);
-    return 0;
-}
-
-static void put_unbind(struct client_core *c, uint32_t number) {
-    Hawser__V1__Unbind unbind = HAWSER__V1__UNBIND__INIT;
-    unbind.product = number;
-    core_put(c, FRAME_UNBIND, &unbind);
-}
-
-int core_unbind(struct client_core *c, uint64_t now_ms, int binding) {
-    struct binding *b = binding_by_id(c, binding);
-    if (!b)
-        return -ENOENT;
-    core_enter(c, now_ms);
-    streams_flush(c);
-    if (b->state == BINDING_BOUND && c->phase == PHASE_ONLINE)
-        put_unbind(c, b->number);
-    binding_end(c, b, 0, "unbound");
-    core_leave(c);
-    return 0;
-}
-
-int core_upstream(struct client_core *c, uint64_t now_ms, int binding,
-                  const struct core_upstream *u) {
-    const struct binding *b = binding_by_id(c, binding);
-    if (!b)
-        return -ENOENT;
-    if (!u->type || !id_is_valid(u->type, strlen(u->type), TYPE_MAX))
-        return -EINVAL;
-    if (c->phase != PHASE_ONLINE || b->state != BINDING_BOUND)
-        return -ENOTCONN;
-    Hawser__V1__Upstream m = HAWSER__V1__UPSTREAM__INIT;
-    m.product = b->number;
-    m.type = (char *)(uintptr_t)u->type;
-    m.id = (ProtobufCBinaryData){HAWSER_UPSTREAM_ID_BYTES, (uint8_t *)(uintptr_t)u->id};
-    m.payload = (ProtobufCBinaryData){u->payload_len, (uint8_t *)(uintptr_t)u->payload};
-    m.reply = u->with_reply;
-    if (hawser__v1__upstream__get_packed_size(&m) > c->max_frame)
-        return -EMSGSIZE;
-    core_enter(c, now_ms);
-    core_put(c, FRAME_UPSTREAM, &m);
-    core_leave(c);
-    return 0;
-}
 
 // --- Hello and Bind
 
@@ -306,7 +60,7 @@ void login_put_hello(struct client_core *c) {
     hello.heartbeat_s = c->heartbeat_wish_s;
     hello.bind = binds;
     size_t most = c->one_by_one ? 1 : HAWSER_BINDINGS_MAX;
-    uint64_t due = login_due_ms(c); // one at least: the first that is due, if none is yet
+    uint64_t due = bindings_due_ms(c); // one at least: the first that is due, if none is yet
     for (size_t i = 0; i < BINDING_SLOTS && hello.n_bind < most; i++) {
         struct binding *b = &c->bindings[i];
         bool early = b->retry_at_ms > due && (c->one_by_one || b->retry_at_ms > c->now_ms);
@@ -334,21 +88,13 @@ void login_put_binds(struct client_core *c) {
     }
 }
 
-void login_connection_lost(struct client_core *c) {
-    for (size_t i = 0; i < BINDING_SLOTS; i++) {
-        struct binding *b = &c->bindings[i];
-        if (b->state == BINDING_SENT || b->state == BINDING_BOUND)
-            b->state = BINDING_NEW;
-        b->number = 0;
-        b->renew_sent = b->synced_due = false;
-        b->ask_at_ms = NEVER;
-        for (size_t s = 0; s < POSITION_STREAMS; s++)
-            b->stream[s] = (struct core_stream){0};
-    }
-    login_retire_leaving(c);
-}
-
 // --- what the room answers
+
+void login_put_unbind(struct client_core *c, uint32_t number) {
+    Hawser__V1__Unbind unbind = HAWSER__V1__UNBIND__INIT;
+    unbind.product = number;
+    core_put(c, FRAME_UNBIND, &unbind);
+}
 
 static bool names_match(const struct binding *b, const Hawser__V1__Bound *m) {
     return !b->product || !m->name[0] ||
@@ -372,7 +118,7 @@ static void take_names(struct client_core *c, struct binding *b, const Hawser__V
         return;
     b->product = hw_strdup(m->name);
     b->user = hw_strdup(m->user);
-    load_record(c, b);
+    binding_load(c, b);
 }
 
 // What else stands for that product on this connection has ended with this answer; a later bind of
@@ -409,12 +155,6 @@ static void bound(struct client_core *c, struct binding *b, const Hawser__V1__Bo
                  (struct hawser_binding_event){.bound = true, .resumed = m->resumed, .reason = ""});
 }
 
-void binding_later(struct client_core *c, struct binding *b) {
-    uint64_t window = route_backoff_window(c, ++b->failures);
-    b->renew_sent = b->offer_sent = false;
-    b->retry_at_ms = c->now_ms + 1 + rng_below(c->rng, window);
-}
-
 // A renewal was refused: what is held stands.
 static void renewal_failed(struct client_core *c, struct binding *b, const Hawser__V1__Bound *m,
                            bool again) {
@@ -437,7 +177,7 @@ static void unbound(struct client_core *c, struct binding *b, const Hawser__V1__
     }
     // Should it stand at the room all the same: otherwise this one is ignored.
     if (m->product != 0)
-        put_unbind(c, m->product);
+        login_put_unbind(c, m->product);
     if (b->state == BINDING_SENT)
         end_others(c, b); // a change of user ends the old binding also when it fails
     b->state = BINDING_NEW;
@@ -455,7 +195,7 @@ static void bound_unwanted(struct client_core *c, const Hawser__V1__Bound *m) {
         return;
     if (b)
         binding_end(c, b, 0, "another bind of the product took its place");
-    put_unbind(c, m->product);
+    login_put_unbind(c, m->product);
 }
 
 void login_on_bound(struct client_core *c, const Hawser__V1__Bound *m) {
@@ -499,19 +239,4 @@ void login_on_welcome(struct client_core *c, const Hawser__V1__Welcome *m) {
     core_report(c, HAWSER_ONLINE, (struct cause){0, "", 0});
     for (size_t i = 0; i < m->n_bound && c->phase == PHASE_ONLINE; i++)
         login_on_bound(c, m->bound[i]);
-}
-
-uint64_t login_next_ms(const struct client_core *c) {
-    uint64_t next = NEVER;
-    for (size_t i = 0; i < BINDING_SLOTS; i++) {
-        const struct binding *b = &c->bindings[i];
-        if (!binding_is_wanted(b))
-            continue;
-        if (b->ask_at_ms < next)
-            next = b->ask_at_ms;
-        bool is_due = b->state == BINDING_NEW || (b->state == BINDING_BOUND && b->offer.token);
-        if (is_due && !b->renew_sent && b->retry_at_ms < next)
-            next = b->retry_at_ms;
-    }
-    return next;
 }

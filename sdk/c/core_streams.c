@@ -4,94 +4,6 @@
 
 #include "core_internal.h"
 
-const char *binding_product(const struct binding *b) {
-    return b->product ? b->product : "";
-}
-
-const char *binding_user(const struct binding *b) {
-    return b->user ? b->user : "";
-}
-
-// --- positions and acks
-
-static void ack_soon(struct client_core *c, struct core_stream *s) {
-    s->ack_due = true;
-    uint64_t at = c->now_ms + c->ack_delay_ms;
-    if (at < c->flush_at_ms)
-        c->flush_at_ms = at;
-}
-
-static void position_set(struct client_core *c, struct binding *b, size_t stream, uint64_t seq) {
-    b->record->stream[stream].seq = seq;
-    b->dirty = true;
-    struct core_stream *s = &b->stream[stream];
-    if (s->refused_seq <= seq)
-        s->refused_seq = 0;
-    ack_soon(c, s);
-    // The room's window is twice this.
-    if (++s->unacked >= ACK_MESSAGES || c->unacked_bytes >= ACK_BYTES)
-        streams_flush(c);
-}
-
-static int save_dirty(struct client_core *c) {
-    struct position_change changes[BINDING_SLOTS];
-    size_t count = 0;
-    for (size_t i = 0; i < BINDING_SLOTS; i++) {
-        const struct binding *b = &c->bindings[i];
-        if (!b->dirty || !b->product)
-            continue;
-        changes[count++] =
-            (struct position_change){.key = {b->product, b->user, c->device}, .record = b->record};
-    }
-    int error = count > 0 ? c->store->save(c->store, changes, count) : 0;
-    for (size_t i = 0; i < BINDING_SLOTS && error == 0; i++) {
-        struct binding *b = &c->bindings[i];
-        if (b->dirty && b->product)
-            memcpy(b->stored, b->record->stream, sizeof(b->stored));
-        b->dirty = false;
-    }
-    return error;
-}
-
-static void put_ack(struct client_core *c, struct binding *b) {
-    Hawser__V1__Position positions[POSITION_STREAMS], *upto[POSITION_STREAMS];
-    Hawser__V1__Ack ack = HAWSER__V1__ACK__INIT;
-    ack.product = b->number;
-    ack.upto = upto;
-    for (size_t i = 0; i < POSITION_STREAMS; i++) {
-        struct core_stream *s = &b->stream[i];
-        if (!s->ack_due)
-            continue;
-        s->ack_due = false;
-        s->unacked = 0;
-        Hawser__V1__Position *p = &positions[ack.n_upto];
-        *p = (Hawser__V1__Position)HAWSER__V1__POSITION__INIT;
-        p->stream = (Hawser__V1__Stream)i;
-        p->epoch = b->record->stream[i].epoch;
-        p->seq = b->record->stream[i].seq < s->shown ? b->record->stream[i].seq : s->shown;
-        upto[ack.n_upto++] = p;
-    }
-    if (ack.n_upto > 0)
-        core_put(c, FRAME_ACK, &ack);
-}
-
-void streams_flush(struct client_core *c) {
-    c->flush_at_ms = NEVER;
-    int error = save_dirty(c);
-    if (error != 0) {
-        // Unstored is not acknowledged: the room's window bounds how far this can go.
-        c->flush_at_ms = c->now_ms + SAVE_RETRY_MS;
-        core_notice(c, "positions could not be stored, trying again: %s", hw_strerror(error));
-        return;
-    }
-    c->unacked_bytes = 0;
-    if (c->phase != PHASE_ONLINE)
-        return;
-    for (size_t i = 0; i < BINDING_SLOTS; i++)
-        if (c->bindings[i].state == BINDING_BOUND)
-            put_ack(c, &c->bindings[i]);
-}
-
 // --- where a stream begins
 
 static void tell_reset(struct client_core *c, struct binding *b, size_t stream,
@@ -168,7 +80,7 @@ static bool is_next(struct client_core *c, struct binding *b, const struct span 
     if (at->last > s->shown)
         s->shown = at->last;
     if (at->last <= p->seq) {
-        ack_soon(c, s);
+        acks_soon(c, s);
         return false;
     }
     if (s->refused_seq != 0 && at->first > s->refused_seq) {
@@ -228,7 +140,7 @@ static void sync_stream(struct client_core *c, struct binding *b, size_t stream,
     if (at->seq > b->stream[stream].shown)
         b->stream[stream].shown = at->seq;
     if (at->seq > p->seq)
-        position_set(c, b, stream, at->seq);
+        acks_handled(c, b, stream, at->seq);
 }
 
 static bool synced_is_reached(const struct binding *b) {
@@ -290,7 +202,7 @@ void streams_on_push(struct client_core *c, const Hawser__V1__Push *m) {
         recent_ids_add(&b->record->recent, id);
     }
     c->unacked_bytes += m->payload.len;
-    position_set(c, b, stream, m->seq);
+    acks_handled(c, b, stream, m->seq);
     synced_catch_up(c, b);
 }
 
@@ -327,7 +239,7 @@ void streams_on_gap(struct client_core *c, const Hawser__V1__Gap *m) {
     gap.count_max = gap_count_max(&gap);
     if (c->callbacks.on_gap && m->reason != HAWSER__V1__GAP_REASON__GAP_OTHER_DEVICE)
         c->callbacks.on_gap(c->arg, &gap);
-    position_set(c, b, stream, m->last);
+    acks_handled(c, b, stream, m->last);
     synced_catch_up(c, b);
 }
 
@@ -349,6 +261,6 @@ void streams_on_reset(struct client_core *c, const Hawser__V1__Reset *m) {
     b->stream[stream].refused_seq = b->stream[stream].synced_after = 0;
     b->stream[stream].shown = b->stream[stream].came = m->position->seq;
     tell_reset(c, b, stream, m->reason);
-    position_set(c, b, stream, m->position->seq);
+    acks_handled(c, b, stream, m->position->seq);
     synced_catch_up(c, b); // nothing that was refused there comes again
 }

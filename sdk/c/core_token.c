@@ -9,14 +9,6 @@ enum { TAG_MAX = 64, TAGS_BYTES_MAX = 1024 };
 
 // --- credentials
 
-void credentials_free(struct credentials *x) {
-    for (size_t i = 0; i < x->tag_count; i++)
-        free(x->tags[i]);
-    free(x->tags);
-    free(x->token);
-    *x = (struct credentials){0};
-}
-
 bool credentials_are_valid(const char *token, const char *const *tags, size_t tag_count) {
     size_t bytes = 0;
     if (!token || !id_is_valid(token, strlen(token), HAWSER_TOKEN_MAX) ||
@@ -38,10 +30,6 @@ static struct credentials credentials_copy(const char *token, const char *const 
     for (size_t i = 0; i < tag_count; i++)
         x.tags[i] = hw_strdup(tags[i]);
     return x;
-}
-
-const struct credentials *binding_credentials(const struct binding *b) {
-    return b->offer.token ? &b->offer : &b->held;
 }
 
 static void hold_offer(struct binding *b) {
@@ -76,6 +64,12 @@ static uint64_t refusal_wait(struct client_core *c, struct binding *b) {
     b->refused_ms = c->now_ms;
     uint32_t before = b->refusals++;
     return before == 0 ? 0 : 1 + rng_below(c->rng, route_backoff_window(c, before));
+}
+
+void binding_later(struct client_core *c, struct binding *b) {
+    uint64_t window = route_backoff_window(c, ++b->failures);
+    b->renew_sent = b->offer_sent = false;
+    b->retry_at_ms = c->now_ms + 1 + rng_below(c->rng, window);
 }
 
 static void plan_token(struct client_core *c, struct binding *b, uint64_t expires_ms) {
