@@ -32,7 +32,7 @@ static int own_stderr(void) {
     return own;
 }
 
-bool log_stderr(void *arg, const char *line, size_t len) {
+static bool log_stderr(void *arg, const char *line, size_t len) {
     int own = own_stderr();
     struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
     (void)arg;

@@ -22,7 +22,7 @@ struct log {
     enum log_level level;
     const char *role;  // borrowed, outlives the log: a literal
     char id[64];       // the daemon's id, may be empty
-    log_sink_fn *sink; // log_stderr unless set
+    log_sink_fn *sink; // that of stderr unless set
     void *sink_arg;
     uint64_t (*wall_ms)(void *arg); // the clock for ts; arg is wall_arg
     void *wall_arg;
@@ -33,7 +33,6 @@ struct log {
 
 // Writes to stderr with one write(2); the system clock unless wall_ms is set afterwards.
 void log_init(struct log *l, const char *role, enum log_level level);
-bool log_stderr(void *arg, const char *line, size_t len);
 
 // fields: a printf format that yields `key=value key="value"` pairs; LOG_Q and log_quote for peer
 // text. NULL l logs nothing.

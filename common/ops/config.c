@@ -29,7 +29,7 @@ bool config_is_list(enum config_type type) {
     return type >= CONFIG_ADDRESSES;
 }
 
-bool config_is_text(enum config_type type) {
+static bool config_is_text(enum config_type type) {
     return type >= CONFIG_TEXT && !config_is_list(type);
 }
 

@@ -54,7 +54,6 @@ struct config {
     struct config_value values[CONFIG_KEYS];
 };
 
-bool config_is_text(enum config_type type);
 bool config_is_list(enum config_type type);
 bool config_is_everywhere(const char *host); // all addresses of this machine
 // A text, or an item of a list. ret_error gets "section.key: what, and what is allowed".

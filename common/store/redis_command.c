@@ -52,7 +52,8 @@ void redis_conn_tell_failed(struct hook *h) {
     }
 }
 
-void redis_command_fail(struct command *k, int error) {
+// In a later turn.
+static void redis_command_fail(struct command *k, int error) {
     struct redis_conn *c = k->conn;
     k->error = error;
     k->next = NULL;
@@ -129,7 +130,8 @@ static size_t words_bytes(const struct words *words) {
     return bytes;
 }
 
-void redis_command_send_now(struct command *k, const struct words *words) {
+// Whatever waits.
+static void redis_command_send_now(struct command *k, const struct words *words) {
     struct redis_conn *c = k->conn;
     if (!c->context || c->is_leaving || (!c->up && !c->asking)) {
         redis_command_fail(k, c->down_error);

@@ -76,8 +76,6 @@ struct words {
 struct command *redis_command_new(struct redis_conn *c, const char *shape, redis_done_fn *done,
                                   void *arg);
 void redis_command_send(struct command *k, const struct words *words);
-void redis_command_send_now(struct command *k, const struct words *words); // whatever waits
-void redis_command_fail(struct command *k, int error);                     // in a later turn
 void redis_conn_tell_failed(struct hook *h);
 // As many as the server may have at once. Where it is not up any more all of them fail.
 void redis_conn_send_held(struct redis_conn *c);

@@ -13,7 +13,8 @@ bool redis_step_failed(struct store_step *p, int error, const redisReply *reply)
 
 // --- commands
 
-struct redis_conn *redis_store_conn(struct redis_store *s, const char *key) {
+// The one place where a connection is picked. key: of the hash slot; NULL where it touches none.
+static struct redis_conn *redis_store_conn(struct redis_store *s, const char *key) {
     (void)key; // a cluster has one for each part of the hash slots
     return s->conn;
 }

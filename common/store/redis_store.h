@@ -48,8 +48,6 @@ void redis_store_init(struct redis_store *s, const struct redis_store_kind *kind
 // From redis.url, redis.timeout and redis.allow_volatile.
 struct redis_options redis_options_of(const struct store_env *env);
 
-// The one place where a connection is picked. key: of the hash slot; NULL where it touches none.
-struct redis_conn *redis_store_conn(struct redis_store *s, const char *key);
 struct redis_words {
     const char *key;         // one that it touches, or NULL
     const char *shape;       // of the answer

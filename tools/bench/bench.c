@@ -251,7 +251,7 @@ bool bench_login(struct bench *b, uint32_t first, uint32_t end) {
            bench_await(b, &up_to_date);
 }
 
-bool bench_logout(struct bench *b) {
+static bool bench_logout(struct bench *b) {
     const struct order o = {.kind = ORDER_LOGOUT, .end = b->sessions};
     return bench_order(b, &o);
 }
@@ -271,7 +271,12 @@ static void waited_done(void *arg, int status, const char *body, size_t body_len
     buf_append(&w->body, body, body_len);
 }
 
-bool bench_api(struct bench *b, const struct api_call *call, struct buf *ret_body) {
+struct api_call {
+    const char *method, *path, *body; // body NULL: none
+    int expect;
+};
+// It is waited for. False unless it was answered with `expect`; ret_body may be NULL.
+static bool bench_api(struct bench *b, const struct api_call *call, struct buf *ret_body) {
     struct waited w = {0};
     const struct call c = {
         call->method, call->path, call->body, call->body ? strlen(call->body) : 0, waited_done, &w};

@@ -84,15 +84,6 @@ bool bench_login_begin(struct bench *b, uint32_t first, uint32_t end, uint64_t r
 // All that, until they have nothing waiting.
 bool bench_login(struct bench *b, uint32_t first, uint32_t end);
 bool bench_reset(struct bench *b);
-bool bench_logout(struct bench *b);
-
-// One call of the API, waited for. False unless it was answered with `expect`; ret_body may be
-// NULL.
-struct api_call {
-    const char *method, *path, *body; // body NULL: none
-    int expect;
-};
-bool bench_api(struct bench *b, const struct api_call *call, struct buf *ret_body);
 
 // --- what the scenarios are made of
 

@@ -51,7 +51,8 @@ static void message_append(struct press *p, uint64_t due_us) {
         p->next = p->first;
 }
 
-void press_push(struct press *p, uint64_t due_us) {
+// One call, of `batch` messages.
+static void press_push(struct press *p, uint64_t due_us) {
     buf_reset(&p->body);
     if (p->batch > 1)
         buf_append_str(&p->body, "{\"messages\":[");

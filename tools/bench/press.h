@@ -21,7 +21,6 @@ struct press {
 void press_init(struct press *p, struct bench *b, uint32_t users);
 void press_deinit(struct press *p);
 
-void press_push(struct press *p, uint64_t due_us); // one call, of `batch` messages
 // `messages` of them, as fast as they are taken, wherever they wait then.
 bool press_number(struct press *p, uint64_t messages);
 // As fast as it goes: at most `window` messages that were sent and have not come to their clients.
