@@ -15,6 +15,11 @@
 #ifndef HW_METHODS_H
 #define HW_METHODS_H
 
+#include "cluster.pb-c.h"
+#include "register.pb-c.h"
+#include "room.pb-c.h"
+#include "saver.pb-c.h"
+
 enum {
     MEMORY_SMALL = 64 * 1024,        // names, positions, a member
     MEMORY_MESSAGE = 256 * 1024,     // a payload of 60 KiB with its names
@@ -84,5 +89,7 @@ enum call_kind { ONCE, REPEATABLE, LONG };
       drains)                                                                                      \
     X(room, confirm_row, ROOM_METHOD__ROOM_CONFIRM_ROW, ConfirmRow, confirm_row, 2000, ONCE,       \
       RPC_ROOM, MEMORY_SMALL, confirm_rows)
+
+#define ALL_METHODS(X) REGISTER_METHODS(X) SAVER_METHODS(X) ROOM_METHODS(X)
 
 #endif

@@ -11,7 +11,7 @@ typedef void untyped_fn(void);
 
 enum method_at {
 #define METHOD_AT(server, name, ...) AT_##server##_##name,
-    REGISTER_METHODS(METHOD_AT) SAVER_METHODS(METHOD_AT) ROOM_METHODS(METHOD_AT)
+    ALL_METHODS(METHOD_AT)
 #undef METHOD_AT
         METHODS
 };
@@ -151,6 +151,4 @@ static struct typed_call *typed_call_new(untyped_fn *done, void *arg) {
                                              "answered, or with an error"};                        \
         calls_call(to, &method, &request->base, typed_call_new((untyped_fn *)done, arg));          \
     }
-REGISTER_METHODS(CALL_STUB)
-SAVER_METHODS(CALL_STUB)
-ROOM_METHODS(CALL_STUB)
+ALL_METHODS(CALL_STUB)

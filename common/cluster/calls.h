@@ -10,9 +10,6 @@
 
 #include "cluster.h"
 #include "methods.h"
-#include "register.pb-c.h"
-#include "room.pb-c.h"
-#include "saver.pb-c.h"
 
 struct peer {
     struct cluster *cluster;
@@ -30,9 +27,7 @@ bool peer_is_up(struct peer p);
                                         const Hawser__Internal__##Message##Reply *reply);          \
     void server##_##name(struct peer to, const Hawser__Internal__##Message##Request *request,      \
                          server##_##name##_done *done, void *arg);
-REGISTER_METHODS(CALL_DECLARATION)
-SAVER_METHODS(CALL_DECLARATION)
-ROOM_METHODS(CALL_DECLARATION)
+ALL_METHODS(CALL_DECLARATION)
 #undef CALL_DECLARATION
 
 #endif

@@ -15,12 +15,8 @@
 #ifndef HW_RPC_SERVE_H
 #define HW_RPC_SERVE_H
 
-#include "cluster.pb-c.h"
 #include "methods.h"
-#include "register.pb-c.h"
-#include "room.pb-c.h"
 #include "rpc.h"
-#include "saver.pb-c.h"
 
 #define SERVE(server, name, value, Message, message, deadline_ms, ...)                             \
     static void server##_on_##name(void *daemon, const Hawser__Internal__##Message##Request *q,    \
@@ -47,9 +43,7 @@
                                                const Hawser__Internal__##Message##Reply *reply) {  \
         rpc_reply(call, &reply->base);                                                             \
     }
-REGISTER_METHODS(SERVE_REPLY)
-SAVER_METHODS(SERVE_REPLY)
-ROOM_METHODS(SERVE_REPLY)
+ALL_METHODS(SERVE_REPLY)
 #undef SERVE_REPLY
 
 #endif
