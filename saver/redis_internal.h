@@ -2,8 +2,10 @@
 // Each file calls those below it only:
 //
 //   store_redis.c    the table of all steps; life
-//   redis_append.c   appends; redis_devices.c positions of devices; redis_parked.c attempts and
-//                    dead letters; redis_restore.c what a Redis that went back has lost
+//   redis_append.c   appends
+//   redis_devices.c  positions of devices
+//   redis_parked.c   attempts and dead letters
+//   redis_restore.c  what a Redis that went back has lost
 //   redis_read.c     what reads logs
 //   redis_keys.c     the bound on Idempotency-Keys
 //   redis_sums.c     sums, and the clock
