@@ -22,6 +22,18 @@ def test_protocol_page_has_the_vectors():
     assert shown == vectors
 
 
+def test_vectors_are_made_as_the_recipe_says(tmp_path):
+    """`--write`, as HACKING says it, makes the kept file, byte for byte. Where the codec fails, the file that is there stays as it was."""
+    program, kept = re.search(r"`(\S+make_vectors.py) --write (\S+)`", (ROOT / "HACKING.md").read_text()).groups()
+    made = tmp_path / "frames.txt"
+    subprocess.run([ROOT / program, "--write", made], check=True)
+    assert made.read_bytes() == (ROOT / kept).read_bytes()
+    without_protoc = {"PATH": str(tmp_path)}
+    assert subprocess.run([ROOT / program, "--write", made], env=without_protoc, capture_output=True, check=False).returncode != 0
+    assert made.read_bytes() == (ROOT / kept).read_bytes()
+    assert list(tmp_path.iterdir()) == [made]
+
+
 README_TEST = r"""
 set -euo pipefail
 ip link set lo up

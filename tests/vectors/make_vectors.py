@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Writes the golden vectors: one frame of each type, made by Google's protobuf runtime and framing of its own, so that the C codec is checked
-against something that shares no code with it. `make_vectors.py` prints them; `make_vectors.py --check FILE` compares."""
+against something that shares no code with it. `make_vectors.py` prints them; `--check FILE` compares, `--write FILE` puts them there."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -62,8 +63,23 @@ def lines():
                    for name, number, message in examples(pb))
 
 
+def write(path):
+    """Whoever reads the file meanwhile, or after a failure, has the one before."""
+    made = path.with_name(path.name + ".new")
+    try:
+        made.write_text(lines())
+        os.replace(made, path)
+    finally:
+        made.unlink(missing_ok=True)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "--check":
+    if sys.argv[1:2] == ["--check"] and len(sys.argv) == 3:
         kept = pathlib.Path(sys.argv[2]).read_text()
         sys.exit(0 if kept == lines() else f"{sys.argv[2]} is not what the independent codec makes")
-    sys.stdout.write(lines())
+    if sys.argv[1:2] == ["--write"] and len(sys.argv) == 3:
+        write(pathlib.Path(sys.argv[2]))
+    elif len(sys.argv) == 1:
+        sys.stdout.write(lines())
+    else:
+        sys.exit(__doc__)

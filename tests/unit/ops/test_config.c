@@ -419,15 +419,41 @@ START_TEST(test_made_ports) {
 }
 END_TEST
 
-// docs/CONFIG.md is the table's own text.
+static void read_page(const char *at, struct buf *ret_page) {
+    enum { PAGE_BYTES_MAX = 1 << 18 };
+    FILE *file = fopen(at, "r");
+    ck_assert_ptr_nonnull(file);
+    ret_page->len += fread(buf_reserve(ret_page, PAGE_BYTES_MAX), 1, PAGE_BYTES_MAX, file);
+    ck_assert(feof(file));
+    fclose(file);
+}
+
+static void write_page(const char *at, const struct buf *page) {
+    FILE *file = fopen(at, "w");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(page->data, 1, page->len, file), page->len);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+// The first line in which two texts differ, from 1 on; 0: they are the same.
+static int line_that_differs(const char *a, const char *b) {
+    int line = 1;
+    for (; *a && *a == *b; a++, b++)
+        line += *a == '\n';
+    return *a == *b ? 0 : line;
+}
+
+// docs/CONFIG.md is the table's own text. The page is longer than what Check prints, so one that
+// differs is left in the build folder.
 START_TEST(test_documented) {
     struct buf made = BUF_EMPTY, kept = BUF_EMPTY;
     config_markdown(&made);
-    FILE *file = fopen(VECTORS_DIR "/../../docs/CONFIG.md", "r");
-    ck_assert_ptr_nonnull(file);
-    kept.len = fread(buf_reserve(&kept, 1 << 16), 1, 1 << 16, file);
-    fclose(file);
-    ck_assert_str_eq(buf_cstr(&kept), buf_cstr(&made));
+    read_page(VECTORS_DIR "/../../docs/CONFIG.md", &kept);
+    int line = line_that_differs(buf_cstr(&kept), buf_cstr(&made));
+    if (line > 0)
+        write_page(BUILD_DIR "/CONFIG.md", &made);
+    ck_assert_msg(line == 0, "docs/CONFIG.md:%d is not what the table says; the right page is %s",
+                  line, BUILD_DIR "/CONFIG.md");
     buf_free(&made);
     buf_free(&kept);
 }
