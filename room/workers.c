@@ -85,6 +85,7 @@ static void worker_start(struct workers *w, int i) {
     if (w->ports_path) {
         args[n] = (char *)(uintptr_t) "--ports-file";
         args[n + 1] = ports_name(w, i);
+        unlink(args[n + 1]); // of another run: its ports are not to be taken for those of this one
     }
     w->all[i].starts++;
     w->all[i].started_ms = workers_now_ms();

@@ -369,19 +369,25 @@ def test_a_drain_can_be_hurried(tmp_path):
 
 
 def test_workers(tmp_path):
-    """--workers 2 starts two rooms with ports of their own, restarts one that is killed, and ends with 0."""
+    """--workers 2 starts two rooms with ports of their own, restarts one that is killed, and ends with 0. The ports file has those of all
+    rooms and the files beside it those of each; what an earlier run left in these is not taken for theirs."""
     (tmp_path / "cluster").mkdir()
     cluster = Cluster(tmp_path / "cluster")
     ports = tmp_path / "rooms.json"
     config = tmp_path / "hawser.yaml"
     config.write_text(GOOD)
+    for i in range(2):
+        (tmp_path / f"rooms.json.{i}").write_text('{"room": 1, "room_rpc": 2, "ops": 3}\n')
     process = subprocess.Popen([BIN / "hawser-room", "--workers", "2", "--config", config, "--ports-file", ports],
                                stderr=open(tmp_path / "log", "wb"),
                                env={**os.environ, **cluster.environment(), "HAWSER_ROOM__LISTEN": "127.0.0.1:0",
                                     "HAWSER_ROOM__OPS_LISTEN": "127.0.0.1:0"})
     try:
         eventually(ports.exists)
-        rooms = json.loads(ports.read_text())["rooms"]
+        told = json.loads(ports.read_text())
+        each = [json.loads((tmp_path / f"rooms.json.{i}").read_text()) for i in range(2)]
+        assert told == {"rooms": [e["room"] for e in each], "rooms_rpc": [e["room_rpc"] for e in each], "ops": [e["ops"] for e in each]}
+        rooms = told["rooms"]
         assert len(set(rooms)) == 2
         product = cluster.product()
         for port in rooms:
