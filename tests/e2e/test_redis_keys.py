@@ -55,4 +55,7 @@ def test_every_key_is_described(cluster):
             fits = [row for row in rows if row[0].match(key)]
             assert fits, f"{key} ({kind}) is not described"
             assert kind in [row[1] for row in fits] + ["none"], f"{key} is a {kind}"
+            if key.endswith(":sum"):
+                row = next(line for line in PAGE.read_text().splitlines() if line.startswith("| `sum` |"))
+                assert set(cluster.redis.command("HKEYS", key).split("\n")) <= set(re.findall(r"`(\w+)`", row))
         assert len({key.split("}:")[-1][:2] for key in keys}) > 10
