@@ -13,77 +13,16 @@
 #include "addr.h"
 #include "buf.h"
 #include "door.h"
+#include "veil.h"
 
-enum { PLACES = 8, CROWD = 300, WAIT_MS = 30, FAILS = 0x44 };
+enum { PLACES = 8, CROWD = 300, WAIT_MS = 30 };
 
 // --- two kinds of transport
-
-struct veil {
-    struct transport base; // first: a struct transport is one of these
-    uint8_t by;            // what a byte is veiled with
-    uint8_t *kept;         // what the door had read
-    size_t len, at;
-};
-
-static int living; // veils
-
-static ssize_t veil_read(struct transport *t, struct wire w, void *out, size_t len) {
-    struct veil *v = (struct veil *)t;
-    uint8_t *bytes = out;
-    ssize_t got = (ssize_t)(v->len - v->at < len ? v->len - v->at : len);
-    if (v->by == FAILS)
-        return -EPROTO;
-    if (got > 0) {
-        memcpy(bytes, v->kept + v->at, (size_t)got);
-        v->at += (size_t)got;
-    } else {
-        got = t->below->ops->read(t->below, w, out, len);
-    }
-    for (ssize_t i = 0; i < got; i++)
-        bytes[i] ^= v->by;
-    return got;
-}
-
-static ssize_t veil_writev(struct transport *t, struct wire w, const struct iovec *iov, int count) {
-    uint8_t bytes[64];
-    size_t len = iov[0].iov_len < sizeof(bytes) ? iov[0].iov_len : sizeof(bytes);
-    (void)count;
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = ((const uint8_t *)iov[0].iov_base)[i] ^ ((struct veil *)t)->by;
-    return t->below->ops->writev(t->below, w, &(struct iovec){bytes, len}, 1);
-}
-
-static void veil_shut(struct transport *t, struct wire w, uint32_t code) {
-    t->below->ops->shut(t->below, w, code);
-}
-
-static int veil_unsent(struct transport *t, struct wire w) {
-    return t->below->ops->unsent(t->below, w);
-}
-
-static void veil_free(struct transport *t) {
-    living--;
-    free(((struct veil *)t)->kept);
-    free(t);
-}
-
-static const struct transport_ops veil_ops = {.read = veil_read,
-                                              .writev = veil_writev,
-                                              .shut = veil_shut,
-                                              .unsent = veil_unsent,
-                                              .free = veil_free};
 
 // Its first byte says which veil it is, and is not veiled itself.
 static struct transport *veil_begin(const struct door_options *o, const uint8_t *read, size_t len) {
     (void)o;
-    struct veil *v = hw_calloc(1, sizeof(*v));
-    v->base.ops = &veil_ops;
-    v->by = read[0];
-    v->len = len - 1;
-    v->kept = hw_malloc(len);
-    memcpy(v->kept, read + 1, v->len);
-    living++;
-    return &v->base;
+    return veil_new(read[0], read + 1, len - 1);
 }
 
 static struct transport *not_here(const struct door_options *o, const uint8_t *read, size_t len) {
@@ -201,7 +140,7 @@ static void shut_door(void) {
     }
     loop_step(loop, 0);
     ck_assert_uint_eq(connections, 0);
-    ck_assert_int_eq(living, 0);
+    ck_assert_int_eq(transports_freed, transports_made);
     ck_assert_int_eq(loop_free(loop), 0);
     os_free(os);
 }
@@ -288,7 +227,7 @@ START_TEST(test_a_transport_that_fails) {
     turn(5);
     ck_assert_uint_eq(unknown, 1);
     ck_assert_uint_eq(connections, 0);
-    ck_assert_int_eq(living, 0);
+    ck_assert_int_eq(transports_freed, transports_made);
     close(fails);
     shut_door();
 }
@@ -311,7 +250,7 @@ START_TEST(test_transports) {
             for (size_t i = 0; i < len; i += in_pieces ? 1 : len)
                 says(fd, from + i, in_pieces ? 1 : len);
             check_guest(0, "abc", "hello");
-            ck_assert_int_eq(living, layers);
+            ck_assert_int_eq(transports_made - transports_freed, layers);
             ck_assert_int_eq((int)recv(fd, answer, 7, MSG_DONTWAIT), 7);
             veil(layers == 1 ? 0x42 : 0x42 ^ 0x21, answer, 7);
             ck_assert_str_eq(answer, "welcome");
@@ -443,7 +382,7 @@ START_TEST(test_silence_behind_a_transport) {
     int fd = stranger();
     turn(5);
     says(fd, "B", 1);
-    ck_assert_int_eq(living, 1);
+    ck_assert_int_eq(transports_made - transports_freed, 1);
     wait_until_silent(1);
     ck_assert(is_ended(fd));
     close(fd);

@@ -4,90 +4,14 @@
 // and keeps what the socket did not take. One lies over the other, too.
 #include "suite.h"
 
-#include <errno.h>
-
 #include "addr.h"
 #include "buf.h"
 #include "bytes.h"
 #include "loop.h"
 #include "stream.h"
+#include "veil.h"
 
-enum { VEIL = 0x5a, TAKES_MAX = 999, READS_MAX = 5000, HANDS_OUT_MAX = 700 };
-
-struct veil {
-    struct transport base; // first: a struct transport is one of these
-    int *freed;
-    uint8_t kept[READS_MAX]; // read, not yet handed out
-    size_t len, at;
-};
-
-static ssize_t veil_read(struct transport *t, struct wire w, void *out, size_t len) {
-    struct veil *v = (struct veil *)t;
-    if (v->at == v->len) {
-        ssize_t got = t->below->ops->read(t->below, w, v->kept, sizeof(v->kept));
-        if (got <= 0)
-            return got;
-        v->at = 0;
-        v->len = (size_t)got;
-    }
-    size_t count = v->len - v->at < HANDS_OUT_MAX ? v->len - v->at : HANDS_OUT_MAX;
-    count = count < len ? count : len;
-    for (size_t i = 0; i < count; i++)
-        ((uint8_t *)out)[i] = v->kept[v->at++] ^ VEIL;
-    return (ssize_t)count;
-}
-
-// The bytes of iov from `from` on, veiled; how many.
-static size_t veiled_of(const struct iovec *iov, int count, size_t from, uint8_t out[TAKES_MAX]) {
-    size_t at = 0, len = 0;
-    for (int i = 0; i < count; at += iov[i].iov_len, i++)
-        for (size_t k = from > at ? from - at : 0; k < iov[i].iov_len && len < TAKES_MAX; k++)
-            out[len++] = ((const uint8_t *)iov[i].iov_base)[k] ^ VEIL;
-    return len;
-}
-
-static ssize_t veil_writev(struct transport *t, struct wire w, const struct iovec *iov, int count) {
-    uint8_t bytes[TAKES_MAX];
-    size_t taken = 0, len;
-    while ((len = veiled_of(iov, count, taken, bytes)) > 0) {
-        ssize_t took = t->below->ops->writev(t->below, w, &(struct iovec){bytes, len}, 1);
-        if (took < 0)
-            return taken > 0 ? (ssize_t)taken : took;
-        taken += (size_t)took;
-        if ((size_t)took < len)
-            break;
-    }
-    return (ssize_t)taken;
-}
-
-static void veil_shut(struct transport *t, struct wire w, uint32_t code) {
-    t->below->ops->shut(t->below, w, code);
-}
-
-static int veil_unsent(struct transport *t, struct wire w) {
-    return t->below->ops->unsent(t->below, w);
-}
-
-static void veil_free(struct transport *t) {
-    struct veil *v = (struct veil *)t;
-    ++*v->freed;
-    free(v);
-}
-
-static const struct transport_ops veil_ops = {.read = veil_read,
-                                              .writev = veil_writev,
-                                              .shut = veil_shut,
-                                              .unsent = veil_unsent,
-                                              .free = veil_free};
-
-static int freed;
-
-static struct transport *veil_new(void) {
-    struct veil *v = hw_calloc(1, sizeof(*v));
-    v->base.ops = &veil_ops;
-    v->freed = &freed;
-    return &v->base;
-}
+enum { VEIL = 0x5a };
 
 // --- records
 
@@ -148,7 +72,7 @@ static ssize_t box_writev(struct transport *t, struct wire w, const struct iovec
 }
 
 static void box_free(struct transport *t) {
-    freed++;
+    transports_freed++;
     free(t);
 }
 
@@ -162,6 +86,7 @@ static const struct transport_ops box_ops = {.read = box_read,
 static struct transport *box_new(void) {
     struct box *b = hw_calloc(1, sizeof(*b));
     b->base.ops = &box_ops;
+    transports_made++;
     return &b->base;
 }
 
@@ -210,11 +135,11 @@ static const struct stream_ops ops = {
 
 static void set_layers(struct stream *s) {
     if (layers == 1)
-        stream_set_transport(s, veil_new());
+        stream_set_transport(s, veil_new(VEIL, NULL, 0));
     if (layers >= 0)
         stream_set_transport(s, box_new());
     if (layers == 2)
-        stream_set_transport(s, veil_new());
+        stream_set_transport(s, veil_new(VEIL, NULL, 0));
 }
 
 static void on_accept(void *arg, struct stream *s) {
@@ -222,7 +147,7 @@ static void on_accept(void *arg, struct stream *s) {
     stream_set_owner(s, &ops, NULL);
     set_layers(s);
     if (serves_veiled)
-        stream_set_transport(s, veil_new());
+        stream_set_transport(s, veil_new(VEIL, NULL, 0));
     if (serves_counting)
         stream_set_transport(s, &counting);
 }
@@ -235,7 +160,7 @@ static struct stream *begin(void) {
     int error = 0;
     os = os_new();
     loop = loop_new(os);
-    closed = connected = freed = reads = 0;
+    closed = connected = transports_made = transports_freed = reads = 0;
     received = BUF_EMPTY;
     ck_assert_int_eq(
         listener_new(loop, (struct listen_at){"127.0.0.1", 0, 0}, on_accept, NULL, &listener), 0);
@@ -260,7 +185,7 @@ static void end(struct stream *client, uint32_t code) {
 // A veiled client writes `len` bytes and ends; what its peer got is in `received`.
 static void converse(const uint8_t *data, size_t len) {
     struct stream *client = begin();
-    stream_set_transport(client, veil_new());
+    stream_set_transport(client, veil_new(VEIL, NULL, 0));
     stream_send(client, data, len);
     end(client, 0);
 }
@@ -279,7 +204,7 @@ START_TEST(test_the_wire) {
     converse(said, sizeof(said));
     ck_assert_uint_eq(received.len, sizeof(said));
     ck_assert_mem_eq(received.data, veiled, sizeof(veiled));
-    ck_assert_int_eq(freed, 1);
+    ck_assert_int_eq(transports_freed, 1);
     buf_free(&received);
 }
 END_TEST
@@ -308,7 +233,7 @@ START_TEST(test_both_ends) {
     converse(data, LEN);
     ck_assert_uint_eq(received.len, LEN);
     ck_assert_mem_eq(received.data, data, LEN);
-    ck_assert_int_eq(freed, 2);
+    ck_assert_int_eq(transports_freed, 2);
     buf_free(&received);
     free(data);
 }
@@ -350,7 +275,7 @@ START_TEST(test_records) {
         end(client, 0);
         ck_assert_uint_eq(received.len, LEN);
         ck_assert_mem_eq(received.data, data, LEN);
-        ck_assert_int_eq(freed, order == 0 ? 2 : 4);
+        ck_assert_int_eq(transports_freed, order == 0 ? 2 : 4);
         buf_free(&received);
     }
     layers = -1;
