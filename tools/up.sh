@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# A trial cluster to look at: starts it, makes the product `demo`, connects a client, pushes to it and to everyone, shows both arrive,
-# prints how to go on by hand, and stays until Ctrl-C. Called by `./dev up [--redis [--mariadb]]`.
+# A trial cluster to look at: builds and starts it, makes the product `demo`, connects a client, pushes to it and to everyone, shows both
+# arrive, prints how to go on by hand, and stays until Ctrl-C or SIGTERM. Called by `./dev up [--redis [--mariadb]]`.
 #   default    one `hawser` process on the memory stores
 #   --redis    six daemons and a private redis-server with AOF
 #   --mariadb  with it, and a private mariadbd, for the class durable
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$PWD/build/release/bin
-dir=$(mktemp -d "${TMPDIR:-/tmp}/hawser-up.XXXXXX")
 mode=${1:-} back=${2:-}
-case "$mode $back" in
-' ' | '--redis ' | '--redis --mariadb') ;;
+case "$# $mode $back" in
+'0  ' | '1 --redis ' | '2 --redis --mariadb') ;;
 *) echo "usage: ./dev up [--redis [--mariadb]]" >&2; exit 2 ;;
 esac
+./dev build release
+dir=$(mktemp -d --suffix=.hawser-up)
 pids=()
 
 finish() {

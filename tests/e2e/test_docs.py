@@ -1,5 +1,6 @@
 """What the documents show is what the code does."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -32,6 +33,15 @@ def test_vectors_are_made_as_the_recipe_says(tmp_path):
     assert subprocess.run([ROOT / program, "--write", made], env=without_protoc, capture_output=True, check=False).returncode != 0
     assert made.read_bytes() == (ROOT / kept).read_bytes()
     assert list(tmp_path.iterdir()) == [made]
+
+
+def test_up_knows_its_options_first(tmp_path):
+    """What `./dev up` does not know it refuses before it builds anything, and leaves no folder."""
+    for options in (["--mariadb"], ["--reddis"], ["--redis", "--maria"], ["--redis", "--mariadb", "more"]):
+        env = {**os.environ, "TMPDIR": str(tmp_path)}
+        ended = subprocess.run([ROOT / "dev", "up", *options], env=env, capture_output=True, text=True, timeout=10, check=False)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "usage: ./dev up [--redis [--mariadb]]\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 README_TEST = r"""
