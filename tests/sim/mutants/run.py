@@ -4,6 +4,7 @@ for it with what the gate runs, 1,000 seeds and the kept ones. A mutant that sur
 
     run.py [NAME ...]     all of mutants.py, or those named; exit 0 only when each was found
     run.py --check        whether each still has its place in the code
+    run.py --help         this text, and the names
 """
 
 import concurrent.futures
@@ -92,8 +93,16 @@ class Copy:
         return (first[1], first[2]) if first else None
 
 
+def usage():
+    names = [m["name"] for m in MUTANTS], [m["name"] for m in NOT_YET]
+    return "\n".join([__doc__, "Names:", *names[0], *(["Not found by the simulation yet:", *names[1]] if names[1] else [])])
+
+
 def main():
     names = set(sys.argv[1:])
+    if names & {"--help", "-h"}:
+        print(usage())
+        return 0
     for mutant in MUTANTS + NOT_YET:
         edited(mutant, ROOT)
     if names == {"--check"}:
@@ -102,7 +111,7 @@ def main():
     wanted = [m for m in MUTANTS + NOT_YET if m["name"] in names] if names else MUTANTS
     unknown = names - {m["name"] for m in wanted}
     if unknown:
-        sys.exit(f"no such mutant: {', '.join(sorted(unknown))}")
+        sys.exit(f"no such mutant: {', '.join(sorted(unknown))}; --help has the names")
     (ROOT / "build/mutants").mkdir(parents=True, exist_ok=True)
     lock = open(ROOT / "build/mutants/lock", "w")
     try:
