@@ -119,10 +119,6 @@ static bool center_is_drained(void *self) {
     return c->count.open == 0;
 }
 
-static const char *center_unready_hook(void *self) {
-    return center_unready(self);
-}
-
 static uint16_t center_port(const void *self) {
     const struct center *c = self;
     return http_server_port(c->http);
@@ -143,9 +139,10 @@ static const struct daemon_metric metrics[] = {
                    "stored messages for users whose sessions were known"),
     DAEMON_COUNTER(center, count.rows_asked, "rows_asked_total",
                    "times that a register was asked for a user's sessions"),
-    DAEMON_COUNTER(center, known_rows.evicted, "rows_evicted_total",
+    DAEMON_COUNTER(center, known_rows.displaced, "rows_displaced_total",
                    "users whose known sessions were forgotten for others"),
-    DAEMON_GAUGE(center, known_rows.bytes, "rows_bytes", "that known sessions hold"),
+    DAEMON_GAUGE(center, known_rows.bytes, "rows_bytes",
+                 "memory of where users' sessions are, as far as it is known"),
     DAEMON_COUNTER(center, count.hints_kept, "hints_kept_total",
                    "hints kept for a room out of reach"),
     DAEMON_COUNTER(center, count.hints_dropped, "hints_dropped_total", "hints over the bound"),
@@ -158,7 +155,7 @@ const struct daemon_role center_role = {
     .joined = center_joined,
     .drain = center_drain,
     .is_drained = center_is_drained,
-    .unready = center_unready_hook,
+    .unready = center_unready,
     .stop = center_stop,
     .free = center_free,
     .events = {.on_member = center_on_member, .on_member_gone = center_on_member_gone},

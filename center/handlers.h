@@ -4,7 +4,6 @@
 #ifndef HW_HANDLERS_H
 #define HW_HANDLERS_H
 
-struct center;
 struct http_request;
 struct request;
 
@@ -44,6 +43,6 @@ void handle_openapi(struct request *q);
 // health.c
 void handle_healthz(struct request *q);
 void handle_readyz(struct request *q);
-const char *center_unready(const struct center *c); // NULL: it is ready
+const char *center_unready(void *self); // a center; NULL: it is ready
 
 #endif

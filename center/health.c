@@ -3,7 +3,8 @@
 #include "request.h"
 #include "texts.h"
 
-const char *center_unready(const struct center *c) {
+const char *center_unready(void *self) {
+    const struct center *c = self;
     return c->is_draining ? "draining" : c->clock.is_known ? NULL : "no saver answers";
 }
 

@@ -179,7 +179,7 @@ static bool api_key_suffices(struct request *q) {
     if (own && q->route->who == API)
         return true;
     reply_fault(q, PROBLEM_forbidden, NULL,
-                "an API key does messages, tokens, users and stats of its own product");
+                "an API key does messages, tokens, users, stats and GET of its own product");
     return false;
 }
 

@@ -104,7 +104,7 @@ static void make_place(struct known_rows *k, uint64_t now_ms) {
     struct known_user *u;
     while ((u = TAILQ_FIRST(&k->ages)) &&
            (k->bytes > KNOWN_ROWS_BYTES_MAX || now_ms >= u->since_ms + KNOWN_ROWS_MS)) {
-        k->evicted += now_ms < u->since_ms + KNOWN_ROWS_MS ? 1 : 0;
+        k->displaced += now_ms < u->since_ms + KNOWN_ROWS_MS ? 1 : 0;
         known_user_free(k, u);
     }
 }

@@ -51,7 +51,7 @@ struct known_rows {
     uint8_t hash_key[16];
     struct known_user *users;
     TAILQ_HEAD(, known_user) ages; // the oldest first
-    uint64_t bytes, evicted;
+    uint64_t bytes, displaced;
 };
 
 void known_rows_init(struct known_rows *k, const uint8_t hash_key[16]);

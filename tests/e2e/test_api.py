@@ -100,7 +100,9 @@ def test_keys(cluster):
     assert cluster.call("GET", f"/v1/products/{product.name}/stats", key=api).status_code == 200
     for method, where in (("DELETE", f"/v1/products/{product.name}"), ("GET", path), ("GET", f"/v1/products/{other.name}"),
                           ("GET", "/v1/products"), ("GET", "/v1/cluster")):
-        assert cluster.call(method, where, key=api).json()["code"] == "forbidden", where
+        answer = cluster.call(method, where, key=api).json()
+        assert answer["code"] == "forbidden", where
+        assert answer["detail"] == "an API key does messages, tokens, users, stats and GET of its own product"
     for wrong in ("hwk_nope_nope", "x", api[:-1]):
         answer = cluster.call("GET", f"/v1/products/{product.name}", key=wrong)
         assert answer.status_code == 401 and answer.headers["WWW-Authenticate"] == "Bearer"

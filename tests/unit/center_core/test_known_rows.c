@@ -110,7 +110,7 @@ START_TEST(test_bounds) {
     ck_assert_uint_eq(known(), 0);
     ck_assert_uint_eq(k.bytes, 0);
     of.user = user;
-    for (int i = 0; k.evicted == 0; i++) {
+    for (int i = 0; k.displaced == 0; i++) {
         snprintf(user, sizeof(user), "%d", i);
         known_rows_keep(&k, &of, &reply);
         ck_assert_uint_le(k.bytes, KNOWN_ROWS_BYTES_MAX);
@@ -121,7 +121,7 @@ START_TEST(test_bounds) {
     of.now_ms += KNOWN_ROWS_MS; // all others are too old now
     known_rows_keep(&k, &of, &reply);
     ck_assert_uint_eq(HASH_COUNT(k.users), 1);
-    ck_assert_uint_eq(k.evicted, 1);
+    ck_assert_uint_eq(k.displaced, 1);
     known_rows_deinit(&k);
 }
 END_TEST
