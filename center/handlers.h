@@ -1,6 +1,6 @@
 // The handler of each route. What routes.c has done before: the path is there and the caller may
-// ask, the product exists, the body is an object. Each handler has its request answered, now or
-// later.
+// ask, the product exists, the user in the path is a valid id, the body is an object. Each handler
+// has its request answered, now or later.
 #ifndef HW_HANDLERS_H
 #define HW_HANDLERS_H
 

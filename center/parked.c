@@ -12,15 +12,6 @@ enum {
     CURSOR_CHARS = 24,
 };
 
-static bool user_is_valid(struct request *q) {
-    const char *user = q->segments[4];
-    if (id_is_valid(user, strlen(user), ID_MAX))
-        return true;
-    reply_fault(q, PROBLEM_invalid_value, "user",
-                "1..64 bytes of UTF-8 without control characters");
-    return false;
-}
-
 static struct peer saver_of_user(struct request *q) {
     return saver_of(q->center->cluster, request_product(q)->number, q->segments[4]);
 }
@@ -97,7 +88,7 @@ void handle_parked(struct request *q) {
     Hawser__Internal__ParkedRequest request = HAWSER__INTERNAL__PARKED_REQUEST__INIT;
     uint64_t limit;
     struct problem p = {0};
-    if (!user_is_valid(q) || !query_after(q, &request.after))
+    if (!query_after(q, &request.after))
         return;
     if (!request_limit(q, &limit, &p)) {
         reply_problem(q, &p);
@@ -121,8 +112,6 @@ static void on_thrown_away(void *arg, int error, const Hawser__Internal__UnparkR
 
 void handle_parked_delete(struct request *q) {
     Hawser__Internal__UnparkRequest request = HAWSER__INTERNAL__UNPARK_REQUEST__INIT;
-    if (!user_is_valid(q))
-        return;
     struct peer saver = saver_of_user(q);
     request.product = request_product(q)->number;
     request.user = q->segments[4];
@@ -308,8 +297,6 @@ static void redeliver_next(struct redelivery *r) {
 }
 
 void handle_redeliver(struct request *q) {
-    if (!user_is_valid(q))
-        return;
     struct redelivery *r = hw_calloc(1, sizeof(*r));
     r->request = q;
     q->state = r;

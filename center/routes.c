@@ -1,9 +1,13 @@
 // A request's way to its handler: its path is split before it is decoded, one table says who may do
 // what, and its body is read once its head suffices.
+#include "fields.h"
 #include "handlers.h"
 #include "request.h"
 
-enum { READ_PIECE_WORK = 16 * 1024 }; // of a body, between two looks at the clock
+enum {
+    READ_PIECE_WORK = 16 * 1024, // of a body, between two looks at the clock
+    USER_SEGMENT = 4,            // where "{u}" stands in a path
+};
 
 // --- the table
 
@@ -15,7 +19,7 @@ enum {
 };
 
 struct route {
-    const char *method, *path; // "{p}" a product, "{*}" any segment
+    const char *method, *path; // "{p}" a product, "{u}" a user, "{*}" any segment
     enum who who;
     unsigned takes;
     void (*handle)(struct request *q);
@@ -37,10 +41,10 @@ static const struct route routes[] = {
     {"POST", "v1/products/{p}/messages", API, JSON, handle_push},
     {"POST", "v1/products/{p}/messages/batch", API, JSON, handle_batch},
     {"POST", "v1/products/{p}/users/query", API, JSON, handle_users_query},
-    {"GET", "v1/products/{p}/users/{*}", API, NO_JSON, handle_user},
-    {"GET", "v1/products/{p}/users/{*}/parked", API, NO_JSON, handle_parked},
-    {"DELETE", "v1/products/{p}/users/{*}/parked", API, NO_JSON, handle_parked_delete},
-    {"POST", "v1/products/{p}/users/{*}/parked/redeliver", API, NO_JSON, handle_redeliver},
+    {"GET", "v1/products/{p}/users/{u}", API, NO_JSON, handle_user},
+    {"GET", "v1/products/{p}/users/{u}/parked", API, NO_JSON, handle_parked},
+    {"DELETE", "v1/products/{p}/users/{u}/parked", API, NO_JSON, handle_parked_delete},
+    {"POST", "v1/products/{p}/users/{u}/parked/redeliver", API, NO_JSON, handle_redeliver},
     {"GET", "v1/products/{p}/stats", API, NO_JSON, handle_product_stats},
     {"GET", "v1/stats", ADMIN, NO_JSON, handle_stats},
     {"GET", "v1/cluster", ADMIN, NO_JSON, handle_cluster},
@@ -64,7 +68,7 @@ static bool path_fits(const struct request *q, const char *pattern) {
     return *pattern == '\0' && q->segment_count > 0;
 }
 
-// The first route of the path decides what the path is: a literal stands before "{*}". Where none
+// The first route of the path decides what the path is: a literal stands before "{u}". Where none
 // is found, q->allow has the methods of the path.
 static const struct route *route_find(struct request *q) {
     const char *path = NULL;
@@ -106,6 +110,16 @@ static bool product_is_there(struct request *q) {
     if (!q->product_name[0] || q->route->takes & PRODUCT_MAY_MISS || request_product(q))
         return true;
     reply_fault(q, PROBLEM_not_found, NULL, "no product '%s'", q->product_name);
+    return false;
+}
+
+// False: the request is answered.
+static bool user_is_valid(struct request *q) {
+    const char *user = q->segments[USER_SEGMENT];
+    if (!strstr(q->route->path, "{u}") || id_is_valid(user, strlen(user), ID_MAX))
+        return true;
+    reply_fault(q, PROBLEM_invalid_value, "user",
+                "1..64 bytes of UTF-8 without control characters");
     return false;
 }
 
@@ -190,7 +204,7 @@ static void routes_enter(struct request *q) {
         q->route->handle(q);
         return;
     }
-    if ((!q->is_admin && !api_key_suffices(q)) || !product_is_there(q))
+    if ((!q->is_admin && !api_key_suffices(q)) || !product_is_there(q) || !user_is_valid(q))
         return;
     const struct product *product = q->product_name[0] ? request_product(q) : NULL;
     if (product) // whichever key it was: what is for one product must not stop all others

@@ -106,15 +106,9 @@ void handle_user(struct request *q) {
     struct cluster *cluster = q->center->cluster;
     Hawser__Internal__FindRequest find = HAWSER__INTERNAL__FIND_REQUEST__INIT;
     Hawser__Internal__UserRequest kept = HAWSER__INTERNAL__USER_REQUEST__INIT;
-    size_t len = strlen(user);
-    if (!id_is_valid(user, len, ID_MAX)) {
-        reply_fault(q, PROBLEM_invalid_value, "user",
-                    "1..64 bytes of UTF-8 without control characters");
-        return;
-    }
     struct user_view *v = hw_calloc(1, sizeof(*v));
     v->left = 2;
-    memcpy(v->user, user, len + 1);
+    memcpy(v->user, user, strlen(user) + 1);
     q->state = v;
     q->free_state = view_free;
     find.product = kept.product = product->number;

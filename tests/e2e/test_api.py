@@ -242,8 +242,22 @@ def test_text_from_outside(cluster):
                          ("DELETE", f"/v1/products/{product.name}/keys/" + "%c3%a9" * 40)):
         answer = cluster.call(method, path, {})
         assert answer.status_code == 404 and answer.json()["code"] == "not_found"
-    answer = cluster.call("GET", f"/v1/products/{product.name}/users/%ff")
-    assert answer.status_code == 422 and answer.json()["field"] == "user"
+
+
+def test_a_user_in_a_path(cluster):
+    """Whatever is asked of a user whose id cannot be one is refused alike, behind all that is refused of the key and the product."""
+    product = cluster.product()
+    calls = (("GET", ""), ("GET", "/parked"), ("DELETE", "/parked"), ("POST", "/parked/redeliver"))
+    for user in ("%ff", "%01", "a" * 65, "%7f", "%c3%a9" * 32 + "b"):
+        for method, behind in calls:
+            answer = cluster.call(method, f"/v1/products/{product.name}/users/{user}{behind}")
+            said = answer.json()
+            assert (answer.status_code, said["code"], said["field"]) == (422, "invalid_value", "user"), (method, user, behind)
+            assert said["detail"] == "1..64 bytes of UTF-8 without control characters"
+    for method, behind in calls:
+        assert cluster.call(method, f"/v1/products/none/users/%ff{behind}").status_code == 404
+        assert cluster.call(method, f"/v1/products/{product.name}/users/%ff{behind}", key="x").status_code == 401
+    assert cluster.call("GET", f"/v1/products/{product.name}/users/" + "%c3%a9" * 32).status_code == 200
 
 
 def test_nul_in_a_key(cluster):
