@@ -62,11 +62,16 @@ class Pack:
                 *(f"    redis_put_number(out, from->{field}, {size});" for field, size in self.fields), "}"]
 
 
+def part_folders(folder):
+    return folder / "part", HERE / "scripts/part"
+
+
 class Script(Source):
     """A script with its parts, and the names that its head makes."""
 
     def __init__(self, path, folder):
         super().__init__(path)
+        self.folder = folder
         self.parts, self.constants = [], {}
         self.take_parts(self, folder, path)
         for source in [*self.parts, self]:
@@ -79,7 +84,7 @@ class Script(Source):
 
     def take_parts(self, source, folder, path):
         for name in " ".join(row[1] for row in source.head["PARTS"]).split():
-            found = [p for p in (folder / "part" / f"{name}.lua", HERE / "scripts/part" / f"{name}.lua") if p.exists()]
+            found = [p for p in (home / f"{name}.lua" for home in part_folders(folder)) if p.exists()]
             if not found:
                 sys.exit(f"{path}: no part {name}")
             part = Source(found[0])
@@ -161,6 +166,18 @@ def make(name, folder, out, headers):
     pathlib.Path(out, f"{name}_scripts.c").write_text(source_of(name, scripts, headers))
 
 
+def is_made_in(name, part):
+    """Whether scripts that have the part in their PARTS find a local of that name."""
+    of_head = [row[1] for row in part.head["CONST"]] + [row[1].upper() for row in part.head["PACK"]]
+    return name in of_head or any(re.match(rf"local (?:function )?(?:\w+, )*{name}\b", line) for line in part.lines)
+
+
+def nobodys(name, folder):
+    parts = [Source(path) for home in part_folders(folder) for path in sorted(home.glob("*.lua"))]
+    having = [part.name for part in parts if is_made_in(name, part)]
+    return f"{name} is nobody's" + (f": PARTS does not name {' or '.join(having)}" if having else "")
+
+
 def complaints(script):
     """Of the compiler, and of each name that is read or written without a local of it."""
     text = [f"local {name} = 0" for name in script.constants] + script.locals()
@@ -173,7 +190,7 @@ def complaints(script):
         return [done.stderr.strip()]
     used = set(re.findall(r"[GS]ETGLOBAL\s.*; (\w+)", done.stdout))
     whole = "\n".join(text)
-    return [f"{name} is nobody's" for name in sorted(used - KNOWN)] + \
+    return [nobodys(name, script.folder) for name in sorted(used - KNOWN)] + \
         [f"{name} is not used" for name in [*script.constants, *dict(script.args)] if len(re.findall(rf"\b{name}\b", whole)) < 2]
 
 

@@ -79,6 +79,13 @@ class Checked(unittest.TestCase):
             self.assertIn(old, SCRIPT)
             self.assertRegex(Folder(self, SCRIPT.replace(old, new)).said(), said)
 
+    def test_a_part_that_is_not_named(self):
+        script, helper = SCRIPT.replace("-- PARTS helper\n", ""), "-- CONST SIZE\n-- PACK place low 1\nlocal one, two = 1, 2\nif one then\n  local inner = 1\nend\n"
+        for name, said in (("two", ": PARTS does not name helper"), ("SIZE", ": PARTS does not name helper"), ("PLACE", ": PARTS does not name helper"),
+                           ("inner", ""), ("tw", "")):
+            told = Folder(self, script.replace("twice(", f"{name}("), helper).said()
+            self.assertTrue(told.endswith(f"{name} is nobody's{said}"), told)
+
     def test_a_part(self):
         self.assertIn("m is nobody's", Folder(self, helper=HELPER.replace("2 * n", "2 * m")).said())
 
