@@ -118,6 +118,15 @@ def test_installed(prefix, tmp_path, language, linked):
     assert out == "offline\n"
 
 
+@pytest.mark.parametrize("language", ["c11", "c++20"])
+def test_sample(prefix, tmp_path, language):
+    """The README's program compiles as the language that the README says, and nothing in it or in the header is an extension."""
+    (tmp_path / "main.c").write_text(re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1])
+    kind = ["-x", "c++"] if "+" in language else []
+    run("cc", *kind, f"-std={language}", "-pedantic", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Werror", *pkg_config(prefix, "--cflags"),
+        "-c", tmp_path / "main.c", "-o", tmp_path / "main.o")
+
+
 def test_cmake_package(prefix, tmp_path):
     """find_package finds it, and both targets link."""
     (tmp_path / "main.c").write_text(C_PROGRAM)
