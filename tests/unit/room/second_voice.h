@@ -133,8 +133,9 @@ static inline void log_in(const uint8_t wanted[FEEDS], uint64_t after, uint64_t 
     binding = room_binding_new(bed.conn, &terms);
     binding->of.awake->expires_ms = UINT64_C(1) << 42; // far ahead
     product_hold(binding, &(struct product){.number = PRODUCT, .name = "p"});
-    if (news()->known->epoch == 0)
-        news_window_start(&news()->by_voice[0].window, EPOCH, after, NULL);
+    for (struct broadcasts *log = binding->product->log; log < binding->product->log + LOGS; log++)
+        if (log->known->epoch == 0)
+            news_window_start(&log->by_voice[0].window, EPOCH, log == news() ? after : 0, NULL);
     news()->heard = head;
     for (int i = 0; i < FEEDS; i++)
         attached.of.attached.start[i].after = (struct stream_position){EPOCH, 0};
