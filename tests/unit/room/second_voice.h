@@ -44,6 +44,16 @@ static inline void tiny_put_message(struct buf *out, const struct stream_range *
     buf_append(out, m->payload.data, m->payload.len);
 }
 
+// Of a voice that says more, or of one whose client does not hear its last word.
+static inline void tiny_say_known(struct conn *c, const struct welcome *welcome) {
+    stream_send(c->stream, welcome->bound[0].is_known ? "k" : "n", 1);
+}
+
+static inline void tiny_say_no_close(struct conn *c, const struct farewell *f) {
+    (void)c;
+    (void)f;
+}
+
 static const struct voice tiny = {.name = "tiny",
                                   .stream = {CONN_STREAM_CALLS, .keep_max = 16},
                                   .ack_limits = {.messages = 2, .bytes = 1000},
@@ -118,6 +128,8 @@ static inline void begin(const struct voice *voice) {
     bed_open(&bed);
 }
 
+static const uint8_t all[FEEDS], no_news[FEEDS] = {[FEED_NEWS] = FEED_LEFT_OUT};
+
 static inline struct broadcasts *news(void) {
     return product_log(product_find_here(&bed.room, PRODUCT), FEED_NEWS);
 }
@@ -154,6 +166,12 @@ static inline void log_in(const uint8_t wanted[FEEDS], uint64_t after, uint64_t 
     turn_loop();
 }
 
+// A session that is there from the beginning of each log.
+static inline void begin_live(const struct voice *voice) {
+    begin(voice);
+    log_in(all, 0, 0);
+}
+
 static inline void end(void) {
     struct room *r = &bed.room;
     close(client);
@@ -182,6 +200,16 @@ static inline void broadcast(uint64_t seq, const char *payload) {
     turn_loop();
 }
 
+static inline void broadcast_to(char *tag, uint64_t seq, const char *payload) {
+    Hawser__Internal__Audience some = HAWSER__INTERNAL__AUDIENCE__INIT;
+    Hawser__Internal__StoredMessage m = *message(payload);
+    some.n_any = 1;
+    some.any = &tag;
+    m.audience = &some;
+    news_heard(news(), (struct stream_position){EPOCH, seq}, &m);
+    turn_loop();
+}
+
 static inline void client_says(const char *text) {
     ck_assert_int_eq(write(client, text, strlen(text)), (ssize_t)strlen(text));
     turn_loop();
@@ -193,7 +221,5 @@ static inline void client_gets(const char *expected) {
     text[got > 0 ? got : 0] = '\0';
     ck_assert_str_eq(text, expected);
 }
-
-static const uint8_t all[FEEDS];
 
 #endif

@@ -13,18 +13,19 @@ static size_t take_and_count(struct conn *c, const uint8_t *data, size_t len) {
     return len;
 }
 
-static void say_nothing(struct conn *c, const struct farewell *f) {
-    (void)c;
-    (void)f;
-}
-
 static struct voice counting(enum voice_lingers lingers) {
     struct voice v = tiny;
     v.take = take_and_count;
-    v.say_close = say_nothing;
+    v.say_close = tiny_say_no_close;
     v.lingers = lingers;
     taken = 0;
     return v;
+}
+
+static void begin_counting(enum voice_lingers lingers) {
+    static struct voice v;
+    v = counting(lingers);
+    begin_live(&v);
 }
 
 static void is_over(void) {
@@ -36,9 +37,7 @@ static void is_over(void) {
 
 // Its place is another's at once, not when its last word is out.
 START_TEST(test_close_gives_the_place) {
-    const struct voice v = counting(LINGERS_NOT);
-    begin(&v);
-    log_in(all, 0, 0);
+    begin_counting(LINGERS_NOT);
     bed.conn->has_place = true;
     bed.room.places = 1;
     conn_close(bed.conn, CLOSE_BUSY, "a test", 0);
@@ -50,9 +49,7 @@ START_TEST(test_close_gives_the_place) {
 END_TEST
 
 START_TEST(test_nobody_lingers_in_a_drain) {
-    const struct voice v = counting(LINGERS_BY_BYTES);
-    begin(&v);
-    log_in(all, 0, 0);
+    begin_counting(LINGERS_BY_BYTES);
     bed.room.is_draining = true;
     close(client);
     is_over();
@@ -61,9 +58,7 @@ END_TEST
 
 // Its session ends by another daemon's word, say: there is nothing to come back to.
 START_TEST(test_nobody_lingers_without_a_session) {
-    const struct voice v = counting(LINGERS_BY_BYTES);
-    begin(&v);
-    log_in(all, 0, 0);
+    begin_counting(LINGERS_BY_BYTES);
     close(client);
     turn_loop();
     ck_assert_int_eq(bed.conn->state, CONN_LINGERING);
@@ -76,9 +71,7 @@ END_TEST
 // Its Welcome goes out when its client has gone elsewhere. Nobody has the bytes to come back with,
 // unless the client has said something behind an earlier one (1).
 START_TEST(test_nobody_lingers_unwelcomed) {
-    const struct voice v = counting(LINGERS_BY_BYTES);
-    begin(&v);
-    log_in(all, 0, 0);
+    begin_counting(LINGERS_BY_BYTES);
     bed.conn->is_unproven = true;
     if (_i == 1)
         conn_heard(bed.conn);
@@ -97,9 +90,7 @@ END_TEST
 
 // What the client said while nothing was read of it counts as said when it is read again.
 START_TEST(test_a_pause_is_no_silence) {
-    const struct voice v = counting(LINGERS_NOT);
-    begin(&v);
-    log_in(all, 0, 0);
+    begin_counting(LINGERS_NOT);
     conn_pause(bed.conn, true);
     bed.conn->heard_ms -= 80000; // the Bind took so long
     conn_pause(bed.conn, false);
@@ -110,9 +101,7 @@ END_TEST
 
 // That its socket takes bytes again does not mean that the Bind is answered.
 START_TEST(test_writable_while_a_bind_is_awaited) {
-    const struct voice v = counting(LINGERS_NOT);
-    begin(&v);
-    log_in(all, 0, 0);
+    begin_counting(LINGERS_NOT);
     conn_transit(bed.conn)->binding = binding;
     conn_pause(bed.conn, true);
     client_says("next");

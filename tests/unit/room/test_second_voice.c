@@ -3,8 +3,7 @@
 #include "second_voice.h"
 
 START_TEST(test_its_own_ack_window) {
-    begin(&tiny);
-    log_in(all, 0, 0);
+    begin_live(&tiny);
     client_gets("!");
     broadcast(1, "a");
     broadcast(2, "b");
@@ -23,8 +22,7 @@ START_TEST(test_a_window_of_one) {
                                       .take = tiny_take,
                                       .say_synced = tiny_say_synced,
                                       .put_message = tiny_put_message};
-    begin(&slow);
-    log_in(all, 0, 0);
+    begin_live(&slow);
     broadcast(1, "a");
     broadcast(2, "b");
     client_gets("!a");
@@ -34,17 +32,11 @@ START_TEST(test_a_window_of_one) {
 }
 END_TEST
 
-// Its client is told whether the cluster knew it, unless it begins at the ends anyway.
-static void tell_known(struct conn *c, const struct welcome *welcome) {
-    stream_send(c->stream, welcome->bound[0].is_known ? "k" : "n", 1);
-}
-
 // A client that takes two messages at a time takes them of all streams together.
 START_TEST(test_one_window_of_all_streams) {
     struct voice together = tiny;
     together.ack_limits.are_together = true;
-    begin(&together);
-    log_in(all, 0, 0);
+    begin_live(&together);
     ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
     broadcast(1, "a");
     broadcast(2, "b");
@@ -57,8 +49,7 @@ START_TEST(test_one_window_of_all_streams) {
     client_says("2");
     ck_assert_uint_eq(feed_messages_left(&room_binding_session(binding)->feed[FEED_INBOX]), 2);
     end();
-    begin(&together);
-    log_in(all, 0, 0);
+    begin_live(&together);
     for (uint64_t seq = 1; seq <= 2; seq++)
         ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, seq}, message("j")));
     broadcast(1, "c");
@@ -67,14 +58,14 @@ START_TEST(test_one_window_of_all_streams) {
 }
 END_TEST
 
+// Its client is told whether the cluster knew it, unless it begins at the ends anyway.
 START_TEST(test_known_and_clean) {
     struct voice greeting = tiny;
-    greeting.say_welcome = tell_known;
+    greeting.say_welcome = tiny_say_known;
     for (int i = 0; i < 4; i++) {
         saver_knows = i & 1;
         begins_clean = i & 2;
-        begin(&greeting);
-        log_in(all, 0, 0);
+        begin_live(&greeting);
         client_gets(i == 1 ? "k!" : "n!");
         ck_assert_uint_eq(written[EFFECT_SAVE_LAST], begins_clean);
         end();
@@ -111,7 +102,6 @@ END_TEST
 
 // Synced does not wait for it, and it is where it was: nothing of it goes out.
 START_TEST(test_news_left_out) {
-    static const uint8_t no_news[FEEDS] = {[FEED_NEWS] = FEED_LEFT_OUT};
     begin(&tiny);
     log_in(no_news, 3, 5);
     client_gets("!");
@@ -141,7 +131,6 @@ END_TEST
 
 // What is wanted no more stays where it is, and goes on there when it is wanted again.
 START_TEST(test_other_streams_are_wanted) {
-    static const uint8_t no_news[FEEDS] = {[FEED_NEWS] = FEED_LEFT_OUT};
     begin(&tiny);
     log_in(no_news, 0, 0);
     broadcast(1, "a");
@@ -165,8 +154,7 @@ END_TEST
 
 // Its session does not linger. Who comes again by the token goes on behind what was acknowledged.
 START_TEST(test_no_resume_bytes) {
-    begin(&tiny);
-    log_in(all, 0, 0);
+    begin_live(&tiny);
     broadcast(1, "a");
     broadcast(2, "b");
     client_says("1");
@@ -188,8 +176,7 @@ END_TEST
 START_TEST(test_resume_bytes) {
     struct voice lingering = tiny;
     lingering.lingers = LINGERS_BY_BYTES;
-    begin(&lingering);
-    log_in(all, 0, 0);
+    begin_live(&lingering);
     close(client);
     turn_loop();
     ck_assert_int_eq(bed.conn->state, CONN_LINGERING);
@@ -201,8 +188,7 @@ END_TEST
 // A delivery is for a session by its run, its slot, its generation and its product: who errs in one
 // of them is told that it is not here.
 START_TEST(test_whom_a_delivery_is_for) {
-    begin(&tiny);
-    log_in(all, 0, 0);
+    begin_live(&tiny);
     struct room *r = &bed.room;
     Hawser__Internal__DeliverRequest d = HAWSER__INTERNAL__DELIVER_REQUEST__INIT;
     d.incarnation = bed.env.incarnation = 5;

@@ -76,8 +76,7 @@ static void append_gap(uint64_t first, uint64_t last) {
 
 // What all share is made once; that it is sent again is told to each.
 START_TEST(test_news_sent_again) {
-    begin(&precise);
-    log_in(all, 0, 0);
+    begin_live(&precise);
     made = 0;
     broadcast(1, "a");
     broadcast(2, "b");
@@ -91,26 +90,14 @@ START_TEST(test_news_sent_again) {
 }
 END_TEST
 
-static void broadcast_to(uint64_t seq, const char *payload, char *tag) {
-    Hawser__Internal__Audience some = HAWSER__INTERNAL__AUDIENCE__INIT;
-    char *tags[1] = {tag};
-    some.n_any = 1;
-    some.any = tags;
-    Hawser__Internal__StoredMessage m = *message(payload);
-    m.audience = &some;
-    news_heard(news(), (struct stream_position){EPOCH, seq}, &m);
-    turn_loop();
-}
-
 // What was for others and is for it now, since it has other tags, was not sent to it before.
 START_TEST(test_news_of_other_tags) {
     char red[] = "red", blue[] = "blue";
-    begin(&precise);
-    log_in(all, 0, 0);
+    begin_live(&precise);
     room_binding_name(binding, "ann", "red\0");
-    broadcast_to(1, "a", blue);
-    broadcast_to(2, "b", red);
-    broadcast_to(3, "c", blue);
+    broadcast_to(blue, 1, "a");
+    broadcast_to(red, 2, "b");
+    broadcast_to(blue, 3, "c");
     client_gets("!.b ");
     ck_assert_uint_eq(news()->sums.sent, 1);
     struct bind_terms terms = {.tags = memcpy(hw_malloc(6), "blue\0", 6)};
@@ -129,8 +116,7 @@ START_TEST(test_news_of_other_limits) {
     static const struct ack_limits wide = {.messages = 3, .bytes = 1000};
     struct voice narrow = precise;
     narrow.ack_limits.frame_bytes = 4;
-    begin(&narrow);
-    log_in(all, 0, 0);
+    begin_live(&narrow);
     broadcast(1, "abc");
     broadcast(2, "b");
     client_gets("!.b ");
@@ -145,8 +131,7 @@ END_TEST
 START_TEST(test_inbox_sent_again) {
     Hawser__Internal__LoadEntry entry = HAWSER__INTERNAL__LOAD_ENTRY__INIT, *list[1] = {&entry};
     Hawser__Internal__LoadReply reply = HAWSER__INTERNAL__LOAD_REPLY__INIT;
-    begin(&precise);
-    log_in(all, 0, 0);
+    begin_live(&precise);
     ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
     send_again();
     ck_assert_uint_eq(written[EFFECT_LOAD], 1);
@@ -187,8 +172,7 @@ START_TEST(test_news_once) {
     client_gets(".b ");
     ck_assert_uint_eq(f->acked, 7);
     end();
-    begin(&precise);
-    log_in(all, 0, 0);
+    begin_live(&precise);
     hello_got_wants(binding, once);
     broadcast(1, "a");
     client_gets("!,a ");
@@ -198,8 +182,7 @@ END_TEST
 
 START_TEST(test_inbox_once) {
     static const uint8_t once[FEEDS] = {[FEED_INBOX] = FEED_WANTED_ONCE};
-    begin(&precise);
-    log_in(all, 0, 0);
+    begin_live(&precise);
     hello_got_wants(binding, once);
     for (uint64_t seq = 1; seq <= 5; seq++)
         ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, seq}, message("i")));
@@ -219,7 +202,6 @@ START_TEST(test_how_long_a_message_is_good) {
     made = 0;
     Hawser__Internal__StoredMessage m = *message("a");
     m.expires_ms = 17200;
-    static const uint8_t no_news[FEEDS] = {[FEED_NEWS] = FEED_LEFT_OUT};
     hello_got_wants(binding, no_news);
     news_heard(news(), (struct stream_position){EPOCH, 1}, &m);
     broadcast(2, "b");
@@ -262,8 +244,7 @@ END_TEST
 START_TEST(test_gaps_for_who_wants_them) {
     for (int i = 0; i < 2; i++) {
         wants_gaps = i == 1;
-        begin(&precise);
-        log_in(all, 0, 0);
+        begin_live(&precise);
         append_gap(1, 2);
         broadcast(3, "c");
         client_gets(wants_gaps ? "!-.c " : "!.c ");

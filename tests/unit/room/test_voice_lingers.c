@@ -2,10 +2,6 @@
 #include "second_voice.h"
 #include "tokens.h"
 
-static void tell_known(struct conn *c, const struct welcome *welcome) {
-    stream_send(c->stream, welcome->bound[0].is_known ? "k" : "n", 1);
-}
-
 static unsigned sessions_over, resumes;
 
 static void count_over(struct room_binding *b) {
@@ -17,11 +13,6 @@ static void count_over(struct room_binding *b) {
 static void count_resumed(struct conn *c, struct conn *by) {
     ck_assert(c != by && c->bindings && !by->bindings);
     resumes++;
-}
-
-static void say_nothing(struct conn *c, const struct farewell *f) {
-    (void)c;
-    (void)f;
 }
 
 // Product p, whose key k1 the tokens are signed with.
@@ -79,20 +70,16 @@ static void end_found(struct conn *lost) {
     ck_assert_ptr_null(bed.room.lingerers);
     close(client);
     turn_loop();
-    listener_free(door);
-    product_free_here(product_find_here(&bed.room, PRODUCT));
+    bed_conn(&bed, &tiny); // which the end looks for
+    end();
     catalog_free(&cluster);
-    free(bed.room.watched.list);
-    buf_free(&bed.room.run);
-    bed_conn(&bed, &tiny);
-    bed_end(&bed);
 }
 
 static struct voice returning(void) {
     struct voice v = tiny;
     v.lingers = LINGERS_BY_TOKEN;
-    v.say_welcome = tell_known;
-    v.say_close = say_nothing;
+    v.say_welcome = tiny_say_known;
+    v.say_close = tiny_say_no_close;
     v.resumed = count_resumed;
     v.session_over = count_over;
     return v;

@@ -80,24 +80,13 @@ static uint64_t acked(void) {
     return room_binding_session(binding)->feed[FEED_NEWS].acked;
 }
 
-static void broadcast_to_others(uint64_t seq) {
-    char tag[] = "vip", *tags[1] = {tag};
-    Hawser__Internal__Audience some = HAWSER__INTERNAL__AUDIENCE__INIT;
-    some.n_any = 1;
-    some.any = tags;
-    Hawser__Internal__StoredMessage m = *message("b");
-    m.audience = &some;
-    news_heard(news(), (struct stream_position){EPOCH, seq}, &m);
-    turn_loop();
-}
-
 // Between two messages one may lie that is for others: it is no hole. Behind the last one, too.
 START_TEST(test_in_any_order) {
-    begin(&single);
-    log_in(all, 0, 0);
+    char vip[] = "vip";
+    begin_live(&single);
     room_binding_name(binding, "ann", NULL);
     broadcast(1, "a");
-    broadcast_to_others(2);
+    broadcast_to(vip, 2, "b");
     broadcast(3, "c");
     broadcast(4, "d");
     broadcast(5, "e");
@@ -109,7 +98,7 @@ START_TEST(test_in_any_order) {
     client_says("1");
     ck_assert_uint_eq(acked(), 4);
     client_gets("e");
-    broadcast_to_others(6);
+    broadcast_to(vip, 6, "f");
     client_says("5");
     ck_assert_uint_eq(acked(), 6);
     ck_assert_ptr_null(conn_transit(bed.conn)->voice_state);
@@ -119,8 +108,7 @@ END_TEST
 
 // An ack that comes late is of the log that its message was in: the new one counts from 1 again.
 START_TEST(test_late_ack_after_a_reset) {
-    begin(&single);
-    log_in(all, 0, 0);
+    begin_live(&single);
     broadcast(1, "a");
     broadcast(2, "b");
     client_gets("!ab");
@@ -140,8 +128,7 @@ END_TEST
 
 // A refusal is no ack, and counted once it is of a message in flight.
 START_TEST(test_refused) {
-    begin(&single);
-    log_in(all, 0, 0);
+    begin_live(&single);
     broadcast(1, "a");
     for (uint64_t seq = 0; seq <= 2; seq++)
         ack_refused(binding, FEED_NEWS, (struct stream_position){EPOCH, seq});
