@@ -16,13 +16,26 @@
     hawser__internal__##message##_request__init(&name##_request);                                  \
     request_name_user(&name##_request.base);
 
+// Where the request has a text of that name. text: borrowed.
+static inline void request_set_text(ProtobufCMessage *request, const char *name, const char *text) {
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(request->descriptor, name);
+    if (f && f->type == PROTOBUF_C_TYPE_STRING)
+        *(const char **)((char *)request + f->offset) = text;
+}
+
+static inline void request_set_number(ProtobufCMessage *request, const char *name, uint32_t n) {
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(request->descriptor, name);
+    if (f && f->type == PROTOBUF_C_TYPE_UINT32)
+        *(uint32_t *)((char *)request + f->offset) = n;
+    else if (f)
+        *(uint64_t *)((char *)request + f->offset) = n;
+}
+
 // Who has a user has this one.
 static inline void request_name_user(ProtobufCMessage *request) {
-    static char user[] = "u";
-    const ProtobufCFieldDescriptor *f =
-        protobuf_c_message_descriptor_get_field_by_name(request->descriptor, "user");
-    if (f && f->type == PROTOBUF_C_TYPE_STRING)
-        *(char **)((char *)request + f->offset) = user;
+    request_set_text(request, "user", "u");
 }
 
 #endif

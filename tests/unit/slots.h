@@ -5,12 +5,14 @@
 
 #include <check.h>
 #include <hiredis/hiredis.h>
+#include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "buf.h"
+#include "crypto.h"
 
 enum { SLOT_WORDS_MAX = 96, SLOT_WORD_BYTES = 128, SLOT_TAGS_MAX = 16 };
 
@@ -30,10 +32,6 @@ static inline void slots_open(struct slots *s, const char *path) {
     redisReply *r = redisCommand(s->monitor, "MONITOR");
     ck_assert(r && r->type == REDIS_REPLY_STATUS);
     freeReplyObject(r);
-}
-
-static inline void slots_close(struct slots *s) {
-    redisFree(s->monitor);
 }
 
 // `1.2 [0 unix:/path] "GET" "a\"b"`, or of a script `1.2 [0 lua] ...`.
@@ -75,8 +73,21 @@ static inline void slots_see(struct slots *s, const char *key) {
     memcpy(s->tags[s->tag_count++], tag, sizeof(tag));
 }
 
-// B stands for the bucket, of product 1.
-static inline void slots_expand(const char *text, unsigned bucket, char out[SLOT_WORD_BYTES]) {
+// What a method touches, by its request's name. B stands for the bucket of the user u of product 1.
+struct slots_method {
+    const char *method, *slots;
+};
+
+// others: those that touch not B alone; ends with NULL.
+static inline const char *slots_of_method(const struct slots_method *others,
+                                          const ProtobufCMessage *request) {
+    while (others->method && strcmp(others->method, request->descriptor->short_name) != 0)
+        others++;
+    return others->method ? others->slots : "B";
+}
+
+static inline void slots_expand(const char *text, char out[SLOT_WORD_BYTES]) {
+    unsigned bucket = bucket_of_user("u", 1);
     size_t front = strcspn(text, "B");
     if (text[front])
         snprintf(out, SLOT_WORD_BYTES, "%.*s1:%u%s", (int)front, text, bucket, text + front + 1);
@@ -111,6 +122,20 @@ static inline void slots_until(struct slots *s, const char *until,
     buf_reset(out);
     for (int i = 0; i < s->tag_count; i++)
         buf_printf(out, "%s%s", i ? " " : "", s->tags[i]);
+}
+
+// The tags of slots_until are those of the request; and nothing more is looked at.
+static inline void slots_end(struct slots *s, const char *until,
+                             bool (*is_own)(const struct slots *s), const ProtobufCMessage *request,
+                             const char *slots) {
+    struct buf got = BUF_EMPTY;
+    char want[SLOT_WORD_BYTES];
+    slots_expand(slots, want);
+    slots_until(s, until, is_own, &got);
+    ck_assert_msg(strcmp(buf_cstr(&got), want) == 0, "%s: '%s', not '%s'",
+                  request->descriptor->short_name, buf_cstr(&got), want);
+    redisFree(s->monitor);
+    buf_free(&got);
 }
 
 #endif
