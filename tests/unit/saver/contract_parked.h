@@ -26,6 +26,13 @@ static inline const char *bed_ends(struct bed *b) { // acked/pending/expired/ove
                              .upto = (seq), .limits = at_once()),                                  \
                      "parked")
 
+// So many messages, and two devices that have handled none.
+static inline void two_devices(struct bed *b, unsigned messages) {
+    store_many(b, STREAM_INBOX, "u", 1, messages);
+    ATTACH(b, .user = "u", .device = "a", .generation = 1);
+    ATTACH(b, .user = "u", .device = "b", .generation = 1);
+}
+
 // Not before so many attempts, nor before so many sessions, nor before so long. What the device did
 // not have, has handled, or was sent behind the first one does not count; nor what was of another
 // log, or of a device that is not known.
@@ -98,9 +105,7 @@ static inline void case_attempts_forgotten(struct bed *b) {
 // A gap for the device, which is no ack of it; the message for others, who may still handle it:
 // then it is no dead letter any more.
 static inline void case_parked_for_one(struct bed *b) {
-    store_many(b, STREAM_INBOX, "u", 1, 4);
-    ATTACH(b, .user = "u", .device = "a", .generation = 1);
-    ATTACH(b, .user = "u", .device = "b", .generation = 1);
+    two_devices(b, 4);
     ACK(b, .user = "u", .device = "a", .generation = 1, .seq = 1);
     PARK_AT_ONCE(b, "a", 2);
     ck_assert_str_eq(LOAD(b, .user = "u", .device = "a", .after = 1), "gap 2-2 (4) 3 4");
@@ -125,9 +130,7 @@ static inline void case_parked_for_one(struct bed *b) {
 // What another device has handled is parked for this one, and is no dead letter. A device that
 // comes new begins with what no device has handled, though it is parked.
 static inline void case_parked_but_handled(struct bed *b) {
-    store_many(b, STREAM_INBOX, "u", 1, 2);
-    ATTACH(b, .user = "u", .device = "a", .generation = 1);
-    ATTACH(b, .user = "u", .device = "b", .generation = 1);
+    two_devices(b, 2);
     ACK(b, .user = "u", .device = "b", .generation = 1, .seq = 1);
     PARK_AT_ONCE(b, "a", 1);
     ck_assert_str_eq(LOAD(b, .user = "u", .device = "a"), "gap 1-1 (4) 2");
@@ -167,9 +170,7 @@ static inline void case_parked_named(struct bed *b) {
 // At most so many of a user: the oldest goes, and is counted. Whoever takes a dead letter away
 // takes its entry with it, and others are told of the gap. A letter outlives its entry.
 static inline void case_dead_letters(struct bed *b) {
-    store_many(b, STREAM_INBOX, "u", 1, 5);
-    ATTACH(b, .user = "u", .device = "a", .generation = 1);
-    ATTACH(b, .user = "u", .device = "b", .generation = 1);
+    two_devices(b, 5);
     for (uint64_t seq = 1; seq <= 4; seq++) {
         Hawser__Internal__ParkLimits *limits = at_once();
         limits->letters = 3;
@@ -201,9 +202,7 @@ static inline void case_dead_letters(struct bed *b) {
 static inline void case_dead_letters_end(struct bed *b) {
     Hawser__Internal__ParkLimits *limits = at_once();
     limits->kept_ms = 1;
-    store_many(b, STREAM_INBOX, "u", 1, 2);
-    ATTACH(b, .user = "u", .device = "a", .generation = 1);
-    ATTACH(b, .user = "u", .device = "b", .generation = 1);
+    two_devices(b, 2);
     ck_assert_str_eq(
         ATTEMPT(b, .user = "u", .device = "a", .generation = 1, .upto = 2, .limits = limits),
         "parked");
