@@ -100,7 +100,7 @@ uint64_t room_binding_generation(const struct room_binding *b) {
     if (b->is_awake)
         return b->of.awake->session.fence.generation;
     room_binding_rest(b, &rest);
-    return rest.generation;
+    return rest.fence.generation;
 }
 
 uint64_t room_binding_expires_ms(const struct room_binding *b) {

@@ -58,14 +58,31 @@ enum fence_verdict {
     FENCE_TOO_LOW,  // it is ours, by a generation below one that the saver knows: over, come again
 };
 
+// Of a row that is ours.
+struct fence_ours {
+    bool is_anew;      // by another generation: the saver must learn it before acks count
+    bool is_rewritten; // by this confirmation or, perhaps, by one that had no answer
+};
+
+// What is left of one whose row is ours and who waits for nothing.
+struct fence_rest {
+    uint64_t generation, login_generation, login_order;
+    uint32_t asked_round, confirmed_round;
+};
+
+void fence_init(struct fence *f, const struct lease *l); // before a login: we have no row
+
 // --- questions and answers
 void fence_asks_login(struct fence *f, const struct lease *l, uint64_t order);
 void fence_logged_in(struct fence *f, uint64_t generation);
 void fence_asks_row(struct fence *f, const struct lease *l);
 void fence_answered(struct fence *f, bool is_answer); // each fence_asks_row ends in one
-// Of a live session. *ret_anew: the generation changed; the saver must learn it before acks count.
+// Of a live session. *ret_ours is set with FENCE_OURS.
 enum fence_verdict fence_confirmed(struct fence *f, const struct fence_answer *a, uint64_t now_ms,
-                                   bool *ret_anew);
+                                   struct fence_ours *ret_ours);
+// Of a login, in whose doubt the row was written anew. What was said of the row meanwhile stays
+// undecided.
+void fence_rewritten(struct fence *f, uint64_t generation);
 
 // --- what others say
 void fence_row_changed(struct fence *f); // it is to be confirmed at once
@@ -75,9 +92,17 @@ void fence_saver_knows_higher(struct fence *f);
 bool fence_noticed(struct fence *f, uint64_t generation);
 bool fence_was_noticed(const struct fence *f, uint64_t generation);
 
+// --- at rest
+void fence_keep(const struct fence *f, struct fence_rest *ret_rest);
+void fence_restore(struct fence *f,
+                   const struct fence_rest *rest); // what else it knew is forgotten
+
 // --- questions
+static inline bool fence_row_is_void(const struct fence *f, const struct lease *l) { // perhaps
+    return f->confirmed_round < l->required;
+}
 static inline bool fence_may_send(const struct fence *f, const struct lease *l) {
-    return l->is_held && f->confirmed_round >= l->required;
+    return l->is_held && !fence_row_is_void(f, l);
 }
 bool fence_needs_confirmation(const struct fence *f, const struct lease *l); // in this round
 // Whether the row, or a delivery by it, is this session's.

@@ -160,7 +160,7 @@ void session_init(struct session *s, const struct session_terms *terms, const st
     s->is_clean = terms->is_clean;
     for (int i = 0; i < FEEDS; i++)
         feed_init(&s->feed[i], terms->limits);
-    s->fence.confirmed_round = lease->round;
+    fence_init(&s->fence, lease);
 }
 
 // --- questions

@@ -44,7 +44,7 @@ enum session_state login_row_of_leaving(struct step *t) {
     if (a->result == ROW_NO_ANSWER) {
         step_adds(t, EFFECT_EXPECT_ROW);
     } else if (a->result == ROW_WRITTEN) {
-        t->s->fence.generation = a->generation;
+        fence_logged_in(&t->s->fence, a->generation);
         step_adds(t, EFFECT_DROP_ROW);
         login_tell(t, EFFECT_TELL_CHANGED, &a->replaced);
     }
@@ -142,8 +142,7 @@ enum session_state login_confirmed(struct step *t) {
         c->answer.generation <= f->generation)
         return refuse_busy(t, "the store knows a higher generation");
     login_tell(t, EFFECT_TELL_CHANGED, &c->replaced);
-    f->generation = c->answer.generation;
-    f->confirmed_round = f->asked_round;
+    fence_rewritten(f, c->answer.generation);
     step_adds(t, EFFECT_ATTACH);
     return SESSION_ATTACHING;
 }

@@ -22,11 +22,7 @@ void session_gets_up(const struct session_rest *rest, struct session *ret_s) {
     ret_s->state = SESSION_LIVE;
     ret_s->is_synced = true;
     ret_s->is_resumed = rest->is_resumed;
-    ret_s->fence.generation = rest->generation;
-    ret_s->fence.login_generation = rest->login_generation;
-    ret_s->fence.login_order = rest->login_order;
-    ret_s->fence.asked_round = rest->asked_round;
-    ret_s->fence.confirmed_round = rest->confirmed_round;
+    fence_restore(&ret_s->fence, &rest->fence);
     memcpy(ret_s->wanted, rest->wanted, sizeof(ret_s->wanted));
     for (int i = 0; i < FEEDS; i++) {
         feed_init(&ret_s->feed[i], rest->limits);
@@ -55,13 +51,9 @@ bool session_lies_down(const struct session *s, struct session_rest *ret_rest) {
     struct session plain, back;
     if (s->state != SESSION_LIVE || !s->is_synced || s->is_saving || !session_is_at_rest(s))
         return false;
-    *ret_rest = (struct session_rest){.generation = s->fence.generation,
-                                      .login_generation = s->fence.login_generation,
-                                      .login_order = s->fence.login_order,
-                                      .asked_round = s->fence.asked_round,
-                                      .confirmed_round = s->fence.confirmed_round,
-                                      .limits = s->feed[FEED_INBOX].limits,
-                                      .is_resumed = s->is_resumed};
+    *ret_rest =
+        (struct session_rest){.limits = s->feed[FEED_INBOX].limits, .is_resumed = s->is_resumed};
+    fence_keep(&s->fence, &ret_rest->fence);
     memcpy(ret_rest->wanted, s->wanted, sizeof(s->wanted));
     for (int i = 0; i < FEEDS; i++)
         if (!feed_lies_down(&s->feed[i], i < FEEDS_SERVED && s->wanted[i] != FEED_LEFT_OUT,
@@ -121,6 +113,15 @@ static uint8_t flags_of(const struct session_rest *rest, const struct session_us
 }
 
 // Generations and rounds that are mostly alike are written as how far they are apart.
+static size_t put_fence(const struct fence_rest *f, uint8_t *out) {
+    size_t n = wire_varint_put(out, f->generation);
+    n += wire_varint_put(out + n, f->generation - f->login_generation);
+    n += wire_varint_put(out + n, f->login_order);
+    n += wire_varint_put(out + n, f->confirmed_round);
+    n += wire_varint_put(out + n, (uint32_t)(f->asked_round - f->confirmed_round));
+    return n;
+}
+
 size_t session_rest_pack(const struct session_rest *rest, const struct session_usual *usual,
                          uint8_t out[SESSION_REST_BYTES_MAX]) {
     uint8_t flags = flags_of(rest, usual);
@@ -128,11 +129,7 @@ size_t session_rest_pack(const struct session_rest *rest, const struct session_u
     out[0] = flags;
     for (int i = 0; i < FEEDS; i++)
         n += put_feed(&rest->feed[i], flags, !is_usual(flags, i), out + n);
-    n += wire_varint_put(out + n, rest->generation);
-    n += wire_varint_put(out + n, rest->generation - rest->login_generation);
-    n += wire_varint_put(out + n, rest->login_order);
-    n += wire_varint_put(out + n, rest->confirmed_round);
-    n += wire_varint_put(out + n, (uint32_t)(rest->asked_round - rest->confirmed_round));
+    n += put_fence(&rest->fence, out + n);
     if (flags & REST_OWN) {
         out[n++] = wanted_once(rest);
         memcpy(out + n, &rest->limits, sizeof(rest->limits));
@@ -149,6 +146,14 @@ static void take_feed(const uint8_t **at, uint8_t flags, const uint64_t *usual,
     ret_f->sent = wire_varint_take(at);
     ret_f->unacked = flags & REST_BEHIND ? wire_varint_take(at) : 0;
     ret_f->unsaved = flags & REST_BEHIND ? wire_varint_take(at) : 0;
+}
+
+static void take_fence(const uint8_t **at, struct fence_rest *ret_f) {
+    ret_f->generation = wire_varint_take(at);
+    ret_f->login_generation = ret_f->generation - wire_varint_take(at);
+    ret_f->login_order = wire_varint_take(at);
+    ret_f->confirmed_round = (uint32_t)wire_varint_take(at);
+    ret_f->asked_round = ret_f->confirmed_round + (uint32_t)wire_varint_take(at);
 }
 
 static const uint64_t *usual_epoch(uint8_t flags, const struct session_usual *usual, int feed) {
@@ -171,11 +176,7 @@ const uint8_t *session_rest_unpack(const uint8_t *bytes, const struct session_us
         take_feed(&at, flags, usual_epoch(flags, usual, i), &ret_rest->feed[i]);
         ret_rest->wanted[i] = flags >> (REST_LEFT_OUT_BIT + i) & 1 ? FEED_LEFT_OUT : FEED_WANTED;
     }
-    ret_rest->generation = wire_varint_take(&at);
-    ret_rest->login_generation = ret_rest->generation - wire_varint_take(&at);
-    ret_rest->login_order = wire_varint_take(&at);
-    ret_rest->confirmed_round = (uint32_t)wire_varint_take(&at);
-    ret_rest->asked_round = ret_rest->confirmed_round + (uint32_t)wire_varint_take(&at);
+    take_fence(&at, &ret_rest->fence);
     ret_rest->limits = usual->limits;
     if (flags & REST_OWN)
         at = take_own(at, ret_rest);

@@ -14,8 +14,7 @@ struct feed_rest {
 };
 
 struct session_rest {
-    uint64_t generation, login_generation, login_order; // of its fence
-    uint32_t asked_round, confirmed_round;
+    struct fence_rest fence;
     struct feed_rest feed[FEEDS];
     const struct ack_limits *limits; // borrowed, of each feed
     bool is_resumed;
@@ -50,7 +49,7 @@ bool session_rest_is_level(const uint8_t *bytes, const struct session_usual *usu
 static inline bool session_rest_can_send(const struct session_rest *rest,
                                          const struct session_env *env) {
     return env->socket_takes && env->lease->is_held &&
-           rest->confirmed_round >= env->lease->required;
+           rest->fence.confirmed_round >= env->lease->required;
 }
 
 #endif

@@ -13,15 +13,13 @@ static void row_over(struct step *t, uint32_t code, const char *reason) {
 
 // --- of a live session
 
-// One that had no answer may have written the row anew, which a later one finds as ours.
-static void row_is_still_ours(struct step *t, bool was_void, bool is_anew) {
+static void row_is_still_ours(struct step *t, bool was_void, const struct fence_ours *ours) {
     const struct session_confirmed *c = &t->e->of.confirmed;
-    if (was_void || c->answer.outcome == FENCE_REWRITTEN || t->s->fence.is_unanswered)
+    if (was_void || ours->is_rewritten)
         step_adds(t, EFFECT_ARRIVE);
-    t->s->fence.is_unanswered = false;
     if (c->replaced.incarnation != 0)
         step_adds(t, EFFECT_TELL_CHANGED)->of.row = c->replaced;
-    if (is_anew) // the saver must know the new one before acks count
+    if (ours->is_anew) // the saver must know the new one before acks count
         t->s->attach_again = true;
     live_go_on(t);
 }
@@ -29,15 +27,16 @@ static void row_is_still_ours(struct step *t, bool was_void, bool is_anew) {
 enum session_state row_confirmed(struct step *t) {
     const struct session_confirmed *c = &t->e->of.confirmed;
     struct fence *f = &t->s->fence;
-    bool was_void = f->confirmed_round < t->env->lease->required, is_anew;
+    bool was_void = fence_row_is_void(f, t->env->lease);
+    struct fence_ours ours;
     fence_answered(f, c->is_answer);
     if (!c->is_answer) {
         step_adds(t, EFFECT_CONFIRM_SOON);
         return t->s->state;
     }
-    switch (fence_confirmed(f, &c->answer, t->env->now_ms, &is_anew)) {
+    switch (fence_confirmed(f, &c->answer, t->env->now_ms, &ours)) {
     case FENCE_OURS:
-        row_is_still_ours(t, was_void, is_anew);
+        row_is_still_ours(t, was_void, &ours);
         break;
     case FENCE_WAIT:
         step_adds(t, EFFECT_CONFIRM_SOON);

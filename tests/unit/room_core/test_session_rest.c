@@ -153,11 +153,11 @@ START_TEST(test_packed) {
     for (int i = 0; i < FEEDS; i++)
         rest.feed[i] =
             (struct feed_rest){UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2, UINT64_MAX - 3};
-    rest.generation = 5;
-    rest.login_generation = 7; // above it
-    rest.login_order = UINT64_MAX;
-    rest.asked_round = 0; // below the confirmed one
-    rest.confirmed_round = UINT32_MAX;
+    rest.fence.generation = 5;
+    rest.fence.login_generation = 7; // above it
+    rest.fence.login_order = UINT64_MAX;
+    rest.fence.asked_round = 0; // below the confirmed one
+    rest.fence.confirmed_round = UINT32_MAX;
     rest.limits = &own;
     rest.wanted[FEED_NEWS] = FEED_WANTED_ONCE;
     rest.wanted[FEED_BULK] = FEED_LEFT_OUT;
