@@ -112,20 +112,19 @@ static inline void parse_loaded(const char *line, struct session_loaded *l) {
     l->has_begun = has(line, "begun");
 }
 
-// "NOTICED 100 code 4003 news 7"
-static inline void parse_notice(const char *line, struct session_notice *n) {
-    n->generation = number_after(line, "NOTICED ", 0);
-    n->refusal =
-        (struct session_refusal){(uint32_t)number_after(line, "code ", 4001), 0, REPLACED_TEXT};
-    n->have.given[FEED_NEWS] = has(line, "news ");
-    n->have.at[FEED_NEWS] = (struct stream_position){EPOCH, number_after(line, "news ", 0)};
-}
-
 static inline void parse_have(const char *line, struct session_have *have) {
     have->given[FEED_INBOX] = has(line, "have ");
     have->at[FEED_INBOX] = (struct stream_position){EPOCH, number_after(line, "have ", 0)};
     have->given[FEED_NEWS] = has(line, "news ");
     have->at[FEED_NEWS] = (struct stream_position){EPOCH, number_after(line, "news ", 0)};
+}
+
+// "NOTICED 100 code 4003 have 6 news 7"
+static inline void parse_notice(const char *line, struct session_notice *n) {
+    n->generation = number_after(line, "NOTICED ", 0);
+    n->refusal =
+        (struct session_refusal){(uint32_t)number_after(line, "code ", 4001), 0, REPLACED_TEXT};
+    parse_have(line, &n->have);
 }
 
 // "WANTS inbox": of what is not named, nothing

@@ -105,6 +105,35 @@ START_TEST(test_void_lease) {
 }
 END_TEST
 
+// Only the first confirmation after the lease was lost is followed by an arrival: its row was void.
+// One in the round that all must be confirmed in finds nothing new.
+START_TEST(test_plain_confirmation) {
+    reach(SESSION_LIVE);
+    lease_lost(&lease);
+    told("CONFIRM_DUE");
+    told("CONFIRMED held as 100");
+    said("ARRIVE SEND_NEWS");
+    ck_assert_uint_eq(s.fence.confirmed_round, lease.required);
+    told("CONFIRM_DUE");
+    told("CONFIRMED held as 100");
+    said("SEND_NEWS");
+}
+END_TEST
+
+// Of the newer login's positions those in broadcast logs count. The inbox's goes to the saver with
+// that login: as an ack of this session it would be another's word for what is in flight here.
+START_TEST(test_noticed_positions) {
+    reach(SESSION_LIVE);
+    feed_start(&s.feed[FEED_NEWS], (struct stream_position){EPOCH, 6});
+    feed_sent(&s.feed[FEED_NEWS], 7, 10, true);
+    feed_sent(&s.feed[FEED_INBOX], 6, 10, true);
+    told("NOTICED 100 have 6 news 7");
+    said("ACKED(1:1) TAKEN_OVER OVER(4001)");
+    ck_assert_uint_eq(s.feed[FEED_INBOX].acked, 5);
+    ck_assert_uint_eq(s.feed[FEED_NEWS].acked, 7);
+}
+END_TEST
+
 // A confirmation without an answer may have written the row anew: the next one that finds it held
 // is followed by an arrival, once.
 START_TEST(test_unanswered) {
@@ -134,6 +163,6 @@ START_TEST(test_answer_of_before_the_lease_was_lost) {
 }
 END_TEST
 
-RUN_TESTS("session_row", test_unanswered, test_stale_at_the_saver, test_superseded,
-          test_superseded_anew, test_needs_confirmation, test_too_low, test_void_lease,
-          test_answer_of_before_the_lease_was_lost)
+RUN_TESTS("session_row", test_plain_confirmation, test_noticed_positions, test_unanswered,
+          test_stale_at_the_saver, test_superseded, test_superseded_anew, test_needs_confirmation,
+          test_too_low, test_void_lease, test_answer_of_before_the_lease_was_lost)
