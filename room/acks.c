@@ -16,7 +16,7 @@ bool ack_got(struct room_binding *b, enum feed_stream stream, struct stream_posi
     enum feed_ack ack = session_acked(room_binding_session(b), stream, upto, &messages);
     acks_count(b, stream, messages);
     if (ack == FEED_ACK_ABOVE)
-        conn_fault(b->conn, CLOSE_UNEXPECTED, "an Ack above what was sent");
+        conn_close(b->conn, CLOSE_UNEXPECTED, "an Ack above what was sent", 0);
     return ack != FEED_ACK_ABOVE;
 }
 

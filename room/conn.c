@@ -227,22 +227,28 @@ void conn_lingers_no_more(struct conn *c) {
     conn_room(c)->lingering_count--;
 }
 
-void conn_give_place(struct conn *c) {
+// Here, and not beside conn_take_place: places.c is above this file, and ends connections by it.
+static void give_place(struct conn *c) {
     conn_room(c)->places -= c->has_place;
     c->has_place = false;
 }
 
-// Bindings that wait for the register's answer stay until it comes, and the connection with them.
-void conn_end(struct conn *c) {
-    if (c->stream)
-        conn_lose_stream(c);
+// Whatever becomes of its stream. Bindings that wait for the register's answer stay until it comes,
+// and the connection with them.
+static void conn_over(struct conn *c) {
     conn_lingers_no_more(c);
-    conn_give_place(c);
+    give_place(c);
     if (c->state != CONN_CLOSING)
         conn_enter(c, CONN_CLOSING);
     conn_disarm(c);
     end_bindings(c);
     go_if_empty(c);
+}
+
+void conn_end(struct conn *c) {
+    if (c->stream)
+        conn_lose_stream(c);
+    conn_over(c);
 }
 
 void conn_binding_freed(struct conn *c, bool was_awaited) {
@@ -291,15 +297,8 @@ void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retr
     }
     conn_voice(c)->say_close(
         c, &(struct farewell){code, reason, retry_after_ms, conn_elsewhere(c, code)});
-    conn_give_place(c);
-    conn_enter(c, CONN_CLOSING);
-    conn_disarm(c);
-    end_bindings(c);
+    conn_over(c);
     stream_end_after_flush(c->stream, CLOSE_FLUSH_MS, code);
-}
-
-void conn_fault(struct conn *c, uint32_t code, const char *reason) {
-    conn_close(c, code, reason, 0);
 }
 
 void conn_binding_over(struct room_binding *b, const struct session_refusal *why) {

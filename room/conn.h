@@ -96,11 +96,11 @@ static inline uint64_t conn_pinged_ms(const struct conn *c) {
 void conn_enter(struct conn *c, enum conn_state state);     // by one of CONN_STEPS, counted
 void conn_begin(struct conn *c, const struct voice *voice); // a stranger, the one to come last
 void conn_take_stream(struct conn *c, struct stream *s);    // with what its voice says of it
-void conn_lose_stream(struct conn *c);                      // ends it silently
-void conn_end(struct conn *c); // with its bindings; its stream, if any, ends
+void conn_lose_stream(struct conn *c); // that ends without a word; the connection stands
+// Its two ends, with its bindings: without a word, or with a last one, which counts by its code.
+void conn_end(struct conn *c);
 void conn_close(struct conn *c, uint32_t code, const char *reason, uint64_t retry_after_ms);
-void conn_fault(struct conn *c, uint32_t code, const char *reason); // of the client's protocol
-void conn_heard(struct conn *c);                                    // a whole frame: it lives
+void conn_heard(struct conn *c); // a whole frame: it lives
 // After a change of state or expiry: its timer, if it is due soon.
 void conn_rearm(struct conn *c);
 void conn_look(struct conn *c);              // of a pass: whether it is due soon, or rests
@@ -114,7 +114,6 @@ void conn_binding_freed(struct conn *c, bool was_awaited); // by the next frames
 // A live binding is over: the one binding's end is the connection's, one of several is told.
 void conn_binding_over(struct room_binding *b, const struct session_refusal *why);
 void conn_lingers_no_more(struct conn *c);
-void conn_give_place(struct conn *c);
 void conn_reap(struct room *r); // those that are gone
 // What each voice's stream calls.
 size_t conn_on_data(void *owner, struct stream *s, const uint8_t *data, size_t len);

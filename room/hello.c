@@ -302,11 +302,12 @@ static void log_in(struct conn *c, const struct hello_request *hello) {
 
 void hello_got_hello(struct conn *c, struct hello_request *hello) {
     if (!id_is_valid(hello->device, strlen(hello->device), DEVICE_MAX)) {
-        conn_fault(c, CLOSE_MALFORMED, "device: 1..64 bytes of UTF-8 without control characters");
+        conn_close(c, CLOSE_MALFORMED, "device: 1..64 bytes of UTF-8 without control characters",
+                   0);
         return;
     }
     if (hello->bind_count > BINDS_MAX) {
-        conn_fault(c, CLOSE_MALFORMED, "at most 16 bindings");
+        conn_close(c, CLOSE_MALFORMED, "at most 16 bindings", 0);
         return;
     }
     for (size_t i = 0; i < hello->bind_count; i++)
@@ -314,7 +315,7 @@ void hello_got_hello(struct conn *c, struct hello_request *hello) {
     c->device = hw_strdup(hello->device);
     c->heartbeat_ms = conn_heartbeat_granted(c, hello->heartbeat_s);
     if (names_a_product_twice(hello)) {
-        conn_fault(c, CLOSE_MALFORMED, "two bindings for one product");
+        conn_close(c, CLOSE_MALFORMED, "two bindings for one product", 0);
         return;
     }
     if (hello->resume_len > 0 && try_resume(c, hello))

@@ -260,7 +260,7 @@ static void got_upstream(struct conn *c, const ProtobufCMessage *message) {
     Hawser__V1__UpstreamReply reply = HAWSER__V1__UPSTREAM_REPLY__INIT;
     bool is_bound = bound_to(c, m->product) != NULL;
     if (m->id.len != UPSTREAM_ID_BYTES) {
-        conn_fault(c, CLOSE_MALFORMED, "id: 16 bytes");
+        conn_close(c, CLOSE_MALFORMED, "id: 16 bytes", 0);
         return;
     }
     reply.id = m->id;
@@ -293,21 +293,21 @@ static void voice_on_frame(struct conn *c, const struct frame *f) {
         if (frame_table[i].type != f->type)
             continue;
         if (!(frame_table[i].states & 1u << c->state)) {
-            conn_fault(c, CLOSE_UNEXPECTED, "a frame that this state does not allow");
+            conn_close(c, CLOSE_UNEXPECTED, "a frame that this state does not allow", 0);
             return;
         }
         ProtobufCMessage *m = frame_decode(f, &r->arena.allocator);
         if (m)
             frame_table[i].got(c, m);
         else
-            conn_fault(c, CLOSE_MALFORMED, "a body that does not decode");
+            conn_close(c, CLOSE_MALFORMED, "a body that does not decode", 0);
         arena_reset(&r->arena);
         return;
     }
     if (f->type == FRAME_LOCATE)
-        conn_fault(c, CLOSE_UNEXPECTED, "this is a room, not a dispatcher");
+        conn_close(c, CLOSE_UNEXPECTED, "this is a room, not a dispatcher", 0);
     else if (c->state != CONN_OPEN || frame_message(f->type)) // known ones here are the room's own
-        conn_fault(c, CLOSE_UNEXPECTED, "a frame that this state does not allow");
+        conn_close(c, CLOSE_UNEXPECTED, "a frame that this state does not allow", 0);
 }
 
 static size_t voice_take(struct conn *c, const uint8_t *data, size_t len) {
@@ -326,7 +326,7 @@ static size_t voice_take(struct conn *c, const uint8_t *data, size_t len) {
         if (parsed == FRAME_MORE)
             return used;
         if (parsed == FRAME_TOO_LARGE) {
-            conn_fault(c, CLOSE_TOO_LARGE, "a frame over its limit");
+            conn_close(c, CLOSE_TOO_LARGE, "a frame over its limit", 0);
             return len;
         }
         used += n;
