@@ -16,7 +16,7 @@ static void binding_begin(struct room_binding *b) {
     assert(b->of.awake); // there is one for each binding
     b->is_awake = true;
     r->awake_count++;
-    handles_add(&r->awake_ones, b);
+    handles_add(&r->awake_ones, room_binding_row_slot(b));
 }
 
 static void binding_is_awake_no_more(struct room_binding *b) {
@@ -128,35 +128,27 @@ static char *keep_rest(const struct room_binding *b, const struct session_rest *
     return names;
 }
 
-static bool lies_down(struct room_binding *b) {
+static bool stays_awake(void *room, uint64_t row_slot) {
+    struct room_binding *b = room_binding_of_row_slot(room, row_slot);
+    if (!b)
+        return false;
     struct awake *a = b->of.awake;
     bool was_used = a->is_used;
     struct session_rest rest;
     a->is_used = false;
     if (was_used || a->is_to_save || a->token || a->reason || a->known_devices ||
         !session_lies_down(&a->session, &rest))
-        return false;
+        return true;
     char *names = keep_rest(b, &rest);
     binding_is_awake_no_more(b);
     b->of.names = names;
-    return true;
+    return false;
 }
 
 // Whoever gets up soon again had better stay up: the memory was given back meanwhile. So one lies
 // down when it is looked at for the second time and nobody has asked for it since the first.
 void room_bindings_rest(struct room *r) {
-    struct handles *all = &r->awake_ones;
-    for (size_t looks = all->count / REST_TICKS + 1; looks > 0 && all->count > 0; looks--) {
-        if (r->rest_at >= all->count)
-            r->rest_at = 0;
-        struct handle *h = &all->list[r->rest_at];
-        struct room_binding *b = slab_find(&r->bindings, h->slot, h->turn);
-        if (!b || lies_down(b))
-            *h = all->list[--all->count];
-        else
-            r->rest_at++;
-    }
-    handles_fit(all);
+    handles_look(&r->awake_ones, r->awake_ones.count / REST_TICKS + 1, stays_awake, r);
 }
 
 // --- life
@@ -300,23 +292,6 @@ struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t t
     return b && room_binding_state(b) != SESSION_GONE ? b : NULL;
 }
 
-enum { HANDLES_FIRST = 16 };
-
-void handles_add(struct handles *h, const struct room_binding *b) {
-    if (h->count == h->capacity) {
-        h->capacity = h->capacity ? h->capacity * 2 : HANDLES_FIRST;
-        h->list = hw_realloc(h->list, h->capacity * sizeof(h->list[0]));
-    }
-    h->list[h->count++] = (struct handle){slab_slot(b), slab_turn(b)};
-}
-
-void handles_fit(struct handles *h) {
-    if (h->capacity < 4 * HANDLES_FIRST || h->count > h->capacity / 4)
-        return;
-    h->capacity /= 2;
-    h->list = hw_realloc(h->list, h->capacity * sizeof(h->list[0]));
-}
-
 uint32_t room_binding_devices_max(const struct room_binding *b) {
     const struct product *p =
         cluster_product_by_number(binding_room(b)->cluster, b->product->number);
@@ -384,7 +359,7 @@ static void binding_watch(struct room_binding *b) {
     if (b->is_watched || !b->is_awake || session_is_at_rest(&b->of.awake->session))
         return;
     b->is_watched = true;
-    handles_add(&binding_room(b)->watched, b);
+    handles_add(&binding_room(b)->watched, room_binding_row_slot(b));
 }
 
 void room_binding_sent(struct room_binding *b) {
@@ -404,28 +379,29 @@ void room_binding_say_reset(struct room_binding *b, enum feed_stream stream, con
 
 // --- waits
 
+static bool goes_on_now(void *room, uint64_t row_slot) {
+    struct room_binding *b = room_binding_of_row_slot(room, row_slot);
+    if (b)
+        room_binding_tell_kind(b, EVENT_WAITED);
+    return false;
+}
+
+// What is added meanwhile waits its own time.
 static void retry_all(struct timer *t) {
     struct room *r = container_of(t, struct room, retry);
-    struct handles due = r->retries;
-    r->retries = (struct handles){0}; // what is added meanwhile waits its own time
-    for (size_t i = 0; i < due.count; i++) {
-        struct room_binding *b = room_binding_find(r, due.list[i].slot, due.list[i].turn);
-        if (b)
-            room_binding_tell_kind(b, EVENT_WAITED);
-    }
-    free(due.list);
+    handles_take(&r->retries, goes_on_now, r);
 }
 
 void room_binding_retry_later(struct room_binding *b) {
     struct room *r = binding_room(b);
-    handles_add(&r->retries, b);
+    handles_add(&r->retries, room_binding_row_slot(b));
     if (!timer_is_armed(&r->retry))
         loop_arm(r->loop, &r->retry, RETRY_MS, retry_all);
 }
 
 void retries_deinit(struct room *r) {
     loop_disarm(r->loop, &r->retry);
-    free(r->retries.list);
+    handles_deinit(&r->retries);
 }
 
 // --- for the passes over all of them

@@ -24,7 +24,7 @@ static void append(struct broadcasts *log, const Hawser__Internal__LoadEntry *e)
 }
 
 static void start_log(struct broadcasts *log, uint64_t epoch, uint64_t head) {
-    struct news_waiters waiters = {0};
+    struct handles waiters = {0};
     for (int i = 0; i < VOICE_NEWS; i++)
         if (log->by_voice[i].log)
             news_window_start(&log->by_voice[i].window, epoch, head, &waiters);
@@ -113,22 +113,18 @@ static bool waits_for_heads(const struct room_binding *b) {
 
 void news_wait_for_heads(struct room_binding *b) {
     if (waits_for_heads(b))
-        handles_add(&b->product->waiters, b);
+        handles_add(&b->product->waiters, room_binding_row_slot(b));
 }
 
-static void tell_waiters(struct room_product *p) {
-    struct handles due = p->waiters;
-    p->waiters = (struct handles){0};
-    for (size_t i = 0; i < due.count; i++) {
-        struct room_binding *b = room_binding_find(p->room, due.list[i].slot, due.list[i].turn);
-        if (!b || !room_binding_is_entered(b))
-            continue;
-        if (waits_for_heads(b)) // it needs a later answer
-            handles_add(&p->waiters, b);
-        else
-            room_binding_tell_kind(b, EVENT_READY);
-    }
-    free(due.list);
+// Whether it needs a later answer.
+static bool waits_on(void *room, uint64_t row_slot) {
+    struct room_binding *b = room_binding_of_row_slot(room, row_slot);
+    if (!b || !room_binding_is_entered(b))
+        return false;
+    if (waits_for_heads(b))
+        return true;
+    room_binding_tell_kind(b, EVENT_READY);
+    return false;
 }
 
 static void take_head(struct broadcasts *log, const Hawser__Internal__HeadReply *head) {
@@ -171,7 +167,7 @@ static void on_heads(void *arg, int error, const Hawser__Internal__ProductHeadsR
         p->heads_answered = p->heads_asked;
         store_seen(p, reply->store);
         take_heads(p, reply);
-        tell_waiters(p);
+        handles_take(&p->waiters, waits_on, p->room);
     } // else the next second's
     if (p->heads_wanted)
         news_heads_ask(p);
@@ -263,7 +259,7 @@ void news_logs_tick(struct room_product *p) {
     if (!p->is_deleted)
         send_sums(p);
     if (!p->bindings)
-        p->waiters.count = 0; // those that waited have ended
+        handles_deinit(&p->waiters); // those that waited have ended
     else if (!p->heads_under_way)
         news_heads_ask(p);
     for (int i = 0; i < LOGS; i++)
@@ -292,5 +288,5 @@ void news_logs_free(struct room_product *p) {
             if (log->by_voice[i].log)
                 news_window_deinit(&log->by_voice[i].window, NULL);
     }
-    free(p->waiters.list);
+    handles_deinit(&p->waiters);
 }

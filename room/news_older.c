@@ -34,7 +34,7 @@ static void on_block(void *arg, int error, const Hawser__Internal__LoadReply *re
     struct broadcasts *log = log_call_over(arg);
     struct news_block *b;
     struct voice_news *news = log ? asked_by(log, ticket, &b) : NULL;
-    struct news_waiters waiters = {0};
+    struct handles waiters = {0};
     (void)error;
     if (!news)
         return;

@@ -49,14 +49,22 @@ void news_load(struct broadcasts *log, const struct news_ask *ask, news_loaded_f
                log_call_new(log, ask->ticket));
 }
 
-void news_tell_waiters(const struct broadcasts *log, struct news_waiters *waiters, bool loaded) {
-    struct room *r = log->product->room;
-    for (size_t i = 0; i < waiters->count; i++) {
-        struct room_binding *b = room_binding_of_row_slot(r, waiters->list[i]);
-        if (!b)
-            continue;
-        b->waits_for_block[log_index(log->stream)] = false;
-        room_binding_tell_kind(b, loaded ? EVENT_READY : EVENT_NEWS_UNREAD);
-    }
-    news_waiters_deinit(waiters);
+struct block_answer {
+    const struct broadcasts *log;
+    bool is_loaded;
+};
+
+static bool waits_for_block_no_more(void *arg, uint64_t row_slot) {
+    const struct block_answer *a = arg;
+    struct room_binding *b = room_binding_of_row_slot(a->log->product->room, row_slot);
+    if (!b)
+        return false;
+    b->waits_for_block[log_index(a->log->stream)] = false;
+    room_binding_tell_kind(b, a->is_loaded ? EVENT_READY : EVENT_NEWS_UNREAD);
+    return false;
+}
+
+void news_tell_waiters(const struct broadcasts *log, struct handles *waiters, bool loaded) {
+    struct block_answer answer = {log, loaded};
+    handles_take(waiters, waits_for_block_no_more, &answer);
 }

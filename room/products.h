@@ -12,16 +12,6 @@
 #include "timer.h"
 #include "voice.h"
 
-struct handle { // of a binding that may be gone
-    uint32_t slot, turn;
-};
-struct handles {
-    struct handle *list; // owned
-    size_t count, capacity;
-};
-void handles_add(struct handles *h, const struct room_binding *b);
-void handles_fit(struct handles *h); // at a tick: after a storm, memory goes back step by step
-
 // What a room has of a broadcast log, encoded for one voice, and there for those who want each
 // message, or for those who want it at most once; from the first such session on. All of a log have
 // the same epoch and head.
@@ -142,7 +132,7 @@ void news_encode(const struct voice_news *news, const Hawser__Internal__LoadEntr
 typedef void news_loaded_fn(void *arg, int error, const Hawser__Internal__LoadReply *reply);
 void news_load(struct broadcasts *log, const struct news_ask *ask, news_loaded_fn *done);
 // Lets them go on, or try again later; frees the list.
-void news_tell_waiters(const struct broadcasts *log, struct news_waiters *waiters, bool loaded);
+void news_tell_waiters(const struct broadcasts *log, struct handles *waiters, bool loaded);
 
 // --- the walks over sessions: how long a slice is, and after how many the clock is read
 enum { SLICE_US = 1000, SLICE_CHECK = 8 };

@@ -408,7 +408,7 @@ static void on_arrival(void *arg, int error, const Hawser__Internal__HeadReply *
     struct room *r = a->room;
     struct room_binding *b = r->is_stopping ? NULL : room_binding_find(r, a->slot, a->turn);
     if (b && !reply)
-        handles_add(&r->arrivals, b);
+        handles_add(&r->arrivals, room_binding_row_slot(b));
     on_head(arg, error, reply);
 }
 
@@ -416,15 +416,15 @@ void ask_arrival(struct room_binding *b) {
     questions_head(b, true, on_arrival);
 }
 
+static bool arrives_again(void *room, uint64_t row_slot) {
+    struct room_binding *b = room_binding_of_row_slot(room, row_slot);
+    if (b)
+        ask_arrival(b);
+    return false;
+}
+
 void ask_arrivals_again(struct room *r) {
-    struct handles due = r->arrivals;
-    r->arrivals = (struct handles){0};
-    for (size_t i = 0; i < due.count; i++) {
-        struct room_binding *b = room_binding_find(r, due.list[i].slot, due.list[i].turn);
-        if (b)
-            ask_arrival(b);
-    }
-    free(due.list);
+    handles_take(&r->arrivals, arrives_again, r);
 }
 
 // --- the inbox itself: inbox.c takes the answer

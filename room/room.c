@@ -147,9 +147,9 @@ static void room_end(void *self) {
     arena_deinit(&r->arena);
     buf_free(&r->scratch);
     buf_free(&r->run);
-    free(r->watched.list);
-    free(r->arrivals.list);
-    free(r->awake_ones.list);
+    handles_deinit(&r->watched);
+    handles_deinit(&r->arrivals);
+    handles_deinit(&r->awake_ones);
     free(r);
 }
 

@@ -108,10 +108,8 @@ struct room {
     struct handles retries; // whose RETRY is waited for
     struct timer retry;
     struct handles awake_ones; // bindings whose session is awake
-    size_t rest_at;            // there: who is looked at next
     struct handles watched;    // with something under way
     struct handles arrivals;   // of which the saver did not answer
-    size_t watched_at;
     // acks
     struct room_binding *to_save; // this iteration's
     struct hook flush_acks;       // of questions.c

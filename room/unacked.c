@@ -20,7 +20,7 @@ static bool unacked_ask(struct room_binding *b, enum feed_wish wish) {
 }
 
 // false: nothing is under way any more.
-static bool look_at(struct room_binding *b) {
+static bool unacked_look(struct room_binding *b) {
     uint32_t tick = binding_room(b)->tick_count;
     bool is_at_rest;
     if (room_binding_state(b) != SESSION_LIVE || b->conn->state != CONN_OPEN)
@@ -34,21 +34,15 @@ static bool look_at(struct room_binding *b) {
     return !is_at_rest;
 }
 
+static bool stays_watched(void *room, uint64_t row_slot) {
+    struct room_binding *b = room_binding_of_row_slot(room, row_slot);
+    if (!b)
+        return false;
+    b->is_watched = unacked_look(b);
+    return b->is_watched;
+}
+
 void unacked_tick(struct room *r) {
-    struct handles *w = &r->watched;
-    size_t looks = w->count / LOOK_TICKS + 1;
-    for (looks = looks < LOOKS_MAX ? looks : LOOKS_MAX; looks > 0 && w->count > 0; looks--) {
-        if (r->watched_at >= w->count)
-            r->watched_at = 0;
-        struct handle *h = &w->list[r->watched_at];
-        struct room_binding *b = room_binding_find(r, h->slot, h->turn);
-        if (b && look_at(b)) {
-            r->watched_at++;
-            continue;
-        }
-        if (b)
-            b->is_watched = false;
-        *h = w->list[--w->count];
-    }
-    handles_fit(w);
+    size_t looks = r->watched.count / LOOK_TICKS + 1;
+    handles_look(&r->watched, looks < LOOKS_MAX ? looks : LOOKS_MAX, stays_watched, r);
 }

@@ -6,27 +6,6 @@
 
 enum { ASKED_WITH_AHEAD = 2 }; // questions of a product, one that nobody waits for among them
 
-// --- who waits
-
-void news_waiters_deinit(struct news_waiters *w) {
-    free(w->list);
-    *w = (struct news_waiters){0};
-}
-
-static void waiters_add(struct news_waiters *w, uint64_t waiter) {
-    if (w->count == w->capacity) {
-        w->capacity = w->capacity ? w->capacity * 2 : 4;
-        w->list = hw_realloc(w->list, w->capacity * sizeof(w->list[0]));
-    }
-    w->list[w->count++] = waiter;
-}
-
-static void waiters_move(struct news_waiters *from, struct news_waiters *to) {
-    for (size_t i = 0; to && i < from->count; i++)
-        waiters_add(to, from->list[i]);
-    news_waiters_deinit(from);
-}
-
 // --- the blocks of a product, by where they begin
 
 // How many begin at or before `after`: the last of these is the one to look at.
@@ -78,7 +57,7 @@ static void block_free(struct news_block *b) {
             (owner->count - at) * sizeof(owner->block[0]));
     count_bytes(b, 0);
     news_run_deinit(&b->run);
-    news_waiters_deinit(&b->waiters);
+    handles_deinit(&b->waiters);
     free(b);
 }
 
@@ -154,14 +133,14 @@ void news_blocks_init(struct news_blocks *blocks, struct news_room *room) {
     TAILQ_INIT(&blocks->loaded);
 }
 
-void news_blocks_reset(struct news_blocks *blocks, struct news_waiters *waiters) {
+void news_blocks_reset(struct news_blocks *blocks, struct handles *waiters) {
     struct news_block *b;
     if (!TAILQ_EMPTY(&blocks->wanted))
         TAILQ_REMOVE(&blocks->room->wanting, blocks, in_room);
     TAILQ_FOREACH(b, &blocks->loaded, in_product)
         TAILQ_REMOVE(&blocks->room->loaded, b, in_room);
     for (size_t i = 0; i < blocks->count; i++)
-        waiters_move(&blocks->block[i]->waiters, waiters);
+        handles_move(&blocks->block[i]->waiters, waiters);
     while (blocks->count > 0)
         block_free(blocks->block[blocks->count - 1]);
     free(blocks->block);
@@ -199,7 +178,7 @@ const struct news_block *news_blocks_find(struct news_blocks *blocks, const stru
                                           uint64_t now_ms) {
     struct news_block *b = find_or_want(blocks, at->after);
     if (!b->is_loaded) {
-        waiters_add(&b->waiters, at->waiter);
+        handles_add(&b->waiters, at->waiter);
         return NULL;
     }
     TAILQ_REMOVE(&blocks->loaded, b, in_product);
@@ -226,8 +205,8 @@ bool news_block_add(struct news_block *b, const struct news_entry *e, const uint
     return true;
 }
 
-bool news_block_settle(struct news_block *b, uint64_t now_ms, struct news_waiters *waiters) {
-    waiters_move(&b->waiters, waiters);
+bool news_block_settle(struct news_block *b, uint64_t now_ms, struct handles *waiters) {
+    handles_move(&b->waiters, waiters);
     b->owner->asked--;
     if (b->run.count == 0) {
         block_free(b);

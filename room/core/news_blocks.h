@@ -11,6 +11,7 @@
 
 #include <sys/queue.h>
 
+#include "handles.h"
 #include "news_run.h"
 
 struct news_limits {
@@ -21,14 +22,6 @@ struct news_limits {
     uint64_t idle_ms;
 };
 
-// Who waits: numbers that mean something to the caller only. All-zero is empty.
-struct news_waiters {
-    uint64_t *list; // owned
-    size_t count, capacity;
-};
-
-void news_waiters_deinit(struct news_waiters *w);
-
 struct news_block {
     TAILQ_ENTRY(news_block) in_product; // its `wanted`, or `loaded`, or none while asked
     TAILQ_ENTRY(news_block) in_room;    // `loaded`
@@ -37,9 +30,9 @@ struct news_block {
     uint64_t ticket; // of its question
     struct news_blocks *owner;
     struct news_run run;
-    size_t bytes; // counted for it in both sums
-    struct news_waiters waiters;
-    uint32_t messages; // wanted at most
+    size_t bytes;           // counted for it in both sums
+    struct handles waiters; // numbers that mean something to the caller only
+    uint32_t messages;      // wanted at most
     bool is_loaded;
     bool is_led_on; // what comes after it was asked for ahead, once
 };
@@ -79,7 +72,7 @@ bool news_room_ask(struct news_room *room, struct news_ask *ret_ask);
 void news_blocks_init(struct news_blocks *blocks, struct news_room *room); // borrowed; outlives it
 // The log is another one, or the product goes: all blocks go, answers on their way are too late.
 // Adds all who waited to *waiters, unless that is NULL.
-void news_blocks_reset(struct news_blocks *blocks, struct news_waiters *waiters);
+void news_blocks_reset(struct news_blocks *blocks, struct handles *waiters);
 // Where a reader is.
 struct news_reader {
     uint64_t after, until; // blocks that go on before `until` are asked for ahead
@@ -95,7 +88,7 @@ struct news_block *news_blocks_answer(struct news_blocks *blocks, uint64_t ticke
 // and its audience stay the caller's.
 bool news_block_add(struct news_block *b, const struct news_entry *e, const uint8_t *frame);
 // Adds those who waited to *waiters. False: nothing was added, and the block is gone.
-bool news_block_settle(struct news_block *b, uint64_t now_ms, struct news_waiters *waiters);
+bool news_block_settle(struct news_block *b, uint64_t now_ms, struct handles *waiters);
 void news_blocks_tick(struct news_blocks *blocks, uint64_t now_ms); // gives back what is idle
 
 #endif

@@ -6,13 +6,13 @@ void news_window_init(struct news_window *w, const struct news_window_limits *li
     news_blocks_init(&w->older, room);
 }
 
-void news_window_deinit(struct news_window *w, struct news_waiters *waiters) {
+void news_window_deinit(struct news_window *w, struct handles *waiters) {
     news_run_deinit(&w->latest);
     news_blocks_reset(&w->older, waiters);
 }
 
 void news_window_start(struct news_window *w, uint64_t epoch, uint64_t head,
-                       struct news_waiters *waiters) {
+                       struct handles *waiters) {
     news_window_deinit(w, waiters);
     w->epoch = epoch;
     w->base = w->head = head;

@@ -34,9 +34,9 @@ void news_window_init(struct news_window *w, const struct news_window_limits *li
                       struct news_room *room);
 // Ends or starts again, with another log: nothing is kept of the one before. Those who waited for
 // its blocks are added to *waiters, unless that is NULL.
-void news_window_deinit(struct news_window *w, struct news_waiters *waiters);
+void news_window_deinit(struct news_window *w, struct handles *waiters);
 void news_window_start(struct news_window *w, uint64_t epoch, uint64_t head,
-                       struct news_waiters *waiters);
+                       struct handles *waiters);
 size_t news_window_bytes(const struct news_window *w); // of memory, without the blocks
 // Whether an entry first..last is new and leaves no hole.
 bool news_window_takes(const struct news_window *w, uint64_t first, uint64_t last);

@@ -33,7 +33,7 @@ struct question {
 
 static struct news_room room;
 static struct news_window window;
-static struct news_waiters told;
+static struct handles told;
 static struct question question[QUESTIONS];
 static size_t questions;
 static uint64_t log_epoch, log_head, now;
@@ -52,7 +52,7 @@ static void setup(void) {
 
 static void teardown(void) {
     news_window_deinit(&window, NULL);
-    news_waiters_deinit(&told);
+    handles_deinit(&told);
     CHECK(room.bytes == 0);
     CHECK(!news_room_has_wanted(&room));
 }
@@ -172,7 +172,7 @@ static const char *who_was_told(void) {
     for (size_t i = 0; i < told.count; i++)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu", len ? " " : "",
                                 (unsigned long long)told.list[i]);
-    news_waiters_deinit(&told);
+    handles_deinit(&told);
     return text;
 }
 #define TOLD(text) ck_assert_str_eq(who_was_told(), text)

@@ -245,7 +245,7 @@ static size_t readers;
 static void wake(void) {
     for (size_t i = 0; i < told.count; i++)
         reader[told.list[i]].waits = false;
-    news_waiters_deinit(&told);
+    handles_deinit(&told);
 }
 
 // One entry goes to it: the next one of the log, and no other.
