@@ -1,155 +1,5 @@
-// A binding: how it is found, and the steps of its session.
-#include <assert.h>
-
-#include "close_codes.h"
+// A binding: its life in its connection, what it can do now, and the steps of its session.
 #include "room_internal.h"
-#include "wire.h"
-
-enum { REST_TICKS = 3 }; // each that is awake is looked at once in so many
-
-// --- awake or asleep
-
-// Each that is awake stands in room.awake_ones once.
-static void binding_begin(struct room_binding *b) {
-    struct room *r = binding_room(b);
-    b->of.awake = slab_take(&r->awake);
-    assert(b->of.awake); // there is one for each binding
-    b->is_awake = true;
-    r->awake_count++;
-    handles_add(&r->awake_ones, room_binding_row_slot(b));
-}
-
-static void binding_is_awake_no_more(struct room_binding *b) {
-    slab_give(b->of.awake);
-    b->is_awake = false;
-    binding_room(b)->awake_count--;
-}
-
-// What a sleeper knows is behind its names: its session, when its token ends, and how long before
-// that its row was asked for.
-struct sleeper {
-    struct session_rest rest;
-    uint64_t expires_ms, since_ms;
-};
-
-static const uint8_t *rest_of(const struct room_binding *b) {
-    return (const uint8_t *)b->of.names + b->names_bytes;
-}
-
-static struct session_usual usual_of(const struct room_binding *b) {
-    struct session_usual usual = {.limits = &conn_voice(b->conn)->ack_limits};
-    memcpy(usual.epoch, b->product->usual_epoch, sizeof(usual.epoch));
-    return usual;
-}
-
-static struct sleeper sleeper_of(const struct room_binding *b) {
-    struct session_usual usual = usual_of(b);
-    struct sleeper s;
-    const uint8_t *at = session_rest_unpack(rest_of(b), &usual, &s.rest);
-    s.expires_ms = wire_varint_take(&at);
-    s.since_ms = s.expires_ms - wire_varint_take(&at);
-    return s;
-}
-
-void room_binding_rest(const struct room_binding *b, struct session_rest *ret_rest) {
-    struct session_usual usual = usual_of(b);
-    (void)session_rest_unpack(rest_of(b), &usual, ret_rest);
-}
-
-// Out of line, as sleeps_at is: who is awake, as most are that a walk comes to, needs no frame for
-// it.
-HW_OUT_OF_LINE static void gets_up(struct room_binding *b) {
-    struct sleeper s = sleeper_of(b);
-    char *names = b->of.names;
-    binding_begin(b);
-    b->of.awake->names = names;
-    b->of.awake->expires_ms = s.expires_ms;
-    b->of.awake->since_ms = s.since_ms;
-    session_gets_up(&s.rest, &b->of.awake->session);
-}
-
-struct awake *room_binding_wake(struct room_binding *b) {
-    if (!b->is_awake)
-        gets_up(b);
-    b->of.awake->is_used = true;
-    return b->of.awake;
-}
-
-struct session *room_binding_session(struct room_binding *b) {
-    return &room_binding_wake(b)->session;
-}
-
-enum session_state room_binding_state(const struct room_binding *b) {
-    return b->is_awake ? b->of.awake->session.state : SESSION_LIVE;
-}
-
-bool room_binding_is_entered(const struct room_binding *b) {
-    return !b->is_awake || session_is_entered(&b->of.awake->session);
-}
-
-bool room_binding_leaves_out(const struct room_binding *b, enum feed_stream stream) {
-    struct session_rest rest;
-    if (b->is_awake)
-        return session_leaves_out(&b->of.awake->session, stream);
-    room_binding_rest(b, &rest);
-    return rest.wanted[stream] == FEED_LEFT_OUT;
-}
-
-uint64_t room_binding_generation(const struct room_binding *b) {
-    struct session_rest rest;
-    if (b->is_awake)
-        return b->of.awake->session.fence.generation;
-    room_binding_rest(b, &rest);
-    return rest.fence.generation;
-}
-
-uint64_t room_binding_expires_ms(const struct room_binding *b) {
-    return b->is_awake ? b->of.awake->expires_ms : sleeper_of(b).expires_ms;
-}
-
-uint64_t room_binding_since_ms(const struct room_binding *b) {
-    return b->is_awake ? b->of.awake->since_ms : sleeper_of(b).since_ms;
-}
-
-static char *keep_rest(const struct room_binding *b, const struct session_rest *rest) {
-    uint8_t bytes[2 * WIRE_VARINT_BYTES_MAX + SESSION_REST_BYTES_MAX];
-    const struct awake *a = b->of.awake;
-    if (!b->product->has_usual) { // once, since those that sleep rely on it
-        b->product->has_usual = true;
-        for (int i = 0; i < LOGS_ALL; i++)
-            b->product->usual_epoch[i] = rest->feed[FEED_NEWS + i].epoch;
-    }
-    struct session_usual usual = usual_of(b);
-    size_t n = session_rest_pack(rest, &usual, bytes);
-    n += wire_varint_put(bytes + n, a->expires_ms);
-    n += wire_varint_put(bytes + n, a->expires_ms - a->since_ms);
-    char *names = hw_realloc(a->names, b->names_bytes + n);
-    memcpy(names + b->names_bytes, bytes, n);
-    return names;
-}
-
-static bool stays_awake(void *room, uint64_t row_slot) {
-    struct room_binding *b = room_binding_of_row_slot(room, row_slot);
-    if (!b)
-        return false;
-    struct awake *a = b->of.awake;
-    bool was_used = a->is_used;
-    struct session_rest rest;
-    a->is_used = false;
-    if (was_used || a->is_to_save || a->token || a->reason || a->known_devices ||
-        !session_lies_down(&a->session, &rest))
-        return true;
-    char *names = keep_rest(b, &rest);
-    binding_is_awake_no_more(b);
-    b->of.names = names;
-    return false;
-}
-
-// Whoever gets up soon again had better stay up: the memory was given back meanwhile. So one lies
-// down when it is looked at for the second time and nobody has asked for it since the first.
-void room_bindings_rest(struct room *r) {
-    handles_look(&r->awake_ones, r->awake_ones.count / REST_TICKS + 1, stays_awake, r);
-}
 
 // --- life
 
@@ -186,7 +36,7 @@ struct room_binding *room_binding_new(struct conn *c, const struct session_terms
     if (!b)
         return NULL;
     b->conn = c;
-    binding_begin(b);
+    awake_begin(b);
     session_init(&b->of.awake->session, terms, &r->lease);
     if (c->bindings)
         last_of(c)->next_in_conn = 1 + slab_slot(b);
@@ -222,80 +72,12 @@ void room_binding_free(struct room_binding *b) {
     else if (conn_voice(b->conn)->session_over)
         conn_voice(b->conn)->session_over(b);
     product_let_go(b);
-    if (!b->is_awake) {
-        free(b->of.names);
-    } else {
-        free(b->of.awake->names);
-        free(b->of.awake->token);
-        free(b->of.awake->tags);
-        free(b->of.awake->reason);
-        free(b->of.awake->known_devices);
-        binding_is_awake_no_more(b);
-    }
+    awake_free(b);
     slab_give(b);
 }
 
 void room_binding_end(struct room_binding *b) {
     room_binding_tell_kind(b, EVENT_ENDED);
-}
-
-const char *room_binding_user(const struct room_binding *b) {
-    return b->is_awake ? b->of.awake->names : b->of.names;
-}
-
-const char *room_binding_tags(const struct room_binding *b) {
-    const char *user = room_binding_user(b);
-    return user + strlen(user) + 1;
-}
-
-static size_t tags_bytes(const char *tags) { // with the NUL behind them
-    const char *t = tags;
-    while (*t)
-        t += strlen(t) + 1;
-    return (size_t)(t - tags) + 1;
-}
-
-bool room_binding_has_tags(const struct room_binding *b, const char *tags) {
-    const char *own = room_binding_tags(b), *others = tags ? tags : "";
-    size_t bytes = tags_bytes(own);
-    return bytes == tags_bytes(others) && memcmp(own, others, bytes) == 0;
-}
-
-enum { SLEEPER_BYTES = 32 };
-
-// With place for what most know while they sleep: a block that grows then would leave holes among
-// what lives as long. The old names may be among the new ones.
-void room_binding_name(struct room_binding *b, const char *user, const char *tags) {
-    const char *new_tags = tags ? tags : "";
-    size_t user_bytes = strlen(user) + 1, more = tags_bytes(new_tags);
-    char *names = hw_malloc(user_bytes + more + SLEEPER_BYTES);
-    memcpy(names, user, user_bytes);
-    memcpy(names + user_bytes, new_tags, more);
-    free(room_binding_wake(b)->names);
-    b->of.awake->names = names;
-    b->names_bytes = (uint16_t)(user_bytes + more);
-}
-
-// --- as others name it. A slot is used again, and many sessions have the same generation: only
-// both numbers of the slab name a binding.
-
-uint64_t room_binding_row_slot(const struct room_binding *b) {
-    return (uint64_t)slab_turn(b) << 32 | slab_slot(b);
-}
-
-struct room_binding *room_binding_of_row_slot(struct room *r, uint64_t row_slot) {
-    return room_binding_find(r, (uint32_t)row_slot, (uint32_t)(row_slot >> 32));
-}
-
-struct room_binding *room_binding_find(struct room *r, uint32_t slot, uint32_t turn) {
-    struct room_binding *b = slab_find(&r->bindings, slot, turn);
-    return b && room_binding_state(b) != SESSION_GONE ? b : NULL;
-}
-
-uint32_t room_binding_devices_max(const struct room_binding *b) {
-    const struct product *p =
-        cluster_product_by_number(binding_room(b)->cluster, b->product->number);
-    return p ? (uint32_t)p->limits.devices_per_user : 16;
 }
 
 // --- what it can do now
@@ -377,43 +159,6 @@ void room_binding_say_reset(struct room_binding *b, enum feed_stream stream, con
     conn_voice(b->conn)->say_reset(b, stream, reason);
 }
 
-// --- waits
-
-static bool goes_on_now(void *room, uint64_t row_slot) {
-    struct room_binding *b = room_binding_of_row_slot(room, row_slot);
-    if (b)
-        room_binding_tell_kind(b, EVENT_WAITED);
-    return false;
-}
-
-// What is added meanwhile waits its own time.
-static void retry_all(struct timer *t) {
-    struct room *r = container_of(t, struct room, retry);
-    handles_take(&r->retries, goes_on_now, r);
-}
-
-void room_binding_retry_later(struct room_binding *b) {
-    struct room *r = binding_room(b);
-    handles_add(&r->retries, room_binding_row_slot(b));
-    if (!timer_is_armed(&r->retry))
-        loop_arm(r->loop, &r->retry, RETRY_MS, retry_all);
-}
-
-void retries_deinit(struct room *r) {
-    loop_disarm(r->loop, &r->retry);
-    handles_deinit(&r->retries);
-}
-
-// --- for the passes over all of them
-
-void room_heads_wanted(struct room *r) {
-    r->heads_wanted = true;
-}
-
-void room_hints_lost(struct room *r) {
-    r->heads_wanted = r->heads_twice = true;
-}
-
 // --- its steps
 
 static void add_effects(const struct room_binding *b, const struct session_effects *out) {
@@ -463,17 +208,6 @@ void room_binding_tell(struct room_binding *b, const struct session_event *e) {
 
 void room_binding_tell_kind(struct room_binding *b, enum session_event_kind kind) {
     room_binding_tell(b, &(struct session_event){.kind = kind});
-}
-
-HW_OUT_OF_LINE static bool sleeps_at(const struct room_binding *b, enum feed_stream stream,
-                                     const struct stream_position *head) {
-    struct session_usual usual = usual_of(b);
-    return session_rest_is_level(rest_of(b), &usual, stream, head);
-}
-
-bool room_binding_sleeps_at(const struct room_binding *b, enum feed_stream stream,
-                            const struct stream_position *head) {
-    return !b->is_awake && sleeps_at(b, stream, head);
 }
 
 static bool sleeps_level(const struct room_binding *b, const struct product_heads *heads) {

@@ -47,7 +47,7 @@ static void carry_out(struct room_binding *b, const struct session_effect *e) {
         room_binding_retry_later(b);
         break;
     case EFFECT_CONFIRM_SOON:
-        r->confirm_again = true;
+        passes_want_confirmations(&r->passes);
         break;
     case EFFECT_SETTLED:
         carry_out_login_over(b);

@@ -135,7 +135,7 @@ static void take_head(struct broadcasts *log, const Hawser__Internal__HeadReply 
         start_log(log, head->epoch, head->head);
         if (had_one) { // the store lost its logs: the inboxes too
             news_walk(log);
-            room_heads_wanted(log->product->room);
+            passes_want_heads(&log->product->room->passes);
         }
     } else if (head->head > log->heard) {
         log->heard = head->head;
@@ -153,7 +153,7 @@ static void take_heads(struct room_product *p, const Hawser__Internal__ProductHe
 // Another history of the store: what was being told while it was away may have reached nobody.
 static void store_seen(struct room_product *p, uint64_t history) {
     if (p->store != 0 && history != 0 && history != p->store)
-        room_hints_lost(p->room);
+        passes_lost_hints(&p->room->passes);
     p->store = history != 0 ? history : p->store;
 }
 

@@ -68,9 +68,9 @@ static void visit_share(struct room *r, struct pass *p, uint32_t ticks, visit_fn
 }
 
 static void look_at_conns(struct room *r) {
-    uint32_t count = pass_share(&r->conns, &r->looks, LOOK_TICKS);
+    uint32_t count = pass_share(&r->conns, &r->passes.looks, LOOK_TICKS);
     for (; count > 0 && r->conns.high_water > 0; count--) {
-        struct conn *c = next_of(&r->conns, &r->looks);
+        struct conn *c = next_of(&r->conns, &r->passes.looks);
         if (c)
             conn_look(c);
     }
@@ -95,30 +95,31 @@ static void visit_hurried(struct room *r, struct pass *p, const struct admission
 
 static void visit_all(struct room *r) {
     uint64_t now = loop_now_ms(r->loop);
-    visit_share(r, &r->confirm, CONFIRM_TICKS, confirm);
-    visit_share(r, &r->heads, HEADS_TICKS, head);
-    visit_share(r, &r->save, SAVE_TICKS, passes_save);
-    if (r->heads_wanted && now >= r->hurried_heads_ms + HEADS_APART_MS) {
-        r->heads_wanted = r->heads_twice;
-        r->heads_twice = false;
+    struct passes *p = &r->passes;
+    visit_share(r, &p->confirm, CONFIRM_TICKS, confirm);
+    visit_share(r, &p->heads, HEADS_TICKS, head);
+    visit_share(r, &p->save, SAVE_TICKS, passes_save);
+    if (p->heads_wanted && now >= p->hurried_heads_ms + HEADS_APART_MS) {
+        p->heads_wanted = p->heads_twice;
+        p->heads_twice = false;
         if (r->bindings.high_water > 0) // else nobody is asked, and whoever comes need not wait
-            r->hurried_heads_ms = now;
-        hurry(r, &r->hurried_heads);
+            p->hurried_heads_ms = now;
+        hurry(r, &p->hurried_heads);
     }
-    visit_hurried(r, &r->hurried_heads, &r->heads_asked, head);
-    if (r->confirm_again && r->hurried_confirm.hurried == 0 &&
-        r->tick_count % CONFIRM_AGAIN_TICKS == 0) {
-        r->confirm_again = false;
-        hurry(r, &r->hurried_confirm);
+    visit_hurried(r, &p->hurried_heads, &r->heads_asked, head);
+    if (p->confirm_again && p->hurried_confirm.hurried == 0 &&
+        p->tick_count % CONFIRM_AGAIN_TICKS == 0) {
+        p->confirm_again = false;
+        hurry(r, &p->hurried_confirm);
     }
     if (cluster_lease_is_held(r->cluster))
-        visit_hurried(r, &r->hurried_confirm, &r->confirmations, confirm_if_old);
+        visit_hurried(r, &p->hurried_confirm, &r->confirmations, confirm_if_old);
 }
 
-void passes_tick(struct timer *t) {
-    struct room *r = container_of(t, struct room, tick);
-    loop_arm(r->loop, &r->tick, TICK_MS, passes_tick);
-    r->tick_count++;
+static void passes_tick(struct timer *t) {
+    struct room *r = container_of(t, struct room, passes.tick);
+    loop_arm(r->loop, &r->passes.tick, TICK_MS, passes_tick);
+    r->passes.tick_count++;
     standstill_tick(&r->standstill, loop_now_ms(r->loop));
     unacked_tick(r);
     places_tick(r);
@@ -126,7 +127,7 @@ void passes_tick(struct timer *t) {
     look_at_conns(r);
     effects_settle(&r->effects); // what a session wrote down may need what it knows
     room_bindings_rest(r);
-    if (r->tick_count % TICKS_A_SECOND == 0) {
+    if (r->passes.tick_count % TICKS_A_SECOND == 0) {
         ask_arrivals_again(r);
         products_tick(r);
     }
@@ -134,9 +135,17 @@ void passes_tick(struct timer *t) {
 
 // --- what starts them
 
+void passes_begin(struct room *r) {
+    loop_arm(r->loop, &r->passes.tick, 0, passes_tick);
+}
+
+void passes_end(struct room *r) {
+    loop_disarm(r->loop, &r->passes.tick);
+}
+
 void passes_confirm_all(struct room *r) {
     lease_confirm_again(&r->lease);
-    hurry(r, &r->hurried_confirm);
+    hurry(r, &r->passes.hurried_confirm);
 }
 
 // While the lease is void so are our rows: another login would not name ours. Nothing is sent until
@@ -146,5 +155,5 @@ void passes_on_lease(struct room *r, bool held) {
               "");
     if (!held)
         lease_lost(&r->lease);
-    hurry(r, &r->hurried_confirm);
+    hurry(r, &r->passes.hurried_confirm);
 }

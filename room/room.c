@@ -51,12 +51,14 @@ static void room_on_lease(void *self, bool held) {
 }
 
 static void room_on_index_lost(void *self) {
-    passes_confirm_all(self);
-    room_hints_lost(self);
+    struct room *r = self;
+    passes_confirm_all(r);
+    passes_lost_hints(&r->passes);
 }
 
 static void room_on_registers_back(void *self) {
-    room_hints_lost(self);
+    struct room *r = self;
+    passes_lost_hints(&r->passes);
 }
 
 static void room_on_member(void *self, const Hawser__Internal__Member *m) {
@@ -67,10 +69,11 @@ static void room_on_member(void *self, const Hawser__Internal__Member *m) {
 }
 
 static void room_on_member_gone(void *self, const Hawser__Internal__Member *m, bool clean) {
+    struct room *r = self;
     if (strcmp(m->role, "center") == 0 && !clean)
-        room_heads_wanted(self);
+        passes_want_heads(&r->passes);
     else if (strcmp(m->role, "register") == 0 && !clean) // centers may have asked it in vain
-        room_hints_lost(self);
+        passes_lost_hints(&r->passes);
 }
 
 static void room_on_product(void *self, const struct product *p, bool deleted) {
@@ -135,7 +138,7 @@ static void room_end(void *self) {
     acks_deinit(r);
     notices_deinit(r);
     orphans_deinit(r);
-    loop_disarm(r->loop, &r->tick);
+    passes_end(r);
     retries_deinit(r);
     effects_deinit(&r->effects);
     loop_disarm(r->loop, &r->drain_timer);
@@ -203,7 +206,7 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
 static void room_joined(void *self) {
     struct room *r = self;
     r->cluster = r->env->cluster;
-    loop_arm(r->loop, &r->tick, 0, passes_tick);
+    passes_begin(r);
     store_clock_start(&r->clock, r->loop, r->cluster);
 }
 

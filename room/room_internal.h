@@ -22,7 +22,10 @@
 //   news_log.c     heads of a product's logs, and holes
 //   news.c         the walk of broadcasts over sessions; news_live.c of live ones
 //   news_read.c    what comes of a broadcast log: loads, frames
-//   binding.c      who a session is, and its steps
+//   waits.c        sessions that try again in a while
+//   binding.c      a session's life in its connection, and its steps
+//   sleep.c        sessions awake and asleep
+//   names.c        what a binding is called
 //   products.c     the products with sessions here
 //   sending.c      what goes out to a client
 //   effects.c      the queue between a session's step and what comes of it
@@ -41,7 +44,11 @@
 #include "daemon.h"
 #include "door.h"
 #include "endpoints.h"
+#include "handles.h"
+#include "login.h"
 #include "part.h"
+#include "passes.h"
+#include "questions.h"
 #include "slab.h"
 #include "standstill.h"
 #include "store_clock.h"
@@ -62,12 +69,6 @@ enum {
 struct late_ack;
 struct notice;
 struct orphan;
-
-// Slots that a pass goes over, a share at each tick, or all in a hurry.
-struct pass {
-    uint32_t at, rest,
-        hurried; // the last slot; rest of a division; slots still to visit in a hurry
-};
 
 struct room {
     struct daemon_env *env;
@@ -120,15 +121,12 @@ struct room {
     struct orphan *orphans;
     size_t orphan_count;
     // passes
-    struct timer tick;
     struct standstill standstill;
     struct timer drain_timer;
     uint64_t logins_asked; // of the register
     struct admission admission, confirmations, heads_asked;
-    uint32_t tick_count;
-    struct pass confirm, heads, save, hurried_confirm, hurried_heads, looks;
-    uint64_t hurried_heads_ms;
-    bool confirm_again, heads_wanted, heads_twice, is_draining, is_stopping;
+    struct passes passes;
+    bool is_draining, is_stopping;
     struct endpoints endpoints;
     // counters
     struct {
@@ -174,6 +172,11 @@ struct room_binding *lingerers_find(struct room *r, const struct lingerer_name *
 void carry_out_all(struct effects *q);
 
 // --- inbox.c
+// A hint, or a live message: whether it was sent now. m may be NULL.
+bool inbox_deliver(struct room_binding *b, const struct stream_position *at,
+                   const Hawser__Internal__StoredMessage *m);
+void inbox_loaded(struct room_binding *b,
+                  const Hawser__Internal__LoadReply *reply); // NULL: no answer
 // The session that a delivery is for; NULL: it is not here, or not any more.
 struct room_binding *inbox_delivered_to(struct room *r, const Hawser__Internal__DeliverRequest *d);
 
@@ -184,24 +187,22 @@ void notice_got(struct room *r, const Hawser__Internal__ReplacedRequest *n);
 void notice_changed(struct room *r, const struct session_row *row); // it is to be confirmed at once
 void notices_deinit(struct room *r);                                // after the part is gone
 
+// --- acks.c
+// Positions of a session: when it ends or is away, and now and then.
+void acks_save_last(struct room_binding *b);
+
+// --- orphans.c
+void orphan_drop(const struct room_binding *b); // its row, until the register answers
+// Its login step may be done later than its answer counts, or a confirmation after its drop.
+void orphan_expect(const struct room_binding *b);
+
 // --- what must end with the room
 void acks_deinit(struct room *r);
 void orphans_deinit(struct room *r); // after the part is gone
-void retries_deinit(struct room *r);
 
-// --- binding.c
-// The next passes ask for the heads of all inboxes.
-void room_heads_wanted(struct room *r);
-// Centers could not ask where users are, or were answered by what is not there any more. Such a
-// center may find its register back later than this room does, so the room asks once more when that
-// is over.
-void room_hints_lost(struct room *r);
+// --- waits.c
 void room_binding_retry_later(struct room_binding *b);
-
-// --- passes.c
-void passes_tick(struct timer *t);
-void passes_on_lease(struct room *r, bool held);
-void passes_confirm_all(struct room *r);
+void retries_deinit(struct room *r);
 
 // --- unacked.c
 void unacked_tick(struct room *r);

@@ -21,7 +21,7 @@ static bool unacked_ask(struct room_binding *b, enum feed_wish wish) {
 
 // false: nothing is under way any more.
 static bool unacked_look(struct room_binding *b) {
-    uint32_t tick = binding_room(b)->tick_count;
+    uint32_t tick = binding_room(b)->passes.tick_count;
     bool is_at_rest;
     if (room_binding_state(b) != SESSION_LIVE || b->conn->state != CONN_OPEN)
         return false; // what is sent after a resume is watched anew

@@ -1,0 +1,27 @@
+// Sessions that try again in a while: what they asked a saver was not answered.
+#include "room_internal.h"
+
+static bool waited_long(void *room, uint64_t row_slot) {
+    struct room_binding *b = room_binding_of_row_slot(room, row_slot);
+    if (b)
+        room_binding_tell_kind(b, EVENT_WAITED);
+    return false;
+}
+
+// What is added meanwhile waits its own time.
+static void retry_all(struct timer *t) {
+    struct room *r = container_of(t, struct room, retry);
+    handles_take(&r->retries, waited_long, r);
+}
+
+void room_binding_retry_later(struct room_binding *b) {
+    struct room *r = binding_room(b);
+    handles_add(&r->retries, room_binding_row_slot(b));
+    if (!timer_is_armed(&r->retry))
+        loop_arm(r->loop, &r->retry, RETRY_MS, retry_all);
+}
+
+void retries_deinit(struct room *r) {
+    loop_disarm(r->loop, &r->retry);
+    handles_deinit(&r->retries);
+}
