@@ -97,10 +97,7 @@ static Hawser__Internal__AckRequest *late_request(const struct room_binding *b,
     struct saver_positions upto;
     request.n_upto = saver_positions_fill(&upto, have);
     request.upto = upto.list;
-    request.product = b->product->number;
-    request.user = (char *)(uintptr_t)room_binding_user(b);
-    request.device = b->conn->device;
-    request.generation = room_binding_generation(b);
+    QUESTION_BY(&request, b);
     return (Hawser__Internal__AckRequest *)message_copy(&request.base);
 }
 

@@ -13,7 +13,10 @@
 //   acks.c         what clients have handled, on its way to the saver
 //   conn.c         connections: heartbeats, closing, lingering
 //   lingerers.c    who lingers, by product, user and device
-//   questions.c    what a session asks of register and saver, and their answers
+//   questions_row.c what a session asks of the register
+//   questions_positions.c what it asks of the saver about its positions
+//   questions_inbox.c what it asks of the saver about its inbox
+//   questions.c    who asked, when the answer comes
 //   inbox.c        deliveries and loads of a session's inbox
 //   notices.c      what is told to rooms whose sessions were replaced by ones here
 //   orphans.c      rows on their way out: of ended sessions, and those that lost logins left behind
@@ -209,9 +212,6 @@ void unacked_tick(struct room *r);
 
 // --- service.c
 extern const struct rpc_method room_methods[];
-
-// --- questions.c
-struct session_row row_of(const Hawser__Internal__SessionRow *row); // NULL: none
 
 // --- drain.c
 void room_drain_within(struct room *r, uint32_t within_ms);

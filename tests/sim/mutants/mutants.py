@@ -31,9 +31,9 @@ MUTANTS = [
            "    } else if (result == SAVER_NO_ANSWER) {\n        retry(t);\n", "    } else if (result == SAVER_NO_ANSWER) {\n        f->saved = s->saving;\n"),
     mutant("heads-of-before-the-login", "room/core/session_login.c",
            "    s->heads_needed = t->env->heads.asked + 1;\n", "    s->heads_needed = 0;\n"),
-    mutant("login-without-last-moment", "room/questions.c",
+    mutant("login-without-last-moment", "room/questions_row.c",
            "    request.not_after_ms = row_last_moment(r); // then the client may log in again\n", "    request.not_after_ms = 0;\n"),
-    mutant("asked-long-ago-not-said", "room/questions.c", "    if (b->of.awake->asked_since_ms == 0)\n", "    if (true)\n"),
+    mutant("asked-long-ago-not-said", "room/questions_row.c", "    if (b->of.awake->asked_since_ms == 0)\n", "    if (true)\n"),
     mutant("orphan-rows-kept", "room/core/session_login.c",
            "    if (a->result == ROW_NO_ANSWER) {\n        step_adds(t, EFFECT_EXPECT_ROW);\n", "    if (a->result == ROW_NO_ANSWER) {\n",
            "    step_adds(t, EFFECT_EXPECT_ROW);\n    return refuse_busy(", "    return refuse_busy("),
@@ -43,17 +43,18 @@ MUTANTS = [
     mutant("freed-before-its-last-step", "room/carry_out.c",
            "        if (room_binding_is_entered(b))\n            room_binding_sent(b);\n",
            "        if (room_binding_state(b) == SESSION_GONE)\n            free_binding(b);\n        else if (room_binding_is_entered(b))\n            room_binding_sent(b);\n"),
-    mutant("cancelled-call-ignored", "room/questions.c",
+    mutant("cancelled-call-ignored", "room/questions_row.c",
            "    struct session_row_answer *a = &e.of.row;\n    if (!b)", "    struct session_row_answer *a = &e.of.row;\n    if (!b || error == -HW_ECANCELLED)",
            "    struct session_confirmed *c = &e.of.confirmed;\n    if (!b)",
            "    struct session_confirmed *c = &e.of.confirmed;\n    if (!b || error == -HW_ECANCELLED)",
-           "    struct session_attached *a = &e.of.attached;\n    if (!b)", "    struct session_attached *a = &e.of.attached;\n    if (!b || error == -HW_ECANCELLED)",
-           "    if (!b)\n        return;\n    enum session_saver_result", "    if (!b || error == -HW_ECANCELLED)\n        return;\n    enum session_saver_result",
-           "    (void)error;\n    if (b)\n", "    if (b && error != -HW_ECANCELLED)\n"),
+           also={"room/questions_positions.c": (
+               "    struct session_attached *a = &e.of.attached;\n    if (!b)", "    struct session_attached *a = &e.of.attached;\n    if (!b || error == -HW_ECANCELLED)",
+               "    if (!b)\n        return;\n    enum session_saver_result", "    if (!b || error == -HW_ECANCELLED)\n        return;\n    enum session_saver_result"),
+                 "room/questions_inbox.c": ("    (void)error;\n    if (b)\n", "    if (b && error != -HW_ECANCELLED)\n")}),
     mutant("load-flag-stuck", "room/core/session_live.c",
            "    s->load = LOAD_NONE;\n    if (a->result == LOADED_NO_ANSWER) {",
            "    s->load = a->result == LOADED_NO_ANSWER ? LOAD_ASKED : LOAD_NONE;\n    if (a->result == LOADED_NO_ANSWER) {"),
-    mutant("load-off-by-one", "room/questions.c", "    request.after = inbox->sent;\n", "    request.after = inbox->sent + 1;\n"),
+    mutant("load-off-by-one", "room/questions_inbox.c", "    request.after = inbox->sent;\n", "    request.after = inbox->sent + 1;\n"),
     mutant("partial-run-counts-as-sent", "room/inbox.c",
            "frame_run_went(run, items, &room", "frame_run_went(run, items ? run->count : 0, &room"),
     mutant("sleeper-is-always-level", "room/core/session_rest.c",
@@ -212,7 +213,7 @@ MUTANTS = [
 NOT_YET = [
     # A register must stand still for longer than a row is looked for, with a confirmation in flight of a session that ends meanwhile.
     # contract_rows.h finds it in both stores (check_confirm_late), and seed 352 did before rooms bounded their logins under way.
-    mutant("confirm-without-last-moment", "room/questions.c",
+    mutant("confirm-without-last-moment", "room/questions_row.c",
            "    request.not_after_ms = row_last_moment(r); // then the session may have ended\n", "    request.not_after_ms = 0;\n"),
     # To end a living session it takes registers that are away for 12 s, in the few seconds in which the row of a login that nobody
     # waited for stands above that session, and no restart of either room meanwhile. test_session_row.c finds it (superseded).
@@ -229,7 +230,7 @@ NOT_YET = [
     mutant("another-log-forgotten", "room/core/session_live.c",
            "    if (a->result == LOADED_UNREAD)\n        return s->state;\n    s->is_log_another = is_stale;\n",
            "    s->is_log_another = false;\n    if (a->result == LOADED_UNREAD)\n        return s->state;\n    s->is_log_another = is_stale;\n"),
-    mutant("overtaken-login-wins", "room/questions.c",
+    mutant("overtaken-login-wins", "room/questions_row.c",
            "    return other && room_binding_state(other) != SESSION_LEAVING &&\n"
            "           room_binding_session(other)->fence.login_order >\n"
            "               room_binding_session(b)->fence.login_order;", "    (void)other;\n    return false;"),
