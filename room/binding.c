@@ -198,7 +198,7 @@ void room_binding_tell(struct room_binding *b, const struct session_event *e) {
     if (is_entered && !was_entered)
         product_enter(b);
     if (is_entered && (!was_entered || e->kind == EVENT_WANTS))
-        product_keeps_for(b, room_binding_session(b)->wanted);
+        product_keeps_for(b, room_binding_session(b));
     if (was_entered && !is_entered)
         product_leave(b);
     if (room_binding_state(b) == SESSION_GONE)

@@ -183,8 +183,7 @@ static bool find_binding(struct conn *old, struct resumption *f) {
         if (room_binding_is_entered(b) && strcmp(b->product->name, f->bind->glance.product) == 0)
             f->binding = b;
     return f->binding && session_can_resume(room_binding_session(f->binding), &f->bind->have) &&
-           memcmp(room_binding_session(f->binding)->wanted, f->bind->wanted,
-                  sizeof(f->bind->wanted)) == 0 &&
+           session_wants_just(room_binding_session(f->binding), f->bind->wanted) &&
            login_check_resume(f->binding, f->bind, &f->terms);
 }
 

@@ -50,10 +50,10 @@ void product_hold(struct room_binding *b, const struct product *from) {
     b->product->holders++;
 }
 
-void product_keeps_for(struct room_binding *b, const uint8_t wanted[FEEDS]) {
+void product_keeps_for(struct room_binding *b, const struct session *s) {
     for (int i = 0; i < LOGS; i++) {
         struct broadcasts *log = &b->product->log[i];
-        if (wanted[log->stream] == FEED_WANTED_ONCE)
+        if (session_wants_once(s, log->stream))
             begin_voice(log, conn_voice(b->conn), true);
     }
 }

@@ -106,8 +106,8 @@ static inline struct broadcasts *product_log(struct room_product *p, enum feed_s
 struct room_product *product_find_here(struct room *r, uint32_t number);
 void product_hold(struct room_binding *b, const struct product *p); // sets b->product
 void product_let_go(struct room_binding *b);                        // clears it
-// From now on, broadcasts as its session wants them (enum feed_wanted of each stream).
-void product_keeps_for(struct room_binding *b, const uint8_t wanted[FEEDS]);
+// From now on, broadcasts as its session wants them.
+void product_keeps_for(struct room_binding *b, const struct session *s);
 void product_enter(struct room_binding *b); // its session is LIVE or AWAY from now on
 void product_leave(struct room_binding *b);
 struct product_call { // a call for a product that may be gone when it is answered

@@ -1,5 +1,5 @@
-// What a session asks of the saver about its positions: where it goes on, what was handled, and what
-// was not.
+// What a session asks of the saver about its positions: where it goes on, what was handled, and
+// what was not.
 #include "questions_internal.h"
 
 // --- positions

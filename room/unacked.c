@@ -13,9 +13,9 @@ enum {
 static bool unacked_ask(struct room_binding *b, enum feed_wish wish) {
     struct conn *c = b->conn;
     uint64_t asked_ms = loop_now_ms(conn_room(c)->loop) - conn_pinged_ms(c);
-    bool is_due = wish == WISH_PING
-                      ? conn_pinged_ms(c) == 0 || asked_ms >= ASK_APART_MS
-                      : !room_binding_session(b)->is_shut_asked && stream_unsent(c->stream) == 0;
+    bool is_due = wish == WISH_PING ? conn_pinged_ms(c) == 0 || asked_ms >= ASK_APART_MS
+                                    : !room_binding_session(b)->unacked.is_shut_asked &&
+                                          stream_unsent(c->stream) == 0;
     return is_due && conn_ping(c);
 }
 

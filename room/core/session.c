@@ -156,10 +156,11 @@ bool session_step(struct session *s, const struct session_event *e, const struct
 void session_init(struct session *s, const struct session_terms *terms, const struct lease *lease) {
     memset(s, 0, sizeof(*s)); // also between its fields, see session_rest.c
     s->have = terms->have;
-    memcpy(s->wanted, terms->wanted, sizeof(s->wanted));
     s->is_clean = terms->is_clean;
-    for (int i = 0; i < FEEDS; i++)
+    for (int i = 0; i < FEEDS; i++) {
         feed_init(&s->feed[i], terms->limits);
+        s->stream[i].wanted = terms->wanted[i];
+    }
     fence_init(&s->fence, lease);
 }
 
@@ -183,6 +184,13 @@ bool session_is_at_rest(const struct session *s) {
 bool session_is_here(const struct session *s, uint64_t generation) {
     return s->state != SESSION_REFUSED && s->state != SESSION_LEAVING &&
            fence_is(&s->fence, generation);
+}
+
+bool session_wants_just(const struct session *s, const uint8_t wanted[FEEDS]) {
+    for (int i = 0; i < FEEDS; i++)
+        if (s->stream[i].wanted != wanted[i])
+            return false;
+    return true;
 }
 
 bool session_can_resume(const struct session *s, const struct session_have *have) {

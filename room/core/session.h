@@ -250,29 +250,46 @@ struct session_effects {
 // The inbox is read by one load at a time.
 enum session_load { LOAD_NONE, LOAD_ASKED, LOAD_STALE /* another log was heard of since */ };
 
+// One of its streams, beside the feed: this stays when the feed begins anew, with another log.
+struct session_stream {
+    uint8_t wanted;      // enum feed_wanted: Synced does not wait for what is left out
+    bool has_reset : 1;  // to be told before anything else of it
+    bool is_asked : 1;   // a Ping is out for what is long unacknowledged: its answer resends
+    bool is_refused : 1; // its client had a message in flight and says that it takes it not
+};
+
+// The inbox position on its way to the saver.
+struct saving {
+    uint64_t upto;
+    uint64_t generation; // by whom
+    bool is_open;        // a SAVE is not answered yet
+    bool attach_again;   // the saver does not know this device, or its generation, any more
+};
+
+// What is asked because of what is not acknowledged.
+struct unacked {
+    uint64_t upto;      // what was sent of the inbox when the Ping went out that asks for it
+    bool is_shut_asked; // a Ping was sent for a shut window, and no Ack has come since
+    bool is_attempting; // an ATTEMPT is not answered: what is parked by it is not to be sent again
+};
+
 struct session {
     struct feed feed[FEEDS];
     struct fence fence;
     struct session_have have;       // of its login
     struct session_refusal refusal; // REFUSED
     uint64_t heads_needed; // the first question for heads that was asked after the login began
-    uint64_t saving, saving_generation; // on the way to the saver: inbox position, and by whom
-    uint64_t asked_upto; // what was sent of the inbox when the Ping went out that asks for it
+    struct saving saving;
+    struct unacked unacked;
     enum session_state state;
     enum session_load load;
-    bool resets[FEEDS];    // to be told before anything else of that stream
-    uint8_t wanted[FEEDS]; // enum feed_wanted: Synced does not wait for what is left out
-    bool is_log_another;   // than the inbox's epoch: to be read, whatever was heard
-    bool is_saving;        // a SAVE is not answered yet
-    bool is_attempting;    // an ATTEMPT is not: what is parked by it is not to be sent again
-    bool attach_again;     // the saver does not know this device, or its generation, any more
-    bool is_retrying, is_synced;
+    struct session_stream stream[FEEDS];
+    bool is_synced;
+    bool is_log_another : 1; // than the inbox's epoch: to be read, whatever was heard
+    bool is_retrying : 1;    // WAITED is waited for
     bool is_resumed : 1;
-    bool is_clean : 1;   // of its login: what waited counts as handled
-    bool is_known : 1;   // of its login: the device was here before, and goes on where it was
-    bool asked[FEEDS];   // a Ping is out for what is long unacknowledged: its answer resends
-    bool refused[FEEDS]; // its client had a message in flight and says that it takes it not
-    bool is_shut_asked;  // a Ping was sent for a shut window, and no Ack has come since
+    bool is_clean : 1; // of its login: what waited counts as handled
+    bool is_known : 1; // of its login: the device was here before, and goes on where it was
 };
 
 // What a login brings besides its token.
@@ -284,11 +301,13 @@ struct session_terms {
 };
 void session_init(struct session *s, const struct session_terms *terms, const struct lease *lease);
 static inline bool session_leaves_out(const struct session *s, enum feed_stream stream) {
-    return s->wanted[stream] == FEED_LEFT_OUT;
+    return s->stream[stream].wanted == FEED_LEFT_OUT;
 }
 static inline bool session_wants_once(const struct session *s, enum feed_stream stream) {
-    return s->wanted[stream] == FEED_WANTED_ONCE;
+    return s->stream[stream].wanted == FEED_WANTED_ONCE;
 }
+// Whether it wants just these: enum feed_wanted of each stream.
+bool session_wants_just(const struct session *s, const uint8_t wanted[FEEDS]);
 // Adds to `out`, which the caller owns and has emptied. false: the state does not name this event;
 // nothing changed.
 bool session_step(struct session *s, const struct session_event *e, const struct session_env *env,

@@ -7,10 +7,10 @@
 static void live_save(struct step *t) {
     struct session *s = t->s;
     const struct feed *f = &s->feed[FEED_INBOX];
-    if (s->is_saving || s->is_retrying || s->fence.is_stale ||
-        (f->acked <= f->saved && !s->attach_again))
+    if (s->saving.is_open || s->is_retrying || s->fence.is_stale ||
+        (f->acked <= f->saved && !s->saving.attach_again))
         return;
-    s->is_saving = true;
+    s->saving.is_open = true;
     step_adds(t, EFFECT_SAVE);
 }
 
@@ -19,7 +19,7 @@ static void live_load(struct step *t) {
     const struct feed *f = &s->feed[FEED_INBOX];
     bool has_more = !session_leaves_out(s, FEED_INBOX) && feed_is_behind(f) && feed_is_open(f);
     if (!(has_more || s->is_log_another) || s->load != LOAD_NONE || s->is_retrying ||
-        s->is_attempting || !session_can_send(s, t->env))
+        s->unacked.is_attempting || !session_can_send(s, t->env))
         return;
     s->load = LOAD_ASKED;
     step_adds(t, EFFECT_LOAD);
@@ -33,7 +33,7 @@ void live_go_on(struct step *t) {
 
 bool session_has_to_go_on(const struct session *s, const struct product_heads *known) {
     const struct feed *inbox = &s->feed[FEED_INBOX];
-    bool is_to_save = inbox->acked > inbox->saved || s->attach_again;
+    bool is_to_save = inbox->acked > inbox->saved || s->saving.attach_again;
     bool has_more =
         (!session_leaves_out(s, FEED_INBOX) && feed_is_behind(inbox)) || s->is_log_another;
     for (int i = 0; i < LOGS; i++) {
@@ -90,12 +90,12 @@ static void start_again(struct step *t, const struct session_loaded *a) {
     struct session *s = t->s;
     struct feed *f = &s->feed[FEED_INBOX];
     feed_start(f, a->after);
-    s->refused[FEED_INBOX] = false;
+    s->stream[FEED_INBOX].is_refused = false;
     session_shares_window(s);
     feed_hear(f, a->head);
     f->target = s->is_synced ? 0 : f->heard;
-    s->saving = a->after.seq; // what is on its way is of the old log
-    s->attach_again = true;
+    s->saving.upto = a->after.seq; // what is on its way is of the old log
+    s->saving.attach_again = true;
     step_says_reset(t, FEED_INBOX, "the log is not the one that it was");
     live_save(t);
 }
@@ -139,7 +139,7 @@ enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct s
     enum feed_ack ack = feed_acked(&s->feed[stream], upto, ret_messages);
     if (ack != FEED_ACKED)
         return ack;
-    s->is_shut_asked = s->refused[stream] = false;
+    s->unacked.is_shut_asked = s->stream[stream].is_refused = false;
     session_shares_window(s);
     return ack;
 }
@@ -147,7 +147,7 @@ enum feed_ack session_acked(struct session *s, enum feed_stream stream, struct s
 bool session_refused(struct session *s, enum feed_stream stream, struct stream_position at) {
     const struct feed *f = &s->feed[stream];
     bool is_in_flight = at.epoch == f->epoch && at.seq > f->acked && at.seq <= f->sent;
-    s->refused[stream] = s->refused[stream] || is_in_flight;
+    s->stream[stream].is_refused = s->stream[stream].is_refused || is_in_flight;
     return is_in_flight;
 }
 
@@ -183,17 +183,17 @@ void live_has(struct step *t, enum feed_stream stream, struct stream_position up
 }
 
 bool session_begins_save(struct session *s) {
-    s->saving = s->feed[FEED_INBOX].acked;
-    s->saving_generation = s->fence.generation;
-    return s->attach_again;
+    s->saving.upto = s->feed[FEED_INBOX].acked;
+    s->saving.generation = s->fence.generation;
+    return s->saving.attach_again;
 }
 
 enum session_state live_saved(struct step *t) {
     struct session *s = t->s;
     struct feed *f = &s->feed[FEED_INBOX];
     enum session_saver_result result = t->e->of.saved;
-    s->is_saving = false;
-    if (s->saving_generation != s->fence.generation) {
+    s->saving.is_open = false;
+    if (s->saving.generation != s->fence.generation) {
         live_save(t); // attached again, by the one that the register gave it meanwhile
     } else if (result == SAVER_STALE) {
         step_stale(t);
@@ -201,9 +201,9 @@ enum session_state live_saved(struct step *t) {
         retry(t);
     } else {
         if (result == SAVER_UNKNOWN)
-            s->attach_again = true;
-        else if (f->saved < s->saving)
-            f->saved = s->saving;
+            s->saving.attach_again = true;
+        else if (f->saved < s->saving.upto)
+            f->saved = s->saving.upto;
         live_save(t);
     }
     return s->state;
@@ -235,10 +235,10 @@ enum session_state live_attached(struct step *t) {
     struct session *s = t->s;
     const struct session_attached *a = &t->e->of.attached;
     struct feed *f = &s->feed[FEED_INBOX];
-    s->is_saving = false;
+    s->saving.is_open = false;
     if (a->result == SAVER_NO_ANSWER) {
         retry(t);
-    } else if (s->saving_generation != s->fence.generation) {
+    } else if (s->saving.generation != s->fence.generation) {
         live_save(t); // once more
     } else if (a->result == SAVER_STALE) {
         step_stale(t);
@@ -248,8 +248,8 @@ enum session_state live_attached(struct step *t) {
         live_load(t);
         retry(t);
     } else {
-        s->attach_again = false;
-        f->saved = s->saving;
+        s->saving.attach_again = false;
+        f->saved = s->saving.upto;
         live_save(t);
     }
     return s->state;
@@ -263,7 +263,7 @@ void session_takes_log(struct session *s, const struct session_env *env, enum fe
     struct feed *f = &s->feed[stream];
     bool has_target = f->target != FEED_NO_TARGET;
     feed_start(f, (struct stream_position){log->epoch, base});
-    s->refused[stream] = false;
+    s->stream[stream].is_refused = false;
     session_shares_window(s);
     f->target = has_target ? log->heard : FEED_NO_TARGET;
 }
@@ -323,19 +323,20 @@ enum feed_wish session_look(struct session *s, const struct product_heads *heads
 }
 
 void session_pings(struct session *s, const struct product_heads *heads, uint32_t tick) {
-    s->is_shut_asked = true;
-    s->asked_upto = s->feed[FEED_INBOX].sent;
+    s->unacked.is_shut_asked = true;
+    s->unacked.upto = s->feed[FEED_INBOX].sent;
     for (int i = 0; i < FEEDS_SERVED; i++)
-        s->asked[i] = feed_look(&s->feed[i], head_of(s, heads, i), tick) == WISH_PING;
+        s->stream[i].is_asked = feed_look(&s->feed[i], head_of(s, heads, i), tick) == WISH_PING;
 }
 
 bool session_refusal_is_due(struct session *s, const struct product_heads *heads, uint32_t tick) {
     bool any = false;
     for (int i = 0; i < FEEDS_SERVED; i++)
-        if (s->refused[i] && feed_look(&s->feed[i], head_of(s, heads, i), tick) == WISH_PING)
-            any = s->asked[i] = true;
+        if (s->stream[i].is_refused &&
+            feed_look(&s->feed[i], head_of(s, heads, i), tick) == WISH_PING)
+            any = s->stream[i].is_asked = true;
     if (any)
-        s->asked_upto = s->feed[FEED_INBOX].sent;
+        s->unacked.upto = s->feed[FEED_INBOX].sent;
     return any;
 }
 
@@ -349,11 +350,11 @@ void live_attempt(struct step *t, uint64_t upto) {
     struct session_effect *e = step_adds(t, EFFECT_ATTEMPT);
     e->of.attempt.after = (struct stream_position){f->epoch, f->acked};
     e->of.attempt.upto = upto;
-    s->is_attempting = true;
+    s->unacked.is_attempting = true;
 }
 
 enum session_state live_attempted(struct step *t) {
-    t->s->is_attempting = false;
+    t->s->unacked.is_attempting = false;
     live_go_on(t);
     return t->s->state;
 }
@@ -365,15 +366,15 @@ enum session_state live_ponged(struct step *t) {
     bool any = false;
     for (int i = 0; i < FEEDS_SERVED; i++) {
         struct feed *f = &s->feed[i];
-        bool is_due = s->asked[i] && f->sent > f->acked;
-        s->asked[i] = s->refused[i] = false;
+        bool is_due = s->stream[i].is_asked && f->sent > f->acked;
+        s->stream[i].is_asked = s->stream[i].is_refused = false;
         if (is_due && i == FEED_INBOX)
-            live_attempt(t, s->asked_upto);
+            live_attempt(t, s->unacked.upto);
         if (is_due)
             feed_rewind(f, f->acked);
         any = any || is_due;
     }
-    s->asked_upto = 0;
+    s->unacked.upto = 0;
     if (!any)
         return s->state;
     session_shares_window(s);
@@ -413,12 +414,12 @@ enum session_state live_resumed(struct step *t) {
         s->feed[i].limits = t->e->of.resumed.limits;
     for (int i = 0; i < FEEDS_SERVED; i++) {
         rewind_feed(t, (enum feed_stream)i);
-        s->asked[i] = s->refused[i] = false;
+        s->stream[i].is_asked = s->stream[i].is_refused = false;
     }
     session_shares_window(s);
-    s->is_shut_asked = false;
+    s->unacked.is_shut_asked = false;
     s->is_resumed = true;
-    s->asked_upto = 0;
+    s->unacked.upto = 0;
     if (is_attempt)
         live_attempt(t, had);
     sync_again(s, &t->env->heads);
@@ -435,9 +436,9 @@ enum session_state live_wants(struct step *t) {
     for (int i = 0; i < FEEDS; i++) {
         enum feed_stream stream = (enum feed_stream)i;
         bool was_left_out = session_leaves_out(s, stream);
-        s->wanted[i] = t->e->of.wanted[i];
+        s->stream[i].wanted = t->e->of.wanted[i];
         bool begins = was_left_out && !session_leaves_out(s, stream);
-        if (begins && s->resets[i])
+        if (begins && s->stream[i].has_reset)
             step_says_reset(t, stream, "the log is not the one that it was");
         any = any || begins;
     }

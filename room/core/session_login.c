@@ -101,7 +101,7 @@ static void start_feeds(struct session *s, const struct session_start start[FEED
         s->feed[i].target = FEED_NO_TARGET;
     }
     for (int i = 0; i < FEEDS_SERVED; i++)
-        s->resets[i] = start[i].is_reset;
+        s->stream[i].has_reset = start[i].is_reset;
 }
 
 // What waits counts as handled, and no position is another log's any more.
@@ -109,7 +109,7 @@ static void start_at_the_ends(struct session *s, const struct session_start star
     for (int i = 0; i < FEEDS_SERVED; i++) {
         struct stream_position end = {s->feed[i].epoch, start[i].head};
         uint32_t messages;
-        s->resets[i] = false;
+        s->stream[i].has_reset = false;
         feed_sent(&s->feed[i], end.seq, 0, false);
         (void)feed_acked(&s->feed[i], end, &messages);
     }
@@ -187,7 +187,7 @@ static bool is_to_be_confirmed(const struct step *t) {
 enum session_state login_told(struct step *t) {
     struct session *s = t->s;
     for (int i = 0; i < FEEDS; i++)
-        if (s->resets[i])
+        if (s->stream[i].has_reset)
             step_says_reset(t, (enum feed_stream)i, "the position is not one of this log");
     if (s->is_clean)
         step_adds(t, EFFECT_SAVE_LAST);        // of all streams

@@ -23,8 +23,8 @@ void session_gets_up(const struct session_rest *rest, struct session *ret_s) {
     ret_s->is_synced = true;
     ret_s->is_resumed = rest->is_resumed;
     fence_restore(&ret_s->fence, &rest->fence);
-    memcpy(ret_s->wanted, rest->wanted, sizeof(ret_s->wanted));
     for (int i = 0; i < FEEDS; i++) {
+        ret_s->stream[i].wanted = rest->wanted[i];
         feed_init(&ret_s->feed[i], rest->limits);
         feed_gets_up(&rest->feed[i], &ret_s->feed[i]);
     }
@@ -34,7 +34,7 @@ void session_gets_up(const struct session_rest *rest, struct session *ret_s) {
 static void forget_login(struct session *s) {
     memset(&s->have, 0, sizeof(s->have));
     s->heads_needed = 0; // they were answered
-    s->saving = s->saving_generation = 0;
+    s->saving.upto = s->saving.generation = 0;
     s->is_clean = s->is_known = false;
     for (int i = 0; i < FEEDS; i++) {
         s->feed[i].target = s->feed[i].sent;
@@ -49,16 +49,17 @@ static void forget_login(struct session *s) {
 // what lies down.
 bool session_lies_down(const struct session *s, struct session_rest *ret_rest) {
     struct session plain, back;
-    if (s->state != SESSION_LIVE || !s->is_synced || s->is_saving || !session_is_at_rest(s))
+    if (s->state != SESSION_LIVE || !s->is_synced || s->saving.is_open || !session_is_at_rest(s))
         return false;
     *ret_rest =
         (struct session_rest){.limits = s->feed[FEED_INBOX].limits, .is_resumed = s->is_resumed};
     fence_keep(&s->fence, &ret_rest->fence);
-    memcpy(ret_rest->wanted, s->wanted, sizeof(s->wanted));
-    for (int i = 0; i < FEEDS; i++)
-        if (!feed_lies_down(&s->feed[i], i < FEEDS_SERVED && s->wanted[i] != FEED_LEFT_OUT,
-                            &ret_rest->feed[i]))
+    for (int i = 0; i < FEEDS; i++) {
+        bool waits = i < FEEDS_SERVED && !session_leaves_out(s, (enum feed_stream)i);
+        ret_rest->wanted[i] = s->stream[i].wanted;
+        if (!feed_lies_down(&s->feed[i], waits, &ret_rest->feed[i]))
             return false;
+    }
     memcpy(&plain, s, sizeof(plain));
     forget_login(&plain);
     session_gets_up(ret_rest, &back);

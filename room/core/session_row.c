@@ -20,7 +20,7 @@ static void row_is_still_ours(struct step *t, bool was_void, const struct fence_
     if (c->replaced.incarnation != 0)
         step_adds(t, EFFECT_TELL_CHANGED)->of.row = c->replaced;
     if (ours->is_anew) // the saver must know the new one before acks count
-        t->s->attach_again = true;
+        t->s->saving.attach_again = true;
     live_go_on(t);
 }
 

@@ -17,8 +17,8 @@ void step_confirm(struct step *t) {
 
 // Of a stream that the client does not want it is told when it does.
 void step_says_reset(struct step *t, enum feed_stream stream, const char *reason) {
-    t->s->resets[stream] = session_leaves_out(t->s, stream);
-    if (t->s->resets[stream])
+    t->s->stream[stream].has_reset = session_leaves_out(t->s, stream);
+    if (t->s->stream[stream].has_reset)
         return;
     struct session_effect *e = step_adds(t, EFFECT_SAY_RESET);
     e->of.reset.stream = stream;

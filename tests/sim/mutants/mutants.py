@@ -26,9 +26,9 @@ static void find_first(struct leg *leg) {
 
 MUTANTS = [
     mutant("ack-applied-before-stored", "room/core/session_live.c",
-           "        else if (f->saved < s->saving)\n            f->saved = s->saving;\n", "        else\n            f->saved = f->acked;\n"),
+           "        else if (f->saved < s->saving.upto)\n            f->saved = s->saving.upto;\n", "        else\n            f->saved = f->acked;\n"),
     mutant("ack-failure-forgotten", "room/core/session_live.c",
-           "    } else if (result == SAVER_NO_ANSWER) {\n        retry(t);\n", "    } else if (result == SAVER_NO_ANSWER) {\n        f->saved = s->saving;\n"),
+           "    } else if (result == SAVER_NO_ANSWER) {\n        retry(t);\n", "    } else if (result == SAVER_NO_ANSWER) {\n        f->saved = s->saving.upto;\n"),
     mutant("heads-of-before-the-login", "room/core/session_login.c",
            "    s->heads_needed = t->env->heads.asked + 1;\n", "    s->heads_needed = 0;\n"),
     mutant("login-without-last-moment", "room/questions_row.c",
@@ -110,7 +110,7 @@ MUTANTS = [
            "    return (uint64_t)slab_turn(b) << 32 | slab_slot(b);", "    return slab_slot(b);"),
     mutant("drop-not-repeated", "room/orphans.c",
            "    if (error == 0)\n        orphan_free(o);", "    if (true)\n        orphan_free(o);"),
-    mutant("old-acks-count-after-a-reset", "room/core/session_live.c", "    s->saving = a->after.seq; // what is", "    // what is"),
+    mutant("old-acks-count-after-a-reset", "room/core/session_live.c", "    s->saving.upto = a->after.seq; // what is", "    // what is"),
     mutant("lost-index-ignored", "common/cluster/cluster.c",
            "    if (before != 0 && c->options.on_index_lost)\n        c->options.on_index_lost(c->options.arg);\n", ""),
     mutant("catalog-not-written-back", "register/held.c",

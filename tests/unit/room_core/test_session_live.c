@@ -36,7 +36,7 @@ END_TEST
 // Of a stream that the client does not know of, it is not told.
 START_TEST(test_no_reset_of_what_is_left_out) {
     reach(SESSION_ATTACHING);
-    s.wanted[FEED_NEWS] = FEED_LEFT_OUT;
+    s.stream[FEED_NEWS].wanted = FEED_LEFT_OUT;
     told("ATTACHED 5 reset news-too");
     told("TOLD");
     said("SAY_RESET(0) SEND_NEWS");
@@ -294,14 +294,14 @@ START_TEST(test_ping_for_a_shut_window) {
     session_pings(&s, &env.heads, 1010);
     told("PONGED");
     said("");
-    ck_assert(s.is_shut_asked); // it is not asked again for the same
+    ck_assert(s.unacked.is_shut_asked); // it is not asked again for the same
     uint32_t messages;
     (void)session_acked(&s, FEED_INBOX, (struct stream_position){EPOCH, 6}, &messages);
-    ck_assert(!s.is_shut_asked);
+    ck_assert(!s.unacked.is_shut_asked);
     session_pings(&s, &env.heads, 1010);
     told("LOST");
     told("RESUMED");
-    ck_assert(!s.is_shut_asked); // the Ping was of the lost connection
+    ck_assert(!s.unacked.is_shut_asked); // the Ping was of the lost connection
 }
 END_TEST
 
@@ -428,7 +428,7 @@ END_TEST
 // What was sent of a stream that is wanted once is handled; of others it is in flight.
 START_TEST(test_wanted_once) {
     reach(SESSION_LIVE);
-    s.wanted[FEED_NEWS] = FEED_WANTED_ONCE;
+    s.stream[FEED_NEWS].wanted = FEED_WANTED_ONCE;
     feed_sent(&s.feed[FEED_NEWS], 1, 10, true);
     feed_sent(&s.feed[FEED_NEWS], 4, 10, false);
     feed_sent(&s.feed[FEED_NEWS], 5, 10, true);

@@ -105,13 +105,13 @@ static void is_retrying(void) {
     told("NEWS_UNREAD");
 }
 static void is_to_be_attached(void) {
-    s.attach_again = true;
+    s.saving.attach_again = true;
 }
 static void is_asked(void) {
-    s.asked[FEED_NEWS] = true;
+    s.stream[FEED_NEWS].is_asked = true;
 }
 static void is_shut_asked(void) {
-    s.is_shut_asked = true;
+    s.unacked.is_shut_asked = true;
 }
 static void has_a_notice(void) {
     s.fence.noticed = 90;
@@ -135,7 +135,7 @@ END_TEST
 // A stream that is left out has no target to be found out.
 START_TEST(test_a_stream_that_is_left_out) {
     reach_rest();
-    s.wanted[FEED_NEWS] = FEED_LEFT_OUT;
+    s.stream[FEED_NEWS].wanted = FEED_LEFT_OUT;
     has_no_target();
     ck_assert(session_lies_down(&s, &rest) && rest.wanted[FEED_NEWS] == FEED_LEFT_OUT);
 }
