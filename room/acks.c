@@ -22,7 +22,7 @@ bool ack_got(struct room_binding *b, enum feed_stream stream, struct stream_posi
 
 void ack_refused(struct room_binding *b, enum feed_stream stream, struct stream_position at) {
     if (session_refused(room_binding_session(b), stream, at))
-        binding_room(b)->count.refused++;
+        binding_room(b)->count.delivery.refused++;
 }
 
 // --- what a session leaves behind
@@ -39,15 +39,15 @@ struct late_ack {
 static void late_send(struct late_ack *a);
 
 static void late_free(struct late_ack *a) {
-    a->room->late_count--;
+    a->room->late_acks.count--;
     hawser__internal__ack_request__free_unpacked(a->request, NULL);
     free(a);
 }
 
 static void late_again(struct timer *t) {
-    struct room *r = container_of(t, struct room, late_timer);
-    struct late_ack *list = r->late_acks;
-    r->late_acks = NULL;
+    struct room *r = container_of(t, struct room, late_acks.timer);
+    struct late_ack *list = r->late_acks.list;
+    r->late_acks.list = NULL;
     while (list) {
         struct late_ack *a = list;
         list = a->next;
@@ -76,13 +76,13 @@ static void on_late(void *arg, int error, const Hawser__Internal__AckReply *repl
     if (error == 0 || r->is_stopping) {
         late_over(a, reply && !reply->stale && !reply->unknown);
     } else if (++a->tries == LATE_TRIES) {
-        r->count.positions_lost++; // the client brings its positions, or gets repeats
+        r->late_acks.lost++; // the client brings its positions, or gets repeats
         late_over(a, false);
     } else {
-        a->next = r->late_acks;
-        r->late_acks = a;
-        if (!timer_is_armed(&r->late_timer))
-            loop_arm(r->loop, &r->late_timer, LATE_RETRY_MS, late_again);
+        a->next = r->late_acks.list;
+        r->late_acks.list = a;
+        if (!timer_is_armed(&r->late_acks.timer))
+            loop_arm(r->loop, &r->late_acks.timer, LATE_RETRY_MS, late_again);
     }
 }
 
@@ -108,8 +108,8 @@ void acks_save_last(struct room_binding *b) {
     bool waits = b->is_late && room_binding_is_entered(b);
     if (waits || session_unsaved(room_binding_session(b), &at) == 0)
         return;
-    if (r->late_count == LATE_MAX) {
-        r->count.positions_lost++;
+    if (r->late_acks.count == LATE_MAX) {
+        r->late_acks.lost++;
         return;
     }
     struct late_ack *a = hw_calloc(1, sizeof(*a));
@@ -118,16 +118,16 @@ void acks_save_last(struct room_binding *b) {
     a->binding = room_binding_row_slot(b);
     a->request = late_request(b, &at);
     b->is_late = true;
-    r->late_count++;
+    r->late_acks.count++;
     late_send(a);
 }
 
 void acks_deinit(struct room *r) {
-    loop_disarm(r->loop, &r->late_timer);
-    hook_stop(&r->flush_acks);
-    while (r->late_acks) {
-        struct late_ack *a = r->late_acks;
-        r->late_acks = a->next;
+    loop_disarm(r->loop, &r->late_acks.timer);
+    hook_stop(&r->questions.flush_saves);
+    while (r->late_acks.list) {
+        struct late_ack *a = r->late_acks.list;
+        r->late_acks.list = a->next;
         late_free(a);
     }
 }

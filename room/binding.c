@@ -31,7 +31,7 @@ struct room_binding *room_binding_new(struct conn *c, const struct session_terms
     // The rest is kept for those that are in: a Bind that renews stands beside the one that it is
     // for.
     bool has_place =
-        c->state == CONN_OPEN || r->bindings.used < r->sessions_max + BINDINGS_UNCHECKED_MAX;
+        c->state == CONN_OPEN || r->bindings.used < r->places.sessions_max + BINDINGS_UNCHECKED_MAX;
     struct room_binding *b = has_place ? slab_take(&r->bindings) : NULL;
     if (!b)
         return NULL;
@@ -46,7 +46,7 @@ struct room_binding *room_binding_new(struct conn *c, const struct session_terms
 }
 
 static void unlink_to_save(struct room_binding *b) {
-    struct room_binding **at = &binding_room(b)->to_save;
+    struct room_binding **at = &binding_room(b)->questions.to_save;
     if (!b->is_awake || !b->of.awake->is_to_save)
         return;
     while (*at != b)
@@ -62,7 +62,7 @@ static void binding_leave(struct room_binding *b) {
     b->was_awaited = conn_awaited(c) == b;
     if (b->was_awaited)
         c->transit->binding = NULL;
-    conn_room(c)->holders -= b->product != NULL;
+    conn_room(c)->places.holders -= b->product != NULL;
     cluster_forget(conn_room(c)->cluster, b);
 }
 
@@ -102,7 +102,7 @@ struct product_heads room_binding_heads(const struct room_binding *b) {
 void room_env(struct room *r, const struct room_product *p, struct session_env *ret_env) {
     r->lease.is_held = cluster_lease_is_held(r->cluster);
     *ret_env = (struct session_env){
-        .now_ms = loop_now_ms(r->loop), .lease = &r->lease, .steps = r->count.session_steps};
+        .now_ms = loop_now_ms(r->loop), .lease = &r->lease, .steps = r->count.session.steps};
     ret_env->heads = heads_of(p);
 }
 
@@ -189,7 +189,7 @@ void room_binding_tell(struct room_binding *b, const struct session_event *e) {
     room_binding_env(b, &env);
     env.peer_had_all = peer_had_all(b, e->kind);
     if (!session_step(room_binding_session(b), e, &env, &out)) {
-        r->count.unexpected++;
+        r->count.session.unexpected++;
         log_event(r->env->log, LOG_DEBUG, "unexpected", "state=%s event=%s",
                   session_state_name(room_binding_state(b)), session_event_name(e->kind));
         return;

@@ -16,7 +16,7 @@ struct login_token;
 // What is needed only while something is under way.
 struct awake {
     struct session session;
-    bool is_to_save;                   // in room.to_save
+    bool is_to_save;                   // in questions.to_save
     bool is_used;                      // since the last look at whether it may lie down
     struct room_binding *next_to_save; // there
     uint64_t since_ms, expires_ms;     // Unix: when its row was asked for; the token's end
@@ -29,6 +29,11 @@ struct awake {
     char **known_devices; // owned, one block: of the row that its login wrote, until it is attached
     size_t known_device_count;
     uint64_t asked_since_ms; // of the loop: its client asked then or later; 0: just now
+};
+
+struct session_counters {
+    uint64_t logins, login_failures, logins_put_off, takeovers, unexpected,
+        steps[SESSION_STATE_COUNT]; // by where they lead
 };
 
 // At rest these 48 bytes, and one block of the allocator's.

@@ -6,13 +6,13 @@
 
 static void carry_out_login_over(struct room_binding *b) {
     struct room *r = binding_room(b);
-    r->count.login_failures += room_binding_state(b) == SESSION_REFUSED ? 1 : 0;
+    r->count.session.login_failures += room_binding_state(b) == SESSION_REFUSED ? 1 : 0;
     hello_answered(b);
 }
 
 static void carry_out_over(struct room_binding *b, const struct session_refusal *refusal) {
     if (refusal->code == CLOSE_REPLACED)
-        binding_room(b)->count.takeovers++;
+        binding_room(b)->count.session.takeovers++;
     conn_binding_over(b, refusal);
 }
 
@@ -59,7 +59,7 @@ static void carry_out(struct room_binding *b, const struct session_effect *e) {
         ask_attempt(b, e);
         break;
     case EFFECT_RESENT:
-        r->count.resends++;
+        r->count.delivery.resends++;
         break;
     case EFFECT_ACKED:
         acks_count(b, e->of.acked.stream, e->of.acked.messages);
@@ -133,7 +133,7 @@ void carry_out_all(struct effects *q) {
             take_item(b, &item);
     }
     q->is_running = false;
-    admission_all_asked(&r->admission);
+    admission_all_asked(&r->questions.logins);
     conn_reap(r);
     if (!r->is_stopping)
         news_older_ask(r);

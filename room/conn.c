@@ -10,7 +10,8 @@ enum {
     ANSWER_MS = 8000, // from a Ping to any frame
     EXPIRY_GRACE_MS = 60000,
     CLOSE_FLUSH_MS = 2000,
-    SOON_MS = 10000, // longer than the passes need to come round, also in a busy room
+    STRANGERS_SHARE = 4, // of room.frames_max: so small a part is for who is not logged in
+    SOON_MS = 10000,     // longer than the passes need to come round, also in a busy room
 };
 
 // --- life
@@ -23,13 +24,13 @@ static unsigned leads_to(enum conn_state state) {
 
 static void is_no_stranger(struct conn *c) {
     struct room *r = conn_room(c);
-    TAILQ_REMOVE(&r->strangers, c->transit, entry);
-    r->strangers_count--;
+    TAILQ_REMOVE(&r->places.strangers, c->transit, entry);
+    r->places.strangers_count--;
 }
 
 // What is kept of its next frame counts among those of who is not logged in, or no more.
 static void keeps_as_stranger(struct conn *c, size_t bytes) {
-    conn_room(c)->strangers_bytes += bytes - c->transit->half_bytes;
+    conn_room(c)->places.strangers_bytes += bytes - c->transit->half_bytes;
     c->transit->half_bytes = (uint32_t)bytes;
 }
 
@@ -40,7 +41,7 @@ void conn_enter(struct conn *c, enum conn_state state) {
     if (c->state <= CONN_LOGIN && state != CONN_LOGIN && c->transit)
         keeps_as_stranger(c, 0);
     c->state = (uint8_t)state;
-    conn_room(c)->count.conn_steps[state]++;
+    conn_room(c)->count.conn.steps[state]++;
 }
 
 struct transit *conn_transit(struct conn *c) {
@@ -80,11 +81,11 @@ static bool conn_may_keep(struct conn *c, size_t bytes) {
         keeps_as_stranger(c, bytes);
     if (bytes == 0)
         return true;
-    if (c->state <= CONN_LOGIN && r->strangers_bytes > max / STRANGERS_SHARE) {
-        r->count.hellos_refused++;
+    if (c->state <= CONN_LOGIN && r->places.strangers_bytes > max / STRANGERS_SHARE) {
+        r->count.conn.hellos_refused++;
         return false;
     }
-    r->count.frames_refused += others + bytes > max;
+    r->count.conn.frames_refused += others + bytes > max;
     return others + bytes <= max;
 }
 
@@ -129,8 +130,8 @@ static bool has_session(const struct conn *c) {
 static void linger(struct conn *c, uint64_t linger_ms) {
     struct room *r = conn_room(c);
     conn_enter(c, CONN_LINGERING);
-    TAILQ_INSERT_TAIL(&r->lingering, conn_transit(c), entry);
-    r->lingering_count++;
+    TAILQ_INSERT_TAIL(&r->places.lingering, conn_transit(c), entry);
+    r->places.lingering_count++;
     conn_arm(c, linger_ms, linger_over);
     for (struct room_binding *b = c->bindings; b; b = room_binding_next(b))
         if (room_binding_state(b) == SESSION_LIVE)
@@ -167,8 +168,8 @@ void conn_on_closed(void *owner, struct stream *s, int error) {
 
 void conn_begin(struct conn *c, const struct voice *voice) {
     struct room *r = conn_room(c);
-    TAILQ_INSERT_TAIL(&r->strangers, conn_transit(c), entry);
-    r->strangers_count++;
+    TAILQ_INSERT_TAIL(&r->places.strangers, conn_transit(c), entry);
+    r->places.strangers_count++;
     r->voices[voice->index] = voice;
     c->voice = (uint8_t)voice->index;
     if (voice->begin)
@@ -214,7 +215,7 @@ void conn_reap(struct room *r) {
         assert(!c->transit->voice_state);
         slab_give(c->transit);
         free(c->device);
-        r->count.connections--;
+        r->count.conn.connections--;
         slab_give(c);
     }
 }
@@ -223,13 +224,13 @@ void conn_lingers_no_more(struct conn *c) {
     if (c->state != CONN_LINGERING)
         return;
     lingerers_remove(c);
-    TAILQ_REMOVE(&conn_room(c)->lingering, c->transit, entry);
-    conn_room(c)->lingering_count--;
+    TAILQ_REMOVE(&conn_room(c)->places.lingering, c->transit, entry);
+    conn_room(c)->places.lingering_count--;
 }
 
 // Here, and not beside conn_take_place: places.c is above this file, and ends connections by it.
 static void give_place(struct conn *c) {
-    conn_room(c)->places -= c->has_place;
+    conn_room(c)->places.taken -= c->has_place;
     c->has_place = false;
 }
 
@@ -263,9 +264,9 @@ void conn_binding_freed(struct conn *c, bool was_awaited) {
 static void count_close(struct room *r, uint32_t code) {
     uint32_t kind = code / 100 - CLOSE_KIND_FIRST; // far above all when it is below
     if (kind < CLOSE_KINDS)
-        r->count.closed[kind]++;
-    r->count.protocol_errors += kind == CLOSE_MALFORMED / 100 - CLOSE_KIND_FIRST;
-    r->count.connections_refused += code == CLOSE_TRY_ANOTHER;
+        r->count.conn.closed[kind]++;
+    r->count.conn.protocol_errors += kind == CLOSE_MALFORMED / 100 - CLOSE_KIND_FIRST;
+    r->count.conn.connections_refused += code == CLOSE_TRY_ANOTHER;
 }
 
 static bool is_elsewhere(const struct room *r, const Hawser__Internal__Member *m) {
@@ -382,7 +383,7 @@ bool conn_ping(struct conn *c) {
         return false; // of the latter two nothing is read now
     conn_transit(c)->pinged_ms = loop_now_ms(conn_room(c)->loop);
     c->is_asked = true;
-    conn_room(c)->count.pings++;
+    conn_room(c)->count.conn.pings++;
     conn_voice(c)->say_ping(c);
     conn_rearm(c);
     return true;

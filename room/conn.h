@@ -48,12 +48,23 @@ enum conn_state {
     X(LINGERING, LOGIN)   /* resumed: Welcome in the same call */                                  \
     X(LINGERING, CLOSING) /* nobody came, or its place is needed */
 
+enum {
+    CLOSE_KIND_FIRST = 40, // Close codes are told apart by their hundreds: 40xx .. 43xx
+    CLOSE_KINDS = 4,
+};
+
+struct conn_counters {
+    uint64_t connections, accepted, resumed, closed[CLOSE_KINDS], protocol_errors, silent,
+        frames_refused, hellos_refused, slow, connections_refused, pings,
+        steps[CONN_STATE_COUNT]; // by where they lead
+};
+
 #define ROOM_FULL_TEXT "this room is full"
 
 // What a connection has only while something is under way with it.
 struct transit {
     struct conn *conn;            // which has it
-    TAILQ_ENTRY(transit) entry;   // in room.strangers before its Hello, in room.lingering
+    TAILQ_ENTRY(transit) entry;   // in places.strangers before its Hello, in places.lingering
     struct conn *next_gone;       // in room.gone
     struct lingerer *lingerer;    // owned: it is found by its token; NULL: not so
     struct room_binding *binding; // the one that a Bind after Welcome is logging in
@@ -61,7 +72,7 @@ struct transit {
     struct timer timer;           // login or linger; heartbeat or expiry, when that is soon
     uint64_t came_ms;             // or before: its Hello was not sent earlier
     uint64_t login_by_ms;         // until then it must be answered, if it is let in
-    uint32_t half_bytes;          // of a frame that is not whole, in room.strangers_bytes
+    uint32_t half_bytes;          // of a frame that is not whole, in places.strangers_bytes
     uint64_t pinged_ms;           // the last Ping of ours; 0: none lately
 };
 

@@ -16,7 +16,7 @@ static void conn_let_in(void *arg, const struct newcomer *n, const struct openin
     struct room *r = arg;
     struct conn *c = slab_take(&r->conns);
     assert(c); // the newcomer had its place
-    r->count.connections++;
+    r->count.conn.connections++;
     c->heard_ms = (uint32_t)loop_now_ms(r->loop);
     conn_transit(c)->came_ms = n->came_ms;
     conn_begin(c, opening->leads_to);
@@ -29,10 +29,10 @@ static void conn_let_in(void *arg, const struct newcomer *n, const struct openin
 void conn_accept(void *arg, struct stream *stream) {
     struct room *r = arg;
     uint64_t now_ms = loop_now_ms(r->loop), stood_ms = standstill_since_ms(&r->standstill, now_ms);
-    uint64_t wanted = (uint64_t)r->places + r->strangers_count + r->door.waiters.used;
-    r->count.accepted++;
+    uint64_t wanted = (uint64_t)r->places.taken + r->places.strangers_count + r->door.waiters.used;
+    r->count.conn.accepted++;
     door_take(&r->door, stream, stood_ms ? stood_ms : now_ms,
-              wanted >= r->connections_max ? FULL_HELLO_MS : LOGIN_MS);
+              wanted >= r->places.connections_max ? FULL_HELLO_MS : LOGIN_MS);
 }
 
 void room_door_init(struct room *r) {
@@ -43,8 +43,8 @@ void room_door_init(struct room *r) {
                                                .give_way = conn_stranger_gives_way,
                                                .arg = r,
                                                .connections_max = r->conns.slots_max,
-                                               .connections = &r->count.connections,
-                                               .unknown = &r->count.protocol_errors,
-                                               .silent = &r->count.silent,
-                                               .displaced = &r->count.connections_refused});
+                                               .connections = &r->count.conn.connections,
+                                               .unknown = &r->count.conn.protocol_errors,
+                                               .silent = &r->count.conn.silent,
+                                               .displaced = &r->count.conn.connections_refused});
 }

@@ -35,7 +35,7 @@ static struct conn *conn_of_resume(struct room *r, const struct hello_request *h
 // --- Welcome
 
 static uint32_t hello_spread_ms(const struct room *r) {
-    uint64_t spread = r->live_sessions / SPREAD_CONNECTIONS_PER_MS;
+    uint64_t spread = r->products.sessions / SPREAD_CONNECTIONS_PER_MS;
     return (uint32_t)(spread < SPREAD_MAX_MS ? spread : SPREAD_MAX_MS);
 }
 
@@ -64,7 +64,7 @@ static void begin_delivery(struct room_binding *b) {
     free(a->tags);
     a->token = NULL;
     a->tags = NULL;
-    binding_room(b)->count.logins++;
+    binding_room(b)->count.session.logins++;
     news_wait_for_heads(b);
     room_binding_tell_kind(b, EVENT_TOLD);
 }
@@ -241,7 +241,7 @@ static void resume(struct conn *old, struct conn *c, struct resumption *found, s
     old->heartbeat_ms = c->heartbeat_ms;
     old->heard_ms = c->heard_ms;
     old->is_asked = false;
-    conn_room(c)->count.resumed++;
+    conn_room(c)->count.conn.resumed++;
     if (conn_voice(old)->resumed)
         conn_voice(old)->resumed(old, c);
     hello_go_on(old, found, count);

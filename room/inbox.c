@@ -19,12 +19,12 @@ static bool is_for_device(const Hawser__Internal__StoredMessage *m, const char *
 
 static void inbox_send_run(struct room_binding *b, const struct frame_run *run) {
     struct room *r = binding_room(b);
-    size_t items = conn_send_run(b->conn, r->run.data, run);
+    size_t items = conn_send_run(b->conn, r->scratch.run.data, run);
     size_t messages =
         frame_run_went(run, items, &room_binding_session(b)->feed[FEED_INBOX]).messages;
     session_shares_window(room_binding_session(b));
-    r->count.pushes += messages;
-    r->count.gaps += items - messages;
+    r->count.delivery.pushes += messages;
+    r->count.delivery.gaps += items - messages;
     if (items == 0)
         return;
     if (session_wants_once(room_binding_session(b), FEED_INBOX)) {
@@ -49,7 +49,7 @@ static struct stream_range inbox_range(struct room_binding *b, uint64_t first, u
 // gap is put instead, since its client does not take so many.
 static bool inbox_put(struct room_binding *b, const struct stream_range *at,
                       const Hawser__Internal__StoredMessage *m) {
-    struct buf *out = &binding_room(b)->run;
+    struct buf *out = &binding_room(b)->scratch.run;
     const struct voice *voice = conn_voice(b->conn);
     size_t start = out->len;
     const struct feed *f = &room_binding_session(b)->feed[FEED_INBOX];
@@ -74,7 +74,7 @@ static bool inbox_put(struct room_binding *b, const struct stream_range *at,
 // false: it does not go on where the run ends, or the window is used up.
 static bool add_entry(struct room_binding *b, struct frame_run *run,
                       const Hawser__Internal__LoadEntry *e) {
-    struct buf *out = &binding_room(b)->run;
+    struct buf *out = &binding_room(b)->scratch.run;
     uint64_t last = e->message ? e->seq : e->last;
     enum frame_run_fit fit = frame_run_fit(run, e->seq, last, e->message != NULL);
     if (fit != RUN_NEXT)
@@ -92,14 +92,14 @@ static bool send_entries(struct room_binding *b, const Hawser__Internal__LoadRep
     struct room *r = binding_room(b);
     struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
     uint64_t before = inbox->sent;
-    frame_run_begin(&r->items, inbox);
-    buf_reset(&r->run);
+    frame_run_begin(&r->scratch.items, inbox);
+    buf_reset(&r->scratch.run);
     size_t count = room_binding_leaves_out(b, FEED_INBOX) ? 0 : reply->n_entry;
     for (size_t i = 0; i < count; i++)
-        if (!add_entry(b, &r->items, reply->entry[i]))
+        if (!add_entry(b, &r->scratch.items, reply->entry[i]))
             break;
-    inbox_send_run(b, &r->items);
-    return r->items.at != before;
+    inbox_send_run(b, &r->scratch.items);
+    return r->scratch.items.at != before;
 }
 
 void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *reply) {
@@ -112,7 +112,7 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
                 : reply->epoch == room_binding_session(b)->feed[FEED_INBOX].epoch ? LOADED_ENTRIES
                                                                                   : LOADED_OTHER;
     if (!reply)
-        binding_room(b)->count.load_failures++;
+        binding_room(b)->count.delivery.load_failures++;
     if (reply) {
         l->head = reply->head;
         l->after = (struct stream_position){reply->epoch, reply->reset_after};
@@ -130,17 +130,17 @@ static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMess
     if (room_binding_leaves_out(b, FEED_INBOX) || !is_for_device(m, b->conn->device))
         return false;
     if (!room_binding_can_send(b)) {
-        r->count.live_dropped++;
+        r->count.delivery.live_dropped++;
         return false;
     }
-    buf_reset(&r->scratch);
-    conn_voice(b->conn)->put_message(&r->scratch, &at, m);
-    if (!feed_takes_frame(&room_binding_session(b)->feed[FEED_INBOX], r->scratch.len)) {
-        r->count.live_dropped++;
+    buf_reset(&r->scratch.frame);
+    conn_voice(b->conn)->put_message(&r->scratch.frame, &at, m);
+    if (!feed_takes_frame(&room_binding_session(b)->feed[FEED_INBOX], r->scratch.frame.len)) {
+        r->count.delivery.live_dropped++;
         return false;
     }
-    conn_send(b->conn, &r->scratch);
-    r->count.pushes++;
+    conn_send(b->conn, &r->scratch.frame);
+    r->count.delivery.pushes++;
     return true;
 }
 
@@ -148,11 +148,11 @@ static void inbox_send_next(struct room_binding *b, uint64_t seq,
                             const Hawser__Internal__StoredMessage *m) {
     struct room *r = binding_room(b);
     struct stream_range at = inbox_range(b, seq, seq);
-    frame_run_begin(&r->items, &room_binding_session(b)->feed[FEED_INBOX]);
-    buf_reset(&r->run);
+    frame_run_begin(&r->scratch.items, &room_binding_session(b)->feed[FEED_INBOX]);
+    buf_reset(&r->scratch.run);
     bool is_message = inbox_put(b, &at, m);
-    frame_run_add(&r->items, seq, (uint32_t)r->run.len, is_message);
-    inbox_send_run(b, &r->items);
+    frame_run_add(&r->scratch.items, seq, (uint32_t)r->scratch.run.len, is_message);
+    inbox_send_run(b, &r->scratch.items);
 }
 
 bool inbox_deliver(struct room_binding *b, const struct stream_position *at,

@@ -102,19 +102,19 @@ static void login_admit(struct room_binding *b, const struct product *p) {
     } else if (cluster_store_ms(r->cluster) == 0) {
         deny(b,
              &(struct session_refusal){CLOSE_BUSY, BUSY_RETRY_MS, "no register has answered yet"});
-    } else if (conn_may_take_place(c) && !admission_lets_in(&r->admission)) {
-        r->count.logins_put_off++;
-        deny(b, &(struct session_refusal){CLOSE_BUSY,
-                                          admission_put_off(&r->admission, loop_now_ms(r->loop)),
-                                          "others are logging in"});
+    } else if (conn_may_take_place(c) && !admission_lets_in(&r->questions.logins)) {
+        r->count.session.logins_put_off++;
+        deny(b, &(struct session_refusal){
+                    CLOSE_BUSY, admission_put_off(&r->questions.logins, loop_now_ms(r->loop)),
+                    "others are logging in"});
     } else if (!conn_take_place(c)) {
         deny(b, &(struct session_refusal){is_in ? CLOSE_BUSY : CLOSE_TRY_ANOTHER,
                                           is_in ? BUSY_RETRY_MS : 0, ROOM_FULL_TEXT});
     } else {
         product_hold(b, p);
-        r->holders++;
-        room_binding_tell(
-            b, &(struct session_event){.kind = EVENT_ADMITTED, .of.order = ++r->logins_asked});
+        r->places.holders++;
+        room_binding_tell(b, &(struct session_event){.kind = EVENT_ADMITTED,
+                                                     .of.order = ++r->questions.logins_asked});
     }
 }
 

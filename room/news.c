@@ -80,7 +80,7 @@ static void news_are_handled(const struct news_slice *t) {
 // Of what it does not get its voice hears, too: it is no hole between two acks.
 static void news_passed(const struct news_slice *t, uint64_t last) {
     const struct voice *voice = conn_voice(t->binding->conn);
-    struct frame_run *run = &t->log->product->room->items; // which is empty now
+    struct frame_run *run = &t->log->product->room->scratch.items; // which is empty now
     if (t->is_once) {
         news_are_handled(t);
     } else if (voice->went) {
@@ -93,7 +93,7 @@ static void news_passed(const struct news_slice *t, uint64_t last) {
 static void news_run_went(const struct news_slice *t, const struct frame_run *run, size_t items) {
     t->log->sums.sent += frame_run_went(run, items, t->feed).anew;
     session_shares_window(room_binding_session(t->binding));
-    t->log->product->room->count.news_frames += items;
+    t->log->product->room->count.delivery.news_frames += items;
     const struct voice *voice = conn_voice(t->binding->conn);
     if (t->is_once)
         news_are_handled(t);
@@ -179,13 +179,13 @@ static void skip_entry(const struct news_slice *t, const struct news_entry *e,
     struct room_binding *b = t->binding;
     if (fate != ENTRY_OF_OTHERS) {
         enum gap_reason reason = fate == ENTRY_EXPIRED ? GAP_EXPIRED : (enum gap_reason)e->reason;
-        struct buf *frame = &binding_room(b)->scratch;
+        struct buf *frame = &binding_room(b)->scratch.frame;
         struct stream_range at = {.product = b->product->number,
                                   .stream = t->log->stream,
                                   .first = t->feed->sent + 1,
                                   .last = e->last,
                                   .store_ms = t->store_ms};
-        binding_room(b)->count.gaps++;
+        binding_room(b)->count.delivery.gaps++;
         buf_reset(frame);
         t->news->voice->put_gap(frame, b, &at, reason);
         conn_send(b->conn, frame);
@@ -205,7 +205,7 @@ static bool is_of_the_moment(const struct news_slice *t, const struct news_entry
 HW_OUT_OF_LINE static const uint8_t *touched_up(const struct news_slice *t, const uint8_t *frames,
                                                 const struct frame_run *run,
                                                 const struct news_entry *entry) {
-    struct buf *own = &t->log->product->room->run;
+    struct buf *own = &t->log->product->room->scratch.run;
     size_t first = 0;
     while (first < run->count && !is_of_the_moment(t, &entry[first]))
         first++;
@@ -240,7 +240,7 @@ static bool send_run(struct news_slice *t, const struct news_range *range, struc
 // all went or were passed over. false also when a run has gone to the batch: what follows waits for
 // what becomes of that.
 static bool send_range(struct news_slice *t) {
-    struct frame_run *run = &t->log->product->room->items;
+    struct frame_run *run = &t->log->product->room->scratch.items;
     struct news_range range = t->range;
     while (range.entry < range.end) {
         frame_run_begin(run, t->feed);

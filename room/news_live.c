@@ -29,7 +29,7 @@ static void live_give(struct live_walk *w, struct live_slice *t, struct room_bin
     if (room_binding_can_send_in(b, &t->env, frame->len))
         stream_send(b->conn->stream, frame->data, frame->len);
     else
-        binding_room(b)->count.live_dropped++;
+        binding_room(b)->count.delivery.live_dropped++;
 }
 
 static bool live_step(struct live_walk *w, struct live_slice *t, struct room_product *p) {
@@ -70,7 +70,7 @@ void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
                               .store_ms = store_clock_ms(&p->room->clock),
                               .is_once = true};
     if (p->live_count == LIVES_MAX) {
-        p->room->count.live_dropped += p->session_count;
+        p->room->count.delivery.live_dropped += p->session_count;
         rpc_fail(call, -HW_EBUSY);
         return;
     }

@@ -8,7 +8,7 @@ enum { HOLE_MS = 50, HOLE_MESSAGES = 256, HOLE_BYTES = 1024 * 1024 };
 // --- the window
 
 static void append(struct broadcasts *log, const Hawser__Internal__LoadEntry *e) {
-    struct buf *frame = &log->product->room->run;
+    struct buf *frame = &log->product->room->scratch.run;
     struct news_entry entry;
     uint64_t last = e->message ? e->seq : e->last;
     if (!news_window_takes(log->known, e->seq, last))
@@ -62,7 +62,7 @@ static void on_hole(void *arg, int error, const Hawser__Internal__LoadReply *rep
         return;
     log->hole_loading = false;
     if (!reply) {
-        log->product->room->count.load_failures++;
+        log->product->room->count.delivery.load_failures++;
         hole_wait(log);
         return;
     }

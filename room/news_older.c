@@ -5,7 +5,7 @@
 
 static void take_answer(const struct voice_news *news, struct news_block *b,
                         const Hawser__Internal__LoadReply *reply) {
-    struct buf *frame = &news->log->product->room->run;
+    struct buf *frame = &news->log->product->room->scratch.run;
     if (reply->reset || reply->epoch != news->window.epoch)
         return;
     for (size_t i = 0; i < reply->n_entry; i++) {
@@ -43,7 +43,7 @@ static void on_block(void *arg, int error, const Hawser__Internal__LoadReply *re
         take_answer(news, b, reply);
     bool loaded = news_block_settle(b, loop_now_ms(r->loop), &waiters);
     if (!loaded) {
-        r->count.load_failures++;
+        r->count.delivery.load_failures++;
         news_heads_ask(log->product);
     }
     news_tell_waiters(log, &waiters, loaded);
@@ -51,15 +51,15 @@ static void on_block(void *arg, int error, const Hawser__Internal__LoadReply *re
 }
 
 static void ask_all(struct hook *h) {
-    struct room *r = container_of(h, struct room, ask_blocks);
+    struct room *r = container_of(h, struct room, products.ask_older);
     struct news_ask ask;
-    while (news_room_ask(&r->news, &ask)) {
+    while (news_room_ask(&r->products.older, &ask)) {
         const struct voice_news *news = container_of(ask.of, struct voice_news, window.older);
         news_load(news->log, &ask, on_block);
     }
 }
 
 void news_older_ask(struct room *r) {
-    if (news_room_has_wanted(&r->news))
-        hook_schedule(r->loop, &r->ask_blocks, ask_all);
+    if (news_room_has_wanted(&r->products.older))
+        hook_schedule(r->loop, &r->products.ask_older, ask_all);
 }

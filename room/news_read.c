@@ -44,7 +44,7 @@ void news_load(struct broadcasts *log, const struct news_ask *ask, news_loaded_f
     request.after = ask->after;
     request.max_messages = ask->messages;
     request.max_bytes = ask->bytes;
-    p->room->count.loads++;
+    p->room->count.delivery.loads++;
     saver_load(saver_of_product(p->room->cluster, p->number), &request, done,
                log_call_new(log, ask->ticket));
 }

@@ -28,28 +28,28 @@ struct orphan {
 // device, or the end of this run.
 static struct orphan *orphan_new(struct room *r, uint32_t product, const char *user,
                                  const char *device) {
-    if (r->orphan_count == r->bindings.slots_max) {
-        r->count.orphans_given_up++;
+    if (r->orphans.count == r->bindings.slots_max) {
+        r->orphans.given_up++;
         return NULL;
     }
     struct orphan *o = hw_calloc(1, sizeof(*o));
-    r->orphan_count++;
+    r->orphans.count++;
     o->room = r;
     o->product = product;
     o->user = hw_strdup(user);
     o->device = hw_strdup(device);
-    o->next = r->orphans;
+    o->next = r->orphans.list;
     if (o->next)
         o->next->prev = o;
-    r->orphans = o;
+    r->orphans.list = o;
     return o;
 }
 
 static void orphan_free(struct orphan *o) {
     struct room *r = o->room;
     loop_disarm(r->loop, &o->timer);
-    r->orphan_count--;
-    *(o->prev ? &o->prev->next : &r->orphans) = o->next;
+    r->orphans.count--;
+    *(o->prev ? &o->prev->next : &r->orphans.list) = o->next;
     if (o->next)
         o->next->prev = o->prev;
     free(o->user);
@@ -60,7 +60,7 @@ static void orphan_free(struct orphan *o) {
 static void orphans_try_again(struct orphan *o, uint64_t delay_ms, timer_fn *fn) {
     struct room *r = o->room;
     if (o->failures == FAILURES_MAX)
-        r->count.orphans_given_up++;
+        r->orphans.given_up++;
     if (r->is_stopping || o->failures == FAILURES_MAX)
         orphan_free(o);
     else
@@ -152,6 +152,6 @@ void orphan_expect(const struct room_binding *b) {
 }
 
 void orphans_deinit(struct room *r) {
-    while (r->orphans)
-        orphan_free(r->orphans);
+    while (r->orphans.list)
+        orphan_free(r->orphans.list);
 }

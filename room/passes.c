@@ -106,14 +106,14 @@ static void visit_all(struct room *r) {
             p->hurried_heads_ms = now;
         hurry(r, &p->hurried_heads);
     }
-    visit_hurried(r, &p->hurried_heads, &r->heads_asked, head);
+    visit_hurried(r, &p->hurried_heads, &r->questions.heads, head);
     if (p->confirm_again && p->hurried_confirm.hurried == 0 &&
         p->tick_count % CONFIRM_AGAIN_TICKS == 0) {
         p->confirm_again = false;
         hurry(r, &p->hurried_confirm);
     }
     if (cluster_lease_is_held(r->cluster))
-        visit_hurried(r, &p->hurried_confirm, &r->confirmations, confirm_if_old);
+        visit_hurried(r, &p->hurried_confirm, &r->questions.confirmations, confirm_if_old);
 }
 
 static void passes_tick(struct timer *t) {

@@ -11,7 +11,7 @@ void product_free_here(struct room_product *p) {
     job_stop(&p->live_job);
     news_logs_free(p);
     news_lives_free(p);
-    HASH_DEL(p->room->products, p);
+    HASH_DEL(p->room->products.table, p);
     free(p);
 }
 
@@ -46,10 +46,10 @@ static void tick(struct room_product *p) {
 
 void products_tick(struct room *r) {
     struct room_product *p, *next;
-    HASH_ITER(hh, r->products, p, next)
+    HASH_ITER(hh, r->products.table, p, next)
         tick(p);
-    r->product_count = HASH_COUNT(r->products);
-    r->news_window_bytes = 0;
-    for (p = r->products; p; p = p->hh.next)
-        r->news_window_bytes += news_logs_bytes(p);
+    r->products.count = HASH_COUNT(r->products.table);
+    r->products.news_window_bytes = 0;
+    for (p = r->products.table; p; p = p->hh.next)
+        r->products.news_window_bytes += news_logs_bytes(p);
 }

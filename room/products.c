@@ -5,7 +5,7 @@
 
 struct room_product *product_find_here(struct room *r, uint32_t number) {
     struct room_product *p = NULL;
-    HASH_FIND(hh, r->products, &number, sizeof(number), p);
+    HASH_FIND(hh, r->products.table, &number, sizeof(number), p);
     return p;
 }
 
@@ -16,8 +16,8 @@ static void begin_voice(struct broadcasts *log, const struct voice *voice, bool 
     v->log = log;
     v->voice = voice;
     v->is_once = is_once;
-    news_window_init(&v->window, &log->product->room->news_window_limits,
-                     &log->product->room->news);
+    news_window_init(&v->window, &log->product->room->products.window_limits,
+                     &log->product->room->products.older);
     if (log->known)
         news_window_start(&v->window, log->known->epoch, log->known->head, NULL);
     else
@@ -31,14 +31,14 @@ static struct room_product *product_get(struct room *r, const struct product *fr
     p = hw_calloc(1, sizeof(*p));
     p->room = r;
     p->number = from->number;
-    p->turn = ++r->product_turns;
+    p->turn = ++r->products.turns;
     memcpy(p->name, from->name, sizeof(p->name));
     p->lives_end = &p->lives;
     for (int i = 0; i < LOGS; i++) {
         p->log[i].product = p;
         p->log[i].stream = (enum feed_stream)(FEED_NEWS + i);
     }
-    HASH_ADD(hh, r->products, number, sizeof(p->number), p);
+    HASH_ADD(hh, r->products.table, number, sizeof(p->number), p);
     return p;
 }
 
@@ -73,7 +73,7 @@ void product_enter(struct room_binding *b) {
     *(b->prev ? &b->prev->next : &p->bindings) = b;
     p->last_binding = b;
     p->session_count++;
-    p->room->live_sessions++;
+    p->room->products.sessions++;
 }
 
 // Walks that have come to it go on with the next. It stands in the list no more.
@@ -97,7 +97,7 @@ void product_leave(struct room_binding *b) {
     *(b->next ? &b->next->prev : &p->last_binding) = b->prev;
     leave_walks(b);
     p->session_count--;
-    p->room->live_sessions--;
+    p->room->products.sessions--;
 }
 
 // --- calls for a product

@@ -58,6 +58,16 @@ struct live_walk { // one live broadcast on its way round the sessions
     struct buf frame[VOICES];  // of those that are spoken
 };
 
+struct products {
+    struct room_product *table;              // by number
+    uint64_t turns;                          // of products that ever were here
+    uint64_t sessions;                       // LIVE or AWAY
+    uint64_t count, news_window_bytes;       // at the last tick
+    struct news_window_limits window_limits; // of each product's news
+    struct news_room older;                  // blocks before the windows
+    struct hook ask_older;
+};
+
 struct room_product {
     UT_hash_handle hh;
     struct room *room;

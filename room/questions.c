@@ -29,7 +29,7 @@ struct room_binding *counted_asker_over(void *arg, int error) {
 }
 
 struct question_asker *login_asker_new(const struct room_binding *b) {
-    return counted_asker_new(b, &binding_room(b)->admission);
+    return counted_asker_new(b, &binding_room(b)->questions.logins);
 }
 
 struct peer saver_of_binding(const struct room_binding *b) {

@@ -2,11 +2,26 @@
 #ifndef HW_QUESTIONS_H
 #define HW_QUESTIONS_H
 
+#include "admission.h"
+#include "handles.h"
+#include "loop.h"
 #include "saver.pb-c.h"
 #include "session.h"
 
+enum {
+    ROW_LAST_MOMENT_MS = 3000, // of a step that writes a row: when it is over, we have given up
+};
+
 struct room;
 struct room_binding;
+
+struct questions {
+    uint64_t logins_asked;                         // of the register
+    struct admission logins, confirmations, heads; // how many are under way, of each kind
+    struct handles arrivals;                       // that the saver did not answer
+    struct room_binding *to_save;                  // this iteration's
+    struct hook flush_saves;
+};
 
 // The head that requests have alike: whose session asks, and by which generation. They are only
 // read.

@@ -8,9 +8,9 @@ static void questions_took_head(struct room_binding *b, const Hawser__Internal__
     if (room_binding_sleeps_at(b, FEED_INBOX, &head))
         return; // all of them are asked for twice a minute
     const struct feed *inbox = &room_binding_session(b)->feed[FEED_INBOX];
-    binding_room(b)->count.heads_ahead += room_binding_session(b)->is_synced &&
-                                          reply->epoch == inbox->epoch &&
-                                          reply->head > inbox->heard;
+    binding_room(b)->count.delivery.heads_ahead += room_binding_session(b)->is_synced &&
+                                                   reply->epoch == inbox->epoch &&
+                                                   reply->head > inbox->heard;
     room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED,
                                                  .of.position = {reply->epoch, reply->head}});
 }
@@ -26,7 +26,7 @@ static void questions_head(struct room_binding *b, bool arrives, saver_head_done
     Hawser__Internal__HeadRequest request = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
     QUESTION_OF_USER(&request, b);
     request.arrives = arrives;
-    saver_head(saver_of_binding(b), &request, done, counted_asker_new(b, &r->heads_asked));
+    saver_head(saver_of_binding(b), &request, done, counted_asker_new(b, &r->questions.heads));
 }
 
 void ask_head(struct room_binding *b) {
@@ -39,7 +39,7 @@ static void on_arrival(void *arg, int error, const Hawser__Internal__HeadReply *
     if (b && reply)
         questions_took_head(b, reply);
     else if (b)
-        handles_add(&binding_room(b)->arrivals, room_binding_row_slot(b));
+        handles_add(&binding_room(b)->questions.arrivals, room_binding_row_slot(b));
 }
 
 void ask_arrival(struct room_binding *b) {
@@ -54,7 +54,7 @@ static bool arrives_again(void *room, uint64_t row_slot) {
 }
 
 void ask_arrivals_again(struct room *r) {
-    handles_take(&r->arrivals, arrives_again, r);
+    handles_take(&r->questions.arrivals, arrives_again, r);
 }
 
 // --- the inbox itself: inbox.c takes the answer
@@ -78,6 +78,6 @@ void ask_load(struct room_binding *b) {
     request.after = inbox->sent;
     request.max_messages = messages > 0 ? messages : 1;
     request.max_bytes = bytes > 0 ? bytes : 1;
-    binding_room(b)->count.loads++;
+    binding_room(b)->count.delivery.loads++;
     saver_load(saver_of_binding(b), &request, on_loaded, asker_new(b));
 }

@@ -96,10 +96,10 @@ static void attach_again(struct room_binding *b) {
 }
 
 static void flush_saves(struct hook *h) {
-    struct room *r = container_of(h, struct room, flush_acks);
-    while (r->to_save) {
-        struct room_binding *b = r->to_save;
-        r->to_save = b->of.awake->next_to_save;
+    struct room *r = container_of(h, struct room, questions.flush_saves);
+    while (r->questions.to_save) {
+        struct room_binding *b = r->questions.to_save;
+        r->questions.to_save = b->of.awake->next_to_save;
         b->of.awake->is_to_save = false;
         if (session_begins_save(room_binding_session(b)))
             attach_again(b);
@@ -112,9 +112,9 @@ void ask_save(struct room_binding *b) {
     struct room *r = binding_room(b);
     struct awake *a = room_binding_wake(b);
     a->is_to_save = true;
-    a->next_to_save = r->to_save;
-    r->to_save = b;
-    hook_schedule(r->loop, &r->flush_acks, flush_saves);
+    a->next_to_save = r->questions.to_save;
+    r->questions.to_save = b;
+    hook_schedule(r->loop, &r->questions.flush_saves, flush_saves);
 }
 
 // --- what was not handled
@@ -123,8 +123,8 @@ static void on_attempted(void *arg, int error, const Hawser__Internal__AttemptRe
     struct room *r = ((const struct question_asker *)arg)->room;
     struct room_binding *b = asker_over(arg);
     (void)error;
-    r->count.attempts += reply && reply->counted;
-    r->count.parked += reply && reply->parked;
+    r->count.delivery.attempts += reply && reply->counted;
+    r->count.delivery.parked += reply && reply->parked;
     if (b)
         room_binding_tell_kind(b, EVENT_ATTEMPTED);
 }

@@ -152,7 +152,7 @@ void ask_row(struct room_binding *b) {
     request.since_ms = room_binding_since_ms(b);
     request.not_after_ms = row_last_moment(r); // then the session may have ended
     register_confirm(register_of(r->cluster), &request, on_confirmed,
-                     counted_asker_new(b, &r->confirmations));
+                     counted_asker_new(b, &r->questions.confirmations));
 }
 
 static void on_counted(void *arg, int error, const Hawser__Internal__TakeoverReply *reply) {

@@ -40,8 +40,8 @@ static void room_fill(void *self, Hawser__Internal__Member *m) {
     struct room *r = self;
     m->n_endpoint = (size_t)r->endpoints.count;
     m->endpoint = r->endpoints.list;
-    m->sessions = r->live_sessions;
-    m->sessions_max = r->sessions_max;
+    m->sessions = r->products.sessions;
+    m->sessions_max = r->places.sessions_max;
     m->load = places_load(r);
     m->draining = r->is_draining;
 }
@@ -132,27 +132,27 @@ static void room_end(void *self) {
     struct room *r = self;
     struct room_product *p, *next;
     store_clock_stop(&r->clock);
-    hook_stop(&r->ask_blocks);
-    HASH_ITER(hh, r->products, p, next)
+    hook_stop(&r->products.ask_older);
+    HASH_ITER(hh, r->products.table, p, next)
         product_free_here(p);
     acks_deinit(r);
     notices_deinit(r);
     orphans_deinit(r);
     passes_end(r);
-    retries_deinit(r);
+    waits_deinit(r);
     effects_deinit(&r->effects);
     loop_disarm(r->loop, &r->drain_timer);
     door_deinit(&r->door);
     slab_deinit(&r->bindings);
-    slab_deinit(&r->awake);
+    slab_deinit(&r->awake_ones.slab);
     slab_deinit(&r->conns);
     slab_deinit(&r->transits);
-    arena_deinit(&r->arena);
-    buf_free(&r->scratch);
-    buf_free(&r->run);
+    arena_deinit(&r->scratch.arena);
+    buf_free(&r->scratch.frame);
+    buf_free(&r->scratch.run);
     handles_deinit(&r->watched);
-    handles_deinit(&r->arrivals);
-    handles_deinit(&r->awake_ones);
+    handles_deinit(&r->questions.arrivals);
+    handles_deinit(&r->awake_ones.list);
     free(r);
 }
 
@@ -171,21 +171,21 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     r->env = env;
     r->loop = env->loop;
     uint32_t max = connections_max(r);
-    TAILQ_INIT(&r->lingering);
-    TAILQ_INIT(&r->strangers);
+    TAILQ_INIT(&r->places.lingering);
+    TAILQ_INIT(&r->places.strangers);
     effects_init(&r->effects, r->loop, carry_out_all);
-    r->connections_max = max;
+    r->places.connections_max = max;
     uint32_t slots_max = max + beyond_max(r, max);
     slab_init(&r->conns, sizeof(struct conn), slots_max);
     room_door_init(r);
     slab_init(&r->transits, sizeof(struct transit), slots_max);
-    r->sessions_max = max < 4000000 ? max * 4 : max;
-    uint32_t bindings_max = r->sessions_max + max + BINDINGS_UNCHECKED_MAX;
+    r->places.sessions_max = max < 4000000 ? max * 4 : max;
+    uint32_t bindings_max = r->places.sessions_max + max + BINDINGS_UNCHECKED_MAX;
     slab_init(&r->bindings, sizeof(struct room_binding), bindings_max);
-    slab_init(&r->awake, sizeof(struct awake), bindings_max);
-    arena_init(&r->arena);
-    r->news_window_limits = news_window_limits;
-    news_room_init(&r->news, &news_limits);
+    slab_init(&r->awake_ones.slab, sizeof(struct awake), bindings_max);
+    arena_init(&r->scratch.arena);
+    r->products.window_limits = news_window_limits;
+    news_room_init(&r->products.older, &news_limits);
     room_make_keys(r);
     int rc = listen_for_clients(r, &at, ret_error);
     if (rc != 0) {
@@ -194,11 +194,11 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     }
     endpoints_take(&r->endpoints, env, "room.advertise", &at);
     lease_init(&r->lease);
-    admission_init(&r->admission);
-    admission_init(&r->confirmations);
-    admission_init(&r->heads_asked);
+    admission_init(&r->questions.logins);
+    admission_init(&r->questions.confirmations);
+    admission_init(&r->questions.heads);
     log_event(env->log, LOG_INFO, "sized", "connections_max=%u sessions_max=%u", max,
-              r->sessions_max);
+              r->places.sessions_max);
     *ret_self = r;
     return 0;
 }
@@ -219,7 +219,7 @@ static void room_begin_drain(void *self) {
 
 static bool room_is_drained(void *self) {
     const struct room *r = self;
-    return r->count.connections == 0 && r->late_count == 0;
+    return r->count.conn.connections == 0 && r->late_acks.count == 0;
 }
 
 static const char *room_unready(void *self) {
@@ -235,78 +235,84 @@ static uint16_t client_port(const void *self) {
 }
 
 #define STEPS_TO(state, word)                                                                      \
-    DAEMON_COUNTER(room, count.session_steps[SESSION_##state], "session_steps_" word "_total",     \
+    DAEMON_COUNTER(room, count.session.steps[SESSION_##state], "session_steps_" word "_total",     \
                    "steps of sessions that led to " #state ", also from there")
 #define CONN_STEPS_TO(state, word)                                                                 \
-    DAEMON_COUNTER(room, count.conn_steps[CONN_##state], "connection_steps_" word "_total",        \
+    DAEMON_COUNTER(room, count.conn.steps[CONN_##state], "connection_steps_" word "_total",        \
                    "steps of connections that led to " #state)
 _Static_assert(SESSION_STATE_COUNT == 10 && CONN_STATE_COUNT == 5,
                "a counter for each state but the first");
 static const struct daemon_metric metrics[] = {
-    DAEMON_GAUGE(room, count.connections, "connections_count", "connections, lingering ones too"),
-    DAEMON_GAUGE(room, live_sessions, "sessions_count", "live sessions"),
-    DAEMON_GAUGE(room, awake_count, "sessions_awake_count",
+    DAEMON_GAUGE(room, count.conn.connections, "connections_count",
+                 "connections, lingering ones too"),
+    DAEMON_GAUGE(room, products.sessions, "sessions_count", "live sessions"),
+    DAEMON_GAUGE(room, awake_ones.count, "sessions_awake_count",
                  "sessions with something under way, which take more memory"),
-    DAEMON_COUNTER(room, count.accepted, "accepted_total", "connections accepted"),
-    DAEMON_COUNTER(room, count.connections_refused, "refused_total",
+    DAEMON_COUNTER(room, count.conn.accepted, "accepted_total", "connections accepted"),
+    DAEMON_COUNTER(room, count.conn.connections_refused, "refused_total",
                    "connections refused, or displaced before their first bytes: the table is full"),
-    DAEMON_COUNTER(room, count.silent, "silent_total",
+    DAEMON_COUNTER(room, count.conn.silent, "silent_total",
                    "connections whose first bytes did not come in time"),
-    DAEMON_COUNTER(room, count.gave_way, "gave_way_total",
+    DAEMON_COUNTER(room, places.gave_way, "gave_way_total",
                    "lingering connections ended early, for newcomers"),
-    DAEMON_COUNTER(room, count.strangers_displaced, "strangers_displaced_total",
+    DAEMON_COUNTER(room, places.strangers_displaced, "strangers_displaced_total",
                    "connections ended before they had said a whole Hello, for newcomers"),
-    DAEMON_COUNTER(room, count.logins, "logins_total", "bindings logged in"),
-    DAEMON_COUNTER(room, count.login_failures, "login_failures_total", "bindings refused"),
-    DAEMON_GAUGE(room, confirmations.at_once, "confirmations_at_once_count",
+    DAEMON_COUNTER(room, count.session.logins, "logins_total", "bindings logged in"),
+    DAEMON_COUNTER(room, count.session.login_failures, "login_failures_total", "bindings refused"),
+    DAEMON_GAUGE(room, questions.confirmations.at_once, "confirmations_at_once_count",
                  "confirmations that may be under way in a hurry, as answers came lately"),
-    DAEMON_GAUGE(room, heads_asked.at_once, "heads_at_once_count",
+    DAEMON_GAUGE(room, questions.heads.at_once, "heads_at_once_count",
                  "inboxes' heads that may be asked for at once in a hurry, likewise"),
-    DAEMON_GAUGE(room, admission.under_way, "logins_under_way_count",
+    DAEMON_GAUGE(room, questions.logins.under_way, "logins_under_way_count",
                  "questions of logins that a register or a saver has not answered yet"),
-    DAEMON_GAUGE(room, admission.at_once, "logins_at_once_count",
+    DAEMON_GAUGE(room, questions.logins.at_once, "logins_at_once_count",
                  "logins that may be under way, as answers came lately"),
-    DAEMON_COUNTER(room, count.logins_put_off, "logins_put_off_total",
+    DAEMON_COUNTER(room, count.session.logins_put_off, "logins_put_off_total",
                    "bindings that found as many under way, and were told when to come again"),
-    DAEMON_COUNTER(room, count.takeovers, "takeovers_total", "sessions ended by a newer login"),
-    DAEMON_COUNTER(room, count.resumed, "resumed_total", "connections resumed"),
-    DAEMON_COUNTER(room, count.pushes, "pushes_total", "inbox messages sent"),
-    DAEMON_COUNTER(room, count.news_frames, "news_frames_total", "broadcast frames sent"),
-    DAEMON_COUNTER(room, count.gaps, "gaps_total", "gaps sent"),
-    DAEMON_COUNTER(room, count.acks, "acks_total", "Acks received"),
-    DAEMON_COUNTER(room, count.heads_ahead, "heads_ahead_total",
+    DAEMON_COUNTER(room, count.session.takeovers, "takeovers_total",
+                   "sessions ended by a newer login"),
+    DAEMON_COUNTER(room, count.conn.resumed, "resumed_total", "connections resumed"),
+    DAEMON_COUNTER(room, count.delivery.pushes, "pushes_total", "inbox messages sent"),
+    DAEMON_COUNTER(room, count.delivery.news_frames, "news_frames_total", "broadcast frames sent"),
+    DAEMON_COUNTER(room, count.delivery.gaps, "gaps_total", "gaps sent"),
+    DAEMON_COUNTER(room, count.delivery.acks, "acks_total", "Acks received"),
+    DAEMON_COUNTER(room, count.delivery.heads_ahead, "heads_ahead_total",
                    "inbox heads that told of messages before any hint had: they came late"),
-    DAEMON_COUNTER(room, count.loads, "loads_total", "log reads asked"),
-    DAEMON_COUNTER(room, count.load_failures, "load_failures_total", "log reads not answered"),
-    DAEMON_COUNTER(room, count.not_here, "not_here_total", "deliveries for sessions that are gone"),
-    DAEMON_COUNTER(room, count.live_dropped, "live_dropped_total",
+    DAEMON_COUNTER(room, count.delivery.loads, "loads_total", "log reads asked"),
+    DAEMON_COUNTER(room, count.delivery.load_failures, "load_failures_total",
+                   "log reads not answered"),
+    DAEMON_COUNTER(room, count.delivery.not_here, "not_here_total",
+                   "deliveries for sessions that are gone"),
+    DAEMON_COUNTER(room, count.delivery.live_dropped, "live_dropped_total",
                    "live messages, by session, that could not go out: its client is away or takes "
                    "nothing, or too many are under way"),
-    DAEMON_COUNTER(room, count.pings, "pings_total", "Pings sent, for what is not acknowledged"),
-    DAEMON_COUNTER(room, count.attempts, "attempts_total",
+    DAEMON_COUNTER(room, count.conn.pings, "pings_total",
+                   "Pings sent, for what is not acknowledged"),
+    DAEMON_COUNTER(room, count.delivery.attempts, "attempts_total",
                    "inbox messages that a client had and did not acknowledge, each time"),
-    DAEMON_COUNTER(room, count.parked, "parked_total", "of these, such that are parked"),
-    DAEMON_COUNTER(room, count.refused, "messages_refused_total",
+    DAEMON_COUNTER(room, count.delivery.parked, "parked_total", "of these, such that are parked"),
+    DAEMON_COUNTER(room, count.delivery.refused, "messages_refused_total",
                    "messages that a client had and refused, by its voice"),
-    DAEMON_COUNTER(room, count.resends, "resends_total",
+    DAEMON_COUNTER(room, count.delivery.resends, "resends_total",
                    "sessions that sent again, after a Ping, from the first unacknowledged"),
-    DAEMON_COUNTER(room, count.protocol_errors, "protocol_errors_total",
+    DAEMON_COUNTER(room, count.conn.protocol_errors, "protocol_errors_total",
                    "connections closed with 43xx, or whose first bytes are of no protocol"),
-    DAEMON_COUNTER(room, count.frames_refused, "frames_refused_total",
+    DAEMON_COUNTER(room, count.conn.frames_refused, "frames_refused_total",
                    "connections closed since frames that are not whole yet pass room.frames_max"),
-    DAEMON_COUNTER(room, count.hellos_refused, "hellos_refused_total",
+    DAEMON_COUNTER(room, count.conn.hellos_refused, "hellos_refused_total",
                    "connections closed since those of who is not logged in pass their share of it"),
-    DAEMON_GAUGE(room, strangers_bytes, "unfinished_hello_bytes",
+    DAEMON_GAUGE(room, places.strangers_bytes, "unfinished_hello_bytes",
                  "read of frames that are not whole yet, of who is not logged in"),
-    DAEMON_COUNTER(room, count.closed[0], "closed_40xx_total", "connections closed for good"),
-    DAEMON_COUNTER(room, count.closed[1], "closed_41xx_total",
+    DAEMON_COUNTER(room, count.conn.closed[0], "closed_40xx_total", "connections closed for good"),
+    DAEMON_COUNTER(room, count.conn.closed[1], "closed_41xx_total",
                    "connections closed: busy, full, or too often"),
-    DAEMON_COUNTER(room, count.closed[2], "closed_42xx_total",
+    DAEMON_COUNTER(room, count.conn.closed[2], "closed_42xx_total",
                    "connections closed: drained, silent or slow"),
-    DAEMON_COUNTER(room, count.closed[3], "closed_43xx_total",
+    DAEMON_COUNTER(room, count.conn.closed[3], "closed_43xx_total",
                    "connections closed: against the protocol"),
-    DAEMON_COUNTER(room, count.slow, "slow_total", "connections ended because they do not read"),
-    DAEMON_COUNTER(room, count.unexpected, "unexpected_total",
+    DAEMON_COUNTER(room, count.conn.slow, "slow_total",
+                   "connections ended because they do not read"),
+    DAEMON_COUNTER(room, count.session.unexpected, "unexpected_total",
                    "events that a session's state does not name"),
     CONN_STEPS_TO(LOGIN, "login"),
     CONN_STEPS_TO(OPEN, "open"),
@@ -321,20 +327,21 @@ static const struct daemon_metric metrics[] = {
     STEPS_TO(REFUSED, "refused"),
     STEPS_TO(LEAVING, "leaving"),
     STEPS_TO(GONE, "gone"),
-    DAEMON_COUNTER(room, count.positions_lost, "positions_lost_total",
+    DAEMON_COUNTER(room, late_acks.lost, "positions_lost_total",
                    "positions of sessions that no saver took: repeats may follow"),
-    DAEMON_COUNTER(room, count.orphans_given_up, "orphans_given_up_total",
+    DAEMON_COUNTER(room, orphans.given_up, "orphans_given_up_total",
                    "register rows that could not be dropped"),
-    DAEMON_GAUGE(room, product_count, "products_count",
+    DAEMON_GAUGE(room, products.count, "products_count",
                  "products with sessions here, or that had some lately"),
-    DAEMON_GAUGE(room, news_window_bytes, "news_window_bytes",
+    DAEMON_GAUGE(room, products.news_window_bytes, "news_window_bytes",
                  "memory of the products' latest broadcasts"),
-    DAEMON_GAUGE(room, news.bytes, "news_block_bytes", "memory of blocks of older broadcasts"),
-    DAEMON_COUNTER(room, news.loads, "news_blocks_asked_total",
+    DAEMON_GAUGE(room, products.older.bytes, "news_block_bytes",
+                 "memory of blocks of older broadcasts"),
+    DAEMON_COUNTER(room, products.older.loads, "news_blocks_asked_total",
                    "blocks of older broadcasts read from logs"),
-    DAEMON_COUNTER(room, news.given_back, "news_blocks_given_back_total",
+    DAEMON_COUNTER(room, products.older.given_back, "news_blocks_given_back_total",
                    "blocks that were idle, or made place for others"),
-    DAEMON_COUNTER(room, news.too_late, "news_answers_late_total",
+    DAEMON_COUNTER(room, products.older.too_late, "news_answers_late_total",
                    "blocks that came when nobody wanted them"),
     {0},
 };

@@ -38,107 +38,73 @@
 
 #include "products.h"
 
+#include "acks.h"
 #include "addr.h"
-#include "admission.h"
-#include "arena.h"
 #include "bytes.h"
 #include "calls.h"
 #include "conn.h"
 #include "daemon.h"
 #include "door.h"
 #include "endpoints.h"
-#include "handles.h"
 #include "login.h"
+#include "orphans.h"
 #include "part.h"
 #include "passes.h"
+#include "places.h"
 #include "questions.h"
+#include "scratch.h"
 #include "slab.h"
 #include "standstill.h"
 #include "store_clock.h"
 #include "token.h"
+#include "waits.h"
 
-enum {
-    LOGIN_MS = 5000,
-    ROW_LAST_MOMENT_MS = 3000, // of a step that writes a row: when it is over, we have given up
-    RETRY_MS = 500,            // of what a saver did not answer
-    FULL_HELLO_MS = 2000,      // a full room waits so long for a Hello that resumes
-    BEYOND_MAX = 1024,         // connections beyond connections_max, on their way in or out
-    BINDINGS_UNCHECKED_MAX = 2 * BEYOND_MAX,
-    STRANGERS_SHARE = 4,   // of room.frames_max: so small a part of it is for who is not logged in
-    CLOSE_KIND_FIRST = 40, // Close codes are told apart by their hundreds: 40xx .. 43xx
-    CLOSE_KINDS = 4,
-};
-
-struct late_ack;
 struct notice;
-struct orphan;
+
+struct delivery_counters {
+    uint64_t pushes, gaps, acks, loads, load_failures, not_here, news_frames, live_dropped,
+        heads_ahead, resends, attempts, parked, refused;
+};
 
 struct room {
     struct daemon_env *env;
     struct loop *loop;
     struct cluster *cluster;
+    struct store_clock clock;
+    struct lease lease;
+    struct standstill standstill;
+    struct endpoints endpoints;
+    bool is_draining, is_stopping;
+    struct timer drain_timer;
+    // connections
     struct listener *listener;
     struct door door;
-    // bindings: sessions_max for sessions, one more for each connection (a Bind that renews has a
-    // binding of its own), and BINDINGS_UNCHECKED_MAX whose token is not checked yet
-    struct slab conns, transits, bindings, awake;
+    struct slab conns, transits;
     const struct voice *voices[VOICES]; // that were spoken here
-    uint32_t sessions_max, connections_max;
-    uint32_t places, lingering_count;
-    uint32_t holders; // of places for sessions: bindings whose token is right
-    TAILQ_HEAD(transits, transit) lingering; // those lost first come first
-    struct transits strangers;               // no whole Hello yet; who came in first comes first
-    uint32_t strangers_count;
-    uint64_t strangers_bytes; // of frames that are not whole, of who is not logged in
-    struct conn *gone;        // to be freed at the end of the iteration
-    struct effects effects;   // what sessions have written down
-    bool is_full_told;
-    struct room_product *products;
-    uint64_t product_turns, product_count, news_window_bytes; // the latter two: at the last tick
-    struct news_window_limits news_window_limits;             // of each product's news
-    struct news_room news;
-    struct hook ask_blocks;
-    struct store_clock clock;
-    uint64_t live_sessions, awake_count;
-    struct lease lease;
-
+    struct places places;
+    struct conn *gone; // to be freed at the end of the iteration
     uint8_t resume_key[32], lingerers_key[16];
     struct lingerer *lingerers;
-    struct arena arena; // of one frame's decoding
-    struct buf scratch; // of a frame on its way out
-    // frames being encoded: of a load, a delivery or a broadcast; empty between uses
-    struct buf run;
-    struct frame_run items; // of run
-    struct handles retries; // whose RETRY is waited for
-    struct timer retry;
-    struct handles awake_ones; // bindings whose session is awake
-    struct handles watched;    // with something under way
-    struct handles arrivals;   // of which the saver did not answer
-    // acks
-    struct room_binding *to_save; // this iteration's
-    struct hook flush_acks;       // of questions.c
-    struct late_ack *late_acks;
-    struct timer late_timer;
-    size_t late_count;
-    struct notice *notices;
-    struct orphan *orphans;
-    size_t orphan_count;
-    // passes
-    struct standstill standstill;
-    struct timer drain_timer;
-    uint64_t logins_asked; // of the register
-    struct admission admission, confirmations, heads_asked;
+    // sessions. bindings: sessions_max for sessions, one more for each connection (a Bind that
+    // renews has a binding of its own), and BINDINGS_UNCHECKED_MAX whose token is not checked yet
+    struct slab bindings;
+    struct awake_ones awake_ones;
+    struct effects effects; // what they have written down
     struct passes passes;
-    bool is_draining, is_stopping;
-    struct endpoints endpoints;
-    // counters
+    struct waits waits;
+    struct handles watched; // with something under way
+    struct products products;
+    // what is asked and told for them
+    struct questions questions;
+    struct late_acks late_acks;
+    struct notice *notices;
+    struct orphans orphans;
+
+    struct scratch scratch;
     struct {
-        uint64_t connections, accepted, logins, login_failures, logins_put_off, takeovers, resumed,
-            closed[CLOSE_KINDS], pushes, gaps, acks, loads, load_failures, not_here, news_frames,
-            live_dropped, protocol_errors, silent, frames_refused, slow, connections_refused,
-            gave_way, strangers_displaced, hellos_refused, orphans_given_up, pings, resends,
-            attempts, parked, refused, unexpected, heads_ahead, positions_lost,
-            session_steps[SESSION_STATE_COUNT], conn_steps[CONN_STATE_COUNT];
+        struct conn_counters conn;
+        struct session_counters session;
+        struct delivery_counters delivery;
     } count;
 };
 
@@ -156,11 +122,6 @@ static inline const struct voice *conn_voice(const struct conn *c) {
 // --- door.c
 void room_door_init(struct room *r);
 void conn_accept(void *arg, struct stream *s);
-
-// --- places.c
-uint32_t places_load(const struct room *r); // of LOAD_FULL
-void places_tick(
-    struct room *r); // tells the directory when it is full, and when it is not any more
 
 // --- lingerers.c
 struct lingerer_name {
@@ -189,23 +150,6 @@ void notice_replaced(struct room_binding *by, const struct session_row *row);
 void notice_got(struct room *r, const Hawser__Internal__ReplacedRequest *n);
 void notice_changed(struct room *r, const struct session_row *row); // it is to be confirmed at once
 void notices_deinit(struct room *r);                                // after the part is gone
-
-// --- acks.c
-// Positions of a session: when it ends or is away, and now and then.
-void acks_save_last(struct room_binding *b);
-
-// --- orphans.c
-void orphan_drop(const struct room_binding *b); // its row, until the register answers
-// Its login step may be done later than its answer counts, or a confirmation after its drop.
-void orphan_expect(const struct room_binding *b);
-
-// --- what must end with the room
-void acks_deinit(struct room *r);
-void orphans_deinit(struct room *r); // after the part is gone
-
-// --- waits.c
-void room_binding_retry_later(struct room_binding *b);
-void retries_deinit(struct room *r);
 
 // --- unacked.c
 void unacked_tick(struct room *r);

@@ -25,7 +25,7 @@ void conn_send(struct conn *c, const struct buf *frame) {
     c->behind_push = behind < UINT8_MAX ? (uint8_t)behind : UINT8_MAX;
     stream_send(c->stream, frame->data, frame->len);
     if (stream_held(c->stream) > HELD_MAX) {
-        conn_room(c)->count.slow++;
+        conn_room(c)->count.conn.slow++;
         stream_end(c->stream, -HW_ETOOBIG);
     }
 }

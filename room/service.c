@@ -12,7 +12,7 @@ static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *
     effects_settle(&r->effects);
     struct room_binding *b = inbox_delivered_to(r, d);
     if (!b) {
-        r->count.not_here++;
+        r->count.delivery.not_here++;
         rpc_fail(call, -HW_ENOTHERE);
         return;
     }

@@ -9,20 +9,19 @@ enum { REST_TICKS = 3 }; // each that is awake is looked at once in so many
 
 // --- awake
 
-// Each that is awake stands in room.awake_ones once.
 void awake_begin(struct room_binding *b) {
     struct room *r = binding_room(b);
-    b->of.awake = slab_take(&r->awake);
+    b->of.awake = slab_take(&r->awake_ones.slab);
     assert(b->of.awake); // there is one for each binding
     b->is_awake = true;
-    r->awake_count++;
-    handles_add(&r->awake_ones, room_binding_row_slot(b));
+    r->awake_ones.count++;
+    handles_add(&r->awake_ones.list, room_binding_row_slot(b));
 }
 
 static void awake_end(struct room_binding *b) {
     slab_give(b->of.awake);
     b->is_awake = false;
-    binding_room(b)->awake_count--;
+    binding_room(b)->awake_ones.count--;
 }
 
 void awake_free(struct room_binding *b) {
@@ -172,5 +171,5 @@ static bool stays_awake(void *room, uint64_t row_slot) {
 // Whoever gets up soon again had better stay up: the memory was given back meanwhile. So one lies
 // down when it is looked at for the second time and nobody has asked for it since the first.
 void room_bindings_rest(struct room *r) {
-    handles_look(&r->awake_ones, r->awake_ones.count / REST_TICKS + 1, stays_awake, r);
+    handles_look(&r->awake_ones.list, r->awake_ones.list.count / REST_TICKS + 1, stays_awake, r);
 }

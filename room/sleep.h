@@ -3,11 +3,19 @@
 #ifndef HW_SLEEP_H
 #define HW_SLEEP_H
 
+#include "handles.h"
 #include "session_rest.h"
+#include "slab.h"
 
 struct awake;
 struct room;
 struct room_binding;
+
+struct awake_ones {
+    struct slab slab;    // of struct awake: one for each binding
+    struct handles list; // each that is awake stands there once
+    uint64_t count;
+};
 
 void awake_begin(struct room_binding *b); // all zero
 void awake_free(struct room_binding *b);  // also if it sleeps; its names too

@@ -8,7 +8,7 @@ enum { UPSTREAM_ID_BYTES = 16 };
 // --- what is said
 
 static void say(struct conn *c, enum frame_type type, const ProtobufCMessage *message) {
-    struct buf *frame = &conn_room(c)->scratch;
+    struct buf *frame = &conn_room(c)->scratch.frame;
     buf_reset(frame);
     frame_put(frame, type, message);
     conn_send(c, frame);
@@ -230,7 +230,7 @@ static struct room_binding *bound_to(struct conn *c, uint32_t product) {
 static void got_ack(struct conn *c, const ProtobufCMessage *message) {
     const Hawser__V1__Ack *m = (const Hawser__V1__Ack *)message;
     struct room_binding *b = bound_to(c, m->product);
-    conn_room(c)->count.acks++;
+    conn_room(c)->count.delivery.acks++;
     if (!b)
         return; // no longer bound
     for (size_t i = 0; i < m->n_upto; i++) {
@@ -296,12 +296,12 @@ static void voice_on_frame(struct conn *c, const struct frame *f) {
             conn_close(c, CLOSE_UNEXPECTED, "a frame that this state does not allow", 0);
             return;
         }
-        ProtobufCMessage *m = frame_decode(f, &r->arena.allocator);
+        ProtobufCMessage *m = frame_decode(f, &r->scratch.arena.allocator);
         if (m)
             frame_table[i].got(c, m);
         else
             conn_close(c, CLOSE_MALFORMED, "a body that does not decode", 0);
-        arena_reset(&r->arena);
+        arena_reset(&r->scratch.arena);
         return;
     }
     if (f->type == FRAME_LOCATE)

@@ -112,9 +112,9 @@ void inspect_client(const struct client *c) {
 
 void inspect_shrink_windows(void *room) {
     struct room *r = room;
-    r->news_window_limits = (struct news_window_limits){.bytes = 16384, .entries = 6};
-    r->news.limits.block_messages = 4;
-    r->news.limits.asked_max = 3;
+    r->products.window_limits = (struct news_window_limits){.bytes = 16384, .entries = 6};
+    r->products.older.limits.block_messages = 4;
+    r->products.older.limits.asked_max = 3;
 }
 
 // --- after each step
@@ -182,12 +182,13 @@ static void check_lease(struct run *r, struct daemon_slot *d, const struct room 
 
 // Nothing is sent when it is over.
 static void check_sends(struct run *r, struct daemon_slot *d, const struct room *room) {
-    uint64_t sent = room->count.pushes + room->count.gaps + room->count.news_frames;
+    uint64_t sent =
+        room->count.delivery.pushes + room->count.delivery.gaps + room->count.delivery.news_frames;
     if (sent != d->sent && !r->lease_may_lie &&
         stores_lease_end_us(r->stores, daemon_env(d->daemon)->incarnation) == 0)
         violation(r, "%s sends though its lease is over", r->world.nodes[d->node].name);
     d->sent = sent;
-    if (room->count.unexpected != 0)
+    if (room->count.session.unexpected != 0)
         violation(r, "%s: a session was told what its state does not name",
                   r->world.nodes[d->node].name);
 }
@@ -195,7 +196,7 @@ static void check_sends(struct run *r, struct daemon_slot *d, const struct room 
 // Who lingers keeps a session for its client, or a place for nothing.
 static void check_lingering(struct run *r, const struct daemon_slot *d, struct room *room) {
     const struct transit *t;
-    TAILQ_FOREACH(t, &room->lingering, entry) {
+    TAILQ_FOREACH(t, &room->places.lingering, entry) {
         const struct conn *c = t->conn;
         const struct room_binding *b = c->bindings;
         while (b && !room_binding_is_entered(b))
@@ -243,13 +244,13 @@ static const char *product_waits(const struct room_product *p) {
 }
 
 static const char *room_waits(const struct room *room) {
-    const char *what = room->to_save             ? "acks"
-                       : room->late_acks         ? "positions of ended sessions"
-                       : room->notices           ? "notices of takeovers"
-                       : room->orphans           ? "rows of lost logins"
-                       : room->retries.count > 0 ? "sessions to be tried again"
-                                                 : NULL;
-    for (const struct room_product *p = room->products; p && !what; p = p->hh.next)
+    const char *what = room->questions.to_save      ? "acks"
+                       : room->late_acks.list       ? "positions of ended sessions"
+                       : room->notices              ? "notices of takeovers"
+                       : room->orphans.list         ? "rows of lost logins"
+                       : room->waits.list.count > 0 ? "sessions to be tried again"
+                                                    : NULL;
+    for (const struct room_product *p = room->products.table; p && !what; p = p->hh.next)
         what = product_waits(p);
     return what;
 }

@@ -34,7 +34,7 @@ static inline void bed_conn(struct conn_bed *bed, const struct voice *voice) {
     bed->conn = slab_take(&r->conns);
     bed->conn->heartbeat_ms = 60000;
     bed->conn->heard_ms = (uint32_t)loop_now_ms(r->loop);
-    r->count.connections++;
+    r->count.conn.connections++;
     conn_begin(bed->conn, voice);
 }
 
@@ -54,15 +54,15 @@ static inline void bed_begin(struct conn_bed *bed, const struct voice *voice) {
     struct room *r = &bed->room;
     r->env = &bed->env;
     r->loop = bed->env.loop;
-    TAILQ_INIT(&r->lingering);
-    TAILQ_INIT(&r->strangers);
+    TAILQ_INIT(&r->places.lingering);
+    TAILQ_INIT(&r->places.strangers);
     effects_init(&r->effects, r->loop, carry_out_all);
     slab_init(&r->conns, sizeof(struct conn), 2);
     slab_init(&r->transits, sizeof(struct transit), 2);
     slab_init(&r->bindings, sizeof(struct room_binding), 1);
     (void)slab_take(&r->bindings);
-    slab_init(&r->awake, sizeof(struct awake), 1);
-    arena_init(&r->arena);
+    slab_init(&r->awake_ones.slab, sizeof(struct awake), 1);
+    arena_init(&r->scratch.arena);
     bed_conn(bed, voice);
 }
 
@@ -71,15 +71,15 @@ static inline void bed_end(struct conn_bed *bed) {
     if (!bed->conn->is_gone)
         conn_end(bed->conn);
     conn_reap(r);
-    ck_assert_uint_eq(r->count.connections, 0);
+    ck_assert_uint_eq(r->count.conn.connections, 0);
     effects_deinit(&r->effects);
     slab_deinit(&r->bindings);
-    slab_deinit(&r->awake);
+    slab_deinit(&r->awake_ones.slab);
     slab_deinit(&r->conns);
     slab_deinit(&r->transits);
-    free(r->awake_ones.list);
-    arena_deinit(&r->arena);
-    buf_free(&r->scratch);
+    free(r->awake_ones.list.list);
+    arena_deinit(&r->scratch.arena);
+    buf_free(&r->scratch.frame);
     ck_assert_int_eq(loop_free(r->loop), 0);
     config_free(bed->config);
     os_free(bed->os);

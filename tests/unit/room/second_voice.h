@@ -118,9 +118,9 @@ static inline void begin(const struct voice *voice) {
     r->effects.run = carry_out_some;
     slab_deinit(&r->bindings);
     slab_init(&r->bindings, sizeof(struct room_binding), 1);
-    r->sessions_max = 1;
-    news_room_init(&r->news, &limits);
-    r->news_window_limits = (struct news_window_limits){.bytes = 1000, .entries = 100};
+    r->places.sessions_max = 1;
+    news_room_init(&r->products.older, &limits);
+    r->products.window_limits = (struct news_window_limits){.bytes = 1000, .entries = 100};
     memset(written, 0, sizeof(written));
     ck_assert_int_eq(
         listener_new(r->loop, (struct listen_at){"127.0.0.1", 0, 0}, on_accept, NULL, &door), 0);
@@ -181,7 +181,7 @@ static inline void end(void) {
     if (product_find_here(r, PRODUCT))
         product_free_here(product_find_here(r, PRODUCT));
     free(r->watched.list);
-    buf_free(&r->run);
+    buf_free(&r->scratch.run);
     bed_conn(&bed, &tiny); // which bed_end looks for
     bed_end(&bed);
 }

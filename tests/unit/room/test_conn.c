@@ -61,7 +61,7 @@ START_TEST(test_one_that_cannot_ask) {
     ck_assert_uint_eq(bed.conn->transit->timer.due_ms, due);
     ck_assert(!conn_ping(bed.conn));
     ck_assert_uint_eq(bed.conn->transit->timer.due_ms, due);
-    ck_assert_uint_eq(bed.room.count.pings, 0);
+    ck_assert_uint_eq(bed.room.count.conn.pings, 0);
     bed_end(&bed);
 }
 END_TEST
@@ -89,11 +89,11 @@ END_TEST
 START_TEST(test_a_stranger_gives_way) {
     bed_begin(&bed, &asking);
     uint64_t now_ms = loop_now_ms(bed.room.loop);
-    ck_assert_uint_eq(bed.room.strangers_count, 1);
+    ck_assert_uint_eq(bed.room.places.strangers_count, 1);
     ck_assert(!conn_stranger_gives_way(&bed.room, now_ms - 1));
     ck_assert(conn_stranger_gives_way(&bed.room, now_ms));
-    ck_assert_uint_eq(bed.room.count.strangers_displaced, 1);
-    ck_assert_uint_eq(bed.room.strangers_count, 0);
+    ck_assert_uint_eq(bed.room.places.strangers_displaced, 1);
+    ck_assert_uint_eq(bed.room.places.strangers_count, 0);
     ck_assert_uint_eq(bed.room.conns.used, 0); // its slot is free at once
     bed_conn(&bed, &asking);
     bed_open(&bed);
@@ -110,7 +110,7 @@ static bool may_enter(enum conn_state from, enum conn_state to) {
         close(STDERR_FILENO); // what the assertion says is not for the log
         bed.conn->state = (uint8_t)from;
         conn_enter(bed.conn, to);
-        _exit(bed.conn->state == to && bed.room.count.conn_steps[to] == 1 ? 0 : 1);
+        _exit(bed.conn->state == to && bed.room.count.conn.steps[to] == 1 ? 0 : 1);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGABRT);

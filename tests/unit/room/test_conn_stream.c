@@ -30,7 +30,7 @@ static void begin_counting(enum voice_lingers lingers) {
 
 static void is_over(void) {
     turn_loop();
-    ck_assert_uint_eq(bed.room.count.connections, 0);
+    ck_assert_uint_eq(bed.room.count.conn.connections, 0);
     bed_conn(&bed, &tiny); // which the end looks for
     end();
 }
@@ -39,12 +39,12 @@ static void is_over(void) {
 START_TEST(test_close_gives_the_place) {
     begin_counting(LINGERS_NOT);
     bed.conn->has_place = true;
-    bed.room.places = 1;
+    bed.room.places.taken = 1;
     conn_close(bed.conn, CLOSE_BUSY, "a test", 0);
     ck_assert_ptr_nonnull(bed.conn->stream);
-    ck_assert_uint_eq(bed.room.places, 0);
+    ck_assert_uint_eq(bed.room.places.taken, 0);
     end();
-    ck_assert_uint_eq(bed.room.places, 0);
+    ck_assert_uint_eq(bed.room.places.taken, 0);
 }
 END_TEST
 
@@ -64,7 +64,7 @@ START_TEST(test_nobody_lingers_without_a_session) {
     ck_assert_int_eq(bed.conn->state, CONN_LINGERING);
     room_binding_end(binding);
     is_over();
-    ck_assert_uint_eq(bed.room.lingering_count, 0);
+    ck_assert_uint_eq(bed.room.places.lingering_count, 0);
 }
 END_TEST
 
@@ -79,7 +79,7 @@ START_TEST(test_nobody_lingers_unwelcomed) {
     stream_send(bed.conn->stream, "welcome", 7);
     turn_loop();
     if (_i == 0)
-        ck_assert_uint_eq(bed.room.count.connections, 0);
+        ck_assert_uint_eq(bed.room.count.conn.connections, 0);
     else
         ck_assert_int_eq(bed.conn->state, CONN_LINGERING);
     if (_i == 0)

@@ -161,7 +161,7 @@ START_TEST(test_no_resume_bytes) {
     client_gets("!ab");
     close(client);
     turn_loop();
-    ck_assert_uint_eq(bed.room.count.connections, 0);
+    ck_assert_uint_eq(bed.room.count.conn.connections, 0);
     ck_assert_uint_eq(written[EFFECT_SAVE_LAST], 1);
     ck_assert_uint_eq(written[EFFECT_DROP_ROW], 1);
     bed_conn(&bed, &tiny);

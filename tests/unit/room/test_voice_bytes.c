@@ -230,7 +230,7 @@ START_TEST(test_too_large_for_it) {
     client_gets("-.ij ");
     ck_assert_uint_eq(feed_in_flight(&room_binding_session(binding)->feed[FEED_INBOX]), 1);
     ck_assert(!inbox_deliver(binding, &(struct stream_position){EPOCH, 0}, message("liv")));
-    ck_assert_uint_eq(bed.room.count.live_dropped, 1);
+    ck_assert_uint_eq(bed.room.count.delivery.live_dropped, 1);
     struct session_env env;
     room_binding_env(binding, &env);
     ck_assert(!room_binding_can_send_in(binding, &env, 5));
@@ -248,7 +248,7 @@ START_TEST(test_gaps_for_who_wants_them) {
         append_gap(1, 2);
         broadcast(3, "c");
         client_gets(wants_gaps ? "!-.c " : "!.c ");
-        ck_assert_uint_eq(bed.room.count.gaps, 1);
+        ck_assert_uint_eq(bed.room.count.delivery.gaps, 1);
         ck_assert_uint_eq(room_binding_session(binding)->feed[FEED_NEWS].sent, 3);
         end();
     }

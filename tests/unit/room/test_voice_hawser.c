@@ -60,7 +60,7 @@ static void check_frame(int type, enum conn_state state, int expected) {
                   "type %d in state %d: state %d", type, (int)state, bed.conn->state);
     ck_assert_msg(bed.code == (expected > ENDS ? expected : 0), "type %d in state %d: code %d",
                   type, (int)state, bed.code);
-    ck_assert_uint_eq(bed.room.count.acks, type == FRAME_ACK && expected == GOES_ON);
+    ck_assert_uint_eq(bed.room.count.delivery.acks, type == FRAME_ACK && expected == GOES_ON);
     ck_assert_uint_eq(bound_count, type == FRAME_BIND && expected == GOES_ON);
     bed_end(&bed);
 }
@@ -84,7 +84,7 @@ START_TEST(test_welcome) {
     memset(welcome.resume, 0xAB, sizeof(welcome.resume));
     begin_in(CONN_OPEN);
     voice.say_welcome(bed.conn, &welcome);
-    const struct buf *said = &bed.room.scratch;
+    const struct buf *said = &bed.room.scratch.frame;
     ck_assert_int_eq(frame_parse(said->data, said->len, FRAME_BODY_MAX, &f, &used), FRAME_OK);
     Hawser__V1__Welcome *m = (Hawser__V1__Welcome *)frame_decode(&f, NULL);
     ck_assert_ptr_nonnull(m);
@@ -116,7 +116,7 @@ START_TEST(test_a_body_that_does_not_decode) {
     begin_in(CONN_OPEN);
     (void)take_frame(FRAME_ACK, 3);
     ck_assert_int_eq(bed.code, CLOSE_MALFORMED);
-    ck_assert_uint_eq(bed.room.count.acks, 0);
+    ck_assert_uint_eq(bed.room.count.delivery.acks, 0);
     bed_end(&bed);
 }
 END_TEST
@@ -150,9 +150,9 @@ START_TEST(test_several_at_once) {
     static const uint8_t bye_ack[] = {FRAME_BYE, 0, 0, 0, FRAME_ACK, 0, 0, 0};
     begin_in(CONN_OPEN);
     ck_assert_uint_eq(take(acks, sizeof(acks)), 8);
-    ck_assert_uint_eq(bed.room.count.acks, 2);
+    ck_assert_uint_eq(bed.room.count.delivery.acks, 2);
     ck_assert_uint_eq(take(bye_ack, sizeof(bye_ack)), sizeof(bye_ack));
-    ck_assert_uint_eq(bed.room.count.acks, 2);
+    ck_assert_uint_eq(bed.room.count.delivery.acks, 2);
     bed_end(&bed);
 }
 END_TEST

@@ -133,7 +133,7 @@ START_TEST(test_refused) {
     for (uint64_t seq = 0; seq <= 2; seq++)
         ack_refused(binding, FEED_NEWS, (struct stream_position){EPOCH, seq});
     ack_refused(binding, FEED_NEWS, (struct stream_position){EPOCH + 1, 1});
-    ck_assert_uint_eq(bed.room.count.refused, 1);
+    ck_assert_uint_eq(bed.room.count.delivery.refused, 1);
     ck_assert_uint_eq(acked(), 0);
     end();
 }
