@@ -31,7 +31,6 @@ struct news_slice {
     struct voice_news *news;
     bool is_once;             // what it is sent counts as handled
     struct news_batch *batch; // of a walk; NULL: what goes out goes at once
-    bool is_batched;          // the first run of this session has gone there
     // what was found last: behind `after` of the latest of `found_in`; NULL: of none
     const struct news_window *found_in;
     uint64_t after;
@@ -58,7 +57,6 @@ static inline bool sleeps_at_head(const struct room_binding *b, enum feed_stream
 static inline bool slice_take(struct news_slice *t, struct room_binding *b) {
     const struct news_window *w = t->log->known;
     t->binding = b;
-    t->is_batched = false;
     if (b->waits_for_block[log_index(t->log->stream)] || sleeps_at_head(b, t->log->stream, w))
         return false;
     struct session *s = room_binding_session(b);
@@ -118,19 +116,19 @@ static const struct frame_run *batch_run(struct news_batch *batch, const uint8_t
 }
 
 // A connection of several bindings is not for it: what one of them says would go between.
-static bool batch_takes(struct news_slice *t, const uint8_t *frames, const struct frame_run *run) {
+static bool batch_takes(const struct news_slice *t, const uint8_t *frames,
+                        const struct frame_run *run) {
     struct news_batch *batch = t->batch;
     if (!batch || t->binding->conn->bindings->next_in_conn)
         return false;
     const struct frame_run *own = batch_run(batch, frames, run);
     int at = batch->out.count;
-    t->is_batched = own && stream_batch_add(&batch->out, t->binding->conn->stream, frames,
-                                            run->items[run->count - 1].end);
-    if (t->is_batched) {
-        batch->binding[at] = t->binding;
-        batch->run[at] = own;
-    }
-    return t->is_batched;
+    if (!own || !stream_batch_add(&batch->out, t->binding->conn->stream, frames,
+                                  run->items[run->count - 1].end))
+        return false;
+    batch->binding[at] = t->binding;
+    batch->run[at] = own;
+    return true;
 }
 
 // What becomes of an entry of the log at this session.
@@ -225,39 +223,45 @@ HW_OUT_OF_LINE static const uint8_t *touched_up(const struct news_slice *t, cons
     return own->data;
 }
 
-// true: what is left of the range may follow.
-static bool send_run(struct news_slice *t, const struct news_range *range, struct frame_run *run) {
+// What became of a run, of a range, or of all that a session was to get.
+enum news_sent {
+    SENT_ALL,      // or passed over: what follows may go
+    SENT_AS_GOES,  // the window or the socket takes no more
+    SENT_TO_BATCH, // what follows waits for what becomes of that
+};
+
+static enum news_sent send_run(const struct news_slice *t, const struct news_range *range,
+                               struct frame_run *run) {
     const uint8_t *frames = range->frames + range->entry->offset, *own = NULL;
     if (t->news->voice->touch_up)
         own = touched_up(t, frames, run, range->entry);
     if (!own && batch_takes(t, frames, run))
-        return false;
+        return SENT_TO_BATCH;
     news_run_went(t, run, conn_send_run(t->binding->conn, own ? own : frames, run));
-    return t->feed->sent == run->at; // else the socket is full
+    return t->feed->sent == run->at ? SENT_ALL : SENT_AS_GOES;
 }
 
-// Sends the range's entries as far as window and socket, which takes bytes at first, go; true when
-// all went or were passed over. false also when a run has gone to the batch: what follows waits for
-// what becomes of that.
-static bool send_range(struct news_slice *t) {
+// The range's entries as far as window and socket, which takes bytes at first, go.
+static enum news_sent send_range(const struct news_slice *t) {
     struct frame_run *run = &t->log->product->room->scratch.items;
     struct news_range range = t->range;
     while (range.entry < range.end) {
         frame_run_begin(run, t->feed);
         enum entry_fate fate = fill_run(t, &range, run);
         if (run->count > 0) {
-            if (!send_run(t, &range, run))
-                return false;
+            enum news_sent sent = send_run(t, &range, run);
+            if (sent != SENT_ALL)
+                return sent;
         } else if (fate == ENTRY_WAITS) {
-            return false;
+            return SENT_AS_GOES;
         } else {
             skip_entry(t, range.entry, fate);
         }
         range.entry += run->count > 0 ? run->count : 1;
         if (range.entry < range.end && !conn_can_push(t->binding->conn))
-            return false;
+            return SENT_AS_GOES;
     }
-    return true;
+    return SENT_ALL;
 }
 
 static bool is_ready(struct news_slice *t) {
@@ -287,7 +291,7 @@ static enum news_found find_range(struct news_slice *t) {
     return found;
 }
 
-static void send_in_slice(struct news_slice *t) {
+static enum news_sent send_in_slice(struct news_slice *t) {
     const struct news_window *w = &t->news->window;
     const struct feed *f = t->feed;
     struct room_binding *b = t->binding;
@@ -298,10 +302,12 @@ static void send_in_slice(struct news_slice *t) {
         b->waits_for_block[log_index(t->log->stream)] = found == NEWS_LATER;
         if (before < w->base)
             effects_wake(&binding_room(b)->effects); // which asks for blocks
-        if (found != NEWS_HERE || !send_range(t) || f->sent == before)
-            return;
+        enum news_sent sent = found == NEWS_HERE ? send_range(t) : SENT_AS_GOES;
+        if (sent != SENT_ALL || f->sent == before)
+            return sent;
         takes = f->sent < w->head && conn_can_push(b->conn);
     }
+    return f->sent < w->head ? SENT_AS_GOES : SENT_ALL;
 }
 
 void news_send(struct room_binding *b) {
@@ -311,7 +317,7 @@ void news_send(struct room_binding *b) {
         if (!slice_take(&t, b))
             continue;
         slice_begin(&t, &b->product->log[i]);
-        send_in_slice(&t);
+        (void)send_in_slice(&t);
     }
 }
 
@@ -319,7 +325,7 @@ void news_send(struct room_binding *b) {
 
 // A send leaves little in the cache of whoever comes next: it is fetched meanwhile, in the order in
 // which one leads to the other.
-static inline void walk_fetch_ahead(const struct room_binding *next) {
+static inline void walk_fetch_ahead(const struct room_binding *next, enum feed_stream stream) {
     const struct room_binding *second = next ? next->next : NULL;
     if (!second)
         return;
@@ -328,8 +334,8 @@ static inline void walk_fetch_ahead(const struct room_binding *next) {
     __builtin_prefetch(&second->conn->state);
     if (second->is_awake) {
         const struct session *s = &second->of.awake->session;
-        __builtin_prefetch(&s->feed[FEED_NEWS]);
-        __builtin_prefetch(&s->feed[FEED_NEWS].ack_window, 1);
+        __builtin_prefetch(&s->feed[stream]);
+        __builtin_prefetch(&s->feed[stream].ack_window, 1);
         __builtin_prefetch(&s->fence);
         __builtin_prefetch(&s->state);
         __builtin_prefetch(&s->is_synced);
@@ -351,7 +357,7 @@ static void settle_one(struct news_slice *t, int at) {
     news_run_went(t, run, items);
     t->batch = NULL;
     if (items == run->count && slice_take(t, b))
-        send_in_slice(t);
+        (void)send_in_slice(t);
     t->batch = batch;
     room_binding_sent(b);
 }
@@ -366,9 +372,8 @@ static void batch_settle(struct news_slice *t) {
 }
 
 static void walk_visit(struct news_slice *t, struct room_binding *b) {
-    if (slice_take(t, b))
-        send_in_slice(t);
-    if (!t->is_batched)
+    bool is_batched = slice_take(t, b) && send_in_slice(t) == SENT_TO_BATCH;
+    if (!is_batched)
         room_binding_sent(b);
     if (t->batch->out.count == OS_WRITES_MAX)
         batch_settle(t);
@@ -389,7 +394,7 @@ static bool walk_step(struct job *j) {
     for (unsigned n = 1; log->walk_at && !is_late; n++) {
         struct room_binding *b = log->walk_at;
         broadcasts_walk_on(log, b);
-        walk_fetch_ahead(log->walk_at);
+        walk_fetch_ahead(log->walk_at, log->stream);
         walk_visit(&t, b);
         is_late = n % SLICE_CHECK == 0 && loop_clock_us(l) >= until;
     }
