@@ -3,6 +3,7 @@
 #include "aim.h"
 #include "hints.h"
 #include "message.h"
+#include "stored.h"
 
 // --- to a user
 
@@ -62,10 +63,6 @@ static void delivery_step(struct delivery *d) {
     }
 }
 
-static bool is_live(const struct delivery *d) {
-    return d->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_LIVE;
-}
-
 static void on_delivered(void *arg, int error, const Hawser__Internal__DeliverReply *reply) {
     struct delivery_call *call = arg;
     struct delivery *d = call->delivery;
@@ -81,7 +78,7 @@ static void on_delivered(void *arg, int error, const Hawser__Internal__DeliverRe
     if (error == -HW_ENOTHERE) {
         c->count.not_here++;
         call->told.was_not_here = d->look_again = true;
-    } else if (error != -HW_ECANCELLED && !is_live(d)) {
+    } else if (error != -HW_ECANCELLED && !message_is_live(d->message)) {
         hint_keep(c, &call->session, &(struct hinted){d->product, d->epoch, d->seq});
     }
     delivery_step(d);
@@ -167,7 +164,7 @@ static bool deliver_to_known(struct delivery *d) {
 }
 
 void deliver_to_user(struct center *c, const struct letter *letter, delivered_fn *done, void *arg) {
-    bool is_hint = letter->seq != 0; // a live push is bounded by those who wait for it
+    bool is_hint = !message_is_live(letter->message); // else bounded by those who wait for it
     size_t bytes = is_hint ? HINT_BYTES + letter->message->payload.len : 0;
     if (is_hint && c->hints_bytes + bytes > HINTS_BYTES_MAX) {
         c->count.hints_dropped++;

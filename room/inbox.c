@@ -2,6 +2,7 @@
 // goes out only as the successor of the last one sent, with the window open and the socket taking
 // it; of all else only the number is remembered. Nothing is queued.
 #include "room_internal.h"
+#include "stored.h"
 
 struct room_binding *inbox_delivered_to(struct room *r, const Hawser__Internal__DeliverRequest *d) {
     struct room_binding *b =
@@ -36,13 +37,13 @@ static void inbox_send_run(struct room_binding *b, const struct frame_run *run) 
 }
 
 static struct stream_range inbox_range(struct room_binding *b, uint64_t first, uint64_t last) {
-    return (struct stream_range){
-        .product = b->product->number,
-        .stream = FEED_INBOX,
-        .first = first,
-        .last = last,
-        .store_ms = store_clock_ms(&binding_room(b)->clock),
-        .is_once = last == 0 || session_wants_once(room_binding_session(b), FEED_INBOX)};
+    return (struct stream_range){.product = b->product->number,
+                                 .stream = FEED_INBOX,
+                                 .first = first,
+                                 .last = last,
+                                 .store_ms = store_clock_ms(&binding_room(b)->clock),
+                                 .is_once =
+                                     session_wants_once(room_binding_session(b), FEED_INBOX)};
 }
 
 // Its bytes are made for this one, so that only whether it is sent again is of the moment. false: a
@@ -124,19 +125,20 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
 
 // --- from a center
 
-static bool send_live(struct room_binding *b, const Hawser__Internal__StoredMessage *m) {
+static bool inbox_pass_on(struct room_binding *b, const Hawser__Internal__StoredMessage *m) {
     struct room *r = binding_room(b);
     struct stream_range at = inbox_range(b, 0, 0);
+    at.is_once = true;
     if (room_binding_leaves_out(b, FEED_INBOX) || !is_for_device(m, b->conn->device))
         return false;
     if (!room_binding_can_send(b)) {
-        r->count.delivery.live_dropped++;
+        r->count.delivery.passing_dropped++;
         return false;
     }
     buf_reset(&r->scratch.frame);
     conn_voice(b->conn)->put_message(&r->scratch.frame, &at, m);
     if (!feed_takes_frame(&room_binding_session(b)->feed[FEED_INBOX], r->scratch.frame.len)) {
-        r->count.delivery.live_dropped++;
+        r->count.delivery.passing_dropped++;
         return false;
     }
     conn_send(b->conn, &r->scratch.frame);
@@ -158,8 +160,8 @@ static void inbox_send_next(struct room_binding *b, uint64_t seq,
 bool inbox_deliver(struct room_binding *b, const struct stream_position *at,
                    const Hawser__Internal__StoredMessage *m) {
     struct session *s = room_binding_session(b);
-    if (at->seq == 0)
-        return m && send_live(b, m);
+    if (message_is_live(m))
+        return inbox_pass_on(b, m);
     bool is_next = m && !session_leaves_out(s, FEED_INBOX) && s->load == LOAD_NONE &&
                    feed_takes(&s->feed[FEED_INBOX], *at) && room_binding_can_send(b) &&
                    is_for_device(m, b->conn->device);

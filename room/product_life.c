@@ -8,9 +8,9 @@ enum {
 };
 
 void product_free_here(struct room_product *p) {
-    job_stop(&p->live_job);
+    job_stop(&p->passing_job);
     news_logs_free(p);
-    news_lives_free(p);
+    news_passing_free(p);
     HASH_DEL(p->room->products.table, p);
     free(p);
 }

@@ -33,7 +33,7 @@ static struct room_product *product_get(struct room *r, const struct product *fr
     p->number = from->number;
     p->turn = ++r->products.turns;
     memcpy(p->name, from->name, sizeof(p->name));
-    p->lives_end = &p->lives;
+    p->passing_end = &p->passing;
     for (int i = 0; i < LOGS; i++) {
         p->log[i].product = p;
         p->log[i].stream = (enum feed_stream)(FEED_NEWS + i);
@@ -86,7 +86,7 @@ static void leave_walks(const struct room_binding *b) {
         if (log->walk_at == b)
             broadcasts_walk_on(log, b);
     }
-    for (struct live_walk *w = p->lives; w; w = w->next)
+    for (struct passing *w = p->passing; w; w = w->next)
         if (w->at == b)
             w->at = b->next;
 }

@@ -49,8 +49,8 @@ struct broadcasts {
     bool walk_again, walk_is_back, walk_running;
 };
 
-struct live_walk { // one live broadcast on its way round the sessions
-    struct live_walk *next;
+struct passing { // one passing broadcast on its way round the sessions
+    struct passing *next;
     struct room_binding *at;
     struct audience *audience; // owned; NULL = everyone
     struct rpc_call *call;     // owned: answered at the end
@@ -88,10 +88,10 @@ struct room_product {
     bool heads_under_way, heads_wanted;   // asked now; to be asked once more behind it
     uint64_t store;         // the run of the savers' store that answered last; 0 = none
     struct handles waiters; // logins that wait for heads
-    // live broadcasts
-    struct job live_job;
-    struct live_walk *lives, **lives_end;
-    int live_count;
+    // passing broadcasts
+    struct job passing_job;
+    struct passing *passing, **passing_end;
+    int passing_count;
     // the sums of its logs, told once a second under one id
     bool sums_in_flight;
     uint8_t sums_id[16];
@@ -151,11 +151,11 @@ enum { SLICE_US = 1000, SLICE_CHECK = 8 };
 void news_send(struct room_binding *b); // what its ack windows and its socket take now
 void news_walk(struct broadcasts *log);
 
-// --- news_live.c
+// --- news_passing.c
 // Answers the call when all sessions were walked over.
-void news_live(struct room_product *p, const Hawser__Internal__StoredMessage *m,
-               struct rpc_call *call);
-void news_lives_free(struct room_product *p);
+void news_pass_on(struct room_product *p, const Hawser__Internal__StoredMessage *m,
+                  struct rpc_call *call);
+void news_passing_free(struct room_product *p);
 
 // --- news_log.c
 void news_heard(struct broadcasts *log, struct stream_position at,

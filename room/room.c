@@ -283,7 +283,7 @@ static const struct daemon_metric metrics[] = {
                    "log reads not answered"),
     DAEMON_COUNTER(room, count.delivery.not_here, "not_here_total",
                    "deliveries for sessions that are gone"),
-    DAEMON_COUNTER(room, count.delivery.live_dropped, "live_dropped_total",
+    DAEMON_COUNTER(room, count.delivery.passing_dropped, "live_dropped_total",
                    "live messages, by session, that could not go out: its client is away or takes "
                    "nothing, or too many are under way"),
     DAEMON_COUNTER(room, count.conn.pings, "pings_total",

@@ -23,7 +23,7 @@
 //   product_life.c how products end
 //   news_older.c   blocks before the news windows
 //   news_log.c     heads of a product's logs, and holes
-//   news.c         the walk of broadcasts over sessions; news_live.c of live ones
+//   news.c         the walk of broadcasts over sessions; news_passing.c of passing ones
 //   news_read.c    what comes of a broadcast log: loads, frames
 //   waits.c        sessions that try again in a while
 //   binding.c      a session's life in its connection, and its steps
@@ -62,7 +62,7 @@
 struct notice;
 
 struct delivery_counters {
-    uint64_t pushes, gaps, acks, loads, load_failures, not_here, news_frames, live_dropped,
+    uint64_t pushes, gaps, acks, loads, load_failures, not_here, news_frames, passing_dropped,
         heads_ahead, resends, attempts, parked, refused;
 };
 

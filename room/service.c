@@ -1,6 +1,7 @@
 // What other daemons call at a room.
 #include "room_internal.h"
 #include "serve.h"
+#include "stored.h"
 
 ROOM_METHODS(SERVE)
 
@@ -18,7 +19,7 @@ static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *
     }
     if (room_binding_is_entered(b))
         reply.sent = inbox_deliver(b, &at, d->message);
-    else if (at.seq != 0)
+    else if (!message_is_live(d->message))
         room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.position = at});
     room_deliver_reply(call, &reply);
 }
@@ -27,12 +28,12 @@ static void room_on_news(void *self, const Hawser__Internal__NewsRequest *n,
                          struct rpc_call *call) {
     Hawser__Internal__NewsReply reply = HAWSER__INTERNAL__NEWS_REPLY__INIT;
     struct room_product *p = product_find_here(self, n->product);
-    if (p && n->seq == 0 && n->message) {
-        news_live(p, n->message, call);
+    if (p && message_is_live(n->message)) {
+        news_pass_on(p, n->message, call);
         return;
     }
     reply.sessions = p ? p->session_count : 0;
-    if (p && n->seq != 0)
+    if (p)
         news_heard(product_log(p, FEED_NEWS), (struct stream_position){n->epoch, n->seq},
                    n->message);
     room_news_reply(call, &reply);

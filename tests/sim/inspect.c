@@ -235,7 +235,7 @@ static const char *log_waits(const struct broadcasts *log) {
 }
 
 static const char *product_waits(const struct room_product *p) {
-    const char *what = p->lives               ? "a live broadcast"
+    const char *what = p->passing             ? "a passing broadcast"
                        : p->waiters.count > 0 ? "logins wait for heads"
                                               : NULL;
     for (int i = 0; i < LOGS && !what; i++)

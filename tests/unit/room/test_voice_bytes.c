@@ -229,8 +229,10 @@ START_TEST(test_too_large_for_it) {
     ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 2}, message("ij")));
     client_gets("-.ij ");
     ck_assert_uint_eq(feed_in_flight(&room_binding_session(binding)->feed[FEED_INBOX]), 1);
-    ck_assert(!inbox_deliver(binding, &(struct stream_position){EPOCH, 0}, message("liv")));
-    ck_assert_uint_eq(bed.room.count.delivery.live_dropped, 1);
+    Hawser__Internal__StoredMessage *live = message("liv");
+    live->class_ = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_LIVE;
+    ck_assert(!inbox_deliver(binding, &(struct stream_position){0}, live));
+    ck_assert_uint_eq(bed.room.count.delivery.passing_dropped, 1);
     struct session_env env;
     room_binding_env(binding, &env);
     ck_assert(!room_binding_can_send_in(binding, &env, 5));
