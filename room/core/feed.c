@@ -1,24 +1,21 @@
 #include "feed.h"
 
+#include <string.h>
+
 enum {
     SHUT_TICKS = 10,     // a window that is shut so long, with something waiting
     UNACKED_TICKS = 300, // anything that is unacknowledged so long
 };
 
 void feed_init(struct feed *f, const struct ack_limits *limits) {
-    *f = (struct feed){.limits = limits};
+    memset(f, 0, sizeof(*f)); // also between its fields, see session_rest.c
+    f->limits = limits;
 }
 
 void feed_start(struct feed *f, struct stream_position after) {
-    *f = (struct feed){.limits = f->limits,
-                       .epoch = after.epoch,
-                       .acked = after.seq,
-                       .sent = after.seq,
-                       .heard = after.seq,
-                       .shown = after.seq,
-                       .written = after.seq,
-                       .saved = after.seq,
-                       .target = after.seq};
+    feed_init(f, f->limits);
+    f->epoch = after.epoch;
+    f->acked = f->sent = f->heard = f->shown = f->written = f->saved = f->target = after.seq;
 }
 
 void feed_hear(struct feed *f, uint64_t seq) {
