@@ -7,34 +7,40 @@
 #include "saver_internal.h"
 
 // What the durable store counts; 0 without one.
-#define DURABLE_GAUGES(X)                                                                          \
-    X(landed, "mariadb_rows_landed_number", "durable messages that were committed in MariaDB")     \
-    X(marked, "mariadb_rows_marked_number", "of these, those that were given their seq")           \
-    X(withdrawn, "mariadb_rows_withdrawn_number", "rows taken away, since the log refused them")   \
-    X(taken_up, "mariadb_rows_taken_up_number", "rows left behind that this saver has appended")   \
-    X(refused, "mariadb_rows_refused_number", "rows left behind that the log refused for good")    \
-    X(restored, "mariadb_rows_restored_number", "rows put back, that Redis had lost")              \
-    X(appended_anew, "mariadb_rows_anew_number",                                                   \
+#define DURABLE_METRICS(X)                                                                         \
+    X(landed, false, "mariadb_rows_landed_total",                                                  \
+      "durable messages that were committed in MariaDB")                                           \
+    X(marked, false, "mariadb_rows_marked_total", "of these, those that were given their seq")     \
+    X(withdrawn, false, "mariadb_rows_withdrawn_total",                                            \
+      "rows taken away, since the log refused them")                                               \
+    X(taken_up, false, "mariadb_rows_taken_up_total",                                              \
+      "rows left behind that this saver has appended")                                             \
+    X(refused, false, "mariadb_rows_refused_total",                                                \
+      "rows left behind that the log refused for good")                                            \
+    X(restored, false, "mariadb_rows_restored_total", "rows put back, that Redis had lost")        \
+    X(appended_anew, false, "mariadb_rows_anew_total",                                             \
       "of those lost, appended anew: their place was gone")                                        \
-    X(unmarked, "mariadb_rows_unmarked_number", "rows without a seq, of all savers; up to 10000")  \
-    X(statements, "mariadb_statements_number", "statements sent")                                  \
-    X(refused_statements, "mariadb_statements_refused_number", "not sent: too many waited")        \
-    X(failed, "mariadb_statements_failed_number", "refused by MariaDB: the log says why")          \
-    X(late, "mariadb_late_number", "statements that were not answered in time")                    \
-    X(waiting, "mariadb_backlog_statements", "statements that wait, or are under way")             \
-    X(waiting_bytes, "mariadb_backlog_bytes", "bytes of these")                                    \
-    X(up_s, "mariadb_connected_seconds", "since when MariaDB is connected and fit; 0: it is not")
-#define DURABLE_GAUGE_READ(field, name, help)                                                      \
+    X(unmarked, true, "mariadb_rows_unmarked_number",                                              \
+      "rows without a seq, of all savers; up to 10000")                                            \
+    X(statements, false, "mariadb_statements_total", "statements sent")                            \
+    X(refused_statements, false, "mariadb_statements_refused_total", "not sent: too many waited")  \
+    X(failed, false, "mariadb_statements_failed_total", "refused by MariaDB: the log says why")    \
+    X(late, false, "mariadb_late_total", "statements that were not answered in time")              \
+    X(waiting, true, "mariadb_backlog_statements", "statements that wait, or are under way")       \
+    X(waiting_bytes, true, "mariadb_backlog_bytes", "bytes of these")                              \
+    X(up_s, true, "mariadb_connected_seconds",                                                     \
+      "since when MariaDB is connected and fit; 0: it is not")
+#define DURABLE_METRIC_READ(field, is_gauge, name, help)                                           \
     static uint64_t read_##field(void *self) {                                                     \
         const struct saver *s = self;                                                              \
         return s->durable ? s->durable->field : 0;                                                 \
     }
-#define DURABLE_GAUGE_ROW(field, name, help) {name, help, 0, true, read_##field},
-DURABLE_GAUGES(DURABLE_GAUGE_READ)
+#define DURABLE_METRIC_ROW(field, is_gauge, name, help) {name, help, 0, is_gauge, read_##field},
+DURABLE_METRICS(DURABLE_METRIC_READ)
 
 static const struct daemon_metric metrics[] = {
     STORE_METRICS(saver, count.store),
-    DURABLE_GAUGES(DURABLE_GAUGE_ROW){0},
+    DURABLE_METRICS(DURABLE_METRIC_ROW){0},
 };
 
 int saver_start_on(struct daemon_env *env, struct store *store, void **ret_self) {

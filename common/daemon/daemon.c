@@ -143,7 +143,9 @@ static void count_role(struct daemon *d) {
     const struct daemon_metric *row = d->role->metrics;
     for (; row && row->name; row++) {
         const uint64_t *value = (const void *)((const char *)d->self + row->at);
-        if (row->read)
+        if (row->read && !row->is_gauge)
+            metrics_counter_read(d->env.metrics, row->name, row->help, row->read, d->self);
+        else if (row->read)
             metrics_gauge_read(d->env.metrics, row->name, row->help, row->read, d->self);
         else if (row->is_gauge)
             metrics_gauge(d->env.metrics, row->name, row->help, value);

@@ -43,6 +43,12 @@ void metrics_gauge(struct metrics *m, const char *name, const char *help, const 
     metrics_add(m, (struct metric){.name = name, .help = help, .type = "gauge", .value = value});
 }
 
+void metrics_counter_read(struct metrics *m, const char *name, const char *help,
+                          metrics_read_fn *read, void *arg) {
+    metrics_add(m, (struct metric){
+                       .name = name, .help = help, .type = "counter", .read = read, .arg = arg});
+}
+
 void metrics_gauge_read(struct metrics *m, const char *name, const char *help,
                         metrics_read_fn *read, void *arg) {
     metrics_add(

@@ -13,11 +13,13 @@ struct metrics *metrics_new(const char *role); // role: a literal
 void metrics_free(struct metrics *m);
 
 // name: "<what>_<unit>" without "hawser_<role>_" in front, a literal, as is help. value is borrowed
-// and outlives m, or is taken out with metrics_remove.
+// and outlives m.
 void metrics_counter(struct metrics *m, const char *name, const char *help, const uint64_t *value);
 void metrics_gauge(struct metrics *m, const char *name, const char *help, const uint64_t *value);
-// A gauge that is worked out when asked for.
+// One that is worked out when asked for.
 typedef uint64_t metrics_read_fn(void *arg);
+void metrics_counter_read(struct metrics *m, const char *name, const char *help,
+                          metrics_read_fn *read, void *arg);
 void metrics_gauge_read(struct metrics *m, const char *name, const char *help,
                         metrics_read_fn *read, void *arg);
 

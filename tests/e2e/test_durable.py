@@ -75,9 +75,9 @@ def test_journey(cluster, stores):
         assert client.expect("Push").payload == b"m"
     eventually(lambda: len(rows(maria, "unmarked IS NULL AND seq > 0")) == 4)
     assert rows(maria)[0][:2] == (first["id"].encode(), 1) and len(rows(maria)) == 4
-    eventually(lambda: cluster.saver.metric("mariadb_rows_marked_number") == 4)
-    assert cluster.saver.metric("mariadb_rows_landed_number") == 4
-    eventually(lambda: cluster.saver.metric("mariadb_statements_number") > 8)  # as of a second ago
+    eventually(lambda: cluster.saver.metric("mariadb_rows_marked_total") == 4)
+    assert cluster.saver.metric("mariadb_rows_landed_total") == 4
+    eventually(lambda: cluster.saver.metric("mariadb_statements_total") > 8)  # as of a second ago
 
 
 def test_a_batch_keeps_its_order(cluster):
@@ -126,7 +126,7 @@ def test_mariadb_refuses_rows(cluster, stores):
     answer = push(cluster, product, "1").json()
     assert answer["code"] == "class_unavailable" and "outcome" not in answer, answer
     assert "The table is full" in readiness(cluster).text
-    eventually(lambda: cluster.saver.metric("mariadb_statements_failed_number") == 6)
+    eventually(lambda: cluster.saver.metric("mariadb_statements_failed_total") == 6)
     assert 'event="mariadb refused a statement"' in cluster.saver.log_path.read_text()
     assert push(cluster, product, "s", durable="stored").status_code == 202
     maria.sql("DROP TRIGGER hawser.full_disk")
@@ -235,7 +235,7 @@ def test_redis_goes_back(cluster, stores, tmp_path):
         _, before = away.login("d1", product.token("bob"))
         told = [m.payload if name == "Push" else (m.first, m.last, m.reason) for name, m in before if name in ("Push", "Gap", "Reset")]
         assert told[:4] == [b"1", b"2", (3, 3, pb.GAP_STORE_RESTARTED), b"3"] and len(told) <= 5, told
-    eventually(lambda: cluster.saver.metric("mariadb_rows_restored_number") == 4)
+    eventually(lambda: cluster.saver.metric("mariadb_rows_restored_total") == 4)
     assert readiness(cluster).text == "ready\n"
 
 
@@ -276,7 +276,7 @@ def test_saver_dies_between_the_steps(cluster, stores):
     eventually(lambda: rows(maria, "unmarked = 1") == [], seconds=60)
     assert [row[:2] for row in rows(maria, "id LIKE 'made-%'")] == [(f"made-{i}".encode(), i + 2) for i in range(5)]
     assert received(cluster, product) == [b"landed"] * 6
-    assert cluster.saver.metric("mariadb_rows_taken_up_number") >= 5
+    assert cluster.saver.metric("mariadb_rows_taken_up_total") >= 5
 
 
 def test_an_id_is_kept_until_its_row_is_marked(cluster, stores):
