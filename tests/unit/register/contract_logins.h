@@ -49,6 +49,23 @@ static inline void check_long_texts(struct bed *b) {
     ck_assert_str_eq(f->row[0]->address, address);
 }
 
+// A row whose generation lies ahead of the store's clock, as of a store that went back: each login
+// is above it all the same, whether the row is offline, of a run that is gone, or a live session's.
+static inline void check_login_above(struct bed *b) {
+    enum { AHEAD_MS = 3600 * 1000, GONE = 33 };
+    rooms_live(b);
+    uint64_t ahead = announce(b, "a", 11, 0, 60000)->store_ms + AHEAD_MS;
+    (void)confirm(b, GONE, 7, ahead);
+    ck_assert_uint_eq(find(b)->row[0]->generation, ahead);
+    ck_assert_uint_eq(ROW(b, .incarnation = 11)->generation, ahead + 1);
+    const Hawser__Internal__LoginReply *r = ROW(b, .incarnation = 22); // live
+    ck_assert_uint_eq(r->generation, ahead + 2);
+    ck_assert_uint_eq(r->replaced->generation, ahead + 1);
+    ck_assert(drop(b, 22, ahead + 2));
+    ck_assert_uint_eq(ROW(b, .incarnation = 11)->generation, ahead + 3);
+    ck_assert_uint_eq(find(b)->row[0]->generation, ahead + 3);
+}
+
 static inline void takeover(struct bed *b) {
     Hawser__Internal__TakeoverRequest q = HAWSER__INTERNAL__TAKEOVER_REQUEST__INIT;
     q.product = 1;

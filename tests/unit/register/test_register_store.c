@@ -13,6 +13,7 @@ static const struct {
 } checks[] = {
     {"login", check_login},
     {"long texts", check_long_texts},
+    {"login above a row that is ahead", check_login_above},
     {"refusals", check_refusals},
     {"restarts", check_restarts},
     {"asked before", check_asked_before},
