@@ -100,7 +100,8 @@ static void register_on_watch(void *self, const Hawser__Internal__WatchRequest *
 
 static void register_on_catalog_put(void *self, const Hawser__Internal__CatalogPutRequest *q,
                                     struct rpc_call *call) {
-    register_then(register_ask(self, &q->base, *q->key != '\0', call), after_change);
+    bool is_entry = *q->key != '\0' && (q->value.len > 0 || q->deleted);
+    register_then(register_ask(self, &q->base, is_entry, call), after_change);
 }
 
 // A store that lost an entry that we hold, or went back to an older one, will have ours again.

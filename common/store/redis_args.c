@@ -8,7 +8,7 @@
 void redis_arg_bytes(struct redis_args *a, const void *bytes, size_t len) {
     if (a->count == REDIS_ARGS_MAX)
         abort();
-    a->v[a->count] = bytes;
+    a->v[a->count] = bytes ? bytes : ""; // of no bytes: words are copied, here and by hiredis
     a->len[a->count++] = len;
 }
 

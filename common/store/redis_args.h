@@ -20,7 +20,7 @@ struct redis_args {
     char numbers[REDIS_ARGS_MAX][24];
 };
 // More than there is a place for ends the process: each number is written in the source, or
-// bounded there.
+// bounded there. bytes NULL: a word of no bytes.
 void redis_arg_bytes(struct redis_args *a, const void *bytes, size_t len);
 void redis_arg_text(struct redis_args *a, const char *text);
 void redis_arg_u64(struct redis_args *a, uint64_t n);

@@ -92,6 +92,25 @@ static inline void check_catalog(struct bed *b) {
     ck_assert(!got->found && !got->settled); // others may hold what this store has lost
 }
 
+// A deletion without a value is one all the same, of a product or of anything else.
+static inline void check_catalog_deletes_bare(struct bed *b) {
+    static char *const keys[] = {(char *)"product/one", (char *)"other/one"};
+    uint32_t number = number_of(put(b, "one", 0, 0, false)->entry);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        Hawser__Internal__CatalogGetRequest g = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+        Hawser__Internal__CatalogPutRequest q = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
+        g.key = q.key = keys[i];
+        const Hawser__Internal__CatalogGetReply *got = ask(b, &g.base);
+        q.expect = got->found ? got->entry->version : 0;
+        q.deleted = true;
+        const Hawser__Internal__CatalogPutReply *r = ask(b, &q.base);
+        ck_assert(!r->conflict && r->entry->deleted);
+        got = ask(b, &g.base);
+        ck_assert(got->found && got->entry->deleted);
+    }
+    ck_assert_uint_gt(number_of(put(b, "one", 0, 0, false)->entry), number);
+}
+
 // A catalog of many entries comes in parts, and none is left out.
 static inline void check_catalog_in_parts(struct bed *b) {
     enum { ENTRIES = 40 };

@@ -29,6 +29,7 @@ static const struct {
     {"void rows", check_void_rows},
     {"directory", check_directory},
     {"catalog", check_catalog},
+    {"catalog, deleted without a value", check_catalog_deletes_bare},
     {"catalog in parts", check_catalog_in_parts},
 };
 enum { CHECKS = sizeof(checks) / sizeof(checks[0]) };

@@ -282,6 +282,31 @@ START_TEST(test_what_a_room_may_not) {
 }
 END_TEST
 
+// An entry of nothing is refused, and is not there; a deletion needs no value.
+START_TEST(test_empty_values) {
+    static char *const keys[] = {(char *)"settings", (char *)"product/none"};
+    setup();
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        Hawser__Internal__CatalogPutRequest put = HAWSER__INTERNAL__CATALOG_PUT_REQUEST__INIT;
+        Hawser__Internal__CatalogGetRequest get = HAWSER__INTERNAL__CATALOG_GET_REQUEST__INIT;
+        put.key = get.key = keys[i];
+        ck_assert_int_eq(
+            refusal(&center, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &put.base),
+            -HW_EMALFORMED);
+        ProtobufCMessage *got = ask(&center, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_GET,
+                                    &get.base, &hawser__internal__catalog_get_reply__descriptor);
+        ck_assert(!((Hawser__Internal__CatalogGetReply *)got)->found);
+        protobuf_c_message_free_unpacked(got, NULL);
+        put.deleted = true;
+        got = ask(&center, HAWSER__INTERNAL__CLUSTER_METHOD__CLUSTER_CATALOG_PUT, &put.base,
+                  &hawser__internal__catalog_put_reply__descriptor);
+        ck_assert(((Hawser__Internal__CatalogPutReply *)got)->entry->deleted);
+        protobuf_c_message_free_unpacked(got, NULL);
+    }
+    teardown();
+}
+END_TEST
+
 START_TEST(test_lease_ends) {
     setup();
     static struct fake silent;
@@ -465,5 +490,5 @@ START_TEST(test_watch_of_a_newer_daemon) {
 END_TEST
 
 RUN_TESTS("register service", test_directory, test_followers_cost_no_reads,
-          test_watch_of_a_newer_daemon, test_what_a_room_may_not, test_lease_ends, test_products,
-          test_long_texts, test_takeover, test_store_lost)
+          test_watch_of_a_newer_daemon, test_what_a_room_may_not, test_empty_values,
+          test_lease_ends, test_products, test_long_texts, test_takeover, test_store_lost)
