@@ -6,11 +6,10 @@
 #include <assert.h>
 
 #include "addr.h"
+#include "backoff.h"
 #include "channel.h"
 
 enum {
-    LINK_BACKOFF_BASE_MS = 50,
-    LINK_BACKOFF_CAP_MS = 2000,
     LINK_LOOK_MS = 100,
     SILENT_AFTER_MS = 300, // not heard since it was asked
     RING_FIRST = 64,
@@ -48,7 +47,7 @@ struct rpc_link {
     struct channel channel;
     struct os_resolve *resolving;
     struct timer retry;
-    uint32_t attempts;
+    struct backoff backoff;
     bool up, ended; // ended: another incarnation answered
     int last_error, logged_error;
     size_t in_flight_bytes, calls, long_calls;
@@ -296,12 +295,9 @@ static void link_on_reply(void *owner, const Hawser__Internal__RpcReply *reply) 
 // --- connecting
 
 static void retry_later(struct rpc_link *link) {
-    uint64_t cap = LINK_BACKOFF_BASE_MS;
-    for (uint32_t i = 0; i < link->attempts && cap < LINK_BACKOFF_CAP_MS; i++)
-        cap *= 2;
-    link->attempts++;
-    cap = cap < LINK_BACKOFF_CAP_MS ? cap : LINK_BACKOFF_CAP_MS;
-    loop_arm(link->loop, &link->retry, 1 + rng_below(loop_rng(link->loop), cap), try_connect);
+    struct loop *l = link->loop;
+    loop_arm(l, &link->retry, backoff_wait_ms(&link->backoff, loop_now_ms(l), loop_rng(l)),
+             try_connect);
 }
 
 static void went_down(struct rpc_link *link, int error) {
@@ -332,7 +328,7 @@ static void link_on_open(void *owner) {
         return;
     }
     link->up = true;
-    link->attempts = 0;
+    backoff_came_up(&link->backoff, loop_now_ms(link->loop));
     link->last_error = link->logged_error = 0;
     log_event(link->log, LOG_INFO, "link up", "peer=%s host=%s port=%u protocol=%d.%u build=%s",
               link->peer_role, log_quote_str(link->host), link->options.port, RPC_MAJOR,
@@ -370,7 +366,7 @@ static void link_on_resolved(void *arg, int error, const struct sock_addr *addrs
     link->resolving = NULL;
     // One address a try, another at the next: a name may have a dead one.
     if (count > 0)
-        link_connect_to(link, &addrs[link->attempts % (uint32_t)count]);
+        link_connect_to(link, &addrs[link->backoff.attempts % (uint32_t)count]);
     else
         went_down(link, error);
 }

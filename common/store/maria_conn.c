@@ -13,11 +13,10 @@
 #include <string.h>
 
 #include "addr.h"
+#include "backoff.h"
 #include "deadline.h"
 
 enum {
-    MARIA_BACKOFF_BASE_MS = 50,
-    MARIA_BACKOFF_CAP_MS = 2000,
     FIT_MS = 10000,
     SCHEMA_STEP_MS = 10 * 60 * 1000, // an index over a large table
     ER_READ_ONLY = 1290,             // the server runs with an option that forbids it
@@ -55,7 +54,7 @@ struct maria_conn {
     struct hook go;           // the next statement, and what has failed
     struct statements waiting, failed;
     bool is_sent, is_fit; // the first that waits is under way; it was found fit
-    uint32_t attempts;
+    struct backoff backoff;
     char reason[MARIA_WHY_MAX], logged[MARIA_WHY_MAX];
     struct maria_counts counts;
 };
@@ -129,12 +128,8 @@ static void maria_went_down(struct maria_conn *c, const char *why) {
         log_event(c->log, LOG_WARN, "mariadb down", "reason=%s up_ms=%llu",
                   log_quote_str(c->reason), (unsigned long long)up_ms);
     memcpy(c->logged, c->reason, sizeof(c->logged));
-    uint64_t cap = (uint64_t)MARIA_BACKOFF_BASE_MS << (c->attempts < 6 ? c->attempts : 6);
-    c->attempts++;
-    loop_arm(
-        c->loop, &c->retry,
-        1 + rng_below(loop_rng(c->loop), cap < MARIA_BACKOFF_CAP_MS ? cap : MARIA_BACKOFF_CAP_MS),
-        try_maria);
+    loop_arm(c->loop, &c->retry,
+             backoff_wait_ms(&c->backoff, loop_now_ms(c->loop), loop_rng(c->loop)), try_maria);
     if (was_up && c->on_state)
         c->on_state(c->arg, false);
 }
@@ -207,7 +202,7 @@ static void ask_still_fit(struct timer *t) {
 
 static void maria_came_up(struct maria_conn *c) {
     c->state = MARIA_UP;
-    c->attempts = 0;
+    backoff_came_up(&c->backoff, loop_now_ms(c->loop));
     c->logged[0] = '\0';
     c->counts.up_since_ms = loop_now_ms(c->loop);
     deadline_clear(&c->deadline);
@@ -333,7 +328,7 @@ static void on_maria_resolved(void *arg, int error, const struct sock_addr *addr
         maria_went_down(c, hw_strerror(error));
         return;
     }
-    sock_addr_format(&addrs[c->attempts % (uint32_t)count], text, sizeof(text));
+    sock_addr_format(&addrs[c->backoff.attempts % (uint32_t)count], text, sizeof(text));
     if (host_port_parse(text, false, &numeric) != 0)
         abort();
     connect_to(c, numeric.host);

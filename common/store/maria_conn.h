@@ -1,7 +1,7 @@
 // One connection to a MariaDB, on libmariadb's non-blocking calls (maria_io.h). Statements are
 // done one after the other, in the order in which they were asked. Each has a deadline, counted
 // while the loop ran; a server that misses one is disconnected: the statement that was sent
-// completes with -HW_EOUTCOME, those behind it with -HW_ESTORE. Reconnects by itself with backoff;
+// completes with -HW_EOUTCOME, those behind it with -HW_ESTORE. Reconnects by itself (backoff.h);
 // names are resolved off the loop. TLS is not spoken.
 //
 // It is up when the server was found fit, and its tables are those of this program

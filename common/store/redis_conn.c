@@ -16,8 +16,6 @@
 #include "bytes.h"
 
 enum {
-    REDIS_BACKOFF_BASE_MS = 50,
-    REDIS_BACKOFF_CAP_MS = 2000,
     CHECK_MS = 10000,
     // A server that is made a replica, and the primary again, loses what it had and keeps its
     // connections, and the key of its history comes back with the data. It is asked so often that
@@ -131,12 +129,8 @@ static void redis_went_down(struct redis_conn *c, int error, const char *why) {
     if (was_up || error != c->logged_error)
         log_event(c->log, LOG_WARN, "redis down", "reason=%s", log_quote_str(c->reason));
     c->logged_error = error;
-    uint64_t cap = (uint64_t)REDIS_BACKOFF_BASE_MS << (c->attempts < 6 ? c->attempts : 6);
-    c->attempts++;
-    loop_arm(
-        c->loop, &c->retry,
-        1 + rng_below(loop_rng(c->loop), cap < REDIS_BACKOFF_CAP_MS ? cap : REDIS_BACKOFF_CAP_MS),
-        try_redis);
+    loop_arm(c->loop, &c->retry,
+             backoff_wait_ms(&c->backoff, loop_now_ms(c->loop), loop_rng(c->loop)), try_redis);
     if (was_up && c->on_state)
         c->on_state(c->arg, false);
 }
@@ -155,7 +149,7 @@ static void on_asked(void *arg, int error, const redisReply *reply) {
 static void came_up(struct redis_conn *c) {
     c->asking = false;
     c->up = true;
-    c->attempts = 0;
+    backoff_came_up(&c->backoff, loop_now_ms(c->loop));
     c->logged_error = 0;
     c->down_error = -HW_ESTORE;
     c->reason[0] = '\0';
@@ -309,7 +303,7 @@ static void on_redis_resolved(void *arg, int error, const struct sock_addr *addr
     }
     char text[64];
     struct host_port numeric;
-    sock_addr_format(&addrs[c->attempts % (uint32_t)count], text, sizeof(text));
+    sock_addr_format(&addrs[c->backoff.attempts % (uint32_t)count], text, sizeof(text));
     if (host_port_parse(text, false, &numeric) != 0)
         abort();
     attach_context(c, redisAsyncConnect(numeric.host, numeric.port));

@@ -1,7 +1,7 @@
 // One pipelined Redis connection on hiredis 0.14 async (only the part that 1.x shares) in our loop.
 // hiredis has no time-outs of its own, so every command has a deadline here; a server that misses
 // one is disconnected and all its commands complete with -HW_EOUTCOME (sent) or -HW_ESTORE (not
-// sent). Reconnects by itself with backoff; names are resolved off the loop. After each connect and
+// sent). Reconnects by itself (backoff.h); names are resolved off the loop. After each connect and
 // every 10 s it asks INFO for run_id, master_replid, role, AOF and maxmemory_policy, and after each
 // connect for a key that its owner can't live with. A server that does not fit, or says that it is
 // no primary any more, is left, and the primary is looked for again.

@@ -8,6 +8,7 @@
 
 #include <hiredis/async.h>
 
+#include "backoff.h"
 #include "buf.h"
 #include "deadline.h"
 #include "redis_conn.h"
@@ -46,7 +47,7 @@ struct redis_conn {
     struct timer retry, check, look;
     struct deadline deadline;
     void (*late)(struct deadline *d); // the oldest command that was sent, or connecting
-    uint32_t attempts;
+    struct backoff backoff;
     bool up, asking, is_leaving; // leaving: up until it is gone, for what is in flight
     bool is_unsure;              // nothing goes out before it has said that it is the same
     unsigned looks;              // asked that, and not answered

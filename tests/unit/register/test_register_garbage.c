@@ -23,17 +23,19 @@ static void on_done(void *arg, int error, const ProtobufCMessage *reply) {
 }
 
 struct bed {
-    struct fake_redis *fake;
     struct os *os;
     struct loop *loop;
     struct store *store;
 };
 
-static void bed_open(struct bed *b, struct fake_redis *f) {
+static void serve(struct fake_redis *f) {
     f->rules[0] = (struct fake_rule){.has = "undead[#undead",
                                      .reply = "*3\r\n*1\r\n$1\r\n7\r\n*0\r\n:0\r\n"}; // the view
     fake_start(f);
-    *b = (struct bed){.fake = f, .os = os_new()};
+}
+
+static void bed_open(struct bed *b, struct fake_redis *f) {
+    *b = (struct bed){.os = os_new()};
     b->loop = loop_new(b->os);
     b->store = register_store_redis(
         &(struct redis_options){.url = f->url, .timeout_ms = 2000, .loop = b->loop});
@@ -44,7 +46,6 @@ static void bed_close(struct bed *b) {
     loop_step(b->loop, 0);
     ck_assert_int_eq(loop_free(b->loop), 0);
     os_free(b->os);
-    fake_stop(b->fake);
 }
 
 static void call(struct bed *b, const ProtobufCMessage *request) {
@@ -61,17 +62,26 @@ static void call(struct bed *b, const ProtobufCMessage *request) {
 REGISTER_METHODS(REQUEST_DECLARATION)
 static const ProtobufCMessage *const requests[] = {REGISTER_METHODS(REQUEST_ROW)};
 
+// A store for each call: one whose connections end again and again waits ever longer for the next.
+static void call_one(struct fake_redis *f, const ProtobufCMessage *request) {
+    struct bed b;
+    bed_open(&b, f);
+    call(&b, request);
+    while (store_down_reason(b.store)) // it goes on after it
+        loop_step(b.loop, -1);
+    bed_close(&b);
+}
+
 static void call_each(struct fake_redis *f) {
     Hawser__Internal__Member member = HAWSER__INTERNAL__MEMBER__INIT;
-    struct bed b;
     REGISTER_METHODS(REQUEST_INIT)
     announce_request.member = &member;
-    bed_open(&b, f);
+    serve(f);
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
-        call(&b, requests[i]);
+        call_one(f, requests[i]);
     catalog_put_request.key = (char[]){"product/p"}; // it needs a number first
-    call(&b, &catalog_put_request.base);
-    bed_close(&b);
+    call_one(f, &catalog_put_request.base);
+    fake_stop(f);
 }
 
 START_TEST(test_garbage) {
@@ -101,6 +111,7 @@ START_TEST(test_no_records) {
                       {.has = "return {call('HGET', dir .. ':c'", .reply = as_get},
                       {.has = "more = 1", .reply = as_watch}}};
         struct bed b;
+        serve(&f);
         bed_open(&b, &f);
         call(&b, &get.base);
         ck_assert_int_eq(last_error, 0);
@@ -109,6 +120,7 @@ START_TEST(test_no_records) {
         ck_assert_int_eq(last_error, 0);
         ck_assert_uint_eq(entries, 1); // the other one
         bed_close(&b);
+        fake_stop(&f);
     }
 }
 END_TEST

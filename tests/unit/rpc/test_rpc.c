@@ -337,6 +337,30 @@ START_TEST(test_server_restart) {
 }
 END_TEST
 
+// A server that goes whenever somebody has come, and is there again at once: the link does not meet
+// it again and again without a pause. Pauses of 50 ms would be some 40 of them in this time.
+START_TEST(test_flapping_server) {
+    enum { WINDOW_MS = 1500, TIMES_MAX = 20 };
+    struct rpc_link *link = setup();
+    uint16_t port = rpc_server_port(server);
+    uint64_t end_ms = loop_now_ms(loop) + WINDOW_MS;
+    int times = 0;
+    while (loop_now_ms(loop) < end_ms || times == 0) {
+        if (rpc_link_is_up(link)) {
+            rpc_server_free(server);
+            while (rpc_link_is_up(link))
+                loop_step(loop, -1);
+            ck_assert_int_eq(serve_at(port), 0);
+            times++;
+        }
+        loop_step(loop, 10);
+    }
+    ck_assert_int_gt(times, 1);
+    ck_assert_int_le(times, TIMES_MAX);
+    teardown(link);
+}
+END_TEST
+
 // Either side without the secret, a wrong role, and a wrong run are refused; a rotated secret is
 // accepted.
 START_TEST(test_identity) {
@@ -399,5 +423,5 @@ START_TEST(test_freed_by_completion) {
 END_TEST
 
 RUN_TESTS("rpc", test_pipelined, test_deadline_before_flush, test_answer_read_too_late,
-          test_failures, test_large_reply, test_server_restart, test_identity,
+          test_failures, test_large_reply, test_server_restart, test_flapping_server, test_identity,
           test_freed_by_completion, test_silent_peer)

@@ -11,31 +11,12 @@
 #include <unistd.h>
 
 #include "bytes.h"
-#include "fake_redis.h"
-#include "redis_conn.h"
+#include "redis_conn_bed.h"
 #include "redis_info.h"
 #include "redis_reply.h"
 
 static char dir[] = "/tmp/hawser-test-redis.XXXXXX", url[128];
 static pid_t server;
-static struct os *os;
-static struct loop *loop;
-
-struct outcome {
-    int completions, error;
-    long long integer;
-    char text[64];
-};
-
-static void on_done(void *arg, int error, const redisReply *reply) {
-    struct outcome *o = arg;
-    o->completions++;
-    o->error = error;
-    if (reply) {
-        o->integer = reply->integer;
-        snprintf(o->text, sizeof(o->text), "%.60s", reply->str ? reply->str : "");
-    }
-}
 
 static void start_server(const char *aof) {
     server = fork();
@@ -81,25 +62,6 @@ static void teardown(struct redis_conn *c) {
     ck_assert_int_eq(system(command), 0);
 }
 
-static void until_up(struct redis_conn *c) {
-    while (!redis_conn_is_up(c))
-        loop_step(loop, -1);
-}
-
-static const char *shape;
-static void command(struct redis_conn *c, const char *name, const char *a, const char *b,
-                    struct outcome *o) {
-    struct redis_args args = {0};
-    redis_arg_text(&args, name);
-    if (a)
-        redis_arg_text(&args, a);
-    if (b)
-        redis_arg_text(&args, b);
-    *o = (struct outcome){0};
-    redis_ask(c, &(struct redis_command){.shape = shape, .args = &args}, on_done, o);
-    ck_assert_int_eq(o->completions, 0);
-}
-
 static struct redis_script script_of(const char *text) {
     struct redis_script s;
     redis_script_init(
@@ -107,12 +69,6 @@ static struct redis_script script_of(const char *text) {
                                           .constants = (const struct redis_script_constant[]){{0}},
                                           .pieces = (const char *const[]){text, NULL}});
     return s;
-}
-
-static void wait_for(struct outcome *o) {
-    while (o->completions == 0)
-        loop_step(loop, -1);
-    ck_assert_int_eq(o->completions, 1);
 }
 
 START_TEST(test_commands_and_scripts) {
@@ -257,11 +213,6 @@ static void cli(const char *words) {
     ck_assert_int_eq(system(line), 0);
 }
 
-static void until_down(struct redis_conn *c, const char *reason) {
-    while (redis_conn_is_up(c) || !strstr(redis_conn_down_reason(c), reason))
-        loop_step(loop, -1);
-}
-
 // A primary that became a replica refuses one command; then it is left, as not fit, until it is a
 // primary again. From within a script it says the same.
 START_TEST(test_demoted) {
@@ -362,21 +313,6 @@ START_TEST(test_changed_under_us) {
     teardown(c);
 }
 END_TEST
-
-static struct redis_conn *fake_setup(struct fake_redis *f, uint32_t timeout_ms) {
-    fake_start(f);
-    os = os_new();
-    loop = loop_new(os);
-    return redis_conn_new(
-        &(struct redis_options){.url = f->url, .timeout_ms = timeout_ms, .loop = loop});
-}
-
-static void fake_teardown(struct fake_redis *f, struct redis_conn *c) {
-    redis_conn_free(c);
-    ck_assert_int_eq(loop_free(loop), 0);
-    os_free(os);
-    fake_stop(f);
-}
 
 // A host that does not answer the connect: it is down, and tried again.
 START_TEST(test_connect_hangs) {
@@ -535,66 +471,8 @@ START_TEST(test_loading_says_nothing) {
 }
 END_TEST
 
-// Whatever comes as an answer, to a question of each shape: it is the answer, or it costs the
-// connection, and the call completes once.
-START_TEST(test_garbage) {
-    static const char *const shapes[] = {"i",    "s", "n", "+", "?+", "[*n]", "[nnnin[*[ns*i]]]",
-                                         "[*?n]"};
-    for (size_t i = 0; i < FAKE_GARBAGE; i++) {
-        struct fake_redis f = {.reply = fake_garbage[i]};
-        struct redis_conn *c = fake_setup(&f, 2000);
-        for (size_t j = 0; j < sizeof(shapes) / sizeof(shapes[0]); j++) {
-            struct outcome o;
-            until_up(c);
-            shape = shapes[j];
-            command(c, "PING", NULL, NULL, &o);
-            wait_for(&o);
-        }
-        fake_teardown(&f, c);
-    }
-}
-END_TEST
-
-// Answers that nobody asked for, before and between the others.
-START_TEST(test_unasked) {
-    struct fake_redis f = {.reply = FAKE_TEXT("+OK\r\n+OK\r\n")};
-    struct redis_conn *c = fake_setup(&f, 20000);
-    struct outcome o;
-    shape = "+";
-    until_up(c);
-    command(c, "PING", NULL, NULL, &o);
-    wait_for(&o);
-    ck_assert_int_eq(o.error, 0);
-    until_down(c, "nobody asked");
-    until_up(c);
-    fake_teardown(&f, c);
-}
-END_TEST
-
-// A reply that never ends is read up to a bound.
-START_TEST(test_endless) {
-    size_t len = REPLY_BYTES_MAX + (1 << 20);
-    char *bytes = calloc(1, len);
-    for (int i = 0; i < 2; i++) {
-        memcpy(bytes, i == 0 ? "$2000000000\r\n" : "+abcdefghijklmnop", 13);
-        struct fake_redis f = {.reply = {bytes, len}};
-        struct redis_conn *c = fake_setup(&f, 100000);
-        struct outcome o;
-        until_up(c);
-        shape = "s";
-        command(c, "PING", NULL, NULL, &o);
-        wait_for(&o);
-        ck_assert_int_eq(o.error, -HW_EOUTCOME);
-        ck_assert_ptr_nonnull(strstr(redis_conn_down_reason(c), "too large"));
-        fake_teardown(&f, c);
-    }
-    free(bytes);
-}
-END_TEST
-
 RUN_TESTS("redis_conn", test_commands_and_scripts, test_volatile_server, test_frozen_server,
           test_frozen_ourselves, test_loop_stands_still, test_connect_hangs, test_killed_server,
           test_demoted, test_history, test_one_history, test_changed_under_us,
           test_flipped_while_we_stood, test_flipped_while_idle, test_loading, test_loading_is_over,
-          test_loading_ends_badly, test_loading_says_nothing, test_garbage, test_unasked,
-          test_endless)
+          test_loading_ends_badly, test_loading_says_nothing)
