@@ -90,7 +90,8 @@ class Redis:
 
 
 class MariaDB:
-    """A private mariadbd on a UNIX socket, with a database and a user for the savers; it can be killed and started again on the same folder."""
+    """A private mariadbd on a UNIX socket, with a database and a user for the savers; it can be killed and started again on the same folder.
+    Its temporary tables are there, too: a server that starts clears away those that it finds, also those of a neighbour that runs."""
 
     sizes = ["--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M"]
 
@@ -100,7 +101,7 @@ class MariaDB:
         self.path = self.dir / "s"
         self.url = f"unix://hawser:db%2Fp%40ss@{self.path}?db=hawser"
         with open(self.dir / "install.log", "ab") as log:
-            subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.dir / 'data'}", "--skip-test-db",
+            subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.dir / 'data'}", f"--tmpdir={self.dir}", "--skip-test-db",
                             "--auth-root-authentication-method=normal", *self.sizes], stdout=log, stderr=log, check=True, timeout=WAIT_S)
         self.start(*options)
         self.sql("CREATE DATABASE hawser; CREATE USER hawser@localhost IDENTIFIED BY 'db/p@ss'; GRANT ALL ON hawser.* TO hawser@localhost")
@@ -110,7 +111,7 @@ class MariaDB:
         with open(self.dir / "mariadb.log", "ab") as log:
             self.process = subprocess.Popen(
                 ["mariadbd", "--no-defaults", f"--datadir={self.dir / 'data'}", f"--socket={self.path}", f"--pid-file={self.dir / 'pid'}",
-                 "--skip-networking", "--performance-schema=off", *self.sizes, *(["--user=root"] if os.geteuid() == 0 else []), *options],
+                 f"--tmpdir={self.dir}", "--skip-networking", "--performance-schema=off", *self.sizes, *(["--user=root"] if os.geteuid() == 0 else []), *options],
                 stdout=log, stderr=log)
         wait_until(lambda: self._reached(), "mariadbd did not come up", self.process, self.dir / "mariadb.log")
 

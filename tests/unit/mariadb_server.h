@@ -1,5 +1,7 @@
 // A private mariadbd of a test, on a UNIX socket in a folder of its own. Its data is a copy of a
-// template, which the program makes once (RUN_TESTS_ON_MARIADB).
+// template, which the program makes once (RUN_TESTS_ON_MARIADB). So are its temporary tables in a
+// folder of its own: a server that starts clears away those that it finds, also those of a
+// neighbour that runs.
 #ifndef HW_MARIADB_SERVER_H
 #define HW_MARIADB_SERVER_H
 
@@ -27,14 +29,14 @@ static inline void maria_template_make(void) {
     if (!mkdtemp(maria_template))
         abort();
     snprintf(line, sizeof(line),
-             "mariadb-install-db --no-defaults --datadir=%s/data --skip-test-db "
+             "mariadb-install-db --no-defaults --datadir=%s/data --tmpdir=%s --skip-test-db "
              "--auth-root-authentication-method=normal --innodb-log-file-size=4M "
              "--innodb-buffer-pool-size=8M >%s/log 2>&1 && cat >%s/init.sql <<'END'\n"
              "CREATE DATABASE IF NOT EXISTS hawser;\n"
              "CREATE USER IF NOT EXISTS hawser@localhost IDENTIFIED BY 'se@cret';\n"
              "GRANT ALL ON hawser.* TO hawser@localhost;\n"
              "END",
-             maria_template, maria_template, maria_template);
+             maria_template, maria_template, maria_template, maria_template);
     if (system(line) != 0)
         abort();
 }
@@ -48,18 +50,19 @@ static inline void maria_template_free(void) {
 
 // option: one more of the server, or NULL. Whoever connects waits until it answers.
 static inline void maria_run(const char *option) {
-    char data[100], socket_path[100], init[100], pid[100];
+    char data[100], socket_path[100], init[100], pid[100], temporary[100];
     snprintf(data, sizeof(data), "--datadir=%s/data", maria_dir);
     snprintf(socket_path, sizeof(socket_path), "--socket=%s/s", maria_dir);
     snprintf(pid, sizeof(pid), "--pid-file=%s/pid", maria_dir);
     snprintf(init, sizeof(init), "--init-file=%s/init.sql", maria_template);
+    snprintf(temporary, sizeof(temporary), "--tmpdir=%s", maria_dir);
     maria_pid = fork();
     if (maria_pid != 0)
         return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
         _exit(1);
-    execlp("mariadbd", "mariadbd", "--no-defaults", data, socket_path, pid, init,
+    execlp("mariadbd", "mariadbd", "--no-defaults", data, socket_path, pid, init, temporary,
            "--skip-networking", "--performance-schema=off", MARIADB_SIZES,
            geteuid() == 0 ? "--user=root" : "--skip-log-bin", option, (char *)NULL);
     _exit(1);

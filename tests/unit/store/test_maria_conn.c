@@ -161,20 +161,24 @@ START_TEST(test_frozen) {
     maria_conn_free(c);
     c = conn_to(maria_url, 300);
     until_up(c);
+    uint64_t late = maria_conn_counts(c)->late; // a loaded machine may have been late before
     maria_freeze();
     ask(c, &sent, "INSERT INTO first (n) VALUES (1)");
     ask(c, &waits, "INSERT INTO first (n) VALUES (2)");
     wait_said(&waits);
     ck_assert_int_eq(sent.error, -HW_EOUTCOME);
     ck_assert_int_eq(waits.error, -HW_ESTORE);
-    ck_assert_uint_eq(maria_conn_counts(c)->late, 1);
+    ck_assert_uint_eq(maria_conn_counts(c)->late, late + 1);
     until_down(c, "no answer within 300 ms");
-    while (maria_conn_counts(c)->late < 2) // its kernel takes the connection, and it says nothing
+    while (maria_conn_counts(c)->late <
+           late + 2) // its kernel takes the connection, and it says nothing
         loop_step(loop, -1);
     kill(maria_pid, SIGCONT);
-    until_up(c);
-    ask(c, &s, "SELECT n FROM first WHERE n = 2");
-    wait_said(&s);
+    do { // until it is answered in time
+        until_up(c);
+        ask(c, &s, "SELECT n FROM first WHERE n = 2");
+        wait_said(&s);
+    } while (s.error != 0);
     ck_assert_uint_eq(s.rows, 0);
     maria_conn_free(c);
     loop_close();
