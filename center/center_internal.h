@@ -10,7 +10,7 @@
 //   request.c     a request's life, work and answer
 //   core/         what needs no loop, socket or daemon: json_read, fields, targets, push (a
 //                 body made into a push, checked), aim (where it goes), retry (what an answer
-//                 means), known_rows (where users are), pace
+//                 means), known_rows (where users are), kept_hints, pace
 #ifndef HW_CENTER_INTERNAL_H
 #define HW_CENTER_INTERNAL_H
 
@@ -21,12 +21,12 @@
 #include "center.h"
 #include "crypto.h"
 #include "http.h"
+#include "kept_hints.h"
 #include "known_rows.h"
 #include "pace.h"
 #include "part.h"
 #include "store_clock.h"
 
-struct hint_room;
 struct key_hashes;
 struct leg;
 struct request;
@@ -38,7 +38,7 @@ struct center {
     struct http_server *http;
     LIST_HEAD(, request) requests; // open ones
     LIST_HEAD(, leg) legs;         // appends and deliveries that a push waits for
-    struct hint_room *hints;
+    struct kept_hints kept_hints;
     struct known_rows known_rows;
     size_t hints_bytes; // of those under way
     struct pace *paces;

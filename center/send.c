@@ -167,11 +167,9 @@ static void claimed(struct sending *s, const Hawser__Internal__AppendReply *repl
     s->result.expires_ms = s->aim.expires_ms;
 }
 
-// An id that is there already is a client's replay, or our own repeat of an append that was done.
 static void stored(struct leg *leg, const Hawser__Internal__AppendReply *reply) {
     struct sending *s = leg->sending;
-    bool replayed = reply->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED &&
-                    s->push.idempotency_key && !leg->retry.may_be_done;
+    bool replayed = s->push.idempotency_key && retry_is_replay(&leg->retry, reply->outcome);
     s->stored++;
     s->replays += replayed ? 1 : 0;
     if (s->aim.logs == 1) {

@@ -34,6 +34,10 @@ bool retry_missed(struct retry *r, enum outcome outcome, uint64_t now_ms, uint64
     return true;
 }
 
+bool retry_is_replay(const struct retry *r, Hawser__Internal__AppendOutcome answer) {
+    return answer == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED && !r->may_be_done;
+}
+
 struct verdict verdict_of_silence(int error, bool may_be_stored) {
     bool is_class = error == -HW_ECLASS && !may_be_stored;
     return (struct verdict){may_be_stored ? OUTCOME_UNKNOWN : OUTCOME_FAILED,

@@ -25,6 +25,10 @@ struct retry {
 // A try has ended without an answer. True: the next one is due after *ret_wait_ms.
 bool retry_missed(struct retry *r, enum outcome outcome, uint64_t now_ms, uint64_t *ret_wait_ms);
 
+// Whether an append that was answered so is one that its client repeats: the id that is there
+// already may be of an earlier try of this call, too, which then is the first to tell of it.
+bool retry_is_replay(const struct retry *r, Hawser__Internal__AppendOutcome answer);
+
 struct verdict {
     enum outcome outcome;
     enum problem_code problem; // unless it is done; inbox_full: another log may have room

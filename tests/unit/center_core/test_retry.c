@@ -102,6 +102,17 @@ START_TEST(test_answers) {
 }
 END_TEST
 
+// What an earlier try of the same call may have stored is new to its client, and to its user.
+START_TEST(test_replays) {
+    for (int may_be_done = 0; may_be_done < 2; may_be_done++) {
+        struct retry r = {.tries = 2, .may_be_done = may_be_done};
+        ck_assert_int_eq(retry_is_replay(&r, HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED),
+                         !may_be_done);
+        ck_assert(!retry_is_replay(&r, HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED));
+    }
+}
+END_TEST
+
 // A refusal of the whole has stored nothing: where one log has the message, or may have it, the
 // push's outcome is unknown.
 START_TEST(test_of_many) {
@@ -126,4 +137,4 @@ START_TEST(test_of_many) {
 }
 END_TEST
 
-RUN_TESTS("retry", test_errors, test_tries, test_answers, test_of_many)
+RUN_TESTS("retry", test_errors, test_tries, test_answers, test_replays, test_of_many)
