@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from client import Client
+from client import Client, eventually
 from daemons import Cluster, Redis
 
 
@@ -72,3 +72,27 @@ def test_the_register_stands_still(cluster):
         finally:
             os.kill(register, signal.SIGCONT)
         assert cluster.center.metric("rows_asked_total") == asked
+
+
+def test_a_room_that_does_not_answer(cluster):
+    """What a room does not take is kept for it, once for the session; and where the user is a register is asked again at the next push,
+    since the session may be elsewhere by then."""
+    product, center, room = cluster.product(), cluster.center, cluster.daemons["room"][0].process.pid
+    with Client(cluster.info["rooms"][0]) as cleo:
+        cleo.login("d1", product.token("cleo"))
+        for word in ("before", "known"):
+            product.push_user("cleo", word)
+            receive(cleo, word)
+        kept = center.metric("hints_kept_total")
+        os.kill(room, signal.SIGSTOP)
+        try:
+            product.push_user("cleo", "first")
+            eventually(lambda: center.metric("hints_kept_total") == kept + 1)
+            asked, known = center.metric("rows_asked_total"), center.metric("rows_known_total")
+            product.push_user("cleo", "second")
+            assert center.metric("rows_asked_total") == asked + 1
+            assert center.metric("rows_known_total") == known
+        finally:
+            os.kill(room, signal.SIGCONT)
+        receive(cleo, "first")
+        receive(cleo, "second")
