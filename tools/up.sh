@@ -63,11 +63,11 @@ start_daemon() { # role, listen override
 start_mariadb() {
     local sizes=(--innodb-log-file-size=16M --innodb-buffer-pool-size=32M) as=()
     [ "$(id -u)" -ne 0 ] || as=(--user=root)
-    mariadb-install-db --no-defaults --datadir="$dir/mariadb" --skip-test-db --auth-root-authentication-method=normal "${sizes[@]}" \
+    mariadb-install-db --no-defaults --datadir="$dir/mariadb" --tmpdir="$dir" --skip-test-db --auth-root-authentication-method=normal "${sizes[@]}" \
         >"$dir/mariadb-install.log" 2>&1
     printf '%s\n' "CREATE DATABASE hawser;" "CREATE USER hawser@localhost IDENTIFIED BY 'trial';" \
         "GRANT ALL ON hawser.* TO hawser@localhost;" >"$dir/mariadb.sql"
-    mariadbd --no-defaults --datadir="$dir/mariadb" --socket="$dir/mariadb.sock" --pid-file="$dir/mariadb.pid" --skip-networking \
+    mariadbd --no-defaults --datadir="$dir/mariadb" --tmpdir="$dir" --socket="$dir/mariadb.sock" --pid-file="$dir/mariadb.pid" --skip-networking \
         --init-file="$dir/mariadb.sql" "${sizes[@]}" "${as[@]}" >"$dir/mariadb.log" 2>&1 &
     pids+=($!)
     export HAWSER_MARIADB__URL="unix://hawser:trial@$dir/mariadb.sock?db=hawser"
