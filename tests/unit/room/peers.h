@@ -20,7 +20,7 @@ int clock_gettime(clockid_t which, struct timespec *ret_now) {
     return 0;
 }
 
-enum { ASKED_MAX = 64, PEERS = 3, BINDINGS = 4, OTHER_ROOM = 103, THIS_ROOM = 5 };
+enum { ASKED_MAX = 64, PEERS = 3, OTHER_ROOM = 103, THIS_ROOM = 5 };
 struct asked {
     ProtobufCMessage *request; // owned
     struct rpc_call *call;     // owned; NULL: it is answered
@@ -141,10 +141,7 @@ static inline void begin_among_peers(const struct voice *voice) {
     cluster.replies.bytes_max = 1024 * 1024;
     cluster.options.self = &room_identity;
     bed.env.incarnation = THIS_ROOM;
-    slab_deinit(&bed.room.bindings);
-    slab_init(&bed.room.bindings, sizeof(struct room_binding), BINDINGS);
-    slab_deinit(&bed.room.awake_ones.slab);
-    slab_init(&bed.room.awake_ones.slab, sizeof(struct awake), BINDINGS);
+    takes_bindings(4);
     admission_init(&bed.room.questions.logins);
     admission_init(&bed.room.questions.confirmations);
     admission_init(&bed.room.questions.heads);

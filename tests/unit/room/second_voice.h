@@ -128,6 +128,16 @@ static inline void begin(const struct voice *voice) {
     bed_open(&bed);
 }
 
+// Before the first of them.
+static inline void takes_bindings(uint32_t count) {
+    struct room *r = &bed.room;
+    slab_deinit(&r->bindings);
+    slab_init(&r->bindings, sizeof(struct room_binding), count);
+    slab_deinit(&r->awake_ones.slab);
+    slab_init(&r->awake_ones.slab, sizeof(struct awake), count);
+    r->places.sessions_max = count;
+}
+
 static const uint8_t all[FEEDS], no_news[FEEDS] = {[FEED_NEWS] = FEED_LEFT_OUT};
 
 static inline struct broadcasts *news(void) {
