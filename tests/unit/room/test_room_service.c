@@ -191,15 +191,20 @@ START_TEST(test_a_load_comes_behind_a_reset) {
 }
 END_TEST
 
-START_TEST(test_a_walk_comes_behind_a_reset) {
-    const struct voice v = resetting();
-    begin_served(&v);
+// It wants the news again, whose Reset is still to be said.
+static void begin_before_a_reset(const struct voice *voice) {
+    begin_served(voice);
     log_in(no_news, 0, 0);
     client_gets("!");
     room_binding_name(binding, "ann", NULL);
     bed.conn->device = hw_strdup("phone");
     bed.room.effects.run = carry_out_all;
     room_binding_session(binding)->stream[FEED_NEWS].has_reset = true;
+}
+
+START_TEST(test_a_walk_comes_behind_a_reset) {
+    const struct voice v = resetting();
+    begin_before_a_reset(&v);
     news_heard(news(), (struct stream_position){EPOCH, 1}, message("a"));
     hello_got_wants(binding, all);
     peers_settle();
@@ -208,6 +213,30 @@ START_TEST(test_a_walk_comes_behind_a_reset) {
 }
 END_TEST
 
+static void on_passed(void *arg, int error, const Hawser__Internal__NewsReply *reply) {
+    (void)arg;
+    answers++;
+    ck_assert(error == 0 && reply->sessions == 1);
+}
+
+START_TEST(test_a_passing_broadcast_comes_behind_a_reset) {
+    const struct voice v = resetting();
+    Hawser__Internal__NewsRequest q = HAWSER__INTERNAL__NEWS_REQUEST__INIT;
+    begin_before_a_reset(&v);
+    q.product = PRODUCT;
+    q.message = message("l");
+    q.message->class_ = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_LIVE;
+    answers = 0;
+    room_news(peer_by(&cluster, link_of_center), &q, on_passed, NULL);
+    loop_step(bed.room.loop, 0);
+    hello_got_wants(binding, all);
+    peers_settle();
+    ck_assert_uint_eq(answers, 1);
+    client_gets("R!l");
+    end_served();
+}
+END_TEST
+
 RUN_TESTS("what is called at a room", test_a_delivery_in_each_state,
           test_a_delivery_comes_behind_a_reset, test_a_load_comes_behind_a_reset,
-          test_a_walk_comes_behind_a_reset)
+          test_a_walk_comes_behind_a_reset, test_a_passing_broadcast_comes_behind_a_reset)
