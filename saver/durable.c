@@ -62,8 +62,7 @@ static void on_settled(void *arg, int error, const ProtobufCMessage *reply) {
 
 static void on_marked(void *arg, int error, const ProtobufCMessage *reply) {
     struct landed_row *r = arg;
-    (void)reply;
-    if (error == 0) {
+    if (error == 0 && ((const Hawser__Internal__MarkReply *)reply)->marked) {
         r->durable->counts.marked++;
         r->append->settles = true;
         r->append->id_ttl_ms = r->id_ms;
@@ -82,6 +81,7 @@ static void mark_row(struct landed_row *r, const Hawser__Internal__AppendReply *
     q.change = at->change;
     q.sent_ms = at->sent_ms;
     q.expires_ms = at->expires_ms;
+    q.history = at->store;
     store_call(r->durable->pair.back, &q.base, on_marked, r);
 }
 
@@ -162,6 +162,12 @@ static void on_row_landed(void *arg, int error, const ProtobufCMessage *message)
     s->row = row->row;
     s->is_new = row->is_new;
     durable_of(p)->counts.landed += row->is_new ? 1 : 0;
+    if (row->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED &&
+        !recovery_is_over(&durable_of(p)->recovery)) { // the front went back meanwhile
+        s->failure = -HW_ELOADING;
+        row_withdraw(p);
+        return;
+    }
     if (row->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED) {
         durable_append_at_front(durable_of(p), (Hawser__Internal__AppendRequest *)p->request,
                                 on_row_appended, p);
@@ -229,7 +235,9 @@ static void on_row_taken_up(void *arg, int error, const ProtobufCMessage *messag
         d->counts.refused += is_refused ? 1 : 0;
         if (is_refused) {
             saver_maria_tell_refused(d->pair.back, r->row);
+            uint64_t history = reply.store;
             reply = (Hawser__Internal__AppendReply)HAWSER__INTERNAL__APPEND_REPLY__INIT;
+            reply.store = history;
         }
         mark_row(r, &reply);
     } else {
@@ -241,7 +249,8 @@ static void on_row_taken_up(void *arg, int error, const ProtobufCMessage *messag
 static void on_unmarked(void *arg, int error, const ProtobufCMessage *message) {
     struct durable *d = arg;
     const Hawser__Internal__UnmarkedReply *reply = (const Hawser__Internal__UnmarkedReply *)message;
-    size_t count = error == 0 ? reply->n_row : 0;
+    bool is_whole = recovery_is_over(&d->recovery); // still: else they come behind what is put back
+    size_t count = error == 0 && is_whole ? reply->n_row : 0;
     if (error == 0)
         d->counts.unmarked = reply->count;
     d->after = error == 0 ? reply->next : 0;

@@ -78,11 +78,13 @@ static const struct {
                     put_text, take_landed, on_landed_rows},
     // The values are those of saver_maria_mark.
     [GROUP_MARK] = {"UPDATE hawser_messages m JOIN (", " UNION ALL ",
-                    ") v ON m.row_no = v.row_no SET m.epoch = NULLIF(v.epoch, 0), "
+                    ") v ON m.row_no = v.row_no LEFT JOIN hawser_leases h ON h.name = 'history' "
+                    "SET m.epoch = NULLIF(v.epoch, 0), "
                     "m.seq = NULLIF(v.seq, 0), m.change_no = v.change_no, m.sent_ms = v.sent_ms, "
                     "m.expires_ms = " MARKED_EXPIRES_MS ", "
                     "m.leaves_ms = GREATEST(" MARKED_EXPIRES_MS ", m.id_until_ms), "
-                    "m.unmarked = NULL",
+                    "m.unmarked = NULL WHERE m.unmarked = 1 AND COALESCE(h.holder, v.history) = "
+                    "v.history",
                     put_text, take_marked, on_marked_rows},
     [GROUP_WITHDRAW] = {"DELETE FROM hawser_messages WHERE takers = 1 AND unmarked = 1 AND row_no "
                         "IN (",
@@ -187,6 +189,7 @@ static void on_group_answer(struct maria_rows *s, enum group_kind kind, int erro
     size_t count = g->sent_count;
     memcpy(sent, g->sent, count * sizeof(sent[0]));
     g->sent_count = 0;
+    s->answered = count;
     if (kind == GROUP_LAND)
         note_refusal(s, error, a);
     if (error == 0 && kind == GROUP_LAND && maria_rows(a) != count)
@@ -232,11 +235,12 @@ void saver_maria_land(struct store_step *p, const ProtobufCMessage *request) {
 
 // --- marking, and taking away
 
+// Which of them is not known where it is not all.
 static void take_marked(struct row_step *r, int error, const struct maria_answer *a, size_t i) {
     Hawser__Internal__MarkReply *reply = hw_malloc(sizeof(*reply));
-    (void)a;
     (void)i;
     hawser__internal__mark_reply__init(reply);
+    reply->marked = error == 0 && maria_affected(a) == maria_rows_of(&r->step)->answered;
     row_step_end(r, error, &reply->base);
 }
 
@@ -256,6 +260,7 @@ void saver_maria_mark(struct store_step *p, const ProtobufCMessage *request) {
     put_value(r, ", ", q->change, "change_no");
     put_value(r, ", ", q->sent_ms, "sent_ms");
     put_value(r, ", ", q->expires_ms, "expires_ms");
+    put_value(r, ", ", q->history, "history");
     group_add(r, GROUP_MARK);
 }
 

@@ -39,7 +39,8 @@ struct row_step {
     uint8_t hash[BODY_HASH_MAX];
     size_t hash_len;
     int freed;                     // how often an id was made free for it
-    uint64_t count, holder, after; // of UnmarkedRequest
+    uint64_t count, holder, after; // of UnmarkedRequest; holder, history: of LandedLogsRequest
+    uint64_t history, last;        // after, last: the seqs of LandedRowsRequest
 };
 static inline struct row_step *row_step_of(struct store_step *p) {
     return (struct row_step *)p;
@@ -57,6 +58,7 @@ struct maria_rows {
     struct row_group group[GROUPS];
     struct hook hook;
     struct log *log; // borrowed
+    size_t answered; // steps whose statement has just been answered
     bool is_purging;
     char refusal[MARIA_WHY_MAX]; // of the last rows that were to land; empty: they have
     char reason[MARIA_WHY_MAX + 32];

@@ -56,16 +56,31 @@ static void on_logs(void *arg, int error, const struct maria_answer *a) {
     row_step_end(r, 0, &reply->base);
 }
 
-static void on_restore_lease(void *arg, int error, const struct maria_answer *a) {
+static void on_history_noted(void *arg, int error, const struct maria_answer *a) {
     struct row_step *r = arg;
-    bool is_held = error == 0 && maria_u64_at(a, 0, ONLY_COLUMN) == r->holder;
-    if (error == 0 && is_held) { // r->text is the question for the logs
-        struct buf text = r->text;
-        r->text = BUF_EMPTY;
-        maria_ask_for(r, &text, on_logs);
+    struct buf text = r->text; // the question for the logs
+    (void)a;
+    if (error != 0) {
+        row_step_end(r, error, NULL);
         return;
     }
-    row_step_end(r, error, error == 0 ? &logs_reply()->base : NULL);
+    r->text = BUF_EMPTY;
+    maria_ask_for(r, &text, on_logs);
+}
+
+// From now on nobody marks a row for what he appended before: it is among the logs, or unmarked.
+static void on_restore_lease(void *arg, int error, const struct maria_answer *a) {
+    struct row_step *r = arg;
+    struct buf text = BUF_EMPTY;
+    if (error != 0 || maria_u64_at(a, 0, ONLY_COLUMN) != r->holder) {
+        row_step_end(r, error, error == 0 ? &logs_reply()->base : NULL);
+        return;
+    }
+    buf_printf(&text,
+               "INSERT INTO hawser_leases (name, holder, until_ms) VALUES ('history', %" PRIu64
+               ", 0) ON DUPLICATE KEY UPDATE holder = VALUES(holder)",
+               r->history);
+    maria_ask_for(r, &text, on_history_noted);
 }
 
 // Each comparison of the disjunction is a range of the index `log`.
@@ -76,6 +91,7 @@ void saver_maria_logs(struct store_step *p, const ProtobufCMessage *request) {
     struct row_step *r = row_step_of(p);
     struct buf text = BUF_EMPTY;
     r->holder = q->holder;
+    r->history = q->history;
     buf_append_str(&r->text, "SELECT " LOG_COLUMNS(
                                  FIRST_COLUMN, NEXT_COLUMN) " FROM hawser_messages WHERE seq > 0");
     if (after) {
@@ -122,8 +138,8 @@ static void on_log_rows(void *arg, int error, const struct maria_answer *a) {
     size_t count = maria_rows(a);
     Hawser__Internal__LandedRowsReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__landed_rows_reply__init(reply);
-    reply->more = count == RESTORE_ROWS_MAX;
-    reply->upto = count > 0 ? maria_u64_at(a, count - 1, MARKED_AT_SEQ) : 0;
+    reply->upto = r->after;
+    reply->more = r->after < r->last;
     reply->row = hw_calloc(count + 1, sizeof(reply->row[0]));
     for (size_t at = 0; at < count; at++) {
         Hawser__Internal__StoredMessage *m = maria_message(maria_text_at(a, at, MARKED_AT_MESSAGE),
@@ -137,20 +153,41 @@ static void on_log_rows(void *arg, int error, const struct maria_answer *a) {
     row_step_end(r, 0, &reply->base);
 }
 
+// Rows between two seqs are a range of the index `log`; all behind one would be read from its
+// beginning.
+static void on_next_seq(void *arg, int error, const struct maria_answer *a) {
+    struct row_step *r = arg;
+    uint64_t first = error == 0 ? maria_u64_at(a, 0, ONLY_COLUMN) : 0;
+    struct buf text = BUF_EMPTY;
+    if (error != 0) {
+        row_step_end(r, error, NULL);
+        return;
+    }
+    r->after = first == 0 || first + RESTORE_ROWS_MAX - 1 > r->last ? r->last
+                                                                    : first + RESTORE_ROWS_MAX - 1;
+    buf_printf(
+        &text,
+        "SELECT " MARKED_COLUMNS(
+            FIRST_COLUMN, NEXT_COLUMN) " FROM hawser_messages FORCE INDEX (log) WHERE %s AND seq "
+                                       "BETWEEN %" PRIu64 " AND %" PRIu64 " ORDER BY seq",
+        buf_cstr(&r->text), first, r->after);
+    maria_ask_for(r, &text, on_log_rows);
+}
+
 void saver_maria_log_rows(struct store_step *p, const ProtobufCMessage *request) {
     const Hawser__Internal__LandedRowsRequest *q =
         (const Hawser__Internal__LandedRowsRequest *)request;
     const Hawser__Internal__LandedLog *log = q->log;
+    struct row_step *r = row_step_of(p);
     struct buf text = BUF_EMPTY;
-    buf_printf(&text,
-               "SELECT " MARKED_COLUMNS(
-                   FIRST_COLUMN, NEXT_COLUMN) " FROM hawser_messages WHERE product = %" PRIu32
-                                              " AND stream = %" PRIu32 " AND user = ",
-               log->product, log->stream);
-    maria_put_hex(&text, log->user, strlen(log->user));
-    buf_printf(&text, " AND epoch = %" PRIu64 " AND seq > %" PRIu64 " ORDER BY seq LIMIT %d",
-               log->epoch, q->after, RESTORE_ROWS_MAX);
-    maria_ask_for(row_step_of(p), &text, on_log_rows);
+    r->last = log->seq;
+    buf_printf(&r->text, "product = %" PRIu32 " AND stream = %" PRIu32 " AND user = ", log->product,
+               log->stream);
+    maria_put_hex(&r->text, log->user, strlen(log->user));
+    buf_printf(&r->text, " AND epoch = %" PRIu64, log->epoch);
+    buf_printf(&text, "SELECT MIN(seq) FROM hawser_messages WHERE %s AND seq > %" PRIu64,
+               buf_cstr(&r->text), q->after);
+    maria_ask_for(r, &text, on_next_seq);
 }
 
 // --- unmarked again
@@ -170,6 +207,6 @@ void saver_maria_unmark(struct store_step *p, const ProtobufCMessage *request) {
                           "takers = takers + 1 WHERE row_no IN (");
     for (size_t i = 0; i < q->n_row; i++)
         buf_printf(&text, i > 0 ? ",%" PRIu64 : "%" PRIu64, q->row[i]);
-    buf_append_str(&text, ")");
+    buf_printf(&text, ") AND epoch = %" PRIu64 " AND seq <= %" PRIu64, q->epoch, q->upto);
     maria_ask_for(row_step_of(p), &text, on_unmark);
 }

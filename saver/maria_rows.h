@@ -1,5 +1,5 @@
-// What a saver keeps in MariaDB (docs/MARIADB.md): the back of its pair (durable.h), a store with
-// four methods. An AppendRequest is landed: it becomes a row, under its id and without a seq. What
+// What a saver keeps in MariaDB (docs/MARIADB.md): the back of its pair (durable.h), a store with a
+// few methods. An AppendRequest is landed: it becomes a row, under its id and without a seq. What
 // comes while a statement is under way shares the next one, so a commit is paid once for all of
 // them. MarkRequest gives a row its seq, TakeAwayRequest takes it away as long as nobody else has
 // taken it up, UnmarkedRequest finds those that somebody left behind.

@@ -106,6 +106,8 @@ static void on_rows_restored(void *arg, int error, const ProtobufCMessage *messa
     }
     q.row = reply->lost;
     q.n_row = reply->n_lost;
+    q.epoch = r->page->log[r->at]->epoch;
+    q.upto = r->rows->upto;
     store_call(r->back, &q.base, on_unmarked_again, r);
 }
 
@@ -144,6 +146,7 @@ static void ask_logs(struct recovery *r, store_done_fn *done) {
     Hawser__Internal__LandedLogsRequest q = HAWSER__INTERNAL__LANDED_LOGS_REQUEST__INIT;
     q.after = r->last;
     q.holder = r->holder;
+    q.history = r->history;
     store_call(r->back, &q.base, done, r);
 }
 
@@ -260,6 +263,7 @@ static void on_asked_whether(void *arg, int error, const ProtobufCMessage *reply
     struct recovery *r = arg;
     if (recovery_failed(r, error))
         return;
+    r->history = ((const Hawser__Internal__RestoredReply *)reply)->history;
     if (((const Hawser__Internal__RestoredReply *)reply)->restored)
         recovery_is_done(r);
     else if (store_down_reason(r->back))
@@ -300,6 +304,10 @@ const char *recovery_reason(struct recovery *r) {
 void recovery_init(struct recovery *r, struct store *front, struct store *back) {
     *r = (struct recovery){.front = front, .back = back, .loop = front->loop};
     r->holder = rng_epoch(loop_rng(front->loop));
+    if (store_is_in_memory(front)) // what it forgets nobody puts back
+        return;
+    r->is_asking = true; // also while it is not up yet: the front holds its sweep from now on
+    ask_whether(r, RESTORED_ASKS, on_asked_whether);
     loop_arm(r->loop, &r->tick, 0, on_recovery_tick);
 }
 

@@ -26,9 +26,10 @@ struct recovery {
     struct store *front, *back; // borrowed
     struct loop *loop;
     struct timer tick;
-    uint64_t holder; // of the lease: random
-    uint64_t walk;   // random: what the front remembers of it is gone when the front goes back
-    uint64_t ups;    // of the front, when it was asked last
+    uint64_t holder;  // of the lease: random
+    uint64_t walk;    // random: what the front remembers of it is gone when the front goes back
+    uint64_t history; // of the front
+    uint64_t ups;     // of the front, when it was asked last
     bool is_over, is_asking;
     Hawser__Internal__LandedLogsReply *page; // owned
     Hawser__Internal__LandedLog *last;       // of the page, in the order of MariaDB

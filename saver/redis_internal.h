@@ -31,8 +31,9 @@ struct sweep { // one store's part in finding what is due
     bool busy;
     char (*bases)[BASE_MAX]; // owned; still to be swept
     size_t count;
-    int open;     // commands in flight
-    bool is_held; // while what was lost is put back: logs go on behind that
+    int open;      // commands in flight
+    bool has_back; // somebody asks whether what was lost is put back; is_held: until it is, since
+    bool is_held;  // logs go on behind that
 };
 
 struct script_batch;

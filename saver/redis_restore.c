@@ -10,11 +10,13 @@ static void on_restored(void *arg, int error, const redisReply *r) {
     Hawser__Internal__RestoredReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__restored_reply__init(reply);
     reply->restored = r->integer == 1;
+    reply->history = saver_history(redis_store_of(arg));
     saver_redis_of(redis_store_of(arg))->sweep.is_held = !reply->restored;
     store_step_complete(arg, 0, &reply->base);
 }
 
 void saver_redis_restored(struct store_step *p, const Hawser__Internal__RestoredRequest *q) {
+    saver_redis_of(redis_store_of(p))->sweep.has_back = true;
     const struct saver_restored_args args = {"hw:restored", q->does, q->walk};
     saver_restored_run(redis_store_of(p), &args, on_restored, p);
 }

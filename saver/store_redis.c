@@ -18,7 +18,11 @@ static const struct store_method methods[] = {
     SAVER_METHODS(STORE_STEP_ROW)};
 
 static void saver_redis_on_state(struct redis_store *s, bool up) {
-    if (!up)
+    struct sweep *sweep = &saver_redis_of(s)->sweep;
+    sweep->is_held = sweep->has_back;
+    if (up)
+        sweep->count = 0; // of what was there before
+    else
         saver_buckets_forget(saver_redis_of(s)); // the next server may not have them
 }
 

@@ -186,7 +186,7 @@ static void take_info(struct redis_conn *c, const char *info) {
     c->replid[0] = '\0';
     (void)redis_info_value(info, "run_id", c->run_id, sizeof(c->run_id));
     (void)redis_info_value(info, "master_replid", c->replid, sizeof(c->replid));
-    redis_history_is(&c->history, info);
+    redis_history_is(&c->history, info, rng_u64(loop_rng(c->loop)));
     if (redis_history_has_key(&c->history)) {
         came_up(c);
         return;

@@ -12,21 +12,27 @@ void redis_history_said(struct redis_history *h, const redisReply *reply) {
         memcpy(h->said, reply->str, sizeof(h->said));
 }
 
-static void history_of(const char *info, uint8_t out[REDIS_HISTORY_BYTES]) {
+enum { NAMED_BYTES = REDIS_HISTORY_BYTES - REDIS_HISTORY_DRAWN };
+
+static void history_of(const char *info, uint8_t out[NAMED_BYTES]) {
     char names[2 * (RUN_ID_MAX + 1)] = "";
     uint8_t digest[32];
     (void)redis_info_value(info, "run_id", names, RUN_ID_MAX + 1);
     (void)redis_info_value(info, "master_replid", names + strlen(names), RUN_ID_MAX + 1);
     crypto_sha256(names, strlen(names), digest);
-    memcpy(out, digest, REDIS_HISTORY_BYTES);
+    memcpy(out, digest, NAMED_BYTES);
 }
 
-void redis_history_is(struct redis_history *h, const char *info) {
+void redis_history_is(struct redis_history *h, const char *info, uint64_t random) {
     history_of(info, h->is);
+    if (h->said_len > 0 && memcmp(h->said, h->is, NAMED_BYTES) == 0)
+        memcpy(h->is, h->said, sizeof(h->is));
+    else
+        memcpy(h->is + NAMED_BYTES, &random, REDIS_HISTORY_DRAWN);
 }
 
 bool redis_history_is_still(const struct redis_history *h, const char *info) {
-    uint8_t is[REDIS_HISTORY_BYTES];
+    uint8_t is[NAMED_BYTES];
     history_of(info, is);
     return memcmp(h->is, is, sizeof(is)) == 0;
 }

@@ -24,17 +24,13 @@ local function jump_of(seq)
     if r[3] == GAP_STORE_RESTARTED and seq >= r[1] and seq <= r[2] then return r end
   end
 end
-local function last_jump()
-  local r = ranges_of(l)
-  for i = #r, 1, -1 do
-    if r[i][3] == GAP_STORE_RESTARTED then return r[i] end
-  end
-end
+-- From where on something may lack: behind the end, or in the first jump, which nobody may have filled.
 local function lacks()
   if l.epoch ~= wanted then return 1, 0 end
-  if is_behind then return upto > l.head and 1 or 0, l.head end
-  local jump = last_jump()
-  return jump and jump[1] <= upto and 1 or 0, jump and jump[1] - 1 or l.head
+  for _, r in ipairs(ranges_of(l)) do
+    if r[3] == GAP_STORE_RESTARTED and r[1] <= upto then return 1, r[1] - 1 end
+  end
+  return is_behind and upto > l.head and 1 or 0, l.head
 end
 if rest > #ARGV then
   local answer, after = lacks()
@@ -46,8 +42,8 @@ if is_full and not string.find(full.err, 'OOM', 1, true) then call('SETRANGE', n
 if is_full then no_growth() end
 local function restore(what, message)
   local seq, sent, ends, told, at = unpacked(ROW, what)
-  if l.epoch == wanted and (ends <= now or has_between(l, seq, seq)) then return THERE end
-  if l.epoch ~= wanted or (not is_behind and jump_of(seq)) then return LOST end
+  if ends <= now or (l.epoch == wanted and has_between(l, seq, seq)) then return THERE end
+  if l.epoch ~= wanted or jump_of(seq) then return LOST end
   if not is_behind or seq <= l.head then return THERE end
   if is_full then return LOST end
   if seq > l.head + 1 then skip_to(l, seq - 1) end

@@ -69,7 +69,7 @@ class Redis:
     def command(self, *words):
         """What redis-cli prints."""
         environment = {**os.environ, **({"REDISCLI_AUTH": self.password} if self.password else {})}
-        return subprocess.run(["redis-cli", "-s", self.path, *words], capture_output=True, text=True, timeout=WAIT_S,
+        return subprocess.run(["redis-cli", "-s", self.path, *words], capture_output=True, text=True, errors="replace", timeout=WAIT_S,
                               env=environment, check=False).stdout.strip()
 
     def info(self, name):

@@ -377,7 +377,7 @@ static void name_history(struct stores *s) {
     struct redis_history h = {0};
     uint64_t i = 0;
     snprintf(info, sizeof(info), "run_id:%d\r\nmaster_replid:%u\r\n", s->primary, s->promotions);
-    redis_history_is(&h, info);
+    redis_history_is(&h, info, 0);
     while (i < s->name_count && memcmp(s->names[i], h.is, sizeof(h.is)) != 0)
         i++;
     if (i == s->name_count) {

@@ -48,7 +48,7 @@ static void front_stop(struct store *s) {
 
 static struct store *front_open(struct loop *l) {
     static const struct store_kind kind = {
-        .other = begin_front, .down_reason = front_down, .stop = front_stop};
+        .other = begin_front, .is_in_memory = true, .down_reason = front_down, .stop = front_stop};
     front = hw_calloc(1, sizeof(*front));
     store_init(&front->pair.store, &kind, l);
     front->pair.front = saver_store_memory(l);

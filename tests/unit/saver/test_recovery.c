@@ -5,6 +5,7 @@
 
 #include "durable.h"
 #include "store_bed_devices.h"
+#include "store_pair.h"
 
 static struct store *front; // below the store of the bed
 
@@ -182,6 +183,32 @@ START_TEST(test_emptied) {
 }
 END_TEST
 
+// Whoever is idle when all keys are deleted hears of it before he does anything there.
+START_TEST(test_emptied_beside) {
+    struct bed b = recovery_bed();
+    struct bed idle = b;
+    idle.store = saver_durable(redis_store_on(b.loop), rows_open(b.loop));
+    until_up(idle.store, b.loop);
+    DURABLE(&b, .user = "u", .id = "d1");
+    until_rows(&b, "unmarked = 1", "0");
+    redis_cli("FLUSHALL");
+    Hawser__Internal__HeadRequest q = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
+    q.product = 1;
+    q.user = (char[]){"u"};
+    ck_assert_ptr_null(bed_try(&b, &q.base));
+    until_down(&b);
+    until_up(b.store, b.loop);
+    idle.reply = b.reply;
+    ck_assert_ptr_null(bed_try(&idle, &q.base));
+    until_down(&idle);
+    until_up(idle.store, b.loop);
+    ck_assert_str_eq(messages_of(&idle, "u", ""), "d1 (7)");
+    b.reply = idle.reply;
+    store_free(idle.store);
+    recovery_end(&b);
+}
+END_TEST
+
 // Nothing was lost: nothing is put back, and what every device has handled does not come again.
 START_TEST(test_nothing_lost) {
     struct bed b = recovery_bed();
@@ -245,6 +272,91 @@ START_TEST(test_gone_on_without) {
     maria_sql("UPDATE hawser_messages SET landed_ms = landed_ms - 6000;");
     until_rows(&b, "seq > 1 << 40 AND id = 'd2'", "1");
     ck_assert_str_eq(messages_of(&b, "u", ""), "d1 (7) s d2");
+    recovery_end(&b);
+}
+END_TEST
+
+// The same, and Redis begins one more history, without a loss: an older jump is looked into, too.
+START_TEST(test_older_jump) {
+    struct bed b = recovery_bed();
+    DURABLE(&b, .user = "u", .id = "d1");
+    aof_keep();
+    DURABLE(&b, .user = "u", .id = "d2");
+    until_rows(&b, "unmarked = 1", "0");
+    maria_freeze();
+    redis_goes_back(&b);
+    struct bed other = b;
+    other.store = redis_store_on(b.loop);
+    until_up(other.store, b.loop);
+    DURABLE(&other, .user = "u", .id = "s", .is_stored = true);
+    store_free(other.store);
+    b.reply = other.reply;
+    aof_keep();
+    redis_goes_back(&b);
+    kill(maria_pid, SIGCONT);
+    until_up(b.store, b.loop);
+    maria_sql("UPDATE hawser_messages SET landed_ms = landed_ms - 6000;");
+    until_rows(&b, "seq > 1 << 40 AND id = 'd2'", "1");
+    const char *log = messages_of(&b, "u", ""); // a jump within one second is none
+    ck_assert(strcmp(log, "d1 (7) s (7) d2") == 0 || strcmp(log, "d1 (7) s d2") == 0);
+    recovery_end(&b);
+}
+END_TEST
+
+// What lands while Redis goes back does not come before what is put back.
+START_TEST(test_landed_meanwhile) {
+    struct bed b = recovery_bed();
+    Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
+    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
+    DURABLE(&b, .user = "u", .id = "d1");
+    aof_keep();
+    DURABLE(&b, .user = "u", .id = "d2");
+    until_rows(&b, "unmarked = 1", "0");
+    maria_freeze();
+    q.product = 1;
+    q.user = (char[]){"u"};
+    q.message = &m;
+    m.id = (char[]){"d3"};
+    m.class_ = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
+    b.answered = false;
+    store_call(b.store, &q.base, bed_on_answer, &b);
+    redis_goes_back(&b);
+    until_up(front, b.loop);
+    kill(maria_pid, SIGCONT);
+    while (!b.answered)
+        loop_step(b.loop, -1);
+    ck_assert_int_eq(b.error, -HW_ELOADING);
+    until_up(b.store, b.loop);
+    ck_assert_str_eq(messages_of(&b, "u", ""), "d1 d2 (7)");
+    ck_assert_str_eq(maria_table("SELECT COUNT(*) FROM hawser_messages"), "2");
+    recovery_end(&b);
+}
+END_TEST
+
+// A mark of what was appended in an older history comes too late, and so does one of a row that is
+// marked: the row stays as it is.
+START_TEST(test_late_mark) {
+    struct bed b = recovery_bed();
+    struct bed below = b;
+    Hawser__Internal__MarkRequest q = HAWSER__INTERNAL__MARK_REQUEST__INIT;
+    DURABLE(&b, .user = "u", .id = "d1");
+    until_rows(&b, "unmarked = 1", "0");
+    below.store = ((struct store_pair *)b.store)->back;
+    below.reply = b.reply;
+    q.row = strtoull(maria_table("SELECT row_no FROM hawser_messages"), NULL, 10);
+    q.epoch = 7;
+    q.seq = 99;
+    q.history =
+        strtoull(maria_table("SELECT holder FROM hawser_leases WHERE name = 'history'"), NULL, 10);
+    ck_assert(!((const Hawser__Internal__MarkReply *)bed_ask(&below, &q.base))->marked);
+    maria_sql("UPDATE hawser_messages SET unmarked = 1, seq = NULL;");
+    q.history++;
+    ck_assert(!((const Hawser__Internal__MarkReply *)bed_ask(&below, &q.base))->marked);
+    ck_assert_str_eq(maria_table("SELECT unmarked FROM hawser_messages"), "1");
+    q.history--;
+    ck_assert(((const Hawser__Internal__MarkReply *)bed_ask(&below, &q.base))->marked);
+    ck_assert_str_eq(maria_table("SELECT seq FROM hawser_messages"), "99");
+    b.reply = below.reply;
     recovery_end(&b);
 }
 END_TEST
@@ -390,6 +502,7 @@ START_TEST(test_cut) {
 }
 END_TEST
 
-RUN_TESTS_ON_MARIADB("recovery", test_gone_back, test_emptied, test_nothing_lost, test_back_is_away,
-                     test_gone_on_without, test_many, test_full, test_whole, test_not_swept,
-                     test_two_epochs, test_cut)
+RUN_TESTS_ON_MARIADB("recovery", test_gone_back, test_emptied, test_emptied_beside,
+                     test_nothing_lost, test_back_is_away, test_gone_on_without, test_older_jump,
+                     test_landed_meanwhile, test_late_mark, test_many, test_full, test_whole,
+                     test_not_swept, test_two_epochs, test_cut)
