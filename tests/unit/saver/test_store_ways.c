@@ -83,6 +83,7 @@ static struct store *open_short(struct loop *l) {
 }
 
 static struct store *open_long(struct loop *l) {
+    redis_cli("COPY " REDIS_HISTORY_KEY " " REDIS_HISTORY_KEY " DB 1"); // else it draws its own
     return open_way(l, LONG_WAY);
 }
 
