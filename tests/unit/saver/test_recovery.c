@@ -318,6 +318,8 @@ START_TEST(test_landed_meanwhile) {
     q.message = &m;
     m.id = (char[]){"d3"};
     m.class_ = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
+    protobuf_c_message_free_unpacked(b.reply, NULL);
+    b.reply = NULL;
     b.answered = false;
     store_call(b.store, &q.base, bed_on_answer, &b);
     redis_goes_back(&b);
