@@ -31,8 +31,8 @@ class Subscriber:
         assert self.process.wait(30) == 0
 
 
-def push_all(cluster, product, count, users):
-    """As an app server does: batches with an Idempotency-Key for each message, repeated until every one is accepted."""
+def push_all(cluster, product, count, users, accepted=None):
+    """As an app server does: batches with an Idempotency-Key for each message, repeated until every one is accepted. `accepted` grows."""
     session = requests.Session()
     session.trust_env = False
     head = {"Authorization": f"Bearer {cluster.info['admin_key']}"}
@@ -51,6 +51,8 @@ def push_all(cluster, product, count, users):
             for n, result in zip(list(left), results):
                 if result["status"] == 202:
                     del left[n]
+                    if accepted is not None:
+                        accepted.append(n)
                 else:
                     assert result["status"] == 503, result
             if left:
