@@ -162,13 +162,13 @@ static void on_row_landed(void *arg, int error, const ProtobufCMessage *message)
     s->row = row->row;
     s->is_new = row->is_new;
     durable_of(p)->counts.landed += row->is_new ? 1 : 0;
-    if (row->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED &&
-        !recovery_is_over(&durable_of(p)->recovery)) { // the front went back meanwhile
+    bool is_new_there = row->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED;
+    if (is_new_there && !recovery_is_over(&durable_of(p)->recovery)) { // it went back meanwhile
         s->failure = -HW_ELOADING;
         row_withdraw(p);
         return;
     }
-    if (row->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED) {
+    if (is_new_there) {
         durable_append_at_front(durable_of(p), (Hawser__Internal__AppendRequest *)p->request,
                                 on_row_appended, p);
         return;
@@ -196,10 +196,9 @@ static void begin_durable_append(struct store_step *p, const ProtobufCMessage *r
     const Hawser__Internal__AppendRequest *q = (const Hawser__Internal__AppendRequest *)request;
     struct store_pair *pair = store_pair_of(p);
     bool is_durable = q->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
-    if (!is_durable || q->claim != 0) { // of a claim nothing is kept but its id
+    bool is_whole = recovery_is_over(&durable_of(p)->recovery);
+    if (!is_whole || !is_durable || q->claim != 0) { // of a claim nothing is kept but its id
         begin_at_front(p, request);
-    } else if (!recovery_is_over(&durable_of(p)->recovery)) {
-        store_step_complete(p, -HW_ELOADING, NULL);
     } else if (store_down_reason(pair->front)) { // it would land for nothing
         store_step_complete(p, -HW_ESTORE, NULL);
     } else if (store_down_reason(pair->back)) {

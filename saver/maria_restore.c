@@ -135,7 +135,7 @@ static void on_log_rows(void *arg, int error, const struct maria_answer *a) {
         row_step_end(r, error, NULL);
         return;
     }
-    size_t count = maria_rows(a);
+    size_t count = a ? maria_rows(a) : 0;
     Hawser__Internal__LandedRowsReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__landed_rows_reply__init(reply);
     reply->upto = r->after;
@@ -159,18 +159,18 @@ static void on_next_seq(void *arg, int error, const struct maria_answer *a) {
     struct row_step *r = arg;
     uint64_t first = error == 0 ? maria_u64_at(a, 0, ONLY_COLUMN) : 0;
     struct buf text = BUF_EMPTY;
-    if (error != 0) {
-        row_step_end(r, error, NULL);
-        return;
-    }
     r->after = first == 0 || first + RESTORE_ROWS_MAX - 1 > r->last ? r->last
                                                                     : first + RESTORE_ROWS_MAX - 1;
+    if (error != 0 || first == 0) { // or they have left since
+        on_log_rows(r, error, NULL);
+        return;
+    }
     buf_printf(
         &text,
         "SELECT " MARKED_COLUMNS(
             FIRST_COLUMN, NEXT_COLUMN) " FROM hawser_messages FORCE INDEX (log) WHERE %s AND seq "
-                                       "BETWEEN %" PRIu64 " AND %" PRIu64 " ORDER BY seq",
-        buf_cstr(&r->text), first, r->after);
+                                       "BETWEEN %" PRIu64 " AND %" PRIu64 " ORDER BY seq LIMIT %d",
+        buf_cstr(&r->text), first, r->after, RESTORE_ROWS_MAX);
     maria_ask_for(r, &text, on_log_rows);
 }
 

@@ -64,8 +64,8 @@ static void on_ended(void *arg, int error, const ProtobufCMessage *reply) {
         return;
     }
     log_event(saver_maria_log(r->back), LOG_INFO, "redis is whole again",
-              "logs=%" PRIu64 " restored=%" PRIu64 " appended_anew=%" PRIu64, r->logs, r->restored,
-              r->lost);
+              "logs=%" PRIu64 " restored_in_all=%" PRIu64 " anew_in_all=%" PRIu64, r->logs,
+              r->restored, r->lost);
     recovery_is_done(r);
 }
 

@@ -18,10 +18,6 @@
 #include "maria_rows.h"
 #include "saver.pb-c.h"
 
-struct recovery_counts {           // of one walk
-    uint64_t logs, restored, lost; // logs that were asked; rows put back; rows appended anew
-};
-
 struct recovery {
     struct store *front, *back; // borrowed
     struct loop *loop;

@@ -96,16 +96,6 @@ static void put_what(struct buf *out, const Hawser__Internal__AppendRequest *a, 
     saver_put_names(out, m);
 }
 
-// Without the times that are the store's to give: it keeps them beside the message.
-static void put_message(struct buf *out, const Hawser__Internal__AppendRequest *a) {
-    Hawser__Internal__StoredMessage m = *a->message;
-    if (a->ttl_ms)
-        m.expires_ms = 0;
-    size_t size = hawser__internal__stored_message__get_packed_size(&m);
-    hawser__internal__stored_message__pack(&m, buf_reserve(out, size));
-    out->len += size;
-}
-
 static void append_send(struct store_step *p, const Hawser__Internal__AppendRequest *a,
                         bool keys_full) {
     struct buf what = BUF_EMPTY, message = BUF_EMPTY;
@@ -116,7 +106,7 @@ static void append_send(struct store_step *p, const Hawser__Internal__AppendRequ
     saver_step_is_of(p, a->product, is_inbox ? a->user : NULL);
     saver_bucket_announce(redis_store_of(p), saver_step_of(p), false); // before there is anything
     put_what(&what, a, keys_full);
-    put_message(&message, a);
+    saver_put_message(&message, a->message, a->ttl_ms > 0);
     const struct redis_bytes words[] = {{what.data, what.len},
                                         {name, strnlen(name, USER_CUT_BYTES)},
                                         {a->message->id, strnlen(a->message->id, ID_CUT_BYTES)},

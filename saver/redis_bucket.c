@@ -37,6 +37,16 @@ void saver_put_names(struct buf *out, const Hawser__Internal__StoredMessage *m) 
     buf_append(out, "\0", m->n_device > 0 ? 1 : 0);
 }
 
+void saver_put_message(struct buf *out, const Hawser__Internal__StoredMessage *message,
+                       bool has_ttl) {
+    Hawser__Internal__StoredMessage m = *message;
+    if (has_ttl)
+        m.expires_ms = 0;
+    size_t size = hawser__internal__stored_message__get_packed_size(&m);
+    hawser__internal__stored_message__pack(&m, buf_reserve(out, size));
+    out->len += size;
+}
+
 uint64_t saver_epoch(const struct redis_store *s) {
     return rng_epoch(loop_rng(s->store.loop));
 }

@@ -56,19 +56,15 @@ static void on_restore(void *arg, int error, const redisReply *r) {
 
 static void put_row_words(const Hawser__Internal__RestoreRow *row, struct buf *what,
                           struct buf *message) {
-    Hawser__Internal__StoredMessage m = *row->message;
+    const Hawser__Internal__StoredMessage *m = row->message;
     const struct saver_row numbers = {.seq = row->seq,
                                       .sent = row->sent_ms,
                                       .ends = row->expires_ms,
-                                      .told = (m.sent_ms == 0 ? TOLD_SENT : 0U) |
+                                      .told = (m->sent_ms == 0 ? TOLD_SENT : 0U) |
                                               (row->has_ttl ? TOLD_END : 0U)};
     saver_row_put(what, &numbers);
-    saver_put_names(what, &m);
-    if (row->has_ttl)
-        m.expires_ms = 0;
-    size_t size = hawser__internal__stored_message__get_packed_size(&m);
-    hawser__internal__stored_message__pack(&m, buf_reserve(message, size));
-    message->len += size;
+    saver_put_names(what, m);
+    saver_put_message(message, m, row->has_ttl);
 }
 
 void saver_redis_restore(struct store_step *p, const Hawser__Internal__RestoreRequest *q) {

@@ -97,6 +97,14 @@ static void until_rows(struct bed *b, const char *condition, const char *count) 
         loop_step(b->loop, -1);
 }
 
+// A Redis that goes back from here on lacks d2.
+static void loses_d2(struct bed *b) {
+    DURABLE(b, .user = "u", .id = "d1");
+    aof_keep();
+    DURABLE(b, .user = "u", .id = "d2");
+    until_rows(b, "unmarked = 1", "0");
+}
+
 // "id id [gap] id": gaps of the jump to this history have no numbers.
 static const char *messages_of(struct bed *b, const char *user, const char *device) {
     Hawser__Internal__LoadRequest q = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
@@ -255,10 +263,7 @@ END_TEST
 // A saver that knows no MariaDB has gone on first: what has lost its place is appended anew.
 START_TEST(test_gone_on_without) {
     struct bed b = recovery_bed();
-    DURABLE(&b, .user = "u", .id = "d1");
-    aof_keep();
-    DURABLE(&b, .user = "u", .id = "d2");
-    until_rows(&b, "unmarked = 1", "0");
+    loses_d2(&b);
     maria_freeze(); // so that this saver comes later
     redis_goes_back(&b);
     struct bed other = b;
@@ -279,10 +284,7 @@ END_TEST
 // The same, and Redis begins one more history, without a loss: an older jump is looked into, too.
 START_TEST(test_older_jump) {
     struct bed b = recovery_bed();
-    DURABLE(&b, .user = "u", .id = "d1");
-    aof_keep();
-    DURABLE(&b, .user = "u", .id = "d2");
-    until_rows(&b, "unmarked = 1", "0");
+    loses_d2(&b);
     maria_freeze();
     redis_goes_back(&b);
     struct bed other = b;
@@ -308,10 +310,7 @@ START_TEST(test_landed_meanwhile) {
     struct bed b = recovery_bed();
     Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
     Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
-    DURABLE(&b, .user = "u", .id = "d1");
-    aof_keep();
-    DURABLE(&b, .user = "u", .id = "d2");
-    until_rows(&b, "unmarked = 1", "0");
+    loses_d2(&b);
     maria_freeze();
     q.product = 1;
     q.user = (char[]){"u"};
@@ -363,6 +362,31 @@ START_TEST(test_late_mark) {
 }
 END_TEST
 
+// Rows behind that seq have left since the log was listed: there are none, and it ends.
+START_TEST(test_rows_that_left) {
+    struct bed b = recovery_bed();
+    struct bed below = b;
+    Hawser__Internal__LandedRowsRequest q = HAWSER__INTERNAL__LANDED_ROWS_REQUEST__INIT;
+    Hawser__Internal__LandedLog log = HAWSER__INTERNAL__LANDED_LOG__INIT;
+    loses_d2(&b);
+    log.product = 1;
+    log.user = (char[]){"u"};
+    log.epoch = bed_head(&b, STREAM_INBOX, "u").epoch;
+    log.seq = 3;
+    q.log = &log;
+    below.store = ((struct store_pair *)b.store)->back;
+    below.reply = b.reply;
+    for (q.after = 0; q.after <= 2; q.after++) {
+        const Hawser__Internal__LandedRowsReply *reply = bed_ask(&below, &q.base);
+        ck_assert_uint_eq(reply->n_row, 2 - q.after);
+        ck_assert(!reply->more);
+        ck_assert_uint_eq(reply->upto, 3);
+    }
+    b.reply = below.reply;
+    recovery_end(&b);
+}
+END_TEST
+
 // More logs than a page has, and more rows than one step takes.
 START_TEST(test_many) {
     struct bed b = recovery_bed();
@@ -392,10 +416,7 @@ END_TEST
 // Redis is full: it lets go, and takes what it lost when it has room.
 START_TEST(test_full) {
     struct bed b = recovery_bed();
-    DURABLE(&b, .user = "u", .id = "d1");
-    aof_keep();
-    DURABLE(&b, .user = "u", .id = "d2");
-    until_rows(&b, "unmarked = 1", "0");
+    loses_d2(&b);
     maria_freeze();
     redis_goes_back(&b);
     until_up(front, b.loop);
@@ -506,5 +527,5 @@ END_TEST
 
 RUN_TESTS_ON_MARIADB("recovery", test_gone_back, test_emptied, test_emptied_beside,
                      test_nothing_lost, test_back_is_away, test_gone_on_without, test_older_jump,
-                     test_landed_meanwhile, test_late_mark, test_many, test_full, test_whole,
-                     test_not_swept, test_two_epochs, test_cut)
+                     test_landed_meanwhile, test_late_mark, test_rows_that_left, test_many,
+                     test_full, test_whole, test_not_swept, test_two_epochs, test_cut)
