@@ -272,41 +272,48 @@ static void position_draw(struct ways *t, unsigned u, Hawser__Internal__StreamPo
         p->epoch = p->seq = 0;
 }
 
+struct drawn { // a device, and two positions of it
+    unsigned user, device;
+    char name[8];
+    Hawser__Internal__StreamPosition at[2], *list[2];
+};
+
+static void device_draw(struct ways *t, struct drawn *a) {
+    a->user = (unsigned)draw(t, USERS);
+    a->device = (unsigned)draw(t, DEVICES);
+    snprintf(a->name, sizeof(a->name), "d%u", a->device);
+    for (int i = 0; i < 2; i++) {
+        a->list[i] = &a->at[i];
+        hawser__internal__stream_position__init(&a->at[i]);
+        position_draw(t, a->user, &a->at[i]);
+    }
+}
+
 static void add_ack(struct ways *t) {
     Hawser__Internal__AckRequest q = HAWSER__INTERNAL__ACK_REQUEST__INIT;
-    Hawser__Internal__StreamPosition at[2] = {HAWSER__INTERNAL__STREAM_POSITION__INIT,
-                                              HAWSER__INTERNAL__STREAM_POSITION__INIT};
-    Hawser__Internal__StreamPosition *upto[] = {&at[0], &at[1]};
-    unsigned u = (unsigned)draw(t, USERS), d = (unsigned)draw(t, DEVICES);
-    char device[8];
-    snprintf(device, sizeof(device), "d%u", d);
-    position_draw(t, u, &at[0]);
-    position_draw(t, u, &at[1]);
+    struct drawn a;
+    device_draw(t, &a);
+    unsigned u = a.user, d = a.device;
     q.product = 1;
     q.user = t->user[u];
-    q.device = device;
+    q.device = a.name;
     q.generation = t->generation[u][d] + (one_in(t, 20) ? 1 : 0) - (one_in(t, 20) ? 1 : 0);
-    q.upto = upto;
+    q.upto = a.list;
     q.n_upto = one_in(t, t->is_tame ? 60 : 12) ? 2 : 1;
     act_add(t, &q.base, u);
 }
 
 static void add_attach(struct ways *t) {
     Hawser__Internal__AttachRequest q = HAWSER__INTERNAL__ATTACH_REQUEST__INIT;
-    Hawser__Internal__StreamPosition at[2] = {HAWSER__INTERNAL__STREAM_POSITION__INIT,
-                                              HAWSER__INTERNAL__STREAM_POSITION__INIT};
-    Hawser__Internal__StreamPosition *have[] = {&at[0], &at[1]};
-    unsigned u = (unsigned)draw(t, USERS), d = (unsigned)draw(t, DEVICES);
-    char device[8];
-    snprintf(device, sizeof(device), "d%u", d);
-    position_draw(t, u, &at[0]);
-    position_draw(t, u, &at[1]);
+    struct drawn a;
+    device_draw(t, &a);
+    unsigned u = a.user, d = a.device;
     q.product = 1;
     q.user = t->user[u];
-    q.device = device;
+    q.device = a.name;
     q.generation = one_in(t, 12) ? draw(t, t->generation[u][d] + 1) : ++t->generation[u][d];
     q.devices_max = one_in(t, 30) ? 2 : 16;
-    q.have = have;
+    q.have = a.list;
     q.n_have = draw(t, 3);
     act_add(t, &q.base, u);
 }
