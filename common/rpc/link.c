@@ -168,7 +168,7 @@ static void on_deadline(struct timer *t) {
 // --- silence
 
 bool rpc_link_is_silent(struct rpc_link *link) {
-    return link->up && link->silent_ms != 0 && channel_heard_ms(&link->channel) <= link->silent_ms;
+    return link->up && link->silent_ms != 0 && channel_heard_ms(&link->channel) < link->silent_ms;
 }
 
 void rpc_link_give_up_repeatable(struct rpc_link *link) {
