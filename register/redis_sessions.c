@@ -336,10 +336,12 @@ static void confirm_by_script(struct store_step *p) {
     register_confirm_run(redis_store_of(p), &args, on_confirm, p);
 }
 
-// The next row: whether it is the session's, and need not say anew when it was seen.
-// now_ms may be some seconds ago.
-static bool next_is_held(struct row_reader *r, const Hawser__Internal__ConfirmRequest *q,
-                         uint64_t now_ms) {
+// What a row is to the session that is confirmed.
+enum row_look { ROW_OTHER, ROW_HELD, ROW_TO_SEE /* held, and is to say anew when it was seen */ };
+
+// The next row. now_ms may be some seconds ago.
+static enum row_look look_at_row(struct row_reader *r, const Hawser__Internal__ConfirmRequest *q,
+                                 uint64_t now_ms) {
     enum { VIEW_OLD_MS = 10000 };
     size_t device_len = strlen(q->device);
     bool is_own = r->end - r->at > (ptrdiff_t)device_len && r->at[0] == device_len &&
@@ -354,7 +356,37 @@ static bool next_is_held(struct row_reader *r, const Hawser__Internal__ConfirmRe
     uint64_t seen_ms = read_number(r, 6);
     pass_text(r); // room
     pass_text(r); // address
-    return is_own && is_online && seen_ms + SEEN_APART_MS > now_ms + VIEW_OLD_MS && !r->is_bad;
+    if (!is_own || !is_online || r->is_bad)
+        return ROW_OTHER;
+    return seen_ms + SEEN_APART_MS > now_ms + VIEW_OLD_MS ? ROW_HELD : ROW_TO_SEE;
+}
+
+static void complete_held(struct store_step *p) {
+    Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
+    hawser__internal__confirm_reply__init(reply);
+    reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD;
+    reply->generation = ((const Hawser__Internal__ConfirmRequest *)p->request)->generation;
+    store_step_complete(p, 0, &reply->base);
+}
+
+static void on_seen(void *arg, int error, const redisReply *r) {
+    if (redis_step_failed(arg, error, r))
+        return;
+    if (r->integer == 1)
+        complete_held(arg);
+    else
+        confirm_by_script(arg); // it has changed since it was looked at
+}
+
+// Every few minutes for each session: so the script is told no more than it needs.
+static void row_is_seen(struct store_step *p) {
+    const Hawser__Internal__ConfirmRequest *q =
+        (const Hawser__Internal__ConfirmRequest *)p->request;
+    struct register_keys keys;
+    register_keys_of(&keys, q->product, q->user);
+    struct register_seen_args args = {keys.rows, q->user, q->device, row_number(q->incarnation),
+                                      row_number(q->generation)};
+    register_seen_run(redis_store_of(p), &args, on_seen, p);
 }
 
 static void on_row_to_confirm(void *arg, int error, const redisReply *r) {
@@ -365,18 +397,15 @@ static void on_row_to_confirm(void *arg, int error, const redisReply *r) {
     if (redis_step_failed(p, error, r))
         return;
     struct row_reader rows = {(const uint8_t *)r->str, (const uint8_t *)r->str + r->len, false};
-    bool is_held = false;
-    while (r->str && rows.at < rows.end && !rows.is_bad && !is_held)
-        is_held = next_is_held(&rows, q, s->view_ms);
-    if (!is_held) {
+    enum row_look look = ROW_OTHER;
+    while (r->str && rows.at < rows.end && !rows.is_bad && look == ROW_OTHER)
+        look = look_at_row(&rows, q, s->view_ms);
+    if (look == ROW_HELD)
+        complete_held(p);
+    else if (look == ROW_TO_SEE)
+        row_is_seen(p);
+    else
         confirm_by_script(p);
-        return;
-    }
-    Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
-    hawser__internal__confirm_reply__init(reply);
-    reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD;
-    reply->generation = q->generation;
-    store_step_complete(p, 0, &reply->base);
 }
 
 // Most rows are the session's, and a look is all that they need: each session is confirmed once a

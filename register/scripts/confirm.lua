@@ -19,10 +19,10 @@
 -- CONST REWRITTEN = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_REWRITTEN
 -- CONST SUPERSEDED = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_SUPERSEDED
 -- CONST UNDECIDED = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_UNDECIDED
--- PARTS confirm_next places
+-- PARTS places
 -- REPLY [in]|[innnnnsnssn*[*s]] outcome generation nothing was_online replaces before_inc before_slot before_generation before_room before_address before_since runs
 
-local list = rows_of(packed)
+local list = rows_of(call('HGET', rows, user))
 local r, is_new = row_in(list, device)
 if login == 0 then login = gen end
 local own = r.inc == inc and r.slot == slot
