@@ -361,7 +361,7 @@ static enum row_look look_at_row(struct row_reader *r, const Hawser__Internal__C
     return seen_ms + SEEN_APART_MS > now_ms + VIEW_OLD_MS ? ROW_HELD : ROW_TO_SEE;
 }
 
-static void complete_held(struct store_step *p) {
+static void confirm_held(struct store_step *p) {
     Hawser__Internal__ConfirmReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__confirm_reply__init(reply);
     reply->outcome = HAWSER__INTERNAL__CONFIRMED__CONFIRMED_HELD;
@@ -373,7 +373,7 @@ static void on_seen(void *arg, int error, const redisReply *r) {
     if (redis_step_failed(arg, error, r))
         return;
     if (r->integer == 1)
-        complete_held(arg);
+        confirm_held(arg);
     else
         confirm_by_script(arg); // it has changed since it was looked at
 }
@@ -401,7 +401,7 @@ static void on_row_to_confirm(void *arg, int error, const redisReply *r) {
     while (r->str && rows.at < rows.end && !rows.is_bad && look == ROW_OTHER)
         look = look_at_row(&rows, q, s->view_ms);
     if (look == ROW_HELD)
-        complete_held(p);
+        confirm_held(p);
     else if (look == ROW_TO_SEE)
         row_is_seen(p);
     else

@@ -3,7 +3,8 @@
 // came, or a confirmation that is done after the drop, may have left a row: the register is asked
 // for the user's rows, and one of ours that no session here holds is dropped. Written late, it
 // would stand above the client's next session for good; it is looked for several times, since a
-// store whose clock went back does steps after their last moment.
+// store whose clock went back does steps after their last moment. No more are asked for at once
+// than are answered in good time: all sessions of a room may end at once, in all rooms.
 #include "room_internal.h"
 
 enum {
@@ -19,6 +20,7 @@ struct orphan {
     struct room *room;
     struct timer timer;
     uint64_t generation; // 0 = not known: looked for
+    uint64_t asked_ms;
     uint32_t product;
     int looks, failures; // of calls: answered looks, those without an answer
     char *user, *device; // owned
@@ -67,6 +69,24 @@ static void orphans_try_again(struct orphan *o, uint64_t delay_ms, timer_fn *fn)
         loop_arm(r->loop, &o->timer, delay_ms, fn);
 }
 
+// Whether the register is asked now. Else its time comes again: that is no failure.
+static bool may_ask(struct orphan *o, timer_fn *fn) {
+    struct room *r = o->room;
+    if (admission_left(&r->orphans.asks) == 0) {
+        loop_arm(r->loop, &o->timer, AGAIN_MS, fn);
+        return false;
+    }
+    o->asked_ms = loop_now_ms(r->loop);
+    admission_asked(&r->orphans.asks);
+    return true;
+}
+
+static void orphan_answered(struct orphan *o, int error) {
+    struct room *r = o->room;
+    admission_answered(&r->orphans.asks, o->asked_ms, loop_now_ms(r->loop), error == 0);
+    o->failures += error != 0;
+}
+
 // --- a row that is known
 
 static void orphans_drop(struct orphan *o);
@@ -78,7 +98,7 @@ static void drop_again(struct timer *t) {
 static void on_dropped(void *arg, int error, const Hawser__Internal__DropReply *reply) {
     struct orphan *o = arg;
     (void)reply;
-    o->failures += error != 0;
+    orphan_answered(o, error);
     if (error == 0)
         orphan_free(o);
     else
@@ -88,6 +108,8 @@ static void on_dropped(void *arg, int error, const Hawser__Internal__DropReply *
 static void orphans_drop(struct orphan *o) {
     struct room *r = o->room;
     Hawser__Internal__DropRequest request = HAWSER__INTERNAL__DROP_REQUEST__INIT;
+    if (!may_ask(o, drop_again))
+        return;
     request.product = o->product;
     request.user = o->user;
     request.device = o->device;
@@ -123,9 +145,10 @@ static void drop_found(struct orphan *o, const Hawser__Internal__SessionRow *row
 
 static void orphans_on_found(void *arg, int error, const Hawser__Internal__FindReply *reply) {
     struct orphan *o = arg;
+    orphan_answered(o, error);
     for (size_t i = 0; reply && i < reply->n_row; i++)
         drop_found(o, reply->row[i]);
-    *(error == 0 ? &o->looks : &o->failures) += 1;
+    o->looks += error == 0;
     if (o->looks == LOOKS)
         orphan_free(o);
     else
@@ -136,6 +159,8 @@ static void look(struct timer *t) {
     struct orphan *o = container_of(t, struct orphan, timer);
     struct room *r = o->room;
     Hawser__Internal__FindRequest request = HAWSER__INTERNAL__FIND_REQUEST__INIT;
+    if (!may_ask(o, look))
+        return;
     request.product = o->product;
     request.user = o->user;
     register_find(register_of(r->cluster), &request, orphans_on_found, o);

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admission.h"
+
 struct orphan;
 struct room;
 struct room_binding;
@@ -13,6 +15,7 @@ struct orphans {
     struct orphan *list; // owned
     size_t count;
     uint64_t given_up; // a counter
+    struct admission asks;
 };
 
 void orphan_drop(const struct room_binding *b); // its row, until the register answers

@@ -197,6 +197,7 @@ static int room_start(struct daemon_env *env, struct buf *ret_error, void **ret_
     admission_init(&r->questions.logins);
     admission_init(&r->questions.confirmations);
     admission_init(&r->questions.heads);
+    admission_init(&r->orphans.asks);
     log_event(env->log, LOG_INFO, "sized", "connections_max=%u sessions_max=%u", max,
               r->places.sessions_max);
     *ret_self = r;

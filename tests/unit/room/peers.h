@@ -145,6 +145,7 @@ static inline void begin_among_peers(const struct voice *voice) {
     admission_init(&bed.room.questions.logins);
     admission_init(&bed.room.questions.confirmations);
     admission_init(&bed.room.questions.heads);
+    admission_init(&bed.room.orphans.asks);
     peer_joins(0, "register", played_register);
     peer_joins(1, "saver", played_saver);
     peer_joins(2, "room", played_room);

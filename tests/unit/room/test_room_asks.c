@@ -194,6 +194,26 @@ START_TEST(test_a_late_row_is_dropped) {
 }
 END_TEST
 
+// All sessions of a room may end at once: no more rows are dropped at once than are answered in
+// good time. The others wait, and that is no failure.
+START_TEST(test_rows_are_dropped_a_few_at_a_time) {
+    Hawser__Internal__DropReply dropped = HAWSER__INTERNAL__DROP_REPLY__INIT;
+    begin_live_among_peers(&tiny);
+    bed.room.bindings.slots_max = 3;
+    bed.room.orphans.asks.at_once = 2;
+    for (int i = 0; i < 3; i++)
+        orphan_drop(binding);
+    time_passes(1500);
+    ck_assert_uint_eq(times_asked(ASKED_DROP), 2);
+    ck_assert_uint_eq(bed.room.orphans.count, 3);
+    answer(asked(ASKED_DROP), &dropped.base);
+    time_passes(1000);
+    ck_assert_uint_eq(times_asked(ASKED_DROP), 3);
+    ck_assert_uint_eq(bed.room.orphans.count, 2);
+    end_among_peers();
+}
+END_TEST
+
 static void row_of_another_room_changed(void) {
     notice_changed(&bed.room, &(struct session_row){OTHER_ROOM, 1, 50});
 }
@@ -224,4 +244,5 @@ END_TEST
 RUN_TESTS("what a room asks", test_a_reader_of_a_log_that_starts_again,
           test_heads_are_asked_once_more, test_attached_again_with_all_positions,
           test_what_was_acknowledged_before_it_was_lost, test_a_late_row_is_looked_for,
-          test_a_late_row_is_dropped, test_a_notice_is_told_again)
+          test_a_late_row_is_dropped, test_rows_are_dropped_a_few_at_a_time,
+          test_a_notice_is_told_again)
