@@ -82,11 +82,16 @@ static void answer_known(const struct known_id *id, const Hawser__Internal__Appe
     reply->expires_ms = id->expires_ms;
 }
 
+// What is replaced leaves its place to what replaces it.
 static bool is_full(const struct inbox *b, const Hawser__Internal__AppendRequest *a) {
     const Hawser__Internal__InboxLimits *l = a->limits;
+    uint64_t now = memory_store_now_ms(&b->store->base);
+    const struct log_entry *e =
+        inbox_replaced_by(b, a->message, a->message->sent_ms ? a->message->sent_ms : now);
+    size_t count = b->log.unhandled_count - (e ? 1 : 0);
+    size_t bytes = b->log.unhandled_bytes - (e ? e->bytes : 0);
     return l && l->reject_new &&
-           (b->log.unhandled_count >= l->messages ||
-            b->log.unhandled_bytes + a->message->payload.len > l->bytes);
+           (count >= l->messages || bytes + a->message->payload.len > l->bytes);
 }
 
 // The end of a message is told as it is now; what Push shows is the sender's (0 = the retention).
@@ -128,9 +133,13 @@ static void append_inbox(struct inbox *b, const Hawser__Internal__AppendRequest 
                          Hawser__Internal__AppendReply *reply) {
     Hawser__Internal__StoredMessage message;
     fix_times(a, reply, &message);
+    struct log_entry *e = inbox_replaced_by(b, &message, message.sent_ms);
+    if (e)
+        inbox_collapse(b, e);
     log_append(&b->log, &message, reply->expires_ms);
     b->product->accepted++;
     b->product->pending++;
+    inbox_keep_collapsible(b);
     if (a->limits)
         inbox_overflow(b, a->limits->messages, a->limits->bytes);
     inbox_expires(b, reply->expires_ms);

@@ -69,8 +69,8 @@ struct product_logs { // of one product
     struct broadcast stream[STREAMS]; // of news and bulk; the inbox's is empty
     struct sum_id *sum_ids;
     uint64_t keyed_ids; // ids with an Idempotency-Key that are remembered
-    uint64_t accepted, acked, expired, overflowed, parked, rejected, broadcasts, sent[STREAMS],
-        acked_devices[STREAMS], letters_dropped;
+    uint64_t accepted, acked, expired, overflowed, collapsed, parked, rejected, broadcasts,
+        sent[STREAMS], acked_devices[STREAMS], letters_dropped;
     uint64_t pending;
 };
 
@@ -103,6 +103,15 @@ void inbox_prune(
 void inbox_mark_handled(struct inbox *b, struct device *d, uint64_t from);
 void inbox_expires(struct inbox *b, uint64_t at_ms);
 void inbox_overflow(struct inbox *b, uint64_t messages_max, uint64_t bytes_max);
+void inbox_drop(struct inbox *b, struct log_entry *e, uint32_t reason, uint64_t *counter);
+
+// memory_collapse.c
+// The message that this one would take the place of; NULL: there is none.
+struct log_entry *inbox_replaced_by(const struct inbox *b, const Hawser__Internal__StoredMessage *m,
+                                    uint64_t sent_ms);
+void inbox_collapse(struct inbox *b, struct log_entry *e);
+// The last one has a collapse key, if any: from now on it is the one that may be replaced.
+void inbox_keep_collapsible(struct inbox *b);
 uint64_t
 inbox_first_unhandled(const struct inbox *b); // position before it; the head when there is none
 

@@ -96,7 +96,7 @@ struct inbox *inbox_get(struct saver_memory *m, uint32_t product, const char *us
 
 // --- what leaves an inbox
 
-static void drop_entry(struct inbox *b, struct log_entry *e, uint32_t reason, uint64_t *counter) {
+void inbox_drop(struct inbox *b, struct log_entry *e, uint32_t reason, uint64_t *counter) {
     if (!e->handled) { // it ends here; what some device handled has ended already
         b->product->pending--;
         ++*counter;
@@ -110,7 +110,7 @@ static void inbox_expire(struct timer *t) {
     for (struct log_entry *e = b->log.first, *next; e; e = next) {
         next = e->next;
         if (e->expires_ms <= now)
-            drop_entry(b, e, HAWSER__V1__GAP_REASON__GAP_EXPIRED, &b->product->expired);
+            inbox_drop(b, e, HAWSER__V1__GAP_REASON__GAP_EXPIRED, &b->product->expired);
     }
     inbox_expires(b, next_expiry(&b->log));
 }
@@ -121,7 +121,7 @@ void inbox_expires(struct inbox *b, uint64_t at_ms) {
 
 void inbox_overflow(struct inbox *b, uint64_t messages_max, uint64_t bytes_max) {
     while (b->log.count > 1 && (b->log.count > messages_max || b->log.bytes > bytes_max))
-        drop_entry(b, log_victim(&b->log), HAWSER__V1__GAP_REASON__GAP_OVERFLOWED,
+        inbox_drop(b, log_victim(&b->log), HAWSER__V1__GAP_REASON__GAP_OVERFLOWED,
                    &b->product->overflowed);
 }
 

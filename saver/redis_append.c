@@ -66,15 +66,20 @@ static uint64_t bounded(uint64_t n) {
     return n < max ? n : max;
 }
 
+static bool has_collapse_key(const Hawser__Internal__AppendRequest *a) {
+    return a->stream == STREAM_INBOX && *a->message->collapse_key;
+}
+
 static uint64_t append_flags(const Hawser__Internal__AppendRequest *a, bool keys_full) {
     return (a->stream == STREAM_INBOX ? APPEND_INBOX : 0U) |
            (append_limits_of(a).is_reject_new ? APPEND_REJECTS : 0U) |
            (keys_full ? APPEND_KEYS_FULL : 0U) |
            (a->body_hash.len == HASH_BYTES ? APPEND_HASHED : 0U) |
-           (a->message->n_device ? APPEND_NAMED : 0U) | (a->settles ? APPEND_SETTLES : 0U);
+           (a->message->n_device ? APPEND_NAMED : 0U) | (a->settles ? APPEND_SETTLES : 0U) |
+           (has_collapse_key(a) ? APPEND_COLLAPSES : 0U);
 }
 
-// Behind the numbers the hash and the names, as scripts/part/what.lua says.
+// Behind the numbers the hash, the collapse key and the names, as scripts/part/what.lua says.
 static void put_what(struct buf *out, const Hawser__Internal__AppendRequest *a, bool keys_full) {
     const Hawser__Internal__StoredMessage *m = a->message;
     struct append_limits limits = append_limits_of(a);
@@ -93,6 +98,8 @@ static void put_what(struct buf *out, const Hawser__Internal__AppendRequest *a, 
     };
     saver_what_put(out, &what);
     buf_append(out, a->body_hash.data, what.flags & APPEND_HASHED ? HASH_BYTES : 0);
+    if (what.flags & APPEND_COLLAPSES)
+        saver_put_collapse_key(out, m);
     saver_put_names(out, m);
 }
 

@@ -6,6 +6,8 @@
 #include "bytes.h"
 #include "crypto.h"
 
+enum { COLLAPSE_KEY_CUT_BYTES = 255 };
+
 static int bucket_or_own(const char *user) {
     return user && *user ? (int)bucket_of_user(user, strlen(user)) : -1;
 }
@@ -35,6 +37,12 @@ void saver_put_names(struct buf *out, const Hawser__Internal__StoredMessage *m) 
         buf_append_str(out, m->device[i]);
     }
     buf_append(out, "\0", m->n_device > 0 ? 1 : 0);
+}
+
+void saver_put_collapse_key(struct buf *out, const Hawser__Internal__StoredMessage *m) {
+    uint8_t len = (uint8_t)strnlen(m->collapse_key, COLLAPSE_KEY_CUT_BYTES);
+    buf_append(out, &len, 1);
+    buf_append(out, m->collapse_key, len);
 }
 
 void saver_put_message(struct buf *out, const Hawser__Internal__StoredMessage *message,

@@ -77,6 +77,8 @@ void saver_base_of(char out[BASE_MAX], uint32_t product, const char *user); // N
 uint64_t saver_epoch(const struct redis_store *s); // for a log that is made now
 // The devices that a message is for, each between zeros; nothing where it is for all.
 void saver_put_names(struct buf *out, const Hawser__Internal__StoredMessage *m);
+// Its length in a byte, and the key.
+void saver_put_collapse_key(struct buf *out, const Hawser__Internal__StoredMessage *m);
 // Without the end that is the store's to reckon: it keeps the times that it gave beside the
 // message.
 void saver_put_message(struct buf *out, const Hawser__Internal__StoredMessage *message,

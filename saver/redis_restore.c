@@ -63,6 +63,7 @@ static void put_row_words(const Hawser__Internal__RestoreRow *row, struct buf *w
                                       .told = (m->sent_ms == 0 ? TOLD_SENT : 0U) |
                                               (row->has_ttl ? TOLD_END : 0U)};
     saver_row_put(what, &numbers);
+    saver_put_collapse_key(what, m);
     saver_put_names(what, m);
     saver_put_message(message, m, row->has_ttl);
 }

@@ -14,7 +14,8 @@ enum {
     APPEND_KEYS_FULL = 4,
     APPEND_HASHED = 8,
     APPEND_NAMED = 16,
-    APPEND_SETTLES = 32, // an id that is known: nothing is appended
+    APPEND_SETTLES = 32,   // an id that is known: nothing is appended
+    APPEND_COLLAPSES = 64, // it has a collapse key, which stands in front of the names
     APPEND_INBOX_REJECTS = APPEND_INBOX | APPEND_REJECTS,
     APPEND_INBOX_HASHED = APPEND_INBOX | APPEND_HASHED,
     APPEND_INBOX_HASHED_REJECTS = APPEND_INBOX | APPEND_HASHED | APPEND_REJECTS,

@@ -16,6 +16,8 @@ enum {
     BROADCAST_MESSAGES_MAX = 10000,
     BROADCAST_BYTES_MAX = 16 * 1024 * 1024,
     ID_KEPT_MIN_MS = 30000,
+    COLLAPSE_KEYS_MAX = 4,   // of an inbox: of more, the one whose message is the oldest goes
+    COLLAPSE_SKEW_MS = 1000, // centers reckon when a message was sent: as far apart as that
     LOAD_BYTES_MAX = 4 * 1024 * 1024,
     KNOWN_MAX = 16,      // devices of a user that an attach may name
     ACKS_MAX = 16,       // positions of an ack, sums of a report

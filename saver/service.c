@@ -33,6 +33,7 @@ static bool is_log(uint32_t product, uint32_t stream, const char *user) {
 static bool is_appendable(const Hawser__Internal__AppendRequest *a) {
     return is_log(a->product, a->stream, a->user) && a->message && *a->message->id &&
            strlen(a->message->id) <= NAME_BYTES_MAX &&
+           strlen(a->message->collapse_key) <= NAME_BYTES_MAX &&
            (a->body_hash.len == 0 || a->body_hash.len == BODY_HASH_BYTES);
 }
 

@@ -14,8 +14,9 @@ struct log_entry {
     uint64_t seq, expires_ms;
     size_t bytes;
     Hawser__Internal__StoredMessage *message; // owned
-    bool handled; // it has met its end: some device has handled it, or it is parked
-    bool parked;  // for some device, and none has handled it
+    bool handled;        // it has met its end: some device has handled it, or it is parked
+    bool parked;         // for some device, and none has handled it
+    bool is_collapsible; // it is the last one with its collapse key, and that is a live one
 };
 
 struct log_range { // seqs that left the log before somebody had them

@@ -17,8 +17,9 @@
 -- CONST APPEND_KEYS_FULL
 -- CONST APPEND_HASHED
 -- CONST APPEND_SETTLES
+-- CONST APPEND_COLLAPSES
 -- CONST PURGED_AT_ONCE
--- PARTS what append_next put
+-- PARTS what append_next put collapse
 -- REPLY [nn*nnnnnnn] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms arrivals
 
 -- What is known of the id, by a record that has not ended; and whether there is one that has.
@@ -63,10 +64,14 @@ local function overflow(l, a)
 end
 local function store(a)
   local l = open(a.name, epoch)
-  if a.is_reject_new and (l.waiting >= a.messages_max or l.waiting_bytes + a.payload > a.bytes_max) then return FULL, 0, 0, 0, 0, 0, 0 end
+  local old = replaced_by(l, a) -- which leaves its place
+  local waiting, bytes = l.waiting - (old and 1 or 0), l.waiting_bytes - (old and entry(l, old).size or 0)
+  if a.is_reject_new and (waiting >= a.messages_max or bytes + a.payload > a.bytes_max) then return FULL, 0, 0, 0, 0, 0, 0 end
   local expires = now + a.kept
   if a.ends ~= 0 and a.ends < expires then expires = a.ends end
+  if old then collapse(l, old) end
   put(l, a, expires)
+  keep_collapsible(l, a)
   overflow(l, a)
   remember(a, l.head, expires, l)
   return STORED, l.epoch, l.head, l.change, a.sent, expires, l.arrivals
@@ -77,7 +82,9 @@ local function read(what, name, id, message)
   local function has(bit) return flags % (2 * bit) >= bit end
   a.is_inbox, a.is_reject_new, a.is_keys_full, a.settles = has(APPEND_INBOX), has(APPEND_REJECTS), has(APPEND_KEYS_FULL), has(APPEND_SETTLES)
   a.hash = has(APPEND_HASHED) and string.sub(what, behind, behind + 15) or ''
-  a.names = string.sub(what, behind + #a.hash)
+  a.collapse_key, behind = '', behind + #a.hash
+  if has(APPEND_COLLAPSES) then a.collapse_key, behind = unpacked('<Bc0', what, behind) end
+  a.names = string.sub(what, behind)
   a.is_undated = a.sent == 0
   if a.is_undated then a.sent = now end
   if a.ttl ~= 0 then a.ends = now + a.ttl end

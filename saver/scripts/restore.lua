@@ -9,12 +9,13 @@
 -- ARGV upto number: the last seq of them all
 -- ARGV is_inbox flag: else a broadcast
 -- ARGV is_last flag: no more of this log follow
--- REST what, message: of each row, in the order of their seqs; behind the numbers of `what` the names of the devices between zeros
+-- REST what, message: of each row, in the order of their seqs; behind the numbers of `what` the collapse key behind its length, then the
+-- names of the devices between zeros
 -- CONST THERE = RESTORE_THERE
 -- CONST RESTORED = RESTORE_RESTORED
 -- CONST LOST = RESTORE_LOST
 -- PACK row seq 8, sent 8, ends 8, told 1
--- PARTS put
+-- PARTS put collapse
 -- REPLY [nn*n] lacks after outcome
 
 local l = open(name, wanted, true)
@@ -47,7 +48,13 @@ local function restore(what, message)
   if not is_behind or seq <= l.head then return THERE end
   if is_full then return LOST end
   if seq > l.head + 1 then skip_to(l, seq - 1) end
-  put(l, {message = message, is_undated = told % 2 == 1, ttl = told >= 2 and 1 or 0, names = string.sub(what, at), sent = sent, is_inbox = is_inbox}, ends)
+  local a = {message = message, is_undated = told % 2 == 1, ttl = told >= 2 and 1 or 0, sent = sent, is_inbox = is_inbox}
+  a.collapse_key, at = unpacked('<Bc0', what, at)
+  a.names = string.sub(what, at)
+  local old = replaced_by(l, a)
+  if old then collapse(l, old) end
+  put(l, a, ends)
+  keep_collapsible(l, a)
   return RESTORED
 end
 local out = {0, 0}

@@ -19,7 +19,7 @@ while at < count_of_args do
   if form == 2 then
     start, more, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
   end
-  if ran ~= history or more ~= 0 or named ~= 0 or odd ~= 0 or (registered ~= 0 and registered <= now) then break end
+  if ran ~= history or (more ~= 0 and more ~= 8) or named ~= 0 or odd ~= 0 or (registered ~= 0 and registered <= now) then break end
   -- Where this device stands, and where the last of the others is.
   local _, devices, offset = unpacked(BEFORE_DEVICES, state, tail)
   local all, own_at, own_end, own = seq, nil, nil, 0
@@ -52,6 +52,7 @@ while at < count_of_args do
       call('HDEL', logs, unpack(gone))
     end
     count, start = count - (all - start + 1), all + 1
+    if count == 0 and more == 8 then call('HDEL', logs, name .. '\0c') end
   elseif at == rest then
     call('DEL', nothing)
   end

@@ -31,7 +31,7 @@ while is_next and at < count_of_args do
     start, more, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top, tail = unpacked(LONG, state, tail)
   end
   local arrivals = unpacked(ARRIVALS, state, tail)
-  is_next = ran == history and more == 0 and named == 0
+  is_next = ran == history and (more == 0 or more == 8) and named == 0
   local before, last_slice = head, last
   while is_next do
     local flags, id_ttl, not_after, messages_max, bytes_max, kept, ends, sent, payload, claim, ttl, behind = unpacked(WHAT, ARGV[at])

@@ -14,8 +14,8 @@ local NEW = '<BI7I7I4c6'
 -- when it is due at the latest (0: it stands in no list), when an id was last put into a slice
 local REST_OF_SHORT = '<I6I6'
 local SHORT = '<BI7I7I4c6I6I6'
--- start of the last run of entries, what else there is of it (1 earlier runs, 2 attempts, 4 parked entries), named, odd, count, waiting, handled upto, the
--- sum of all sizes, bytes, waiting bytes, the highest end. What else there is makes the script go the long way, so that the short one need not look.
+-- start of the last run of entries, what else there is of it (1 earlier runs, 2 attempts, 4 parked entries, 8 collapse keys), named, odd, count, waiting, handled upto, the
+-- sum of all sizes, bytes, waiting bytes, the highest end. Each of these but the last makes the script go the long way, so that the short one need not look.
 local LONG = '<I7BI4I4I4I4I7I6I6I6I6'
 local BOTH = '<BI7I7I4c6I6I6I7BI4I4I4I4I7I6I6I6I6'
 -- Behind each form: how often a session has arrived, by 65536, and how many devices follow.

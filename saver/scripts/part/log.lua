@@ -176,7 +176,7 @@ local function read_state(l)
     l.start, more, l.named, l.odd, l.count, l.waiting, l.handled, l.sum, l.bytes, l.waiting_bytes, l.top, l.tail =
       unpacked(LONG, l.state, l.tail)
   end
-  l.earlier, l.tried, l.parked = more % 2, (more - more % 2) / 2 % 2, (more - more % 4) / 4
+  l.earlier, l.tried, l.parked, l.collapsing = more % 2, (more - more % 2) / 2 % 2, (more - more % 4) / 4 % 2, (more - more % 8) / 8
   l.arrivals = unpacked(ARRIVALS, l.state, l.tail)
   return ran
 end
@@ -217,6 +217,7 @@ local function save(l)
   if l.runs then save_runs(l) end
   if l.count == 0 and l.odd > 0 then call('HDEL', logs, l.name .. '\0o') end
   if l.count == 0 and l.tried > 0 then call('HDEL', logs, l.name .. '\0a') end
+  if l.count == 0 and l.collapsing > 0 then call('HDEL', logs, l.name .. '\0c') end
   if l.is_moved and l.registered == 0 then
     call('ZREM', due, 'l' .. l.name)
   elseif l.is_moved then
@@ -224,7 +225,7 @@ local function save(l)
   end
   local state = l.count == 0 and l.registered + l.last == 0 and pack(NEW, 0, l.epoch, l.head, l.change, history) or
     l.count == 0 and pack(SHORT, 1, l.epoch, l.head, l.change, history, l.registered, l.last) or
-    pack(BOTH, 2, l.epoch, l.head, l.change, history, l.registered, l.last, l.start, l.earlier + 2 * l.tried + 4 * l.parked, l.named, l.odd, l.count, l.waiting,
+    pack(BOTH, 2, l.epoch, l.head, l.change, history, l.registered, l.last, l.start, l.earlier + 2 * l.tried + 4 * l.parked + 8 * l.collapsing, l.named, l.odd, l.count, l.waiting,
       l.handled, l.sum, l.bytes, l.waiting_bytes, l.top)
   if not l.devices then
     state = state .. string.sub(l.state, l.tail)

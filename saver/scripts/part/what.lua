@@ -1,5 +1,6 @@
 -- How an append's numbers are packed (redis_append.c): flags (APPEND_INBOX and so on), how long the id is remembered, the last moment, the log's limits in messages, bytes and time, the message's end,
--- when it was sent, its payload's bytes, a claim, and the end counted from now; behind them the hash, and the names of the devices between zeros.
+-- when it was sent, its payload's bytes, a claim, and the end counted from now; behind them the hash, the collapse key behind its length (APPEND_COLLAPSES), and the names of
+-- the devices between zeros.
 --
 -- PACK what flags 1, id_ttl 8, not_after 8, messages 8, bytes 8, kept 8, ends 8, sent 8, payload 8, claim 8, ttl 8
 -- CONST TIME_FIELD_BYTES

@@ -21,6 +21,7 @@ static inline uint64_t draw(struct random_run *r, uint64_t bound) {
 
 static inline void random_append(struct random_run *r) {
     static const char *const devices[] = {"d0", "d1", "d2", "d3", "never here"};
+    static const char *const keys[] = {"k", "l", "m", "n", "o", "p"};
     char id[24];
     bool is_repeat = r->next_id > 0 && draw(r, 10) == 0;
     snprintf(id, sizeof(id), "%u %" PRIu64, r->u, is_repeat ? r->next_id - 1 : r->next_id++);
@@ -36,6 +37,8 @@ static inline void random_append(struct random_run *r) {
         p.device[1] = devices[draw(r, 5)] == p.device[0] ? NULL : "d1";
     if (p.device[1] && strcmp(p.device[0], p.device[1]) == 0)
         p.device[1] = NULL;
+    if (draw(r, 4) == 0)
+        p.key = keys[draw(r, 6)];
     Hawser__Internal__AppendReply reply = bed_append(r->bed, &p);
     if (reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED)
         ck_assert_uint_eq(reply.seq, ++r->head[r->u]);

@@ -102,6 +102,8 @@ struct push {
     size_t bytes; // of the payload
     uint64_t expires_ms, not_after_ms, id_ttl_ms, ttl_ms;
     bool is_undated;       // the store says when it was sent
+    uint64_t sent_ms;      // 0 = 77
+    const char *key;       // its collapse key; NULL = none
     const char *hash;      // 16 characters
     const char *device[2]; // "" or NULL = none
     uint64_t messages, limit_bytes, retention_ms, ids_max;
@@ -126,7 +128,8 @@ static inline Hawser__Internal__AppendReply bed_append(struct bed *b, const stru
     q.body_hash = (ProtobufCBinaryData){p->hash ? 16 : 0, (uint8_t *)(uintptr_t)p->hash};
     m.id = (char *)(uintptr_t)p->id;
     m.payload = (ProtobufCBinaryData){p->bytes, hw_calloc(1, p->bytes + 1)};
-    m.sent_ms = p->is_undated ? 0 : 77;
+    m.sent_ms = p->is_undated ? 0 : p->sent_ms ? p->sent_ms : 77;
+    m.collapse_key = (char *)(uintptr_t)(p->key ? p->key : "");
     m.expires_ms = p->expires_ms;
     m.device = devices;
     m.n_device = p->device[0] ? p->device[1] ? 2 : 1 : 0;

@@ -65,6 +65,7 @@ static void redis_went_back(struct bed *b) {
 struct durable_message {
     const char *user, *id; // user NULL: news
     const char *device;    // NULL: all
+    const char *key;       // its collapse key; NULL: none
     uint64_t ttl_ms;
     bool is_stored; // only
 };
@@ -82,6 +83,7 @@ static uint64_t push_message(struct bed *b, const struct durable_message *p) {
     m.payload = (ProtobufCBinaryData){strlen(p->id), (uint8_t *)(uintptr_t)p->id};
     m.device = &device;
     m.n_device = device ? 1 : 0;
+    m.collapse_key = (char *)(uintptr_t)(p->key ? p->key : "");
     m.class_ = p->is_stored ? HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_STORED
                             : HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
     const Hawser__Internal__AppendReply *reply = bed_ask(b, &q.base);
@@ -161,6 +163,16 @@ START_TEST(test_gone_back) {
 }
 END_TEST
 
+static void redis_is_emptied(struct bed *b, const char *user) {
+    Hawser__Internal__HeadRequest q = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
+    redis_cli("FLUSHALL");
+    q.product = 1;
+    q.user = (char *)(uintptr_t)user;
+    ck_assert_ptr_null(bed_try(b, &q.base)); // it is told of no other epoch
+    until_down(b);
+    until_up(b->store, b->loop);
+}
+
 // All is lost while savers are connected, or while they are not: the log is made anew in its epoch,
 // with what is durable.
 START_TEST(test_emptied) {
@@ -175,18 +187,30 @@ START_TEST(test_emptied) {
         if (is_restarted) {
             redis_went_back(&b);
         } else {
-            redis_cli("FLUSHALL");
-            Hawser__Internal__HeadRequest q = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
-            q.product = 1;
-            q.user = (char *)(uintptr_t)user;
-            ck_assert_ptr_null(bed_try(&b, &q.base)); // it is told of no other epoch
-            until_down(&b);
-            until_up(b.store, b.loop);
+            redis_is_emptied(&b, user);
         }
         ck_assert_uint_eq(bed_head(&b, STREAM_INBOX, user).epoch, epoch);
         ck_assert_str_eq(messages_of(&b, user, ""), "d1 (7) d3 (7)");
     }
     ck_assert_str_eq(messages_of(&b, "flushed", ""), "d1 (7) d3 (7)");
+    recovery_end(&b);
+}
+END_TEST
+
+// What was replaced does not come back, whether it was there still or is put back itself.
+START_TEST(test_replaced) {
+    struct bed b = recovery_bed();
+    DURABLE(&b, .user = "u", .id = "d1", .key = "k");
+    aof_keep();
+    DURABLE(&b, .user = "u", .id = "d2", .key = "k");
+    DURABLE(&b, .user = "u", .id = "d3", .key = "l");
+    until_rows(&b, "unmarked = 1", "0");
+    redis_went_back(&b);
+    ck_assert_str_eq(messages_of(&b, "u", ""), "(5) d2 d3 (7)");
+    redis_is_emptied(&b, "u");
+    ck_assert_str_eq(messages_of(&b, "u", ""), "(5) d2 d3 (7)");
+    DURABLE(&b, .user = "u", .id = "d4", .key = "k");
+    ck_assert_str_eq(messages_of(&b, "u", ""), "(5) d3 (7) d4");
     recovery_end(&b);
 }
 END_TEST
@@ -525,7 +549,7 @@ START_TEST(test_cut) {
 }
 END_TEST
 
-RUN_TESTS_ON_MARIADB("recovery", test_gone_back, test_emptied, test_emptied_beside,
+RUN_TESTS_ON_MARIADB("recovery", test_gone_back, test_emptied, test_replaced, test_emptied_beside,
                      test_nothing_lost, test_back_is_away, test_gone_on_without, test_older_jump,
                      test_landed_meanwhile, test_late_mark, test_rows_that_left, test_many,
                      test_full, test_whole, test_not_swept, test_two_epochs, test_cut)

@@ -105,7 +105,8 @@ START_TEST(test_known_devices) {
 }
 END_TEST
 
-// An id is kept with its message: the longest that is taken, and one byte more.
+// An id and a collapse key are kept with their message: the longest that are taken, and one byte
+// more.
 START_TEST(test_id_of_a_message) {
     Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
     Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
@@ -123,6 +124,11 @@ START_TEST(test_id_of_a_message) {
     id[ID_BYTES_MAX + 1] = '\0';
     ck_assert_int_eq(ask(HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base), -HW_EMALFORMED);
     ck_assert(are_refused(1));
+    m.collapse_key = id;
+    m.id = id + 1;
+    ck_assert_int_eq(ask(HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base), -HW_EMALFORMED);
+    m.collapse_key = id + 1;
+    ck_assert_int_eq(ask(HAWSER__INTERNAL__SAVER_METHOD__SAVER_APPEND, &q.base), 0);
     teardown();
 }
 END_TEST

@@ -1,6 +1,7 @@
 // The contract of the stores: each case runs against each of them, on an empty one.
 #include "../suite.h"
 #include "contract_append.h"
+#include "contract_collapse.h"
 #include "contract_devices.h"
 #include "contract_history.h"
 #include "contract_parked.h"
@@ -56,6 +57,12 @@ static const struct {
     {"parked, named", case_parked_named},
     {"dead letters", case_dead_letters},
     {"dead letters end", case_dead_letters_end},
+    {"collapse", case_collapse},
+    {"collapse, handled", case_collapse_handled},
+    {"collapse, named", case_collapse_named},
+    {"collapse keys", case_collapse_keys},
+    {"collapse, full", case_collapse_full},
+    {"collapse, late", case_collapse_late},
     {"random", case_random},
 };
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };

@@ -55,6 +55,7 @@ static void compare(struct pair *t, int which, const char *text) {
 
 static void do_append(struct pair *t) {
     static const char *const devices[] = {"d0", "d1", "d2", "d3", "d4", "d5"};
+    static const char *const keys[] = {"k", "l", "m", "n", "o", "p"};
     struct push p = {.user = t->user, .stream = draw(t, 8) == 0 ? STREAM_NEWS : STREAM_INBOX};
     // Of the last ones: who repeats an older one may come when it is forgotten.
     bool is_repeat = t->next_id > 0 && draw(t, 8) == 0;
@@ -73,6 +74,7 @@ static void do_append(struct pair *t) {
     p.is_undated = draw(t, 2) == 0;
     p.ttl_ms = draw(t, 6) == 0 ? A_DAY_MS + draw(t, A_DAY_MS) : 0;
     p.retention_ms = draw(t, 20) == 0 ? 3 * A_DAY_MS : 0;
+    p.key = draw(t, 4) == 0 ? keys[draw(t, 6)] : NULL;
     if (draw(t, t->is_narrow ? 2 : 8) == 0)
         p.device[0] = devices[t->is_narrow ? 0 : draw(t, 6)];
     if (p.device[0] && draw(t, 3) == 0)
@@ -80,8 +82,8 @@ static void do_append(struct pair *t) {
     for (int i = 0; i < BEDS; i++) {
         p.id_ttl_ms = i == LONG_WAY ? ID_KEPT_MIN_MS + 600000 : 600000 * (uint64_t)(p.hash != NULL);
         Hawser__Internal__AppendReply reply = bed_append(&t->bed[i], &p);
-        snprintf(text, sizeof(text), "%d %" PRIu64 " %" PRIu64, (int)reply.outcome, reply.seq,
-                 reply.arrivals);
+        snprintf(text, sizeof(text), "%d %" PRIu64 " %" PRIu64 " %" PRIu64, (int)reply.outcome,
+                 reply.seq, reply.arrivals, reply.change);
         compare(t, i, text);
         if (i == 0 && reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED)
             *(p.stream == STREAM_INBOX ? &t->head[t->u] : &t->news) = reply.seq;
@@ -204,6 +206,11 @@ static void do_burst(struct pair *t) {
     t->head[t->u] = bed_head(&t->bed[0], STREAM_INBOX, t->user).head;
 }
 
+static const char *bed_collapsed(struct bed *b) {
+    snprintf(b->text, sizeof(b->text), "%" PRIu64, bed_sums(b).collapsed);
+    return b->text;
+}
+
 static void do_step(struct pair *t) {
     uint64_t dice = draw(t, 100);
     t->u = (unsigned)draw(t, t->is_narrow ? 1 : USERS);
@@ -226,6 +233,8 @@ static void do_step(struct pair *t) {
         compare(t, i, bed_user(&t->bed[i], t->user));
     for (int i = 0; i < BEDS; i++)
         compare(t, i, bed_ends(&t->bed[i]));
+    for (int i = 0; i < BEDS; i++)
+        compare(t, i, bed_collapsed(&t->bed[i]));
 }
 
 static void run(uint64_t seed, int steps, bool is_narrow) {

@@ -227,6 +227,7 @@ static void add_append(struct ways *t) {
     Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
     Hawser__Internal__InboxLimits limits = HAWSER__INTERNAL__INBOX_LIMITS__INIT;
     static uint8_t payload[200];
+    static char keys[5][2] = {"k", "l", "m", "n", "o"};
     unsigned u = (unsigned)draw(t, USERS);
     uint64_t last = t->next_id < LAST_IDS ? t->next_id : LAST_IDS;
     char id[24], *devices[] = {(char[]){"d1"}};
@@ -241,6 +242,7 @@ static void add_append(struct ways *t) {
     m.id = id;
     m.payload = (ProtobufCBinaryData){draw(t, sizeof(payload)), payload};
     m.sent_ms = one_in(t, 2) ? t->now_ms - draw(t, 5000) : 0;
+    m.collapse_key = one_in(t, 12) ? keys[draw(t, 5)] : m.collapse_key;
     if (one_in(t, 3)) { // as the one before, or longer: in order, mostly
         q.ttl_ms = one_in(t, 2) ? 9 * A_DAY_MS : 0;
         m.expires_ms = one_in(t, 2) ? t->now_ms + 8 * A_DAY_MS : 0;
