@@ -107,11 +107,13 @@ void inbox_loaded(struct room_binding *b, const Hawser__Internal__LoadReply *rep
     struct session_event e = {.kind = EVENT_LOADED};
     struct session_loaded *l = &e.of.loaded;
     bool takes = room_binding_can_send(b);
-    l->result = !reply                                                            ? LOADED_NO_ANSWER
-                : !takes                                                          ? LOADED_UNREAD
-                : reply->reset                                                    ? LOADED_RESET
-                : reply->epoch == room_binding_session(b)->feed[FEED_INBOX].epoch ? LOADED_ENTRIES
-                                                                                  : LOADED_OTHER;
+    const struct session *s = room_binding_session(b);
+    l->result = !reply                                      ? LOADED_NO_ANSWER
+                : !takes                                    ? LOADED_UNREAD
+                : reply->reset                              ? LOADED_RESET
+                : reply->epoch != s->feed[FEED_INBOX].epoch ? LOADED_OTHER
+                : reply->change < s->change                 ? LOADED_OLD
+                                                            : LOADED_ENTRIES;
     if (!reply)
         binding_room(b)->count.delivery.load_failures++;
     if (reply) {
@@ -157,20 +159,22 @@ static void inbox_send_next(struct room_binding *b, uint64_t seq,
     inbox_send_run(b, &r->scratch.items);
 }
 
-bool inbox_deliver(struct room_binding *b, const struct stream_position *at,
+bool inbox_deliver(struct room_binding *b, const struct session_hint *hint,
                    const Hawser__Internal__StoredMessage *m) {
     struct session *s = room_binding_session(b);
+    const struct feed *f = &s->feed[FEED_INBOX];
     if (message_is_live(m))
         return inbox_pass_on(b, m);
+    // One that was heard of before may have left the log since: the log says so.
     bool is_next = m && !session_leaves_out(s, FEED_INBOX) && s->load == LOAD_NONE &&
-                   feed_takes(&s->feed[FEED_INBOX], *at) && room_binding_can_send(b) &&
+                   !feed_is_behind(f) && feed_takes(f, hint->head) && room_binding_can_send(b) &&
                    is_for_device(m, b->conn->device);
     if (is_next)
-        inbox_send_next(b, at->seq, m);
-    bool is_sent = is_next && s->feed[FEED_INBOX].sent == at->seq; // else the socket took nothing
+        inbox_send_next(b, hint->head.seq, m);
+    bool is_sent = is_next && f->sent == hint->head.seq; // else the socket took nothing
     if (is_sent)
         room_binding_sent(b);
     else
-        room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.position = *at});
+        room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.hint = *hint});
     return is_sent;
 }

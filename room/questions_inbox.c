@@ -11,8 +11,8 @@ static void questions_took_head(struct room_binding *b, const Hawser__Internal__
     binding_room(b)->count.delivery.heads_ahead += room_binding_session(b)->is_synced &&
                                                    reply->epoch == inbox->epoch &&
                                                    reply->head > inbox->heard;
-    room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED,
-                                                 .of.position = {reply->epoch, reply->head}});
+    room_binding_tell(
+        b, &(struct session_event){.kind = EVENT_HINTED, .of.hint = {head, reply->change}});
 }
 
 static void on_head(void *arg, int error, const Hawser__Internal__HeadReply *reply) {

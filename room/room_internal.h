@@ -137,7 +137,7 @@ void carry_out_all(struct effects *q);
 
 // --- inbox.c
 // A hint, or a live message: whether it was sent now. m may be NULL.
-bool inbox_deliver(struct room_binding *b, const struct stream_position *at,
+bool inbox_deliver(struct room_binding *b, const struct session_hint *hint,
                    const Hawser__Internal__StoredMessage *m);
 void inbox_loaded(struct room_binding *b,
                   const Hawser__Internal__LoadReply *reply); // NULL: no answer

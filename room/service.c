@@ -9,7 +9,7 @@ static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *
                             struct rpc_call *call) {
     struct room *r = self;
     Hawser__Internal__DeliverReply reply = HAWSER__INTERNAL__DELIVER_REPLY__INIT;
-    struct stream_position at = {d->epoch, d->seq};
+    const struct session_hint hint = {{d->epoch, d->seq}, d->change};
     effects_settle(&r->effects);
     struct room_binding *b = inbox_delivered_to(r, d);
     if (!b) {
@@ -18,9 +18,9 @@ static void room_on_deliver(void *self, const Hawser__Internal__DeliverRequest *
         return;
     }
     if (room_binding_is_entered(b))
-        reply.sent = inbox_deliver(b, &at, d->message);
+        reply.sent = inbox_deliver(b, &hint, d->message);
     else if (!message_is_live(d->message))
-        room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.position = at});
+        room_binding_tell(b, &(struct session_event){.kind = EVENT_HINTED, .of.hint = hint});
     room_deliver_reply(call, &reply);
 }
 

@@ -55,7 +55,7 @@ enum session_state {
     X(NOTICED)     /* another ended it, mostly a newer login that has its row: `notice` */         \
     X(ROW_CHANGED) /* the row may be another's now */                                              \
     X(CONFIRM_DUE) /* its row is to be confirmed in this pass */                                   \
-    X(HINTED)      /* of a message, or a head: `position` is the last of the inbox, or was */      \
+    X(HINTED)      /* of a message, or a head: `hint` says the last of the inbox, or what was */   \
     X(LOADED)      /* the log's answer: `loaded` */                                                \
     X(SAVED)       /* the saver's answer to what was handled: `saved` */                           \
     X(READY)       /* the socket takes bytes, the client has acked, a log moved: go on */          \
@@ -135,9 +135,16 @@ enum session_loaded_result {
     LOADED_NO_ANSWER,
     LOADED_UNREAD,  // the client takes nothing now: it is read again when it does
     LOADED_OTHER,   // of a log that is not this feed's any more
+    LOADED_OLD,     // something that it has has left the log since: read again at once
     LOADED_RESET,   // the log is another one: goes on behind `after`
     LOADED_ENTRIES, // as many as could went out
 };
+struct session_hint {
+    struct stream_position head;
+    uint64_t change; // of the log: rises when messages leave it that may not go out any more; 0:
+                     // not told
+};
+
 struct session_loaded {
     enum session_loaded_result result;
     uint64_t head;
@@ -160,7 +167,7 @@ struct session_event {
         struct session_attached attached;   // ATTACHED
         struct session_confirmed confirmed; // CONFIRMED
         struct session_notice notice;       // NOTICED
-        struct stream_position position;    // HINTED
+        struct session_hint hint;           // HINTED
         struct session_loaded loaded;       // LOADED
         enum session_saver_result saved;    // SAVED
         struct session_resumed resumed;     // RESUMED
@@ -283,6 +290,7 @@ struct session {
     struct unacked unacked;
     enum session_state state;
     enum session_load load;
+    uint32_t change; // the highest that was heard of while a load was asked
     struct session_stream stream[FEEDS];
     bool is_synced;
     bool is_log_another : 1; // than the inbox's epoch: to be read, whatever was heard

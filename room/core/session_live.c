@@ -70,9 +70,11 @@ enum session_state live_news_unread(struct step *t) {
 // --- what the inbox has
 
 // Another epoch: the saver says what became of this one.
-static void hear(struct session *s, const struct stream_position *head) {
-    if (head->epoch == s->feed[FEED_INBOX].epoch) {
-        feed_hear(&s->feed[FEED_INBOX], head->seq);
+static void hear(struct session *s, const struct session_hint *hint) {
+    if (hint->head.epoch == s->feed[FEED_INBOX].epoch) {
+        feed_hear(&s->feed[FEED_INBOX], hint->head.seq);
+        if (s->load != LOAD_NONE && s->change < hint->change)
+            s->change = (uint32_t)hint->change;
         return;
     }
     s->is_log_another = true;
@@ -81,7 +83,7 @@ static void hear(struct session *s, const struct stream_position *head) {
 }
 
 enum session_state live_hinted(struct step *t) {
-    hear(t->s, &t->e->of.position);
+    hear(t->s, &t->e->of.hint);
     live_load(t);
     return t->s->state;
 }
@@ -116,6 +118,7 @@ enum session_state live_loaded(struct step *t) {
     struct session *s = t->s;
     const struct session_loaded *a = &t->e->of.loaded;
     bool is_stale = s->load == LOAD_STALE;
+    s->change = 0;
     s->load = LOAD_NONE;
     if (a->result == LOADED_NO_ANSWER) {
         retry(t);
@@ -243,8 +246,8 @@ enum session_state live_attached(struct step *t) {
     } else if (a->result == SAVER_STALE) {
         step_stale(t);
     } else if (a->start[FEED_INBOX].after.epoch != f->epoch) {
-        hear(s, &(struct stream_position){a->start[FEED_INBOX].after.epoch,
-                                          0}); // the load tells the client
+        hear(s, &(struct session_hint){{a->start[FEED_INBOX].after.epoch, 0},
+                                       0}); // the load tells the client
         live_load(t);
         retry(t);
     } else {

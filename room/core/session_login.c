@@ -152,7 +152,7 @@ enum session_state login_confirmed(struct step *t) {
 // Its positions are still being asked for.
 enum session_state login_hinted(struct step *t) {
     struct feed *f = &t->s->feed[FEED_INBOX];
-    const struct stream_position *p = &t->e->of.position;
+    const struct stream_position *p = &t->e->of.hint.head;
     if (f->epoch != p->epoch)
         f->heard = 0;
     f->epoch = p->epoch;

@@ -90,7 +90,7 @@ START_TEST(test_attached_again_with_all_positions) {
     broadcast(1, "a");
     broadcast(2, "b");
     client_says("2");
-    ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
+    ck_assert(inbox_deliver(binding, &(struct session_hint){{EPOCH, 1}, 0}, message("i")));
     ck_assert(ack_got(binding, FEED_INBOX, (struct stream_position){EPOCH, 1}));
     room_binding_go_on(binding);
     ck_assert_uint_eq(asked_ack()->n_upto, 1);
@@ -132,6 +132,40 @@ START_TEST(test_what_was_acknowledged_before_it_was_lost) {
     ck_assert_uint_eq(asked_ack()->upto[0]->seq, 2);
     answer(asked(ASKED_ACK), &saved.base);
     ck_assert_uint_eq(times_asked(ASKED_ACK), 2);
+    end_among_peers();
+}
+END_TEST
+
+static void inbox_is(uint64_t change, const char *payload) {
+    Hawser__Internal__LoadReply reply = HAWSER__INTERNAL__LOAD_REPLY__INIT;
+    Hawser__Internal__LoadEntry entry = HAWSER__INTERNAL__LOAD_ENTRY__INIT, *list = &entry;
+    reply.epoch = EPOCH;
+    reply.head = entry.seq = entry.last = 1;
+    reply.change = change;
+    entry.message = message(payload);
+    reply.entry = &list;
+    reply.n_entry = 1;
+    answer(asked(ASKED_LOAD), &reply.base);
+}
+
+// Something left the inbox while it was read: what is read before that does not go out, nor does
+// what a center hands over when its place was heard of before.
+START_TEST(test_what_left_the_inbox_does_not_go_out) {
+    const struct session_hint first = {{EPOCH, 1}, 3}, later = {{EPOCH, 1}, 4};
+    begin_live_among_peers(&tiny);
+    ck_assert(!inbox_deliver(binding, &first, NULL));
+    ck_assert(!inbox_deliver(binding, &later, NULL));
+    inbox_is(3, "old");
+    client_gets("!");
+    ck_assert_uint_eq(times_asked(ASKED_LOAD), 2);
+    struct asked *a = asked(ASKED_LOAD);
+    rpc_fail(a->call, -HW_ESTORE);
+    a->call = NULL;
+    peers_settle();
+    ck_assert(!inbox_deliver(binding, &first, message("old")));
+    time_passes(1500);
+    inbox_is(4, "new");
+    client_gets("new");
     end_among_peers();
 }
 END_TEST
@@ -242,7 +276,7 @@ START_TEST(test_a_notice_is_told_again) {
 END_TEST
 
 RUN_TESTS("what a room asks", test_a_reader_of_a_log_that_starts_again,
-          test_heads_are_asked_once_more, test_attached_again_with_all_positions,
-          test_what_was_acknowledged_before_it_was_lost, test_a_late_row_is_looked_for,
-          test_a_late_row_is_dropped, test_rows_are_dropped_a_few_at_a_time,
-          test_a_notice_is_told_again)
+          test_heads_are_asked_once_more, test_what_left_the_inbox_does_not_go_out,
+          test_attached_again_with_all_positions, test_what_was_acknowledged_before_it_was_lost,
+          test_a_late_row_is_looked_for, test_a_late_row_is_dropped,
+          test_rows_are_dropped_a_few_at_a_time, test_a_notice_is_told_again)

@@ -37,11 +37,11 @@ START_TEST(test_one_window_of_all_streams) {
     struct voice together = tiny;
     together.ack_limits.are_together = true;
     begin_live(&together);
-    ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
+    ck_assert(inbox_deliver(binding, &(struct session_hint){{EPOCH, 1}, 0}, message("i")));
     broadcast(1, "a");
     broadcast(2, "b");
     client_gets("!ia");
-    ck_assert(!inbox_deliver(binding, &(struct stream_position){EPOCH, 2}, message("j")));
+    ck_assert(!inbox_deliver(binding, &(struct session_hint){{EPOCH, 2}, 0}, message("j")));
     ck_assert(ack_got(binding, FEED_INBOX, (struct stream_position){EPOCH, 1}));
     room_binding_go_on(binding);
     turn_loop();
@@ -51,7 +51,7 @@ START_TEST(test_one_window_of_all_streams) {
     end();
     begin_live(&together);
     for (uint64_t seq = 1; seq <= 2; seq++)
-        ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, seq}, message("j")));
+        ck_assert(inbox_deliver(binding, &(struct session_hint){{EPOCH, seq}, 0}, message("j")));
     broadcast(1, "c");
     client_gets("!jj");
     end();
@@ -108,7 +108,7 @@ START_TEST(test_news_left_out) {
     broadcast(4, "d");
     client_gets("");
     ck_assert_uint_eq(room_binding_session(binding)->feed[FEED_NEWS].sent, 3);
-    ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
+    ck_assert(inbox_deliver(binding, &(struct session_hint){{EPOCH, 1}, 0}, message("i")));
     client_gets("i");
     end();
 }
@@ -119,8 +119,8 @@ START_TEST(test_inbox_left_out) {
     static const uint8_t no_inbox[FEEDS] = {[FEED_INBOX] = FEED_LEFT_OUT};
     begin(&tiny);
     log_in(no_inbox, 0, 0);
-    ck_assert(!inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
-    ck_assert(!inbox_deliver(binding, &(struct stream_position){EPOCH, 0}, message("l")));
+    ck_assert(!inbox_deliver(binding, &(struct session_hint){{EPOCH, 1}, 0}, message("i")));
+    ck_assert(!inbox_deliver(binding, &(struct session_hint){{EPOCH, 0}, 0}, message("l")));
     turn_loop();
     broadcast(1, "a");
     client_gets("!a");

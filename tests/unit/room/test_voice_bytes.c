@@ -132,7 +132,7 @@ START_TEST(test_inbox_sent_again) {
     Hawser__Internal__LoadEntry entry = HAWSER__INTERNAL__LOAD_ENTRY__INIT, *list[1] = {&entry};
     Hawser__Internal__LoadReply reply = HAWSER__INTERNAL__LOAD_REPLY__INIT;
     begin_live(&precise);
-    ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("i")));
+    ck_assert(inbox_deliver(binding, &(struct session_hint){{EPOCH, 1}, 0}, message("i")));
     send_again();
     ck_assert_uint_eq(written[EFFECT_LOAD], 1);
     entry.seq = reply.head = 1;
@@ -185,7 +185,7 @@ START_TEST(test_inbox_once) {
     begin_live(&precise);
     hello_got_wants(binding, once);
     for (uint64_t seq = 1; seq <= 5; seq++)
-        ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, seq}, message("i")));
+        ck_assert(inbox_deliver(binding, &(struct session_hint){{EPOCH, seq}, 0}, message("i")));
     turn_loop();
     client_gets("!,i ,i ,i ,i ,i ");
     ck_assert_uint_eq(room_binding_session(binding)->feed[FEED_INBOX].acked, 5);
@@ -225,13 +225,13 @@ START_TEST(test_too_large_for_it) {
     broadcast(2, "b");
     client_gets("!-.b ");
     ck_assert_uint_eq(feed_in_flight(&room_binding_session(binding)->feed[FEED_NEWS]), 1);
-    ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 1}, message("ijk")));
-    ck_assert(inbox_deliver(binding, &(struct stream_position){EPOCH, 2}, message("ij")));
+    ck_assert(inbox_deliver(binding, &(struct session_hint){{EPOCH, 1}, 0}, message("ijk")));
+    ck_assert(inbox_deliver(binding, &(struct session_hint){{EPOCH, 2}, 0}, message("ij")));
     client_gets("-.ij ");
     ck_assert_uint_eq(feed_in_flight(&room_binding_session(binding)->feed[FEED_INBOX]), 1);
     Hawser__Internal__StoredMessage *live = message("liv");
     live->class_ = HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_LIVE;
-    ck_assert(!inbox_deliver(binding, &(struct stream_position){0}, live));
+    ck_assert(!inbox_deliver(binding, &(struct session_hint){{0, 0}, 0}, live));
     ck_assert_uint_eq(bed.room.count.delivery.passing_dropped, 1);
     struct session_env env;
     room_binding_env(binding, &env);

@@ -105,6 +105,7 @@ static inline void parse_loaded(const char *line, struct session_loaded *l) {
     l->result = has(line, "none")     ? LOADED_NO_ANSWER
                 : has(line, "unread") ? LOADED_UNREAD
                 : has(line, "other")  ? LOADED_OTHER
+                : has(line, "old")    ? LOADED_OLD
                 : has(line, "reset")  ? LOADED_RESET
                                       : LOADED_ENTRIES;
     l->head = number_after(line, "head ", 0);
@@ -157,8 +158,9 @@ static inline struct session_event parse(const char *line) {
         parse_notice(line, &e.of.notice);
         break;
     case EVENT_HINTED:
-        e.of.position = (struct stream_position){number_after(line, "epoch ", EPOCH),
-                                                 number_after(line, "HINTED ", 0)};
+        e.of.hint.head = (struct stream_position){number_after(line, "epoch ", EPOCH),
+                                                  number_after(line, "HINTED ", 0)};
+        e.of.hint.change = number_after(line, "change ", 0);
         break;
     case EVENT_LOADED:
         parse_loaded(line, &e.of.loaded);

@@ -221,6 +221,26 @@ START_TEST(test_hint_of_another_log_during_login) {
 }
 END_TEST
 
+// While the log is read something leaves it: what was read before that is read again, whatever it
+// has; what was read behind it is not, nor what comes when nothing more is heard of.
+START_TEST(test_change_during_load) {
+    reach(SESSION_LIVE);
+    told("HINTED 7 change 3"); // heard of before the load is asked
+    said("LOAD");
+    ck_assert_uint_eq(s.change, 0);
+    told("HINTED 8 change 5");
+    said("");
+    told("HINTED 8 change 4");
+    ck_assert_uint_eq(s.change, 5);
+    told("LOADED old");
+    said("LOAD");
+    ck_assert_uint_eq(s.change, 0);
+    told("LOADED head 8");
+    told("HINTED 9 change 6 epoch 8");
+    ck_assert_uint_eq(s.change, 0); // of another log
+}
+END_TEST
+
 // Replaced while it logs in: told by the same answer, and its row goes with it.
 START_TEST(test_replaced_before_the_row_was_known) {
     reach(SESSION_ENTERING);
@@ -386,7 +406,7 @@ START_TEST(test_steps_are_counted) {
 END_TEST
 
 RUN_TESTS("session", test_steps_are_counted, test_every_row, test_nothing_else, test_every_target,
-          test_hint_during_login, test_hint_of_another_log_during_login,
+          test_hint_during_login, test_change_during_load, test_hint_of_another_log_during_login,
           test_replaced_before_the_row_was_known, test_kicked, test_refused_while_doubting,
           test_row_changed_during_login, test_hint_is_no_target, test_is_here, test_taken_over_once,
           test_doubt_over_a_lost_lease, test_pass_missed_while_logging_in)
