@@ -237,6 +237,8 @@ static void message_json(struct sub *s, const struct hawser_message *m) {
         json_object_set_new(o, "payload_base64", payload_base64(m));
     json_object_set_new(o, "sent_at", number(m->sent_ms));
     json_object_set_new(o, "content_type", json_string(m->content_type));
+    if (*m->collapse_key)
+        json_object_set_new(o, "collapse_key", json_string(m->collapse_key));
     put_json(s, o);
 }
 

@@ -16,13 +16,22 @@
 #include "crypto.h"
 
 enum { ARGS_MAX = 16 };
-enum { OPT_BASE64 = 256, OPT_TTL, OPT_TAGS, OPT_DEVICE, OPT_CLASS, OPT_ALL, OPT_IDEMPOTENCY };
+enum {
+    OPT_BASE64 = 256,
+    OPT_TTL,
+    OPT_TAGS,
+    OPT_DEVICE,
+    OPT_CLASS,
+    OPT_ALL,
+    OPT_IDEMPOTENCY,
+    OPT_COLLAPSE
+};
 
 struct options {
     const char *center, *key, *dir; // borrowed from argv, the next two, or the environment
     char *dir_center, *dir_key;     // owned: of a trial cluster
-    const char *device, *tags, *class_name, *idempotency_key; // likewise
-    long ttl_s;                                               // -1 = not given
+    const char *device, *tags, *class_name, *idempotency_key, *collapse_key; // likewise
+    long ttl_s;                                                              // -1 = not given
     bool all, base64;
     const char *args[ARGS_MAX];
     int arg_count;
@@ -46,6 +55,8 @@ static const struct argp_option option_table[] = {
     {"base64", OPT_BASE64, NULL, 0, "push: the payload is base64", 0},
     {"idempotency-key", OPT_IDEMPOTENCY, "KEY", 0, "push: one message however often it is called",
      0},
+    {"collapse-key", OPT_COLLAPSE, "KEY", 0,
+     "push: take the place of the user's message with this key that no device has handled", 0},
     {0},
 };
 
@@ -73,6 +84,9 @@ static error_t ctl_parse_option(int key, char *arg, struct argp_state *state) {
         return 0;
     case OPT_IDEMPOTENCY:
         o->idempotency_key = arg;
+        return 0;
+    case OPT_COLLAPSE:
+        o->collapse_key = arg;
         return 0;
     case OPT_ALL:
         o->all = true;
@@ -307,6 +321,8 @@ static int run_push(struct options *o) {
         json_object_set_new(body, "class", json_string(o->class_name));
     if (o->ttl_s >= 0)
         json_object_set_new(body, "ttl_s", json_integer(o->ttl_s));
+    if (o->collapse_key)
+        json_object_set_new(body, "collapse_key", json_string(o->collapse_key));
     return ctl_call(o, "POST", &path, body);
 }
 

@@ -127,6 +127,7 @@ void aim_message(const struct push *push, const struct aim *aim, const struct ta
     m->sent_ms = aim->sent_ms;
     m->expires_ms = push->ttl_ms ? aim->expires_ms : 0;
     m->content_type = (char *)(uintptr_t)(push->content_type ? push->content_type : "");
+    m->collapse_key = (char *)(uintptr_t)(push->collapse_key ? push->collapse_key : "");
     m->class_ = class_of[push->class];
     if (target) {
         m->n_device = target->device_count;

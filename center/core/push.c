@@ -65,14 +65,31 @@ static bool read_class(const json_t *body, const struct push_rules *rules, struc
 // Of what comes later in this version's life, a push that asks for it must not go out as if it had
 // not.
 static bool refuse_unserved(const json_t *body, struct problem *p) {
-    static const char *const names[] = {"collapse_key", "rate_per_s", "send_at",
-                                        "receipt",      "dry_run",    NULL};
+    static const char *const names[] = {"rate_per_s", "send_at", "receipt", "dry_run", NULL};
     for (int i = 0; names[i]; i++) {
         const json_t *value = json_object_get(body, names[i]);
         if (value && !json_is_false(value) && !json_is_null(value))
             return problem_set(p, PROBLEM_invalid_value, names[i],
                                "%s is not served by this version", names[i]);
     }
+    return true;
+}
+
+// What it replaces is a message that waits in an inbox: a broadcast has none, and a live message
+// does not wait.
+static bool read_collapse_key(const json_t *body, struct push *push, struct problem *p) {
+    const struct fields in = {body, "", p};
+    const json_t *given = json_object_get(body, "collapse_key");
+    if (!given || json_is_null(given))
+        return true;
+    if (!field_text(&in, "collapse_key", ID_MAX, &push->collapse_key))
+        return false;
+    if (push->to.kind == TO_ALL || push->to.kind == TO_TAGS)
+        return problem_set(p, PROBLEM_conflicting_fields, "collapse_key",
+                           "a broadcast has no collapse_key");
+    if (push->class == PUSH_LIVE)
+        return problem_set(p, PROBLEM_conflicting_fields, "collapse_key",
+                           "a live message has no collapse_key");
     return true;
 }
 
@@ -123,7 +140,8 @@ bool push_read(const json_t *body, const struct push_rules *rules, struct push *
     if (fields_known(&in, push_fields + !rules->in_batch) && targets_read(body, &push.to, p) &&
         read_payload(body, rules, &push, p) &&
         field_text(&in, "content_type", 128, &push.content_type) &&
-        read_class(body, rules, &push, p) && refuse_unserved(body, p) && read_key(body, &push, p)) {
+        read_class(body, rules, &push, p) && read_collapse_key(body, &push, p) &&
+        refuse_unserved(body, p) && read_key(body, &push, p)) {
         *ret = push;
         return true;
     }

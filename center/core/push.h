@@ -13,6 +13,7 @@ struct push {           // borrows from the body
     struct targets to;  // owned
     struct buf payload; // owned
     const char *content_type;
+    const char *collapse_key; // NULL = none
     enum push_class class;
     uint64_t ttl_ms;             // 0 = the retention
     const char *idempotency_key; // NULL = none

@@ -163,15 +163,18 @@ START_TEST(test_message) {
     ck_assert_uint_eq(aimed.audience.n_any + aimed.audience.n_all, 0);
     ck_assert_int_eq(aimed.message.class_, HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_LIVE);
     ck_assert_str_eq(aimed.message.content_type, "");
+    ck_assert_str_eq(aimed.message.collapse_key, "");
     ck_assert_uint_eq(aimed.message.expires_ms, 0); // with the retention
     push = push_to(TO_DEVICES, &phone, 1);
     push.ttl_ms = 1000;
     push.content_type = "text/plain";
+    push.collapse_key = "score";
     aim = aim_push(&push, &from);
     aim_message(&push, &aim, aim_target(&push, 0), &aimed);
     ck_assert_ptr_null(aimed.message.audience);
     ck_assert_uint_eq(aimed.message.n_device, 1);
     ck_assert_str_eq(aimed.message.device[0], "phone");
+    ck_assert_str_eq(aimed.message.collapse_key, "score");
     ck_assert_uint_eq(aimed.message.expires_ms, 6000);
     ck_assert_int_eq(aimed.message.class_, HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_STORED);
     ck_assert_str_eq(aimed.message.id, aim.id);

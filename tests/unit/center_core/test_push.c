@@ -24,6 +24,8 @@ static json_t *body_of(const char *fields) {
 
 // --- refused
 
+#define SIXTEEN "0123456789abcdef"
+
 static const struct {
     const char *fields;
     enum problem_code code;
@@ -61,6 +63,16 @@ static const struct {
     {"{\"class\": \"stored\", \"ttl_s\": 0}", PROBLEM_conflicting_fields, "ttl_s"},
     {"{\"ttl_s\": 101}", PROBLEM_invalid_value, "ttl_s"},
     {"{\"receipt\": true}", PROBLEM_invalid_value, "receipt"},
+    {"{\"collapse_key\": \"\"}", PROBLEM_invalid_value, "collapse_key"},
+    {"{\"collapse_key\": 5}", PROBLEM_invalid_value, "collapse_key"},
+    {"{\"collapse_key\": \"" SIXTEEN SIXTEEN SIXTEEN SIXTEEN "x\"}", PROBLEM_invalid_value,
+     "collapse_key"},
+    {"{\"collapse_key\": \"k\", \"to\": {\"all\": true}}", PROBLEM_conflicting_fields,
+     "collapse_key"},
+    {"{\"collapse_key\": \"k\", \"to\": {\"tags\": {\"any\": [\"a\"]}}}",
+     PROBLEM_conflicting_fields, "collapse_key"},
+    {"{\"collapse_key\": \"k\", \"class\": \"live\"}", PROBLEM_conflicting_fields, "collapse_key"},
+    {"{\"collapse_key\": \"k\", \"ttl_s\": 0}", PROBLEM_conflicting_fields, "collapse_key"},
     {"{\"send_at\": \"now\"}", PROBLEM_invalid_value, "send_at"},
     {"{\"dry_run\": true}", PROBLEM_invalid_value, "dry_run"},
     {"{\"idempotency_key\": \"k\"}", PROBLEM_unknown_field, "idempotency_key"},
@@ -112,6 +124,22 @@ START_TEST(test_class) {
         ck_assert_uint_eq(push.ttl_ms, rows[i].ttl_ms);
         push_deinit(&push);
     }
+}
+END_TEST
+
+// As long as it may be, for whatever waits in an inbox; null is none.
+START_TEST(test_collapse_key) {
+    struct push push = taken("{\"collapse_key\": \"" SIXTEEN SIXTEEN SIXTEEN SIXTEEN "\"}", &rules);
+    ck_assert_str_eq(push.collapse_key, SIXTEEN SIXTEEN SIXTEEN SIXTEEN);
+    push_deinit(&push);
+    push = taken(
+        "{\"collapse_key\": \"k\", \"class\": \"durable\", \"to\": {\"users\": [\"a\", \"b\"]}}",
+        &rules);
+    ck_assert_str_eq(push.collapse_key, "k");
+    push_deinit(&push);
+    push = taken("{\"collapse_key\": null}", &rules);
+    ck_assert_ptr_null(push.collapse_key);
+    push_deinit(&push);
 }
 END_TEST
 
@@ -239,6 +267,7 @@ int main(void) {
     TCase *test_case = tcase_create("push");
     tcase_add_loop_test(test_case, test_refused, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(test_case, test_class);
+    tcase_add_test(test_case, test_collapse_key);
     tcase_add_test(test_case, test_targets);
     tcase_add_test(test_case, test_most_targets);
     tcase_add_test(test_case, test_key);
