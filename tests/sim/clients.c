@@ -149,6 +149,8 @@ static int on_message(void *arg, const struct hawser_message *m) {
     b->now.handled[index / 8] |= (uint8_t)(1u << index % 8);
     if (b->ever)
         b->ever->handled[index / 8] |= (uint8_t)(1u << index % 8);
+    if (sent->handled_us == 0)
+        r->messages[index].handled_us = r->world.now_us;
     if (m->seq != 0)
         check_order(c, b, (int)m->stream, m->seq, m->seq, "message");
     r->delivered++;
@@ -192,9 +194,13 @@ static bool is_due(const struct binding *b, const struct run *r, const struct ha
     bool is_inbox = g->stream == HAWSER_INBOX;
     if (g->reason == HAWSER_GAP_OVERFLOWED)
         return is_inbox && b->product == 1 && r->has_small_inboxes;
-    for (int n = 0; n < r->message_count && g->reason == HAWSER_GAP_EXPIRED; n++) {
+    bool is_collapsed = g->reason == HAWSER_GAP_COLLAPSED;
+    if (!is_collapsed && g->reason != HAWSER_GAP_EXPIRED)
+        return false;
+    for (int n = 0; n < r->message_count; n++) {
         const struct message *m = &r->messages[n];
-        if (m->ttl_s > 0 && m->product == b->product && message_stream(m) == (int)g->stream &&
+        if ((is_collapsed ? m->collapse > 0 : m->ttl_s > 0) && m->product == b->product &&
+            message_stream(m) == (int)g->stream &&
             (!is_inbox || m->targets & UINT64_C(1) << b->user))
             return true;
     }
@@ -214,6 +220,8 @@ static void on_gap(void *arg, const struct hawser_gap *g) {
         b->expired_us[g->stream] = c->run->world.now_us;
     if (g->reason == HAWSER_GAP_OVERFLOWED)
         b->overflowed_us = c->run->world.now_us;
+    if (g->reason == HAWSER_GAP_COLLAPSED)
+        b->collapsed_us = c->run->world.now_us;
     if (g->reason != HAWSER_GAP_STORE_RESTARTED && g->last - g->first >= COUNT_MAX)
         violation(c->run, "%s is told that it missed %llu", node_name(c),
                   (unsigned long long)(g->last - g->first));

@@ -26,6 +26,7 @@ enum {
     USERS = 40, // the last ten devices are second devices of the first ten users
     PRODUCTS = 2,
     SMALL_INBOX = 25,
+    COLLAPSE_KEYS = 6,
     TAGS = 5, // a device has one of the first two, and one of the others
     MESSAGES_MAX = 1024,
     VIOLATIONS_MAX = 8,
@@ -45,7 +46,9 @@ struct message {
     uint64_t targets;                // a bit for each user, or device
     uint8_t any, all, none;          // of AT_TAGS: a bit for each tag
     int tries, padding, ttl_s;       // padding: spaces behind the payload; ttl 0: the retention
+    int collapse;                    // the number of its collapse key; 0: none
     uint64_t pushed_us, accepted_us; // first; 0: not (yet)
+    uint64_t handled_us;             // first, by any device; 0: not (yet)
     const struct message *rival;     // has its key for another body; NULL: none
     bool is_live;
     bool unknown; // it may have been accepted
@@ -65,14 +68,14 @@ struct binding {
     int product, user;
     struct seen now, durable;
     struct seen *ever; // by any installation of the device; NULL when there is only this one
-    uint64_t told_us[3], reset_us[3];      // the last Gap or Reset of each stream; the last Reset
-    uint64_t expired_us[3], overflowed_us; // the last Gap that said so
-    uint64_t oldest_at_login;              // in the inbox; only of devices with two installations
-    int tags, old_tags;                    // which of its number's kinds; those of before
-    uint64_t tagged_us;                    // when the latest were bound
-    uint64_t refused_us;                   // a broadcast, and none was handled since; 0: none was
-    bool is_offered, is_token_asked;       // new tags; the SDK has not been answered yet
-    bool is_bound;                         // on this connection
+    uint64_t told_us[3], reset_us[3]; // the last Gap or Reset of each stream; the last Reset
+    uint64_t expired_us[3], overflowed_us, collapsed_us; // the last Gap that said so
+    uint64_t oldest_at_login;        // in the inbox; only of devices with two installations
+    int tags, old_tags;              // which of its number's kinds; those of before
+    uint64_t tagged_us;              // when the latest were bound
+    uint64_t refused_us;             // a broadcast, and none was handled since; 0: none was
+    bool is_offered, is_token_asked; // new tags; the SDK has not been answered yet
+    bool is_bound;                   // on this connection
 };
 
 struct client {
@@ -187,9 +190,11 @@ bool workload_is_over(struct run *r);
 void push_to_all(struct run *r, bool is_live); // one to each user, one to everyone
 void push_bursts(struct run *r);               // more than a window each to some users
 void push_one(struct run *r, int product, int user);
+// One to each of the first users, with that collapse key.
+void push_with_key(struct run *r, int collapse);
 int message_stream(const struct message *m);
 bool message_is_for(const struct message *m, const struct client *c, const struct binding *b);
-// It is gone, and the binding was told: expired, overflowed, or lost by the store.
+// It is gone, and the binding was told: expired, overflowed, collapsed, or lost by the store.
 bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
                         const struct message *m);
 bool everything_arrived(struct run *r, bool say); // but what is live

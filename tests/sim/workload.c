@@ -15,7 +15,8 @@ enum {
     BURSTS = 4,
     BURST_MESSAGES = 40,
     LATE_US = 5000000,
-    SENT_AGAIN_US = 40000000
+    SENT_AGAIN_US = 40000000,
+    ACKED_US = 20000000
 };
 
 // --- products
@@ -177,6 +178,8 @@ static struct buf body_of(const struct message *m) {
     buf_printf(&body, "{\"to\":%s,\"payload\":\"%s%*s\"", text, m->payload, m->padding, "");
     if (m->ttl_s > 0 || m->is_live)
         buf_printf(&body, ",\"ttl_s\":%d", m->ttl_s);
+    if (m->collapse > 0)
+        buf_printf(&body, ",\"collapse_key\":\"c%d\"", m->collapse);
     buf_append_str(&body, "}");
     free(text);
     json_decref(to);
@@ -283,6 +286,8 @@ static void vary_kind(struct run *r, struct message *m) {
         m->is_live = true;
     else if (world_chance(w, 60))
         m->ttl_s = (int)world_between(w, 1, 6);
+    if (message_stream(m) == HAWSER_INBOX && !m->is_live && world_chance(w, 150))
+        m->collapse = 1 + (int)rng_below(&w->rng, COLLAPSE_KEYS);
 }
 
 static void vary(struct run *r, struct message *m) {
@@ -297,6 +302,18 @@ static void vary(struct run *r, struct message *m) {
 
 void push_one(struct run *r, int product, int user) {
     push_new(r, message_new(r, product, user));
+    r->wanted_messages = r->message_count;
+}
+
+void push_with_key(struct run *r, int collapse) {
+    for (int product = 0; product < PRODUCTS; product++)
+        for (int user = 0; user < FIRST_TWIN; user++) {
+            if (!has_device(r, product, user))
+                continue;
+            struct message *m = message_new(r, product, user);
+            m->collapse = collapse;
+            push_new(r, m);
+        }
     r->wanted_messages = r->message_count;
 }
 
@@ -436,10 +453,31 @@ static bool had_to_go(const struct run *r, const struct binding *b, const struct
     return after >= SMALL_INBOX;
 }
 
+// What a device has handled when nothing was wrong is acknowledged some seconds later, and has met
+// its end: no later message takes its place.
+static bool had_its_end(const struct run *r, const struct message *m, const struct message *by) {
+    bool is_calm = m->handled_us >= r->fire_ends_us && m->handled_us >= r->calm_us;
+    return m->handled_us != 0 && is_calm && (m->targets & (m->targets - 1)) == 0 &&
+           by->pushed_us > m->handled_us + ACKED_US;
+}
+
+static bool was_replaced(const struct run *r, const struct binding *b, const struct message *m) {
+    for (int n = 0; n < r->message_count && m->collapse > 0 && b->collapsed_us >= m->pushed_us;
+         n++) {
+        const struct message *by = &r->messages[n];
+        if (by != m && by->collapse == m->collapse && by->product == m->product &&
+            (by->targets & UINT64_C(1) << b->user) &&
+            (by->accepted_us == 0 || by->accepted_us >= m->pushed_us) && !had_its_end(r, m, by))
+            return true;
+    }
+    return false;
+}
+
 static bool was_told(const struct run *r, const struct binding *b, const struct message *m) {
     int stream = message_stream(m);
     return (m->ttl_s > 0 && b->expired_us[stream] >= m->pushed_us) ||
-           (stream == HAWSER_INBOX && b->overflowed_us >= m->pushed_us && had_to_go(r, b, m));
+           (stream == HAWSER_INBOX && b->overflowed_us >= m->pushed_us && had_to_go(r, b, m)) ||
+           was_replaced(r, b, m);
 }
 
 bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
