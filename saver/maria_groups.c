@@ -16,7 +16,7 @@ static void put_u64(struct buf *out, uint64_t n) {
     FIRST(ROW, "row_no")                                                                           \
     X(TAKERS, "takers")                                                                            \
     X(BODY_HASH, "body_hash")                                                                      \
-    X(IS_FREE, "unmarked IS NULL AND id_until_ms <= " NOW_MS)                                      \
+    X(IS_FREE, "unmarked IS NULL AND id_until_ms <= " MARIA_NOW_MS)                                \
     X(EPOCH, "epoch")                                                                              \
     X(SEQ, "seq")                                                                                  \
     X(CHANGE, "change_no")                                                                         \
@@ -228,8 +228,9 @@ void saver_maria_land(struct store_step *p, const ProtobufCMessage *request) {
     maria_put_hex(&r->text, r->hash, r->hash_len);
     buf_append_str(&r->text, ",");
     put_message_hex(&r->text, m);
-    buf_printf(&r->text, ",%" PRIu64 ",%" PRIu64 "," NOW_MS "," NOW_MS " + %" PRIu64 ")", q->ttl_ms,
-               has_own ? q->limits->retention_ms : BROADCAST_RETENTION_MS, id_ms);
+    buf_printf(&r->text,
+               ",%" PRIu64 ",%" PRIu64 "," MARIA_NOW_MS "," MARIA_NOW_MS " + %" PRIu64 ")",
+               q->ttl_ms, has_own ? q->limits->retention_ms : BROADCAST_RETENTION_MS, id_ms);
     group_add(r, GROUP_LAND);
 }
 

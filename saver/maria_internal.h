@@ -5,27 +5,20 @@
 //   maria_groups.c       rows that land, are marked, or are taken away: they share a statement
 //   maria_left_behind.c  rows that nobody has marked: counted, taken up, read
 //   maria_restore.c      rows that a Redis may have lost: listed, read, taken for unmarked again
-//   maria_tables.c       how the tables are made, and what leaves them
-//
-// What a statement answers is a table X(NAME, what it reads): the statement's list is made of it,
-// and so are the numbers by which the answer is read.
+//   maria_tables.c       what all of them put and read, and what leaves the tables
 #ifndef HW_MARIA_INTERNAL_H
 #define HW_MARIA_INTERNAL_H
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "maria_database.h"
 #include "maria_rows.h"
 #include "message.h"
 #include "saver.pb-c.h"
 #include "saver_store.h"
 #include "store_step.h"
 
-#define NOW_MS "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)"
-
-// Of a table of columns, whose first one is put by the first of its arguments.
-#define FIRST_COLUMN(name, sql) sql
-#define NEXT_COLUMN(name, sql) ", " sql
 enum { ONLY_COLUMN = 0 }; // of a statement that answers one
 
 enum { BODY_HASH_MAX = 16 };
@@ -72,8 +65,6 @@ static inline void row_step_end(struct row_step *r, int error, ProtobufCMessage 
     store_step_complete(&r->step, error, reply);
 }
 
-void maria_put_hex(struct buf *out, const void *data, size_t len); // as a literal
-char *maria_text_copy(struct maria_text t);
 // The message of a row, under the row's id; NULL: its bytes do not decode.
 Hawser__Internal__StoredMessage *maria_message(struct maria_text packed, struct maria_text id);
 // Answers whose it is: the holder's, or that of another one whose time is not over.
@@ -88,7 +79,5 @@ void saver_maria_unmarked(struct store_step *p, const ProtobufCMessage *request)
 void saver_maria_logs(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_log_rows(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_unmark(struct store_step *p, const ProtobufCMessage *request);
-
-extern const struct maria_schema saver_maria_schema;
 
 #endif

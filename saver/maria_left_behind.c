@@ -5,7 +5,7 @@
 // SUM counts those that are old enough, with UNMARKED_AFTER_MS.
 #define COUNTED_COLUMNS(FIRST, X)                                                                  \
     FIRST(ALL, "COUNT(*)")                                                                         \
-    X(OLD, "COALESCE(SUM(landed_ms < " NOW_MS " - %d), 0)")
+    X(OLD, "COALESCE(SUM(landed_ms < " MARIA_NOW_MS " - %d), 0)")
 #define COUNTED_AT(name, sql) COUNTED_AT_##name,
 enum { COUNTED_COLUMNS(COUNTED_AT, COUNTED_AT) };
 
@@ -20,13 +20,14 @@ enum { COUNTED_COLUMNS(COUNTED_AT, COUNTED_AT) };
     X(TTL_MS, "ttl_ms")                                                                            \
     X(KEPT_MS, "kept_ms")                                                                          \
     X(LANDED_MS, "landed_ms")                                                                      \
-    X(ID_TTL_MS, "IF(id_until_ms > " NOW_MS ", id_until_ms - " NOW_MS ", 0)")
+    X(ID_TTL_MS, "IF(id_until_ms > " MARIA_NOW_MS ", id_until_ms - " MARIA_NOW_MS ", 0)")
 #define LEFT_AT(name, sql) LEFT_AT_##name,
 enum { LEFT_COLUMNS(LEFT_AT, LEFT_AT) };
 
 // With UNMARKED_AFTER_MS, the row to begin behind, and UNMARKED_AT_ONCE.
 #define LEFT_BEHIND                                                                                \
-    "unmarked = 1 AND landed_ms < " NOW_MS " - %d AND row_no > %" PRIu64 " ORDER BY row_no LIMIT " \
+    "unmarked = 1 AND landed_ms < " MARIA_NOW_MS " - %d AND row_no > %" PRIu64                     \
+    " ORDER BY row_no LIMIT "                                                                      \
     "%d"
 
 static void unmarked_end(struct row_step *r, int error, Hawser__Internal__UnmarkedReply *reply) {

@@ -65,7 +65,7 @@ struct store *saver_maria_rows(const struct maria_options *o) {
     struct maria_rows *s = hw_calloc(1, sizeof(*s));
     struct maria_options options = *o;
     store_init(&s->store, &kind, o->loop);
-    options.schema = &saver_maria_schema;
+    options.schema = &maria_hawser_schema;
     options.on_state = on_rows_state;
     options.arg = s;
     s->log = o->log;

@@ -1,0 +1,68 @@
+#include "maria_database.h"
+
+#include <string.h>
+
+// --- what is put, and what is read
+
+void maria_put_hex(struct buf *out, const void *data, size_t len) {
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *from = data;
+    buf_append_str(out, "x'");
+    uint8_t *to = buf_reserve(out, 2 * len);
+    for (size_t i = 0; i < len; i++) {
+        to[2 * i] = (uint8_t)digits[from[i] >> 4];
+        to[2 * i + 1] = (uint8_t)digits[from[i] & 15];
+    }
+    out->len += 2 * len;
+    buf_append_str(out, "'");
+}
+
+char *maria_text_copy(struct maria_text t) {
+    return t.data ? hw_strndup(t.data, t.len) : hw_strdup("");
+}
+
+// --- the tables
+
+// A step that was made stays as it is: another one follows it (maria_schema.h).
+static const char make_messages[] = "CREATE TABLE IF NOT EXISTS hawser_messages ("
+                                    "row_no BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+                                    "product INT UNSIGNED NOT NULL, "
+                                    "stream TINYINT UNSIGNED NOT NULL, "
+                                    "user VARBINARY(64) NOT NULL, "
+                                    "id VARBINARY(64) NOT NULL, "
+                                    "id_is_free BIGINT UNSIGNED NOT NULL DEFAULT 0, "
+                                    "class TINYINT UNSIGNED NOT NULL, "
+                                    "body_hash VARBINARY(16) NOT NULL, "
+                                    "message MEDIUMBLOB NOT NULL, "
+                                    "ttl_ms BIGINT UNSIGNED NOT NULL, "
+                                    "kept_ms BIGINT UNSIGNED NOT NULL, "
+                                    "landed_ms BIGINT UNSIGNED NOT NULL, "
+                                    "id_until_ms BIGINT UNSIGNED NOT NULL, "
+                                    "takers INT UNSIGNED NOT NULL DEFAULT 1, "
+                                    "unmarked TINYINT UNSIGNED NULL DEFAULT 1, "
+                                    "epoch BIGINT UNSIGNED NULL, "
+                                    "seq BIGINT UNSIGNED NULL, "
+                                    "change_no BIGINT UNSIGNED NULL, "
+                                    "sent_ms BIGINT UNSIGNED NULL, "
+                                    "expires_ms BIGINT UNSIGNED NULL, "
+                                    "UNIQUE KEY id (product, stream, user, id, id_is_free), "
+                                    "KEY log (product, stream, user, epoch, seq), "
+                                    "KEY unmarked (unmarked, row_no), "
+                                    "KEY ends (expires_ms)"
+                                    ") ENGINE=InnoDB";
+
+static const char make_leases[] = "CREATE TABLE IF NOT EXISTS hawser_leases ("
+                                  "name VARBINARY(32) NOT NULL PRIMARY KEY, "
+                                  "holder BIGINT UNSIGNED NOT NULL, "
+                                  "until_ms BIGINT UNSIGNED NOT NULL"
+                                  ") ENGINE=InnoDB";
+
+static const char add_leaves[] = "ALTER TABLE hawser_messages "
+                                 "ADD COLUMN IF NOT EXISTS leaves_ms BIGINT UNSIGNED NULL, "
+                                 "ADD KEY IF NOT EXISTS leaves (leaves_ms)";
+
+static const char fill_leaves[] = "UPDATE hawser_messages SET leaves_ms = GREATEST(expires_ms, "
+                                  "id_until_ms) WHERE unmarked IS NULL AND leaves_ms IS NULL";
+
+static const char *const steps[] = {make_messages, make_leases, add_leaves, fill_leaves, NULL};
+const struct maria_schema maria_hawser_schema = {steps};
