@@ -6,7 +6,8 @@
 # To rotate one: write "new,old" into its file (into it: the file itself is mounted) and `docker-compose kill -s HUP`; once
 # every daemon has it, write "new" and do so again. The password of Redis stands in redis_conf, which Redis reads when it starts, and
 # in redis_url, which register and saver do: write both, and start the three again. That of MariaDB stands in mariadb_password, which
-# MariaDB reads when it makes its data, and in mariadb_url, which savers do. An empty mariadb_url: there is no class durable.
+# MariaDB reads when it makes its data, and in mariadb_url, which register and saver do. An empty mariadb_url: there is no class durable,
+# and products and keys are in Redis alone.
 set -euo pipefail
 folder=${1:-$(dirname "$(readlink -f "$0")")/secrets}
 

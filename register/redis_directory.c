@@ -2,8 +2,6 @@
 #include "crypto.h"
 #include "redis_internal.h"
 
-enum { VERSION_DIGITS_MAX = 16 }; // below 2^53
-
 // --- announcing
 
 static void on_announce(void *arg, int error, const redisReply *r) {
@@ -74,22 +72,6 @@ void register_redis_withdraw(struct store_step *p, const Hawser__Internal__Withd
 
 // --- what is newer
 
-// "version deleted value"; NULL for bytes that are no record, as for no entry.
-static Hawser__Internal__CatalogEntry *entry_parse(const char *key, const redisReply *v) {
-    size_t len = (size_t)v->len, digits = strspn(v->str, "0123456789"), front = digits + 3;
-    if (digits == 0 || digits > VERSION_DIGITS_MAX || len < front || v->str[digits] != ' ' ||
-        (v->str[digits + 1] != '0' && v->str[digits + 1] != '1') || v->str[digits + 2] != ' ')
-        return NULL;
-    Hawser__Internal__CatalogEntry *e = hw_malloc(sizeof(*e));
-    hawser__internal__catalog_entry__init(e);
-    e->key = hw_strdup(key);
-    e->version = strtoull(v->str, NULL, 10);
-    e->deleted = v->str[digits + 1] == '1';
-    len -= front;
-    e->value = (ProtobufCBinaryData){len, len ? hw_memdup(v->str + front, len) : NULL};
-    return e;
-}
-
 static void take_members(Hawser__Internal__WatchReply *reply, const redisReply *list) {
     size_t count = list->elements;
     reply->member = hw_calloc(count + 1, sizeof(reply->member[0]));
@@ -118,7 +100,7 @@ static void take_entries(Hawser__Internal__WatchReply *reply, const redisReply *
     reply->entry = hw_calloc(count / 2 + 1, sizeof(reply->entry[0]));
     for (size_t i = 0; i + 1 < count; i += 2) {
         Hawser__Internal__CatalogEntry *e =
-            entry_parse(list->element[i]->str, list->element[i + 1]);
+            register_entry_parse(list->element[i]->str, list->element[i + 1]);
         if (e)
             reply->entry[reply->n_entry++] = e;
     }
@@ -170,7 +152,7 @@ static void on_entry_put(void *arg, int error, const redisReply *r) {
     Hawser__Internal__CatalogPutReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__catalog_put_reply__init(reply);
     reply->conflict = redis_reply_u64(r, REGISTER_PUT_AT_CONFLICT) == 1;
-    reply->entry = entry_parse(q->key, redis_reply_at(r, REGISTER_PUT_AT_ENTRY));
+    reply->entry = register_entry_parse(q->key, redis_reply_at(r, REGISTER_PUT_AT_ENTRY));
     store_step_complete(p, 0, &reply->base);
 }
 
@@ -233,7 +215,7 @@ static void on_get(void *arg, int error, const redisReply *r) {
         return;
     Hawser__Internal__CatalogGetReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__catalog_get_reply__init(reply);
-    reply->entry = entry_parse(q->key, redis_reply_at(r, REGISTER_GET_AT_ENTRY));
+    reply->entry = register_entry_parse(q->key, redis_reply_at(r, REGISTER_GET_AT_ENTRY));
     reply->found = reply->entry != NULL;
     reply->settled = redis_reply_u64(r, REGISTER_GET_AT_SETTLED) != 0;
     store_step_complete(p, 0, &reply->base);

@@ -4,6 +4,7 @@
 //   store_redis.c      the table of all steps; life
 //   redis_sessions.c   steps of sessions' rows
 //   redis_directory.c  steps of directory and catalog
+//   redis_entries.c    the catalog's entries, and what a pair asks
 //   redis_view.c       keys, and which runs are alive
 //
 // docs/REDIS.md has the keys: a login step touches one hash slot, and so does a change of the
@@ -44,6 +45,13 @@ extern const char register_directory_key[];
 
 void register_counts_send(struct redis_store *s); // before each other command
 void register_counts_forget(struct register_redis *s);
+
+// redis_entries.c
+// "version deleted value"; NULL for bytes that are no record, as for no entry.
+Hawser__Internal__CatalogEntry *register_entry_parse(const char *key, const redisReply *v);
+void register_redis_fill(struct store_step *p, const Hawser__Internal__CatalogFillRequest *q);
+void register_redis_filled(struct store_step *p, const Hawser__Internal__CatalogFilledRequest *q);
+void register_redis_number(struct store_step *p);
 
 // redis_view.c
 void register_view_start(struct register_redis *s);

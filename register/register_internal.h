@@ -4,14 +4,17 @@
 
 #include "register.h"
 
+struct catalog_counts;
 struct watcher;
 struct held_record;
 
 struct registry {
     struct daemon_env *env;
     struct loop *loop;
-    struct store *store; // owned
-    bool is_in_memory;   // so that no other register knows what is in it
+    struct store *store;                  // owned
+    bool is_in_memory;                    // so that no other register knows what is in it
+    const struct catalog_counts *catalog; // borrowed from the store; NULL: there is no MariaDB
+    char lack[400];
     // watchers.c
     struct watcher *watchers;
     struct timer poll;

@@ -1,6 +1,8 @@
 // What a register keeps: a store (common/store/store.h) whose calls are the methods of
 // cluster.proto and register.proto. CLUSTER_WATCH here never waits: it answers with what is newer
-// than the request's versions (an empty reply when nothing is), and ends leases that are over.
+// than the request's versions (an empty reply when nothing is), and ends leases that are over. A
+// reply whose catalog_epoch is that of the request, 0 too, says nothing of the catalog: it may be
+// that nobody can be told of it yet (catalog_pair.h).
 //
 // A user has as many rows as he may have devices: a login of one more takes the place of the
 // offline one that was unseen longest. A row unseen for 30 days is forgotten.

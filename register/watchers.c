@@ -42,6 +42,8 @@ static void on_read(void *arg, int error, const ProtobufCMessage *message) {
     w->reading = false;
     if (!reply) {
         rpc_fail(w->call, error);
+    } else if (reply->catalog_epoch == 0) { // it would take nothing for all there is
+        rpc_fail(w->call, -HW_ELOADING);
     } else if (is_news(reply) || loop_now_ms(r->loop) >= w->until_ms) {
         rpc_reply(w->call, message);
     } else {
@@ -74,7 +76,8 @@ void watchers_add(struct registry *r, const Hawser__Internal__WatchRequest *requ
     if (w->next)
         w->next->prev = w;
     r->watchers = w;
-    if (!r->polls || !knows_what_poll_knew(r, w)) // else the next poll tells
+    bool knows_a_catalog = w->request.catalog_epoch != 0;
+    if (!r->polls || !knows_a_catalog || !knows_what_poll_knew(r, w)) // else the next poll tells
         read_for(w);
 }
 

@@ -3,7 +3,7 @@
 # arrive, prints how to go on by hand, and stays until Ctrl-C or SIGTERM. Called by `./dev up [--redis [--mariadb]]`.
 #   default    one `hawser` process on the memory stores
 #   --redis    six daemons and a private redis-server with AOF
-#   --mariadb  with it, and a private mariadbd, for the class durable
+#   --mariadb  with it, and a private mariadbd, for the class durable, and for products and keys
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$PWD/build/release/bin

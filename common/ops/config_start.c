@@ -129,10 +129,14 @@ static void warn_addresses(const struct config *c, const char *role,
 void config_warnings(const struct config *c, const char *role,
                      void (*tell)(void *arg, const char *line), void *arg) {
     warn_addresses(c, role, tell, arg);
-    if (strcmp(role, "saver") == 0 && config_is_given(config_value_at(c, "mariadb", "url")) &&
+    bool is_saver = strcmp(role, "saver") == 0;
+    if ((is_saver || strcmp(role, "register") == 0) &&
+        config_is_given(config_value_at(c, "mariadb", "url")) &&
         strcmp(config_text(c, "redis.url"), "memory:") == 0)
-        tell(arg, "mariadb.url is not used, since redis.url is memory:, which forgets: class "
-                  "durable is refused");
+        tell(arg, is_saver ? "mariadb.url is not used, since redis.url is memory:, which forgets: "
+                             "class durable is refused"
+                           : "mariadb.url is not used, since redis.url is memory:, which forgets: "
+                             "products and keys, too");
 }
 
 // --- reload

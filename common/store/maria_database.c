@@ -64,5 +64,18 @@ static const char add_leaves[] = "ALTER TABLE hawser_messages "
 static const char fill_leaves[] = "UPDATE hawser_messages SET leaves_ms = GREATEST(expires_ms, "
                                   "id_until_ms) WHERE unmarked IS NULL AND leaves_ms IS NULL";
 
-static const char *const steps[] = {make_messages, make_leases, add_leaves, fill_leaves, NULL};
+static const char make_catalog[] = "CREATE TABLE IF NOT EXISTS hawser_catalog ("
+                                   "name VARBINARY(255) NOT NULL PRIMARY KEY, "
+                                   "version BIGINT UNSIGNED NOT NULL, "
+                                   "deleted BOOLEAN NOT NULL, "
+                                   "number INT UNSIGNED NOT NULL, "
+                                   "value MEDIUMBLOB NOT NULL, "
+                                   "writer BIGINT UNSIGNED NOT NULL, "
+                                   "changed_ms BIGINT UNSIGNED NOT NULL, "
+                                   "KEY number (number), "
+                                   "KEY changed (changed_ms)"
+                                   ") ENGINE=InnoDB";
+
+static const char *const steps[] = {make_messages, make_leases,  add_leaves,
+                                    fill_leaves,   make_catalog, NULL};
 const struct maria_schema maria_hawser_schema = {steps};

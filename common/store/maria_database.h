@@ -1,5 +1,5 @@
-// Hawser's database in MariaDB (docs/MARIADB.md): the tables, and what all
-// statements have in common.
+// Hawser's database in MariaDB (docs/MARIADB.md): the tables, which savers and registers share, and
+// what their statements have in common.
 #ifndef HW_MARIA_DATABASE_H
 #define HW_MARIA_DATABASE_H
 

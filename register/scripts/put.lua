@@ -15,7 +15,7 @@ version, deleted = version or '0', deleted or '1' -- what is no record is no ent
 if (deleted == '1' and '0' or version) ~= expect then return {1, v or ''} end
 if deletes == '1' and v then no_growth() else grow() end
 local n = call('HINCRBY', dir .. ':h', 'cv', 1)
-v = F(n) .. ' ' .. deletes .. ' ' .. value
+v = F(math.max(n, tonumber(version) + 1)) .. ' ' .. deletes .. ' ' .. value -- one from another store may be above n
 call('HSET', dir .. ':c', key, v)
 call('ZADD', dir .. ':w', n, key)
 return {0, v}

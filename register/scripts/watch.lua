@@ -50,16 +50,17 @@ for _, inc in ipairs(call('ZRANGEBYSCORE', dir .. ':v', newer, '+inf')) do
   end
 end
 newer = catalog_whole and '-inf' or '(' .. seen_entries
-for _, key in ipairs(call('ZRANGEBYSCORE', dir .. ':w', newer, '+inf')) do
+local w = call('ZRANGEBYSCORE', dir .. ':w', newer, '+inf', 'WITHSCORES')
+for i = 1, #w, 2 do
   if bytes > WATCH_BYTES_MAX then
     more = 1
     break
   end
-  local v = call('HGET', dir .. ':c', key) or ''
-  bytes = bytes + #v + #key
-  entries[#entries + 1] = key
+  local v = call('HGET', dir .. ':c', w[i]) or ''
+  bytes = bytes + #v + #w[i]
+  entries[#entries + 1] = w[i]
   entries[#entries + 1] = v
-  cv = v:match('^(%d+) ') or cv
+  cv = w[i + 1]
 end
 if more == 0 then cv = h[4] or '0' end
 return {h[1], h[2] or '0', h[3], cv, h[5], directory_whole and 1 or 0, catalog_whole and 1 or 0, more, members, over, entries}

@@ -393,6 +393,9 @@ START_TEST(test_warnings) {
     ck_assert_ptr_nonnull(strstr(buf_cstr(&told), "mariadb.url is not used, since redis.url is "));
     ck_assert_ptr_null(strstr(buf_cstr(&told), "hidden"));
     buf_reset(&told);
+    config_warnings(c, "register", add_line, &told);
+    ck_assert_ptr_nonnull(strstr(buf_cstr(&told), "products and keys, too"));
+    buf_reset(&told);
     set(c, "redis.url", "redis://h");
     config_warnings(c, "saver", add_line, &told);
     ck_assert_str_eq(buf_cstr(&told), "");

@@ -14,13 +14,30 @@ struct losable {
     struct store *inner;
     struct loop *loop;
     uint64_t watches; // reads of what is new
+    bool hides;       // it tells nobody of its catalog
 };
+
+static void on_hidden(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    const Hawser__Internal__WatchRequest *q = (const Hawser__Internal__WatchRequest *)p->request;
+    Hawser__Internal__WatchReply *reply = (Hawser__Internal__WatchReply *)message_copy(message);
+    ck_assert(error == 0 && reply->n_entry == 0);
+    reply->catalog_epoch = q->catalog_epoch;
+    reply->catalog_version = q->catalog_version;
+    reply->catalog_whole = false;
+    store_step_complete(p, 0, &reply->base);
+}
 
 static void losable_begin(struct store_step *p, const ProtobufCMessage *request) {
     // What a watch holds on to is its versions, not what stood in the message that is gone.
     if (request->descriptor == &hawser__internal__watch_request__descriptor) {
         ck_assert_uint_eq(request->n_unknown_fields, 0);
         ((struct losable *)p->store)->watches++;
+        if (((struct losable *)p->store)->hides) {
+            store_step_keep(p, request);
+            store_call(((struct losable *)p->store)->inner, request, on_hidden, p);
+            return;
+        }
     }
     store_step_pass(p, ((struct losable *)p->store)->inner, request);
 }
@@ -307,6 +324,26 @@ START_TEST(test_empty_values) {
 }
 END_TEST
 
+// While its store tells nobody of a catalog, who knows one hears of members all the same, and who
+// knows none is told nothing.
+START_TEST(test_no_catalog_yet) {
+    setup();
+    static struct fake fresh;
+    announce(&a, "room-a", 0);
+    WAIT_FOR(room_of(&b, 11));
+    store->hides = true;
+    fake_begin(&fresh, "room", 44);
+    announce(&a, "room-a", 5000);
+    uint64_t watches = store->watches;
+    WAIT_FOR(room_of(&b, 11)->sessions == 5000 && store->watches > watches + 20);
+    ck_assert(!cluster_is_ready(fresh.cluster));
+    store->hides = false;
+    WAIT_FOR(cluster_is_ready(fresh.cluster));
+    cluster_free(fresh.cluster);
+    teardown();
+}
+END_TEST
+
 START_TEST(test_lease_ends) {
     setup();
     static struct fake silent;
@@ -491,4 +528,5 @@ END_TEST
 
 RUN_TESTS("register service", test_directory, test_followers_cost_no_reads,
           test_watch_of_a_newer_daemon, test_what_a_room_may_not, test_empty_values,
-          test_lease_ends, test_products, test_long_texts, test_takeover, test_store_lost)
+          test_lease_ends, test_no_catalog_yet, test_products, test_long_texts, test_takeover,
+          test_store_lost)
