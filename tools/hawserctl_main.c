@@ -1,8 +1,8 @@
 // hawserctl: administers a cluster over the center's HTTP API, and writes a first configuration.
 //
-// Every command is a row of `commands`; all but `init` are one HTTP call whose JSON answer is
-// printed. The center and the key come from --center and --key, or from a trial cluster's folder
-// (--dir D: D/cluster.json), or from HAWSER_CENTER and HAWSER_KEY.
+// Every command is a row of `commands`; all but `init` and `recover` are one HTTP call whose JSON
+// answer is printed. The center and the key come from --center and --key, or from a trial cluster's
+// folder (--dir D: D/cluster.json), or from HAWSER_CENTER and HAWSER_KEY.
 #include <argp.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "bytes.h"
 #include "crypto.h"
+#include "ctl_recover.h"
 
 enum { ARGS_MAX = 16 };
 enum {
@@ -24,7 +25,10 @@ enum {
     OPT_CLASS,
     OPT_ALL,
     OPT_IDEMPOTENCY,
-    OPT_COLLAPSE
+    OPT_COLLAPSE,
+    OPT_CONFIG,
+    OPT_JSON,
+    OPT_CHECK
 };
 
 struct options {
@@ -32,7 +36,8 @@ struct options {
     char *dir_center, *dir_key;     // owned: of a trial cluster
     const char *device, *tags, *class_name, *idempotency_key, *collapse_key; // likewise
     long ttl_s;                                                              // -1 = not given
-    bool all, base64;
+    const char *config;                                                      // likewise; NULL: none
+    bool all, base64, as_json, checks;
     const char *args[ARGS_MAX];
     int arg_count;
 };
@@ -57,6 +62,9 @@ static const struct argp_option option_table[] = {
      0},
     {"collapse-key", OPT_COLLAPSE, "KEY", 0,
      "push: take the place of the user's message with this key that no device has handled", 0},
+    {"check", OPT_CHECK, NULL, 0, "recover: says what differs, and changes nothing", 0},
+    {"config", OPT_CONFIG, "FILE", 0, "recover: the daemons' configuration", 0},
+    {"json", OPT_JSON, NULL, 0, "recover: for programs", 0},
     {0},
 };
 
@@ -98,6 +106,15 @@ static error_t ctl_parse_option(int key, char *arg, struct argp_state *state) {
         o->ttl_s = strtol(arg, &end, 10);
         if (*arg == '\0' || *end != '\0' || o->ttl_s < 0)
             argp_error(state, "--ttl: '%s' is not a number of seconds", arg);
+        return 0;
+    case OPT_CONFIG:
+        o->config = arg;
+        return 0;
+    case OPT_JSON:
+        o->as_json = true;
+        return 0;
+    case OPT_CHECK:
+        o->checks = true;
         return 0;
     case ARGP_KEY_ARG:
         if (o->arg_count == ARGS_MAX)
@@ -398,6 +415,15 @@ static int run_init(struct options *o) {
     return failed ? 1 : 0;
 }
 
+// Without --check it would have to write: registers and savers do that by themselves.
+static int run_recover(struct options *o) {
+    if (o->checks)
+        return recover_check(o->config, o->as_json);
+    fputs("hawserctl: recover: give --check; what differs is put back by registers and savers\n",
+          stderr);
+    return 2;
+}
+
 static const struct command commands[] = {
     {"init", "init [FILE]", 0, 1, run_init},
     {"cluster", "cluster", 0, 0, run_cluster},
@@ -408,6 +434,7 @@ static const struct command commands[] = {
     {"parked", "parked PRODUCT USER", 2, 2, run_parked},
     {"redeliver", "redeliver PRODUCT USER", 2, 2, run_redeliver},
     {"discard", "discard PRODUCT USER", 2, 2, run_discard},
+    {"recover", "recover --check [--config FILE] [--json]", 0, 0, run_recover},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -462,8 +489,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "hawserctl: usage: hawserctl %s\n", command->usage);
         return 2;
     }
-    if (command->run == run_init)
-        return run_init(&o);
+    if (command->run == run_init || command->run == run_recover) // no center is asked
+        return command->run(&o);
     if (o.dir && options_from_dir(&o) != 0)
         return 1;
     take_environment(&o);

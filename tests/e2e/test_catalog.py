@@ -2,14 +2,18 @@
 
 import concurrent.futures
 import contextlib
+import json
+import os
 import re
 import shutil
 import signal
+import subprocess
 
 import pytest
 import requests
 
 from client import Client, eventually
+from cluster import BIN
 from daemons import Cluster, MariaDB, Redis, wait_until
 
 TOKEN_REFUSED, PRODUCT_CLOSED, COME_AGAIN = 4002, 4004, 4101
@@ -264,3 +268,39 @@ def test_strange_tables(cluster, stores):
         eventually(lambda r=register: "start a newer one" in readiness(r))
     assert cluster.call("PATCH", some.path, {"limits": {"push_per_s": 2}}).status_code == 503
     some.check()
+
+
+def recover(cluster, *options):
+    """`hawserctl recover`: (exit code, what it prints)."""
+    ended = subprocess.run([BIN / "hawserctl", "recover", "--config", cluster.config, *options], env={**os.environ, **cluster.environment()},
+                           capture_output=True, text=True, timeout=60, check=False)
+    return ended.returncode, ended.stdout or ended.stderr
+
+
+def test_recover_check(cluster, stores):
+    """What the two stores do not have alike is named, with and without daemons that run; where one does not answer it says so."""
+    maria = stores[1]
+    some = Some(cluster)
+    some.delete()
+    assert recover(cluster, "--check") == (0, "2 entries, 0 differ\n")
+    assert recover(cluster)[0] == 2
+    kept, gone = f"product/{some.kept.name}", f"product/{some.gone.name}"
+    for register in cluster.daemons["register"]:
+        register.stop()
+    maria.sql(f"UPDATE hawser.hawser_catalog SET version = 77 WHERE name = '{kept}'; DELETE FROM hawser.hawser_catalog WHERE name = '{gone}'; "
+              "INSERT INTO hawser.hawser_catalog SELECT 'product/broken', 1, 0, 1, 'x', 0, 0")
+    code, text = recover(cluster, "--check", "--json")
+    told = json.loads(text)
+    version = int(some.etag.strip('"'))
+    assert (code, told["same"], told["entries"]) == (1, False, 3)
+    assert {d.pop("key"): d for d in told["differing"]} == {
+        kept: {"redis": {"version": version, "deleted": False}, "mariadb": {"version": 77, "deleted": False}},
+        gone: {"redis": {"version": 2, "deleted": True}, "mariadb": None}, "product/broken": {"redis": None, "mariadb": {"unreadable": True}}}
+    code, text = recover(cluster, "--check")
+    assert code == 1 and re.search(rf"^{kept} +version {version} +version 77$", text, re.M) and text.endswith("3 entries, 3 differ\n"), text
+    maria.kill()
+    code, text = recover(cluster, "--check")
+    assert code == 2 and "mariadb: " in text, text
+    maria.start()
+    for register in cluster.daemons["register"]:
+        register.start()
