@@ -165,6 +165,24 @@ def test_mariadb_is_away(cluster, stores, how):
     assert [row[:2] for row in before if row[0] != f"product/{some.kept.name}"] == [row[:2] for row in rows(maria) if row[0] != f"product/{some.kept.name}"]
 
 
+def test_mariadb_is_frozen(cluster, stores):
+    """A change that has no answer is answered soon, as not known or as refused; then the two stores agree, whichever it was. All else goes on."""
+    maria = stores[1]
+    some = Some(cluster)
+    maria.freeze()
+    answer = cluster.call("DELETE", f"{some.keys}/{some.old_key['kid']}")
+    assert answer.status_code == 503 and answer.json()["code"] == "store_unavailable", answer.text
+    assert login(cluster, some.kept) == 0
+    some.kept.push_user("bob", "on it goes")
+    maria.process.send_signal(signal.SIGCONT)
+    eventually(lambda: cluster.call("PATCH", some.path, {"limits": {"push_per_s": 2}}).status_code == 200)
+    version = dict(row[:2] for row in rows(maria))[f"product/{some.kept.name}"]
+    eventually(lambda: cluster.call("GET", some.path).headers["ETag"] == f'"{version}"')
+    kids = {key["kid"] for key in cluster.call("GET", some.keys).json()["items"]}
+    assert login(cluster, some.kept, some.old_key) == (0 if some.old_key["kid"] in kids else TOKEN_REFUSED)
+    assert recover(cluster, "--check")[0] == 0
+
+
 def test_redis_is_emptied(cluster, stores):
     """All keys are deleted under registers that run: what was deleted stays so, what was there is there, and no login is refused meanwhile."""
     redis, maria = stores
