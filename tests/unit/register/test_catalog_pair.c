@@ -284,6 +284,60 @@ START_TEST(test_cut_and_left) {
 }
 END_TEST
 
+// --- two registers
+
+struct racer {
+    int error;
+    bool done, conflict, deleted;
+    uint64_t version;
+};
+
+static void on_raced(void *arg, int error, const ProtobufCMessage *message) {
+    const Hawser__Internal__CatalogPutReply *reply =
+        (const Hawser__Internal__CatalogPutReply *)message;
+    struct racer *r = arg;
+    *r = (struct racer){.error = error, .done = true};
+    if (reply) {
+        r->conflict = reply->conflict;
+        r->version = reply->entry->version;
+        r->deleted = reply->entry->deleted;
+    }
+}
+
+// Both find the version that they expect, and ask for different things. One has it, and the other
+// is told of that one.
+START_TEST(test_two_at_once) {
+    struct bed *b = pair_bed();
+    char url[96];
+    struct bed other = *b;
+    snprintf(url, sizeof(url), "unix://%s/s", b->dir);
+    pair_over(&other, register_store_redis(&(struct redis_options){
+                          .url = url, .timeout_ms = 20000, .loop = b->loop}));
+    until_whole(&other);
+    uint32_t number = number_of(put(b, "one", 0, 0, false)->entry);
+    for (uint64_t version = 1; version < 41; version += 2) {
+        struct racer racers[2] = {{0}};
+        Hawser__Internal__CatalogPutRequest q =
+            put_request("product/one", number, version, version % 4 == 1);
+        store_call(b->store, &q.base, on_raced, &racers[0]);
+        q.deleted = !q.deleted;
+        store_call(other.store, &q.base, on_raced, &racers[1]);
+        while (!racers[0].done || !racers[1].done)
+            loop_step(b->loop, -1);
+        ck_assert(racers[0].error == 0 && racers[1].error == 0);
+        ck_assert_int_eq(racers[0].conflict + racers[1].conflict, 1);
+        ck_assert(racers[0].version == version + 1 && racers[1].version == version + 1);
+        ck_assert(racers[0].deleted == racers[1].deleted);
+        ck_assert_int_eq(try_put(b, "product/one", number, racers[0].deleted ? 0 : version + 1), 0);
+        ck_assert(!put_answer(b)->conflict && put_answer(b)->entry->version == version + 2);
+    }
+    ck_assert_str_eq(rows(), "product/one 41");
+    ck_assert_str_eq(shown(b), "product/one 41");
+    store_free(other.store);
+    pair_end(b);
+}
+END_TEST
+
 // --- a store that lost something
 
 static void empty_redis(struct bed *b) {
@@ -452,6 +506,6 @@ START_TEST(test_newer_tables) {
 END_TEST
 
 RUN_TESTS_ON_MARIADB("catalog pair", test_contract, test_committed, test_away, test_refused,
-                     test_cut, test_cut_and_left, test_redis_is_emptied, test_later_one_wins,
-                     test_row_has_gone_back, test_database_comes_later, test_not_filled_yet,
-                     test_bad_rows, test_too_large, test_newer_tables)
+                     test_cut, test_cut_and_left, test_two_at_once, test_redis_is_emptied,
+                     test_later_one_wins, test_row_has_gone_back, test_database_comes_later,
+                     test_not_filled_yet, test_bad_rows, test_too_large, test_newer_tables)
