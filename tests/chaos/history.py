@@ -1,0 +1,85 @@
+"""What happened in a run, as its two kinds of processes wrote it down: one JSON array a line. Times are CLOCK_MONOTONIC, which all of them share.
+
+A pusher writes
+    ["try", t, n, kind, class, targets]   first attempt of message n: "user" (users), "users" (users), "devices" (devices) or "all" ([])
+    ["ok", t, n, id, seq]                 accepted; seq is null where it has one for each target
+    ["no", t, n, status]                  certainly not stored, and not tried again
+    ["unknown", t, n, why]                may be stored; the same call with the same Idempotency-Key follows
+
+A device's client writes
+    ["login", t, device, room, resumed, generation, [[stream, epoch, seq], ...]]
+    ["push", t, device, stream, epoch, seq, id, n, handed]   handed: 1 if the application got it, 0 if it was a repeat
+    ["gap", t, device, stream, epoch, first, last, reason]
+    ["reset", t, device, stream, epoch, seq, why]
+    ["synced", t, device, [[stream, epoch, seq], ...]]
+    ["hole", t, device, stream, epoch, seq, position]        not handed on; the client ends the connection, as the SDK does
+    ["end", t, device, why]
+"""
+
+import json
+
+INBOX, NEWS, BULK = 0, 1, 2
+STREAMS = ("inbox", "news", "bulk")
+GAP_OTHER_DEVICE, GAP_STORE_RESTARTED = 6, 7
+
+
+class Message:
+    __slots__ = ("n", "kind", "klass", "targets", "first", "accepted", "id", "seq", "refused", "unknown")
+
+    def __init__(self, n, kind, klass, targets, first):
+        self.n, self.kind, self.klass, self.targets, self.first = n, kind, klass, targets, first
+        self.accepted, self.id, self.seq, self.refused, self.unknown = None, None, None, None, 0
+
+
+class History:
+    """`devices` leads from a device's name to its user; `faults` is (name, begin, end), `losses` (begin, end): what was accepted between
+    these may be missing in Redis, since the run made it forget."""
+
+    def __init__(self, devices, faults=(), losses=()):
+        self.devices, self.faults, self.losses = devices, list(faults), list(losses)
+        self.messages, self.events = {}, {name: [] for name in devices}
+
+    def add_push(self, event):
+        what, t, n = event[:3]
+        if what == "try":
+            self.messages[n] = Message(n, event[3], event[4], event[5], t)
+        elif what == "ok":
+            m = self.messages[n]
+            m.accepted, m.id, m.seq = t, event[3], event[4]
+        elif what == "no":
+            self.messages[n].refused = (t, event[3])
+        else:
+            self.messages[n].unknown += 1
+
+    def add_device(self, event):
+        self.events[event[2]].append(event)
+
+
+class Tail:
+    """Reads the whole lines that were added to a file since the last time."""
+
+    def __init__(self, path):
+        self.path, self.offset = path, 0
+
+    def read(self):
+        if not self.path.exists():
+            return []
+        with open(self.path, "rb") as f:
+            f.seek(self.offset)
+            data = f.read()
+        end = data.rfind(b"\n") + 1
+        self.offset += end
+        return [json.loads(line) for line in data[:end].splitlines()]
+
+
+class Writer:
+    """Lines in a file; `flush` often enough that a reader is not far behind."""
+
+    def __init__(self, path):
+        self.file = open(path, "w", buffering=1 << 16)
+
+    def __call__(self, *event):
+        self.file.write(json.dumps(event, separators=(",", ":")) + "\n")
+
+    def flush(self):
+        self.file.flush()
