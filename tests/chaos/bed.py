@@ -100,7 +100,7 @@ class Bed:
         self.config = folder / "hawser.yaml"
         self.config.write_text(CONFIG)
         self.daemons = []
-        self.losses = []
+        self.losses, self.forgets = [], []
         number = 9
         for role, count in COUNTS.items():
             for i in range(count):

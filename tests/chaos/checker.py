@@ -10,7 +10,7 @@ unreported gap  a seq that does not follow, without a Gap; or what Redis was mad
 
 from collections import Counter
 
-from history import BULK, GAP_STORE_RESTARTED, INBOX, NEWS, STREAMS
+from history import BULK, GAP_OTHER_DEVICE, GAP_STORE_RESTARTED, INBOX, NEWS, STREAMS
 
 KINDS = ("lost", "duplicated", "reordered", "unexpected", "unreported gap")
 
@@ -184,12 +184,31 @@ class DeviceWalk:
         stream = NEWS if m.kind == "all" else INBOX
         is_allowed = m.klass != "durable" and any(m.first <= end and m.accepted >= begin for begin, end in self.history.losses)
         told = self.told_of(m, stream)
-        if not is_allowed:
+        if self.was_forgotten(m, stream):
+            self.verdict.announced += 1
+        elif not is_allowed:
             self.violation("lost", m, f"{m.klass}, accepted, and not handed on" + (f"; {told}" if told else ""), m.accepted)
         elif told:
             self.verdict.announced += 1
         else:
             self.violation("unreported gap", m, "Redis was made to forget it, and nothing told the device", m.accepted)
+
+    def was_forgotten(self, m, stream):
+        """When all keys are deleted the store knows neither where the news stood nor this device: until it is known again, the news begin
+        anew, and what other devices of its user have handled leaves the inbox. It is told so, by a Reset or by a Gap of any reason."""
+        for forgotten in self.history.forgets:
+            if m.accepted < forgotten:
+                continue
+            if stream == NEWS:
+                known = min((t for t in self.resets[NEWS] if t >= forgotten), default=None)
+                if known is None or m.first > known:
+                    continue
+                return True
+            known = min((t for t, _, _, _, reason in self.gaps[INBOX] if reason == GAP_STORE_RESTARTED and t >= forgotten), default=None)
+            if known is None or m.first > known or list(self.history.devices.values()).count(self.user) == 1:
+                continue
+            return any(reason != GAP_OTHER_DEVICE and t >= m.first and (m.seq is None or first <= m.seq <= last) for t, _, first, last, reason in self.gaps[INBOX])
+        return False
 
     def told_of(self, m, stream):
         """The word by which the device was told that it will not have this one. A push to many has no seq of its own to find it by."""

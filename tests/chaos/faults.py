@@ -15,6 +15,8 @@ from stores import ADDRESS
 
 ROLES = ("register", "saver", "room", "center", "dispatcher", "coordinator")
 FAULTS = {}
+# What these find is known, and not mended (README.md beside this); they are done when they are named.
+OPEN = ("redis:flushall", "going-back:kill-saver", "going-back:kill-center")
 SHORT_S, LONG_S = 2.0, 5.0
 
 
@@ -282,11 +284,16 @@ def there_and_back(bed, chosen):
     pair.wait_in_step()
 
 
+def delete_all_keys(bed):
+    bed.forgets.append(time.monotonic())
+    bed.redis.first.client.flushall()
+    bed.losses.append((0, time.monotonic()))
+
+
 @forgetting
 def flush(bed, chosen):
     time.sleep(1.0)
-    bed.redis.first.client.flushall()
-    bed.losses.append((0, time.monotonic()))
+    delete_all_keys(bed)
     yield 0
 
 
@@ -428,8 +435,7 @@ def kill_redis_while_marking(bed, chosen):
 @forgetting
 def kill_while_going_back(bed, chosen, role):
     """Redis has forgotten all, and who puts it back dies."""
-    bed.redis.first.client.flushall()
-    bed.losses.append((0, time.monotonic()))
+    delete_all_keys(bed)
     time.sleep(chosen.uniform(0, 0.5))
     for daemon in bed.of(role):
         daemon.kill()

@@ -33,10 +33,10 @@ class Message:
 
 class History:
     """`devices` leads from a device's name to its user; `faults` is (name, begin, end), `losses` (begin, end): what was accepted between
-    these may be missing in Redis, since the run made it forget."""
+    these may be missing in Redis, since the run made it forget; `forgets` are the moments in which all its keys were deleted."""
 
-    def __init__(self, devices, faults=(), losses=()):
-        self.devices, self.faults, self.losses = devices, list(faults), list(losses)
+    def __init__(self, devices, faults=(), losses=(), forgets=()):
+        self.devices, self.faults, self.losses, self.forgets = devices, list(faults), list(losses), list(forgets)
         self.messages, self.events = {}, {name: [] for name in devices}
 
     def add_push(self, event):

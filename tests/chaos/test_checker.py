@@ -36,8 +36,8 @@ def good():
     return devices, pushes, events
 
 
-def made(devices, pushes, events, losses=()):
-    history = History(devices, faults=[("kill:room", 2.0, 3.0)], losses=losses)
+def made(devices, pushes, events, losses=(), forgets=()):
+    history = History(devices, [("kill:room", 2.0, 3.0)], losses, forgets)
     for event in pushes:
         history.add_push(event)
     for event in events:
@@ -45,8 +45,8 @@ def made(devices, pushes, events, losses=()):
     return history
 
 
-def named(devices, pushes, events, losses=()):
-    history = made(devices, pushes, events, losses)
+def named(devices, pushes, events, losses=(), forgets=()):
+    history = made(devices, pushes, events, losses, forgets)
     verdict = check(history)
     for v in verdict.violations:
         text = story(history, v, "/logs")
@@ -107,6 +107,30 @@ def test_forgotten_when_nothing_was_done():
     forgotten = without(events, is_push_of(4, "a")) + [["gap", 8.0, "a", NEWS, E, 9, 1 << 40, GAP_STORE_RESTARTED]]
     assert named(devices, pushes, forgotten, losses=[(4.3, 5.0)]) == {"lost": 1}
     assert named(devices, pushes, forgotten, losses=[(0.0, 3.9)]) == {"lost": 1}
+
+
+def test_a_device_that_the_store_forgot():
+    """Its sibling was there first, and what that one handled has left; only until the device is known again, and only if it is told."""
+    devices, pushes, events = good()
+    pushes = [*pushes, ["try", 8.0, 8, "user", "stored", ["bob"]], ["ok", 8.1, 8, "id8", 900]]
+    jump = ["gap", 8.2, "b1", INBOX, E, 3, 899, GAP_STORE_RESTARTED]
+    events = [*events, jump, push(8.2, "b1", 900, 8)]
+    known = [["gap", 8.3, "b2", INBOX, E, 3, 899, GAP_STORE_RESTARTED], ["gap", 8.3, "b2", INBOX, E, 900, 900, 0]]
+    assert named(devices, pushes, [*events, *known], forgets=[7.5]) == {}
+    assert named(devices, pushes, [*events, *known]) == {"lost": 1}
+    assert named(devices, pushes, [*events, *known], forgets=[8.15]) == {"lost": 1}
+    assert named(devices, pushes, [*events, known[0]], forgets=[7.5]) == {"lost": 1}
+    earlier = [[*known[0][:1], 7.9, *known[0][2:]], known[1]]
+    assert named(devices, pushes, [*events, *earlier], forgets=[7.5]) == {"lost": 1}
+
+
+def test_news_that_begin_anew():
+    devices, pushes, events = good()
+    pushes = [*pushes, ["try", 8.0, 8, "all", "stored", []], ["ok", 8.1, 8, "id8", 1]]
+    resets = [["reset", 8.2, d, NEWS, E + 1, 1, "another log"] for d in devices]
+    assert named(devices, pushes, [*events, *resets], forgets=[7.5]) == {}
+    assert named(devices, pushes, [*events, *resets[1:]], forgets=[7.5]) == {"lost": 1}
+    assert named(devices, pushes, [*events, *[[*r[:1], 7.9, *r[2:]] for r in resets]], forgets=[7.5]) == {"lost": 3}
 
 
 def test_duplicated():
