@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import time
 
 import stores
@@ -18,7 +19,7 @@ PORTS = {"register": 7400, "saver": 7500, "room": 7200, "center": 7300, "coordin
 ADMIN_KEY = "test-admin-key-0123456789abcdef"
 CONFIG = f"cluster:\n  secrets: [test-cluster-secret-0123456789abcdef]\n  admin_keys: [{ADMIN_KEY}]\n"
 HEALED_S = 90
-FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 class Crash(Exception):
@@ -44,21 +45,19 @@ class Daemon:
             own["HAWSER_ROOM__DRAIN_WITHIN"] = "2s"
         return {**os.environ, **self.bed.environment(), **own}
 
-    def start(self, fake_clock=False):
+    def start(self, own_clock=False):
         environment = self.environment()
-        if fake_clock:
-            self.step_clock(0)
-            environment |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                            "DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
+        if own_clock:
+            self.clock.write_bytes(bytes(8))
+            environment |= {"LD_PRELOAD": str(self.bed.shim), "CHAOS_CLOCK": str(self.clock)}
         command = self.place.inside(str(BIN / f"hawser-{self.role}"), "--config", str(self.bed.config))
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
     def step_clock(self, seconds):
-        """From the next second on its clock is off by so much."""
-        new = self.clock.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        new.rename(self.clock)
+        """Its clock is off by so much from now on."""
+        with open(self.clock, "r+b") as f:
+            f.write(seconds.to_bytes(8, sys.byteorder, signed=True))
 
     def kill(self):
         self.process.kill()
@@ -99,6 +98,8 @@ class Bed:
         self.dir = folder
         self.config = folder / "hawser.yaml"
         self.config.write_text(CONFIG)
+        self.shim = folder / "clock_shim.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", self.shim, HERE / "clock_shim.c"], check=True)
         self.daemons = []
         self.losses, self.forgets = [], []
         number = 9

@@ -10,7 +10,6 @@ import signal
 import time
 
 import pymysql
-from bed import FAKETIME
 from stores import ADDRESS
 
 ROLES = ("register", "saver", "room", "center", "dispatcher", "coordinator")
@@ -359,16 +358,15 @@ fault("stores:kill", kill_both_stores)
 
 
 def step_clock(bed, chosen, role, seconds):
-    """One daemon's clock is stepped while it runs, and stepped back; it is started anew before and after, without it."""
-    assert FAKETIME.exists(), "libfaketime is not installed: ./dev setup"
+    """One daemon's clock is stepped while it runs, and stepped back; it is started anew before, to have a clock of its own, and afterwards."""
     daemon = chosen.choice(bed.of(role))
     daemon.terminate()
-    daemon.start(fake_clock=True)
-    time.sleep(3)
+    daemon.start(own_clock=True)
+    bed.wait_healthy()
     daemon.step_clock(seconds)
     yield LONG_S
     daemon.step_clock(0)
-    time.sleep(2)
+    time.sleep(1)
     daemon.terminate()
     daemon.start()
 

@@ -178,7 +178,7 @@ def test_unreported_gap():
     devices, pushes, events = good()
     pushes = [*pushes, ["try", 8.0, 8, "user", "stored", ["ann"]], ["ok", 8.1, 8, "id8", 5]]
     assert named(devices, pushes, [*events, push(8.2, "a", 5, 8)]) == {"unreported gap": 1}
-    assert named(devices, pushes, [*events, push(8.2, "a", 5, 8, epoch=E + 1)]) == {"unreported gap": 1}
+    assert named(devices, pushes, [*events, push(8.2, "a", 4, 8, epoch=E + 1)]) == {"unreported gap": 1}
     seen = [["hole", 8.2, "a", INBOX, E, 5, 3], ["gap", 8.3, "a", INBOX, E, 4, 4, 0], push(8.4, "a", 5, 8)]
     assert named(devices, pushes, [*events, *seen]) == {"unreported gap": 1}
     assert named(devices, pushes, [*events, ["gap", 8.2, "a", INBOX, E, 5, 5, 0]]) == {"lost": 1, "unreported gap": 1}
@@ -189,6 +189,26 @@ def test_synced_moves_the_position_and_announces_nothing():
     events = [["synced", 5.2, "a", [[INBOX, E, 3]]] if is_push_of(5, "a")(e) else e for e in events]
     assert named(devices, pushes, events) == {"lost": 1}
     assert named(devices, pushes, events, losses=[(0.0, 9.0)]) == {"lost": 1}
+
+
+    pushes = [*pushes, ["try", 8.0, 8, "user", "stored", ["ann"]], ["ok", 8.1, 8, "id8", 4]]
+    assert named(devices, pushes, [*events, push(8.2, "a", 4, 8)]) == {"lost": 1}, "the next seq follows what Synced said"
+
+
+def test_what_is_durable_may_be_appended_anew():
+    """Then it stands behind what was pushed after it; only if Redis was made to forget it."""
+    devices, pushes, events = good()
+    pushes = [*pushes, ["try", 8.0, 8, "user", "stored", ["ann"]], ["ok", 8.1, 8, "id8", 3]]
+    events = [*without(events, is_push_of(5, "a")), push(8.2, "a", 3, 8), push(8.3, "a", 4, 5)]
+    assert named(devices, pushes, events) == {"reordered": 1}
+    assert named(devices, pushes, events, losses=[(5.0, 7.0)]) == {}
+
+
+def test_a_user_of_one_device_loses_nothing_to_a_sibling():
+    devices, pushes, events = good()
+    pushes = [*pushes, ["try", 8.0, 8, "user", "stored", ["ann"]], ["ok", 8.1, 8, "id8", 900]]
+    told = [["gap", 8.2, "a", INBOX, E, 4, 899, GAP_STORE_RESTARTED], ["gap", 8.3, "a", INBOX, E, 900, 900, 0]]
+    assert named(devices, pushes, [*events, *told], forgets=[7.5]) == {"lost": 1}
 
 
 def test_every_kind_has_its_test():
