@@ -7,6 +7,7 @@ ends, however it ends.
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -15,17 +16,20 @@ RUN = pathlib.Path("/run/netns")
 
 
 def enter(mark):
-    """Starts this program anew in namespaces of its own; returns there."""
-    if os.environ.get(mark):
-        os.environ.pop(mark)
+    """Starts this program anew in namespaces of its own; returns there. Whoever called it outside waits, and ends what is inside when it is told to."""
+    if os.environ.pop(mark, None):
         subprocess.run(["mount", "-t", "tmpfs", "none", RUN.parent], check=True)
         RUN.mkdir()
         for words in ("link set lo up", "link add br0 type bridge", "link set br0 up", f"addr add {NET}1/24 dev br0"):
             subprocess.run(["ip", *words.split()], check=True)
         return
-    os.environ[mark] = "1"
     root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    os.execvp("unshare", ["unshare", *root, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", *sys.argv])
+    inside = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", *root, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+                               sys.executable, "-B", *sys.argv], env={**os.environ, mark: "1"})
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: inside.kill())
+    code = inside.wait()
+    sys.exit(130 if code < 0 else code)
 
 
 class Place:

@@ -18,7 +18,6 @@ import pathlib
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -256,8 +255,6 @@ def main():
     if asked.keep and asked.keep.exists() and any(asked.keep.iterdir()):
         sys.exit(f"chaos: {asked.keep} is not empty")
     nets.enter(INSIDE)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(130))
     folder = asked.keep or pathlib.Path(tempfile.mkdtemp(prefix="hawser-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -39,9 +39,15 @@ class Server:
         self.process.wait(30)
 
     def fill_disk(self):
-        free = shutil.disk_usage(self.disk).free
+        """The server writes meanwhile: in steps, until the smallest one has no place."""
+        at, step = 0, 1 << 26
         with open(self.disk / "ballast", "wb") as f:
-            os.posix_fallocate(f.fileno(), 0, max(free - 65536, 1))
+            while step >= 4096:
+                try:
+                    os.posix_fallocate(f.fileno(), at, step)
+                    at += step
+                except OSError:
+                    step >>= 1
 
     def free_disk(self):
         (self.disk / "ballast").unlink(missing_ok=True)
