@@ -1,7 +1,10 @@
 #include "durable.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+#include "backlog.h"
+#include "ends.h"
 #include "message.h"
 #include "recovery.h"
 #include "saver_store.h"
@@ -18,6 +21,9 @@ enum {
 struct durable {
     struct store_pair pair; // first
     struct recovery recovery;
+    struct backlog backlog;
+    struct ends ends;
+    struct log *log; // borrowed
     struct timer tick;
     uint64_t holder;
     int taken_up;           // rows that are being appended, and one while they are read
@@ -34,6 +40,7 @@ struct durable_step {
     struct store_step step;                // first
     uint64_t row, id_ms;                   // id_ms: as it was asked for
     bool is_new;                           // this call made the row, and may take it away
+    struct stored_row *stored;             // owned; of a stored append
     Hawser__Internal__AppendReply refusal; // while the row is withdrawn
     int failure;                           // likewise: answered instead; 0: the refusal is
 };
@@ -192,12 +199,51 @@ static void begin_at_front(struct store_step *p, const ProtobufCMessage *request
         store_step_complete(p, -HW_ELOADING, NULL);
 }
 
-static void begin_durable_append(struct store_step *p, const ProtobufCMessage *request) {
+// --- a stored append
+
+// A repeat, too: whoever asked first may have died with its row. One that comes later may be of a
+// message whose row has left.
+static bool is_to_land(const Hawser__Internal__AppendReply *reply) {
+    bool is_again = reply->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED;
+    return reply->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED ||
+           (is_again && reply->store_ms < reply->sent_ms + ID_KEPT_MIN_MS);
+}
+
+static void on_stored_at_front(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    const Hawser__Internal__AppendReply *reply = (const Hawser__Internal__AppendReply *)message;
+    struct backlog *b = &durable_of(p)->backlog;
+    if (error == 0 && is_to_land(reply))
+        backlog_add(b, durable_step_of(p)->stored, reply);
+    else
+        backlog_drop(b, durable_step_of(p)->stored);
+    if (error != 0)
+        store_step_complete(p, error, NULL);
+    else
+        durable_answer(p, reply);
+}
+
+static void begin_stored_append(struct store_step *p, const Hawser__Internal__AppendRequest *q) {
+    struct stored_row *row = backlog_row_new(&durable_of(p)->backlog, q);
+    if (!row) {
+        store_step_complete(p, -HW_EBACKLOG, NULL);
+        return;
+    }
+    durable_step_of(p)->stored = row;
+    store_call(store_pair_of(p)->front, &q->base, on_stored_at_front, p);
+}
+
+static void begin_append(struct store_step *p, const ProtobufCMessage *request) {
     const Hawser__Internal__AppendRequest *q = (const Hawser__Internal__AppendRequest *)request;
     struct store_pair *pair = store_pair_of(p);
+    bool is_stored = q->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_STORED;
     bool is_durable = q->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
     bool is_whole = recovery_is_over(&durable_of(p)->recovery);
-    if (!is_whole || !is_durable || q->claim != 0) { // of a claim nothing is kept but its id
+    if (!is_whole || q->claim != 0) { // of a claim nothing is kept but its id
+        begin_at_front(p, request);
+    } else if (is_stored) {
+        begin_stored_append(p, q);
+    } else if (!is_durable) {
         begin_at_front(p, request);
     } else if (store_down_reason(pair->front)) { // it would land for nothing
         store_step_complete(p, -HW_ESTORE, NULL);
@@ -208,6 +254,33 @@ static void begin_durable_append(struct store_step *p, const ProtobufCMessage *r
         durable_step_of(p)->id_ms = q->id_ttl_ms;
         store_call(pair->back, request, on_row_landed, p);
     }
+}
+
+// --- what leaves an inbox, since all devices have handled it
+
+static void on_ack_at_front(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    const Hawser__Internal__AckRequest *q = (const Hawser__Internal__AckRequest *)p->request;
+    if (error != 0) {
+        store_step_complete(p, error, NULL);
+        return;
+    }
+    Hawser__Internal__AckReply reply = *(const Hawser__Internal__AckReply *)message;
+    for (size_t i = 0; reply.left > 0 && i < q->n_upto; i++)
+        if (q->upto[i]->stream == STREAM_INBOX)
+            ends_note(&durable_of(p)->ends, q->product, q->user,
+                      &(struct inbox_end){q->upto[i]->epoch, reply.left});
+    reply.left = 0;
+    store_step_complete(p, 0, message_copy(&reply.base));
+}
+
+static void begin_ack(struct store_step *p, const ProtobufCMessage *request) {
+    if (!recovery_is_over(&durable_of(p)->recovery)) {
+        store_step_complete(p, -HW_ELOADING, NULL);
+        return;
+    }
+    store_step_keep(p, request);
+    store_call(store_pair_of(p)->front, request, on_ack_at_front, p);
 }
 
 // --- rows that were left behind
@@ -248,8 +321,9 @@ static void on_row_taken_up(void *arg, int error, const ProtobufCMessage *messag
 static void on_unmarked(void *arg, int error, const ProtobufCMessage *message) {
     struct durable *d = arg;
     const Hawser__Internal__UnmarkedReply *reply = (const Hawser__Internal__UnmarkedReply *)message;
-    bool is_whole = recovery_is_over(&d->recovery); // still: else they come behind what is put back
-    size_t count = error == 0 && is_whole ? reply->n_row : 0;
+    // Still whole: else they come behind what is put back. At the end there is no front any more.
+    bool is_whole = error == 0 && recovery_is_over(&d->recovery);
+    size_t count = is_whole ? reply->n_row : 0;
     if (error == 0)
         d->counts.unmarked = reply->count;
     d->after = error == 0 ? reply->next : 0;
@@ -272,6 +346,13 @@ static void take_counts(struct durable *d) {
     d->counts.late = m->late;
     d->counts.restored = d->recovery.restored;
     d->counts.appended_anew = d->recovery.lost;
+    d->counts.stored_landed = d->backlog.landed;
+    d->counts.stored_refused = d->backlog.refused;
+    d->counts.ends_told = d->ends.told;
+    d->counts.ends_missed = d->ends.missed;
+    d->counts.backlog_rows = d->backlog.rows;
+    d->counts.backlog_bytes = d->backlog.bytes;
+    d->counts.backlog_oldest_s = backlog_oldest_ms(&d->backlog) / 1000;
     d->counts.waiting = m->waiting;
     d->counts.waiting_bytes = m->waiting_bytes;
     d->counts.up_s = m->up_since_ms ? (loop_now_ms(d->pair.store.loop) - m->up_since_ms) / 1000 : 0;
@@ -282,6 +363,7 @@ static void on_durable_tick(struct timer *t) {
     Hawser__Internal__UnmarkedRequest q = HAWSER__INTERNAL__UNMARKED_REQUEST__INIT;
     loop_arm(d->pair.store.loop, &d->tick, DURABLE_TICK_MS, on_durable_tick);
     take_counts(d);
+    ends_tell(&d->ends);
     bool is_down = store_down_reason(d->pair.front) || store_down_reason(d->pair.back);
     if (d->taken_up > 0 || is_down || !recovery_is_over(&d->recovery))
         return;
@@ -301,11 +383,20 @@ static void durable_stop(struct store *s) {
     loop_disarm(s->loop, &d->tick);
     d->taken_up++; // so that nothing is begun anew
     recovery_stop(&d->recovery);
+    backlog_stop(&d->backlog);
+    ends_stop(&d->ends);
     store_pair_stop(s);
 }
 
 static void durable_deinit(struct store *s) {
-    recovery_deinit(&((struct durable *)s)->recovery);
+    struct durable *d = (struct durable *)s;
+    recovery_deinit(&d->recovery);
+    if (d->backlog.waiting > 0)
+        log_event(d->log, LOG_WARN, "stored messages have not landed",
+                  "rows=%" PRIu64 " bytes=%" PRIu64 " reason=\"redis alone has them\"",
+                  d->backlog.waiting, d->backlog.bytes);
+    backlog_deinit(&d->backlog);
+    ends_deinit(&d->ends);
 }
 
 static const char *durable_down_reason(struct store *s) {
@@ -320,7 +411,8 @@ static bool durable_is_coming(struct store *s) {
 }
 
 static const struct store_method methods[] = {
-    {"append", &hawser__internal__append_request__descriptor, begin_durable_append}};
+    {"append", &hawser__internal__append_request__descriptor, begin_append},
+    {"ack", &hawser__internal__ack_request__descriptor, begin_ack}};
 static const struct store_kind durable_kind = {
     .methods = methods,
     .method_count = sizeof(methods) / sizeof(methods[0]),
@@ -337,13 +429,28 @@ struct store *saver_durable(struct store *front, struct store *rows) {
     struct durable *d = hw_calloc(1, sizeof(*d));
     store_pair_init(&d->pair, &durable_kind, front, rows);
     d->holder = rng_epoch(loop_rng(front->loop));
-    recovery_init(&d->recovery, front, rows);
+    d->log = saver_maria_log(rows);
+    backlog_init(&d->backlog, rows);
+    ends_init(&d->ends, rows, &d->backlog);
+    recovery_init(&d->recovery, front, rows, &d->backlog);
     loop_arm(front->loop, &d->tick, DURABLE_TICK_MS, on_durable_tick);
     return &d->pair.store;
 }
 
 const struct durable_counts *saver_durable_counts(const struct store *s) {
     return s->kind == &durable_kind ? &((const struct durable *)s)->counts : NULL;
+}
+
+void saver_durable_bound(struct store *s, uint64_t backlog_bytes) {
+    ((struct durable *)s)->backlog.bytes_max = backlog_bytes;
+}
+
+bool saver_durable_has_landed(const struct store *s) {
+    return ((const struct durable *)s)->backlog.rows == 0;
+}
+
+bool saver_durable_is_full(const struct store *s) {
+    return ((const struct durable *)s)->backlog.is_full;
 }
 
 const char *saver_durable_down(struct store *s) {

@@ -1,6 +1,7 @@
 // The class durable: the pair of a saver's logs (its front) and their rows in MariaDB (its back).
-// A durable append is landed first, then appended, then answered, then marked with its seq; all
-// else is the front's. docs/STORE.md says what becomes of a row that is landed and not appended.
+// A durable append is landed first, then appended, then answered, then marked with its seq. A
+// stored one is appended and answered, then landed (backlog.h). All else is the front's.
+// docs/STORE.md says what becomes of a row that is landed and not appended.
 //
 //   land --> append --> answer, mark --> settle (the front remembers the id no longer than others)
 //     |         | refused, or not done: the row is withdrawn, then that is answered
@@ -21,11 +22,17 @@ struct durable_counts {
     uint64_t statements, refused_statements, failed, late; // of the connection
     uint64_t waiting, waiting_bytes, up_s;                 // likewise
     uint64_t restored, appended_anew; // rows that a Redis had lost; those without their old place
+    // Of stored messages: rows that have landed, pushes without a place in the backlog, and this.
+    uint64_t ends_told, ends_missed; // of inboxes: told of what all devices have handled
+    uint64_t stored_landed, stored_refused, backlog_rows, backlog_bytes, backlog_oldest_s;
 };
 // Both are taken.
 struct store *saver_durable(struct store *front, struct store *rows);
 // NULL: the store is none. They are as of the last second.
 const struct durable_counts *saver_durable_counts(const struct store *s);
 const char *saver_durable_down(struct store *s); // why durable appends fail; NULL: they do not
+void saver_durable_bound(struct store *s, uint64_t backlog_bytes); // 1 GiB otherwise
+bool saver_durable_has_landed(const struct store *s);              // all that was stored
+bool saver_durable_is_full(const struct store *s);                 // stored appends fail, for that
 
 #endif

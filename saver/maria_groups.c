@@ -175,13 +175,6 @@ static void take_landed(struct row_step *r, int error, const struct maria_answer
     row_step_end(r, 0, &reply->base);
 }
 
-static void note_refusal(struct maria_rows *s, int error, const struct maria_answer *a) {
-    if (error == 0)
-        s->refusal[0] = '\0';
-    else if (a && a->code != 0)
-        snprintf(s->refusal, sizeof(s->refusal), "%s", a->why);
-}
-
 static void on_group_answer(struct maria_rows *s, enum group_kind kind, int error,
                             const struct maria_answer *a) {
     struct row_group *g = &s->group[kind];
@@ -191,7 +184,7 @@ static void on_group_answer(struct maria_rows *s, enum group_kind kind, int erro
     g->sent_count = 0;
     s->answered = count;
     if (kind == GROUP_LAND)
-        note_refusal(s, error, a);
+        maria_note_refusal(s, error, a);
     if (error == 0 && kind == GROUP_LAND && maria_rows(a) != count)
         error = -HW_EOUTCOME;
     for (size_t i = 0; i < count; i++)

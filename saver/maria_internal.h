@@ -2,6 +2,7 @@
 // tables. Each file calls those below it only:
 //
 //   maria_rows.c         the table of all steps; life
+//   maria_stored.c       rows of what was stored, which land marked; messages that left their log
 //   maria_groups.c       rows that land, are marked, or are taken away: they share a statement
 //   maria_left_behind.c  rows that nobody has marked: counted, taken up, read
 //   maria_restore.c      rows that a Redis may have lost: listed, read, taken for unmarked again
@@ -22,6 +23,9 @@
 enum { ONLY_COLUMN = 0 }; // of a statement that answers one
 
 enum { BODY_HASH_MAX = 16 };
+// The column id_is_free of a stored message's row is this and its seq: no row's number, which frees
+// a durable one's id, comes up to it.
+#define STORED_ID (UINT64_C(1) << 63)
 enum group_kind { GROUP_MARK, GROUP_WITHDRAW, GROUP_FREE, GROUP_LAND, GROUPS };
 
 struct row_step {
@@ -50,9 +54,14 @@ struct maria_rows {
     struct maria_conn *conn;
     struct row_group group[GROUPS];
     struct hook hook;
-    struct log *log; // borrowed
-    size_t answered; // steps whose statement has just been answered
+    struct log *log;             // borrowed
+    size_t answered;             // steps whose statement has just been answered
+    stored_done_fn *stored_done; // while rows of stored messages are under way
+    void *stored_arg;
+    ended_fn *ended_done; // while ends are being told
+    void *ended_arg;
     bool is_purging;
+    uint64_t purged_to_ms;       // in this purge
     char refusal[MARIA_WHY_MAX]; // of the last rows that were to land; empty: they have
     char reason[MARIA_WHY_MAX + 32];
 };
@@ -70,6 +79,8 @@ Hawser__Internal__StoredMessage *maria_message(struct maria_text packed, struct 
 // Answers whose it is: the holder's, or that of another one whose time is not over.
 void maria_put_lease(struct buf *out, const char *name, uint64_t holder);
 void maria_ask_for(struct row_step *r, struct buf *text, maria_done_fn *done);
+// What became of rows that were to land.
+void maria_note_refusal(struct maria_rows *s, int error, const struct maria_answer *a);
 
 void saver_maria_land(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_mark(struct store_step *p, const ProtobufCMessage *request);

@@ -81,7 +81,7 @@ static void on_unmarked_read(void *arg, int error, const struct maria_answer *a)
     for (size_t row = 0; row < count; row++) {
         Hawser__Internal__AppendRequest *append = append_of_row(a, row);
         if (!append) { // it stays, and is counted
-            log_event(maria_rows_of(&r->step)->log, LOG_ERROR, "a durable row cannot be read",
+            log_event(maria_rows_of(&r->step)->log, LOG_ERROR, "a row cannot be read",
                       "row=%" PRIu64, maria_u64_at(a, row, LEFT_AT_ROW));
             continue;
         }

@@ -18,7 +18,13 @@ enum { LOG_COLUMNS(LOG_AT, LOG_AT) };
     X(SEQ, "seq")                                                                                  \
     X(SENT_MS, "sent_ms")                                                                          \
     X(EXPIRES_MS, "expires_ms")                                                                    \
+    X(HAS_LEFT, "ended_ms IS NOT NULL")                                                            \
+    X(MESSAGES_MAX, "COALESCE(messages_max, 0)")                                                   \
+    X(BYTES_MAX, "COALESCE(bytes_max, 0)")                                                         \
     X(TTL_MS, "ttl_ms")                                                                            \
+    X(BODY_HASH, "body_hash")                                                                      \
+    X(ID_TTL_MS, "IF(id_is_free > row_no AND id_until_ms > " MARIA_NOW_MS                          \
+                 ", id_until_ms - " MARIA_NOW_MS ", 0)")                                           \
     X(ID, "id")                                                                                    \
     X(MESSAGE, "message")
 #define MARKED_AT(name, sql) MARKED_AT_##name,
@@ -125,6 +131,13 @@ static void add_marked(Hawser__Internal__LandedRowsReply *reply, const struct ma
     row->sent_ms = maria_u64_at(a, at, MARKED_AT_SENT_MS);
     row->expires_ms = maria_u64_at(a, at, MARKED_AT_EXPIRES_MS);
     row->has_ttl = maria_u64_at(a, at, MARKED_AT_TTL_MS) > 0;
+    struct maria_text hash = maria_text_at(a, at, MARKED_AT_BODY_HASH);
+    row->body_hash =
+        (ProtobufCBinaryData){hash.len, hw_memdup(hash.data ? hash.data : "", hash.len)};
+    row->id_ttl_ms = maria_u64_at(a, at, MARKED_AT_ID_TTL_MS);
+    row->has_left = maria_u64_at(a, at, MARKED_AT_HAS_LEFT) == 1;
+    row->messages_max = maria_u64_at(a, at, MARKED_AT_MESSAGES_MAX);
+    row->bytes_max = maria_u64_at(a, at, MARKED_AT_BYTES_MAX);
     row->message = m;
     reply->row[reply->n_row++] = row;
 }
@@ -147,7 +160,7 @@ static void on_log_rows(void *arg, int error, const struct maria_answer *a) {
         if (m)
             add_marked(reply, a, at, m);
         else
-            log_event(maria_rows_of(&r->step)->log, LOG_ERROR, "a durable row cannot be read",
+            log_event(maria_rows_of(&r->step)->log, LOG_ERROR, "a row cannot be read",
                       "row=%" PRIu64, maria_u64_at(a, at, MARKED_AT_ROW));
     }
     row_step_end(r, 0, &reply->base);

@@ -2,7 +2,8 @@
 // few methods. An AppendRequest is landed: it becomes a row, under its id and without a seq. What
 // comes while a statement is under way shares the next one, so a commit is paid once for all of
 // them. MarkRequest gives a row its seq, TakeAwayRequest takes it away as long as nobody else has
-// taken it up, UnmarkedRequest finds those that somebody left behind.
+// taken it up, UnmarkedRequest finds those that somebody left behind. A stored message becomes a
+// row when it has been appended (backlog.h).
 #ifndef HW_MARIA_ROWS_H
 #define HW_MARIA_ROWS_H
 
@@ -11,8 +12,10 @@
 
 enum {
     ROWS_A_STATEMENT = 256,
-    ROW_BYTES_A_STATEMENT = 1024 * 1024, // what one more is added to
+    ROW_BYTES_A_STATEMENT = 1024 * 1024,   // what one more is added to
+    STORED_BYTES_A_STATEMENT = 256 * 1024, // likewise: who lands a durable one waits behind it
     LANDING_BYTES_MAX = 64 * 1024 * 1024,
+    ENDS_A_STATEMENT = 64,
     UNMARKED_AFTER_MS = 5000,
     UNMARKED_AT_ONCE = 64,
     ROW_LEASE_MS = 5000,
@@ -26,6 +29,33 @@ struct log *saver_maria_log(const struct store *rows);
 void saver_maria_tell_refused(const struct store *rows, uint64_t row); // in the log
 // Why it refused the rows that were to land last, though it is up; NULL: it took them.
 const char *saver_maria_refusal(struct store *rows);
+
+struct stored_row { // of a message that was appended
+    struct stored_row *next;
+    uint64_t since_ms; // by the loop
+    uint64_t epoch, seq, change, sent_ms, expires_ms, history;
+    uint64_t ttl_ms, kept_ms, id_ms, messages_max, bytes_max; // of the log's limits 0 is none
+    uint32_t product, stream;
+    size_t user_len, id_len, hash_len, message_len;
+    uint8_t text[]; // user, id, hash of the body, message
+};
+// error 0: they have landed. noted: the history into which was put back last what a Redis had lost;
+// 0: none.
+typedef void stored_done_fn(void *arg, int error, uint64_t noted);
+// Lands the first ones of a list, and answers how many; they stay until it is done. One call at a
+// time; never done before it returns.
+size_t saver_maria_store(struct store *rows, const struct stored_row *first, stored_done_fn *done,
+                         void *arg);
+
+struct inbox_end { // all up to this seq has left an inbox, and was not skipped
+    uint64_t epoch, upto;
+};
+typedef void ended_fn(void *arg, int error);
+void saver_maria_put_end(struct buf *logs, uint32_t product, const char *user,
+                         const struct inbox_end *at);
+// logs: at most ENDS_A_STATEMENT, and its bytes are taken. One call at a time; never done before it
+// returns.
+void saver_maria_end(struct store *rows, struct buf *logs, ended_fn *done, void *arg);
 // Deletes the rows that nobody needs any more, when it is up, a bounded number at a time.
 void saver_maria_purge(struct store *rows);
 

@@ -29,6 +29,13 @@ void maria_ask_for(struct row_step *r, struct buf *text, maria_done_fn *done) {
     maria_ask(maria_rows_of(&r->step)->conn, text, done, r);
 }
 
+void maria_note_refusal(struct maria_rows *s, int error, const struct maria_answer *a) {
+    if (error == 0)
+        s->refusal[0] = '\0';
+    else if (a && a->code != 0)
+        snprintf(s->refusal, sizeof(s->refusal), "%s", a->why);
+}
+
 // --- what leaves
 
 enum { ROWS_PURGED_AT_ONCE = 500 };
@@ -37,16 +44,21 @@ static void purge_more(struct maria_rows *s);
 
 static void on_purged(void *arg, int error, const struct maria_answer *a) {
     struct maria_rows *s = arg;
-    if (error == 0 && maria_affected(a) == ROWS_PURGED_AT_ONCE)
-        purge_more(s); // behind what has come meanwhile
-    else
-        s->is_purging = false;
+    size_t count = error == 0 ? maria_rows(a) : 0;
+    s->is_purging = count == ROWS_PURGED_AT_ONCE;
+    if (!s->is_purging)
+        return;
+    s->purged_to_ms = maria_u64_at(a, count - 1, ONLY_COLUMN);
+    purge_more(s); // behind what has come meanwhile
 }
 
+// What was deleted just now still stands in the index: it is not looked at again and again.
 static void purge_more(struct maria_rows *s) {
     struct buf text = BUF_EMPTY;
-    buf_printf(&text, "DELETE FROM hawser_messages WHERE leaves_ms < " MARIA_NOW_MS " LIMIT %d",
-               ROWS_PURGED_AT_ONCE);
+    buf_printf(&text,
+               "DELETE FROM hawser_messages WHERE leaves_ms >= %" PRIu64
+               " AND leaves_ms < " MARIA_NOW_MS " ORDER BY leaves_ms LIMIT %d RETURNING leaves_ms",
+               s->purged_to_ms, ROWS_PURGED_AT_ONCE);
     maria_ask(s->conn, &text, on_purged, s);
 }
 
@@ -55,5 +67,6 @@ void saver_maria_purge(struct store *rows) {
     if (s->is_purging || maria_conn_down_reason(s->conn))
         return;
     s->is_purging = true;
+    s->purged_to_ms = 0;
     purge_more(s);
 }

@@ -29,6 +29,7 @@ static void free_rows(struct recovery *r) {
 
 static void recovery_pause(struct recovery *r) { // until the next tick
     r->is_asking = false;
+    r->is_beside = false;
     free_page(r);
     free_rows(r);
 }
@@ -55,6 +56,12 @@ static void recovery_is_done(struct recovery *r) {
     r->is_over = true;
 }
 
+static void tell_end(const struct recovery *r, const char *what) {
+    log_event(saver_maria_log(r->back), LOG_INFO, what,
+              "logs=%" PRIu64 " restored_in_all=%" PRIu64 " anew_in_all=%" PRIu64, r->logs,
+              r->restored, r->lost);
+}
+
 static void on_ended(void *arg, int error, const ProtobufCMessage *reply) {
     struct recovery *r = arg;
     if (recovery_failed(r, error))
@@ -63,9 +70,7 @@ static void on_ended(void *arg, int error, const ProtobufCMessage *reply) {
         recovery_pause(r);
         return;
     }
-    log_event(saver_maria_log(r->back), LOG_INFO, "redis is whole again",
-              "logs=%" PRIu64 " restored_in_all=%" PRIu64 " anew_in_all=%" PRIu64, r->logs,
-              r->restored, r->lost);
+    tell_end(r, "redis is whole again");
     recovery_is_done(r);
 }
 
@@ -152,6 +157,12 @@ static void ask_logs(struct recovery *r, store_done_fn *done) {
 
 static void on_more_logs(void *arg, int error, const ProtobufCMessage *reply);
 
+static void late_rows_are_done(struct recovery *r) {
+    r->backlog->late_settled = r->late;
+    tell_end(r, "rows that landed late were looked for in redis");
+    recovery_pause(r);
+}
+
 static void next_log(struct recovery *r) {
     while (r->at < r->page->n_log && !r->lacks[r->at])
         r->at++;
@@ -159,6 +170,8 @@ static void next_log(struct recovery *r) {
         ask_lost_rows(r);
     else if (r->page->more)
         ask_logs(r, on_more_logs);
+    else if (r->is_beside)
+        late_rows_are_done(r);
     else
         ask_whether(r, RESTORED_ENDS, on_ended);
 }
@@ -266,17 +279,38 @@ static void on_asked_whether(void *arg, int error, const ProtobufCMessage *reply
     r->history = ((const Hawser__Internal__RestoredReply *)reply)->history;
     if (((const Hawser__Internal__RestoredReply *)reply)->restored)
         recovery_is_done(r);
-    else if (store_down_reason(r->back))
+    else if (store_down_reason(r->back) || r->backlog->waiting > 0)
         recovery_pause(r);
     else
         ask_logs(r, on_first_logs);
 }
 
+// --- what landed behind a walk
+
+static void walk_beside(struct recovery *r) {
+    const struct stored_row *oldest = r->backlog->first;
+    bool is_behind = oldest && oldest->history != r->history; // more of it comes late
+    bool has_late = r->backlog->late > r->backlog->late_settled;
+    bool is_older = r->backlog->noted != r->history; // another Redis is the one that is whole
+    if (!has_late || is_behind || is_older || store_down_reason(r->back))
+        return;
+    r->late = r->backlog->late;
+    r->is_asking = true;
+    r->is_beside = true;
+    r->logs = 0;
+    free_page(r);
+    ask_logs(r, on_more_logs);
+}
+
 static void on_recovery_tick(struct timer *t) {
     struct recovery *r = container_of(t, struct recovery, tick);
     loop_arm(r->loop, &r->tick, RECOVERY_MS, on_recovery_tick);
-    if (r->is_asking || recovery_is_over(r) || store_down_reason(r->front))
+    if (r->is_asking || store_down_reason(r->front))
         return;
+    if (recovery_is_over(r)) {
+        walk_beside(r);
+        return;
+    }
     r->is_asking = true;
     r->is_over = false;
     r->ups = store_ups(r->front);
@@ -296,13 +330,15 @@ const char *recovery_reason(struct recovery *r) {
     if (recovery_is_over(r))
         return NULL;
     const char *back = store_down_reason(r->back);
+    const char *waits = back ? ", which is away: " : ", in which more has yet to land";
     snprintf(r->reason, sizeof(r->reason), "what it may have lost is put back from MariaDB%s%s",
-             back ? ", which is away: " : "", back ? back : "");
+             back || r->backlog->waiting > 0 ? waits : "", back ? back : "");
     return r->reason;
 }
 
-void recovery_init(struct recovery *r, struct store *front, struct store *back) {
-    *r = (struct recovery){.front = front, .back = back, .loop = front->loop};
+void recovery_init(struct recovery *r, struct store *front, struct store *back,
+                   struct backlog *backlog) {
+    *r = (struct recovery){.front = front, .back = back, .backlog = backlog, .loop = front->loop};
     r->holder = rng_epoch(loop_rng(front->loop));
     if (store_is_in_memory(front)) // what it forgets nobody puts back
         return;

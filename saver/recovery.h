@@ -11,15 +11,19 @@
 //    ^                                                             |
 //    +-------------------------------------------------------------+--> no more: says so, over
 //
-// While it is not over the pair does nothing else: -HW_ELOADING.
+// While it is not over the pair does nothing else: -HW_ELOADING. It does not begin before all that
+// this saver has stored has landed. What another one stored in an older history may land behind
+// that walk: then that one walks once more, beside all else, and what has lost its place is
+// appended anew.
 #ifndef HW_RECOVERY_H
 #define HW_RECOVERY_H
 
-#include "maria_rows.h"
+#include "backlog.h"
 #include "saver.pb-c.h"
 
 struct recovery {
     struct store *front, *back; // borrowed
+    struct backlog *backlog;    // borrowed
     struct loop *loop;
     struct timer tick;
     uint64_t holder;  // of the lease: random
@@ -27,6 +31,8 @@ struct recovery {
     uint64_t history; // of the front
     uint64_t ups;     // of the front, when it was asked last
     bool is_over, is_asking;
+    bool is_beside;                          // it was over before: it walks for rows that came late
+    uint64_t late;                           // how many there were when that began
     Hawser__Internal__LandedLogsReply *page; // owned
     Hawser__Internal__LandedLog *last;       // of the page, in the order of MariaDB
     int open, error;                         // questions about its logs: under way, and failed
@@ -39,7 +45,8 @@ struct recovery {
     char reason[256];
 };
 
-void recovery_init(struct recovery *r, struct store *front, struct store *back);
+void recovery_init(struct recovery *r, struct store *front, struct store *back,
+                   struct backlog *backlog);
 void recovery_stop(struct recovery *r);   // asks nobody any more; what is open completes later
 void recovery_deinit(struct recovery *r); // when all has
 bool recovery_is_over(const struct recovery *r); // for the front as it is now

@@ -111,8 +111,11 @@ static void on_ack(struct store_step *p, int error, const redisReply *r, size_t 
         return;
     Hawser__Internal__AckReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__ack_reply__init(reply);
-    reply->stale = redis_reply_u64(r, i) == ACK_STALE;
-    reply->unknown = redis_reply_u64(r, i) == ACK_UNKNOWN;
+    uint64_t answer = redis_reply_u64(r, i);
+    reply->stale = answer == ACK_STALE;
+    reply->unknown = answer == ACK_UNKNOWN;
+    if (answer > ACK_TAKEN && saver_redis_of(redis_store_of(p))->sweep.has_back)
+        reply->left = answer - ACK_TAKEN;
     store_step_complete(p, 0, &reply->base);
 }
 

@@ -20,6 +20,16 @@
     X(restored, false, "mariadb_rows_restored_total", "rows put back, that Redis had lost")        \
     X(appended_anew, false, "mariadb_rows_anew_total",                                             \
       "of those lost, appended anew: their place was gone")                                        \
+    X(stored_landed, false, "mariadb_stored_landed_total", "stored messages whose row has landed") \
+    X(stored_refused, false, "mariadb_stored_refused_total",                                       \
+      "stored pushes refused: too much has yet to land")                                           \
+    X(ends_told, false, "mariadb_ends_told_total",                                                 \
+      "inboxes of which it was told what all devices have handled")                                \
+    X(ends_missed, false, "mariadb_ends_missed_total", "not told: too many waited")                \
+    X(backlog_rows, true, "mariadb_stored_backlog_number",                                         \
+      "stored messages that have yet to land")                                                     \
+    X(backlog_bytes, true, "mariadb_stored_backlog_bytes", "memory that they take")                \
+    X(backlog_oldest_s, true, "mariadb_stored_backlog_seconds", "how long the oldest has waited")  \
     X(unmarked, true, "mariadb_rows_unmarked_number",                                              \
       "rows without a seq, of all savers; up to 10000")                                            \
     X(statements, false, "mariadb_statements_total", "statements sent")                            \
@@ -86,6 +96,8 @@ static int saver_start(struct daemon_env *env, struct buf *ret_error, void **ret
     const struct store_env with = {env->loop, env->log, env->config};
     struct store *store;
     int rc = store_open(backends_of(env->config), &with, ret_error, &store);
+    if (rc == 0 && saver_durable_counts(store))
+        saver_durable_bound(store, config_bytes(env->config, "mariadb.backlog_max"));
     if (rc == 0)
         rc = saver_start_on(env, store, ret_self);
     if (rc == 0)
@@ -109,10 +121,19 @@ static void saver_ask_store(void *self, struct daemon_store *ret) {
 static const char *saver_lacks(void *self) {
     struct saver *s = self;
     const char *why = s->durable ? saver_durable_down(s->store) : NULL;
-    if (!why)
+    bool is_full = s->durable && saver_durable_is_full(s->store);
+    if (!why && !is_full)
         return NULL;
-    snprintf(s->lack, sizeof(s->lack), "class durable is refused: %s", why);
+    snprintf(s->lack, sizeof(s->lack), "%s%s%s%s", why ? "class durable is refused: " : "",
+             why ? why : "", why && is_full ? "; " : "",
+             is_full ? "class stored is refused: mariadb.backlog_max has yet to land" : "");
     return s->lack;
+}
+
+// What has yet to land is waited for as long as a drain may take.
+static bool saver_is_drained(void *self) {
+    const struct saver *s = self;
+    return !s->durable || saver_durable_has_landed(s->store);
 }
 
 // Rooms and centers go to a saver by the user, whatever its store: what this one accepts, the
@@ -129,6 +150,7 @@ static const char *saver_unready(void *self) {
 
 const struct daemon_role saver_role = {.name = "saver",
                                        .start = saver_start,
+                                       .is_drained = saver_is_drained,
                                        .store = saver_ask_store,
                                        .unready = saver_unready,
                                        .lacks = saver_lacks,

@@ -10,7 +10,7 @@ struct saver {
     struct store *store;                  // owned
     bool is_in_memory;                    // so that no other saver knows what is in it
     const struct durable_counts *durable; // of the store; NULL: it takes no durable message
-    char lack[300];
+    char lack[400];
     struct {
         struct store_counts store;
     } count;

@@ -25,9 +25,9 @@ enum {
     RESTORE_THERE = 0, // what the restore script answers of a row
     RESTORE_RESTORED = 1,
     RESTORE_LOST = 2,
-    ACK_TAKEN = 0, // what the ack script answers
-    ACK_STALE = 1,
-    ACK_UNKNOWN = 2, // a forgotten device attaches again first
+    ACK_STALE = 0,   // what the ack script answers
+    ACK_UNKNOWN = 1, // a forgotten device attaches again first
+    ACK_TAKEN = 2,   // and up to which seq all entries have left, where one has: 0 otherwise
 };
 
 #endif

@@ -10,6 +10,7 @@ enum outcome outcome_of_error(int error, bool was_up) {
     case HW_EUNSAFE:
     case HW_ELOADING:
     case HW_ECLASS:
+    case HW_EBACKLOG:
     case HW_EDRAINING:
         return OUTCOME_FAILED;
     case HW_ELINK: // by a link that was down already it was not sent
@@ -20,7 +21,8 @@ enum outcome outcome_of_error(int error, bool was_up) {
 }
 
 bool is_lasting_error(int error, unsigned tries) {
-    return error == -HW_EUNSAFE || (error == -HW_ECLASS && tries >= CLASS_TRIES_MAX);
+    bool is_of_mariadb = error == -HW_ECLASS || error == -HW_EBACKLOG;
+    return error == -HW_EUNSAFE || (is_of_mariadb && tries >= CLASS_TRIES_MAX);
 }
 
 bool retry_missed(struct retry *r, enum outcome outcome, uint64_t now_ms, uint64_t *ret_wait_ms) {

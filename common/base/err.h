@@ -27,7 +27,8 @@
     X(HW_EUNSAFE, 1020, "Redis runs without AOF, or may evict: nothing is accepted")               \
     X(HW_ELOADING, 1021, "the store is loading its data")                                          \
     X(HW_EROLE, 1022, "another kind of daemon answers there")                                      \
-    X(HW_ECLASS, 1023, "MariaDB, in which this is committed, is away")
+    X(HW_ECLASS, 1023, "MariaDB, in which this is committed, is away")                             \
+    X(HW_EBACKLOG, 1024, "too much that was stored has yet to land in MariaDB")
 
 enum hw_error {
 #define HW_ERROR_ENUM(name, number, text) name = number,

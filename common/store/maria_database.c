@@ -76,6 +76,12 @@ static const char make_catalog[] = "CREATE TABLE IF NOT EXISTS hawser_catalog ("
                                    "KEY changed (changed_ms)"
                                    ") ENGINE=InnoDB";
 
-static const char *const steps[] = {make_messages, make_leases,  add_leaves,
-                                    fill_leaves,   make_catalog, NULL};
+// Of stored messages, too: the limits of the log, and when the row's message left it.
+static const char add_ends[] = "ALTER TABLE hawser_messages "
+                               "ADD COLUMN IF NOT EXISTS messages_max BIGINT UNSIGNED NULL, "
+                               "ADD COLUMN IF NOT EXISTS bytes_max BIGINT UNSIGNED NULL, "
+                               "ADD COLUMN IF NOT EXISTS ended_ms BIGINT UNSIGNED NULL";
+
+static const char *const steps[] = {make_messages, make_leases, add_leaves, fill_leaves,
+                                    make_catalog,  add_ends,    NULL};
 const struct maria_schema maria_hawser_schema = {steps};

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 // error 0: reply is valid during the call. -HW_ESTORE: not done; -HW_EOUTCOME: may be done;
-// -HW_ECLASS: not done, since the back of a pair is away.
+// -HW_ECLASS: not done, since the back of a pair is away; -HW_EBACKLOG: since it is behind.
 typedef void store_done_fn(void *arg, int error, const ProtobufCMessage *reply);
 
 struct store;

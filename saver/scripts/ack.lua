@@ -1,4 +1,5 @@
--- Acks in one bucket: a device's positions rise, if it has the highest generation seen. The script answers of each how it ended.
+-- Acks in one bucket: a device's positions rise, if it has the highest generation seen. The script answers of each how it
+-- ended, and what has left the inbox by it (saver_script_values.h).
 -- Most acks go a shorter way (part/ack_next.lua), which does the same: tests/unit/saver/test_store_ways.c compares them.
 --
 -- KEYS base: the front of the bucket's keys
@@ -26,7 +27,7 @@ local function ack(packed, user, name)
   end
   if position_of(l, d) > from then
     mark_handled(l, d, from)
-    prune(l, from)
+    if prune(l, from) then return ACK_TAKEN + (first_of(l) or l.head + 1) - 1 end
   end
   return ACK_TAKEN
 end

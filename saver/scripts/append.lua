@@ -5,7 +5,6 @@
 -- KEYS base: the front of the bucket's keys
 -- ARGV epoch number: of a log that is made now
 -- REST what, name, id, message: of each; `what` is what redis_append.c packs
--- CONST GAP_OVERFLOWED = HAWSER__V1__GAP_REASON__GAP_OVERFLOWED
 -- CONST REPLAYED = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED
 -- CONST MISMATCH = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_MISMATCH
 -- CONST TOO_LATE = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_TOO_LATE
@@ -19,7 +18,7 @@
 -- CONST APPEND_SETTLES
 -- CONST APPEND_COLLAPSES
 -- CONST PURGED_AT_ONCE
--- PARTS what append_next put collapse
+-- PARTS what append_next put overflow collapse
 -- REPLY [nn*nnnnnnn] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms arrivals
 
 -- What is known of the id, by a record that has not ended; and whether there is one that has.
@@ -45,22 +44,6 @@ local function remember(a, seq, expires, l)
   if a.hash ~= '' then count('keyed', 1) end
   call('HSET', logs, a.key, record)
   call('ZADD', due, now + a.id_ttl, 'k' .. a.key)
-end
--- The oldest that some device has handled; else the oldest.
-local function victim(l)
-  local first = first_of(l)
-  if l.waiting == l.count or l.named == 0 then return first end
-  local found
-  each(l, first, l.head, function(seq)
-    if not is_waiting(l, seq) then found = seq end
-    return found
-  end)
-  return found or first
-end
-local function overflow(l, a)
-  while l.count > 1 and (l.count > a.messages_max or l.bytes > a.bytes_max) do
-    drop(l, victim(l), GAP_OVERFLOWED, 'overflowed')
-  end
 end
 local function store(a)
   local l = open(a.name, epoch)

@@ -36,6 +36,7 @@ while at < count_of_args do
     end
   end
   if not own_at or epoch_of ~= epoch or seq <= own or seq > head or all - start >= ACK_REMOVED_MAX then break end
+  local left = ACK_TAKEN
   local first = handled >= start and handled + 1 or start
   if seq >= first then
     waiting, acked = waiting - (seq - first + 1), acked + seq - first + 1
@@ -51,7 +52,7 @@ while at < count_of_args do
       for s = start, all do gone[s - start + 1] = name .. '\0m' .. pack('>I7', s) end
       call('HDEL', logs, unpack(gone))
     end
-    count, start = count - (all - start + 1), all + 1
+    count, start, left = count - (all - start + 1), all + 1, ACK_TAKEN + all
     if count == 0 and more == 8 then call('HDEL', logs, name .. '\0c') end
   elseif at == rest then
     call('DEL', nothing)
@@ -60,7 +61,7 @@ while at < count_of_args do
     pack(BOTH, 2, epoch, head, change, history, registered, last, start, more, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top)
   call('HSET', logs, name, packed .. string.sub(state, tail, own_at - 1) .. pack('<B', #device) .. device ..
     pack('<I7I6I7I7I7I7I7I7', generation, now, epoch, seq, e1, s1, e2, s2) .. string.sub(state, own_end))
-  out[#out + 1] = ACK_TAKEN
+  out[#out + 1] = left
   at = at + 3
 end
 if acked > 0 then call('HINCRBY', base .. 'sum', 'acked', acked) end

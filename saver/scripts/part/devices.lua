@@ -53,7 +53,7 @@ local function is_handled_by_all(l, seq)
   for _ in string.gmatch(names, '[^%z]+') do named = named + 1 end
   return known >= named and not waits
 end
--- Of the entries behind `from`, up to where all devices are: only their state may have changed.
+-- Of the entries behind `from`, up to where all devices are: only their state may have changed. Whether any has left.
 local function prune(l, from)
   local upto, gone = math.huge, {}
   for _, d in ipairs(devices_of(l)) do upto = math.min(upto, position_of(l, d)) end
@@ -62,4 +62,5 @@ local function prune(l, from)
     if is_handled_by_all(l, seq) then gone[#gone + 1] = seq end
   end)
   for _, seq in ipairs(gone) do remove(l, seq) end
+  return #gone > 0
 end

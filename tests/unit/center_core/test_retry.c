@@ -30,6 +30,7 @@ START_TEST(test_errors) {
     ck_assert(is_lasting_error(-HW_EUNSAFE, 1));
     ck_assert(!is_lasting_error(-HW_ELOADING, 9) && !is_lasting_error(-HW_ESTORE, 9));
     ck_assert(!is_lasting_error(-HW_ECLASS, 5) && is_lasting_error(-HW_ECLASS, 6));
+    ck_assert(!is_lasting_error(-HW_EBACKLOG, 5) && is_lasting_error(-HW_EBACKLOG, 6));
 }
 END_TEST
 
@@ -97,6 +98,8 @@ START_TEST(test_answers) {
     ck_assert_int_eq(verdict_of_silence(-HW_ESTORE, true).outcome, OUTCOME_UNKNOWN);
     ck_assert_int_eq(verdict_of_silence(-HW_ESTORE, false).problem, PROBLEM_store_unavailable);
     ck_assert_int_eq(outcome_of_error(-HW_ECLASS, true), OUTCOME_FAILED);
+    ck_assert_int_eq(outcome_of_error(-HW_EBACKLOG, true), OUTCOME_FAILED);
+    ck_assert_int_eq(verdict_of_silence(-HW_EBACKLOG, false).problem, PROBLEM_store_unavailable);
     ck_assert_int_eq(verdict_of_silence(-HW_ECLASS, false).problem, PROBLEM_class_unavailable);
     ck_assert_int_eq(verdict_of_silence(-HW_ECLASS, true).problem, PROBLEM_store_unavailable);
 }

@@ -1,135 +1,21 @@
 // A Redis that went back, and a MariaDB that has what was durable there: it is put back under its
 // old seqs before anything else is done, wherever the way back is cut; nothing comes twice.
-#include "mariadb_server.h"
-#include "redis_server.h"
+#include "recovery_bed.h"
 
-#include "durable.h"
-#include "store_bed_devices.h"
-#include "store_pair.h"
+// What a test does with durable messages, once more with stored ones.
+#define BOTH_CLASSES(name)                                                                         \
+    START_TEST(test_##name) {                                                                      \
+        name();                                                                                    \
+    }                                                                                              \
+    END_TEST                                                                                       \
+    START_TEST(test_##name##_stored) {                                                             \
+        are_stored = true;                                                                         \
+        name();                                                                                    \
+    }                                                                                              \
+    END_TEST
 
-static struct store *front; // below the store of the bed
-
-static struct store *rows_open(struct loop *l) {
-    return saver_maria_rows(
-        &(struct maria_options){.url = maria_url, .timeout_ms = 20000, .loop = l});
-}
-
-static struct store *recovery_open(struct loop *l) {
-    front = redis_open(l);
-    struct store *s = saver_durable(front, rows_open(l));
-    until_up(s, l);
-    return s;
-}
-static const struct store_factory factory = {"recovery", recovery_open, redis_close, NULL};
-
-static struct bed recovery_bed(void) {
-    struct bed b;
-    maria_start(NULL);
-    bed_open(&b, &factory);
-    return b;
-}
-
-static void recovery_end(struct bed *b) {
-    bed_close(b);
-    maria_stop();
-}
-
-static void redis_shell(const char *words) { // in its folder
-    char line[400];
-    snprintf(line, sizeof(line), "cd %s && %s", redis_dir, words);
-    maria_shell(line);
-}
-
-static void aof_keep(void) {
-    redis_shell("rm -rf kept && cp -r appendonlydir kept");
-}
-
-static void until_down(struct bed *b) {
-    while (!store_down_reason(b->store))
-        loop_step(b->loop, -1);
-}
-
-// To what was kept, or to nothing.
-static void redis_goes_back(struct bed *b) {
-    redis_kill();
-    until_down(b);
-    redis_shell("rm -rf appendonlydir && if [ -e kept ]; then cp -r kept appendonlydir; fi");
-    redis_start();
-}
-
-static void redis_went_back(struct bed *b) {
-    redis_goes_back(b);
-    until_up(b->store, b->loop);
-}
-
-struct durable_message {
-    const char *user, *id; // user NULL: news
-    const char *device;    // NULL: all
-    const char *key;       // its collapse key; NULL: none
-    uint64_t ttl_ms;
-    bool is_stored; // only
-};
-
-static uint64_t push_message(struct bed *b, const struct durable_message *p) {
-    Hawser__Internal__AppendRequest q = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
-    Hawser__Internal__StoredMessage m = HAWSER__INTERNAL__STORED_MESSAGE__INIT;
-    char *device = (char *)(uintptr_t)p->device;
-    q.product = 1;
-    q.stream = p->user ? STREAM_INBOX : STREAM_NEWS;
-    q.user = (char *)(uintptr_t)(p->user ? p->user : "");
-    q.ttl_ms = p->ttl_ms;
-    q.message = &m;
-    m.id = (char *)(uintptr_t)p->id;
-    m.payload = (ProtobufCBinaryData){strlen(p->id), (uint8_t *)(uintptr_t)p->id};
-    m.device = &device;
-    m.n_device = device ? 1 : 0;
-    m.collapse_key = (char *)(uintptr_t)(p->key ? p->key : "");
-    m.class_ = p->is_stored ? HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_STORED
-                            : HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
-    const Hawser__Internal__AppendReply *reply = bed_ask(b, &q.base);
-    ck_assert_int_eq(reply->outcome, HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED);
-    return reply->seq;
-}
-#define DURABLE(b, ...) push_message(b, &(const struct durable_message){__VA_ARGS__})
-
-static void until_rows(struct bed *b, const char *condition, const char *count) {
-    char query[200];
-    snprintf(query, sizeof(query), "SELECT COUNT(*) FROM hawser_messages WHERE %s", condition);
-    while (strcmp(maria_table(query), count) != 0)
-        loop_step(b->loop, -1);
-}
-
-// A Redis that goes back from here on lacks d2.
-static void loses_d2(struct bed *b) {
-    DURABLE(b, .user = "u", .id = "d1");
-    aof_keep();
-    DURABLE(b, .user = "u", .id = "d2");
-    until_rows(b, "unmarked = 1", "0");
-}
-
-// "id id [gap] id": gaps of the jump to this history have no numbers.
-static const char *messages_of(struct bed *b, const char *user, const char *device) {
-    Hawser__Internal__LoadRequest q = HAWSER__INTERNAL__LOAD_REQUEST__INIT;
-    q.product = 1;
-    q.stream = user ? STREAM_INBOX : STREAM_NEWS;
-    q.user = (char *)(uintptr_t)(user ? user : "");
-    q.device = (char *)(uintptr_t)device;
-    q.epoch = bed_head(b, q.stream, q.user).epoch;
-    q.max_messages = q.max_bytes = 1000000;
-    const Hawser__Internal__LoadReply *reply = bed_ask(b, &q.base);
-    b->text[0] = '\0';
-    for (size_t i = 0; i < reply->n_entry; i++) {
-        const Hawser__Internal__LoadEntry *e = reply->entry[i];
-        if (e->message)
-            bed_printf(b, "%s%s", i > 0 ? " " : "", e->message->id);
-        else
-            bed_printf(b, "%s(%d)", i > 0 ? " " : "", (int)e->gap_reason);
-    }
-    return b->text;
-}
-
-// The tail is lost: what is durable of it stands where it stood, what is not is a gap; the next
-// message comes behind all that was ever given. A device that had it all is told of no reset.
+// The tail is lost: what of it no device has handled stands where it stood, what all have is a gap;
+// the next message comes behind all that was ever given. A device that had it is told of no reset.
 START_TEST(test_gone_back) {
     struct bed b = recovery_bed();
     ATTACH(&b, .user = "u", .device = "a", .generation = 1);
@@ -141,24 +27,27 @@ START_TEST(test_gone_back) {
     ck_assert_uint_eq(DURABLE(&b, .user = "u", .id = "d3"), 3);
     ck_assert_uint_eq(DURABLE(&b, .user = "u", .id = "s4", .is_stored = true), 4);
     ck_assert_uint_eq(DURABLE(&b, .user = "u", .id = "d5", .device = "a"), 5);
+    ck_assert_uint_eq(DURABLE(&b, .user = "u", .id = "s6", .is_stored = true), 6);
     ck_assert_uint_eq(DURABLE(&b, .id = "n2"), 2);
+    ck_assert_uint_eq(DURABLE(&b, .id = "n3", .is_stored = true), 3);
     ck_assert_uint_eq(DURABLE(&b, .user = "v", .id = "d1", .ttl_ms = 1000000), 1);
     ck_assert_uint_eq(DURABLE(&b, .user = "v", .id = "over", .ttl_ms = 1), 2);
     ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 4);
-    until_rows(&b, "unmarked IS NULL", "7");
+    until_landed(&b);
+    until_rows(&b, "ended_ms AND seq = 4", "1");
     redis_went_back(&b);
     ck_assert_uint_eq(bed_head(&b, STREAM_INBOX, "u").epoch, epoch);
-    ck_assert_str_eq(messages_of(&b, "u", ""), "d1 s2 d3 (7) d5 (7)");
-    ck_assert_str_eq(messages_of(&b, "u", "other"), "d1 s2 d3 (7) (6) (7)");
-    ck_assert_str_eq(messages_of(&b, NULL, ""), "n1 n2 (7)");
+    ck_assert_str_eq(messages_of(&b, "u", ""), "d1 s2 (7) d5 s6 (7)");
+    ck_assert_str_eq(messages_of(&b, "u", "other"), "d1 s2 (7) (6) s6 (7)");
+    ck_assert_str_eq(messages_of(&b, NULL, ""), "n1 n2 n3 (7)");
     ck_assert_str_eq(messages_of(&b, "v", ""), "d1 (7)");
     ck_assert_str_eq(ATTACH(&b, .user = "u", .device = "a", .generation = 2, .have = true,
                             .epoch = epoch, .seq = 4),
                      "0:4 1:0 2:0");
-    ck_assert_uint_gt(DURABLE(&b, .user = "u", .id = "d6"), UINT64_C(1) << 40);
+    ck_assert_uint_gt(DURABLE(&b, .user = "u", .id = "d7"), UINT64_C(1) << 40);
     ck_assert_str_eq(messages_of(&b, "u", "a"),
-                     "(0) (7) d5 (7) d6"); // what it has is no entry any more
-    ck_assert_str_eq(bed_stats(&b), "3/3/0/0");
+                     "(0) (7) d5 s6 (7) d7"); // what it has is no entry any more
+    ck_assert_str_eq(bed_stats(&b), "2/4/0/0");
     recovery_end(&b);
 }
 END_TEST
@@ -183,16 +72,16 @@ START_TEST(test_emptied) {
         DURABLE(&b, .user = user, .id = "s", .is_stored = true);
         DURABLE(&b, .user = user, .id = "d3");
         uint64_t epoch = bed_head(&b, STREAM_INBOX, user).epoch;
-        until_rows(&b, "unmarked = 1", "0");
+        until_landed(&b);
         if (is_restarted) {
             redis_went_back(&b);
         } else {
             redis_is_emptied(&b, user);
         }
         ck_assert_uint_eq(bed_head(&b, STREAM_INBOX, user).epoch, epoch);
-        ck_assert_str_eq(messages_of(&b, user, ""), "d1 (7) d3 (7)");
+        ck_assert_str_eq(messages_of(&b, user, ""), "d1 s d3 (7)");
     }
-    ck_assert_str_eq(messages_of(&b, "flushed", ""), "d1 (7) d3 (7)");
+    ck_assert_str_eq(messages_of(&b, "flushed", ""), "d1 s d3 (7)");
     recovery_end(&b);
 }
 END_TEST
@@ -204,7 +93,7 @@ START_TEST(test_replaced) {
     aof_keep();
     DURABLE(&b, .user = "u", .id = "d2", .key = "k");
     DURABLE(&b, .user = "u", .id = "d3", .key = "l");
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     redis_went_back(&b);
     ck_assert_str_eq(messages_of(&b, "u", ""), "(5) d2 d3 (7)");
     redis_is_emptied(&b, "u");
@@ -216,13 +105,13 @@ START_TEST(test_replaced) {
 END_TEST
 
 // Whoever is idle when all keys are deleted hears of it before he does anything there.
-START_TEST(test_emptied_beside) {
+static void emptied_beside(void) {
     struct bed b = recovery_bed();
     struct bed idle = b;
     idle.store = saver_durable(redis_store_on(b.loop), rows_open(b.loop));
     until_up(idle.store, b.loop);
     DURABLE(&b, .user = "u", .id = "d1");
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     redis_cli("FLUSHALL");
     Hawser__Internal__HeadRequest q = HAWSER__INTERNAL__HEAD_REQUEST__INIT;
     q.product = 1;
@@ -239,16 +128,16 @@ START_TEST(test_emptied_beside) {
     store_free(idle.store);
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(emptied_beside)
 
 // Nothing was lost: nothing is put back, and what every device has handled does not come again.
-START_TEST(test_nothing_lost) {
+static void nothing_lost(void) {
     struct bed b = recovery_bed();
     ATTACH(&b, .user = "u", .device = "a", .generation = 1);
     for (char id[2] = "a"; id[0] <= 'd'; id[0]++)
         DURABLE(&b, .user = "u", .id = id);
     ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 2);
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     for (int i = 0; i < 2; i++) {
         aof_keep();
         redis_went_back(&b);
@@ -258,13 +147,13 @@ START_TEST(test_nothing_lost) {
     ck_assert_str_eq(bed_stats(&b), "2/2/0/0");
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(nothing_lost)
 
 // MariaDB is away when Redis went back: nobody is told of a gap, until it can be asked.
-START_TEST(test_back_is_away) {
+static void back_is_away(void) {
     struct bed b = recovery_bed();
     DURABLE(&b, .user = "u", .id = "d1");
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     maria_kill();
     while (!saver_durable_down(b.store))
         loop_step(b.loop, -1);
@@ -282,10 +171,10 @@ START_TEST(test_back_is_away) {
     ck_assert_str_eq(messages_of(&b, "u", ""), "d1 (7)");
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(back_is_away)
 
 // A saver that knows no MariaDB has gone on first: what has lost its place is appended anew.
-START_TEST(test_gone_on_without) {
+static void gone_on_without(void) {
     struct bed b = recovery_bed();
     loses_d2(&b);
     maria_freeze(); // so that this saver comes later
@@ -303,10 +192,10 @@ START_TEST(test_gone_on_without) {
     ck_assert_str_eq(messages_of(&b, "u", ""), "d1 (7) s d2");
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(gone_on_without)
 
 // The same, and Redis begins one more history, without a loss: an older jump is looked into, too.
-START_TEST(test_older_jump) {
+static void older_jump(void) {
     struct bed b = recovery_bed();
     loses_d2(&b);
     maria_freeze();
@@ -327,7 +216,7 @@ START_TEST(test_older_jump) {
     ck_assert(strcmp(log, "d1 (7) s (7) d2") == 0 || strcmp(log, "d1 (7) s d2") == 0);
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(older_jump)
 
 // What lands while Redis goes back does not come before what is put back.
 START_TEST(test_landed_meanwhile) {
@@ -365,7 +254,7 @@ START_TEST(test_late_mark) {
     struct bed below = b;
     Hawser__Internal__MarkRequest q = HAWSER__INTERNAL__MARK_REQUEST__INIT;
     DURABLE(&b, .user = "u", .id = "d1");
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     below.store = ((struct store_pair *)b.store)->back;
     below.reply = b.reply;
     q.row = strtoull(maria_table("SELECT row_no FROM hawser_messages"), NULL, 10);
@@ -412,7 +301,7 @@ START_TEST(test_rows_that_left) {
 END_TEST
 
 // More logs than a page has, and more rows than one step takes.
-START_TEST(test_many) {
+static void many(void) {
     struct bed b = recovery_bed();
     char user[16], want[400] = "";
     for (int i = 0; i < RESTORE_LOGS_MAX + 10; i++) {
@@ -426,7 +315,7 @@ START_TEST(test_many) {
         snprintf(want + strlen(want), sizeof(want) - strlen(want), "%s ", id);
     }
     snprintf(want + strlen(want), sizeof(want) - strlen(want), "(7)");
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     redis_went_back(&b);
     ck_assert_str_eq(messages_of(&b, "u", ""), want);
     for (int i = 0; i < RESTORE_LOGS_MAX + 10; i++) {
@@ -435,10 +324,10 @@ START_TEST(test_many) {
     }
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(many)
 
 // Redis is full: it lets go, and takes what it lost when it has room.
-START_TEST(test_full) {
+static void full(void) {
     struct bed b = recovery_bed();
     loses_d2(&b);
     maria_freeze();
@@ -450,11 +339,11 @@ START_TEST(test_full) {
     ck_assert_str_eq(messages_of(&b, "u", ""), "d1 (7)");
     redis_cli("CONFIG SET maxmemory 0");
     maria_sql("UPDATE hawser_messages SET landed_ms = landed_ms - 6000;");
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     ck_assert_str_eq(messages_of(&b, "u", ""), "d1 (7) d2");
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(full)
 
 static bool restored(struct bed *b, uint32_t does, uint64_t walk) {
     Hawser__Internal__RestoredRequest q = HAWSER__INTERNAL__RESTORED_REQUEST__INIT;
@@ -486,12 +375,12 @@ START_TEST(test_whole) {
 END_TEST
 
 // A log of which something is due is not swept before it is whole: it would go on.
-START_TEST(test_not_swept) {
+static void not_swept(void) {
     struct bed b = recovery_bed();
     DURABLE(&b, .user = "u", .id = "d1", .ttl_ms = 1);
     aof_keep();
     DURABLE(&b, .user = "u", .id = "d2");
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     maria_freeze();
     redis_goes_back(&b);
     until_up(front, b.loop);
@@ -503,29 +392,29 @@ START_TEST(test_not_swept) {
     ck_assert_uint_eq(saver_durable_counts(b.store)->appended_anew, 0);
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(not_swept)
 
 // Rows of an older log of the same user, which was lost when nobody could ask: the newer one comes
 // back as it was, and what is of the older one is appended anew.
-START_TEST(test_two_epochs) {
+static void two_epochs(void) {
     struct bed b = recovery_bed();
     DURABLE(&b, .user = "u", .id = "d1");
     DURABLE(&b, .user = "u", .id = "d2");
     uint64_t epoch = bed_head(&b, STREAM_INBOX, "u").epoch;
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     maria_sql("UPDATE hawser_messages SET epoch = 1 WHERE id = 'd1';");
     redis_went_back(&b);
     ck_assert_uint_eq(bed_head(&b, STREAM_INBOX, "u").epoch, epoch);
     maria_sql("UPDATE hawser_messages SET landed_ms = landed_ms - 6000;");
-    until_rows(&b, "unmarked = 1", "0");
+    until_landed(&b);
     ck_assert_str_eq(messages_of(&b, "u", ""), "(7) d2 (7) d1");
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(two_epochs)
 
 // Two savers, and a Redis that goes back once more after any number of steps: each message is there
 // once, in its order.
-START_TEST(test_cut) {
+static void cut(void) {
     struct bed b = recovery_bed();
     struct store *second = saver_durable(redis_store_on(b.loop), rows_open(b.loop));
     until_up(second, b.loop);
@@ -536,7 +425,7 @@ START_TEST(test_cut) {
         aof_keep();
         DURABLE(&b, .user = user, .id = "d2");
         DURABLE(&b, .user = user, .id = "d3");
-        until_rows(&b, "unmarked = 1", "0");
+        until_landed(&b);
         redis_goes_back(&b);
         until_up(front, b.loop);
         for (int i = 0; i < steps; i++)
@@ -547,9 +436,13 @@ START_TEST(test_cut) {
     store_free(second);
     recovery_end(&b);
 }
-END_TEST
+BOTH_CLASSES(cut)
 
-RUN_TESTS_ON_MARIADB("recovery", test_gone_back, test_emptied, test_replaced, test_emptied_beside,
-                     test_nothing_lost, test_back_is_away, test_gone_on_without, test_older_jump,
+RUN_TESTS_ON_MARIADB("recovery", test_gone_back, test_replaced, test_emptied, test_emptied_beside,
+                     test_emptied_beside_stored, test_nothing_lost, test_nothing_lost_stored,
+                     test_back_is_away, test_back_is_away_stored, test_gone_on_without,
+                     test_gone_on_without_stored, test_older_jump, test_older_jump_stored,
                      test_landed_meanwhile, test_late_mark, test_rows_that_left, test_many,
-                     test_full, test_whole, test_not_swept, test_two_epochs, test_cut)
+                     test_many_stored, test_full, test_full_stored, test_whole, test_not_swept,
+                     test_not_swept_stored, test_two_epochs, test_two_epochs_stored, test_cut,
+                     test_cut_stored)

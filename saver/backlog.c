@@ -1,0 +1,141 @@
+#include "backlog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "saver_store.h"
+#include "store_step.h"
+
+enum {
+    LAND_MS = 50,         // rows that come within it share a statement
+    LAND_AGAIN_MS = 200,  // after a failure
+    HEAP_ROW_BYTES = 16,  // what the heap adds to each
+    BODY_HASH_BYTES = 16, // at most
+};
+
+// --- rows
+
+static void put_limits(struct stored_row *r, const Hawser__Internal__AppendRequest *q) {
+    const Hawser__Internal__InboxLimits *l = q->stream == STREAM_INBOX ? q->limits : NULL;
+    bool is_inbox = q->stream == STREAM_INBOX;
+    r->kept_ms = l && l->retention_ms ? l->retention_ms : BROADCAST_RETENTION_MS;
+    r->messages_max = l ? l->messages : is_inbox ? 0 : BROADCAST_MESSAGES_MAX;
+    r->bytes_max = l ? l->bytes : is_inbox ? 0 : BROADCAST_BYTES_MAX;
+}
+
+static size_t row_bytes(const struct stored_row *r) {
+    return sizeof(*r) + r->user_len + r->id_len + r->hash_len + r->message_len + HEAP_ROW_BYTES;
+}
+
+struct stored_row *backlog_row_new(struct backlog *b, const Hawser__Internal__AppendRequest *q) {
+    struct stored_row of = {.product = q->product, .stream = q->stream, .ttl_ms = q->ttl_ms};
+    const Hawser__Internal__StoredMessage *m = q->message;
+    of.user_len = strlen(q->user);
+    of.id_len = strlen(m->id);
+    of.hash_len = q->body_hash.len <= BODY_HASH_BYTES ? q->body_hash.len : BODY_HASH_BYTES;
+    of.message_len = hawser__internal__stored_message__get_packed_size(m);
+    of.id_ms = q->id_ttl_ms > ID_KEPT_MIN_MS ? q->id_ttl_ms : ID_KEPT_MIN_MS;
+    put_limits(&of, q);
+    b->is_full = row_bytes(&of) > b->bytes_max - b->bytes;
+    if (b->is_full) {
+        b->refused++;
+        return NULL;
+    }
+    struct stored_row *r = hw_malloc(row_bytes(&of));
+    *r = of;
+    memcpy(r->text, q->user, r->user_len);
+    memcpy(r->text + r->user_len, m->id, r->id_len);
+    if (r->hash_len > 0)
+        memcpy(r->text + r->user_len + r->id_len, q->body_hash.data, r->hash_len);
+    hawser__internal__stored_message__pack(m, r->text + r->user_len + r->id_len + r->hash_len);
+    b->bytes += row_bytes(r);
+    b->rows++;
+    return r;
+}
+
+void backlog_drop(struct backlog *b, struct stored_row *row) {
+    b->bytes -= row_bytes(row);
+    b->rows--;
+    free(row);
+}
+
+// --- landing
+
+static void on_backlog_timer(struct timer *t);
+
+static void land_in(struct backlog *b, uint64_t ms) {
+    if (b->first && !b->is_stopping && b->sent == 0 && !timer_is_armed(&b->timer))
+        loop_arm(b->loop, &b->timer, ms, on_backlog_timer);
+}
+
+static void on_landed_stored(void *arg, int error, uint64_t noted) {
+    struct backlog *b = arg;
+    size_t count = b->sent;
+    b->sent = 0;
+    if (error != 0) {
+        land_in(b, LAND_AGAIN_MS);
+        return;
+    }
+    for (; count > 0; count--) {
+        struct stored_row *r = b->first;
+        b->first = r->next;
+        b->late += noted != 0 && r->history != noted ? 1 : 0;
+        b->waiting--;
+        b->landed++;
+        backlog_drop(b, r);
+    }
+    b->noted = noted;
+    b->is_full = false;
+    land_in(b, b->waiting < ROWS_A_STATEMENT ? LAND_MS : 0);
+}
+
+static void on_backlog_timer(struct timer *t) {
+    struct backlog *b = container_of(t, struct backlog, timer);
+    if (store_down_reason(b->back))
+        land_in(b, LAND_AGAIN_MS);
+    else
+        b->sent = saver_maria_store(b->back, b->first, on_landed_stored, b);
+}
+
+void backlog_add(struct backlog *b, struct stored_row *row,
+                 const Hawser__Internal__AppendReply *at) {
+    row->since_ms = loop_now_ms(b->loop);
+    row->epoch = at->epoch;
+    row->seq = at->seq;
+    row->change = at->change;
+    row->sent_ms = at->sent_ms;
+    row->expires_ms = at->expires_ms;
+    row->history = at->store;
+    row->next = NULL;
+    if (!b->first)
+        b->end = &b->first;
+    *b->end = row;
+    b->end = &row->next;
+    b->waiting++;
+    b->added++;
+    land_in(b, LAND_MS);
+}
+
+uint64_t backlog_oldest_ms(const struct backlog *b) {
+    return b->first ? loop_now_ms(b->loop) - b->first->since_ms : 0;
+}
+
+// --- life
+
+void backlog_init(struct backlog *b, struct store *back) {
+    *b = (struct backlog){.back = back, .loop = back->loop, .bytes_max = BACKLOG_BYTES_MAX};
+}
+
+void backlog_stop(struct backlog *b) {
+    b->is_stopping = true;
+    loop_disarm(b->loop, &b->timer);
+}
+
+void backlog_deinit(struct backlog *b) {
+    while (b->first) {
+        struct stored_row *r = b->first;
+        b->first = r->next;
+        backlog_drop(b, r);
+    }
+}
