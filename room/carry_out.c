@@ -11,8 +11,10 @@ static void carry_out_login_over(struct room_binding *b) {
 }
 
 static void carry_out_over(struct room_binding *b, const struct session_refusal *refusal) {
-    if (refusal->code == CLOSE_REPLACED)
+    if (refusal->code == CLOSE_REPLACED) {
         binding_room(b)->count.session.takeovers++;
+        replaced_note(b);
+    }
     conn_binding_over(b, refusal);
 }
 

@@ -130,7 +130,10 @@ static void login_go_on(struct room_binding *b, const struct product *p,
     }
     if (old)
         room_binding_end(old);
-    login_admit(b, p);
+    if (!old && replaced_before_renewal(b, p->number))
+        deny(b, &(struct session_refusal){CLOSE_REPLACED, 0, "replaced by a newer login"});
+    else
+        login_admit(b, p);
 }
 
 static void login_on_product(void *arg, int error, const struct product *p) {

@@ -138,6 +138,7 @@ static void room_end(void *self) {
     acks_deinit(r);
     notices_deinit(r);
     orphans_deinit(r);
+    replaced_deinit(r);
     passes_end(r);
     waits_deinit(r);
     effects_deinit(&r->effects);

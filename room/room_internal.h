@@ -52,6 +52,7 @@
 #include "passes.h"
 #include "places.h"
 #include "questions.h"
+#include "replaced.h"
 #include "scratch.h"
 #include "slab.h"
 #include "standstill.h"
@@ -99,6 +100,7 @@ struct room {
     struct late_acks late_acks;
     struct notice *notices;
     struct orphans orphans;
+    struct replaced replaced;
 
     struct scratch scratch;
     struct {

@@ -43,6 +43,24 @@ def client_generation(client, product):
     return client.expect("Bound").generation
 
 
+def test_a_renewal_that_crosses_a_newer_login(cluster):
+    """A Bind that was on its way when a newer login ended its binding renews nothing, and takes nothing back. Who wants it back says where it is."""
+    product, other = cluster.product(), cluster.product()
+    with Client(room(cluster)) as older, Client(room(cluster)) as newer:
+        older.hello("d1", bind(product), bind(other))
+        held = older.expect("Welcome").bound
+        for _ in held:
+            older.expect("Synced")
+        newer.login("d1", product.token("ann"))
+        assert (ended := older.expect("Bound")).error == 4001 and ended.product == held[0].product
+        older.send("Bind", token=product.token("ann"))
+        assert (refused := older.expect("Bound")).error == 4001 and refused.product == 0
+        newer.nothing_comes()
+        older.send("Bind", token=product.token("ann"), have=held[0].after)
+        assert older.expect("Bound").error == 0
+        assert newer.expect("Close").code == 4001
+
+
 def test_a_product_twice_is_malformed(cluster):
     """A Hello that names a product twice is closed with 4300, whether or not it has resume bytes that are good."""
     product, other = cluster.product(), cluster.product()

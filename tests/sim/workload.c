@@ -286,7 +286,7 @@ static void vary_kind(struct run *r, struct message *m) {
         m->is_live = true;
     else if (world_chance(w, 60))
         m->ttl_s = (int)world_between(w, 1, 6);
-    if (message_stream(m) == HAWSER_INBOX && !m->is_live && world_chance(w, 120))
+    if (message_stream(m) == HAWSER_INBOX && !m->is_live && world_chance(w, 150))
         m->collapse = 1 + (int)rng_below(&w->rng, COLLAPSE_KEYS);
 }
 

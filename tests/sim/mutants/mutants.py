@@ -213,6 +213,8 @@ MUTANTS = [
     mutant("parked-for-good", "saver/memory_logs.c", "            inbox_unpark_handled(b, d, e);\n", "            continue;\n"),
     mutant("redelivered-twice", "center/core/aim.c", "    if (push->anew.seq != 0) { // a line", "    if (false) { // a line"),
     mutant("redelivered-and-kept", "center/parked.c", "    saver_unpark(saver_of_user(q), &request, on_taken_away, r);\n", "    on_taken_away(r, 0, NULL);\n"),
+    mutant("late-renewal-takes-over", "room/login.c",
+           "    if (!old && replaced_before_renewal(b, p->number))\n", "    if (!old && !p)\n"),
 ]
 
 # Found seldom or never within 1,000 seeds, for the most part because something else makes good what they break (recent ids, the look for
