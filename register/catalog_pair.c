@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "catalog_value.h"
 #include "filling.h"
 #include "maria_catalog.h"
 #include "message.h"
@@ -110,30 +111,12 @@ static void on_product_number(void *arg, int error, const ProtobufCMessage *repl
     Hawser__Internal__CatalogPutRequest *q = (Hawser__Internal__CatalogPutRequest *)p->request;
     if (error == 0 && !filling_is_over(&catalog_pair_of(p)->filling))
         error = -HW_ELOADING; // a front that has just forgotten what it gave
-    Hawser__Internal__Product *product =
-        error == 0 ? hawser__internal__product__unpack(NULL, q->value.len, q->value.data) : NULL;
-    if (!product) {
+    if (error != 0 ||
+        !catalog_take_number(q, ((const Hawser__Internal__CatalogNumberReply *)reply)->number)) {
         put_ends(p, error == -HW_ECANCELLED ? error : -HW_ESTORE, NULL);
         return;
     }
-    product->number = ((const Hawser__Internal__CatalogNumberReply *)reply)->number;
-    free(q->value.data);
-    q->value.len = hawser__internal__product__get_packed_size(product);
-    q->value.data = hw_malloc(q->value.len + 1);
-    hawser__internal__product__pack(product, q->value.data);
-    hawser__internal__product__free_unpacked(product, NULL);
     commit(p);
-}
-
-static bool needs_number(const Hawser__Internal__CatalogPutRequest *q) {
-    Hawser__Internal__Product *product =
-        strncmp(q->key, "product/", strlen("product/")) == 0 && !q->deleted
-            ? hawser__internal__product__unpack(NULL, q->value.len, q->value.data)
-            : NULL;
-    bool needs = product && product->number == 0;
-    if (product)
-        hawser__internal__product__free_unpacked(product, NULL);
-    return needs;
 }
 
 // --- begun
@@ -150,7 +133,7 @@ static void on_entry_got(void *arg, int error, const ProtobufCMessage *message) 
     put_step_of(p)->above = e ? e->version : 0;
     if ((e && !e->deleted ? e->version : 0) != put_of(p)->expect) {
         put_ends(p, 0, put_reply(true, e));
-    } else if (needs_number(put_of(p))) {
+    } else if (catalog_lacks_number(put_of(p))) {
         Hawser__Internal__CatalogNumberRequest q = HAWSER__INTERNAL__CATALOG_NUMBER_REQUEST__INIT;
         store_call(store_pair_of(p)->front, &q.base, on_product_number, p);
     } else {

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "catalog_value.h"
 #include "maria_database.h"
 #include "product.h"
 #include "store_step.h"
@@ -32,13 +33,8 @@ static struct catalog_step *catalog_step_of(struct store_step *p) {
 
 // --- a row
 
-static bool is_product(const char *key) {
-    return strncmp(key, "product/", strlen("product/")) == 0;
-}
-
 static uint32_t product_number(const char *key, const ProtobufCBinaryData *value) {
-    Hawser__Internal__Product *p =
-        is_product(key) ? hawser__internal__product__unpack(NULL, value->len, value->data) : NULL;
+    Hawser__Internal__Product *p = catalog_product_of(key, value);
     uint32_t number = p ? p->number : 0;
     if (p)
         hawser__internal__product__free_unpacked(p, NULL);
@@ -47,7 +43,7 @@ static uint32_t product_number(const char *key, const ProtobufCBinaryData *value
 
 static bool is_product_of(const char *key, const struct maria_text *value) {
     struct product *p = product_new((const uint8_t *)value->data, value->len, 1);
-    bool is = p && p->number > 0 && strcmp(p->name, key + strlen("product/")) == 0;
+    bool is = p && p->number > 0 && strcmp(p->name, key + strlen(CATALOG_PRODUCT_PREFIX)) == 0;
     product_free(p);
     return is;
 }
@@ -71,7 +67,7 @@ static Hawser__Internal__CatalogEntry *entry_of_row(const struct maria_answer *a
     bool is_deleted = maria_u64_at(a, row, ENTRY_AT_DELETED) != 0;
     if (!key.data || key.len == 0 || strlen(key.data) != key.len || !value.data || version == 0 ||
         version >= VERSION_END || (!is_deleted && value.len == 0) ||
-        (!is_deleted && is_product(key.data) && !is_product_of(key.data, &value)))
+        (!is_deleted && catalog_key_is_product(key.data) && !is_product_of(key.data, &value)))
         return NULL;
     Hawser__Internal__CatalogEntry *e = hw_malloc(sizeof(*e));
     hawser__internal__catalog_entry__init(e);

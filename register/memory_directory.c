@@ -1,5 +1,6 @@
 // Members under leases, and the catalog. Every change takes the next version; a watcher gets what
 // is above its own.
+#include "catalog_value.h"
 #include "memory_internal.h"
 
 // --- members
@@ -208,10 +209,7 @@ static uint32_t next_number(struct register_memory *m) {
 // The bytes as they are stored: a new product gets a number, and keeps it over its changes.
 static void entry_take_value(struct register_memory *m, struct entry *e, bool is_new,
                              const ProtobufCBinaryData *value) {
-    Hawser__Internal__Product *p =
-        strncmp(e->key, "product/", 8) == 0
-            ? hawser__internal__product__unpack(NULL, value->len, value->data)
-            : NULL;
+    Hawser__Internal__Product *p = catalog_product_of(e->key, value);
     free(e->value);
     if (!p) {
         e->value = hw_memdup(value->data, value->len);

@@ -1,4 +1,5 @@
 // The directory and the catalog in Redis: the steps' arguments and answers.
+#include "catalog_value.h"
 #include "crypto.h"
 #include "redis_internal.h"
 
@@ -175,32 +176,17 @@ static void on_number(void *arg, int error, const redisReply *r) {
     Hawser__Internal__CatalogPutRequest *q = (Hawser__Internal__CatalogPutRequest *)p->request;
     if (redis_step_failed(p, error, r))
         return;
-    Hawser__Internal__Product *product =
-        hawser__internal__product__unpack(NULL, q->value.len, q->value.data);
-    if (!product) {
+    if (!catalog_take_number(q, (uint32_t)r->integer)) {
         store_step_complete(p, -HW_EMALFORMED, NULL);
         return;
     }
-    product->number = (uint32_t)r->integer;
-    free(q->value.data);
-    q->value.len = hawser__internal__product__get_packed_size(product);
-    q->value.data = hw_malloc(q->value.len + 1);
-    hawser__internal__product__pack(product, q->value.data);
-    hawser__internal__product__free_unpacked(product, NULL);
     put_entry(p);
 }
 
 void register_redis_catalog_put(struct store_step *p,
                                 const Hawser__Internal__CatalogPutRequest *q) {
-    Hawser__Internal__Product *product =
-        strncmp(q->key, "product/", 8) == 0
-            ? hawser__internal__product__unpack(NULL, q->value.len, q->value.data)
-            : NULL;
-    bool needs_number = product && product->number == 0;
-    if (product)
-        hawser__internal__product__free_unpacked(product, NULL);
     store_step_keep(p, &q->base);
-    if (needs_number)
+    if (catalog_lacks_number(q))
         register_number_run(redis_store_of(p),
                             &(struct register_number_args){register_directory_key}, on_number, p);
     else

@@ -16,11 +16,7 @@
     X(kept, false, "mariadb_entries_kept_total",                                                   \
       "catalog entries that MariaDB lacked and got from Redis")                                    \
     X(bad, true, "mariadb_entries_bad_number", "catalog entries left out: the log says why")       \
-    X(statements, false, "mariadb_statements_total", "statements sent")                            \
-    X(failed, false, "mariadb_statements_failed_total", "refused by MariaDB: the log says why")    \
-    X(late, false, "mariadb_late_total", "statements that were not answered in time")              \
-    X(up_s, true, "mariadb_connected_seconds",                                                     \
-      "since when MariaDB is connected and fit; 0: it is not")
+    MARIA_CONN_METRICS(X)
 #define CATALOG_METRIC_READ(field, is_gauge, name, help)                                           \
     static uint64_t read_##field(void *self) {                                                     \
         const struct registry *r = self;                                                           \

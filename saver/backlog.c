@@ -16,27 +16,24 @@ enum {
 
 // --- rows
 
-static void put_limits(struct stored_row *r, const Hawser__Internal__AppendRequest *q) {
-    const Hawser__Internal__InboxLimits *l = q->stream == STREAM_INBOX ? q->limits : NULL;
-    bool is_inbox = q->stream == STREAM_INBOX;
-    r->kept_ms = l && l->retention_ms ? l->retention_ms : BROADCAST_RETENTION_MS;
-    r->messages_max = l ? l->messages : is_inbox ? 0 : BROADCAST_MESSAGES_MAX;
-    r->bytes_max = l ? l->bytes : is_inbox ? 0 : BROADCAST_BYTES_MAX;
-}
-
 static size_t row_bytes(const struct stored_row *r) {
     return sizeof(*r) + r->user_len + r->id_len + r->hash_len + r->message_len + HEAP_ROW_BYTES;
 }
 
 struct stored_row *backlog_row_new(struct backlog *b, const Hawser__Internal__AppendRequest *q) {
-    struct stored_row of = {.product = q->product, .stream = q->stream, .ttl_ms = q->ttl_ms};
+    const struct append_limits limits = append_limits_of(q);
+    struct stored_row of = {.product = q->product,
+                            .stream = q->stream,
+                            .ttl_ms = q->ttl_ms,
+                            .kept_ms = limits.kept_ms,
+                            .messages_max = limits.messages,
+                            .bytes_max = limits.bytes};
     const Hawser__Internal__StoredMessage *m = q->message;
     of.user_len = strlen(q->user);
     of.id_len = strlen(m->id);
     of.hash_len = q->body_hash.len <= BODY_HASH_BYTES ? q->body_hash.len : BODY_HASH_BYTES;
     of.message_len = hawser__internal__stored_message__get_packed_size(m);
     of.id_ms = q->id_ttl_ms > ID_KEPT_MIN_MS ? q->id_ttl_ms : ID_KEPT_MIN_MS;
-    put_limits(&of, q);
     b->is_full = row_bytes(&of) > b->bytes_max - b->bytes;
     if (b->is_full) {
         b->refused++;

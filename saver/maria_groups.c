@@ -206,7 +206,6 @@ void saver_maria_land(struct store_step *p, const ProtobufCMessage *request) {
     const Hawser__Internal__StoredMessage *m = q->message;
     struct row_step *r = row_step_of(p);
     uint64_t id_ms = q->id_ttl_ms > ID_KEPT_MIN_MS ? q->id_ttl_ms : ID_KEPT_MIN_MS;
-    bool has_own = q->stream == STREAM_INBOX && q->limits && q->limits->retention_ms;
     r->hash_len = q->body_hash.len <= BODY_HASH_MAX ? q->body_hash.len : BODY_HASH_MAX;
     memcpy(r->hash, q->body_hash.len ? q->body_hash.data : r->hash, r->hash_len);
     if (maria_rows_of(p)->group[GROUP_LAND].bytes > LANDING_BYTES_MAX) {
@@ -223,7 +222,7 @@ void saver_maria_land(struct store_step *p, const ProtobufCMessage *request) {
     put_message_hex(&r->text, m);
     buf_printf(&r->text,
                ",%" PRIu64 ",%" PRIu64 "," MARIA_NOW_MS "," MARIA_NOW_MS " + %" PRIu64 ")",
-               q->ttl_ms, has_own ? q->limits->retention_ms : BROADCAST_RETENTION_MS, id_ms);
+               q->ttl_ms, append_limits_of(q).kept_ms, id_ms);
     group_add(r, GROUP_LAND);
 }
 

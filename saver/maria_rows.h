@@ -34,7 +34,8 @@ struct stored_row { // of a message that was appended
     struct stored_row *next;
     uint64_t since_ms; // by the loop
     uint64_t epoch, seq, change, sent_ms, expires_ms, history;
-    uint64_t ttl_ms, kept_ms, id_ms, messages_max, bytes_max; // of the log's limits 0 is none
+    uint64_t ttl_ms, kept_ms, id_ms, messages_max,
+        bytes_max; // UINT64_MAX: the log has no such limit
     uint32_t product, stream;
     size_t user_len, id_len, hash_len, message_len;
     uint8_t text[]; // user, id, hash of the body, message

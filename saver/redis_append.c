@@ -44,22 +44,6 @@ static void on_append(struct store_step *p, int error, const redisReply *r, size
 
 // --- what the script is called with
 
-// Of the log that the message goes to.
-struct append_limits {
-    uint64_t messages, bytes, kept_ms;
-    bool is_reject_new;
-};
-
-static struct append_limits append_limits_of(const Hawser__Internal__AppendRequest *a) {
-    const Hawser__Internal__InboxLimits *l = a->limits;
-    if (a->stream != STREAM_INBOX)
-        return (struct append_limits){BROADCAST_MESSAGES_MAX, BROADCAST_BYTES_MAX,
-                                      BROADCAST_RETENTION_MS, false};
-    return (struct append_limits){l ? l->messages : UINT64_MAX, l ? l->bytes : UINT64_MAX,
-                                  l && l->retention_ms ? l->retention_ms : BROADCAST_RETENTION_MS,
-                                  l && l->reject_new};
-}
-
 // The script's numbers are exact below 2^53, and the times that it packs have 48 bits.
 static uint64_t bounded(uint64_t n) {
     uint64_t max = (UINT64_C(1) << RETENTION_BITS) - 1;

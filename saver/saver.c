@@ -32,14 +32,10 @@
     X(backlog_oldest_s, true, "mariadb_stored_backlog_seconds", "how long the oldest has waited")  \
     X(unmarked, true, "mariadb_rows_unmarked_number",                                              \
       "rows without a seq, of all savers; up to 10000")                                            \
-    X(statements, false, "mariadb_statements_total", "statements sent")                            \
     X(refused_statements, false, "mariadb_statements_refused_total", "not sent: too many waited")  \
-    X(failed, false, "mariadb_statements_failed_total", "refused by MariaDB: the log says why")    \
-    X(late, false, "mariadb_late_total", "statements that were not answered in time")              \
     X(waiting, true, "mariadb_backlog_statements", "statements that wait, or are under way")       \
     X(waiting_bytes, true, "mariadb_backlog_bytes", "bytes of these")                              \
-    X(up_s, true, "mariadb_connected_seconds",                                                     \
-      "since when MariaDB is connected and fit; 0: it is not")
+    MARIA_CONN_METRICS(X)
 #define DURABLE_METRIC_READ(field, is_gauge, name, help)                                           \
     static uint64_t read_##field(void *self) {                                                     \
         const struct saver *s = self;                                                              \

@@ -35,6 +35,21 @@ enum {
 #define BROADCAST_RETENTION_MS (UINT64_C(7) * 24 * 3600 * 1000)
 #define DEAD_LETTER_KEPT_MS (UINT64_C(7) * 24 * 3600 * 1000)
 
+// Of the log that a message goes to. UINT64_MAX: none.
+struct append_limits {
+    uint64_t messages, bytes, kept_ms;
+    bool is_reject_new;
+};
+static inline struct append_limits append_limits_of(const Hawser__Internal__AppendRequest *a) {
+    const Hawser__Internal__InboxLimits *l = a->limits;
+    if (a->stream != STREAM_INBOX)
+        return (struct append_limits){BROADCAST_MESSAGES_MAX, BROADCAST_BYTES_MAX,
+                                      BROADCAST_RETENTION_MS, false};
+    return (struct append_limits){l ? l->messages : UINT64_MAX, l ? l->bytes : UINT64_MAX,
+                                  l && l->retention_ms ? l->retention_ms : BROADCAST_RETENTION_MS,
+                                  l && l->reject_new};
+}
+
 // What a store goes by: those of the request, or else what DELIVERY says. Of
 // sessions 1..PARK_SESSIONS.
 struct park_limits {

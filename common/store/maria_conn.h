@@ -50,5 +50,12 @@ struct maria_counts {
     uint64_t up_since_ms;               // as loop_now_ms; 0 = down
 };
 const struct maria_counts *maria_conn_counts(const struct maria_conn *c);
+// What each daemon shows of them: a field of its own, whether it is a gauge, name and help.
+#define MARIA_CONN_METRICS(X)                                                                      \
+    X(statements, false, "mariadb_statements_total", "statements sent")                            \
+    X(failed, false, "mariadb_statements_failed_total", "refused by MariaDB: the log says why")    \
+    X(late, false, "mariadb_late_total", "statements that were not answered in time")              \
+    X(up_s, true, "mariadb_connected_seconds",                                                     \
+      "since when MariaDB is connected and fit; 0: it is not")
 
 #endif

@@ -52,18 +52,10 @@ def kill_often(bed, chosen, role):
     yield 0
 
 
-def freeze(bed, chosen, role):
+def freeze(bed, chosen, role, least, most):
     daemon = chosen.choice(bed.of(role))
     daemon.freeze()
-    yield chosen.uniform(1.0, LONG_S)
-    daemon.thaw()
-
-
-def freeze_long(bed, chosen, role):
-    """Longer than its lease of 10 s."""
-    daemon = chosen.choice(bed.of(role))
-    daemon.freeze()
-    yield 13
+    yield chosen.uniform(least, most)
     daemon.thaw()
 
 
@@ -76,14 +68,14 @@ def restart(bed, chosen, role):
 
 for each in ROLES:
     fault(f"kill:{each}", kill, each)
-    fault(f"freeze:{each}", freeze, each)
+    fault(f"freeze:{each}", freeze, each, 1.0, LONG_S)
     fault(f"term:{each}", restart, each)
 for each in ROLES[:5]:
     fault(f"kill-all:{each}", kill_all, each)
 for each in ("register", "saver", "room", "center"):
     fault(f"kill-often:{each}", kill_often, each)
 for each in ("register", "saver", "room"):
-    fault(f"freeze-long:{each}", freeze_long, each)
+    fault(f"freeze-long:{each}", freeze, each, 13, 13)  # a lease is 10 s
 
 
 # --- the network

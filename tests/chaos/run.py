@@ -177,7 +177,7 @@ class Run:
             if status != 200 or answer["pending"] or answer["parked"]:
                 found.append(f"{user}: {status} pending {answer.get('pending')} parked {answer.get('parked')}")
         for daemon in self.bed.of("saver"):
-            for name, count in re.findall(r"^hawser_saver_(mariadb_backlog_\w+|mariadb_rows_unmarked_number) (\d+)", daemon.get("/metrics")[1], re.M):
+            for name, count in re.findall(r"^hawser_saver_(mariadb_(?:stored_)?backlog_\w+|mariadb_rows_unmarked_number) (\d+)", daemon.get("/metrics")[1], re.M):
                 if int(count):
                     found.append(f"{daemon.name}: {name} {count}")
         return found

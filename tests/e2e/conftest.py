@@ -1,9 +1,11 @@
 """Fixtures: a cluster on the memory stores in one process, and the same as separate daemons on a private Redis."""
 
+import contextlib
+
 import pytest
 
 from cluster import TrialCluster
-from daemons import Cluster, Redis
+from daemons import Cluster, MariaDB, Redis
 
 
 def pytest_configure(config):
@@ -25,6 +27,16 @@ def cluster(request, tmp_path_factory):
         yield running
         running.stop()
         redis.stop()
+
+
+@pytest.fixture
+def stores(tmp_path):
+    """A private Redis and a private MariaDB."""
+    with contextlib.ExitStack() as running:
+        redis, maria = Redis(tmp_path / "redis"), MariaDB(tmp_path / "mariadb")
+        running.callback(redis.stop)
+        running.callback(maria.stop)
+        yield redis, maria
 
 
 @pytest.hookimpl(hookwrapper=True)

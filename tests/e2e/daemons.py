@@ -214,13 +214,14 @@ class Daemon:
 class Cluster:
     """Separate daemons; counts of each role, on memory stores or on Redis; `descriptors` limits those of each process."""
 
-    def __init__(self, folder, redis=None, settings=None, descriptors=None, **counts):
+    def __init__(self, folder, redis=None, maria=None, settings=None, descriptors=None, **counts):
         self.dir = pathlib.Path(folder)
         self.redis = redis
         self.descriptors = descriptors
         self.config = self.dir / "hawser.yaml"
         self.config.write_text(f"cluster:\n  secrets: [{SECRET}]\n  admin_keys: [{ADMIN_KEY}]\n")
-        self.settings = {"HAWSER_ROOM__DRAIN_WITHIN": "2s", **(settings or {})}
+        mariadb = {"HAWSER_MARIADB__URL": maria.url, "HAWSER_MARIADB__TIMEOUT": "1s"} if maria else {}
+        self.settings = {"HAWSER_ROOM__DRAIN_WITHIN": "2s", **mariadb, **(settings or {})}
         self.registers = ""
         self.info = {"admin_key": ADMIN_KEY}
         self.http = requests.Session()

@@ -1,7 +1,6 @@
 """Products and keys on real daemons with a MariaDB: committed there before they are answered, and there again whatever Redis has lost."""
 
 import concurrent.futures
-import contextlib
 import json
 import os
 import re
@@ -20,18 +19,9 @@ TOKEN_REFUSED, PRODUCT_CLOSED, COME_AGAIN = 4002, 4004, 4101
 
 
 @pytest.fixture
-def stores(tmp_path):
-    with contextlib.ExitStack() as running:
-        redis, maria = Redis(tmp_path / "redis"), MariaDB(tmp_path / "mariadb")
-        running.callback(redis.stop)
-        running.callback(maria.stop)
-        yield redis, maria
-
-
-@pytest.fixture
 def cluster(tmp_path, stores):
     redis, maria = stores
-    running = Cluster(tmp_path, redis=redis, settings={"HAWSER_MARIADB__URL": maria.url, "HAWSER_MARIADB__TIMEOUT": "1s"}, register=2)
+    running = Cluster(tmp_path, redis=redis, maria=maria, register=2)
     for register in running.daemons["register"]:
         wait_until(lambda r=register: readiness(r) == "ready\n", "it is not ready", register.process, register.log_path)
     yield running

@@ -13,18 +13,9 @@ from daemons import Cluster, MariaDB, Redis, wait_until
 
 
 @pytest.fixture
-def stores(tmp_path):
-    with contextlib.ExitStack() as running:
-        redis, maria = Redis(tmp_path / "redis"), MariaDB(tmp_path / "mariadb")
-        running.callback(redis.stop)
-        running.callback(maria.stop)
-        yield redis, maria
-
-
-@pytest.fixture
 def cluster(tmp_path, stores):
     redis, maria = stores
-    running = Cluster(tmp_path, redis=redis, settings={"HAWSER_MARIADB__URL": maria.url, "HAWSER_MARIADB__TIMEOUT": "1s"})
+    running = Cluster(tmp_path, redis=redis, maria=maria)
     wait_until(lambda: readiness(running).text == "ready\n", "MariaDB is not taken", running.saver.process, running.saver.log_path)
     yield running
     running.stop()

@@ -10,19 +10,10 @@ from daemons import Cluster, MariaDB, Redis, wait_until
 from test_durable import goes_back, push, readiness, received
 
 
-@pytest.fixture
-def stores(tmp_path):
-    with contextlib.ExitStack() as running:
-        redis, maria = Redis(tmp_path / "redis"), MariaDB(tmp_path / "mariadb")
-        running.callback(redis.stop)
-        running.callback(maria.stop)
-        yield redis, maria
-
-
 @contextlib.contextmanager
 def savers(tmp_path, stores, **settings):
     redis, maria = stores
-    cluster = Cluster(tmp_path, redis=redis, settings={"HAWSER_MARIADB__URL": maria.url, "HAWSER_MARIADB__TIMEOUT": "1s", **settings})
+    cluster = Cluster(tmp_path, redis=redis, maria=maria, settings=settings)
     wait_until(lambda: readiness(cluster).text == "ready\n", "MariaDB is not taken", cluster.saver.process, cluster.saver.log_path)
     try:
         yield cluster

@@ -248,6 +248,33 @@ START_TEST(test_rows_are_dropped_a_few_at_a_time) {
 }
 END_TEST
 
+// A Bind that was on its way when its binding was replaced comes within some seconds, and names no
+// positions.
+START_TEST(test_a_renewal_behind_its_end) {
+    begin_live_among_peers(&tiny);
+    struct session_have *have = &room_binding_session(binding)->have;
+    *have = (struct session_have){0};
+    ck_assert(!replaced_before_renewal(binding, PRODUCT));
+    replaced_note(binding);
+    ck_assert(replaced_before_renewal(binding, PRODUCT));
+    ck_assert(!replaced_before_renewal(binding, PRODUCT + 1));
+    have->given[FEED_NEWS] = true;
+    ck_assert(!replaced_before_renewal(binding, PRODUCT));
+    have->given[FEED_NEWS] = false;
+    for (int i = 0; i < 1100; i++) // it is bounded: the oldest are forgotten
+        replaced_note(binding);
+    ck_assert_uint_eq(bed.room.replaced.count, 1000);
+    time_passes(9000);
+    room_binding_wake(binding);
+    ck_assert(replaced_before_renewal(binding, PRODUCT));
+    time_passes(1100);
+    room_binding_wake(binding);
+    ck_assert(!replaced_before_renewal(binding, PRODUCT));
+    ck_assert_uint_eq(bed.room.replaced.count, 0);
+    end_among_peers();
+}
+END_TEST
+
 static void row_of_another_room_changed(void) {
     notice_changed(&bed.room, &(struct session_row){OTHER_ROOM, 1, 50});
 }
@@ -279,4 +306,5 @@ RUN_TESTS("what a room asks", test_a_reader_of_a_log_that_starts_again,
           test_heads_are_asked_once_more, test_what_left_the_inbox_does_not_go_out,
           test_attached_again_with_all_positions, test_what_was_acknowledged_before_it_was_lost,
           test_a_late_row_is_looked_for, test_a_late_row_is_dropped,
-          test_rows_are_dropped_a_few_at_a_time, test_a_notice_is_told_again)
+          test_rows_are_dropped_a_few_at_a_time, test_a_renewal_behind_its_end,
+          test_a_notice_is_told_again)
