@@ -77,6 +77,9 @@ class Some:
         assert self.cluster.call("DELETE", f"{self.keys}/{self.old_key['kid']}").status_code == 204
         assert self.cluster.call("PATCH", self.path, {"limits": {"payload_bytes": 1234}}).status_code == 200
         assert self.cluster.call("DELETE", f"/v1/products/{self.gone.name}").status_code == 204
+        # The room has heard of all that by then: from now on nobody is let in by what was deleted.
+        eventually(lambda: login(self.cluster, self.kept, self.old_key) == TOKEN_REFUSED)
+        eventually(lambda: login(self.cluster, self.gone) == PRODUCT_CLOSED)
         self.etag = self.cluster.call("GET", self.path).headers["ETag"]
 
     def check(self):
