@@ -22,6 +22,7 @@ enum {
     AT_ONCE_OF_ALL = 2048,
     ACK_EVERY = 16,
     STEP_MS = 1,
+    CROWD_NICE = 15, // of the clients' processes where there are several
 };
 
 bool bench_fail(struct bench *b, const char *format, ...) {
@@ -50,6 +51,13 @@ static uint32_t descriptors_raise(void) {
     return limit.rlim_cur < UINT32_MAX ? (uint32_t)limit.rlim_cur : UINT32_MAX;
 }
 
+// Clients are elsewhere in the field. Where many processes of them share the daemons' cores, they
+// go last, or each daemon would have a share of a core that is one of sixty.
+static void step_back(const struct bench *b, const struct crew *crew) {
+    if (b->share->worker_count > 1 && !crew->is_timed)
+        (void)setpriority(PRIO_PROCESS, 0, CROWD_NICE);
+}
+
 // Returns in the conductor.
 static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
     int ends[2];
@@ -65,10 +73,12 @@ static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
         signal(SIGINT, SIG_IGN); // of a terminal's whole group: the conductor ends us
         signal(SIGTERM, SIG_IGN);
         close(ends[0]);
-        if (is_floor)
+        if (is_floor) {
             floor_send_run(b->share, index, ends[1]);
-        else
+        } else {
+            step_back(b, crew);
             worker_run(b->share, (struct worker_place){index, crew->first, crew->count}, ends[1]);
+        }
         _exit(0);
     }
     close(ends[1]);
@@ -76,16 +86,20 @@ static bool crew_start(struct bench *b, struct crew *crew, uint32_t index) {
     return true;
 }
 
-static bool crews_start(struct bench *b, uint32_t workers) {
+// The first `timed` clients have a process of their own, so that what they get waits behind nobody
+// else's frames; the others are dealt out.
+static bool crews_start(struct bench *b, uint32_t workers, uint32_t timed) {
     uint32_t first = 0;
+    workers += timed > 0;
     b->share = share_new(workers);
     b->crew = hw_calloc(workers, sizeof(b->crew[0]));
     for (uint32_t i = 0; i < workers; i++)
         b->crew[i].orders = -1;
     for (uint32_t i = 0; i < workers; i++) {
         struct crew *crew = &b->crew[i];
+        crew->is_timed = i == 0 && timed > 0;
         crew->first = first;
-        crew->count = (b->sessions - first) / (workers - i);
+        crew->count = crew->is_timed ? timed : (b->sessions - first) / (workers - i);
         first += crew->count;
         if (!crew_start(b, crew, i))
             return false;
@@ -105,7 +119,7 @@ static bool floor_start(struct bench *b, uint32_t workers, uint32_t rooms) {
         return true;
     b->floors = hw_calloc(rooms, sizeof(b->floors[0]));
     bench_swap(b);
-    bool is_started = crews_start(b, workers);
+    bool is_started = crews_start(b, workers, 0);
     for (; is_started && b->floor_count < rooms; b->floor_count++)
         is_started = crew_start(b, &b->floors[b->floor_count], b->floor_count);
     bench_swap(b);
@@ -168,12 +182,12 @@ void bench_progress(struct bench *b, const char *doing, uint64_t done, uint64_t 
 
 static bool bench_stuck(struct bench *b, const struct goal *g, uint64_t now) {
     return bench_fail(b,
-                      "%s: stuck at %" PRIu64 " of %" PRIu64 "; open %" PRIu64 ", repeats %" PRIu64
-                      ", gaps %" PRIu64 ", jumps %" PRIu64 ", broken %" PRIu64,
+                      "%s: stuck at %" PRIu64 " of %" PRIu64 "; calls unanswered %u, open %" PRIu64
+                      ", repeats %" PRIu64 ", gaps %" PRIu64 ", jumps %" PRIu64 ", broken %" PRIu64,
                       g->doing ? g->doing : "orders", now, g->value,
-                      share_sum(b->share, COUNT_OPEN), share_sum(b->share, COUNT_REPEATS),
-                      share_sum(b->share, COUNT_GAPS), share_sum(b->share, COUNT_JUMPS),
-                      share_sum(b->share, COUNT_BROKEN));
+                      b->pusher ? pusher_unanswered(b->pusher) : 0, share_sum(b->share, COUNT_OPEN),
+                      share_sum(b->share, COUNT_REPEATS), share_sum(b->share, COUNT_GAPS),
+                      share_sum(b->share, COUNT_JUMPS), share_sum(b->share, COUNT_BROKEN));
 }
 
 bool bench_await(struct bench *b, const struct goal *g) {
@@ -210,8 +224,7 @@ bool bench_pause(struct bench *b, uint64_t ms, const char *doing) {
 
 // --- orders
 
-bool bench_order(struct bench *b, const struct order *o) {
-    uint64_t before = share_sum(b->share, COUNT_ORDERS);
+bool bench_order_send(struct bench *b, const struct order *o) {
     for (uint32_t i = 0; i < b->share->worker_count; i++) {
         struct order part = *o;
         // A rate is the bench's: each worker has its share, at least 1.
@@ -219,8 +232,13 @@ bool bench_order(struct bench *b, const struct order *o) {
         if (send(b->crew[i].orders, &part, sizeof(part), MSG_NOSIGNAL) != (ssize_t)sizeof(part))
             return bench_fail(b, "a process of clients is gone");
     }
+    return true;
+}
+
+bool bench_order(struct bench *b, const struct order *o) {
+    uint64_t before = share_sum(b->share, COUNT_ORDERS);
     const struct goal done = {COUNT_ORDERS, before + b->share->worker_count, NULL};
-    return bench_await(b, &done);
+    return bench_order_send(b, o) && bench_await(b, &done);
 }
 
 bool bench_reset(struct bench *b) {
@@ -233,13 +251,17 @@ static uint32_t at_once(const struct bench *b) {
     return each < 1 ? 1 : each > AT_ONCE ? AT_ONCE : each;
 }
 
+struct order bench_login_order(struct bench *b, uint32_t first, uint32_t end, uint64_t rate) {
+    return (struct order){.kind = ORDER_LOGIN,
+                          .first = first,
+                          .end = end,
+                          .at_once = at_once(b),
+                          .rate = rate,
+                          .due_us = bench_now_us(b)};
+}
+
 bool bench_login_begin(struct bench *b, uint32_t first, uint32_t end, uint64_t rate) {
-    const struct order o = {.kind = ORDER_LOGIN,
-                            .first = first,
-                            .end = end,
-                            .at_once = at_once(b),
-                            .rate = rate,
-                            .due_us = bench_now_us(b)};
+    const struct order o = bench_login_order(b, first, end, rate);
     return bench_order(b, &o);
 }
 
@@ -386,6 +408,10 @@ static bool rooms_fit(struct bench *b, uint32_t rooms) {
            bench_fail(b, "--sessions: %u rooms would be needed, at most %d", rooms, PORTS_MAX);
 }
 
+static uint32_t scenario_timed(const struct bench *b) {
+    return b->options->scenario == SCENARIO_mixed ? mixed_users(b) : 0;
+}
+
 bool bench_begin(struct bench *b) {
     const struct options *o = b->options;
     uint32_t each = descriptors_for_clients(descriptors_raise()); // of a worker, and of a room
@@ -396,7 +422,8 @@ bool bench_begin(struct bench *b) {
     b->cores.is_room_idle = o->scenario == SCENARIO_unicast;
     b->cluster.cores = &b->cores;
     // Forked before there is anything in this process that they would share.
-    if (!rooms_fit(b, rooms) || !crews_start(b, needed) || !floor_start(b, needed, rooms))
+    if (!rooms_fit(b, rooms) || !crews_start(b, needed, scenario_timed(b)) ||
+        !floor_start(b, needed, rooms))
         return false;
     if (cores_of_clients(&b->cores))
         (void)sched_setaffinity(0, sizeof(cpu_set_t), cores_of_clients(&b->cores));

@@ -18,6 +18,7 @@ struct crew { // a worker, from outside
     struct child child;
     int orders; // -1: none
     uint32_t first, count;
+    bool is_timed; // nobody but those that a scenario pushes to
 };
 
 // Clients of the floor are in processes of their own, so that its rounds and the server's can take
@@ -64,6 +65,7 @@ void bench_swap(struct bench *b);
 
 // To every worker; when it returns they have all done it.
 bool bench_order(struct bench *b, const struct order *o);
+bool bench_order_send(struct bench *b, const struct order *o); // and no wait for it
 
 // Waits until a counter's sum over all workers has come to `value` or beyond. Fails when it does
 // not change for long.
@@ -81,6 +83,7 @@ void bench_progress(struct bench *b, const char *doing, uint64_t done, uint64_t 
 // Sessions first..end-1 begin to log in, `rate` of them a second; 0: all at once, each worker with
 // at most 512 on the way. All are due now, or when the rate says.
 bool bench_login_begin(struct bench *b, uint32_t first, uint32_t end, uint64_t rate);
+struct order bench_login_order(struct bench *b, uint32_t first, uint32_t end, uint64_t rate);
 // All that, until they have nothing waiting.
 bool bench_login(struct bench *b, uint32_t first, uint32_t end);
 bool bench_reset(struct bench *b);
@@ -89,5 +92,6 @@ bool bench_reset(struct bench *b);
 
 typedef bool scenario_fn(struct bench *b);
 scenario_fn run_broadcast, run_unicast, run_login, run_idle, run_mixed, run_catchup;
+uint32_t mixed_users(const struct bench *b); // the first so many are pushed to
 
 #endif

@@ -13,7 +13,7 @@ struct mixed {
     struct bench *bench;
     uint32_t users; // who is pushed to
     uint64_t frames, refused;
-    uint64_t storms;
+    uint64_t storms, orders_due; // what COUNT_ORDERS is once all have been carried out
 };
 
 // --- broadcasts
@@ -48,14 +48,18 @@ static bool next_broadcast(void *arg) {
 
 // --- storms
 
+// Nobody waits for the orders: pushes go on meanwhile.
 static bool next_storm(void *arg) {
     struct mixed *m = arg;
     struct bench *b = m->bench;
     const struct order drop = {.kind = ORDER_DROP, .first = b->sessions / 2, .end = b->sessions};
-    if (share_sum(b->share, COUNT_SYNCED) < b->sessions)
+    const struct order login = bench_login_order(b, drop.first, drop.end, 0);
+    uint64_t carried_out = share_sum(b->share, COUNT_ORDERS);
+    if (carried_out < m->orders_due || share_sum(b->share, COUNT_SYNCED) < b->sessions)
         return true;
     m->storms++;
-    return bench_order(b, &drop) && bench_login_begin(b, drop.first, drop.end, 0);
+    m->orders_due = carried_out + 2 * b->share->worker_count;
+    return bench_order_send(b, &drop) && bench_order_send(b, &login);
 }
 
 // --- parts
@@ -87,7 +91,7 @@ static bool mixed_part_run(struct mixed *m, const struct mixed_part *part) {
     if (!bench_reset(b))
         return false;
     press_init(&press, b, m->users);
-    m->frames = m->storms = 0;
+    m->frames = m->storms = m->orders_due = 0;
     uint64_t from_us = bench_now_us(b);
     bool is_done = press_steady(&press, &pace) && mixed_settle(m, &press);
     double active_us = (double)(share_last_us(b->share, LANE_INBOX) - from_us);
@@ -119,11 +123,15 @@ static void mixed_put_summary(struct bench *b) {
     report_number(b, "p99_storm_to_alone", p99_of(b, "during_storm") / p99_of(b, "alone"));
 }
 
+uint32_t mixed_users(const struct bench *b) {
+    uint32_t half = b->sessions > 1 ? b->sessions / 2 : 1;
+    return half < USERS_MAX ? half : USERS_MAX;
+}
+
 bool run_mixed(struct bench *b) {
     static const struct mixed_part parts[] = {
         {"alone", NULL}, {"during_broadcast", next_broadcast}, {"during_storm", next_storm}};
-    uint32_t half = b->sessions > 1 ? b->sessions / 2 : 1;
-    struct mixed m = {.bench = b, .users = half < USERS_MAX ? half : USERS_MAX};
+    struct mixed m = {.bench = b, .users = mixed_users(b)};
     struct meter meter;
     uint64_t messages = 0;
     b->share->plan.ack_every[0] = 1;
