@@ -5,7 +5,7 @@
 #include "room_internal.h"
 #include "wire.h"
 
-enum { REST_TICKS = 3 }; // each that is awake is looked at once in so many
+enum { REST_TICKS = 20 }; // each that is awake is looked at once in so many: 2 s
 
 // --- awake
 
