@@ -41,7 +41,7 @@ uint64_t os_wall_ms(struct os *os); // CLOCK_REALTIME, ms since 1970; may step
 uint64_t os_random(struct os *os);  // a seed
 
 // Waits at most timeout_ms (0 = poll, negative = for ever); returns the number of events, 0 on
-// time-out or a wake-up.
+// time-out or a wake-up. max: at least 128.
 int os_wait(struct os *os, struct os_event *events, int max, int timeout_ms);
 void os_wake(
     struct os *os); // makes a waiting os_wait return; the one call that another thread may make
@@ -56,6 +56,9 @@ int os_fd(struct os *os);
 int os_watch(struct os *os, int fd, uint64_t key, uint32_t events) HW_MUST_CHECK;   // adds
 int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events) HW_MUST_CHECK; // changes
 void os_unwatch(struct os *os, int fd);
+// Of those that are watched, this one is reported before the others from now on, however many of
+// them are ready. For the few descriptors that the work of all the others waits for.
+int os_watch_first(struct os *os, int fd, uint64_t key, uint32_t events) HW_MUST_CHECK;
 
 int os_connect(struct os *os, const struct sock_addr *to)
     HW_MUST_CHECK; // a fd that becomes writable when connected or failed

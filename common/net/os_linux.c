@@ -21,13 +21,15 @@
 #include "os.h"
 #include "os_uring.h"
 
-enum { BACKLOG = 4096, EVENTS_MAX = 512, RESOLVED_MAX = 8 };
+enum { BACKLOG = 4096, EVENTS_MAX = 512, FIRST_MAX = 64, RESOLVED_MAX = 8 };
 // Keys of our own descriptors; the loop's keys have their top bits otherwise.
 #define KEY_WAKE UINT64_MAX
 #define KEY_SIGNAL (UINT64_MAX - 1)
+#define KEY_FIRST (UINT64_MAX - 2)
 
 struct os {
     int epoll_fd, wake_fd, signal_fd;
+    int first_fd; // of epoll, too, and watched by the other
     uint32_t descriptors;
     struct uring *ring; // owned; NULL: not tried yet, or there is none
     bool is_ring_tried;
@@ -73,9 +75,11 @@ struct os *os_new(void) {
     struct os *os = hw_calloc(1, sizeof(*os));
     os->descriptors = descriptor_limit();
     os->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    os->first_fd = epoll_create1(EPOLL_CLOEXEC);
     os->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     os->signal_fd = -1;
-    if (os->epoll_fd < 0 || os->wake_fd < 0 || add_own(os, os->wake_fd, KEY_WAKE) < 0)
+    if (os->epoll_fd < 0 || os->first_fd < 0 || os->wake_fd < 0 ||
+        add_own(os, os->wake_fd, KEY_WAKE) < 0 || add_own(os, os->first_fd, KEY_FIRST) < 0)
         abort();
     return os;
 }
@@ -92,6 +96,7 @@ void os_free(struct os *os) {
     pthread_mutex_unlock(&resolve_lock);
     uring_free(os->ring);
     close(os->wake_fd);
+    close(os->first_fd);
     close(os->epoll_fd);
     free(os);
 }
@@ -158,26 +163,48 @@ static void report_signals(struct os *os) {
         os->on_signal(os->signal_arg, (int)info.ssi_signo);
 }
 
+static struct os_event os_event_of(const struct epoll_event *ready) {
+    uint32_t e = ready->events;
+    return (struct os_event){
+        .key = ready->data.u64,
+        .events = (e & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? OS_READABLE : 0u) |
+                  (e & (EPOLLOUT | EPOLLHUP | EPOLLERR) ? OS_WRITABLE : 0u) |
+                  (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? OS_HANGUP : 0u)};
+}
+
+static int report_first(struct os *os, struct os_event *events) {
+    struct epoll_event ready[FIRST_MAX];
+    int got = epoll_wait(os->first_fd, ready, FIRST_MAX, 0);
+    for (int i = 0; i < got; i++)
+        events[i] = os_event_of(&ready[i]);
+    return got > 0 ? got : 0;
+}
+
+static bool is_among(const struct epoll_event *ready, int count, uint64_t key) {
+    for (int i = 0; i < count; i++)
+        if (ready[i].data.u64 == key)
+            return true;
+    return false;
+}
+
 int os_wait(struct os *os, struct os_event *events, int max, int timeout_ms) {
     struct epoll_event ready[EVENTS_MAX];
-    int most = max < EVENTS_MAX ? max : EVENTS_MAX, count = 0;
+    int most = (max < EVENTS_MAX ? max : EVENTS_MAX) - FIRST_MAX, count = 0;
     int got = epoll_wait(os->epoll_fd, ready, most, timeout_ms);
     // A SIGCONT ends the wait with nothing: what came while we stood still comes before the timers.
     if (got < 0 && errno == EINTR)
         got = epoll_wait(os->epoll_fd, ready, most, 0);
+    // The kernel tells of all in turn: where there are more than one call takes, who goes first may
+    // be among those that it leaves out.
+    if (got == most || is_among(ready, got, KEY_FIRST))
+        count = report_first(os, events);
     for (int i = 0; i < got; i++) {
-        if (ready[i].data.u64 == KEY_WAKE) {
+        if (ready[i].data.u64 == KEY_WAKE)
             report_resolved(os);
-        } else if (ready[i].data.u64 == KEY_SIGNAL) {
+        else if (ready[i].data.u64 == KEY_SIGNAL)
             report_signals(os);
-        } else {
-            uint32_t e = ready[i].events;
-            events[count++] = (struct os_event){
-                .key = ready[i].data.u64,
-                .events = (e & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? OS_READABLE : 0u) |
-                          (e & (EPOLLOUT | EPOLLHUP | EPOLLERR) ? OS_WRITABLE : 0u) |
-                          (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? OS_HANGUP : 0u)};
-        }
+        else if (ready[i].data.u64 != KEY_FIRST)
+            events[count++] = os_event_of(&ready[i]);
     }
     return count;
 }
@@ -200,8 +227,15 @@ int os_rewatch(struct os *os, int fd, uint64_t key, uint32_t events) {
     return epoll_ctl(os->epoll_fd, EPOLL_CTL_MOD, fd, &event) < 0 ? -errno : 0;
 }
 
-void os_unwatch(struct os *os, int fd) {
+int os_watch_first(struct os *os, int fd, uint64_t key, uint32_t events) {
+    struct epoll_event event = epoll_event_of(key, events);
     epoll_ctl(os->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    return epoll_ctl(os->first_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+void os_unwatch(struct os *os, int fd) {
+    if (epoll_ctl(os->epoll_fd, EPOLL_CTL_DEL, fd, NULL) < 0)
+        epoll_ctl(os->first_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
 static int new_socket(const struct sock_addr *a) {

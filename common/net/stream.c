@@ -8,6 +8,7 @@
 #include "loop_internal.h"
 
 enum { READ_BUDGET = SCRATCH_BYTES, KEPT_READ = 16 * 1024 };
+enum { STREAM_EVENTS = OS_READABLE | OS_WRITABLE | OS_EDGE }; // what it watches for
 
 enum {
     CONNECTING = 1,  // on_connected is still to come
@@ -162,8 +163,7 @@ static void queue_read(struct stream *s) {
 // Takes over fd, also on failure.
 static struct stream *stream_new(struct loop *l, int fd, uint16_t flags, int *ret_error) {
     struct stream *s = slab_take(&l->streams);
-    int error =
-        s ? os_watch(l->os, fd, stream_key(s), OS_READABLE | OS_WRITABLE | OS_EDGE) : -HW_EFULL;
+    int error = s ? os_watch(l->os, fd, stream_key(s), STREAM_EVENTS) : -HW_EFULL;
     if (error != 0) {
         if (s)
             slab_give(s);
@@ -177,6 +177,12 @@ static struct stream *stream_new(struct loop *l, int fd, uint16_t flags, int *re
 
 struct stream *stream_accepted(struct loop *l, int fd, int *ret_error) {
     return stream_new(l, fd, 0, ret_error);
+}
+
+void stream_go_first(struct stream *s) {
+    int error = os_watch_first(loop_of(s)->os, s->fd, stream_key(s), STREAM_EVENTS);
+    if (error != 0)
+        stream_end(s, error);
 }
 
 bool stream_is_owned(const struct stream *s) {

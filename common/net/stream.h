@@ -51,6 +51,8 @@ void stream_set_owner(struct stream *s, const struct stream_ops *ops, void *owne
 // through before; when nothing is held.
 // What was read already is for whoever made `t` to give to it.
 void stream_set_transport(struct stream *s, struct transport *t);
+// What it has to read comes before other streams' from now on, however many of them are ready.
+void stream_go_first(struct stream *s);
 void stream_peer(const struct stream *s, struct sock_addr *ret_peer);
 
 // Bytes that its owner left unconsumed when it was last asked, as the loop counts them.

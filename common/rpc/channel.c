@@ -71,6 +71,7 @@ void channel_init(struct channel *c, const struct channel_options *o) {
     *c = (struct channel){.options = *o, .stream = o->stream, .heard_ms = loop_now_ms(o->loop)};
     crypto_random(c->nonce, sizeof(c->nonce));
     stream_set_owner(c->stream, &channel_ops, c);
+    stream_go_first(c->stream); // clients' requests wait for what daemons answer
     loop_arm(o->loop, &c->idle, HANDSHAKE_MS, idle_check);
 }
 
