@@ -177,6 +177,8 @@ static void on_history_claimed(void *arg, int error, const redisReply *reply) {
         c->down_error = -HW_ESTORE;
     if (c->is_leaving || error != 0)
         on_asked(arg, error, reply);
+    else if (!redis_history_claimed(&c->history, reply))
+        redis_conn_leave(c, "it says another history than it was told");
     else
         came_up(c);
 }
@@ -192,7 +194,7 @@ static void take_info(struct redis_conn *c, const char *info) {
         return;
     }
     redis_history_claim(&c->history, &claim);
-    redis_command_send(redis_command_new(c, "i", on_history_claimed, c),
+    redis_command_send(redis_command_new(c, "s", on_history_claimed, c),
                        &(struct words){claim.count, claim.v, claim.len});
 }
 

@@ -41,13 +41,16 @@ bool redis_history_has_key(const struct redis_history *h) {
     return h->said_len == sizeof(h->is) && memcmp(h->said, h->is, sizeof(h->is)) == 0;
 }
 
-// A full server takes this, as scripts/part/memory.lua has it of no_growth().
-static const char claim[] = "local said = redis.call('GET', KEYS[1]) "
-                            "if said == ARGV[2] then return 1 end "
-                            "if (said or '') ~= ARGV[1] then"
+// A full server takes this, as scripts/part/memory.lua has it of no_growth(). Who claimed the same
+// history a moment ago drew another number: it stays.
+static const char claim[] = "local said = redis.call('GET', KEYS[1]) or '' "
+                            "local named = tonumber(ARGV[3]) "
+                            "if #said == #ARGV[2] and said:sub(1, named) == ARGV[2]:sub(1, named)"
+                            " then return said end "
+                            "if said ~= ARGV[1] then"
                             " return redis.error_reply('HISTORY the data is of another one') end "
                             "redis.call('DEL', KEYS[1]) redis.call('SET', KEYS[1], ARGV[2]) "
-                            "return 1";
+                            "return ARGV[2]";
 
 void redis_history_claim(const struct redis_history *h, struct redis_args *out) {
     out->count = 0;
@@ -57,4 +60,12 @@ void redis_history_claim(const struct redis_history *h, struct redis_args *out) 
     redis_arg_text(out, REDIS_HISTORY_KEY);
     redis_arg_bytes(out, h->said, h->said_len);
     redis_arg_bytes(out, h->is, sizeof(h->is));
+    redis_arg_u64(out, NAMED_BYTES);
+}
+
+bool redis_history_claimed(struct redis_history *h, const redisReply *reply) {
+    bool is_one = reply->len == sizeof(h->is) && memcmp(reply->str, h->is, NAMED_BYTES) == 0;
+    if (is_one)
+        memcpy(h->is, reply->str, sizeof(h->is));
+    return is_one;
 }

@@ -26,7 +26,9 @@ void redis_history_said(struct redis_history *h, const redisReply *reply); // NU
 void redis_history_is(struct redis_history *h, const char *info, uint64_t random);
 bool redis_history_is_still(const struct redis_history *h, const char *info);
 bool redis_history_has_key(const struct redis_history *h); // it says what INFO says
-// The command that makes the key say so: an error where somebody has changed it since.
+// The command that makes the key say so: an error where somebody has changed it since to another.
+// The answer (a string) is what the key says then. false: no history of this server.
 void redis_history_claim(const struct redis_history *h, struct redis_args *out);
+bool redis_history_claimed(struct redis_history *h, const redisReply *reply);
 
 #endif

@@ -38,6 +38,7 @@ enum { FAKE_SLOW_MS = 60 };
 struct fake_redis {
     struct fake_rule rules[8];
     struct fake_text reply;     // to all else
+    const char *behind_claim;   // sent behind the answer to the claim of a history, or NULL
     volatile const char **info; // shared with the process: what INFO answers
     volatile bool *is_slow;     // likewise: it takes its time for all else
     char dir[64], url[96];
@@ -78,8 +79,16 @@ static inline void fake_answer(struct fake_redis *f, int fd, const char *command
         fake_write(fd, info, strlen(info));
         fake_write(fd, "\r\n", 2);
     } else if (!known && memmem(command, len, REDIS_HISTORY_KEY, sizeof(REDIS_HISTORY_KEY) - 1)) {
+        // A claim is answered with the history that it claims: its last word but one.
+        static const char last[] = "$1\r\n4\r\n";
+        size_t behind = sizeof(last) - 1, mark = sizeof("$6\r\n\r\n") - 1 + REDIS_HISTORY_BYTES;
         bool is_claim = memmem(command, len, "EVAL", 4) != NULL;
-        fake_write(fd, is_claim ? ":1\r\n" : "$-1\r\n", is_claim ? 4 : 5);
+        if (is_claim)
+            fake_write(fd, command + len - behind - mark, mark);
+        else
+            fake_write(fd, "$-1\r\n", 5);
+        if (is_claim && f->behind_claim)
+            fake_write(fd, f->behind_claim, strlen(f->behind_claim));
     } else if (known) {
         fake_write(fd, known, strlen(known));
     } else {

@@ -51,7 +51,7 @@ static void count_up(void *arg, bool up) {
 // it in nearly all draws.
 START_TEST(test_flaps) {
     enum { WINDOW_MS = 1500, TIMES_MAX = 20 };
-    struct fake_redis f = {.rules = {{.has = "EVAL", .reply = ":1\r\n:1\r\n"}}};
+    struct fake_redis f = {.behind_claim = ":1\r\n"};
     int times = 0;
     struct redis_conn *c = NULL;
     fake_start(&f);
