@@ -108,14 +108,17 @@ class Bed:
                 number += 1
                 self.daemons.append(Daemon(self, role, i, Place(f"{role}{i}", number)))
         self.clients, self.pusher = Place("clients", 2), Place("pusher", 3)
-        places = [Place(name, 40 + i) for i, name in enumerate(("redis1", "redis2", "mariadb"))]
-        self.redis = stores.RedisPair(places[:2], folder)
-        self.maria = stores.Maria(places[2], folder / "mariadb")
-        self.places = [*(d.place for d in self.daemons), self.clients, self.pusher, *places]
+        self.make_stores()
+        self.places = [*(d.place for d in self.daemons), self.clients, self.pusher, *(s.place for s in (*self.redis.servers(), self.maria))]
         self.redis.everybody = self.places
         for daemon in self.daemons:
             daemon.start()
         self.wait_healthy()
+
+    def make_stores(self):
+        places = [Place(name, 40 + i) for i, name in enumerate(("redis1", "redis2", "mariadb"))]
+        self.redis = stores.RedisPair(places[:2], self.dir)
+        self.maria = stores.Maria(places[2], self.dir / "mariadb")
 
     def environment(self):
         registers = ",".join(f"{d.place.ip}:{PORTS['register']}" for d in self.of("register"))

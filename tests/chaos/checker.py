@@ -1,11 +1,12 @@
 """Holds a history to what Hawser promises (DELIVERY.md). It knows nothing of daemons: histories go in, violations come out.
 
 lost            accepted, and not handed on by a device that it was for, though nothing that the run did to Redis may have cost it; or
-                durable, whatever the run did
+                durable, whatever the run did. One with a collapse key is not, if a later one with that key was handed on in its place
 duplicated      handed on twice by one device
 reordered       handed on behind what was pushed after it had been accepted; or sent at or below the position of a device that never had it
 unexpected      for somebody else, never pushed, refused for certain, under another id, or under a seq that another message has
-unreported gap  a seq that does not follow, without a Gap; or what Redis was made to forget, and no Gap or Reset told the device of
+unreported gap  a seq that does not follow, without a Gap; or what Redis was made to forget, or was replaced, and no Gap or Reset told
+                the device of
 """
 
 from collections import Counter
@@ -23,7 +24,7 @@ class Violation:
 class Verdict:
     def __init__(self):
         self.violations = []
-        self.attempted = self.accepted = self.delivered = self.announced = self.unsettled = 0
+        self.attempted = self.accepted = self.delivered = self.announced = self.collapsed = self.unsettled = 0
 
     def counts(self):
         found = Counter(v.kind for v in self.violations)
@@ -184,7 +185,12 @@ class DeviceWalk:
         stream = NEWS if m.kind == "all" else INBOX
         is_allowed = m.klass != "durable" and any(m.first <= end and m.accepted >= begin for begin, end in self.history.losses)
         told = self.told_of(m, stream)
-        if self.was_forgotten(m, stream):
+        if self.was_replaced(m):
+            if self.was_told_of_any_gap(m):
+                self.verdict.collapsed += 1
+            else:
+                self.violation("unreported gap", m, "a later one with its collapse key took its place, and nothing told the device", m.accepted)
+        elif self.was_forgotten(m, stream):
             self.verdict.announced += 1
         elif not is_allowed:
             self.violation("lost", m, f"{m.klass}, accepted, and not handed on" + (f"; {told}" if told else ""), m.accepted)
@@ -192,6 +198,17 @@ class DeviceWalk:
             self.verdict.announced += 1
         else:
             self.violation("unreported gap", m, "Redis was made to forget it, and nothing told the device", m.accepted)
+
+    def was_replaced(self, m):
+        """One that may stand behind it was handed on. If none was, the newest of them is lost, and so is what it replaced."""
+        later = self.history.of_key.get((self.user, m.key), ()) if m.key is not None else ()
+        return any(other is not m and other.n in self.handed and (other.accepted is None or other.accepted >= m.first) for other in later)
+
+    def was_told_of_any_gap(self, m):
+        """Neighbours in a log become one range of unknown reason, or of a jump. What Redis forgot may have had another seq since."""
+        has_moved = any(m.first <= end and m.accepted >= begin for begin, end in self.history.losses)
+        return any(t >= m.first and reason != GAP_OTHER_DEVICE and (m.seq is None or first <= m.seq <= last or has_moved)
+                   for t, _, first, last, reason in self.gaps[INBOX])
 
     def was_forgotten(self, m, stream):
         """When all keys are deleted the store knows neither where the news stood nor this device: until it is known again, the news begin

@@ -147,7 +147,7 @@ for each in ("register", "saver", "room", "center"):
     fault(f"alone:{each}", isolate, each)
 for each in ("room", "saver", "register", "redis", "mariadb", "clients"):
     fault(f"loss:{each}", lose, each, 0.1)
-for each, its_rate in (("room", "1mbit"), ("redis", "4mbit"), ("saver", "2mbit")):
+for each, its_rate in (("room", "1mbit"), ("redis", "4mbit"), ("saver", "2mbit"), ("mariadb", "1mbit")):
     fault(f"slow:{each}", slow, each, its_rate)
 
 
@@ -320,6 +320,13 @@ def kill_mariadb(bed, chosen):
     bed.maria.start()
 
 
+def restart_mariadb(bed, chosen):
+    bed.maria.process.terminate()
+    bed.maria.process.wait(60)
+    yield chosen.uniform(0.5, LONG_S)
+    bed.maria.start()
+
+
 def freeze_mariadb(bed, chosen):
     bed.maria.freeze()
     yield LONG_S
@@ -341,6 +348,7 @@ def kill_both_stores(bed, chosen):
 
 
 fault("mariadb:kill", kill_mariadb)
+fault("mariadb:term", restart_mariadb)
 fault("mariadb:freeze", freeze_mariadb)
 fault("mariadb:read-only", mariadb_read_only)
 fault("stores:kill", kill_both_stores)

@@ -1,7 +1,8 @@
 """What happened in a run, as its two kinds of processes wrote it down: one JSON array a line. Times are CLOCK_MONOTONIC, which all of them share.
 
 A pusher writes
-    ["try", t, n, kind, class, targets]   first attempt of message n: "user" (users), "users" (users), "devices" (devices) or "all" ([])
+    ["try", t, n, kind, class, targets, collapse_key]   first attempt of message n: "user" (users), "users" (users), "devices" (devices) or
+                                          "all" ([]); the key is left out where it has none
     ["ok", t, n, id, seq]                 accepted; seq is null where it has one for each target
     ["no", t, n, status]                  certainly not stored, and not tried again
     ["unknown", t, n, why]                may be stored; the same call with the same Idempotency-Key follows
@@ -20,14 +21,14 @@ import json
 
 INBOX, NEWS, BULK = 0, 1, 2
 STREAMS = ("inbox", "news", "bulk")
-GAP_OTHER_DEVICE, GAP_STORE_RESTARTED = 6, 7
+GAP_COLLAPSED, GAP_OTHER_DEVICE, GAP_STORE_RESTARTED = 5, 6, 7
 
 
 class Message:
-    __slots__ = ("n", "kind", "klass", "targets", "first", "accepted", "id", "seq", "refused", "unknown")
+    __slots__ = ("n", "kind", "klass", "targets", "key", "first", "accepted", "id", "seq", "refused", "unknown")
 
-    def __init__(self, n, kind, klass, targets, first):
-        self.n, self.kind, self.klass, self.targets, self.first = n, kind, klass, targets, first
+    def __init__(self, n, first, kind, klass, targets, key=None):
+        self.n, self.kind, self.klass, self.targets, self.key, self.first = n, kind, klass, targets, key, first
         self.accepted, self.id, self.seq, self.refused, self.unknown = None, None, None, None, 0
 
 
@@ -38,11 +39,14 @@ class History:
     def __init__(self, devices, faults=(), losses=(), forgets=()):
         self.devices, self.faults, self.losses, self.forgets = devices, list(faults), list(losses), list(forgets)
         self.messages, self.events = {}, {name: [] for name in devices}
+        self.of_key = {}  # (user, collapse_key): its messages
 
     def add_push(self, event):
         what, t, n = event[:3]
         if what == "try":
-            self.messages[n] = Message(n, event[3], event[4], event[5], t)
+            m = self.messages[n] = Message(n, t, *event[3:])
+            if m.key is not None:
+                self.of_key.setdefault((m.targets[0], m.key), []).append(m)
         elif what == "ok":
             m = self.messages[n]
             m.accepted, m.id, m.seq = t, event[3], event[4]

@@ -13,7 +13,8 @@ import time
 from history import Writer
 
 BATCH, DURABLE_BATCH = 100, 40
-DURABLE_EACH = 6  # each sixth batch is durable
+DURABLE_EACH = 6  # each sixth batch is durable, unless the settings say otherwise
+COLLAPSING, COLLAPSE_KEYS = 0.05, 2  # so much of what goes to one user has one of his keys
 TIMEOUT_S = 12
 OPEN_MAX = 4000  # unsettled ones of a thread, above which it pushes nothing new
 SETTLED_WITHIN_S = 500  # the keys are kept for longer than this
@@ -46,6 +47,8 @@ class Thread(threading.Thread):
         super().__init__(daemon=True)
         self.pusher, self.number = pusher, number
         self.random = random.Random(f"{pusher.settings['seed']}-{number}")
+        self.durable_each = pusher.settings.get("durable_each", DURABLE_EACH)
+        self.batch, self.durable_batch = pusher.settings.get("batches", (BATCH, DURABLE_BATCH))
         self.links = {}
         self.again = []  # of Open
 
@@ -64,9 +67,11 @@ class Thread(threading.Thread):
             user, name = self.random.choice(devices)
             kind, targets, to = "devices", [name], {"devices": [{"user": user, "device": name}]}
         to = json.dumps(to) if to else f'{{"user":"{targets[0]}"}}'
-        text = f'{{"to":{to},"payload":"{n}:{PADDING}.","class":"{klass}","idempotency_key":"k{n}"}}'
+        key = f"c{self.random.randrange(COLLAPSE_KEYS)}" if kind == "user" and self.random.random() < COLLAPSING else None
+        collapse = f',"collapse_key":"{key}"' if key else ""
+        text = f'{{"to":{to},"payload":"{n}:{PADDING}.","class":"{klass}","idempotency_key":"k{n}"{collapse}}}'
         now = time.monotonic()
-        self.pusher.write("try", now, n, kind, klass, targets)
+        self.pusher.write("try", now, n, kind, klass, targets, *([key] if key else []))
         return Open(n, text, now, self.random.random() < 0.02)
 
     # --- HTTP
@@ -126,7 +131,7 @@ class Thread(threading.Thread):
     # --- the pace
 
     def run(self):
-        interval = (BATCH * (DURABLE_EACH - 1) + DURABLE_BATCH) / DURABLE_EACH / self.pusher.settings["rate"] * self.pusher.settings["threads"]
+        interval = (self.batch * (self.durable_each - 1) + self.durable_batch) / self.durable_each / self.pusher.settings["rate"] * self.pusher.settings["threads"]
         due, round_number = time.monotonic() + interval * self.random.random(), self.number
         while not (self.pusher.is_over and not self.again):
             if self.again:
@@ -146,7 +151,7 @@ class Thread(threading.Thread):
             due = max(due + interval, now - 4 * interval)
             if len(self.again) < OPEN_MAX:
                 round_number += 1
-                klass, size = ("durable", DURABLE_BATCH) if round_number % DURABLE_EACH == 0 else ("stored", BATCH)
+                klass, size = ("durable", self.durable_batch) if round_number % self.durable_each == 0 else ("stored", self.batch)
                 self.push([self.make(n, klass) for n in self.pusher.numbers.take(size)])
 
 

@@ -71,6 +71,8 @@ def chosen_faults(words):
 
 
 class Run:
+    what, bed_class, faults, pushes = "chaos", Bed, FAULTS, {}  # pushes: further settings of the pusher
+
     def __init__(self, asked, folder):
         self.asked, self.dir = asked, folder
         self.random = random.Random(asked.seed)
@@ -79,7 +81,7 @@ class Run:
         self.begin = time.monotonic()
 
     def say(self, text):
-        print(f"chaos: {time.monotonic() - self.begin:7.1f}s  {text}", flush=True)
+        print(f"{self.what}: {time.monotonic() - self.begin:7.1f}s  {text}", flush=True)
 
     # --- the load
 
@@ -115,7 +117,7 @@ class Run:
         self.pusher = self.start("pusher", self.bed.pusher, {
             "path": f"/v1/products/{PRODUCT}/messages/batch", "key": ADMIN_KEY, "centers": [(d.place.ip, PORTS["center"]) for d in self.bed.of("center")],
             "users": sorted(set(self.devices.values())), "devices": [(u, d) for d, u in self.devices.items()], "rate": int(self.asked.rate * HEADROOM),
-            "threads": 4, "seed": self.asked.seed, "history": str(self.dir / "pushes.history")})
+            "threads": 4, "seed": self.asked.seed, "history": str(self.dir / "pushes.history"), **self.pushes})
 
     def order(self, word):
         self.fleet.stdin.write(word + "\n")
@@ -137,7 +139,7 @@ class Run:
     def break_once(self, name):
         begin = time.monotonic()
         try:
-            steps = FAULTS[name](self.bed, self.random)
+            steps = self.faults[name](self.bed, self.random)
             for hold in steps:
                 time.sleep(hold)
             mended = time.monotonic()
@@ -169,6 +171,10 @@ class Run:
             history.add_device(event)
         return history
 
+    def judge(self):
+        history = self.read()
+        return history, check(history)
+
     def waiting(self):
         """What has not been handled, or not been written down: pending messages, and what lies before MariaDB."""
         found = []
@@ -190,7 +196,7 @@ class Run:
         deadline = time.monotonic() + DRAINED_S
         while True:
             time.sleep(2)
-            verdict = check(self.read())
+            _, verdict = self.judge()
             missing = sum(v.kind in ("lost", "unreported gap") for v in verdict.violations)
             waiting = self.waiting()
             if not missing and not waiting or time.monotonic() > deadline:
@@ -207,10 +213,9 @@ class Run:
         self.bed.clear()
 
     def report(self):
-        history = self.read()
         (self.dir / "run.json").write_text(json.dumps({"begin": self.begin, "devices": self.devices, "faults": self.done, "losses": self.bed.losses,
                                                         "forgets": self.bed.forgets}))
-        verdict = check(history)
+        history, verdict = self.judge()
         for kind in KINDS:
             found = sorted((v for v in verdict.violations if v.kind == kind), key=lambda v: v.t)
             for v in found[:STORIES_MAX]:
@@ -226,19 +231,23 @@ class Run:
         first = min((m.first for m in history.messages.values()), default=self.begin) + 1
         rate, calm = calm_rate(accepted, self.done, first, self.pushed_until, SETTLE_S)
         self.say(f"seed {self.asked.seed}: {rate:.0f} accepted a second in {calm} calm seconds; {len(accepted) / max(self.pushed_until - first, 1):.0f} over all")
-        self.say(f"{len({n for n, _, _ in self.done})} different faults; {verdict.announced} losses were announced")
+        self.say(f"{len({n for n, _, _ in self.done})} different faults; {verdict.announced} losses were announced, {verdict.collapsed} messages were replaced")
         for text in self.troubles:
             print(f"== trouble: {text}")
         print(verdict.line(len(self.done)), flush=True)
         if verdict.violations or self.troubles:
             return 1
-        if rate < self.asked.rate:
-            print(f"INVALID: {rate:.0f} accepted a second, at least {self.asked.rate} are asked for (--rate)")
+        if invalid := self.invalid(history, rate):
+            print(f"INVALID: {invalid}")
             return 2
         return 0
 
+    def invalid(self, history, rate):
+        """Why the run says nothing."""
+        return f"{rate:.0f} accepted a second, at least {self.asked.rate} are asked for (--rate)" if rate < self.asked.rate else None
+
     def whole(self):
-        self.bed = Bed(self.dir)
+        self.bed = self.bed_class(self.dir)
         self.start_load()
         self.say(f"{len(self.bed.daemons)} daemons, {len(self.devices)} devices; logs in {self.dir}")
         self.break_all()
@@ -252,16 +261,21 @@ def main():
         print("\n".join(n + ("   only when named" if n in OPEN else "") for n in FAULTS))
         return 0
     chosen_faults(asked.faults)
+    return run_inside(Run, asked)
+
+
+def run_inside(kind, asked):
+    """A run of that kind, in namespaces of its own."""
     if asked.keep and asked.keep.exists() and any(asked.keep.iterdir()):
-        sys.exit(f"chaos: {asked.keep} is not empty")
+        sys.exit(f"{kind.what}: {asked.keep} is not empty")
     nets.enter(INSIDE)
-    folder = asked.keep or pathlib.Path(tempfile.mkdtemp(prefix="hawser-chaos-"))
+    folder = asked.keep or pathlib.Path(tempfile.mkdtemp(prefix=f"hawser-{kind.what}-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        code = Run(asked, folder.resolve()).whole()
+        code = kind(asked, folder.resolve()).whole()
     except Exception:
         traceback.print_exc()
-        print(f"chaos: the run itself failed; logs in {folder}")
+        print(f"{kind.what}: the run itself failed; logs in {folder}")
         code = 3
     if code == 0 and not asked.keep:
         shutil.rmtree(folder, ignore_errors=True)

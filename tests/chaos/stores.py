@@ -25,6 +25,9 @@ class Server:
         self.name = place.name
         self.disk = folder / "disk"
         self.disk.mkdir(parents=True)
+        self.mount()
+
+    def mount(self):
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", self.disk], check=True)
 
     def run(self, *words):

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from checker import KINDS, check
-from history import GAP_OTHER_DEVICE, GAP_STORE_RESTARTED, INBOX, NEWS, History, Tail, Writer
+from history import GAP_COLLAPSED, GAP_OTHER_DEVICE, GAP_STORE_RESTARTED, INBOX, NEWS, History, Tail, Writer
 from report import story
 
 E = 77  # an epoch
@@ -122,6 +122,36 @@ def test_a_device_that_the_store_forgot():
     assert named(devices, pushes, [*events, known[0]], forgets=[7.5]) == {"lost": 1}
     earlier = [[*known[0][:1], 7.9, *known[0][2:]], known[1]]
     assert named(devices, pushes, [*events, *earlier], forgets=[7.5]) == {"lost": 1}
+
+
+def collapsing(told=True, handed=True, first=7.5):
+    """Ann's device does not get #7, which has a collapse key, and gets #8, with the same one, in its place."""
+    devices, pushes, events = good()
+    pushes = [*pushes, ["try", 7.0, 7, "user", "durable", ["ann"], "k"], ["ok", 7.1, 7, "id7", 4],
+              ["try", first, 8, "user", "stored", ["ann"], "k"], ["ok", first + 0.1, 8, "id8", 5]]
+    gap = [["gap", 8.0, "a", INBOX, E, 4, 4, GAP_COLLAPSED]] if told else [["synced", 8.0, "a", [[INBOX, E, 4]]]]
+    return devices, pushes, [*events, *gap, *([push(8.1, "a", 5, 8)] if handed else [])]
+
+
+def test_replaced_by_its_collapse_key():
+    history = made(*collapsing())
+    verdict = check(history)
+    assert not verdict.violations and verdict.collapsed == 1, [v.what for v in verdict.violations]
+
+
+def test_replaced_in_silence():
+    assert named(*collapsing(told=False)) == {"unreported gap": 1}
+
+
+def test_replaced_by_what_is_lost():
+    assert named(*collapsing(handed=False)) == {"lost": 2}
+
+
+def test_replaced_by_what_was_there_before():
+    devices, pushes, events = collapsing(first=6.5)
+    assert "lost" in named(devices, pushes, events)
+    other_key = [[*e[:6], "other"] if e[:3:2] == ["try", 8] else e for e in collapsing()[1]]
+    assert named(devices, other_key, events) == {"lost": 1}
 
 
 def test_news_that_begin_anew():
