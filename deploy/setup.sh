@@ -17,7 +17,7 @@ test_packages=(
     clang clang-format libclang-rt-14-dev protobuf-compiler redis-server mariadb-server jq
     lua5.1 python3-pytest python3-pytest-xdist python3-protobuf python3-redis python3-pymysql python3-jwt python3-yaml
     python3-requests python3-jsonschema python3-hypothesis python3-websockets
-    docker.io docker-compose debootstrap iproute2 iptables
+    docker.io docker-compose debootstrap e2fsprogs iproute2 iptables
 )
 command -v npm >/dev/null || test_packages+=(nodejs npm) # whoever has a newer one brings its npm along
 case "${1:-all}" in

@@ -2,7 +2,8 @@
 
     settled       nobody leaves by himself from now on
     forget, reset, silent    all leave so, at once
-    stall, go     nobody reads; all read again
+    stall, away   nobody reads; nobody is there
+    go            all read, and come, again
 """
 
 import json
@@ -31,7 +32,7 @@ class Fleet:
         self.by_fd, self.masks = {}, {}
         self.now = time.monotonic()
         self.synced = set()
-        self.is_stalled = self.is_settled = False
+        self.is_stalled = self.is_settled = self.is_away = False
         self.devices = [device.Device(self, name, token) for name, token in settings["devices"]]
 
     def watch(self, d):
@@ -55,7 +56,10 @@ class Fleet:
     def obey(self, order):
         if order == "settled":
             self.is_settled = True
+        elif order == "away":
+            self.is_away = True
         elif order in ("stall", "go"):
+            self.is_away = False
             self.is_stalled = order == "stall"
             for d in self.by_fd.values():
                 mask = self.masks[d]
@@ -66,7 +70,10 @@ class Fleet:
 
     def look(self):
         for d in self.devices:
-            d.on_time()
+            if self.is_away:
+                d.leave("silent")
+            if not self.is_away or d.state != "idle":
+                d.on_time()
             if d.state == "live" and not self.is_stalled and self.now >= d.leaves_at:
                 if not self.is_settled or d.rooms:
                     d.leave(self.choose(("silent", "silent", "reset", "bye", "forget")))

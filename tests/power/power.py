@@ -27,12 +27,13 @@ import run
 import stores
 from checker import check
 from disk import Disk, faults_of
-from faults import readers_stalled
+from history import Tail
 from nets import Place
 
 KINDS = {"redis": ("redis",), "mariadb": ("mariadb",), "both": ("redis", "mariadb"), "machine": ("redis", "mariadb", "saver")}
 MAY_LOSE_S = 2.0  # DELIVERY section 4
 BEFORE_S, BEFORE_LEAST = 2.0, 10  # so many durable messages were accepted in so many seconds before each cut
+TRAFFIC_S = 60
 CALM_S = (0.5, 2.5)
 CONTROLS = 2
 CONTROL_S = 2.0  # savers ask every 10 s whether their MariaDB forgets
@@ -96,9 +97,11 @@ class Bed(bed.Bed):
 
 
 def cut(bed, chosen, kind):
-    with readers_stalled(bed, chosen):
-        time.sleep(chosen.uniform(*CALM_S))
-        yield from cut_now(bed, chosen, KINDS[kind])
+    order = chosen.choice(("go", "stall", "away"))
+    bed.order(order)
+    time.sleep(chosen.uniform(*CALM_S))
+    yield from cut_now(bed, chosen, KINDS[kind])
+    bed.order("go")
 
 
 def cut_now(bed, chosen, parts):
@@ -113,14 +116,36 @@ def cut_now(bed, chosen, parts):
 
 
 def control(bed, chosen):
-    """Late in a second of the wall clock, since Redis syncs early in it: what neither has synced is lost, and nobody has read it."""
-    bed.maria.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+    """Late in a second of the wall clock, since Redis syncs early in it: what neither has synced is lost, and nobody was there to get it."""
+    bed.maria.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2; SET GLOBAL innodb_flush_log_at_timeout = 60")
     bed.controls.append(time.monotonic())
-    bed.order("stall")
+    bed.order("away")
     time.sleep(CONTROL_S)
     time.sleep((0.9 - time.time()) % 1)
     yield from cut_now(bed, chosen, KINDS["machine"])
     bed.order("go")
+
+
+class Traffic:
+    """What is accepted as durable while the run goes on: a cut says something only if there was some just before."""
+
+    def __init__(self, path):
+        self.tail, self.durable, self.accepted = Tail(path), set(), []
+
+    def wait(self):
+        deadline = time.monotonic() + TRAFFIC_S
+        while True:
+            for event in self.tail.read():
+                if event[0] == "try" and event[4] == "durable":
+                    self.durable.add(event[2])
+                elif event[0] == "ok" and event[2] in self.durable:
+                    self.accepted.append(event[1])
+            begin = time.monotonic() - BEFORE_S / 2
+            self.accepted = [t for t in self.accepted if t >= begin]
+            if len(self.accepted) >= BEFORE_LEAST:
+                return
+            assert time.monotonic() < deadline, f"nothing durable is accepted for {TRAFFIC_S} s"
+            time.sleep(0.05)
 
 
 class Run(run.Run):
@@ -129,11 +154,13 @@ class Run(run.Run):
 
     def break_all(self):
         self.bed.controls = []
-        left = []
+        traffic, left = Traffic(self.dir / "pushes.history"), []
         for _ in range(self.asked.cuts):
             left = left or self.random.sample(list(KINDS), len(KINDS))
+            traffic.wait()
             self.break_once("cut:" + left.pop())
         for _ in range(CONTROLS):
+            traffic.wait()
             self.break_once("control")
 
     def judge(self):
