@@ -1,5 +1,6 @@
 #include "backlog.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 enum {
     LAND_MS = 50,         // rows that come within it share a statement
     LAND_AGAIN_MS = 200,  // after a failure
+    LAND_ROUND_MS = 1000, // after a round of rows that were refused
     HEAP_ROW_BYTES = 16,  // what the heap adds to each
     BODY_HASH_BYTES = 16, // at most
 };
@@ -62,21 +64,74 @@ void backlog_drop(struct backlog *b, struct stored_row *row) {
 static void on_backlog_timer(struct timer *t);
 
 static void land_in(struct backlog *b, uint64_t ms) {
-    if (b->first && !b->is_stopping && b->sent == 0 && !timer_is_armed(&b->timer))
+    if (b->list.first && !b->is_stopping && b->sent == 0 && !timer_is_armed(&b->timer))
         loop_arm(b->loop, &b->timer, ms, on_backlog_timer);
+}
+
+static void row_add(struct stored_rows *rows, struct stored_row *r) {
+    r->next = NULL;
+    if (!rows->first)
+        rows->end = &rows->first;
+    *rows->end = r;
+    rows->end = &r->next;
+    rows->count++;
+}
+
+static struct stored_row *row_take(struct stored_rows *rows) {
+    struct stored_row *r = rows->first;
+    rows->first = r->next;
+    rows->count--;
+    return r;
+}
+
+static void put_aside(struct backlog *b, struct stored_row *r) {
+    saver_maria_tell_put_aside(b->back, r);
+    b->put_aside++;
+    b->waiting--;
+    backlog_drop(b, r);
+}
+
+// What the first row says is refused. Where no other has landed since that was so before it may not
+// be for what it says.
+static void row_refused(struct backlog *b) {
+    struct stored_row *r = row_take(&b->list);
+    if (r->is_suspect && b->landed > r->landed_before) {
+        put_aside(b, r);
+        return;
+    }
+    r->is_suspect = true;
+    r->landed_before = b->landed;
+    row_add(&b->list, r);
+    b->refused_in_turn++;
+}
+
+// What one of so many rows says is refused.
+static void rows_refused(struct backlog *b, size_t count) {
+    if (count == 1)
+        row_refused(b);
+    b->list.most = (count + 1) / 2;
+    bool is_round = b->refused_in_turn >= SUSPECTS_MAX || b->refused_in_turn >= b->list.count;
+    if (is_round)
+        b->refused_in_turn = 0;
+    land_in(b, is_round ? LAND_ROUND_MS : 0);
 }
 
 static void on_landed_stored(void *arg, int error, uint64_t noted) {
     struct backlog *b = arg;
     size_t count = b->sent;
     b->sent = 0;
+    if (error == -EINVAL) {
+        rows_refused(b, count);
+        return;
+    }
     if (error != 0) {
         land_in(b, LAND_AGAIN_MS);
         return;
     }
+    b->refused_in_turn = 0;
+    b->list.most = 2 * b->list.most < ROWS_A_STATEMENT ? 2 * b->list.most : ROWS_A_STATEMENT;
     for (; count > 0; count--) {
-        struct stored_row *r = b->first;
-        b->first = r->next;
+        struct stored_row *r = row_take(&b->list);
         b->late += noted != 0 && r->history != noted ? 1 : 0;
         b->waiting--;
         b->landed++;
@@ -84,7 +139,7 @@ static void on_landed_stored(void *arg, int error, uint64_t noted) {
     }
     b->noted = noted;
     b->is_full = false;
-    land_in(b, b->waiting < ROWS_A_STATEMENT ? LAND_MS : 0);
+    land_in(b, b->list.count < ROWS_A_STATEMENT ? LAND_MS : 0);
 }
 
 static void on_backlog_timer(struct timer *t) {
@@ -92,7 +147,7 @@ static void on_backlog_timer(struct timer *t) {
     if (store_down_reason(b->back))
         land_in(b, LAND_AGAIN_MS);
     else
-        b->sent = saver_maria_store(b->back, b->first, on_landed_stored, b);
+        b->sent = saver_maria_store(b->back, &b->list, on_landed_stored, b);
 }
 
 void backlog_add(struct backlog *b, struct stored_row *row,
@@ -104,24 +159,23 @@ void backlog_add(struct backlog *b, struct stored_row *row,
     row->sent_ms = at->sent_ms;
     row->expires_ms = at->expires_ms;
     row->history = at->store;
-    row->next = NULL;
-    if (!b->first)
-        b->end = &b->first;
-    *b->end = row;
-    b->end = &row->next;
+    row_add(&b->list, row);
     b->waiting++;
     b->added++;
     land_in(b, LAND_MS);
 }
 
 uint64_t backlog_oldest_ms(const struct backlog *b) {
-    return b->first ? loop_now_ms(b->loop) - b->first->since_ms : 0;
+    return b->list.first ? loop_now_ms(b->loop) - b->list.first->since_ms : 0;
 }
 
 // --- life
 
 void backlog_init(struct backlog *b, struct store *back) {
-    *b = (struct backlog){.back = back, .loop = back->loop, .bytes_max = BACKLOG_BYTES_MAX};
+    *b = (struct backlog){.back = back,
+                          .loop = back->loop,
+                          .bytes_max = BACKLOG_BYTES_MAX,
+                          .list = {.most = ROWS_A_STATEMENT}};
 }
 
 void backlog_stop(struct backlog *b) {
@@ -130,9 +184,6 @@ void backlog_stop(struct backlog *b) {
 }
 
 void backlog_deinit(struct backlog *b) {
-    while (b->first) {
-        struct stored_row *r = b->first;
-        b->first = r->next;
-        backlog_drop(b, r);
-    }
+    while (b->list.first)
+        backlog_drop(b, row_take(&b->list));
 }

@@ -7,6 +7,11 @@
 //      |           | not stored: drop                 | failed: waits again
 //      +-- full: NULL
 //
+// A row that MariaDB refuses for what it says must not hold up those behind it. So the statement is
+// halved until one row is refused alone. That one goes to the end. If it is refused alone once
+// more, and others have landed meanwhile, it is put aside: freed, counted and told in the log.
+// Where none has landed it may not be for what it says, and all wait.
+//
 // A row that landed twice is there once. One that was appended in an older history than the one
 // that was noted when it landed is late: a walk (recovery.h) may have passed its log without it.
 #ifndef HW_BACKLOG_H
@@ -16,17 +21,20 @@
 #include "saver.pb-c.h"
 
 #define BACKLOG_BYTES_MAX (UINT64_C(1) << 30)
+enum { SUSPECTS_MAX = 16 };
 
 struct backlog {
     struct store *back; // borrowed
     struct loop *loop;
-    struct stored_row *first, **end;
+    struct stored_rows list; // owned; of those that wait
     struct timer timer;
     uint64_t bytes_max, bytes, rows; // with those that are being appended
     uint64_t waiting;                // of these, those that are appended
     uint64_t added, landed, refused; // refused: had no place
-    size_t sent;                     // the first ones are under way
-    bool is_full;                    // the last one that came had no place
+    uint64_t put_aside;
+    size_t refused_in_turn; // rows that were refused alone since one has landed, or since a pause
+    size_t sent;            // the first ones are under way
+    bool is_full;           // the last one that came had no place
     // Rows that came late, and how many of these a walk that began behind them has looked for.
     uint64_t late, late_settled;
     uint64_t noted; // the history, when rows landed last

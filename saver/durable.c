@@ -348,6 +348,7 @@ static void take_counts(struct durable *d) {
     d->counts.appended_anew = d->recovery.lost;
     d->counts.stored_landed = d->backlog.landed;
     d->counts.stored_refused = d->backlog.refused;
+    d->counts.stored_put_aside = d->backlog.put_aside;
     d->counts.ends_told = d->ends.told;
     d->counts.ends_missed = d->ends.missed;
     d->counts.backlog_rows = d->backlog.rows;

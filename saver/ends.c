@@ -63,7 +63,7 @@ void ends_tell(struct ends *e) {
         return;
     for (struct log_end *l = e->logs, *next; l && count < ENDS_A_STATEMENT; l = next) {
         next = l->hh.next;
-        if (l->behind > e->backlog->landed) // so are those behind it
+        if (l->behind > e->backlog->landed + e->backlog->put_aside) // so are those behind it
             break;
         saver_maria_put_end(&logs, l->product, l->key + sizeof(l->product), &l->at);
         log_end_remove(e, l);

@@ -10,6 +10,15 @@ void saver_maria_tell_refused(const struct store *rows, uint64_t row) {
               "row=%" PRIu64 " reason=\"its id was used with another body\"", row);
 }
 
+void saver_maria_tell_put_aside(const struct store *rows, const struct stored_row *row) {
+    const struct maria_rows *s = (const struct maria_rows *)rows;
+    log_event(s->log, LOG_WARN, "a stored message does not land",
+              "product=%" PRIu32 " stream=%" PRIu32 " epoch=%" PRIu64 " seq=%" PRIu64
+              " id=%s reason=\"mariadb refuses its row, and takes others; redis alone has it\"",
+              row->product, row->stream, row->epoch, row->seq,
+              log_quote((const char *)row->text + row->user_len, row->id_len));
+}
+
 static const char *rows_down_reason(struct store *store) {
     struct maria_rows *s = (struct maria_rows *)store;
     const char *why = maria_conn_down_reason(s->conn);

@@ -37,16 +37,25 @@ struct stored_row { // of a message that was appended
     uint64_t ttl_ms, kept_ms, id_ms, messages_max,
         bytes_max; // UINT64_MAX: the log has no such limit
     uint32_t product, stream;
+    uint64_t landed_before; // of a suspect: rows that had landed when it was refused alone
+    bool is_suspect;
     size_t user_len, id_len, hash_len, message_len;
     uint8_t text[]; // user, id, hash of the body, message
 };
-// error 0: they have landed. noted: the history into which was put back last what a Redis had lost;
-// 0: none.
+// error 0: they have landed; -EINVAL: what one of them says is refused. noted: the history into
+// which was put back last what a Redis had lost; 0: none.
 typedef void stored_done_fn(void *arg, int error, uint64_t noted);
+struct stored_rows {
+    struct stored_row *first, **end;
+    size_t count;
+    size_t most; // of the next statement; at most ROWS_A_STATEMENT
+};
 // Lands the first ones of a list, and answers how many; they stay until it is done. One call at a
 // time; never done before it returns.
-size_t saver_maria_store(struct store *rows, const struct stored_row *first, stored_done_fn *done,
+size_t saver_maria_store(struct store *rows, const struct stored_rows *of, stored_done_fn *done,
                          void *arg);
+// In the log.
+void saver_maria_tell_put_aside(const struct store *rows, const struct stored_row *row);
 
 struct inbox_end { // all up to this seq has left an inbox, and was not skipped
     uint64_t epoch, upto;

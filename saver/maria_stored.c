@@ -1,6 +1,8 @@
 // Rows of stored messages: they land when they have been appended, many at a time, already marked.
 // A row's id holds for nobody else: with its seq it is one of its own, so a row that lands twice is
 // there once. And the rows, of any class, whose messages have left their log.
+#include <errno.h>
+
 #include "maria_internal.h"
 
 static void put_stored(struct buf *out, const struct stored_row *r) {
@@ -39,23 +41,24 @@ static void on_stored(void *arg, int error, const struct maria_answer *a) {
     struct buf text = BUF_EMPTY;
     maria_note_refusal(s, error, a);
     if (error != 0) {
-        stored_over(s, error, 0);
+        stored_over(s, a && a->is_of_values ? -EINVAL : error, 0);
         return;
     }
     buf_append_str(&text, "SELECT holder FROM hawser_leases WHERE name = 'history'");
     maria_ask(s->conn, &text, on_noted_history, s);
 }
 
-size_t saver_maria_store(struct store *rows, const struct stored_row *first, stored_done_fn *done,
+size_t saver_maria_store(struct store *rows, const struct stored_rows *of, stored_done_fn *done,
                          void *arg) {
     struct maria_rows *s = (struct maria_rows *)rows;
+    const struct stored_row *first = of->first;
     struct buf text = BUF_EMPTY;
     size_t count = 0;
     buf_append_str(&text, "INSERT INTO hawser_messages (product, stream, user, id, "
                           "id_is_free, class, body_hash, message, ttl_ms, kept_ms, landed_ms, "
                           "id_until_ms, unmarked, epoch, seq, change_no, sent_ms, expires_ms, "
                           "leaves_ms, messages_max, bytes_max) VALUES ");
-    for (; first && count < ROWS_A_STATEMENT && text.len < STORED_BYTES_A_STATEMENT;
+    for (; first && count < of->most && text.len < STORED_BYTES_A_STATEMENT;
          first = first->next, count++) {
         buf_append_str(&text, count > 0 ? "," : "");
         put_stored(&text, first);

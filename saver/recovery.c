@@ -288,7 +288,7 @@ static void on_asked_whether(void *arg, int error, const ProtobufCMessage *reply
 // --- what landed behind a walk
 
 static void walk_beside(struct recovery *r) {
-    const struct stored_row *oldest = r->backlog->first;
+    const struct stored_row *oldest = r->backlog->list.first;
     bool is_behind = oldest && oldest->history != r->history; // more of it comes late
     bool has_late = r->backlog->late > r->backlog->late_settled;
     bool is_older = r->backlog->noted != r->history; // another Redis is the one that is whole

@@ -23,6 +23,8 @@
     X(stored_landed, false, "mariadb_stored_landed_total", "stored messages whose row has landed") \
     X(stored_refused, false, "mariadb_stored_refused_total",                                       \
       "stored pushes refused: too much has yet to land")                                           \
+    X(stored_put_aside, false, "mariadb_stored_put_aside_total",                                   \
+      "stored messages whose row MariaDB refuses for good")                                        \
     X(ends_told, false, "mariadb_ends_told_total",                                                 \
       "inboxes of which it was told what all devices have handled")                                \
     X(ends_missed, false, "mariadb_ends_missed_total", "not told: too many waited")                \

@@ -32,6 +32,7 @@ uint64_t maria_u64_at(const struct maria_answer *a, size_t row, size_t column) {
 
 static void answer_reset(struct maria_answer *a) {
     a->code = 0;
+    a->is_of_values = false;
     a->why[0] = '\0';
     a->affected = 0;
     a->columns = a->count = 0;
@@ -147,11 +148,26 @@ static void maria_io_lost(struct maria_io *io, const char *why) {
     io->over(io, true);
 }
 
+// Data that does not fit, a constraint, a trigger's own refusal. A full disk
+// is HY000, a deadlock 40001.
+static bool state_is_of_values(const char *sqlstate) {
+    static const char classes[][3] = {"22", "23", "44", "45"};
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+        if (strncmp(sqlstate, classes[i], 2) == 0)
+            return true;
+    return false;
+}
+
+// The others are libmariadb's own: from 2000 on, and from 5000 on.
+static bool code_is_of_server(unsigned code) {
+    return (code > 0 && code < 2000) || (code >= 3000 && code < 5000);
+}
+
 // A refusal leaves the connection as it was; else it is gone.
 static void maria_io_failed(struct maria_io *io) {
     unsigned code = mysql_errno(io->mysql);
-    bool is_refusal = io->op != MARIA_CONNECT && mysql_sqlstate(io->mysql) && code != 0 &&
-                      code < 2000 && (int)mysql_get_socket(io->mysql) >= 0;
+    bool is_refusal = io->op != MARIA_CONNECT && mysql_sqlstate(io->mysql) &&
+                      code_is_of_server(code) && (int)mysql_get_socket(io->mysql) >= 0;
     char why[MARIA_WHY_MAX];
     snprintf(why, sizeof(why), "%s", mysql_error(io->mysql));
     if (!is_refusal) {
@@ -161,6 +177,7 @@ static void maria_io_failed(struct maria_io *io) {
     end_rows(io);
     answer_why(&io->answer, why);
     io->answer.code = code;
+    io->answer.is_of_values = state_is_of_values(mysql_sqlstate(io->mysql));
     io->op = MARIA_IDLE;
     wait_for(io, MYSQL_WAIT_READ);
     io->over(io, false);

@@ -32,6 +32,9 @@ struct maria_cell {
 struct maria_answer {
     unsigned code;           // of the server's refusal; 0: it was done
     char why[MARIA_WHY_MAX]; // printable
+    // The refusal is of what the statement said, not of the state in which the server is: by its
+    // SQLSTATE.
+    bool is_of_values;
     uint64_t affected;       // rows
     size_t columns, count;   // count: of cells
     struct maria_cell *cell; // owned; row by row

@@ -1,5 +1,6 @@
 // Stored messages: they are answered when Redis has them, and land in MariaDB soon after, wherever
 // that is cut; what comes back from there keeps the log's limits, and is not what all had handled.
+#include "backlog.h"
 #include "recovery_bed.h"
 
 static const struct durable_counts *counts(const struct bed *b) {
@@ -105,6 +106,53 @@ START_TEST(test_back_is_away) {
     until_landed(&b);
     ck_assert_ptr_null(saver_durable_down(b.store));
     ck_assert_str_eq(maria_table("SELECT COUNT(*) FROM hawser_messages"), "602");
+    recovery_end(&b);
+}
+END_TEST
+
+// A row that MariaDB refuses for what it says holds up none: it is put aside when another one has
+// landed, and those around it land. While there is no other it waits.
+START_TEST(test_put_aside) {
+    struct bed b = recovery_bed();
+    static const char *const ids[] = {"a", "bad1", "bad2", "b", "bad3", "c", "d", "e"};
+    maria_sql("ALTER TABLE hawser_messages ADD CONSTRAINT good CHECK (id NOT LIKE 'bad%');");
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        ck_assert_int_eq(try_stored(&b, ids[i], 1), OUTCOME(STORED));
+    until_landed(&b);
+    while (counts(&b)->stored_put_aside < 3)
+        loop_step(b.loop, -1);
+    ck_assert_uint_eq(counts(&b)->stored_landed, 5);
+    ck_assert_uint_eq(counts(&b)->backlog_bytes, 0);
+    ck_assert_int_eq(try_stored(&b, "bad4", 1), OUTCOME(STORED));
+    for (uint64_t end = loop_now_ms(b.loop) + 1500; loop_now_ms(b.loop) < end;)
+        loop_step(b.loop, 100);
+    ck_assert(!saver_durable_has_landed(b.store));
+    ck_assert_uint_eq(counts(&b)->stored_put_aside, 3);
+    ck_assert_int_eq(try_stored(&b, "f", 1), OUTCOME(STORED));
+    while (counts(&b)->stored_put_aside < 4)
+        loop_step(b.loop, -1);
+    ck_assert(saver_durable_has_landed(b.store));
+    ck_assert_str_eq(maria_table("SELECT GROUP_CONCAT(id ORDER BY row_no) FROM hawser_messages"),
+                     "a,b,c,d,e,f");
+    recovery_end(&b);
+}
+END_TEST
+
+// Rows that are refused are more than are tried beside the others: all the same the others
+// land.
+START_TEST(test_many_put_aside) {
+    struct bed b = recovery_bed();
+    char id[16];
+    maria_sql("ALTER TABLE hawser_messages ADD CONSTRAINT good CHECK (id NOT LIKE 'bad%');");
+    for (int i = 0; i < SUSPECTS_MAX + 3; i++) {
+        snprintf(id, sizeof(id), "bad%d", i);
+        ck_assert_int_eq(try_stored(&b, id, 1), OUTCOME(STORED));
+    }
+    ck_assert_int_eq(try_stored(&b, "a", 1), OUTCOME(STORED));
+    until_landed(&b);
+    while (counts(&b)->stored_put_aside < SUSPECTS_MAX + 3)
+        loop_step(b.loop, -1);
+    ck_assert_str_eq(maria_table("SELECT GROUP_CONCAT(id) FROM hawser_messages"), "a");
     recovery_end(&b);
 }
 END_TEST
@@ -324,6 +372,6 @@ START_TEST(test_ends_cleanly) {
 }
 END_TEST
 
-RUN_TESTS_ON_MARIADB("landing", test_lands, test_back_is_away, test_full, test_repeated,
-                     test_backlog_lands_first, test_late_rows, test_limits, test_ends,
-                     test_ended_id, test_older_tables, test_ends_cleanly)
+RUN_TESTS_ON_MARIADB("landing", test_lands, test_back_is_away, test_put_aside, test_many_put_aside,
+                     test_full, test_repeated, test_backlog_lands_first, test_late_rows,
+                     test_limits, test_ends, test_ended_id, test_older_tables, test_ends_cleanly)
