@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import shutil
 import signal
+import time
 
 import pytest
 import requests
@@ -127,7 +128,7 @@ def test_mariadb_refuses_rows(cluster, stores):
     assert received(cluster, product) == [b"s", b"2"]
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen", "read_only"])
+@pytest.mark.parametrize("how", ["killed", "ended", "frozen", "read_only"])
 def test_mariadb_is_away(cluster, stores, how):
     """Durable is refused with 503 and Retry-After, /readyz says why, stored goes on; then all resumes by itself, and what was refused is not there."""
     maria = stores[1]
@@ -135,6 +136,9 @@ def test_mariadb_is_away(cluster, stores, how):
     assert push(cluster, product, "1").status_code == 202
     if how == "killed":
         maria.kill()
+    elif how == "ended":
+        maria.process.terminate()
+        maria.process.wait(60)
     elif how == "frozen":
         maria.freeze()
     else:
@@ -147,7 +151,7 @@ def test_mariadb_is_away(cluster, stores, how):
     assert push(cluster, product, "2", durable="stored").status_code == 202
     eventually(lambda: "class durable is refused: mariadb: " in readiness(cluster).text)
     assert readiness(cluster).status_code == 200
-    if how == "killed":
+    if how in ("killed", "ended"):
         maria.start()
     elif how == "frozen":
         maria.process.send_signal(signal.SIGCONT)
@@ -307,3 +311,32 @@ def test_whatever_sessions_begin_with(tmp_path):
         answer = push(cluster, product, "committed")
         assert answer.status_code == 202, answer.text
         assert [row[0].decode() for row in rows(maria)] == [answer.json()["id"]]
+
+
+def slowed(maria, seconds):
+    """Each row takes so long to land."""
+    maria.sql(f"CREATE TRIGGER hawser.slow BEFORE INSERT ON hawser.hawser_messages FOR EACH ROW SET NEW.ttl_ms = NEW.ttl_ms + SLEEP({seconds})")
+
+
+def test_mariadb_is_slow(cluster, stores):
+    """While it answers in time durable pushes wait for it and are taken; stored ones do not wait. When it is too slow durable is refused, or
+    unknown, and stored goes on. Then all resumes by itself, once and in order."""
+    maria = stores[1]
+    product = cluster.product()
+    slowed(maria, 0.4)
+    begin = time.monotonic()
+    assert push(cluster, product, "1").status_code == 202
+    assert time.monotonic() - begin > 0.4
+    maria.sql("DROP TRIGGER hawser.slow")
+    slowed(maria, 3)
+    refused = push(cluster, product, "late", key="late")
+    assert refused.status_code == 503 and int(refused.headers["Retry-After"]) > 0, refused.text
+    assert refused.json().get("outcome") == "unknown" or refused.json()["code"] == "class_unavailable", refused.text
+    for payload in ("2", "3"):
+        assert push(cluster, product, payload, durable="stored").status_code == 202
+    maria.sql("DROP TRIGGER hawser.slow")
+    eventually(lambda: push(cluster, product, "late", key="late").status_code == 202)
+    assert push(cluster, product, "4").status_code == 202
+    eventually(lambda: rows(maria, "unmarked = 1") == [] and readiness(cluster).text == "ready\n")
+    got = received(cluster, product)
+    assert [p for p in got if p != b"late"] == [b"1", b"2", b"3", b"4"] and got.count(b"late") == 1, got
