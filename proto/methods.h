@@ -54,8 +54,8 @@ enum call_kind { ONCE, REPEATABLE, LONG };
 #define SAVER_METHODS(X)                                                                           \
     X(saver, append, SAVER_METHOD__SAVER_APPEND, Append, append, 2000, REPEATABLE,                 \
       RPC_CENTER | RPC_COORDINATOR, MEMORY_MESSAGE, appends)                                       \
-    X(saver, load, SAVER_METHOD__SAVER_LOAD, Load, load, 3000, REPEATABLE, RPC_ROOM, MEMORY_SMALL, \
-      loads)                                                                                       \
+    X(saver, load, SAVER_METHOD__SAVER_LOAD, Load, load, 3000, REPEATABLE, RPC_ROOM | RPC_CENTER,  \
+      MEMORY_SMALL, loads)                                                                         \
     X(saver, head, SAVER_METHOD__SAVER_HEAD, Head, head, 3000, ONCE, RPC_ROOM, MEMORY_SMALL,       \
       heads)                                                                                       \
     X(saver, product_heads, SAVER_METHOD__SAVER_PRODUCT_HEADS, ProductHeads, product_heads, 3000,  \
@@ -76,7 +76,11 @@ enum call_kind { ONCE, REPEATABLE, LONG };
     X(saver, parked, SAVER_METHOD__SAVER_PARKED, Parked, parked, 3000, REPEATABLE, RPC_CENTER,     \
       MEMORY_SMALL, parked_asked)                                                                  \
     X(saver, unpark, SAVER_METHOD__SAVER_UNPARK, Unpark, unpark, 3000, ONCE, RPC_CENTER,           \
-      MEMORY_SMALL, unparked)
+      MEMORY_SMALL, unparked)                                                                      \
+    X(saver, outcomes, SAVER_METHOD__SAVER_OUTCOMES, Outcomes, outcomes, 3000, ONCE, RPC_CENTER,   \
+      MEMORY_SMALL, outcomes_asked)                                                                \
+    X(saver, status, SAVER_METHOD__SAVER_STATUS, Status, status, 3000, ONCE, RPC_CENTER,           \
+      MEMORY_SMALL, statuses_asked)
 
 #define ROOM_METHODS(X)                                                                            \
     X(room, deliver, ROOM_METHOD__ROOM_DELIVER, Deliver, deliver, 3000, ONCE,                      \

@@ -28,6 +28,7 @@ struct stored_row *backlog_row_new(struct backlog *b, const Hawser__Internal__Ap
                             .stream = q->stream,
                             .ttl_ms = q->ttl_ms,
                             .kept_ms = limits.kept_ms,
+                            .outcome_ms = q->limits ? q->limits->outcome_ms : 0,
                             .messages_max = limits.messages,
                             .bytes_max = limits.bytes};
     const Hawser__Internal__StoredMessage *m = q->message;

@@ -89,13 +89,36 @@ static void mark_row(struct landed_row *r, const Hawser__Internal__AppendReply *
     q.sent_ms = at->sent_ms;
     q.expires_ms = at->expires_ms;
     q.history = at->store;
+    q.outcome_ms = r->append->limits ? r->append->limits->outcome_ms : 0;
     store_call(r->durable->pair.back, &q.base, on_marked, r);
+}
+
+// What had to leave its inbox for what was appended.
+static void note_dropped(struct durable *d, uint32_t product, const char *user,
+                         const Hawser__Internal__AppendReply *reply) {
+    for (size_t i = 0; i < reply->n_end; i++)
+        ends_note_message(&d->ends, product, user,
+                          &(struct message_end){.epoch = reply->epoch,
+                                                .first = reply->end[i]->first,
+                                                .last = reply->end[i]->last,
+                                                .at_ms = reply->store_ms,
+                                                .state = reply->end[i]->state,
+                                                .device = ""});
 }
 
 // --- a durable append
 
+// Its numbers; what else it says is between the stores.
+static Hawser__Internal__AppendReply append_answer(const Hawser__Internal__AppendReply *reply) {
+    Hawser__Internal__AppendReply answer = *reply;
+    answer.n_end = 0;
+    answer.end = NULL;
+    return answer;
+}
+
 static void durable_answer(struct store_step *p, const Hawser__Internal__AppendReply *reply) {
-    store_step_complete(p, 0, message_copy(&reply->base));
+    const Hawser__Internal__AppendReply answer = append_answer(reply);
+    store_step_complete(p, 0, message_copy(&answer.base));
 }
 
 // Others may have taken the row up, and what one of them was refused another may have stored.
@@ -141,13 +164,14 @@ static void on_row_appended(void *arg, int error, const ProtobufCMessage *messag
     }
     if (reply->outcome != HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED &&
         reply->outcome != HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED) {
-        s->refusal = *reply; // it has numbers only
+        s->refusal = append_answer(reply);
         row_withdraw(p);
         return;
     }
     struct landed_row *r = hw_malloc(sizeof(*r));
     *r = (struct landed_row){durable_of(p), s->row, s->id_ms, (void *)p->request};
     p->request = NULL; // the row's now
+    note_dropped(r->durable, r->append->product, r->append->user, reply);
     mark_row(r, reply);
     durable_answer(p, reply);
 }
@@ -209,10 +233,21 @@ static bool is_to_land(const Hawser__Internal__AppendReply *reply) {
            (is_again && reply->store_ms < reply->sent_ms + ID_KEPT_MIN_MS);
 }
 
+static void note_stored_dropped(struct durable *d, const struct stored_row *row,
+                                const Hawser__Internal__AppendReply *reply) {
+    char user[NAME_BYTES_MAX + 1] = {0};
+    if (reply->n_end == 0)
+        return;
+    memcpy(user, row->text, row->user_len < NAME_BYTES_MAX ? row->user_len : NAME_BYTES_MAX);
+    note_dropped(d, row->product, user, reply);
+}
+
 static void on_stored_at_front(void *arg, int error, const ProtobufCMessage *message) {
     struct store_step *p = arg;
     const Hawser__Internal__AppendReply *reply = (const Hawser__Internal__AppendReply *)message;
     struct backlog *b = &durable_of(p)->backlog;
+    if (error == 0)
+        note_stored_dropped(durable_of(p), durable_step_of(p)->stored, reply);
     if (error == 0 && is_to_land(reply))
         backlog_add(b, durable_step_of(p)->stored, reply);
     else
@@ -256,7 +291,29 @@ static void begin_append(struct store_step *p, const ProtobufCMessage *request) 
     }
 }
 
-// --- what leaves an inbox, since all devices have handled it
+// --- what devices have handled, and what leaves an inbox, since all have
+
+struct acker {
+    uint32_t product;
+    const char *user, *device;
+};
+
+struct acked {
+    size_t count;
+    Hawser__Internal__InboxEnd *const *end;
+};
+
+static void note_acked(struct durable *d, uint64_t epoch, const struct acker *by,
+                       const struct acked *what) {
+    for (size_t i = 0; i < what->count; i++)
+        ends_note_message(&d->ends, by->product, by->user,
+                          &(struct message_end){.epoch = epoch,
+                                                .first = what->end[i]->first,
+                                                .last = what->end[i]->last,
+                                                .at_ms = loop_wall_ms(d->pair.store.loop),
+                                                .state = what->end[i]->state,
+                                                .device = by->device});
+}
 
 static void on_ack_at_front(void *arg, int error, const ProtobufCMessage *message) {
     struct store_step *p = arg;
@@ -271,6 +328,13 @@ static void on_ack_at_front(void *arg, int error, const ProtobufCMessage *messag
             ends_note(&durable_of(p)->ends, q->product, q->user,
                       &(struct inbox_end){q->upto[i]->epoch, reply.left});
     reply.left = 0;
+    for (size_t i = 0; reply.n_end > 0 && i < q->n_upto; i++)
+        if (q->upto[i]->stream == STREAM_INBOX) // those of one log
+            note_acked(durable_of(p), q->upto[i]->epoch,
+                       &(struct acker){q->product, q->user, q->device},
+                       &(struct acked){reply.n_end, reply.end});
+    reply.n_end = 0;
+    reply.end = NULL;
     store_step_complete(p, 0, message_copy(&reply.base));
 }
 
@@ -281,6 +345,69 @@ static void begin_ack(struct store_step *p, const ProtobufCMessage *request) {
     }
     store_step_keep(p, request);
     store_call(store_pair_of(p)->front, request, on_ack_at_front, p);
+}
+
+static void on_attach_at_front(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    const Hawser__Internal__AttachRequest *q = (const Hawser__Internal__AttachRequest *)p->request;
+    if (error != 0) {
+        store_step_complete(p, error, NULL);
+        return;
+    }
+    Hawser__Internal__AttachReply reply = *(const Hawser__Internal__AttachReply *)message;
+    for (size_t i = 0; reply.n_end > 0 && i < reply.n_stream; i++)
+        if (reply.stream[i]->stream == STREAM_INBOX)
+            note_acked(durable_of(p), reply.stream[i]->epoch,
+                       &(struct acker){q->product, q->user, q->device},
+                       &(struct acked){reply.n_end, reply.end});
+    reply.n_end = 0;
+    reply.end = NULL;
+    store_step_complete(p, 0, message_copy(&reply.base));
+}
+
+static void begin_attach(struct store_step *p, const ProtobufCMessage *request) {
+    if (!recovery_is_over(&durable_of(p)->recovery)) {
+        store_step_complete(p, -HW_ELOADING, NULL);
+        return;
+    }
+    store_step_keep(p, request);
+    store_call(store_pair_of(p)->front, request, on_attach_at_front, p);
+}
+
+static void on_attempt_at_front(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    const Hawser__Internal__AttemptRequest *q =
+        (const Hawser__Internal__AttemptRequest *)p->request;
+    const Hawser__Internal__AttemptReply *reply = (const Hawser__Internal__AttemptReply *)message;
+    if (error == 0 && reply->ended > 0)
+        ends_note_message(
+            &durable_of(p)->ends, q->product, q->user,
+            &(struct message_end){.epoch = q->epoch,
+                                  .first = reply->ended,
+                                  .last = reply->ended,
+                                  .at_ms = loop_wall_ms(p->store->loop),
+                                  .state = HAWSER__INTERNAL__OUTCOME_STATE__STATE_PARKED,
+                                  .device = q->device});
+    store_step_complete(p, error, error == 0 ? message_copy(message) : NULL);
+}
+
+static void begin_attempt(struct store_step *p, const ProtobufCMessage *request) {
+    if (!recovery_is_over(&durable_of(p)->recovery)) {
+        store_step_complete(p, -HW_ELOADING, NULL);
+        return;
+    }
+    store_step_keep(p, request);
+    store_call(store_pair_of(p)->front, request, on_attempt_at_front, p);
+}
+
+// --- what became of messages: the back alone is asked
+
+static void begin_at_back(struct store_step *p, const ProtobufCMessage *request) {
+    struct store *back = store_pair_of(p)->back;
+    if (store_down_reason(back))
+        store_step_complete(p, -HW_ECLASS, NULL);
+    else
+        store_step_pass(p, back, request);
 }
 
 // --- rows that were left behind
@@ -297,12 +424,14 @@ static void on_row_taken_up(void *arg, int error, const ProtobufCMessage *messag
     struct durable *d = r->durable;
     Hawser__Internal__AppendReply reply = HAWSER__INTERNAL__APPEND_REPLY__INIT;
     if (error == 0)
-        reply = *(const Hawser__Internal__AppendReply *)message;
+        reply = append_answer((const Hawser__Internal__AppendReply *)message);
     bool is_stored = reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_STORED;
     bool is_refused = reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_MISMATCH;
     if (error == 0 && (is_stored || is_refused ||
                        reply.outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED)) {
         d->went_on = true;
+        note_dropped(d, r->append->product, r->append->user,
+                     (const Hawser__Internal__AppendReply *)message);
         d->counts.taken_up += is_stored ? 1 : 0;
         d->counts.refused += is_refused ? 1 : 0;
         if (is_refused) {
@@ -351,6 +480,8 @@ static void take_counts(struct durable *d) {
     d->counts.stored_put_aside = d->backlog.put_aside;
     d->counts.ends_told = d->ends.told;
     d->counts.ends_missed = d->ends.missed;
+    d->counts.outcomes_told = d->ends.outcomes_told;
+    d->counts.outcomes_missed = d->ends.outcomes_missed;
     d->counts.backlog_rows = d->backlog.rows;
     d->counts.backlog_bytes = d->backlog.bytes;
     d->counts.backlog_oldest_s = backlog_oldest_ms(&d->backlog) / 1000;
@@ -413,7 +544,11 @@ static bool durable_is_coming(struct store *s) {
 
 static const struct store_method methods[] = {
     {"append", &hawser__internal__append_request__descriptor, begin_append},
-    {"ack", &hawser__internal__ack_request__descriptor, begin_ack}};
+    {"ack", &hawser__internal__ack_request__descriptor, begin_ack},
+    {"attach", &hawser__internal__attach_request__descriptor, begin_attach},
+    {"attempt", &hawser__internal__attempt_request__descriptor, begin_attempt},
+    {"outcomes", &hawser__internal__outcomes_request__descriptor, begin_at_back},
+    {"status", &hawser__internal__status_request__descriptor, begin_at_back}};
 static const struct store_kind durable_kind = {
     .methods = methods,
     .method_count = sizeof(methods) / sizeof(methods[0]),

@@ -48,6 +48,75 @@ void ends_note(struct ends *e, uint32_t product, const char *user, const struct 
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, e->logs, l->key, l->key_len, hash, l);
 }
 
+// --- ends of messages
+
+struct outcome_note {
+    struct outcome_note *next;
+    uint64_t behind; // so many rows were stored before it
+    struct message_end at;
+    uint32_t product;
+    char text[]; // user, device: each with its NUL
+};
+
+void ends_note_message(struct ends *e, uint32_t product, const char *user,
+                       const struct message_end *at) {
+    size_t user_bytes = strnlen(user, NAME_BYTES_MAX) + 1;
+    size_t device_len = strnlen(at->device, NAME_BYTES_MAX);
+    if (e->notes >= OUTCOME_NOTES_MAX) {
+        e->outcomes_missed++;
+        return;
+    }
+    struct outcome_note *n = hw_calloc(1, sizeof(*n) + user_bytes + device_len + 1);
+    memcpy(n->text, user, user_bytes - 1);
+    memcpy(n->text + user_bytes, at->device, device_len);
+    n->at = *at;
+    n->at.device = n->text + user_bytes;
+    n->product = product;
+    n->behind = e->backlog->added;
+    if (!e->first)
+        e->end = &e->first;
+    *e->end = n;
+    e->end = &n->next;
+    e->notes++;
+}
+
+static void outcome_note_drop(struct ends *e) {
+    struct outcome_note *n = e->first;
+    e->first = n->next;
+    e->notes--;
+    free(n);
+}
+
+// They stay until MariaDB has them: to tell one again changes nothing.
+static void on_messages_told(void *arg, int error) {
+    struct ends *e = arg;
+    size_t count = error == 0 ? e->sent : 0;
+    e->is_asking = false;
+    e->sent = 0;
+    e->outcomes_told += count;
+    for (; count > 0; count--)
+        outcome_note_drop(e);
+    if (error == 0)
+        ends_tell(e);
+}
+
+// Whether there were any.
+static bool messages_tell(struct ends *e) {
+    struct buf ends = BUF_EMPTY;
+    for (struct outcome_note *n = e->first; n && e->sent < OUTCOMES_A_STATEMENT; n = n->next) {
+        if (n->behind > e->backlog->landed)
+            break;
+        saver_maria_put_message_end(&ends, n->product, n->text, &n->at);
+        e->sent++;
+    }
+    e->is_asking = e->sent > 0;
+    if (e->is_asking)
+        saver_maria_tell_ends(e->back, &ends, on_messages_told, e);
+    return e->is_asking;
+}
+
+// --- both are told
+
 static void on_ends_told(void *arg, int error) {
     struct ends *e = arg;
     e->is_asking = false;
@@ -60,6 +129,8 @@ void ends_tell(struct ends *e) {
     size_t count = 0;
     bool has_late = e->backlog->late > e->backlog->late_settled; // ends would cover old places
     if (has_late || e->is_asking || e->is_stopping || store_down_reason(e->back))
+        return;
+    if (messages_tell(e))
         return;
     for (struct log_end *l = e->logs, *next; l && count < ENDS_A_STATEMENT; l = next) {
         next = l->hh.next;
@@ -86,6 +157,8 @@ void ends_stop(struct ends *e) {
 
 void ends_deinit(struct ends *e) {
     struct log_end *l, *next;
+    while (e->first)
+        outcome_note_drop(e);
     HASH_ITER(hh, e->logs, l, next)
         log_end_remove(e, l);
 }

@@ -40,6 +40,7 @@ static void put_row(struct buf *out, const struct row_step *r) {
 // What became of it: i is its place among those of the statement; a is NULL with an error.
 static void take_landed(struct row_step *r, int error, const struct maria_answer *a, size_t i);
 static void take_marked(struct row_step *r, int error, const struct maria_answer *a, size_t i);
+static void take_outcome(struct row_step *r, int error, const struct maria_answer *a, size_t i);
 static void take_withdrawn(struct row_step *r, int error, const struct maria_answer *a, size_t i);
 static void take_freed(struct row_step *r, int error, const struct maria_answer *a, size_t i);
 
@@ -52,6 +53,10 @@ static void on_landed_rows(void *arg, int error, const struct maria_answer *a) {
 
 static void on_marked_rows(void *arg, int error, const struct maria_answer *a) {
     on_group_answer(arg, GROUP_MARK, error, a);
+}
+
+static void on_outcome_rows(void *arg, int error, const struct maria_answer *a) {
+    on_group_answer(arg, GROUP_OUTCOME, error, a);
 }
 
 static void on_withdrawn_rows(void *arg, int error, const struct maria_answer *a) {
@@ -86,6 +91,15 @@ static const struct {
                     "m.unmarked = NULL WHERE m.unmarked = 1 AND COALESCE(h.holder, v.history) = "
                     "v.history",
                     put_text, take_marked, on_marked_rows},
+    // The values are those of saver_maria_mark, too, of rows that it has marked.
+    [GROUP_OUTCOME] = {ACCEPTED_BEFORE
+                       "SELECT m.product, m.id, m.stream, m.user, m.epoch, m.seq, m.class, "
+                       "v.state, m.sent_ms, m.expires_ms, 0, '', v.kept_ms, m.expires_ms + "
+                       "v.kept_ms FROM (",
+                       " UNION ALL ",
+                       ") v JOIN hawser_messages m ON m.row_no = v.row_no AND m.epoch = v.epoch "
+                       "AND m.seq = v.seq" ACCEPTED_BEHIND,
+                       put_text, take_outcome, on_outcome_rows},
     [GROUP_WITHDRAW] = {"DELETE FROM hawser_messages WHERE takers = 1 AND unmarked = 1 AND row_no "
                         "IN (",
                         ",", ") RETURNING row_no", put_row, take_withdrawn, on_withdrawn_rows},
@@ -230,11 +244,22 @@ void saver_maria_land(struct store_step *p, const ProtobufCMessage *request) {
 
 // Which of them is not known where it is not all.
 static void take_marked(struct row_step *r, int error, const struct maria_answer *a, size_t i) {
+    (void)i;
+    r->is_marked = error == 0 && maria_affected(a) == maria_rows_of(&r->step)->answered;
+    if (error == 0)
+        group_add(r, GROUP_OUTCOME);
+    else
+        row_step_end(r, error, NULL);
+}
+
+// Where it fails it is not known what became of the message: no reason to mark it again.
+static void take_outcome(struct row_step *r, int error, const struct maria_answer *a, size_t i) {
     Hawser__Internal__MarkReply *reply = hw_malloc(sizeof(*reply));
+    (void)a;
     (void)i;
     hawser__internal__mark_reply__init(reply);
-    reply->marked = error == 0 && maria_affected(a) == maria_rows_of(&r->step)->answered;
-    row_step_end(r, error, &reply->base);
+    reply->marked = r->is_marked;
+    row_step_end(r, error == -HW_ECANCELLED ? error : 0, &reply->base);
 }
 
 static void put_value(struct row_step *r, const char *before, uint64_t n, const char *name) {
@@ -254,6 +279,8 @@ void saver_maria_mark(struct store_step *p, const ProtobufCMessage *request) {
     put_value(r, ", ", q->sent_ms, "sent_ms");
     put_value(r, ", ", q->expires_ms, "expires_ms");
     put_value(r, ", ", q->history, "history");
+    put_value(r, ", ", HAWSER__INTERNAL__OUTCOME_STATE__STATE_PENDING, "state");
+    put_value(r, ", ", q->outcome_ms ? q->outcome_ms : OUTCOME_KEPT_MS, "kept_ms");
     group_add(r, GROUP_MARK);
 }
 

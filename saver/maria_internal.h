@@ -7,6 +7,7 @@
 //   maria_left_behind.c  rows that nobody has marked: counted, taken up, read
 //   maria_restore.c      rows that a Redis may have lost: listed, read, taken for unmarked again
 //   maria_tables.c       what all of them put and read, and what leaves the tables
+//   maria_outcomes.c     what became of messages: told, asked for, and what of it leaves
 #ifndef HW_MARIA_INTERNAL_H
 #define HW_MARIA_INTERNAL_H
 
@@ -26,7 +27,7 @@ enum { BODY_HASH_MAX = 16 };
 // The column id_is_free of a stored message's row is this and its seq: no row's number, which frees
 // a durable one's id, comes up to it.
 #define STORED_ID (UINT64_C(1) << 63)
-enum group_kind { GROUP_MARK, GROUP_WITHDRAW, GROUP_FREE, GROUP_LAND, GROUPS };
+enum group_kind { GROUP_MARK, GROUP_OUTCOME, GROUP_WITHDRAW, GROUP_FREE, GROUP_LAND, GROUPS };
 
 struct row_step {
     struct store_step step; // first
@@ -35,6 +36,7 @@ struct row_step {
     uint64_t row;           // that it takes away, or whose id it frees
     uint8_t hash[BODY_HASH_MAX];
     size_t hash_len;
+    bool is_marked;                // while its outcome is told
     int freed;                     // how often an id was made free for it
     uint64_t count, holder, after; // of UnmarkedRequest; holder, history: of LandedLogsRequest
     uint64_t history, last;        // after, last: the seqs of LandedRowsRequest
@@ -52,6 +54,8 @@ struct row_group { // steps that share a statement
 struct maria_rows {
     struct store store; // first
     struct maria_conn *conn;
+    struct maria_conn *reader; // of outcomes: nobody who lands waits behind a long question
+    size_t reads;              // questions that were asked of it
     struct row_group group[GROUPS];
     struct hook hook;
     struct log *log;             // borrowed
@@ -60,8 +64,9 @@ struct maria_rows {
     void *stored_arg;
     ended_fn *ended_done; // while ends are being told
     void *ended_arg;
-    bool is_purging;
-    uint64_t purged_to_ms;       // in this purge
+    struct buf accepted; // what is told of rows that are landing
+    bool is_purging, is_purging_outcomes;
+    uint64_t purged_to_ms, outcomes_purged_to_ms; // in this purge
     char refusal[MARIA_WHY_MAX]; // of the last rows that were to land; empty: they have
     char reason[MARIA_WHY_MAX + 32];
 };
@@ -86,6 +91,22 @@ void saver_maria_land(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_mark(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_withdraw(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_unmarked(struct store_step *p, const ProtobufCMessage *request);
+
+// Of rows that are in their log now: the values of each, and what stands around them.
+void maria_put_accepted(struct buf *out, const struct stored_row *r);
+#define ACCEPTED_BEFORE                                                                            \
+    "INSERT INTO hawser_outcomes (product, id, stream, user, epoch, seq, class, state, sent_ms, "  \
+    "expires_ms, ended_ms, device, kept_ms, until_ms) "
+// An id that is told again is the same message, unless it is in another place by now.
+#define ACCEPTED_BEHIND                                                                            \
+    " ON DUPLICATE KEY UPDATE state = IF(hawser_outcomes.seq = VALUES(seq) AND "                   \
+    "hawser_outcomes.epoch = VALUES(epoch), hawser_outcomes.state, VALUES(state)), epoch = "       \
+    "VALUES(epoch), seq = VALUES(seq), sent_ms = VALUES(sent_ms), expires_ms = "                   \
+    "VALUES(expires_ms), until_ms = GREATEST(hawser_outcomes.until_ms, VALUES(until_ms))"
+#define OUTCOME_KEPT_MS (UINT64_C(7) * 24 * 3600 * 1000) // where nobody says
+void maria_outcomes_purge(struct maria_rows *s);
+void saver_maria_outcomes(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_status(struct store_step *p, const ProtobufCMessage *request);
 
 void saver_maria_logs(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_log_rows(struct store_step *p, const ProtobufCMessage *request);

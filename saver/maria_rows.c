@@ -39,7 +39,9 @@ const char *saver_maria_refusal(struct store *rows) {
 static void rows_stop(struct store *store) {
     struct maria_rows *s = (struct maria_rows *)store;
     maria_conn_free(s->conn); // completes what was sent
-    s->conn = NULL;
+    maria_conn_free(s->reader);
+    s->conn = s->reader = NULL;
+    buf_free(&s->accepted);
     hook_stop(&s->hook);
     for (int kind = 0; kind < GROUPS; kind++)
         for (struct row_step *r = s->group[kind].first, *next; r; r = next) {
@@ -65,7 +67,9 @@ struct store *saver_maria_rows(const struct maria_options *o) {
         {"unmarked", &hawser__internal__unmarked_request__descriptor, saver_maria_unmarked},
         {"logs", &hawser__internal__landed_logs_request__descriptor, saver_maria_logs},
         {"log rows", &hawser__internal__landed_rows_request__descriptor, saver_maria_log_rows},
-        {"unmark", &hawser__internal__unmark_request__descriptor, saver_maria_unmark}};
+        {"unmark", &hawser__internal__unmark_request__descriptor, saver_maria_unmark},
+        {"outcomes", &hawser__internal__outcomes_request__descriptor, saver_maria_outcomes},
+        {"status", &hawser__internal__status_request__descriptor, saver_maria_status}};
     static const struct store_kind kind = {.methods = methods,
                                            .method_count = sizeof(methods) / sizeof(methods[0]),
                                            .step_bytes = sizeof(struct row_step),
@@ -79,5 +83,7 @@ struct store *saver_maria_rows(const struct maria_options *o) {
     options.arg = s;
     s->log = o->log;
     s->conn = maria_conn_new(&options);
+    options.on_state = NULL;
+    s->reader = maria_conn_new(&options);
     return &s->store;
 }

@@ -8,6 +8,7 @@
 #define HW_MARIA_ROWS_H
 
 #include "maria_conn.h"
+#include "saver.pb-c.h"
 #include "store_open.h"
 
 enum {
@@ -16,6 +17,8 @@ enum {
     STORED_BYTES_A_STATEMENT = 256 * 1024, // likewise: who lands a durable one waits behind it
     LANDING_BYTES_MAX = 64 * 1024 * 1024,
     ENDS_A_STATEMENT = 64,
+    OUTCOMES_A_STATEMENT = 256,
+    OUTCOME_READS_MAX = 64, // questions for outcomes that wait, or are under way
     UNMARKED_AFTER_MS = 5000,
     UNMARKED_AT_ONCE = 64,
     ROW_LEASE_MS = 5000,
@@ -34,7 +37,7 @@ struct stored_row { // of a message that was appended
     struct stored_row *next;
     uint64_t since_ms; // by the loop
     uint64_t epoch, seq, change, sent_ms, expires_ms, history;
-    uint64_t ttl_ms, kept_ms, id_ms, messages_max,
+    uint64_t ttl_ms, kept_ms, id_ms, outcome_ms, messages_max,
         bytes_max; // UINT64_MAX: the log has no such limit
     uint32_t product, stream;
     uint64_t landed_before; // of a suspect: rows that had landed when it was refused alone
@@ -66,6 +69,19 @@ void saver_maria_put_end(struct buf *logs, uint32_t product, const char *user,
 // logs: at most ENDS_A_STATEMENT, and its bytes are taken. One call at a time; never done before it
 // returns.
 void saver_maria_end(struct store *rows, struct buf *logs, ended_fn *done, void *arg);
+
+// Ends of messages of inboxes, as they are counted.
+struct message_end {
+    uint64_t epoch, first, last; // from one seq to another
+    uint64_t at_ms;
+    Hawser__Internal__OutcomeState state;
+    const char *device; // by which it was; "": by none
+};
+void saver_maria_put_message_end(struct buf *ends, uint32_t product, const char *user,
+                                 const struct message_end *end);
+// ends: at most OUTCOMES_A_STATEMENT, and its bytes are taken; likewise with saver_maria_end in
+// all else.
+void saver_maria_tell_ends(struct store *rows, struct buf *ends, ended_fn *done, void *arg);
 // Deletes the rows that nobody needs any more, when it is up, a bounded number at a time.
 void saver_maria_purge(struct store *rows);
 

@@ -30,22 +30,35 @@ static void stored_over(struct maria_rows *s, int error, uint64_t noted) {
     done(s->stored_arg, error, noted);
 }
 
+static bool stored_failed(struct maria_rows *s, int error, const struct maria_answer *a) {
+    maria_note_refusal(s, error, a);
+    if (error != 0)
+        stored_over(s, a && a->is_of_values ? -EINVAL : error, 0);
+    return error != 0;
+}
+
 static void on_noted_history(void *arg, int error, const struct maria_answer *a) {
     bool has_one = error == 0 && maria_rows(a) > 0;
     stored_over(arg, error, has_one ? maria_u64_at(a, 0, ONLY_COLUMN) : 0);
 }
 
 // Behind the commit: a walk that notes its history later has these rows.
-static void on_stored(void *arg, int error, const struct maria_answer *a) {
+static void on_accepted(void *arg, int error, const struct maria_answer *a) {
     struct maria_rows *s = arg;
     struct buf text = BUF_EMPTY;
-    maria_note_refusal(s, error, a);
-    if (error != 0) {
-        stored_over(s, a && a->is_of_values ? -EINVAL : error, 0);
+    if (stored_failed(s, error, a))
         return;
-    }
     buf_append_str(&text, "SELECT holder FROM hawser_leases WHERE name = 'history'");
     maria_ask(s->conn, &text, on_noted_history, s);
+}
+
+static void on_stored(void *arg, int error, const struct maria_answer *a) {
+    struct maria_rows *s = arg;
+    struct buf text = s->accepted;
+    if (stored_failed(s, error, a))
+        return;
+    s->accepted = BUF_EMPTY;
+    maria_ask(s->conn, &text, on_accepted, s);
 }
 
 size_t saver_maria_store(struct store *rows, const struct stored_rows *of, stored_done_fn *done,
@@ -58,12 +71,17 @@ size_t saver_maria_store(struct store *rows, const struct stored_rows *of, store
                           "id_is_free, class, body_hash, message, ttl_ms, kept_ms, landed_ms, "
                           "id_until_ms, unmarked, epoch, seq, change_no, sent_ms, expires_ms, "
                           "leaves_ms, messages_max, bytes_max) VALUES ");
+    buf_reset(&s->accepted);
+    buf_append_str(&s->accepted, ACCEPTED_BEFORE "VALUES ");
     for (; first && count < of->most && text.len < STORED_BYTES_A_STATEMENT;
          first = first->next, count++) {
         buf_append_str(&text, count > 0 ? "," : "");
         put_stored(&text, first);
+        buf_append_str(&s->accepted, count > 0 ? "," : "");
+        maria_put_accepted(&s->accepted, first);
     }
     buf_append_str(&text, " ON DUPLICATE KEY UPDATE row_no = row_no"); // it has landed before
+    buf_append_str(&s->accepted, ACCEPTED_BEHIND);
     s->stored_done = done;
     s->stored_arg = arg;
     maria_ask(s->conn, &text, on_stored, s);

@@ -64,6 +64,7 @@ static void purge_more(struct maria_rows *s) {
 
 void saver_maria_purge(struct store *rows) {
     struct maria_rows *s = (struct maria_rows *)rows;
+    maria_outcomes_purge(s);
     if (s->is_purging || maria_conn_down_reason(s->conn))
         return;
     s->is_purging = true;

@@ -309,6 +309,9 @@ static Hawser__Internal__UserDevice *device_message(const struct device *d) {
     out->device = hw_strdup(d->name);
     out->seen_ms = d->seen_ms;
     out->generation = d->generation;
+    out->tried = d->attempts ? d->attempts->seq : 0;
+    out->attempts = d->attempts ? (uint32_t)d->attempts->count : 0;
+    out->passed_over = d->attempts && d->attempts->is_told;
     out->position = hw_calloc(STREAMS, sizeof(out->position[0]));
     for (uint32_t i = 0; i < STREAMS; i++) {
         Hawser__Internal__StreamPosition *at = hw_malloc(sizeof(*at));
@@ -319,6 +322,15 @@ static Hawser__Internal__UserDevice *device_message(const struct device *d) {
         out->position[out->n_position++] = at;
     }
     return out;
+}
+
+// Those for all devices meet their ends in order; with none left it is the head, as in Redis.
+static uint64_t handled_upto(const struct inbox *b) {
+    uint64_t upto = 0;
+    for (const struct log_entry *e = b->log.first; e; e = e->next)
+        if (e->message->n_device == 0 && e->handled)
+            upto = e->seq;
+    return b->log.first ? upto : b->log.head;
 }
 
 Hawser__Internal__UserReply *saver_memory_user(struct saver_memory *m,
@@ -338,6 +350,31 @@ Hawser__Internal__UserReply *saver_memory_user(struct saver_memory *m,
     reply->parked = b->dead_count;
     reply->epoch = b->log.epoch;
     reply->head = b->log.head;
+    reply->handled = handled_upto(b);
+    reply->letter = hw_calloc(b->dead_count + 1, sizeof(reply->letter[0]));
+    for (size_t i = 0; i < b->dead_count; i++)
+        reply->letter[reply->n_letter++] = b->dead[i].seq;
+    return reply;
+}
+
+// What became of messages only MariaDB knows, and a saver without one asks nobody.
+Hawser__Internal__OutcomesReply *saver_memory_outcomes(struct saver_memory *m,
+                                                       const Hawser__Internal__OutcomesRequest *q) {
+    Hawser__Internal__OutcomesReply *reply = hw_malloc(sizeof(*reply));
+    (void)m;
+    (void)q;
+    hawser__internal__outcomes_reply__init(reply);
+    reply->unserved = true;
+    return reply;
+}
+
+Hawser__Internal__StatusReply *saver_memory_status(struct saver_memory *m,
+                                                   const Hawser__Internal__StatusRequest *q) {
+    Hawser__Internal__StatusReply *reply = hw_malloc(sizeof(*reply));
+    (void)m;
+    (void)q;
+    hawser__internal__status_reply__init(reply);
+    reply->unserved = true;
     return reply;
 }
 

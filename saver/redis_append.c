@@ -1,4 +1,5 @@
 // Append.
+#include "client.pb-c.h"
 #include "redis_internal.h"
 
 enum { HASH_BYTES = 16, ID_CUT_BYTES = 64, USER_CUT_BYTES = 100, RETENTION_BITS = 47 };
@@ -8,6 +9,20 @@ enum { HASH_BYTES = 16, ID_CUT_BYTES = 64, USER_CUT_BYTES = 100, RETENTION_BITS 
 // What the script answers of append i.
 static uint64_t answer_at(const redisReply *r, size_t i, size_t place) {
     return redis_reply_u64(r, APPEND_ANSWERS * i + place);
+}
+
+// How each way out of a log is counted.
+static Hawser__Internal__OutcomeState state_of_gap(uint64_t reason) {
+    return reason == HAWSER__V1__GAP_REASON__GAP_COLLAPSED
+               ? HAWSER__INTERNAL__OUTCOME_STATE__STATE_COLLAPSED
+               : HAWSER__INTERNAL__OUTCOME_STATE__STATE_OVERFLOWED;
+}
+
+static void take_dropped(void *arg, uint64_t seq, uint64_t reason) {
+    Hawser__Internal__AppendReply *reply = arg;
+    Hawser__Internal__InboxEnd *end = saver_end_add(&reply->n_end, &reply->end);
+    end->first = end->last = seq;
+    end->state = state_of_gap(reason);
 }
 
 static ProtobufCMessage *append_reply(struct store_step *p, const redisReply *r, size_t i) {
@@ -22,6 +37,8 @@ static ProtobufCMessage *append_reply(struct store_step *p, const redisReply *r,
     reply->expires_ms = answer_at(r, i, SAVER_APPEND_AT_EXPIRES_MS);
     reply->arrivals = answer_at(r, i, SAVER_APPEND_AT_ARRIVALS);
     reply->store = saver_history(redis_store_of(p));
+    if (saver_redis_of(redis_store_of(p))->sweep.has_back) // else nobody keeps them
+        saver_batch_take_ends(r, i, take_dropped, reply);
     return &reply->base;
 }
 

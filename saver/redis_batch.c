@@ -50,13 +50,37 @@ static void complete_items(struct script_batch *b, int error, const redisReply *
     saver_batch_free(b);
 }
 
+// Behind the answers stand ends, and how many they are.
+static size_t batch_ends(const redisReply *r) {
+    uint64_t count = r->elements > 0 ? redis_reply_u64(r, r->elements - 1) : 0;
+    return count < r->elements ? (size_t)count : r->elements;
+}
+
+void saver_batch_take_ends(const redisReply *r, size_t i, batch_end_fn *take, void *arg) {
+    size_t count = batch_ends(r), at = r->elements - 1 - END_ANSWERS * count;
+    for (; count > 0; count--, at += END_ANSWERS)
+        if (redis_reply_u64(r, at) == i)
+            take(arg, redis_reply_u64(r, at + 1), redis_reply_u64(r, at + 2));
+}
+
+Hawser__Internal__InboxEnd *saver_end_add(size_t *count, Hawser__Internal__InboxEnd ***list) {
+    Hawser__Internal__InboxEnd *end = hw_malloc(sizeof(*end));
+    hawser__internal__inbox_end__init(end);
+    *list = hw_realloc(*list, (*count + 1) * sizeof(**list));
+    (*list)[(*count)++] = end;
+    return end;
+}
+
 // Fewer answers than steps: nobody can say what was done of the others.
 static void on_batch(void *arg, int error, const redisReply *reply) {
     struct script_batch *b = arg;
     static const size_t before[BATCH_KINDS] = {[BATCH_APPEND] = SAVER_APPEND_AT_OUTCOME},
-                        each[BATCH_KINDS] = {[BATCH_APPEND] = APPEND_ANSWERS, [BATCH_ACK] = 1};
-    size_t least = b->kind == BATCH_HEADS ? 6 : before[b->kind] + (size_t)each[b->kind] * b->count;
-    if (error == 0 && reply->elements != least)
+                        each[BATCH_KINDS] = {
+                            [BATCH_APPEND] = APPEND_ANSWERS, [BATCH_ACK] = ACK_ANSWERS};
+    size_t want = b->kind == BATCH_HEADS ? 6 : before[b->kind] + (size_t)each[b->kind] * b->count;
+    if (error == 0 && b->kind != BATCH_HEADS)
+        want += 1 + END_ANSWERS * batch_ends(reply);
+    if (error == 0 && reply->elements != want)
         complete_items(b, -HW_EOUTCOME, NULL);
     else
         complete_items(b, error, reply);

@@ -13,6 +13,11 @@ static bool heads_failed(struct store_step *p, int error, const redisReply *r) {
     return false;
 }
 
+// Else nobody keeps what has become of messages.
+static bool has_back(struct store_step *p) {
+    return saver_redis_of(redis_store_of(p))->sweep.has_back;
+}
+
 // --- attach
 
 static Hawser__Internal__AttachedStream *
@@ -28,12 +33,12 @@ attached_stream(uint32_t stream, const struct step_heads *log, const redisReply 
     return out;
 }
 
-static ProtobufCMessage *attach_reply(struct saver_step *p, const redisReply *r) {
+static Hawser__Internal__AttachReply *attach_reply(struct saver_step *p, const redisReply *r) {
     Hawser__Internal__AttachReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__attach_reply__init(reply);
     reply->stale = redis_reply_u64(r, SAVER_ATTACH_AT_STALE) != 0;
     if (reply->stale)
-        return &reply->base;
+        return reply;
     p->heads[STREAM_INBOX] = (struct step_heads){redis_reply_u64(r, SAVER_ATTACH_AT_EPOCH),
                                                  redis_reply_u64(r, SAVER_ATTACH_AT_HEAD),
                                                  redis_reply_u64(r, SAVER_ATTACH_AT_CHANGE)};
@@ -41,12 +46,25 @@ static ProtobufCMessage *attach_reply(struct saver_step *p, const redisReply *r)
     reply->stream = hw_calloc(STREAMS, sizeof(reply->stream[0]));
     for (uint32_t i = 0; i < STREAMS; i++)
         reply->stream[reply->n_stream++] = attached_stream(i, &p->heads[i], r);
-    return &reply->base;
+    return reply;
+}
+
+static void take_attach_ends(Hawser__Internal__AttachReply *reply, const redisReply *r) {
+    for (size_t at = SAVER_ATTACH_AT_ACKED; at + 1 < r->elements; at += 2) {
+        Hawser__Internal__InboxEnd *end = saver_end_add(&reply->n_end, &reply->end);
+        end->first = redis_reply_u64(r, at);
+        end->last = redis_reply_u64(r, at + 1);
+        end->state = HAWSER__INTERNAL__OUTCOME_STATE__STATE_ACKED;
+    }
 }
 
 static void on_attach(void *arg, int error, const redisReply *r) {
-    if (!redis_step_failed(arg, error, r))
-        store_step_complete(arg, 0, attach_reply(arg, r));
+    if (redis_step_failed(arg, error, r))
+        return;
+    Hawser__Internal__AttachReply *reply = attach_reply(arg, r);
+    if (has_back(arg))
+        take_attach_ends(reply, r);
+    store_step_complete(arg, 0, &reply->base);
 }
 
 // As scripts/part/attach_next.lua reads it. Of several positions in a stream the last one counts.
@@ -106,16 +124,33 @@ void saver_redis_attach(struct store_step *p, const Hawser__Internal__AttachRequ
 
 // --- ack
 
+static void take_acked(void *arg, uint64_t first, uint64_t last) {
+    Hawser__Internal__AckReply *reply = arg;
+    Hawser__Internal__InboxEnd *end = saver_end_add(&reply->n_end, &reply->end);
+    end->first = first;
+    end->last = last;
+    end->state = HAWSER__INTERNAL__OUTCOME_STATE__STATE_ACKED;
+}
+
+static void take_ack_ends(Hawser__Internal__AckReply *reply, const redisReply *r, size_t i) {
+    uint64_t first = redis_reply_u64(r, ACK_ANSWERS * i + 1);
+    if (first > 0)
+        take_acked(reply, first, redis_reply_u64(r, ACK_ANSWERS * i + 2));
+    saver_batch_take_ends(r, i, take_acked, reply);
+}
+
 static void on_ack(struct store_step *p, int error, const redisReply *r, size_t i) {
     if (redis_step_failed(p, error, r))
         return;
     Hawser__Internal__AckReply *reply = hw_malloc(sizeof(*reply));
     hawser__internal__ack_reply__init(reply);
-    uint64_t answer = redis_reply_u64(r, i);
+    uint64_t answer = redis_reply_u64(r, ACK_ANSWERS * i);
     reply->stale = answer == ACK_STALE;
     reply->unknown = answer == ACK_UNKNOWN;
-    if (answer > ACK_TAKEN && saver_redis_of(redis_store_of(p))->sweep.has_back)
-        reply->left = answer - ACK_TAKEN;
+    if (has_back(p)) {
+        reply->left = answer > ACK_TAKEN ? answer - ACK_TAKEN : 0;
+        take_ack_ends(reply, r, i);
+    }
     store_step_complete(p, 0, &reply->base);
 }
 
@@ -172,8 +207,9 @@ void saver_redis_ack(struct store_step *p, const Hawser__Internal__AckRequest *a
 
 // --- user
 
-// What the script answers of each: its name, generation, when it was seen, and its positions.
-enum { USER_DEVICE_PARTS = 3 + 2 * STREAMS };
+// What the script answers of each: its name, generation, when it was seen, what it was tried with,
+// and its positions.
+enum { USER_DEVICE_POSITIONS = 6, USER_DEVICE_PARTS = USER_DEVICE_POSITIONS + 2 * STREAMS };
 
 static Hawser__Internal__UserDevice *user_device(const redisReply *r, size_t at) {
     Hawser__Internal__UserDevice *out = hw_malloc(sizeof(*out));
@@ -181,13 +217,16 @@ static Hawser__Internal__UserDevice *user_device(const redisReply *r, size_t at)
     out->device = hw_strdup(redis_reply_at(r, at)->str);
     out->generation = redis_reply_u64(r, at + 1);
     out->seen_ms = redis_reply_u64(r, at + 2);
+    out->tried = redis_reply_u64(r, at + 3);
+    out->attempts = (uint32_t)redis_reply_u64(r, at + 4);
+    out->passed_over = redis_reply_u64(r, at + 5) != 0;
     out->position = hw_calloc(STREAMS, sizeof(out->position[0]));
     for (uint32_t i = 0; i < STREAMS; i++) {
         Hawser__Internal__StreamPosition *p = hw_malloc(sizeof(*p));
         hawser__internal__stream_position__init(p);
         p->stream = i;
-        p->epoch = redis_reply_u64(r, at + 3 + 2 * i);
-        p->seq = redis_reply_u64(r, at + 4 + 2 * i);
+        p->epoch = redis_reply_u64(r, at + USER_DEVICE_POSITIONS + 2 * i);
+        p->seq = redis_reply_u64(r, at + USER_DEVICE_POSITIONS + 1 + 2 * i);
         out->position[out->n_position++] = p;
     }
     return out;
@@ -200,6 +239,11 @@ static ProtobufCMessage *user_reply(const redisReply *r) {
     reply->epoch = redis_reply_u64(r, SAVER_USER_AT_EPOCH);
     reply->head = redis_reply_u64(r, SAVER_USER_AT_HEAD);
     reply->parked = redis_reply_u64(r, SAVER_USER_AT_PARKED);
+    reply->handled = redis_reply_u64(r, SAVER_USER_AT_HANDLED);
+    const redisReply *letters = redis_reply_at(r, SAVER_USER_AT_LETTERS);
+    reply->letter = hw_calloc(letters->elements + 1, sizeof(reply->letter[0]));
+    for (size_t i = 0; i < letters->elements; i++)
+        reply->letter[reply->n_letter++] = redis_reply_u64(letters, i);
     reply->device = hw_calloc(r->elements + 1, sizeof(reply->device[0]));
     for (size_t at = SAVER_USER_AT_DEVICES; at + USER_DEVICE_PARTS <= r->elements;
          at += USER_DEVICE_PARTS)

@@ -22,7 +22,7 @@
 #include "saver_store.h"
 
 enum { BASE_MAX = 40, NUMBER_BYTES = 8 };
-enum { APPEND_ANSWERS = 7 }; // of the append script, of each append
+enum { APPEND_ANSWERS = 7, ACK_ANSWERS = 3, END_ANSWERS = 3 }; // of each append, ack, end
 
 struct known_buckets;
 struct key_count;
@@ -98,6 +98,11 @@ void saver_batch_add(struct store_step *p, enum batch_kind kind, const struct ba
 void saver_batches_send(struct redis_store *s); // at once; before each other command
 void saver_batches_init(struct saver_redis *s);
 void saver_batches_cancel(struct saver_redis *s); // what was not sent completes
+// Of the ends behind the answers those of item i: the two numbers of each.
+typedef void batch_end_fn(void *arg, uint64_t first, uint64_t second);
+void saver_batch_take_ends(const redisReply *r, size_t i, batch_end_fn *take, void *arg);
+// One more of a reply's ends, to be filled in.
+Hawser__Internal__InboxEnd *saver_end_add(size_t *count, Hawser__Internal__InboxEnd ***list);
 // Numbers as the scripts unpack them: eight bytes, the lowest first.
 void saver_put_number(struct buf *out, uint64_t n);
 

@@ -8,6 +8,7 @@ static void on_attempt(void *arg, int error, const redisReply *r) {
     hawser__internal__attempt_reply__init(reply);
     reply->counted = redis_reply_u64(r, SAVER_ATTEMPT_AT_COUNTED) != 0;
     reply->parked = redis_reply_u64(r, SAVER_ATTEMPT_AT_PARKED) != 0;
+    reply->ended = redis_reply_u64(r, SAVER_ATTEMPT_AT_ENDED);
     store_step_complete(arg, 0, &reply->base);
 }
 

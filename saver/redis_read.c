@@ -70,6 +70,18 @@ void saver_redis_load(struct store_step *p, const Hawser__Internal__LoadRequest 
     saver_load_run(redis_store_of(p), &args, on_load, p);
 }
 
+// --- what became of messages: only MariaDB knows
+
+void saver_redis_outcomes(struct store_step *p, const Hawser__Internal__OutcomesRequest *q) {
+    (void)q;
+    store_step_complete(p, -HW_EUNIMPLEMENTED, NULL);
+}
+
+void saver_redis_status(struct store_step *p, const Hawser__Internal__StatusRequest *q) {
+    (void)q;
+    store_step_complete(p, -HW_EUNIMPLEMENTED, NULL);
+}
+
 // --- heads
 
 static void put_head(Hawser__Internal__HeadReply *out, const struct step_heads *from) {

@@ -29,6 +29,7 @@ enum {
     ATTEMPTS_COUNTED_MAX = 200, // of one message
     DEAD_LETTERS_MAX = 100,     // of a user
     UNPARK_MAX = 16,            // seqs of one call
+    OUTCOMES_MAX = 1000,        // of an answer
     RESTART_SEQS_PER_S =
         1 << 20, // another history of the data: the next seq is at least Unix seconds x this
 };

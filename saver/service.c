@@ -131,4 +131,29 @@ static void saver_on_unpark(void *self, const Hawser__Internal__UnparkRequest *q
     saver_ask(self, &q->base, is_user(q->product, q->user) && q->n_seq <= UNPARK_MAX, call);
 }
 
+// What became of messages MariaDB knows. With no user and no message only that is asked.
+static void saver_on_outcomes(void *self, const Hawser__Internal__OutcomesRequest *q,
+                              struct rpc_call *call) {
+    bool is_right = q->product != 0 && strlen(q->user) <= NAME_BYTES_MAX &&
+                    strlen(q->id) <= NAME_BYTES_MAX && strlen(q->after_user) <= NAME_BYTES_MAX &&
+                    q->limit <= OUTCOMES_MAX;
+    Hawser__Internal__OutcomesReply reply = HAWSER__INTERNAL__OUTCOMES_REPLY__INIT;
+    reply.unserved = !((const struct saver *)self)->durable;
+    if (is_right && (reply.unserved || (!*q->user && !*q->id)))
+        saver_outcomes_reply(call, &reply);
+    else
+        saver_ask(self, &q->base, is_right, call);
+}
+
+static void saver_on_status(void *self, const Hawser__Internal__StatusRequest *q,
+                            struct rpc_call *call) {
+    bool is_right = q->product != 0 && *q->id && strlen(q->id) <= NAME_BYTES_MAX;
+    Hawser__Internal__StatusReply reply = HAWSER__INTERNAL__STATUS_REPLY__INIT;
+    reply.unserved = true;
+    if (is_right && !((const struct saver *)self)->durable)
+        saver_status_reply(call, &reply);
+    else
+        saver_ask(self, &q->base, is_right, call);
+}
+
 const struct rpc_method saver_methods[] = {SAVER_METHODS(SERVED){0}};

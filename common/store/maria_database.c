@@ -82,6 +82,27 @@ static const char add_ends[] = "ALTER TABLE hawser_messages "
                                "ADD COLUMN IF NOT EXISTS bytes_max BIGINT UNSIGNED NULL, "
                                "ADD COLUMN IF NOT EXISTS ended_ms BIGINT UNSIGNED NULL";
 
-static const char *const steps[] = {make_messages, make_leases, add_leaves, fill_leaves,
-                                    make_catalog,  add_ends,    NULL};
+// What became of each message for whom, from when it is in its log on.
+static const char make_outcomes[] = "CREATE TABLE IF NOT EXISTS hawser_outcomes ("
+                                    "product INT UNSIGNED NOT NULL, "
+                                    "id VARBINARY(64) NOT NULL, "
+                                    "stream TINYINT UNSIGNED NOT NULL, "
+                                    "user VARBINARY(64) NOT NULL, "
+                                    "epoch BIGINT UNSIGNED NOT NULL, "
+                                    "seq BIGINT UNSIGNED NOT NULL, "
+                                    "class TINYINT UNSIGNED NOT NULL, "
+                                    "state TINYINT UNSIGNED NOT NULL, "
+                                    "sent_ms BIGINT UNSIGNED NOT NULL, "
+                                    "expires_ms BIGINT UNSIGNED NOT NULL, "
+                                    "ended_ms BIGINT UNSIGNED NOT NULL, "
+                                    "device VARBINARY(64) NOT NULL, "
+                                    "kept_ms BIGINT UNSIGNED NOT NULL, "
+                                    "until_ms BIGINT UNSIGNED NOT NULL, "
+                                    "PRIMARY KEY (product, id, stream, user), "
+                                    "KEY log (product, stream, user, seq), "
+                                    "KEY until (until_ms)"
+                                    ") ENGINE=InnoDB";
+
+static const char *const steps[] = {make_messages, make_leases, add_leaves,    fill_leaves,
+                                    make_catalog,  add_ends,    make_outcomes, NULL};
 const struct maria_schema maria_hawser_schema = {steps};

@@ -1,5 +1,6 @@
 -- Appends to logs of one bucket: idempotent by id, with a last moment, under the limits. The script answers whether the bucket has its
--- first sums, and the time; then of each append its outcome, and where the message is and when it ends. REFUSED: the server is full. Most
+-- first sums, and the time; then of each append its outcome, and where the message is and when it ends; then of each message that had to leave,
+-- before any device had handled it, the place of the append, its seq and why; and how many those are. REFUSED: the server is full. Most
 -- appends go a shorter way (part/append_next.lua), which does the same: tests/unit/saver/test_store_ways.c compares them.
 --
 -- KEYS base: the front of the bucket's keys
@@ -19,7 +20,7 @@
 -- CONST APPEND_COLLAPSES
 -- CONST PURGED_AT_ONCE
 -- PARTS what append_next put overflow collapse
--- REPLY [nn*nnnnnnn] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms arrivals
+-- REPLY [nn*n] sum_is_new store_ms outcome epoch seq change sent_ms expires_ms arrivals
 
 -- What is known of the id, by a record that has not ended; and whether there is one that has.
 local function record_of(key)
@@ -104,8 +105,11 @@ end
 if call('EXISTS', base .. 'sum') == 0 then out[1] = 1 end
 for i = at, count_of_args, 4 do
   local n = #out
+  place = (i - rest) / 4
   out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5], out[n + 6], out[n + 7] =
     append(read(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]))
 end
 finish()
+for _, it in ipairs(ended) do out[#out + 1] = it end
+out[#out + 1] = #ended / 3
 return out

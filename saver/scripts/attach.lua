@@ -1,4 +1,5 @@
--- Attach: a session begins. The script answers where each stream goes on, and whether that is a reset.
+-- Attach: a session begins. The script answers where each stream goes on, and whether that is a reset; and behind all the runs of messages that the
+-- client's own positions were the first to acknowledge.
 -- Most go a shorter way (part/attach_next.lua), which does the same: tests/unit/saver/test_store_ways.c compares them.
 --
 -- KEYS base: the front of the bucket's keys
@@ -10,7 +11,7 @@
 -- CONST STREAMS
 -- CONST PURGED_AT_ONCE
 -- PARTS base attach_next devices
--- REPLY [*n] stale after reset after_news reset_news after_bulk reset_bulk epoch head change known
+-- REPLY [*n] stale after reset after_news reset_news after_bulk reset_bulk epoch head change known acked
 
 local l = open(user, epoch)
 local d = device_of(l, name)
@@ -77,4 +78,5 @@ out[#out + 1] = l.epoch
 out[#out + 1] = l.head
 out[#out + 1] = l.change
 out[#out + 1] = is_new and 0 or 1
+for _, run in ipairs(acked_runs) do out[#out + 1], out[#out + 2] = run[1], run[2] end
 return out

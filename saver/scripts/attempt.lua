@@ -1,5 +1,5 @@
 -- Attempt: a device had what was sent to it, up to a seq, and did not acknowledge the first message of it. From so many on, in so many sessions and
--- for so long, it is parked for that device. The script answers whether it was counted, and whether it is parked.
+-- for so long, it is parked for that device. The script answers whether it was counted, whether it is parked, and the seq of the message that met its end by that.
 --
 -- KEYS base: the front of the bucket's keys
 -- ARGV user text: the inbox
@@ -16,7 +16,7 @@
 -- CONST PURGED_AT_ONCE
 -- CONST ATTEMPTS_COUNTED_MAX
 -- PARTS attempts dead_letters
--- REPLY [ii] counted parked
+-- REPLY [iii] counted parked ended
 
 grow()
 local l = open(user)
@@ -71,15 +71,18 @@ local function park(seq)
   save_dead_letters(l)
 end
 local seq = d and l.epoch == wanted and is_swept() and first_unacked()
-local is_parked = false
+local is_parked, ended = false, 0
 if seq then
   local a = attempt(seq)
   is_parked = a.parked > 0
   if not is_parked and a.count >= attempts_min and a.sessions[sessions_min] ~= 0 and now - a.since >= least_ms then
     is_parked, a.parked = true, 1
-    if is_waiting(l, seq) then park(seq) end
+    if is_waiting(l, seq) then
+      park(seq)
+      ended = seq
+    end
   end
   save_attempts(l)
 end
 finish()
-return {seq and 1 or 0, is_parked and 1 or 0}
+return {seq and 1 or 0, is_parked and 1 or 0, ended}

@@ -5,7 +5,7 @@
 -- CONST ACK_TAKEN
 -- CONST ACK_REMOVED_MAX
 -- PARTS upto layout
-local at, count_of_args, out, acked = rest, #ARGV, {}, 0
+local at, count_of_args, out, answers, acked = rest, #ARGV, {}, 0, 0
 while at < count_of_args do
   local name, device = ARGV[at + 1], ARGV[at + 2]
   local generation, _, _, _, _, positions, stream, epoch_of, seq = unpacked(ONE, ARGV[at])
@@ -36,10 +36,10 @@ while at < count_of_args do
     end
   end
   if not own_at or epoch_of ~= epoch or seq <= own or seq > head or all - start >= ACK_REMOVED_MAX then break end
-  local left = ACK_TAKEN
+  local left, acked_first, acked_last = ACK_TAKEN, 0, 0
   local first = handled >= start and handled + 1 or start
   if seq >= first then
-    waiting, acked = waiting - (seq - first + 1), acked + seq - first + 1
+    waiting, acked, acked_first, acked_last = waiting - (seq - first + 1), acked + seq - first + 1, first, seq
     waiting_bytes = seq == head and 0 or sum - unpacked('<I6', call('HGET', logs, name .. '\0m' .. pack('>I7', seq)))
   end
   if seq > handled then handled = seq end
@@ -61,8 +61,11 @@ while at < count_of_args do
     pack(BOTH, 2, epoch, head, change, history, registered, last, start, more, named, odd, count, waiting, handled, sum, bytes, waiting_bytes, top)
   call('HSET', logs, name, packed .. string.sub(state, tail, own_at - 1) .. pack('<B', #device) .. device ..
     pack('<I7I6I7I7I7I7I7I7', generation, now, epoch, seq, e1, s1, e2, s2) .. string.sub(state, own_end))
-  out[#out + 1] = left
-  at = at + 3
+  out[answers + 1], out[answers + 2], out[answers + 3] = left, acked_first, acked_last
+  at, answers = at + 3, answers + 3
 end
 if acked > 0 then call('HINCRBY', base .. 'sum', 'acked', acked) end
-if at > count_of_args then return out end
+if at > count_of_args then
+  out[answers + 1] = 0 -- one run of each
+  return out
+end

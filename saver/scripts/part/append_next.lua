@@ -97,5 +97,8 @@ if accepted > 0 then
   if words > 2 then call(unpack(write)) end
   if keyed > 0 then call('HINCRBY', base .. 'sum', 'keyed', keyed) end
   if call('HINCRBY', base .. 'sum', 'accepted', accepted) == accepted then out[1] = 1 end
-  if at > count_of_args then return out end
+  if at > count_of_args then
+    out[answers + 1] = 0 -- none had to leave
+    return out
+  end
 end

@@ -4,7 +4,7 @@
 -- CONST GAP_COLLAPSED = HAWSER__V1__GAP_REASON__GAP_COLLAPSED
 -- CONST COLLAPSE_KEYS_MAX
 -- CONST COLLAPSE_SKEW_MS
--- PARTS entries
+-- PARTS ended
 
 local function collapse_keys_of(l)
   l.collapse_keys = l.collapse_keys or l.collapsing > 0 and call('HGET', logs, l.name .. '\0c') or ''
@@ -39,7 +39,7 @@ local function replaced_by(l, a)
   end
 end
 local function collapse(l, seq)
-  drop(l, seq, GAP_COLLAPSED, 'collapsed')
+  if drop(l, seq, GAP_COLLAPSED, 'collapsed') then tell_end(seq, GAP_COLLAPSED) end
   l.change = (l.change + 1) % 4294967296
 end
 -- The last entry is from now on the one that its key may replace. Of too many keys the one whose message is the oldest goes.

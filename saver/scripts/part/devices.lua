@@ -1,6 +1,13 @@
 -- Devices' positions, and what leaves an inbox because they have it.
 --
 -- PARTS entries positions attempts dead_letters
+-- The runs of messages that are acked by what is done now.
+local acked_runs = {}
+local function count_acked(seq)
+  local last = acked_runs[#acked_runs]
+  if last and last[2] == seq - 1 then last[2] = seq else acked_runs[#acked_runs + 1] = {seq, seq} end
+  count('acked', 1)
+end
 
 -- What was parked, and has been handled by d after all, is acked. A device that was told of a gap instead has not handled it.
 local function unpark_handled(l, d, from, upto)
@@ -14,7 +21,7 @@ local function unpark_handled(l, d, from, upto)
     elseif has_between(l, seq, seq) then
       forget_dead_letter(l, i)
       count('parked', -1)
-      count('acked', 1)
+      count_acked(seq)
     end
   end
   l.parked = is_parked
@@ -33,7 +40,7 @@ local function mark_handled(l, d, from)
     end
     local e = entry(l, seq)
     l.waiting, l.waiting_bytes = l.waiting - 1, l.waiting_bytes - (e and e.size or 0)
-    count('acked', 1)
+    count_acked(seq)
   end
   if l.waiting > 0 then each(l, from + 1, upto, mark) end
   if l.parked > 0 then unpark_handled(l, d, from, upto) end

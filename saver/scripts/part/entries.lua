@@ -66,7 +66,9 @@ local function remove(l, seq, reason)
   return waits
 end
 local function drop(l, seq, reason, counter)
-  if remove(l, seq, reason) then count(counter, 1) end
+  local waits = remove(l, seq, reason)
+  if waits then count(counter, 1) end
+  return waits
 end
 -- Lets go of what is due in a log, some of it, and says when the next is. Behind the first that is not due only those that are listed can be.
 local function expire(l, max)

@@ -1,7 +1,7 @@
 -- What has to leave a log that is over its limits. `a` has them.
 --
 -- CONST GAP_OVERFLOWED = HAWSER__V1__GAP_REASON__GAP_OVERFLOWED
--- PARTS entries
+-- PARTS ended
 
 -- The oldest that some device has handled; else the oldest.
 local function victim(l)
@@ -16,6 +16,7 @@ local function victim(l)
 end
 local function overflow(l, a)
   while l.count > 1 and (l.count > a.messages_max or l.bytes > a.bytes_max) do
-    drop(l, victim(l), GAP_OVERFLOWED, 'overflowed')
+    local seq = victim(l)
+    if drop(l, seq, GAP_OVERFLOWED, 'overflowed') then tell_end(seq, GAP_OVERFLOWED) end
   end
 end
