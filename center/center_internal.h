@@ -2,8 +2,9 @@
 //
 //   center.c      its life and metrics
 //   routes.c      a request's way to its handler; access.c  who asks
-//   push_call.c   pushes and batches; products.c, keys.c, tokens.c, users.c, parked.c, stats.c,
-//                 members.c, health.c, openapi.c  the other calls
+//   push_call.c   pushes and batches; products.c, keys.c, tokens.c, users.c, outcomes.c, parked.c,
+//                 stats.c, members.c, health.c, openapi.c  the other calls
+//   dry_run.c     a push that is only checked
 //   send.c        a push on its way; append.c  one append of it; deliver.c  found and delivered
 //   hints.c       heads that could not be told to a room
 //   change.c      a product's record while it is changed

@@ -28,6 +28,11 @@ void handle_batch(struct request *q);
 // users.c
 void handle_user(struct request *q);
 void handle_users_query(struct request *q);
+// outcomes.c
+void handle_message(struct request *q);
+void handle_message_users(struct request *q);
+void handle_message_user(struct request *q);
+void handle_user_messages(struct request *q);
 // parked.c
 void handle_parked(struct request *q);
 void handle_parked_delete(struct request *q);

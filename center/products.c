@@ -24,7 +24,7 @@ static const struct {
     UNSERVED(bulk_rate_per_s, 1, 100000000),
     LIMIT(idempotency_s, 60, 86400),
     LIMIT(idempotency_keys, 1, 1000000000),
-    UNSERVED(outcome_s, 60, 31536000),
+    LIMIT(outcome_s, 60, 31536000),
     LIMIT(devices_per_user, 1, 16),
     LIMIT(token_ttl_s, 60, 31536000),
 #undef UNSERVED

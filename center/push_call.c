@@ -1,5 +1,6 @@
 // The calls that push: one message, and batches. Each message is read and checked (core/push.h),
 // then sent (send.h).
+#include "dry_run.h"
 #include "handlers.h"
 #include "push.h"
 #include "push_answer.h"
@@ -19,9 +20,23 @@ static struct shape shape_of(const struct push *push) {
     return (struct shape){push->class, has_many ? push->to.count : 0};
 }
 
+static void dry_put(struct buf *out, const struct sent *sent, const struct shape *shape,
+                    int status) {
+    const struct dry_answer answer = {.class = push_class_name(shape->class),
+                                      .targets = sent->targets,
+                                      .has_online = sent->has_online,
+                                      .online = sent->online,
+                                      .status = status};
+    dry_answer_put(out, &answer);
+}
+
 static void sent_put(struct buf *out, const struct sent *sent, const struct shape *shape,
                      int status) {
     bool is_live = shape->class == PUSH_LIVE;
+    if (sent->is_dry) {
+        dry_put(out, sent, shape, status ? 200 : 0);
+        return;
+    }
     const struct push_answer answer = {
         .id = sent->id,
         .class = push_class_name(shape->class),
@@ -90,7 +105,8 @@ static void item_send(struct push_item *item, sent_fn *done) {
         problem_set(&refused.problem, PROBLEM_not_found, NULL, "no product '%s'",
                     item->request->product_name);
     if (refused.problem.code == PROBLEM_NONE) {
-        send_push(item->request->center, product, &item->push, (struct sender){done, item});
+        (item->push.is_dry ? dry_run : send_push)(item->request->center, product, &item->push,
+                                                  (struct sender){done, item});
         return;
     }
     push_deinit(&item->push);
@@ -108,7 +124,7 @@ static void on_sent(void *arg, const struct sent *sent) {
     }
     buf_reserve(&text, ANSWER_BYTES);
     sent_put(&text, sent, &item->shape, 0);
-    reply_text(item->request, 202, &text);
+    reply_text(item->request, sent->is_dry ? 200 : 202, &text);
 }
 
 static void item_free(void *state) {

@@ -11,6 +11,8 @@ struct sent {
     struct problem problem; // beside one the rest says nothing
     uint64_t seq, expires_ms, online;
     bool replayed, has_seq;
+    bool is_dry, has_online; // of a dry run, which has targets and online alone
+    size_t targets;          // 0: not known
     char id[MESSAGE_ID_CHARS + 1];
 };
 // Called exactly once, perhaps before send_push returns.

@@ -74,6 +74,7 @@ static void fill_limits(const Hawser__Internal__ProductLimits *l,
     ret->bytes = l->inbox_bytes;
     ret->retention_ms = l->retention_s * 1000;
     ret->reject_new = l->reject_new;
+    ret->outcome_ms = l->outcome_s * 1000;
     ret->devices = (uint32_t)l->devices_per_user;
     ret->ids_max = l->idempotency_keys;
 }

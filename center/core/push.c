@@ -65,7 +65,7 @@ static bool read_class(const json_t *body, const struct push_rules *rules, struc
 // Of what comes later in this version's life, a push that asks for it must not go out as if it had
 // not.
 static bool refuse_unserved(const json_t *body, struct problem *p) {
-    static const char *const names[] = {"rate_per_s", "send_at", "receipt", "dry_run", NULL};
+    static const char *const names[] = {"rate_per_s", "send_at", "receipt", NULL};
     for (int i = 0; names[i]; i++) {
         const json_t *value = json_object_get(body, names[i]);
         if (value && !json_is_false(value) && !json_is_null(value))
@@ -141,7 +141,8 @@ bool push_read(const json_t *body, const struct push_rules *rules, struct push *
         read_payload(body, rules, &push, p) &&
         field_text(&in, "content_type", 128, &push.content_type) &&
         read_class(body, rules, &push, p) && read_collapse_key(body, &push, p) &&
-        refuse_unserved(body, p) && read_key(body, &push, p)) {
+        field_bool(&in, "dry_run", &push.is_dry) && refuse_unserved(body, p) &&
+        read_key(body, &push, p)) {
         *ret = push;
         return true;
     }

@@ -15,6 +15,7 @@ struct push {           // borrows from the body
     const char *content_type;
     const char *collapse_key; // NULL = none
     enum push_class class;
+    bool is_dry;                 // it is only checked
     uint64_t ttl_ms;             // 0 = the retention
     const char *idempotency_key; // NULL = none
     uint8_t body_hash[16];       // by push_hash, for a key: another body under it is refused

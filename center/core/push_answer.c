@@ -40,3 +40,20 @@ void push_answer_put(struct buf *out, const struct push_answer *a) {
         put_number(out, "status", (uint64_t)a->status);
     buf_append_str(out, "}");
 }
+
+void dry_answer_put(struct buf *out, const struct dry_answer *a) {
+    buf_append_str(out, "{\"class\":\"");
+    buf_append_str(out, a->class);
+    buf_append_str(out, "\"");
+    if (a->targets > 0)
+        put_number(out, "targets", a->targets);
+    else
+        buf_append_str(out, ",\"targets\":null");
+    if (a->has_online)
+        put_number(out, "online", a->online);
+    else
+        buf_append_str(out, ",\"online\":null");
+    if (a->status != 0)
+        put_number(out, "status", (uint64_t)a->status);
+    buf_append_str(out, "}");
+}

@@ -17,6 +17,14 @@ struct push_answer {
     size_t targets; // 0: not shown
     int status;     // in a batch; 0: not shown
 };
+struct dry_answer { // to a dry run
+    const char *class;
+    size_t targets; // 0: not known
+    bool has_online;
+    uint64_t online;
+    int status; // as above
+};
+void dry_answer_put(struct buf *out, const struct dry_answer *a);
 void push_answer_put(struct buf *out, const struct push_answer *a);
 
 #endif

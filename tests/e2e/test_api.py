@@ -62,7 +62,7 @@ def test_product_life(cluster):
     ({"limits": []}, "invalid_value", "limits"),
     ({"callbacks": {"url": "https://example.org/h", "events": ["status"]}}, "invalid_value", "callbacks"),
     ({"limits": {"bulk_rate_per_s": 5}}, "invalid_value", "limits.bulk_rate_per_s"),
-    ({"limits": {"outcome_s": 60}}, "invalid_value", "limits.outcome_s"),
+    ({"limits": {"outcome_s": 59}}, "invalid_value", "limits.outcome_s"),
     pytest.param({"é" * 200: 1}, "unknown_field", "é" * 79, id="cut inside a character"),
 ])
 def test_bad_products(cluster, body, code, field):

@@ -74,7 +74,7 @@ static const struct {
     {"{\"collapse_key\": \"k\", \"class\": \"live\"}", PROBLEM_conflicting_fields, "collapse_key"},
     {"{\"collapse_key\": \"k\", \"ttl_s\": 0}", PROBLEM_conflicting_fields, "collapse_key"},
     {"{\"send_at\": \"now\"}", PROBLEM_invalid_value, "send_at"},
-    {"{\"dry_run\": true}", PROBLEM_invalid_value, "dry_run"},
+    {"{\"dry_run\": 1}", PROBLEM_invalid_value, "dry_run"},
     {"{\"idempotency_key\": \"k\"}", PROBLEM_unknown_field, "idempotency_key"},
     {"{\"nope\": 1}", PROBLEM_unknown_field, "nope"},
 };
