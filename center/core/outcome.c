@@ -109,18 +109,17 @@ Hawser__Internal__OutcomeState outcome_state(const struct outcome_of *o) {
 
 // --- its devices
 
-static bool is_who_acked(const struct outcome_of *o, const char *device) {
-    return o->row && o->row->state == STATE(ACKED) && strcmp(o->row->device, device) == 0;
+// It was acknowledged, or parked, by this one.
+static bool is_whose_end(const struct outcome_of *o, const char *device) {
+    return o->row && *o->row->device && strcmp(o->row->device, device) == 0;
 }
 
 static Hawser__Internal__OutcomeState device_state(const struct outcome_of *o,
                                                    const Hawser__Internal__UserDevice *d) {
     Hawser__Internal__OutcomeState all = outcome_state(o);
     bool is_there = message_of(o) != NULL;
-    if (is_who_acked(o, d->device))
-        return STATE(ACKED);
-    if (o->row && o->row->state == STATE(PARKED) && strcmp(o->row->device, d->device) == 0)
-        return STATE(PARKED);
+    if (is_whose_end(o, d->device))
+        return o->row->state;
     if (!o->entry)
         return STATE(UNKNOWN);
     if (!is_past(o, d))
@@ -133,10 +132,11 @@ static Hawser__Internal__OutcomeState device_state(const struct outcome_of *o,
 
 static json_t *device_json(const struct outcome_of *o, const char *name,
                            const Hawser__Internal__UserDevice *d) {
-    bool acked = is_who_acked(o, name);
-    Hawser__Internal__OutcomeState state = d       ? device_state(o, d)
-                                           : acked ? STATE(ACKED)
-                                                   : STATE(PENDING);
+    bool is_its_end = is_whose_end(o, name);
+    Hawser__Internal__OutcomeState state = d            ? device_state(o, d)
+                                           : is_its_end ? o->row->state
+                                                        : STATE(PENDING);
+    bool acked = is_its_end && state == STATE(ACKED);
     bool is_counted = d && d->tried == o->seq && o->seq > 0;
     bool is_before = state == STATE(PENDING);
     json_t *attempts = is_counted  ? json_integer(d->attempts)
@@ -155,7 +155,7 @@ static const Hawser__Internal__UserDevice *known_device(const struct outcome_of 
     return NULL;
 }
 
-// Those that are known and that it is for, those that it names, and who acknowledged it.
+// Those that are known and that it is for, those that it names, and whose end it was.
 static json_t *devices_json(const struct outcome_of *o) {
     const Hawser__Internal__StoredMessage *m = message_of(o);
     json_t *devices = json_array();
@@ -167,8 +167,7 @@ static json_t *devices_json(const struct outcome_of *o) {
     for (size_t i = 0; m && i < m->n_device; i++)
         if (!known_device(o, m->device[i]))
             json_array_append_new(devices, device_json(o, m->device[i], NULL));
-    if (o->row && is_who_acked(o, o->row->device) && *o->row->device &&
-        !known_device(o, o->row->device) && !(m && m->n_device > 0))
+    if (o->row && *o->row->device && !known_device(o, o->row->device) && !(m && m->n_device > 0))
         json_array_append_new(devices, device_json(o, o->row->device, NULL));
     return devices;
 }

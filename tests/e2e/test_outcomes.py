@@ -116,7 +116,25 @@ def test_parked(cluster):
     crash_over(cluster, token)
     eventually(lambda: get(cluster, product, f"messages/{message}/users/pat")["state"] == "parked")
     eventually(lambda: counts(cluster, product, message) == {"targets": 1, "parked": 1})
+    parked, = get(cluster, product, f"messages/{message}/users")["items"]
+    assert [(d["device"], d["state"], d["acked_at"]) for d in parked["devices"]] == [("phone", "parked", None)], parked
     take(cluster, product, 1, device="laptop", user="pat")
+    eventually(lambda: counts(cluster, product, message) == {"targets": 1, "acked": 1})
+
+
+def test_mariadb_is_away(cluster, stores):
+    """Nothing is answered that may be wrong while MariaDB is away; what happened meanwhile is known when it is back."""
+    product = cluster.product()
+    message = push(cluster, product)
+    eventually(lambda: cluster.call("GET", f"/v1/products/{product.name}/messages/{message}").status_code == 200)
+    stores[1].kill()
+    for path in ("users/ann/messages", f"messages/{message}", f"messages/{message}/users", f"messages/{message}/users/ann"):
+        assert get(cluster, product, path, 503)["code"] == "store_unavailable"
+    take(cluster, product, 1)
+    push(cluster, product)
+    stores[1].start()
+    eventually(lambda: cluster.call("GET", f"/v1/products/{product.name}/users/ann/messages").status_code == 200)
+    eventually(lambda: states(cluster, product) == ["acked", "pending"])
     eventually(lambda: counts(cluster, product, message) == {"targets": 1, "acked": 1})
 
 

@@ -135,11 +135,13 @@ static void set_clock(struct ways *t) {
 }
 
 static void ways_begin(struct ways *t, uint64_t seed) {
+    Hawser__Internal__RestoredRequest back = HAWSER__INTERNAL__RESTORED_REQUEST__INIT;
     char path[128];
     redis_fsync = "everysec"; // nothing is killed here
     t->now_ms = UINT64_C(1800000000000);
     for (int way = 0; way < WAYS; way++) {
         bed_open(&t->bed[way], &factories[way]);
+        (void)bed_ask(&t->bed[way], &back.base); // who asks that is told ends, too
         snprintf(path, sizeof(path), "%s/s", redis_dir);
         t->redis[way] = redisConnectUnix(path);
         ck_assert(t->redis[way] && !t->redis[way]->err);
