@@ -80,7 +80,15 @@ enum call_kind { ONCE, REPEATABLE, LONG };
     X(saver, outcomes, SAVER_METHOD__SAVER_OUTCOMES, Outcomes, outcomes, 3000, ONCE, RPC_CENTER,   \
       MEMORY_SMALL, outcomes_asked)                                                                \
     X(saver, status, SAVER_METHOD__SAVER_STATUS, Status, status, 3000, ONCE, RPC_CENTER,           \
-      MEMORY_SMALL, statuses_asked)
+      MEMORY_SMALL, statuses_asked)                                                                \
+    X(saver, job_put, SAVER_METHOD__SAVER_JOB_PUT, JobPut, job_put, 3000, REPEATABLE, RPC_CENTER,  \
+      MEMORY_RECORD, jobs_put)                                                                     \
+    X(saver, job_take, SAVER_METHOD__SAVER_JOB_TAKE, JobTake, job_take, 2000, ONCE, RPC_CENTER,    \
+      MEMORY_SMALL, job_parts_taken)                                                               \
+    X(saver, job_advance, SAVER_METHOD__SAVER_JOB_ADVANCE, JobAdvance, job_advance, 2000,          \
+      REPEATABLE, RPC_CENTER, MEMORY_SMALL, job_parts_advanced)                                    \
+    X(saver, jobs, SAVER_METHOD__SAVER_JOBS, Jobs, jobs, 3000, REPEATABLE, RPC_CENTER,             \
+      MEMORY_SMALL, jobs_asked)
 
 #define ROOM_METHODS(X)                                                                            \
     X(room, deliver, ROOM_METHOD__ROOM_DELIVER, Deliver, deliver, 3000, ONCE,                      \

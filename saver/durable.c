@@ -274,7 +274,7 @@ static void begin_append(struct store_step *p, const ProtobufCMessage *request) 
     bool is_stored = q->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_STORED;
     bool is_durable = q->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
     bool is_whole = recovery_is_over(&durable_of(p)->recovery);
-    if (!is_whole || q->claim != 0) { // of a claim nothing is kept but its id
+    if (!is_whole || q->claim != 0 || q->settles) { // nothing is kept but its id
         begin_at_front(p, request);
     } else if (is_stored) {
         begin_stored_append(p, q);

@@ -62,13 +62,15 @@ struct broadcast { // news or bulk of a product
     struct product_logs *product;
 };
 
+struct memory_job;
 struct product_logs { // of one product
     UT_hash_handle hh;
     struct saver_memory *store;
     uint32_t number;
     struct broadcast stream[STREAMS]; // of news and bulk; the inbox's is empty
     struct sum_id *sum_ids;
-    uint64_t keyed_ids; // ids with an Idempotency-Key that are remembered
+    struct memory_job *jobs; // owned, the newest first
+    uint64_t keyed_ids;      // ids with an Idempotency-Key that are remembered
     uint64_t accepted, acked, expired, overflowed, collapsed, parked, rejected, broadcasts,
         sent[STREAMS], acked_devices[STREAMS], letters_dropped;
     uint64_t pending;
@@ -131,6 +133,7 @@ void inbox_dead_letters_free(struct inbox *b);
 SAVER_METHODS(MEMORY_STEP_DECLARATION)
 
 void saver_memory_ids_free(struct saver_memory *m);
+void saver_memory_jobs_free(struct saver_memory *m);
 void saver_memory_logs_free(struct saver_memory *m);
 
 #endif

@@ -5,6 +5,7 @@
 //   redis_append.c   appends
 //   redis_devices.c  positions of devices
 //   redis_parked.c   attempts and dead letters
+//   redis_jobs.c     jobs
 //   redis_restore.c  what a Redis that went back has lost
 //   redis_read.c     what reads logs
 //   redis_keys.c     the bound on Idempotency-Keys
@@ -63,7 +64,8 @@ struct saver_step {
         uint64_t epoch, head, change;
     } heads[STREAMS]; // of news and bulk
     uint32_t product;
-    int bucket; // -1: the product's own
+    int bucket;        // -1: the product's own
+    uint32_t lease_ms; // of a part of a job
 };
 static inline struct saver_step *saver_step_of(struct store_step *p) {
     return (struct saver_step *)p;

@@ -26,10 +26,17 @@ enum {
     PARK_ATTEMPTS = 5,
     PARK_SESSIONS = 3,
     PARK_LEAST_MS = 10 * 60 * 1000,
-    ATTEMPTS_COUNTED_MAX = 200, // of one message
-    DEAD_LETTERS_MAX = 100,     // of a user
-    UNPARK_MAX = 16,            // seqs of one call
-    OUTCOMES_MAX = 1000,        // of an answer
+    ATTEMPTS_COUNTED_MAX = 200,        // of one message
+    DEAD_LETTERS_MAX = 100,            // of a user
+    UNPARK_MAX = 16,                   // seqs of one call
+    OUTCOMES_MAX = 1000,               // of an answer
+    ATTEMPTS_COUNTED_MAX = 200,        // of one message
+    DEAD_LETTERS_MAX = 100,            // of a user
+    UNPARK_MAX = 16,                   // seqs of one call
+    JOBS_OPEN_MAX = 100,               // of a product, under way
+    JOBS_BYTES_MAX = 64 * 1024 * 1024, // of these, with their targets
+    JOBS_KEPT_MAX = 1000,              // of a product: the oldest that is done goes first
+    JOBS_LISTED_MAX = 1000,            // of one answer
     RESTART_SEQS_PER_S =
         1 << 20, // another history of the data: the next seq is at least Unix seconds x this
 };
@@ -62,6 +69,14 @@ static inline struct park_limits park_limits_of(const Hawser__Internal__AttemptR
         return (struct park_limits){PARK_ATTEMPTS, PARK_SESSIONS, PARK_LEAST_MS, DEAD_LETTERS_MAX,
                                     DEAD_LETTER_KEPT_MS};
     return (struct park_limits){l->attempts, l->sessions, l->least_ms, l->letters, l->kept_ms};
+}
+
+static inline uint32_t jobs_listed(uint32_t limit) { // of one answer
+    return limit > 0 && limit < JOBS_LISTED_MAX ? limit : JOBS_LISTED_MAX;
+}
+
+static inline uint32_t job_lease_ms(uint32_t asked_ms) {
+    return asked_ms > 0 && asked_ms < JOB_LEASE_MS ? asked_ms : JOB_LEASE_MS;
 }
 
 struct loop;

@@ -52,15 +52,14 @@ SAVER_METHODS(SERVE)
 
 // A message that is to be committed, and that nobody here can commit. A claim of such a push is
 // refused with it.
-static bool is_unserved(const struct saver *s, const Hawser__Internal__AppendRequest *q) {
-    return !s->durable && q->message &&
-           q->message->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
+static bool is_unserved(const struct saver *s, const Hawser__Internal__StoredMessage *m) {
+    return !s->durable && m->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
 }
 
 static void saver_on_append(void *self, const Hawser__Internal__AppendRequest *q,
                             struct rpc_call *call) {
     Hawser__Internal__AppendReply reply = HAWSER__INTERNAL__APPEND_REPLY__INIT;
-    if (is_appendable(q) && is_unserved(self, q)) {
+    if (is_appendable(q) && is_unserved(self, q->message)) {
         reply.outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_UNSERVED;
         saver_append_reply(call, &reply);
         return;
@@ -154,6 +153,39 @@ static void saver_on_status(void *self, const Hawser__Internal__StatusRequest *q
         saver_status_reply(call, &reply);
     else
         saver_ask(self, &q->base, is_right, call);
+}
+
+static bool is_whole_job(const Hawser__Internal__JobPutRequest *q) {
+    return q->product != 0 && q->message && *q->message->id &&
+           strlen(q->message->id) <= NAME_BYTES_MAX && q->limits && q->n_part > 0 &&
+           q->n_part <= JOB_PARTS_MAX;
+}
+
+static void saver_on_job_put(void *self, const Hawser__Internal__JobPutRequest *q,
+                             struct rpc_call *call) {
+    Hawser__Internal__JobPutReply reply = HAWSER__INTERNAL__JOB_PUT_REPLY__INIT;
+    if (is_whole_job(q) && is_unserved(self, q->message)) {
+        reply.outcome = HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_UNSERVED;
+        saver_job_put_reply(call, &reply);
+        return;
+    }
+    saver_ask(self, &q->base, is_whole_job(q), call);
+}
+
+static void saver_on_job_take(void *self, const Hawser__Internal__JobTakeRequest *q,
+                              struct rpc_call *call) {
+    saver_ask(self, &q->base, true, call);
+}
+
+static void saver_on_job_advance(void *self, const Hawser__Internal__JobAdvanceRequest *q,
+                                 struct rpc_call *call) {
+    bool is_right = q->product != 0 && *q->job && strlen(q->job) <= NAME_BYTES_MAX;
+    saver_ask(self, &q->base, is_right, call);
+}
+
+static void saver_on_jobs(void *self, const Hawser__Internal__JobsRequest *q,
+                          struct rpc_call *call) {
+    saver_ask(self, &q->base, q->product != 0 && strlen(q->id) <= NAME_BYTES_MAX, call);
 }
 
 const struct rpc_method saver_methods[] = {SAVER_METHODS(SERVED){0}};

@@ -73,6 +73,10 @@ struct verdict verdict_of_append(Hawser__Internal__AppendOutcome answer, bool ma
     case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_UNSERVED: // by none: they have one configuration
         return (struct verdict){OUTCOME_FAILED, PROBLEM_invalid_value,
                                 "durable needs a MariaDB, and the savers have none", "class"};
+    case HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_JOBS_FULL:
+        return no_place(PROBLEM_quota_exceeded,
+                        "too many pushes to many targets, or too large ones, are under way",
+                        may_be_stored);
     case _HAWSER__INTERNAL__APPEND_OUTCOME_IS_INT_SIZE:
         break;
     }

@@ -17,6 +17,10 @@ static const struct slots_method others[] = {
     {"ClockRequest", ""},
     {"OutcomesRequest", ""},
     {"StatusRequest", ""},
+    {"JobPutRequest", "1 hw:jobs"},  // it is announced
+    {"JobTakeRequest", "1 hw:jobs"}, // of a product that was announced
+    {"JobAdvanceRequest", "1"},
+    {"JobsRequest", "1"},
     {0},
 };
 

@@ -4,6 +4,7 @@
 #include "contract_collapse.h"
 #include "contract_devices.h"
 #include "contract_history.h"
+#include "contract_jobs.h"
 #include "contract_parked.h"
 #include "contract_random.h"
 #include "redis_server.h"
@@ -63,6 +64,11 @@ static const struct {
     {"collapse keys", case_collapse_keys},
     {"collapse, full", case_collapse_full},
     {"collapse, late", case_collapse_late},
+    {"jobs", case_jobs},
+    {"job leases", case_job_leases},
+    {"job repeats", case_job_repeats},
+    {"jobs full", case_jobs_full},
+    {"jobs listed", case_jobs_listed},
     {"random", case_random},
 };
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };
