@@ -1,5 +1,6 @@
 // One append of a push: to a user's inbox, to the product's news, or the claim of its key. Whoever
 // misses an answer repeats it: the id makes that harmless.
+#include "job.h"
 #include "send_internal.h"
 #include "streams.h"
 
@@ -38,8 +39,37 @@ static void make_claim(const struct leg *leg, Hawser__Internal__AppendRequest *r
     request->message->expires_ms = s->aim.expires_ms;
 }
 
+// --- a job is put whole, and answered as an append is
+
+static void on_job_put(void *arg, int error, const Hawser__Internal__JobPutReply *reply) {
+    Hawser__Internal__AppendReply as_append = HAWSER__INTERNAL__APPEND_REPLY__INIT;
+    if (reply) {
+        as_append.outcome = reply->outcome;
+        as_append.store_ms = reply->store_ms;
+    }
+    on_appended(arg, error, reply ? &as_append : NULL);
+}
+
+static void try_job(struct leg *leg) {
+    struct sending *s = leg->sending;
+    struct peer saver = saver_of_product(s->center->cluster, s->aim.product);
+    struct job_put put;
+    job_put_make(&put, &s->push, &s->aim);
+    put.request.claim = s->claim_of_key;
+    leg->retry.tries++;
+    leg->was_up = peer_is_up(saver);
+    saver_job_put(saver, &put.request, on_job_put, leg);
+    job_put_deinit(&put);
+}
+
+// --- a try
+
 static void try_append(struct leg *leg) {
     struct sending *s = leg->sending;
+    if (leg->is_job) {
+        try_job(leg);
+        return;
+    }
     struct cluster *cluster = s->center->cluster;
     Hawser__Internal__AppendRequest request = HAWSER__INTERNAL__APPEND_REQUEST__INIT;
     struct aimed aimed;

@@ -7,6 +7,7 @@
 #include "hints.h"
 #include "request.h"
 #include "send.h"
+#include "spread.h"
 
 // --- life
 
@@ -87,6 +88,7 @@ static void center_joined(void *self) {
     struct center *c = self;
     c->cluster = c->env->cluster;
     store_clock_start(&c->clock, c->loop, c->cluster);
+    spread_start(c);
 }
 
 static void center_stop(void *self) {
@@ -97,6 +99,7 @@ static void center_stop(void *self) {
 static void center_free(void *self) {
     struct center *c = self;
     sends_end(c);
+    spread_end(c);
     store_clock_stop(&c->clock);
     request_gone_all(c);
     http_server_free(c->http); // behind the last answers: it calls no handler any more
@@ -116,7 +119,7 @@ static void center_drain(void *self) {
 
 static bool center_is_drained(void *self) {
     const struct center *c = self;
-    return c->count.open == 0;
+    return c->count.open == 0 && c->spread.under_way == 0;
 }
 
 static uint16_t center_port(const void *self) {
@@ -133,6 +136,11 @@ static const struct daemon_metric metrics[] = {
     DAEMON_COUNTER(center, count.targets, "targets_total", "inboxes and logs of those pushes"),
     DAEMON_COUNTER(center, count.appends, "appends_total", "appends that were stored"),
     DAEMON_COUNTER(center, count.append_retries, "append_retries_total", "appends repeated"),
+    DAEMON_COUNTER(center, count.parts, "job_parts_total", "parts of jobs that were spread"),
+    DAEMON_COUNTER(center, count.parts_lost, "job_parts_lost_total",
+                   "parts of jobs given up, for another center to go on with"),
+    DAEMON_COUNTER(center, count.rejected, "job_targets_rejected_total",
+                   "targets of jobs whose inbox was full"),
     DAEMON_COUNTER(center, count.delivered, "delivered_total", "hints that a room took"),
     DAEMON_COUNTER(center, count.not_here, "not_here_total", "hints for sessions that were gone"),
     DAEMON_COUNTER(center, count.rows_known, "rows_known_total",

@@ -6,12 +6,14 @@
 //                 stats.c, members.c, health.c, openapi.c  the other calls
 //   dry_run.c     a push that is only checked
 //   send.c        a push on its way; append.c  one append of it; deliver.c  found and delivered
+//   spread.c      parts of jobs, which this center spreads; jobs.c  which jobs there are
 //   hints.c       heads that could not be told to a room
 //   change.c      a product's record while it is changed
 //   request.c     a request's life, work and answer
 //   core/         what needs no loop, socket or daemon: json_read, fields, targets, push (a
 //                 body made into a push, checked), aim (where it goes), retry (what an answer
-//                 means), known_rows (where users are), kept_hints, pace
+//                 means), job (a push to many as it is stored whole), known_rows (where users are),
+//                 kept_hints, pace
 #ifndef HW_CENTER_INTERNAL_H
 #define HW_CENTER_INTERNAL_H
 
@@ -26,6 +28,7 @@
 #include "known_rows.h"
 #include "pace.h"
 #include "part.h"
+#include "spread.h"
 #include "store_clock.h"
 
 struct key_hashes;
@@ -46,11 +49,12 @@ struct center {
     struct key_hashes *key_hashes;
     struct store_clock clock;
     struct timer hint_timer;
+    struct spread spread;
     bool is_draining, is_stopping;
     char advertised[HOST_MAX + 8];
     struct {
         uint64_t requests, problems, pushes, targets, appends, append_retries, delivered, not_here,
-            hints_kept, hints_dropped, rows_known, rows_asked, open;
+            hints_kept, hints_dropped, rows_known, rows_asked, open, parts, parts_lost, rejected;
     } count;
 };
 

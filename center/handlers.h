@@ -25,6 +25,8 @@ void handle_token(struct request *q);
 // push_call.c
 void handle_push(struct request *q);
 void handle_batch(struct request *q);
+// jobs.c
+void handle_jobs(struct request *q);
 // users.c
 void handle_user(struct request *q);
 void handle_users_query(struct request *q);

@@ -39,6 +39,7 @@ static const struct route routes[] = {
     {"DELETE", "v1/products/{p}/keys/{*}", ADMIN, NO_JSON, handle_key_delete},
     {"POST", "v1/products/{p}/tokens", API, JSON, handle_token},
     {"POST", "v1/products/{p}/messages", API, JSON, handle_push},
+    {"GET", "v1/products/{p}/messages", API, NO_JSON, handle_jobs},
     {"POST", "v1/products/{p}/messages/batch", API, JSON, handle_batch},
     {"GET", "v1/products/{p}/messages/{*}", API, NO_JSON, handle_message},
     {"GET", "v1/products/{p}/messages/{*}/users", API, NO_JSON, handle_message_users},

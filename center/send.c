@@ -1,12 +1,15 @@
 // With an Idempotency-Key the append of one inbox or log is its own claim of the key: one step of
 // the store. A push to many, and a live one, which is not appended, first claim the key in a record
 // of its own: another body is refused before anything is stored, and the same body goes on where
-// the first call ended, since the ids are made from the key.
+// the first call ended, since the ids are made from the key. A push to more targets than are stored
+// before its answer is stored whole, as a job (core/job.h), and spread behind the answer
+// (spread.h).
 #include "send.h"
 
 #include "deliver.h"
 #include "send_internal.h"
 #include "shared_limits.h"
+#include "spread.h"
 
 enum {
     LEGS_AT_ONCE = 512,
@@ -82,8 +85,12 @@ static void claim_ended(struct sending *s) {
 
 static void leg_ended(struct leg *leg) {
     struct sending *s = leg->sending;
-    bool is_claim = leg->is_claim;
+    bool is_claim = leg->is_claim, is_job = leg->is_job;
     leg_free(leg);
+    if (is_job) {
+        complete(s);
+        return;
+    }
     if (is_claim) {
         claim_ended(s);
         return;
@@ -163,6 +170,7 @@ static void refused(struct sending *s, const struct verdict *v) {
 static void claimed(struct sending *s, const Hawser__Internal__AppendReply *reply) {
     s->claim_replayed = reply->outcome == HAWSER__INTERNAL__APPEND_OUTCOME__APPEND_REPLAYED &&
                         reply->epoch != s->claim;
+    s->claim_of_key = reply->epoch;
     aim_claimed(&s->aim, reply);
     s->result.expires_ms = s->aim.expires_ms;
 }
@@ -172,6 +180,10 @@ static void stored(struct leg *leg, const Hawser__Internal__AppendReply *reply) 
     bool replayed = s->push.idempotency_key && retry_is_replay(&leg->retry, reply->outcome);
     s->stored++;
     s->replays += replayed ? 1 : 0;
+    if (leg->is_job) {
+        spread_wake(s->center);
+        return;
+    }
     if (s->aim.logs == 1) {
         s->result.has_seq = true;
         s->result.seq = reply->seq;
@@ -206,8 +218,18 @@ static void start_leg(struct sending *s, const struct target *t) {
         deliver_live(leg);
 }
 
+static void start_job(struct sending *s) {
+    struct leg *leg = leg_new(s, NULL);
+    leg->is_job = true;
+    append_leg(leg, send_on_answer);
+}
+
 // A leg may end at once and come back here: started counts first.
 static void start_legs(struct sending *s) {
+    if (s->aim.is_job) {
+        start_job(s);
+        return;
+    }
     size_t count = s->aim.logs, at_once = LEGS_BYTES / (s->push.payload.len + 1);
     at_once = at_once > LEGS_AT_ONCE ? LEGS_AT_ONCE : at_once;
     at_once = at_once < LEGS_AT_ONCE_MIN ? LEGS_AT_ONCE_MIN : at_once;

@@ -12,8 +12,9 @@ struct sending { // one push
     struct push push; // owned
     struct aim aim;
     uint64_t give_up_ms;
-    uint64_t claim;      // this call's own number, by which it knows its claim again
-    bool claim_replayed; // an earlier call has claimed the key
+    uint64_t claim_of_key; // that took the key; 0: none has
+    uint64_t claim;        // this call's own number, by which it knows its claim again
+    bool claim_replayed;   // an earlier call has claimed the key
     struct sent result;
     size_t started, ended, stored, refused, replays; // legs
     struct sender sender;
@@ -23,11 +24,11 @@ struct leg;
 // reply NULL: the last try ended without an answer, with this error.
 typedef void leg_fn(struct leg *leg, int error, const Hawser__Internal__AppendReply *reply);
 
-struct leg { // its claim, one inbox of it, or the broadcast log
+struct leg { // its claim, one inbox of it, the broadcast log, or all of it as a job
     LIST_ENTRY(leg) at_center;
     struct sending *sending;
-    const struct target *target; // NULL: the broadcast log, or the claim
-    bool is_claim;
+    const struct target *target; // NULL: the broadcast log, the claim, or the job
+    bool is_claim, is_job;
     struct retry retry;
     struct timer timer; // until the next try
     bool was_up;        // the link to the saver, at the last try

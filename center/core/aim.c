@@ -28,6 +28,18 @@ static void hash_targets(struct buf *b, const struct targets *to) {
     hash_list(b, '-', to->none.tags, to->none.count);
 }
 
+static bool is_to_many(const struct push *push) {
+    return push->to.kind == TO_USERS || push->to.kind == TO_DEVICES;
+}
+
+// The key of a push to many is that of all of them: other targets under it are another body.
+static void hash_whom(struct buf *b, const struct push *push) {
+    if (is_to_many(push))
+        buf_append_str(b, "many");
+    else
+        hash_targets(b, &push->to);
+}
+
 static void make_id(const struct push *push, const struct aim_from *from,
                     char out[MESSAGE_ID_CHARS + 1]) {
     uint8_t bits[2 + 32];
@@ -37,7 +49,7 @@ static void make_id(const struct push *push, const struct aim_from *from,
     if (push->idempotency_key) {
         struct buf text = BUF_EMPTY;
         buf_printf(&text, "%u\n%s\n", from->product, push->idempotency_key);
-        hash_targets(&text, &push->to);
+        hash_whom(&text, push);
         crypto_sha256(text.data, text.len, bits + 2);
         buf_free(&text);
     }
@@ -55,8 +67,11 @@ static void make_id(const struct push *push, const struct aim_from *from,
 // --- where to
 
 static bool needs_claim(const struct push *push) {
-    return push->idempotency_key &&
-           (push->class == PUSH_LIVE || push->to.kind == TO_USERS || push->to.kind == TO_DEVICES);
+    return push->idempotency_key && (push->class == PUSH_LIVE || is_to_many(push));
+}
+
+static bool is_job(const struct push *push) {
+    return is_to_many(push) && push->class == PUSH_STORED && push->to.count > TARGETS_AT_ONCE_MAX;
 }
 
 const struct target *aim_target(const struct push *push, size_t log) {
@@ -85,7 +100,8 @@ size_t aim_logs(const struct push *push) {
 
 struct aim aim_push(const struct push *push, const struct aim_from *from) {
     const Hawser__Internal__ProductLimits *l = from->limits;
-    struct aim aim = {.product = from->product, .needs_claim = needs_claim(push)};
+    struct aim aim = {
+        .product = from->product, .needs_claim = needs_claim(push), .is_job = is_job(push)};
     aim.logs = aim_logs(push);
     make_id(push, from, aim.id);
     fill_limits(l, &aim.limits);

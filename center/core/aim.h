@@ -23,6 +23,7 @@ struct aim {
     char id[MESSAGE_ID_CHARS + 1];
     size_t logs;      // the inbox of each target, or the product's one log of broadcasts
     bool needs_claim; // of its key, in a record of its own, before anything is appended
+    bool is_job;      // stored whole, once, and spread by all centers
     uint64_t sent_ms, expires_ms;
     uint64_t not_after_ms, id_kept_ms;
     Hawser__Internal__InboxLimits limits;

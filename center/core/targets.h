@@ -5,6 +5,8 @@
 
 #include "fields.h"
 
+// A push to more targets than are stored before the answer is a job.
+enum { TARGETS_AT_ONCE_MAX = 100 };
 enum { USERS_MAX = 10000, DEVICES_MAX = 1000, TARGET_DEVICES_MAX = 16, TARGET_TAGS_MAX = 20 };
 
 struct target {

@@ -18,7 +18,7 @@ def described():
     assert len(rows) > 20
     for key, kind in rows:
         pattern = re.escape(key)
-        for word, means in (("P", r"\\d+"), ("B", r"\\d+"), ("USER", ".+"), ("LOG", ".+"), ("N", r"\\d+")):
+        for word, means in (("P", r"\\d+"), ("B", r"\\d+"), ("USER", ".+"), ("LOG", ".+"), ("ID", r"[0-9A-Za-z]+"), ("N", r"\\d+")):
             pattern = re.sub(rf"(?<![A-Za-z]){word}(?![A-Za-z])", means, pattern)
         if not key.startswith("hw:"):
             pattern = r"hw:\{\d+(:\d+)?\}:" + pattern
@@ -40,8 +40,8 @@ def test_every_key_is_described(cluster):
     auth = {"Authorization": f"Bearer {ADMIN_KEY}"}
     assert requests.put(url, headers=auth, json={}).status_code == 201
     token = requests.post(url + "/tokens", headers=auth, json={"user": "ann"}).json()["token"]
-    for to in ({"user": "ann"}, {"users": ["bob", "eve"]}, {"devices": [{"user": "ann", "device": "d1"}]}, {"all": True}):
-        headers = {**auth, "Idempotency-Key": f"key-{sorted(to)[0]}"}
+    for to in ({"user": "ann"}, {"users": ["bob", "eve"]}, {"users": [f"user{i}" for i in range(101)]}, {"devices": [{"user": "ann", "device": "d1"}]}, {"all": True}):
+        headers = {**auth, "Idempotency-Key": f"key-{sorted(to)[0]}-{len(str(to))}"}
         assert requests.post(url + "/messages", headers=headers, json={"to": to, "payload": "x"}).status_code == 202
         assert requests.post(url + "/messages", headers=auth, json={"to": to, "payload": "x"}).status_code == 202
     with Client(cluster.room.ports["room"]) as first, Client(cluster.room.ports["room"]) as second:

@@ -30,8 +30,13 @@ static bool same_id(const struct push *a, const struct push *b) {
     return strcmp(aim_push(a, &one).id, aim_push(b, &two).id) == 0;
 }
 
+static bool is_to_many(const struct push *p) {
+    return p->to.kind == TO_USERS || p->to.kind == TO_DEVICES;
+}
+
 // Without a key an id is made at random; with one it is made of the product, the targets and the
-// key, whatever else the push is, and nothing else makes the same.
+// key, whatever else the push is, and nothing else makes the same. Pushes to many have one id under
+// a key, whoever they are for: other targets are another body.
 START_TEST(test_id) {
     struct target ann[] = {{.user = "ann"}}, bob[] = {{.user = "bob"}}, both[] = {ann[0], bob[0]};
     struct target phone[] = {{.user = "ann", .devices = {"phone"}, .device_count = 1}};
@@ -65,7 +70,9 @@ START_TEST(test_id) {
     }
     for (size_t i = 0; i < ALL; i++)
         for (size_t j = 0; j < ALL; j++)
-            ck_assert_msg(same_id(&all[i], &all[j]) == (i == j), "%zu, %zu", i, j);
+            ck_assert_msg(same_id(&all[i], &all[j]) ==
+                              (i == j || (is_to_many(&all[i]) && is_to_many(&all[j]))),
+                          "%zu, %zu", i, j);
     struct push live = all[ALL - 1];
     live.class = PUSH_LIVE;
     ck_assert(same_id(&all[ALL - 1], &live));
@@ -98,6 +105,27 @@ START_TEST(test_logs_and_claims) {
         ck_assert_int_eq(aim.needs_claim, rows[i].needs_claim);
         ck_assert_ptr_eq(aim_target(&push, aim.logs - 1), count > 0 ? &two[count - 1] : NULL);
         ck_assert_ptr_eq(aim_claim_user(&push), rows[i].kind == TO_USER ? two[0].user : NULL);
+    }
+}
+END_TEST
+
+// What is stored for more than a hundred targets is a job.
+START_TEST(test_jobs) {
+    static const struct {
+        enum target_kind kind;
+        enum push_class class;
+        size_t count;
+        bool is_job;
+    } rows[] = {{TO_USERS, PUSH_STORED, 100, false},  {TO_USERS, PUSH_STORED, 101, true},
+                {TO_DEVICES, PUSH_STORED, 101, true}, {TO_USERS, PUSH_DURABLE, 101, false},
+                {TO_USERS, PUSH_LIVE, 101, false},    {TO_USER, PUSH_STORED, 1, false},
+                {TO_ALL, PUSH_STORED, 0, false}};
+    static struct target many[101];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct push push = push_to(rows[i].kind, many, rows[i].count);
+        struct aim_from from = from_with(1);
+        push.class = rows[i].class;
+        ck_assert_int_eq(aim_push(&push, &from).is_job, rows[i].is_job);
     }
 }
 END_TEST
@@ -246,4 +274,5 @@ START_TEST(test_anew) {
 }
 END_TEST
 
-RUN_TESTS("aim", test_id, test_logs_and_claims, test_times, test_message, test_told, test_anew)
+RUN_TESTS("aim", test_id, test_logs_and_claims, test_jobs, test_times, test_message, test_told,
+          test_anew)
