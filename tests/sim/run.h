@@ -51,6 +51,7 @@ struct message {
     uint64_t handled_us;             // first, by any device; 0: not (yet)
     const struct message *rival;     // has its key for another body; NULL: none
     bool is_live;
+    bool is_wide; // to so many users who have no device, too, that it is a job
     bool unknown; // it may have been accepted
     bool refused; // for certain not stored
     bool is_under_way;
@@ -198,6 +199,8 @@ bool message_is_for(const struct message *m, const struct client *c, const struc
 bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
                         const struct message *m);
 bool everything_arrived(struct run *r, bool say); // but what is live
+// Whether only those wait who have no device, of each job that was accepted all of them, once.
+bool waits_for_nobody(const struct run *r, uint64_t pending);
 void check_rivals(struct run *r); // of two bodies under one key at most one was stored
 // Of a refused broadcast nobody has told a client that it does not come again. Waits until that is
 // over.

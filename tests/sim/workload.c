@@ -12,6 +12,7 @@ enum {
     HEAVY_MIN = 20000,
     HEAVY_MAX = 60000,
     USERS_AT_ONCE = 5,
+    DEVICELESS = 105,
     BURSTS = 4,
     BURST_MESSAGES = 40,
     LATE_US = 5000000,
@@ -153,6 +154,10 @@ static json_t *target_list(const struct message *m) {
                                         ? json_string(user)
                                         : json_pack("{s:s, s:s}", "user", user, "device", device));
     }
+    for (int i = 0; m->is_wide && i < DEVICELESS; i++) {
+        snprintf(user, sizeof(user), "nobody%d", i);
+        json_array_append_new(list, json_string(user));
+    }
     return list;
 }
 
@@ -261,6 +266,11 @@ static void aim_at_users(struct run *r, struct message *m) {
         m->targets |= UINT64_C(1) << any_user(r, m->product);
 }
 
+static bool is_to_many(const struct message *m) {
+    bool has_many = (m->targets & (m->targets - 1)) != 0;
+    return m->aim == AT_DEVICES || (m->aim == AT_USERS && (m->is_wide || has_many));
+}
+
 static void aim_at_tags(struct run *r, struct message *m) {
     m->aim = AT_TAGS;
     do {
@@ -272,6 +282,13 @@ static void aim_at_tags(struct run *r, struct message *m) {
         if (world_chance(&r->world, 300))
             m->none = (uint8_t)(1u << (2 + bits % 3));
     } while (!m->any && !m->all && !m->none);
+}
+
+static int wide_messages(const struct run *r, int product) {
+    int count = 0;
+    for (int i = 0; i < r->message_count; i++)
+        count += r->messages[i].is_wide && r->messages[i].product == product;
+    return count;
 }
 
 static void vary_kind(struct run *r, struct message *m) {
@@ -288,6 +305,9 @@ static void vary_kind(struct run *r, struct message *m) {
         m->ttl_s = (int)world_between(w, 1, 6);
     if (message_stream(m) == HAWSER_INBOX && !m->is_live && world_chance(w, 150))
         m->collapse = 1 + (int)rng_below(&w->rng, COLLAPSE_KEYS);
+    bool lasts = !m->is_live && m->ttl_s == 0 && m->collapse == 0;
+    m->is_wide = m->aim == AT_USERS && lasts && world_chance(w, 60) &&
+                 wide_messages(r, m->product) < SMALL_INBOX;
 }
 
 static void vary(struct run *r, struct message *m) {
@@ -328,14 +348,14 @@ void push_bursts(struct run *r) {
 
 // Another body under the key of a push to many, at the same time: one of the two is refused.
 static void push_rival(struct run *r, const struct message *of) {
-    bool is_to_many = of->aim == AT_DEVICES || (of->targets & (of->targets - 1)) != 0;
-    if (!of->key[0] || !is_to_many || r->message_count == r->wanted_messages ||
+    if (!of->key[0] || !is_to_many(of) || r->message_count == r->wanted_messages ||
         !world_chance(&r->world, 500))
         return;
     struct message *m = message_new(r, of->product, 0);
     m->aim = of->aim;
     m->targets = of->targets;
     m->is_live = of->is_live;
+    m->is_wide = of->is_wide;
     m->rival = of;
     memcpy(m->key, of->key, sizeof(m->key));
     push_new(r, m);
@@ -435,7 +455,7 @@ static bool user_has_it(const struct run *r, int user, int message) {
 // Of several users, those whose inbox is full do not get it, on any device.
 static bool was_rejected(const struct run *r, const struct binding *b, const struct message *m) {
     return m->product == 1 && r->has_small_inboxes && r->refuses_new && m->aim == AT_USERS &&
-           (m->targets & (m->targets - 1)) != 0 && !user_has_it(r, b->user, (int)(m - r->messages));
+           is_to_many(m) && !user_has_it(r, b->user, (int)(m - r->messages));
 }
 
 // The oldest goes first: as many came after it as an inbox holds. But what another device of the
@@ -547,6 +567,16 @@ void check_rivals(struct run *r) {
         if (m->rival && someone_has_it(r, m) && someone_has_it(r, m->rival))
             violation(r, "%s and %s were both stored under one key", m->payload, m->rival->payload);
     }
+}
+
+bool waits_for_nobody(const struct run *r, uint64_t pending) {
+    uint64_t least = 0, most = 0;
+    for (int i = 0; i < r->message_count; i++) {
+        const struct message *m = &r->messages[i];
+        least += m->is_wide && m->accepted_us != 0 ? DEVICELESS : 0;
+        most += m->is_wide && (m->accepted_us != 0 || m->unknown) ? DEVICELESS : 0;
+    }
+    return pending >= least && pending <= most && pending % DEVICELESS == 0;
 }
 
 void count_live(const struct run *r, int from, int *ret_arrived, int *ret_wanted) {
