@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backlog.h"
+#include "durable_jobs.h"
 #include "ends.h"
 #include "message.h"
 #include "recovery.h"
@@ -23,6 +24,7 @@ struct durable {
     struct recovery recovery;
     struct backlog backlog;
     struct ends ends;
+    struct job_walk jobs;
     struct log *log; // borrowed
     struct timer tick;
     uint64_t holder;
@@ -410,6 +412,22 @@ static void begin_at_back(struct store_step *p, const ProtobufCMessage *request)
         store_step_pass(p, back, request);
 }
 
+// --- jobs
+
+static void begin_job_put(struct store_step *p, const ProtobufCMessage *request) {
+    if (recovery_is_over(&durable_of(p)->recovery))
+        durable_job_put(p, request);
+    else
+        store_step_complete(p, -HW_ELOADING, NULL);
+}
+
+static void begin_job_advance(struct store_step *p, const ProtobufCMessage *request) {
+    if (recovery_is_over(&durable_of(p)->recovery))
+        durable_job_advance(p, request);
+    else
+        store_step_complete(p, -HW_ELOADING, NULL);
+}
+
 // --- rows that were left behind
 
 static void on_durable_tick(struct timer *t);
@@ -474,6 +492,7 @@ static void take_counts(struct durable *d) {
     d->counts.failed = m->failed;
     d->counts.late = m->late;
     d->counts.restored = d->recovery.restored;
+    d->counts.jobs_restored = d->jobs.restored;
     d->counts.appended_anew = d->recovery.lost;
     d->counts.stored_landed = d->backlog.landed;
     d->counts.stored_refused = d->backlog.refused;
@@ -501,6 +520,7 @@ static void on_durable_tick(struct timer *t) {
         return;
     if (++d->ticks % PURGE_TICKS == 0)
         saver_maria_purge(d->pair.back);
+    job_walk_begin(&d->jobs);
     d->taken_up = 1;
     d->went_on = false;
     q.holder = d->holder;
@@ -529,6 +549,7 @@ static void durable_deinit(struct store *s) {
                   d->backlog.waiting, d->backlog.bytes);
     backlog_deinit(&d->backlog);
     ends_deinit(&d->ends);
+    job_walk_deinit(&d->jobs);
 }
 
 static const char *durable_down_reason(struct store *s) {
@@ -548,7 +569,9 @@ static const struct store_method methods[] = {
     {"attach", &hawser__internal__attach_request__descriptor, begin_attach},
     {"attempt", &hawser__internal__attempt_request__descriptor, begin_attempt},
     {"outcomes", &hawser__internal__outcomes_request__descriptor, begin_at_back},
-    {"status", &hawser__internal__status_request__descriptor, begin_at_back}};
+    {"status", &hawser__internal__status_request__descriptor, begin_at_back},
+    {"job put", &hawser__internal__job_put_request__descriptor, begin_job_put},
+    {"job advance", &hawser__internal__job_advance_request__descriptor, begin_job_advance}};
 static const struct store_kind durable_kind = {
     .methods = methods,
     .method_count = sizeof(methods) / sizeof(methods[0]),
@@ -568,6 +591,8 @@ struct store *saver_durable(struct store *front, struct store *rows) {
     d->log = saver_maria_log(rows);
     backlog_init(&d->backlog, rows);
     ends_init(&d->ends, rows, &d->backlog);
+    d->jobs.front = front;
+    d->jobs.back = rows;
     recovery_init(&d->recovery, front, rows, &d->backlog);
     loop_arm(front->loop, &d->tick, DURABLE_TICK_MS, on_durable_tick);
     return &d->pair.store;

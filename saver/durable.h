@@ -21,6 +21,7 @@ struct durable_counts {
     uint64_t unmarked;                                     // in the database, at most 10,000
     uint64_t statements, refused_statements, failed, late; // of the connection
     uint64_t waiting, waiting_bytes, up_s;                 // likewise
+    uint64_t jobs_restored;
     uint64_t restored, appended_anew; // rows that a Redis had lost; those without their old place
     // Of stored messages: rows that have landed, pushes without a place in the backlog, and this.
     uint64_t ends_told, ends_missed;         // of inboxes: told of what all devices have handled

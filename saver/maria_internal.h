@@ -2,6 +2,7 @@
 // tables. Each file calls those below it only:
 //
 //   maria_rows.c         the table of all steps; life
+//   maria_jobs.c         rows of jobs
 //   maria_stored.c       rows of what was stored, which land marked; messages that left their log
 //   maria_groups.c       rows that land, are marked, or are taken away: they share a statement
 //   maria_left_behind.c  rows that nobody has marked: counted, taken up, read
@@ -107,6 +108,10 @@ void maria_put_accepted(struct buf *out, const struct stored_row *r);
 void maria_outcomes_purge(struct maria_rows *s);
 void saver_maria_outcomes(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_status(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_land_job(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_part_done(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_landed_jobs(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_drop_job(struct store_step *p, const ProtobufCMessage *request);
 
 void saver_maria_logs(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_log_rows(struct store_step *p, const ProtobufCMessage *request);

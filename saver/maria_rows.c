@@ -69,7 +69,12 @@ struct store *saver_maria_rows(const struct maria_options *o) {
         {"log rows", &hawser__internal__landed_rows_request__descriptor, saver_maria_log_rows},
         {"unmark", &hawser__internal__unmark_request__descriptor, saver_maria_unmark},
         {"outcomes", &hawser__internal__outcomes_request__descriptor, saver_maria_outcomes},
-        {"status", &hawser__internal__status_request__descriptor, saver_maria_status}};
+        {"status", &hawser__internal__status_request__descriptor, saver_maria_status},
+        {"land job", &hawser__internal__job_put_request__descriptor, saver_maria_land_job},
+        {"part done", &hawser__internal__job_advance_request__descriptor, saver_maria_part_done},
+        {"landed jobs", &hawser__internal__landed_jobs_request__descriptor,
+         saver_maria_landed_jobs},
+        {"drop job", &hawser__internal__drop_job_request__descriptor, saver_maria_drop_job}};
     static const struct store_kind kind = {.methods = methods,
                                            .method_count = sizeof(methods) / sizeof(methods[0]),
                                            .step_bytes = sizeof(struct row_step),

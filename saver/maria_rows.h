@@ -22,7 +22,9 @@ enum {
     UNMARKED_AFTER_MS = 5000,
     UNMARKED_AT_ONCE = 64,
     ROW_LEASE_MS = 5000,
-    RESTORE_LOGS_MAX = 256, // of an answer, and the rows of one log
+    JOB_ROWS_AT_ONCE = 64,
+    JOB_ROW_RESTS_MS = 10000, // until a row is looked at: its job is on its way to the log
+    RESTORE_LOGS_MAX = 256,   // of an answer, and the rows of one log
     RESTORE_ROWS_MAX = 32,
 };
 

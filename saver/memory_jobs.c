@@ -3,7 +3,8 @@
 
 struct memory_part {
     uint64_t number, free_ms, cursor, rejected; // free_ms: from then on it may be taken
-    ProtobufCBinaryData targets;                // owned; packed; NULL: it is done
+    ProtobufCBinaryData targets;                // owned; packed
+    bool is_done;
 };
 
 struct memory_job {
@@ -155,8 +156,7 @@ static struct memory_part *job_free_part(const struct memory_job *j, uint64_t no
     struct memory_part *first = NULL;
     for (size_t i = 0; i < j->part_count; i++) {
         struct memory_part *part = &j->parts[i];
-        if (part->targets.data && part->free_ms <= now &&
-            (!first || part->free_ms < first->free_ms))
+        if (!part->is_done && part->free_ms <= now && (!first || part->free_ms < first->free_ms))
             first = part;
     }
     return first;
@@ -204,7 +204,7 @@ static void job_over(struct memory_job *j) {
 static struct memory_part *part_of(const struct memory_job *j,
                                    const Hawser__Internal__JobAdvanceRequest *q) {
     struct memory_part *part = j && q->part < j->part_count ? &j->parts[q->part] : NULL;
-    bool is_held = part && part->targets.data && part->number == q->number;
+    bool is_held = part && !part->is_done && part->number == q->number;
     bool goes_on = is_held && q->cursor >= part->cursor && q->rejected >= part->rejected;
     return goes_on ? part : NULL;
 }
@@ -229,6 +229,7 @@ saver_memory_job_advance(struct saver_memory *m, const Hawser__Internal__JobAdva
     if (q->ends) {
         free(part->targets.data);
         part->targets = (ProtobufCBinaryData){0, NULL};
+        part->is_done = true;
         if (--j->parts_left == 0)
             job_over(j);
     }

@@ -18,6 +18,8 @@
     X(refused, false, "mariadb_rows_refused_total",                                                \
       "rows left behind that the log refused for good")                                            \
     X(restored, false, "mariadb_rows_restored_total", "rows put back, that Redis had lost")        \
+    X(jobs_restored, false, "mariadb_jobs_restored_total",                                         \
+      "jobs stored anew, that Redis had lost")                                                     \
     X(appended_anew, false, "mariadb_rows_anew_total",                                             \
       "of those lost, appended anew: their place was gone")                                        \
     X(stored_landed, false, "mariadb_stored_landed_total", "stored messages whose row has landed") \

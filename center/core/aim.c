@@ -71,7 +71,7 @@ static bool needs_claim(const struct push *push) {
 }
 
 static bool is_job(const struct push *push) {
-    return is_to_many(push) && push->class == PUSH_STORED && push->to.count > TARGETS_AT_ONCE_MAX;
+    return is_to_many(push) && push->class != PUSH_LIVE && push->to.count > TARGETS_AT_ONCE_MAX;
 }
 
 const struct target *aim_target(const struct push *push, size_t log) {

@@ -103,6 +103,21 @@ static const char make_outcomes[] = "CREATE TABLE IF NOT EXISTS hawser_outcomes 
                                     "KEY until (until_ms)"
                                     ") ENGINE=InnoDB";
 
-static const char *const steps[] = {make_messages, make_leases, add_leaves,    fill_leaves,
-                                    make_catalog,  add_ends,    make_outcomes, NULL};
+// One that is under way: a job that is done loses its row.
+static const char make_jobs[] = "CREATE TABLE IF NOT EXISTS hawser_jobs ("
+                                "row_no BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+                                "product INT UNSIGNED NOT NULL, "
+                                "id VARBINARY(64) NOT NULL, "
+                                "claim BIGINT UNSIGNED NOT NULL, "
+                                "expires_ms BIGINT UNSIGNED NOT NULL, "
+                                "landed_ms BIGINT UNSIGNED NOT NULL, "
+                                "takers INT UNSIGNED NOT NULL DEFAULT 1, "
+                                "parts_done BIGINT UNSIGNED NOT NULL DEFAULT 0, "
+                                "job MEDIUMBLOB NOT NULL, "
+                                "UNIQUE KEY id (product, id)"
+                                ") ENGINE=InnoDB";
+
+static const char *const steps[] = {make_messages, make_leases,  add_leaves,
+                                    fill_leaves,   make_catalog, add_ends,
+                                    make_outcomes, make_jobs,    NULL};
 const struct maria_schema maria_hawser_schema = {steps};

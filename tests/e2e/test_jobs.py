@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from client import Client, eventually
-from daemons import Cluster, Redis
+from daemons import Cluster, MariaDB, Redis
 
 
 def users(count):
@@ -166,3 +166,26 @@ def test_a_center_dies(tmp_path, payload_bytes):
     finally:
         cluster.kill_all()
         redis.stop()
+
+
+def test_durable(tmp_path):
+    """With a MariaDB a job is committed there first, and leaves when it is done; while that is away none is taken."""
+    redis, maria = Redis(tmp_path / "redis"), MariaDB(tmp_path / "maria")
+    cluster = Cluster(tmp_path, redis, maria)
+    try:
+        product = cluster.product()
+        eventually(lambda: cluster.call("POST", f"/v1/products/{product.name}/messages",
+                                        {"to": {"user": "ann"}, "payload": "x", "class": "durable"}).status_code == 202)
+        for kind in ("durable", "stored"):
+            answer = product.push({"users": users(150)}, payload=kind, **{"class": kind})
+            assert done(cluster, product, answer["id"])["counts"] == {"targets": 150, "rejected": 0}
+        assert maria.sql("SELECT COUNT(DISTINCT user) FROM hawser.hawser_messages WHERE class = 2 AND user LIKE 'user%'")[0][0] == 150
+        maria.sql("UPDATE hawser.hawser_jobs SET landed_ms = 0")
+        eventually(lambda: maria.sql("SELECT COUNT(*) FROM hawser.hawser_jobs")[0][0] == 0)
+        maria.kill()
+        assert product.push({"users": users(150)}, payload="x", expect=503)["code"] == "class_unavailable"
+        cluster.stop()
+    finally:
+        cluster.kill_all()
+        redis.stop()
+        maria.stop()

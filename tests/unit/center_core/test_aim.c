@@ -117,7 +117,7 @@ START_TEST(test_jobs) {
         size_t count;
         bool is_job;
     } rows[] = {{TO_USERS, PUSH_STORED, 100, false},  {TO_USERS, PUSH_STORED, 101, true},
-                {TO_DEVICES, PUSH_STORED, 101, true}, {TO_USERS, PUSH_DURABLE, 101, false},
+                {TO_DEVICES, PUSH_STORED, 101, true}, {TO_USERS, PUSH_DURABLE, 101, true},
                 {TO_USERS, PUSH_LIVE, 101, false},    {TO_USER, PUSH_STORED, 1, false},
                 {TO_ALL, PUSH_STORED, 0, false}};
     static struct target many[101];
