@@ -13,6 +13,7 @@ from collections import Counter
 
 from history import BULK, GAP_OTHER_DEVICE, GAP_STORE_RESTARTED, INBOX, NEWS, STREAMS
 
+AT_ONCE_MAX = 100  # targets that are stored before the answer
 KINDS = ("lost", "duplicated", "reordered", "unexpected", "unreported gap")
 
 
@@ -172,7 +173,8 @@ class DeviceWalk:
     def look_at_order(self, m, stream, t):
         """Whoever was accepted before the push of another began stands before it."""
         newest, other = self.newest_first[stream]
-        if m.accepted is not None and m.accepted < newest and not self.was_appended_anew(m, t):
+        is_job = m.kind == "users" and len(m.targets) > AT_ONCE_MAX  # spread behind its answer
+        if m.accepted is not None and m.accepted < newest and not is_job and not self.was_appended_anew(m, t):
             self.violation("reordered", m, f"handed on behind #{other}, which was pushed after it had been accepted", t)
         if m.first > newest:
             self.newest_first[stream] = (m.first, m.n)

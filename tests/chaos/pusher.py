@@ -19,6 +19,7 @@ TIMEOUT_S = 12
 OPEN_MAX = 4000  # unsettled ones of a thread, above which it pushes nothing new
 SETTLED_WITHIN_S = 500  # the keys are kept for longer than this
 PADDING = "x" * 80
+JOB_TARGETS = 150  # of a push that is a job
 
 
 class Numbers:
@@ -55,10 +56,13 @@ class Thread(threading.Thread):
     # --- messages
 
     def make(self, n, klass):
-        """Mostly to one user; of the stored ones some to several, to a device, or to everyone."""
+        """Mostly to one user; of the stored ones some to several, to so many that it is a job, to a device, or to everyone."""
         users, devices, chance = self.pusher.settings["users"], self.pusher.settings["devices"], self.random.random()
         kind, targets, to = "user", [self.random.choice(users)], None
-        if klass == "stored" and chance < 0.002:
+        if klass == "stored" and chance < 0.0005 and len(users) > JOB_TARGETS:
+            kind, targets = "users", self.random.sample(users, JOB_TARGETS)
+            to = {"users": targets}
+        elif klass == "stored" and chance < 0.002:
             kind, targets, to = "all", [], {"all": True}
         elif klass == "stored" and chance < 0.012:
             kind, targets = "users", self.random.sample(users, 4)

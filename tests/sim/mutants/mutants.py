@@ -175,7 +175,6 @@ MUTANTS = [
     mutant("job-id-forgotten-before-its-end", "saver/memory_append.c",
            "    loop_arm(m->base.store.loop, &id->expiry, ttl_ms, id_over);\n}\n\nstatic bool same_body",
            "    loop_arm(m->base.store.loop, &id->expiry, ttl_ms > 86400000 ? 1 : ttl_ms, id_over);\n}\n\nstatic bool same_body"),
-    mutant("job-targets-not-told", "center/spread.c", "        deliver_of_part(part, part->cursor + at, reply);\n", "        (void)deliver_of_part;\n"),
     mutant("live-again-to-those-who-had-it", "center/deliver.c",
            "    if (!room || told_rules_out(d->told, row))\n", "    if (!room)\n"),
     mutant("known-though-others-came", "center/core/known_rows.c", "           u->arrivals.count == q->arrivals.count && ", "           "),
