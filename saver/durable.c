@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backlog.h"
+#include "durable_ends.h"
 #include "durable_jobs.h"
 #include "ends.h"
 #include "message.h"
@@ -293,113 +294,39 @@ static void begin_append(struct store_step *p, const ProtobufCMessage *request) 
     }
 }
 
-// --- what devices have handled, and what leaves an inbox, since all have
+// --- what waits for a recovery
 
-struct acker {
-    uint32_t product;
-    const char *user, *device;
-};
-
-struct acked {
-    size_t count;
-    Hawser__Internal__InboxEnd *const *end;
-};
-
-static void note_acked(struct durable *d, uint64_t epoch, const struct acker *by,
-                       const struct acked *what) {
-    for (size_t i = 0; i < what->count; i++)
-        ends_note_message(&d->ends, by->product, by->user,
-                          &(struct message_end){.epoch = epoch,
-                                                .first = what->end[i]->first,
-                                                .last = what->end[i]->last,
-                                                .at_ms = loop_wall_ms(d->pair.store.loop),
-                                                .state = what->end[i]->state,
-                                                .device = by->device});
+struct ends *durable_ends_of(const struct store_step *p) {
+    return &durable_of(p)->ends;
 }
 
-static void on_ack_at_front(void *arg, int error, const ProtobufCMessage *message) {
-    struct store_step *p = arg;
-    const Hawser__Internal__AckRequest *q = (const Hawser__Internal__AckRequest *)p->request;
-    if (error != 0) {
-        store_step_complete(p, error, NULL);
-        return;
-    }
-    Hawser__Internal__AckReply reply = *(const Hawser__Internal__AckReply *)message;
-    for (size_t i = 0; reply.left > 0 && i < q->n_upto; i++)
-        if (q->upto[i]->stream == STREAM_INBOX)
-            ends_note(&durable_of(p)->ends, q->product, q->user,
-                      &(struct inbox_end){q->upto[i]->epoch, reply.left});
-    reply.left = 0;
-    for (size_t i = 0; reply.n_end > 0 && i < q->n_upto; i++)
-        if (q->upto[i]->stream == STREAM_INBOX) // those of one log
-            note_acked(durable_of(p), q->upto[i]->epoch,
-                       &(struct acker){q->product, q->user, q->device},
-                       &(struct acked){reply.n_end, reply.end});
-    reply.n_end = 0;
-    reply.end = NULL;
-    store_step_complete(p, 0, message_copy(&reply.base));
+typedef void durable_step_fn(struct store_step *p, const ProtobufCMessage *request);
+static void begin_recovered(struct store_step *p, const ProtobufCMessage *request,
+                            durable_step_fn *step) {
+    if (recovery_is_over(&durable_of(p)->recovery))
+        step(p, request);
+    else
+        store_step_complete(p, -HW_ELOADING, NULL);
 }
 
 static void begin_ack(struct store_step *p, const ProtobufCMessage *request) {
-    if (!recovery_is_over(&durable_of(p)->recovery)) {
-        store_step_complete(p, -HW_ELOADING, NULL);
-        return;
-    }
-    store_step_keep(p, request);
-    store_call(store_pair_of(p)->front, request, on_ack_at_front, p);
-}
-
-static void on_attach_at_front(void *arg, int error, const ProtobufCMessage *message) {
-    struct store_step *p = arg;
-    const Hawser__Internal__AttachRequest *q = (const Hawser__Internal__AttachRequest *)p->request;
-    if (error != 0) {
-        store_step_complete(p, error, NULL);
-        return;
-    }
-    Hawser__Internal__AttachReply reply = *(const Hawser__Internal__AttachReply *)message;
-    for (size_t i = 0; reply.n_end > 0 && i < reply.n_stream; i++)
-        if (reply.stream[i]->stream == STREAM_INBOX)
-            note_acked(durable_of(p), reply.stream[i]->epoch,
-                       &(struct acker){q->product, q->user, q->device},
-                       &(struct acked){reply.n_end, reply.end});
-    reply.n_end = 0;
-    reply.end = NULL;
-    store_step_complete(p, 0, message_copy(&reply.base));
+    begin_recovered(p, request, durable_ack);
 }
 
 static void begin_attach(struct store_step *p, const ProtobufCMessage *request) {
-    if (!recovery_is_over(&durable_of(p)->recovery)) {
-        store_step_complete(p, -HW_ELOADING, NULL);
-        return;
-    }
-    store_step_keep(p, request);
-    store_call(store_pair_of(p)->front, request, on_attach_at_front, p);
-}
-
-static void on_attempt_at_front(void *arg, int error, const ProtobufCMessage *message) {
-    struct store_step *p = arg;
-    const Hawser__Internal__AttemptRequest *q =
-        (const Hawser__Internal__AttemptRequest *)p->request;
-    const Hawser__Internal__AttemptReply *reply = (const Hawser__Internal__AttemptReply *)message;
-    if (error == 0 && reply->ended > 0)
-        ends_note_message(
-            &durable_of(p)->ends, q->product, q->user,
-            &(struct message_end){.epoch = q->epoch,
-                                  .first = reply->ended,
-                                  .last = reply->ended,
-                                  .at_ms = loop_wall_ms(p->store->loop),
-                                  .state = HAWSER__INTERNAL__OUTCOME_STATE__STATE_PARKED,
-                                  .device = q->device});
-    store_step_complete(p, error, error == 0 ? message_copy(message) : NULL);
+    begin_recovered(p, request, durable_attach);
 }
 
 static void begin_attempt(struct store_step *p, const ProtobufCMessage *request) {
-    if (!recovery_is_over(&durable_of(p)->recovery)) {
-        store_step_complete(p, -HW_ELOADING, NULL);
-        return;
-    }
-    store_step_keep(p, request);
-    store_call(store_pair_of(p)->front, request, on_attempt_at_front, p);
+    begin_recovered(p, request, durable_attempt);
+}
+
+static void begin_job_put(struct store_step *p, const ProtobufCMessage *request) {
+    begin_recovered(p, request, durable_job_put);
+}
+
+static void begin_job_advance(struct store_step *p, const ProtobufCMessage *request) {
+    begin_recovered(p, request, durable_job_advance);
 }
 
 // --- what became of messages: the back alone is asked
@@ -410,22 +337,6 @@ static void begin_at_back(struct store_step *p, const ProtobufCMessage *request)
         store_step_complete(p, -HW_ECLASS, NULL);
     else
         store_step_pass(p, back, request);
-}
-
-// --- jobs
-
-static void begin_job_put(struct store_step *p, const ProtobufCMessage *request) {
-    if (recovery_is_over(&durable_of(p)->recovery))
-        durable_job_put(p, request);
-    else
-        store_step_complete(p, -HW_ELOADING, NULL);
-}
-
-static void begin_job_advance(struct store_step *p, const ProtobufCMessage *request) {
-    if (recovery_is_over(&durable_of(p)->recovery))
-        durable_job_advance(p, request);
-    else
-        store_step_complete(p, -HW_ELOADING, NULL);
 }
 
 // --- rows that were left behind

@@ -30,9 +30,6 @@ enum {
     DEAD_LETTERS_MAX = 100,            // of a user
     UNPARK_MAX = 16,                   // seqs of one call
     OUTCOMES_MAX = 1000,               // of an answer
-    ATTEMPTS_COUNTED_MAX = 200,        // of one message
-    DEAD_LETTERS_MAX = 100,            // of a user
-    UNPARK_MAX = 16,                   // seqs of one call
     JOBS_OPEN_MAX = 100,               // of a product, under way
     JOBS_BYTES_MAX = 64 * 1024 * 1024, // of these, with their targets
     JOBS_KEPT_MAX = 1000,              // of a product: the oldest that is done goes first
