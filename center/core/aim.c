@@ -7,8 +7,8 @@
 #include "crypto.h"
 #include "texts.h"
 
-// --- the id: the bucket, and 128 bits behind it: from product, target and key, from the dead
-// letter that is sent anew, or at random
+// --- the id: where the message lies, and 128 bits behind that: from product, target and key, from
+// the dead letter that is sent anew, or at random
 
 static void hash_list(struct buf *b, char mark, const char *const *list, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -40,17 +40,23 @@ static void hash_whom(struct buf *b, const struct push *push) {
         hash_targets(b, &push->to);
 }
 
+static struct message_home home_of(const struct targets *to) {
+    if (to->kind == TO_USER)
+        return message_home_of_user(to->list[0].user);
+    return (struct message_home){
+        .kind = to->count > 0 ? MESSAGE_TO_MANY : MESSAGE_TO_ALL, .bucket = 0, .mark = 0};
+}
+
 static void make_id(const struct push *push, const struct aim_from *from,
                     char out[MESSAGE_ID_CHARS + 1]) {
-    uint8_t bits[2 + 32];
-    const char *user = push->to.kind == TO_USER ? push->to.list[0].user : NULL;
-    be16_put(bits, (uint16_t)(user ? bucket_of_user(user, strlen(user)) : 0));
-    memcpy(bits + 2, from->random, AIM_RANDOM_BYTES);
+    const struct message_home home = home_of(&push->to);
+    uint8_t bits[32];
+    memcpy(bits, from->random, AIM_RANDOM_BYTES);
     if (push->idempotency_key) {
         struct buf text = BUF_EMPTY;
         buf_printf(&text, "%u\n%s\n", from->product, push->idempotency_key);
         hash_whom(&text, push);
-        crypto_sha256(text.data, text.len, bits + 2);
+        crypto_sha256(text.data, text.len, bits);
         buf_free(&text);
     }
     if (push->anew.seq != 0) { // a line that no key is
@@ -58,10 +64,10 @@ static void make_id(const struct push *push, const struct aim_from *from,
         buf_printf(&text, "%u\n\n%" PRIu64 " %" PRIu64 "\n", from->product, push->anew.epoch,
                    push->anew.seq);
         hash_targets(&text, &push->to);
-        crypto_sha256(text.data, text.len, bits + 2);
+        crypto_sha256(text.data, text.len, bits);
         buf_free(&text);
     }
-    base62(bits, 2 + AIM_RANDOM_BYTES, out, MESSAGE_ID_CHARS);
+    message_id_make(&home, bits, out);
 }
 
 // --- where to

@@ -5,12 +5,12 @@
 
 #include "cluster.pb-c.h"
 #include "known_rows.h"
+#include "message_id.h"
 #include "push.h"
 #include "saver.pb-c.h"
 
 enum {
-    MESSAGE_ID_CHARS = 24,
-    AIM_RANDOM_BYTES = 16,
+    AIM_RANDOM_BYTES = MESSAGE_ID_OWN_BYTES,
     APPEND_LAST_MOMENT_MS = 10000, // an append later than this is refused by the store
     ID_KEPT_MS = 30000,            // the ids of appends without a key
     CLAIM_KEPT_MORE_MS = 60000,    // than the ids of the appends behind it

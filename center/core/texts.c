@@ -47,8 +47,9 @@ json_t *text_json(const char *text) {
 
 enum { WORDS_MAX = 8, CHARS_AT_ONCE = 5, CHARS_AT_ONCE_BASE = 62 * 62 * 62 * 62 * 62 };
 
+static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
 void base62(const uint8_t *data, size_t len, char *out, size_t chars) {
-    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     uint8_t padded[4 * WORDS_MAX] = {0};
     uint32_t rest[WORDS_MAX];
     size_t words = (len + 3) / 4;
@@ -67,6 +68,23 @@ void base62(const uint8_t *data, size_t len, char *out, size_t chars) {
             out[--left] = digits[carry % 62];
     }
     out[chars] = '\0';
+}
+
+bool base62_read(const char *text, uint8_t *out, size_t len) {
+    memset(out, 0, len);
+    for (; *text; text++) {
+        const char *digit = strchr(digits, *text);
+        if (!digit)
+            return false;
+        uint32_t carry = (uint32_t)(digit - digits);
+        for (size_t i = len; i-- > 0; carry >>= 8) {
+            carry += 62U * out[i];
+            out[i] = (uint8_t)carry;
+        }
+        if (carry != 0)
+            return false;
+    }
+    return true;
 }
 
 void random_base62(char *out, size_t chars) {

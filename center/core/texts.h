@@ -17,6 +17,8 @@ json_t *time_json(uint64_t unix_ms);                          // 0 = null
 json_t *text_json(const char *text);
 // The number that the len <= 32 bytes are, most significant first: its last digits, and a NUL.
 void base62(const uint8_t *data, size_t len, char *out, size_t chars);
+// The number of these digits, in so many bytes; false: it is none, or larger.
+bool base62_read(const char *text, uint8_t *out, size_t len);
 void random_base62(char *out, size_t chars); // and a NUL
 // RFC 4648 section 4, padded, without anything else; false when it is not that.
 bool base64_decode(const char *text, size_t len, struct buf *out);

@@ -101,7 +101,12 @@ uint64_t siphash(const uint8_t key[16], const void *data, size_t len) {
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+static const uint8_t bucket_key[16] = {0};
+
 uint32_t bucket_of_user(const char *user, size_t len) {
-    static const uint8_t key[16] = {0};
-    return (uint32_t)(siphash(key, user, len) & 1023);
+    return (uint32_t)(siphash(bucket_key, user, len) & 1023);
+}
+
+uint32_t mark_of_user(const char *user, size_t len) {
+    return (uint32_t)(siphash(bucket_key, user, len) >> 10 & USER_MARK_MAX);
 }

@@ -23,5 +23,8 @@ uint64_t siphash(const uint8_t key[16], const void *data, size_t len);
 // would cost more; this is SipHash under an all-zero key, which is enough because a bucket is no
 // secret and an overfull one only slows itself).
 uint32_t bucket_of_user(const char *user, size_t len);
+// What tells a user from most others of the bucket, 0..USER_MARK_MAX: further bits of the same.
+enum { USER_BUCKETS = 1024, USER_MARK_MAX = (1 << 14) - 1 };
+uint32_t mark_of_user(const char *user, size_t len);
 
 #endif

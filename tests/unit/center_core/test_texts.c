@@ -31,4 +31,16 @@ START_TEST(test_base62) {
 }
 END_TEST
 
-RUN_TESTS("texts", test_base62)
+START_TEST(test_base62_read) {
+    static const uint8_t most[2] = {0xff, 0xff}, two[2] = {0, 62};
+    uint8_t data[2];
+    ck_assert(base62_read("H31", data, sizeof(data))); // 65535
+    ck_assert_mem_eq(data, most, sizeof(data));
+    ck_assert(base62_read("00010", data, sizeof(data)));
+    ck_assert_mem_eq(data, two, sizeof(data));
+    ck_assert(!base62_read("H32", data, sizeof(data)));
+    ck_assert(!base62_read("1-0", data, sizeof(data)));
+}
+END_TEST
+
+RUN_TESTS("texts", test_base62, test_base62_read)
