@@ -88,7 +88,11 @@ enum call_kind { ONCE, REPEATABLE, LONG };
     X(saver, job_advance, SAVER_METHOD__SAVER_JOB_ADVANCE, JobAdvance, job_advance, 2000,          \
       REPEATABLE, RPC_CENTER, MEMORY_SMALL, job_parts_advanced)                                    \
     X(saver, jobs, SAVER_METHOD__SAVER_JOBS, Jobs, jobs, 3000, REPEATABLE, RPC_CENTER,             \
-      MEMORY_SMALL, jobs_asked)
+      MEMORY_SMALL, jobs_asked)                                                                    \
+    X(saver, recall, SAVER_METHOD__SAVER_RECALL, Recall, recall, 3000, REPEATABLE, RPC_CENTER,     \
+      MEMORY_SMALL, recalls)                                                                       \
+    X(saver, inboxes, SAVER_METHOD__SAVER_INBOXES, Inboxes, inboxes, 3000, REPEATABLE, RPC_CENTER, \
+      MEMORY_SMALL, inboxes_asked)
 
 #define ROOM_METHODS(X)                                                                            \
     X(room, deliver, ROOM_METHOD__ROOM_DELIVER, Deliver, deliver, 3000, ONCE,                      \

@@ -2,16 +2,18 @@
 #include "client.pb-c.h"
 #include "memory_internal.h"
 
-enum { ID_KEY_MAX = 256 };
-
 // --- ids that were seen
 
-static size_t id_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_MAX]) {
-    int len = snprintf(out, ID_KEY_MAX, "%u/%u/%.64s", a->product, a->stream, a->message->id);
-    size_t user_len = strnlen(a->user, 100); // the user last: it may hold any character
+size_t id_key(const struct id_place *at, char out[ID_KEY_MAX]) {
+    int len = snprintf(out, ID_KEY_MAX, "%u/%u/%.64s", at->product, at->stream, at->id);
+    size_t user_len = strnlen(at->user, 100); // the user last: it may hold any character
     memcpy(out + len, "/", 1);
-    memcpy(out + len + 1, a->user, user_len);
+    memcpy(out + len + 1, at->user, user_len);
     return (size_t)len + 1 + user_len;
+}
+
+static size_t append_key(const Hawser__Internal__AppendRequest *a, char out[ID_KEY_MAX]) {
+    return id_key(&(struct id_place){a->product, a->stream, a->user, a->message->id}, out);
 }
 
 static void id_free(struct known_id *id) {
@@ -28,7 +30,7 @@ static void id_over(struct timer *t) {
 
 static struct known_id *id_find(struct saver_memory *m, const Hawser__Internal__AppendRequest *a) {
     char key[ID_KEY_MAX];
-    size_t len = id_key(a, key);
+    size_t len = append_key(a, key);
     struct known_id *id = NULL;
     HASH_FIND_BYHASHVALUE(hh, m->ids, key, len, (unsigned)siphash(m->base.hash_key, key, len), id);
     return id;
@@ -37,7 +39,7 @@ static struct known_id *id_find(struct saver_memory *m, const Hawser__Internal__
 static void id_remember(struct saver_memory *m, const Hawser__Internal__AppendRequest *a,
                         const Hawser__Internal__AppendReply *reply) {
     char key[ID_KEY_MAX];
-    size_t len = id_key(a, key);
+    size_t len = append_key(a, key);
     struct known_id *id = hw_calloc(1, sizeof(*id) + len);
     uint64_t ttl_ms = a->id_ttl_ms > ID_KEPT_MIN_MS ? a->id_ttl_ms : ID_KEPT_MIN_MS;
     id->product = product_logs_get(m, a->product);

@@ -27,6 +27,14 @@ void dead_letter_drop(struct inbox *b, size_t i) {
     letter_forget(b, i);
 }
 
+void dead_letter_forget(struct inbox *b, uint64_t seq) {
+    for (size_t i = 0; i < b->dead_count; i++)
+        if (b->dead[i].seq == seq) {
+            letter_forget(b, i);
+            return;
+        }
+}
+
 static void letters_end(struct timer *t) {
     struct inbox *b = container_of(t, struct inbox, dead_expiry);
     uint64_t now = memory_store_now_ms(&b->store->base);

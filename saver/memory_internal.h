@@ -71,8 +71,8 @@ struct product_logs { // of one product
     struct sum_id *sum_ids;
     struct memory_job *jobs; // owned, the newest first
     uint64_t keyed_ids;      // ids with an Idempotency-Key that are remembered
-    uint64_t accepted, acked, expired, overflowed, collapsed, parked, rejected, broadcasts,
-        sent[STREAMS], acked_devices[STREAMS], letters_dropped;
+    uint64_t accepted, acked, expired, overflowed, collapsed, recalled, parked, rejected,
+        broadcasts, sent[STREAMS], acked_devices[STREAMS], letters_dropped;
     uint64_t pending;
 };
 
@@ -87,12 +87,22 @@ struct known_id {
     char key[]; // product, stream, user, id
 };
 
+struct recalled { // a message that would not have ended yet
+    UT_hash_handle hh;
+    struct saver_memory *store;
+    struct timer expiry;
+    uint64_t seq, sent_ms, expires_ms;
+    size_t key_len;
+    char key[]; // product, stream, user, id
+};
+
 struct saver_memory {
     struct memory_store base; // first
     uint64_t history;
     struct inbox *inboxes;
     struct product_logs *products;
     struct known_id *ids;
+    struct recalled *recalled;
 };
 
 void broadcast_expires(struct broadcast *b, uint64_t at_ms); // something in it ends then
@@ -126,14 +136,24 @@ void dead_letter_add(struct inbox *b, const struct device *d, const struct log_e
                      const struct park_limits *limits);
 // With its entry, if that is still in the log: else it could be handled, and sent anew.
 void dead_letter_drop(struct inbox *b, size_t i);
+// Its dead letter alone, if it has one.
+void dead_letter_forget(struct inbox *b, uint64_t seq);
 // d has handled a parked entry after all, unless d was told of a gap instead.
 void inbox_unpark_handled(struct inbox *b, const struct device *d, struct log_entry *e);
 void inbox_dead_letters_free(struct inbox *b);
 
 SAVER_METHODS(MEMORY_STEP_DECLARATION)
 
+// The hash table's key of a message of that log.
+enum { ID_KEY_MAX = 256 };
+struct id_place {
+    uint32_t product, stream;
+    const char *user, *id;
+};
+size_t id_key(const struct id_place *at, char out[ID_KEY_MAX]);
 void saver_memory_ids_free(struct saver_memory *m);
 void saver_memory_jobs_free(struct saver_memory *m);
+void saver_memory_recalled_free(struct saver_memory *m);
 void saver_memory_logs_free(struct saver_memory *m);
 
 #endif

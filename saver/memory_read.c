@@ -286,6 +286,7 @@ Hawser__Internal__StatsReply *saver_memory_stats(struct saver_memory *m,
     reply->expired = p->expired;
     reply->overflowed = p->overflowed;
     reply->collapsed = p->collapsed;
+    reply->recalled = p->recalled;
     reply->parked = p->parked;
     reply->letters_dropped = p->letters_dropped;
     reply->broadcasts = p->broadcasts;

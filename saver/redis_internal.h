@@ -6,6 +6,7 @@
 //   redis_devices.c  positions of devices
 //   redis_parked.c   attempts and dead letters
 //   redis_jobs.c     jobs
+//   redis_recall.c   recalls
 //   redis_restore.c  what a Redis that went back has lost
 //   redis_read.c     what reads logs
 //   redis_keys.c     the bound on Idempotency-Keys

@@ -48,9 +48,10 @@ void saver_redis_sums(struct store_step *p, const Hawser__Internal__SumsRequest 
 
 // --- stats
 
-static const char *const fields[] = {
-    "accepted", "acked",  "expired",  "overflowed", "broadcasts", "sent1",           "acked1",
-    "sent2",    "acked2", "rejected", "keyed",      "parked",     "letters_dropped", "collapsed"};
+static const char *const fields[] = {"accepted",        "acked",     "expired", "overflowed",
+                                     "broadcasts",      "sent1",     "acked1",  "sent2",
+                                     "acked2",          "rejected",  "keyed",   "parked",
+                                     "letters_dropped", "collapsed", "recalled"};
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
 
 static Hawser__Internal__StreamSum *sum_new(uint32_t stream) {
@@ -74,12 +75,12 @@ static void add_sums(Hawser__Internal__StatsReply *to, const redisReply *r) {
                                     &to->overflowed,      &to->broadcasts,   &to->sum[0]->sent,
                                     &to->sum[0]->acked,   &to->sum[1]->sent, &to->sum[1]->acked,
                                     &to->rejected,        &to->keyed,        &to->parked,
-                                    &to->letters_dropped, &to->collapsed};
+                                    &to->letters_dropped, &to->collapsed,    &to->recalled};
     for (size_t i = 0; i < FIELDS; i++)
         *into[i] += redis_reply_u64(r, i);
     // What waits is what has met no end yet, so that no script counts it twice.
-    to->pending =
-        to->accepted - to->acked - to->expired - to->overflowed - to->collapsed - to->parked;
+    to->pending = to->accepted - to->acked - to->expired - to->overflowed - to->collapsed -
+                  to->recalled - to->parked;
 }
 
 static void on_bucket_sums(void *arg, int error, const redisReply *r) {

@@ -26,14 +26,16 @@ enum {
     PARK_ATTEMPTS = 5,
     PARK_SESSIONS = 3,
     PARK_LEAST_MS = 10 * 60 * 1000,
-    ATTEMPTS_COUNTED_MAX = 200,        // of one message
-    DEAD_LETTERS_MAX = 100,            // of a user
-    UNPARK_MAX = 16,                   // seqs of one call
-    OUTCOMES_MAX = 1000,               // of an answer
-    JOBS_OPEN_MAX = 100,               // of a product, under way
-    JOBS_BYTES_MAX = 64 * 1024 * 1024, // of these, with their targets
-    JOBS_KEPT_MAX = 1000,              // of a product: the oldest that is done goes first
-    JOBS_LISTED_MAX = 1000,            // of one answer
+    ATTEMPTS_COUNTED_MAX = 200,         // of one message
+    DEAD_LETTERS_MAX = 100,             // of a user
+    UNPARK_MAX = 16,                    // seqs of one call
+    OUTCOMES_MAX = 1000,                // of an answer
+    JOBS_OPEN_MAX = 100,                // of a product, under way
+    JOBS_BYTES_MAX = 64 * 1024 * 1024,  // of these, with their targets
+    JOBS_KEPT_MAX = 1000,               // of a product: the oldest that is done goes first
+    JOBS_LISTED_MAX = 1000,             // of one answer
+    RECALL_ENTRIES_MAX = 500,           // looked at by one step of a recall
+    RECALL_BYTES_MAX = 2 * 1024 * 1024, // likewise; the last entry may pass it
     RESTART_SEQS_PER_S =
         1 << 20, // another history of the data: the next seq is at least Unix seconds x this
 };

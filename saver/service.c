@@ -1,5 +1,6 @@
 // What other daemons call at a saver: each method is one step of the store.
 #include "buf.h"
+#include "crypto.h"
 #include "saver_internal.h"
 #include "serve.h"
 #include "shared_limits.h"
@@ -186,6 +187,18 @@ static void saver_on_job_advance(void *self, const Hawser__Internal__JobAdvanceR
 static void saver_on_jobs(void *self, const Hawser__Internal__JobsRequest *q,
                           struct rpc_call *call) {
     saver_ask(self, &q->base, q->product != 0 && strlen(q->id) <= NAME_BYTES_MAX, call);
+}
+
+static void saver_on_recall(void *self, const Hawser__Internal__RecallRequest *q,
+                            struct rpc_call *call) {
+    bool is_right =
+        is_log(q->product, q->stream, q->user) && *q->id && strlen(q->id) <= NAME_BYTES_MAX;
+    saver_ask(self, &q->base, is_right, call);
+}
+
+static void saver_on_inboxes(void *self, const Hawser__Internal__InboxesRequest *q,
+                             struct rpc_call *call) {
+    saver_ask(self, &q->base, q->product != 0 && q->bucket < USER_BUCKETS, call);
 }
 
 const struct rpc_method saver_methods[] = {SAVER_METHODS(SERVED){0}};

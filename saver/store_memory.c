@@ -9,6 +9,7 @@ static void saver_memory_deinit(struct store *store) {
     struct saver_memory *m = (struct saver_memory *)store;
     saver_memory_ids_free(m);
     saver_memory_jobs_free(m);
+    saver_memory_recalled_free(m);
     saver_memory_logs_free(m);
 }
 

@@ -19,6 +19,7 @@ local function purge()
       done = done + dead_letters_end(name)
     else
       call('ZREM', due, member)
+      if kind == 'x' then call('HDEL', logs, name) end
       if kind == 'i' then call('UNLINK', base .. 'i:' .. name) end
     end
   end

@@ -26,7 +26,7 @@ struct half_kind {
     struct store *(*open)(struct loop *l);
     void (*is_of)(struct store *s, uint64_t history); // NULL: it makes its own with each next one
     void (*next_history)(struct store *s);
-    const ProtobufCMessageDescriptor *questions[5]; // ends with NULL
+    const ProtobufCMessageDescriptor *questions[6]; // ends with NULL
 };
 static const struct half_kind index_kind = {register_store_memory,
                                             NULL,
@@ -40,7 +40,8 @@ static const struct half_kind logs_kind = {
     saver_store_memory_is_of,
     NULL,
     {&hawser__internal__stats_request__descriptor, &hawser__internal__user_request__descriptor,
-     &hawser__internal__parked_request__descriptor, &hawser__internal__clock_request__descriptor}};
+     &hawser__internal__parked_request__descriptor, &hawser__internal__inboxes_request__descriptor,
+     &hawser__internal__clock_request__descriptor}};
 
 struct half { // one of the two
     const struct half_kind *kind;

@@ -3,6 +3,7 @@
 #define HW_EVERY_SAVER_REQUEST_H
 
 #include "../every_request.h"
+#include "crypto.h"
 #include "methods.h"
 #include "saver_store.h"
 
@@ -20,6 +21,8 @@ static inline void requests_make(void) {
     SAVER_METHODS(REQUEST_INIT)
     message.id = id;
     append_request.message = &message;
+    recall_request.id = id;
+    inboxes_request.bucket = bucket_of_user(append_request.user, strlen(append_request.user));
     sums_request.id = (ProtobufCBinaryData){16, (uint8_t *)id};
     job_put_request.message = &message;
     job_put_request.limits = &limits;

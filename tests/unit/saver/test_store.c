@@ -7,6 +7,7 @@
 #include "contract_jobs.h"
 #include "contract_parked.h"
 #include "contract_random.h"
+#include "contract_recall.h"
 #include "redis_server.h"
 
 static void memory_next_history(struct bed *b) {
@@ -69,6 +70,11 @@ static const struct {
     {"job repeats", case_job_repeats},
     {"jobs full", case_jobs_full},
     {"jobs listed", case_jobs_listed},
+    {"recall", case_recall},
+    {"recall, handled", case_recall_handled},
+    {"recall, broadcast", case_recall_broadcast},
+    {"recall, long", case_recall_long},
+    {"inboxes", case_inboxes},
     {"random", case_random},
 };
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };

@@ -2,7 +2,7 @@
 // here depends on when it happens, so that a difference is one of the rules. Redis has them twice:
 // the second time every step is made to take the long way of its script, which the most leave
 // early.
-#include "contract_parked.h"
+#include "contract_recall.h"
 #include "redis_server.h"
 
 enum { STEPS = 2400, LONG_STEPS = 20000, USERS = 4, DEVICES = 5, BURST_MAX = 40, LAST_IDS = 60 };
@@ -206,9 +206,26 @@ static void do_burst(struct pair *t) {
     t->head[t->u] = bed_head(&t->bed[0], STREAM_INBOX, t->user).head;
 }
 
-static const char *bed_collapsed(struct bed *b) {
-    snprintf(b->text, sizeof(b->text), "%" PRIu64, bed_sums(b).collapsed);
+static const char *bed_taken_out(struct bed *b) {
+    const Hawser__Internal__StatsReply s = bed_sums(b);
+    snprintf(b->text, sizeof(b->text), "%" PRIu64 " %" PRIu64, s.collapsed, s.recalled);
     return b->text;
+}
+
+// One of the last ids, which may not be there.
+static void do_recall(struct pair *t) {
+    char id[24], text[128];
+    const struct push p = {
+        .user = t->user, .stream = draw(t, 4) == 0 ? STREAM_NEWS : STREAM_INBOX, .id = id};
+    snprintf(id, sizeof(id), "%" PRIu64, t->next_id - draw(t, LAST_IDS / 2));
+    for (int i = 0; i < BEDS; i++) {
+        const struct push at = {
+            .user = p.stream == STREAM_INBOX ? p.user : "", .stream = p.stream, .id = id};
+        Hawser__Internal__RecallReply r = bed_recall(&t->bed[i], &at, 0);
+        snprintf(text, sizeof(text), "%d %" PRIu64 " %" PRIu64 " %" PRIu64, (int)r.outcome, r.head,
+                 r.change, r.seq);
+        compare(t, i, text);
+    }
 }
 
 static void do_step(struct pair *t) {
@@ -227,6 +244,8 @@ static void do_step(struct pair *t) {
         do_attempt(t);
     else if (dice < 82)
         do_letters(t);
+    else if (dice < 84)
+        do_recall(t);
     else
         do_load(t);
     for (int i = 0; i < BEDS; i++)
@@ -234,7 +253,7 @@ static void do_step(struct pair *t) {
     for (int i = 0; i < BEDS; i++)
         compare(t, i, bed_ends(&t->bed[i]));
     for (int i = 0; i < BEDS; i++)
-        compare(t, i, bed_collapsed(&t->bed[i]));
+        compare(t, i, bed_taken_out(&t->bed[i]));
 }
 
 static void run(uint64_t seed, int steps, bool is_narrow) {
