@@ -23,13 +23,46 @@ static void append(struct broadcasts *log, const Hawser__Internal__LoadEntry *e)
         log->heard = last;
 }
 
-static void start_log(struct broadcasts *log, uint64_t epoch, uint64_t head) {
+static void start_windows(struct broadcasts *log, uint64_t epoch, uint64_t head) {
     struct handles waiters = {0};
     for (int i = 0; i < VOICE_NEWS; i++)
         if (log->by_voice[i].log)
             news_window_start(&log->by_voice[i].window, epoch, head, &waiters);
-    log->heard = head;
     news_tell_waiters(log, &waiters, false);
+}
+
+static void start_log(struct broadcasts *log, const struct stream_position *head, uint64_t change) {
+    log->change = change;
+    log->heard = head->seq;
+    start_windows(log, head->epoch, head->seq);
+}
+
+// --- recalls
+
+// All that is kept of the log, or on its way here, may hold what was recalled. Who is behind reads
+// it again.
+static void forget(struct broadcasts *log) {
+    log->is_hole_stale = log->hole_loading;
+    start_windows(log, log->known->epoch, log->known->head);
+}
+
+bool news_change_heard(struct broadcasts *log, uint64_t epoch, uint64_t change) {
+    if (epoch != log->known->epoch)
+        return true; // of another log
+    if (change > log->change) {
+        log->change = change;
+        forget(log);
+    }
+    return change == log->change && log->product->heads_answered >= log->product->heads_trusted;
+}
+
+void news_doubt(struct room_product *p) {
+    for (int i = 0; i < LOGS; i++)
+        if (p->log[i].known)
+            forget(&p->log[i]);
+    p->heads_trusted = p->heads_asked + 1;
+    if (p->bindings)
+        news_heads_ask(p);
 }
 
 // --- holes
@@ -43,10 +76,11 @@ static void hole_wait(struct broadcasts *log) {
 
 static void fill_hole(struct broadcasts *log, const Hawser__Internal__LoadReply *reply) {
     if (reply->epoch != log->known->epoch || reply->reset) {
-        start_log(log, reply->epoch, reply->head);
+        start_log(log, &(struct stream_position){reply->epoch, reply->head}, reply->change);
         news_walk(log);
         return;
     }
+    (void)news_change_heard(log, reply->epoch, reply->change);
     for (size_t i = 0; i < reply->n_entry; i++)
         append(log, reply->entry[i]);
     if (log->heard > reply->head && reply->head <= log->known->head)
@@ -60,9 +94,10 @@ static void on_hole(void *arg, int error, const Hawser__Internal__LoadReply *rep
     (void)error;
     if (!log)
         return;
-    log->hole_loading = false;
-    if (!reply) {
-        log->product->room->count.delivery.load_failures++;
+    bool is_stale = log->is_hole_stale;
+    log->hole_loading = log->is_hole_stale = false;
+    if (!reply || is_stale) {
+        log->product->room->count.delivery.load_failures += reply ? 0 : 1;
         hole_wait(log);
         return;
     }
@@ -130,9 +165,10 @@ static bool waits_on(void *room, uint64_t row_slot) {
 static void take_head(struct broadcasts *log, const Hawser__Internal__HeadReply *head) {
     if (!head)
         return;
+    (void)news_change_heard(log, head->epoch, head->change);
     if (head->epoch != log->known->epoch) {
         bool had_one = log->known->epoch != 0;
-        start_log(log, head->epoch, head->head);
+        start_log(log, &(struct stream_position){head->epoch, head->head}, head->change);
         if (had_one) { // the store lost its logs: the inboxes too
             news_walk(log);
             passes_want_heads(&log->product->room->passes);
@@ -150,10 +186,16 @@ static void take_heads(struct room_product *p, const Hawser__Internal__ProductHe
         take_head(&p->log[i], heads[p->log[i].stream]);
 }
 
-// Another history of the store: what was being told while it was away may have reached nobody.
+// Another history of the store: what was being told while it was away may have reached nobody, and
+// changes count from where it went back to.
 static void store_seen(struct room_product *p, uint64_t history) {
-    if (p->store != 0 && history != 0 && history != p->store)
+    if (p->store != 0 && history != 0 && history != p->store) {
         passes_lost_hints(&p->room->passes);
+        for (int i = 0; i < LOGS; i++) {
+            p->log[i].change = 0;
+            forget(&p->log[i]);
+        }
+    }
     p->store = history != 0 ? history : p->store;
 }
 

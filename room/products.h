@@ -37,9 +37,10 @@ struct broadcasts {
     struct voice_news by_voice[VOICE_NEWS];
     const struct news_window *known; // any of them: a product has a session when it begins
     uint64_t heard;                  // >= known->head
+    uint64_t change;                 // of the log: rises when something in it is recalled
     struct timer hole;
-    bool hole_loading;
-    struct sums sums, sums_telling; // since the last SumsRequest; what is in flight
+    bool hole_loading, is_hole_stale; // stale: what is being loaded may have been recalled since
+    struct sums sums, sums_telling;   // since the last SumsRequest; what is in flight
     // the walk
     struct job walk;
     struct room_binding *walk_at; // who is next; NULL: it is over
@@ -86,6 +87,7 @@ struct room_product {
     // heads of its logs: one question at a time
     uint64_t heads_asked, heads_answered; // how many questions; the last one that was answered
     bool heads_under_way, heads_wanted;   // asked now; to be asked once more behind it
+    uint64_t heads_trusted;               // the first question behind the last gap in the lease
     uint64_t store;         // the run of the savers' store that answered last; 0 = none
     struct handles waiters; // logins that wait for heads
     // passing broadcasts
@@ -160,6 +162,11 @@ void news_passing_free(struct room_product *p);
 // --- news_log.c
 void news_heard(struct broadcasts *log, struct stream_position at,
                 const Hawser__Internal__StoredMessage *m);
+// Of a log of that epoch somebody says so many changes. False: it may have been said before what is
+// known here, so that its message may have been recalled since.
+bool news_change_heard(struct broadcasts *log, uint64_t epoch, uint64_t change);
+// The lease was not held for a while, in which recalls may have been answered without this room.
+void news_doubt(struct room_product *p);
 void news_heads_ask(struct room_product *p);
 void news_wait_for_heads(struct room_binding *b);
 void news_logs_tick(struct room_product *p);            // every second

@@ -33,9 +33,12 @@ static void room_on_news(void *self, const Hawser__Internal__NewsRequest *n,
         return;
     }
     reply.sessions = p ? p->session_count : 0;
-    if (p)
-        news_heard(product_log(p, FEED_NEWS), (struct stream_position){n->epoch, n->seq},
-                   n->message);
+    if (p) {
+        struct broadcasts *log = product_log(p, FEED_NEWS);
+        bool is_known_good = news_change_heard(log, n->epoch, n->change);
+        news_heard(log, (struct stream_position){n->epoch, n->seq},
+                   is_known_good ? n->message : NULL);
+    }
     room_news_reply(call, &reply);
 }
 

@@ -302,9 +302,82 @@ START_TEST(test_a_notice_is_told_again) {
 }
 END_TEST
 
+// What is recalled leaves the news window: who is behind reads the log, and nobody is sent what
+// came before the change.
+START_TEST(test_news_that_were_recalled) {
+    begin_among_peers(&resetting);
+    log_in_among_peers();
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        broadcast(seq, "a");
+    client_gets("!aa");
+    ck_assert(news_change_heard(news(), EPOCH, 1));
+    ck_assert(!news_change_heard(news(), EPOCH, 0)); // it was on its way for long
+    client_says("2");
+    ck_assert(binding->waits_for_block[0]);
+    const Hawser__Internal__LoadRequest *q =
+        (const Hawser__Internal__LoadRequest *)asked(ASKED_LOAD)->request;
+    ck_assert_uint_le(q->after, 2);
+    ck_assert(news_change_heard(news(), EPOCH, 2)); // the answer is older than that
+    ck_assert(!binding->waits_for_block[0]);
+    end_among_peers();
+}
+END_TEST
+
+static void hole_is_filled(const char *payload) {
+    Hawser__Internal__LoadReply reply = HAWSER__INTERNAL__LOAD_REPLY__INIT;
+    Hawser__Internal__LoadEntry entry = HAWSER__INTERNAL__LOAD_ENTRY__INIT, *list[] = {&entry};
+    entry.seq = 1;
+    entry.message = message(payload);
+    reply.epoch = EPOCH;
+    reply.head = reply.n_entry = 1;
+    reply.entry = list;
+    answer(asked(ASKED_LOAD), &reply.base);
+}
+
+// A hole was being filled when something was recalled: it is asked for again.
+START_TEST(test_a_hole_behind_a_recall) {
+    begin_among_peers(&resetting);
+    log_in_among_peers();
+    client_gets("!");
+    news_heard(news(), (struct stream_position){EPOCH, 1}, NULL);
+    time_passes(100);
+    ck_assert_uint_eq(times_asked(ASKED_LOAD), 1);
+    ck_assert(news_change_heard(news(), EPOCH, 1));
+    hole_is_filled("recalled");
+    time_passes(100);
+    ck_assert_uint_eq(news()->known->head, 0);
+    ck_assert_uint_eq(times_asked(ASKED_LOAD), 2);
+    hole_is_filled("a");
+    client_gets("a");
+    end_among_peers();
+}
+END_TEST
+
+// While the lease was void a recall did not wait for this room: what it has, and what it is told,
+// counts for nothing before it has asked for heads again.
+START_TEST(test_news_behind_a_void_lease) {
+    begin_among_peers(&resetting);
+    log_in_among_peers();
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        broadcast(seq, "a");
+    client_gets("!aa");
+    news_heads_ask(binding->product); // before
+    news_doubt(binding->product);
+    ck_assert(!news_change_heard(news(), EPOCH, 0));
+    heads_are(EPOCH, 3);
+    ck_assert(!news_change_heard(news(), EPOCH, 0));
+    heads_are(EPOCH, 3);
+    ck_assert(news_change_heard(news(), EPOCH, 0));
+    client_says("2");
+    ck_assert(binding->waits_for_block[0]);
+    end_among_peers();
+}
+END_TEST
+
 RUN_TESTS("what a room asks", test_a_reader_of_a_log_that_starts_again,
           test_heads_are_asked_once_more, test_what_left_the_inbox_does_not_go_out,
           test_attached_again_with_all_positions, test_what_was_acknowledged_before_it_was_lost,
           test_a_late_row_is_looked_for, test_a_late_row_is_dropped,
           test_rows_are_dropped_a_few_at_a_time, test_a_renewal_behind_its_end,
-          test_a_notice_is_told_again)
+          test_a_notice_is_told_again, test_news_that_were_recalled, test_a_hole_behind_a_recall,
+          test_news_behind_a_void_lease)
