@@ -5,6 +5,7 @@
 #include "center_internal.h"
 #include "handlers.h"
 #include "hints.h"
+#include "recall.h"
 #include "request.h"
 #include "send.h"
 #include "spread.h"
@@ -100,6 +101,7 @@ static void center_free(void *self) {
     struct center *c = self;
     sends_end(c);
     spread_end(c);
+    recalls_end(c);
     store_clock_stop(&c->clock);
     request_gone_all(c);
     http_server_free(c->http); // behind the last answers: it calls no handler any more
@@ -141,6 +143,9 @@ static const struct daemon_metric metrics[] = {
                    "parts of jobs given up, for another center to go on with"),
     DAEMON_COUNTER(center, count.rejected, "job_targets_rejected_total",
                    "targets of jobs whose inbox was full"),
+    DAEMON_COUNTER(center, count.recalled, "recalled_total", "recalls that were done"),
+    DAEMON_GAUGE(center, count.recalls_open, "recalls_open_count",
+                 "recalls under way, answered or not"),
     DAEMON_COUNTER(center, count.delivered, "delivered_total", "hints that a room took"),
     DAEMON_COUNTER(center, count.not_here, "not_here_total", "hints for sessions that were gone"),
     DAEMON_COUNTER(center, count.rows_known, "rows_known_total",

@@ -4,6 +4,7 @@
 //   routes.c      a request's way to its handler; access.c  who asks
 //   push_call.c   pushes and batches; products.c, keys.c, tokens.c, users.c, outcomes.c, parked.c,
 //                 stats.c, members.c, health.c, openapi.c  the other calls
+//   recall.c      what is taken back; message_status.c  what is shown of a message
 //   dry_run.c     a push that is only checked
 //   send.c        a push on its way; append.c  one append of it; deliver.c  found and delivered
 //   spread.c      parts of jobs, which this center spreads; jobs.c  which jobs there are
@@ -33,6 +34,7 @@
 
 struct key_hashes;
 struct leg;
+struct recall;
 struct request;
 
 struct center {
@@ -42,6 +44,7 @@ struct center {
     struct http_server *http;
     LIST_HEAD(, request) requests; // open ones
     LIST_HEAD(, leg) legs;         // appends and deliveries that a push waits for
+    LIST_HEAD(, recall) recalls;   // under way, answered or not
     struct kept_hints kept_hints;
     struct known_rows known_rows;
     size_t hints_bytes; // of those under way
@@ -54,7 +57,8 @@ struct center {
     char advertised[HOST_MAX + 8];
     struct {
         uint64_t requests, problems, pushes, targets, appends, append_retries, delivered, not_here,
-            hints_kept, hints_dropped, rows_known, rows_asked, open, parts, parts_lost, rejected;
+            hints_kept, hints_dropped, rows_known, rows_asked, recalled, recalls_open, open, parts,
+            parts_lost, rejected;
     } count;
 };
 

@@ -27,6 +27,8 @@ void handle_push(struct request *q);
 void handle_batch(struct request *q);
 // jobs.c
 void handle_jobs(struct request *q);
+// recall.c
+void handle_recall(struct request *q);
 // users.c
 void handle_user(struct request *q);
 void handle_users_query(struct request *q);

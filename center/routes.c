@@ -44,6 +44,7 @@ static const struct route routes[] = {
     {"GET", "v1/products/{p}/messages/{*}", API, NO_JSON, handle_message},
     {"GET", "v1/products/{p}/messages/{*}/users", API, NO_JSON, handle_message_users},
     {"GET", "v1/products/{p}/messages/{*}/users/{*}", API, NO_JSON, handle_message_user},
+    {"DELETE", "v1/products/{p}/messages/{*}", API, NO_JSON, handle_recall},
     {"POST", "v1/products/{p}/users/query", API, JSON, handle_users_query},
     {"GET", "v1/products/{p}/users/{u}", API, NO_JSON, handle_user},
     {"GET", "v1/products/{p}/users/{u}/messages", API, NO_JSON, handle_user_messages},

@@ -4,6 +4,7 @@
 //   maria_rows.c         the table of all steps; life
 //   maria_jobs.c         rows of jobs
 //   maria_stored.c       rows of what was stored, which land marked; messages that left their log
+//   maria_recall.c       messages that were recalled
 //   maria_groups.c       rows that land, are marked, or are taken away: they share a statement
 //   maria_left_behind.c  rows that nobody has marked: counted, taken up, read
 //   maria_restore.c      rows that a Redis may have lost: listed, read, taken for unmarked again
@@ -112,6 +113,7 @@ void saver_maria_land_job(struct store_step *p, const ProtobufCMessage *request)
 void saver_maria_part_done(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_landed_jobs(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_drop_job(struct store_step *p, const ProtobufCMessage *request);
+void saver_maria_recall(struct store_step *p, const ProtobufCMessage *request);
 
 void saver_maria_logs(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_log_rows(struct store_step *p, const ProtobufCMessage *request);

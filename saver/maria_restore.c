@@ -19,6 +19,9 @@ enum { LOG_COLUMNS(LOG_AT, LOG_AT) };
     X(SENT_MS, "sent_ms")                                                                          \
     X(EXPIRES_MS, "expires_ms")                                                                    \
     X(HAS_LEFT, "ended_ms IS NOT NULL")                                                            \
+    X(IS_RECALLED, "EXISTS (SELECT 1 FROM hawser_recalls r WHERE r.product = m.product AND "       \
+                   "r.stream = m.stream AND r.user = m.user AND r.epoch = m.epoch AND "            \
+                   "r.seq = m.seq)")                                                               \
     X(MESSAGES_MAX, "COALESCE(messages_max, 0)")                                                   \
     X(BYTES_MAX, "COALESCE(bytes_max, 0)")                                                         \
     X(TTL_MS, "ttl_ms")                                                                            \
@@ -136,6 +139,7 @@ static void add_marked(Hawser__Internal__LandedRowsReply *reply, const struct ma
         (ProtobufCBinaryData){hash.len, hw_memdup(hash.data ? hash.data : "", hash.len)};
     row->id_ttl_ms = maria_u64_at(a, at, MARKED_AT_ID_TTL_MS);
     row->has_left = maria_u64_at(a, at, MARKED_AT_HAS_LEFT) == 1;
+    row->recalled = maria_u64_at(a, at, MARKED_AT_IS_RECALLED) == 1;
     row->messages_max = maria_u64_at(a, at, MARKED_AT_MESSAGES_MAX);
     row->bytes_max = maria_u64_at(a, at, MARKED_AT_BYTES_MAX);
     row->message = m;
@@ -181,7 +185,7 @@ static void on_next_seq(void *arg, int error, const struct maria_answer *a) {
     buf_printf(
         &text,
         "SELECT " MARKED_COLUMNS(
-            FIRST_COLUMN, NEXT_COLUMN) " FROM hawser_messages FORCE INDEX (log) WHERE %s AND seq "
+            FIRST_COLUMN, NEXT_COLUMN) " FROM hawser_messages m FORCE INDEX (log) WHERE %s AND seq "
                                        "BETWEEN %" PRIu64 " AND %" PRIu64 " ORDER BY seq LIMIT %d",
         buf_cstr(&r->text), first, r->after, RESTORE_ROWS_MAX);
     maria_ask_for(r, &text, on_log_rows);

@@ -74,7 +74,8 @@ struct store *saver_maria_rows(const struct maria_options *o) {
         {"part done", &hawser__internal__job_advance_request__descriptor, saver_maria_part_done},
         {"landed jobs", &hawser__internal__landed_jobs_request__descriptor,
          saver_maria_landed_jobs},
-        {"drop job", &hawser__internal__drop_job_request__descriptor, saver_maria_drop_job}};
+        {"drop job", &hawser__internal__drop_job_request__descriptor, saver_maria_drop_job},
+        {"recalled", &hawser__internal__recalled_request__descriptor, saver_maria_recall}};
     static const struct store_kind kind = {.methods = methods,
                                            .method_count = sizeof(methods) / sizeof(methods[0]),
                                            .step_bytes = sizeof(struct row_step),

@@ -62,6 +62,19 @@ static void purge_more(struct maria_rows *s) {
     maria_ask(s->conn, &text, on_purged, s);
 }
 
+static void on_recalls_purged(void *arg, int error, const struct maria_answer *a) {
+    (void)arg; // what is left the next purge takes
+    (void)error;
+    (void)a;
+}
+
+static void purge_recalls(struct maria_rows *s) {
+    struct buf text = BUF_EMPTY;
+    buf_printf(&text, "DELETE FROM hawser_recalls WHERE leaves_ms < " MARIA_NOW_MS " LIMIT %d",
+               ROWS_PURGED_AT_ONCE);
+    maria_ask(s->conn, &text, on_recalls_purged, s);
+}
+
 void saver_maria_purge(struct store *rows) {
     struct maria_rows *s = (struct maria_rows *)rows;
     maria_outcomes_purge(s);
@@ -69,5 +82,6 @@ void saver_maria_purge(struct store *rows) {
         return;
     s->is_purging = true;
     s->purged_to_ms = 0;
+    purge_recalls(s);
     purge_more(s);
 }

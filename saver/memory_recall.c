@@ -58,14 +58,14 @@ void saver_memory_recalled_free(struct saver_memory *m) {
 
 // The entry of that id behind `after`, as far as one step looks; *ret_more: where it ended
 // otherwise, 0 at the end of the log.
-static struct log_entry *entry_of_id(const struct log_stream *l,
-                                     const Hawser__Internal__RecallRequest *q, uint64_t *ret_more) {
+static struct log_entry *entry_of_id(const struct log_stream *l, const char *id, uint64_t after,
+                                     uint64_t *ret_more) {
     size_t entries = 0, bytes = 0;
     *ret_more = 0;
     for (struct log_entry *e = l->first; e; e = e->next) {
-        if (e->seq <= q->after)
+        if (e->seq <= after)
             continue;
-        if (strcmp(e->message->id, q->id) == 0)
+        if (strcmp(e->message->id, id) == 0)
             return e;
         bytes += e->bytes;
         if (++entries < RECALL_ENTRIES_MAX && bytes < RECALL_BYTES_MAX)
@@ -105,18 +105,22 @@ Hawser__Internal__RecallReply *saver_memory_recall(struct saver_memory *m,
         return reply;
     struct log_stream *l = b ? &b->log : &product_logs_get(m, q->product)->stream[q->stream].log;
     struct recalled *known = recalled_find(m, q);
-    struct log_entry *e = known ? NULL : entry_of_id(l, q, &reply->after);
+    // Also behind that one: its id may be another message's by now.
+    uint64_t after = known && known->seq > q->after ? known->seq : q->after;
+    struct log_entry *e = entry_of_id(l, q->id, after, &reply->after);
     reply->epoch = l->epoch;
     reply->head = l->head;
     reply->change = l->change;
     if (e && e->expires_ms > memory_store_now_ms(&m->base)) {
+        if (known)
+            recalled_free(known);
         known = recalled_keep(m, q, e);
         recall_entry(l, b, e);
     }
-    if (known)
-        answer_recalled(known, l, reply);
-    else if (reply->after > 0)
+    if (reply->after > 0)
         reply->outcome = HAWSER__INTERNAL__RECALL_OUTCOME__RECALL_MORE;
+    else if (known)
+        answer_recalled(known, l, reply);
     return reply;
 }
 

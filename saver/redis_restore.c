@@ -23,7 +23,12 @@ void saver_redis_restored(struct store_step *p, const Hawser__Internal__Restored
 
 // --- the rows of a log
 
-enum { TOLD_SENT = 1, TOLD_END = 2, HAS_LEFT = 4 }; // told: times that the store gave
+enum {
+    TOLD_SENT = 1,
+    TOLD_END = 2,
+    HAS_LEFT = 4,
+    RECALLED_ROW = 8
+}; // told: times that the store gave
 enum { ROW_WORDS = 2 };
 #define LIMIT_MAX (UINT64_C(1) << 47)
 
@@ -63,17 +68,17 @@ static uint64_t limit_of(uint64_t n) { // the script's numbers are exact below 2
 static void put_row_words(const Hawser__Internal__RestoreRow *row, struct buf *what,
                           struct buf *message) {
     const Hawser__Internal__StoredMessage *m = row->message;
-    const struct saver_row numbers = {.seq = row->seq,
-                                      .sent = row->sent_ms,
-                                      .ends = row->expires_ms,
-                                      .told = (m->sent_ms == 0 ? TOLD_SENT : 0U) |
-                                              (row->has_ttl ? TOLD_END : 0U) |
-                                              (row->has_left ? HAS_LEFT : 0U),
-                                      .messages = limit_of(row->messages_max),
-                                      .bytes = limit_of(row->bytes_max),
-                                      .id_ttl = row->id_ttl_ms,
-                                      .hash_len = row->body_hash.len,
-                                      .id_len = strlen(m->id)};
+    const struct saver_row numbers = {
+        .seq = row->seq,
+        .sent = row->sent_ms,
+        .ends = row->expires_ms,
+        .told = (m->sent_ms == 0 ? TOLD_SENT : 0U) | (row->has_ttl ? TOLD_END : 0U) |
+                (row->has_left ? HAS_LEFT : 0U) | (row->recalled ? RECALLED_ROW : 0U),
+        .messages = limit_of(row->messages_max),
+        .bytes = limit_of(row->bytes_max),
+        .id_ttl = row->id_ttl_ms,
+        .hash_len = row->body_hash.len,
+        .id_len = strlen(m->id)};
     saver_row_put(what, &numbers);
     buf_append(what, row->body_hash.data, row->body_hash.len);
     buf_append_str(what, m->id);

@@ -117,7 +117,20 @@ static const char make_jobs[] = "CREATE TABLE IF NOT EXISTS hawser_jobs ("
                                 "UNIQUE KEY id (product, id)"
                                 ") ENGINE=InnoDB";
 
-static const char *const steps[] = {make_messages, make_leases,  add_leaves,
-                                    fill_leaves,   make_catalog, add_ends,
-                                    make_outcomes, make_jobs,    NULL};
+// Also of messages whose row has yet to land, so that it is a table of its own.
+static const char make_recalls[] = "CREATE TABLE IF NOT EXISTS hawser_recalls ("
+                                   "product INT UNSIGNED NOT NULL, "
+                                   "stream TINYINT UNSIGNED NOT NULL, "
+                                   "user VARBINARY(64) NOT NULL, "
+                                   "epoch BIGINT UNSIGNED NOT NULL, "
+                                   "seq BIGINT UNSIGNED NOT NULL, "
+                                   "id VARBINARY(64) NOT NULL, "
+                                   "leaves_ms BIGINT UNSIGNED NOT NULL, "
+                                   "PRIMARY KEY (product, stream, user, epoch, seq), "
+                                   "KEY leaves (leaves_ms)"
+                                   ") ENGINE=InnoDB";
+
+static const char *const steps[] = {make_messages, make_leases, add_leaves,    fill_leaves,
+                                    make_catalog,  add_ends,    make_outcomes, make_jobs,
+                                    make_recalls,  NULL};
 const struct maria_schema maria_hawser_schema = {steps};

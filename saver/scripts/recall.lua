@@ -29,18 +29,15 @@ local function look(seq)
   is_over = found or entries >= RECALL_ENTRIES_MAX or bytes >= RECALL_BYTES_MAX
   return is_over
 end
-local function recall(seq, sent, ends)
-  drop_recalled(l, seq)
-  call('HSET', logs, recalled_key(name, id), pack(RECALLED, seq, sent, ends))
-  call('ZADD', due, ends, 'x' .. recalled_key(name, id))
-end
 local known = call('HGET', logs, recalled_key(name, id))
-if known then
-  found = {unpacked(RECALLED, known)}
-else
-  entries, bytes = 0, 0
-  each(l, after + 1, l.head, look)
-  if found then recall(found[1], found[2], found[3]) end
+if known then known = {unpacked(RECALLED, known)} end
+entries, bytes = 0, 0
+each(l, math.max(after, known and known[1] or 0) + 1, l.head, look) -- also behind that one: its id may be another message's by now
+if found then
+  drop_recalled(l, found[1])
+  keep_recalled(name, id, found[1], found[2], found[3])
+elseif not is_over then
+  found = known
 end
 finish()
 if found then return {DONE, l.epoch, l.head, l.change, found[1], 0, found[2], found[3]} end

@@ -15,7 +15,7 @@
 -- CONST RESTORED = RESTORE_RESTORED
 -- CONST LOST = RESTORE_LOST
 -- PACK row seq 8, sent 8, ends 8, told 1, messages 8, bytes 8, id_ttl 8, hash_len 1, id_len 1
--- PARTS put overflow collapse
+-- PARTS put overflow collapse recalled
 -- REPLY [nn*n] lacks after outcome
 
 local l = open(name, wanted, true)
@@ -49,11 +49,23 @@ local function remember(id, hash, id_ttl, numbers)
   call('HSET', logs, key, pack(ID, wanted, numbers.seq, l.change, numbers.sent, numbers.ends, now + id_ttl) .. hash)
   call('ZADD', due, now + id_ttl, 'k' .. key)
 end
+-- Its place is a gap, and whoever recalls it once more finds it.
+local function restore_recalled(id, seq, sent, ends)
+  if ends <= now or l.epoch ~= wanted or not is_behind or seq <= l.head or is_full then return THERE end
+  if seq > l.head + 1 then skip_to(l, seq - 1) end
+  runs_of(l)
+  range_add(l, seq, seq, GAP_RECALLED)
+  if l.count == 0 then l.handled = seq end
+  l.head = seq
+  keep_recalled(name, id, seq, sent, ends)
+  return THERE
+end
 local function restore(what, message)
   local seq, sent, ends, told, messages_max, bytes_max, id_ttl, hash_len, id_len, at = unpacked(ROW, what)
   local hash, id = string.sub(what, at, at + hash_len - 1), string.sub(what, at + hash_len, at + hash_len + id_len - 1)
   at = at + hash_len + id_len
   if is_behind and l.epoch == wanted and seq > l.head and not is_full then remember(id, hash, id_ttl, {seq = seq, sent = sent, ends = ends}) end
+  if told >= 8 then return restore_recalled(id, seq, sent, ends) end
   if ends <= now or told >= 4 or (l.epoch == wanted and has_between(l, seq, seq)) then return THERE end
   if l.epoch ~= wanted or jump_of(seq) then return LOST end
   if not is_behind or seq <= l.head then return THERE end

@@ -6,6 +6,11 @@
 -- seq, when it was sent, its end
 local RECALLED = '<I7I6I6'
 local function recalled_key(name, id) return name .. '\0x' .. id end
+local function keep_recalled(name, id, seq, sent, ends)
+  local key = recalled_key(name, id)
+  call('HSET', logs, key, pack(RECALLED, seq, sent, ends))
+  call('ZADD', due, ends, 'x' .. key)
+end
 -- Its dead letter could be sent anew.
 local function drop_recalled(l, seq)
   for i, d in ipairs(dead_letters_of(l)) do
