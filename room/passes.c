@@ -155,7 +155,7 @@ void passes_on_lease(struct room *r, bool held) {
               "");
     if (!held)
         lease_lost(&r->lease);
+    hurry(r, &r->passes.hurried_confirm);
     for (struct room_product *p = r->products.table; p && held; p = p->hh.next)
         news_doubt(p);
-    hurry(r, &r->passes.hurried_confirm);
 }

@@ -136,6 +136,7 @@ static int on_message(void *arg, const struct hawser_message *m) {
         violation(r, "%s handled m%u, which is not for it", node_name(c), index);
     if (sent->refused && !sent->unknown && !sent->is_under_way && sent->accepted_us == 0)
         violation(r, "%s handled m%u, which was refused", node_name(c), index);
+    recall_check_handled(c, sent);
     if (has(&b->now, (int)index))
         violation(r, "%s handled m%u twice", node_name(c), index);
     if (m->seq != 0 && r->world.now_us < r->fire_ends_us && world_chance(&r->world, REFUSED)) {
@@ -194,13 +195,15 @@ static bool is_due(const struct binding *b, const struct run *r, const struct ha
     bool is_inbox = g->stream == HAWSER_INBOX;
     if (g->reason == HAWSER_GAP_OVERFLOWED)
         return is_inbox && b->product == 1 && r->has_small_inboxes;
-    bool is_collapsed = g->reason == HAWSER_GAP_COLLAPSED;
-    if (!is_collapsed && g->reason != HAWSER_GAP_EXPIRED)
+    if (g->reason != HAWSER_GAP_COLLAPSED && g->reason != HAWSER_GAP_EXPIRED &&
+        g->reason != HAWSER_GAP_RECALLED)
         return false;
     for (int n = 0; n < r->message_count; n++) {
         const struct message *m = &r->messages[n];
-        if ((is_collapsed ? m->collapse > 0 : m->ttl_s > 0) && m->product == b->product &&
-            message_stream(m) == (int)g->stream &&
+        bool may_be_it = g->reason == HAWSER_GAP_COLLAPSED ? m->collapse > 0
+                         : g->reason == HAWSER_GAP_EXPIRED ? m->ttl_s > 0
+                                                           : m->recall_asked_us != 0;
+        if (may_be_it && m->product == b->product && message_stream(m) == (int)g->stream &&
             (!is_inbox || m->targets & UINT64_C(1) << b->user))
             return true;
     }
@@ -218,6 +221,8 @@ static void on_gap(void *arg, const struct hawser_gap *g) {
                           : rival_had(c, b, (int)g->stream, g->last) || is_due(b, c->run, g);
     if (g->reason == HAWSER_GAP_EXPIRED)
         b->expired_us[g->stream] = c->run->world.now_us;
+    if (g->reason == HAWSER_GAP_RECALLED)
+        b->recalled_us[g->stream] = c->run->world.now_us;
     if (g->reason == HAWSER_GAP_OVERFLOWED)
         b->overflowed_us = c->run->world.now_us;
     if (g->reason == HAWSER_GAP_COLLAPSED)

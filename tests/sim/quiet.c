@@ -113,6 +113,31 @@ static void check_collapse(struct run *r) {
                     violation(r, "client%d got m%d, which was replaced", i, n);
 }
 
+static bool recalls_are_answered(struct run *r) {
+    return recalls_are_over(r);
+}
+
+// What waits for devices that are away is recalled: the devices are told of a gap when they come
+// again.
+static void check_recall(struct run *r) {
+    for (int i = 0; i < FIRST_TWIN; i++)
+        if (r->clients[i].sdk)
+            client_halt(&r->clients[i], false);
+    world_run(&r->world, r->world.now_us + AWAY_US);
+    int first = r->message_count;
+    push_to_all(r, false);
+    world_run(&r->world, r->world.now_us + AT_ONCE_US);
+    recall_from(r, first);
+    if (!wait_for(r, AWAY_US, recalls_are_answered))
+        violation(r, "a recall is not answered though nothing is wrong");
+    for (int i = 0; i < FIRST_TWIN; i++)
+        if (!r->clients[i].sdk)
+            client_boot(&r->clients[i]);
+    if (!wait_for(r, 3 * (uint64_t)THROTTLED_US, clients_are_settled))
+        violation(r, "a device is not settled when it has come again");
+    check_pushes(r);
+}
+
 // The installation that lost takes its device back, and the other hears of it; others log out and
 // in again; all users get a message in the meantime, and one more when all is over.
 void quiet_check(struct run *r) {
@@ -135,6 +160,8 @@ void quiet_check(struct run *r) {
     check_comings(r);
     if (r->has_variety) // else each seq is a message
         check_collapse(r);
+    if (r->has_variety)
+        check_recall(r);
     push_bursts(r); // acks that come while others are on their way
     check_pushes(r);
     wait_for_refused(r);

@@ -49,7 +49,9 @@ struct message {
     int collapse;                    // the number of its collapse key; 0: none
     uint64_t pushed_us, accepted_us; // first; 0: not (yet)
     uint64_t handled_us;             // first, by any device; 0: not (yet)
-    const struct message *rival;     // has its key for another body; NULL: none
+    char id[32];                     // "" = none was told
+    uint64_t recall_asked_us, recalled_us; // answered; 0: not (yet)
+    const struct message *rival;           // has its key for another body; NULL: none
     bool is_live;
     bool is_wide; // to so many users who have no device, too, that it is a job
     bool unknown; // it may have been accepted
@@ -70,7 +72,8 @@ struct binding {
     struct seen now, durable;
     struct seen *ever; // by any installation of the device; NULL when there is only this one
     uint64_t told_us[3], reset_us[3]; // the last Gap or Reset of each stream; the last Reset
-    uint64_t expired_us[3], overflowed_us, collapsed_us; // the last Gap that said so
+    uint64_t expired_us[3], recalled_us[3], overflowed_us,
+        collapsed_us;                // the last Gap that said so
     uint64_t oldest_at_login;        // in the inbox; only of devices with two installations
     int tags, old_tags;              // which of its number's kinds; those of before
     uint64_t tagged_us;              // when the latest were bound
@@ -132,6 +135,7 @@ struct run {
     bool has_small_inboxes, refuses_new;      // the second product
     struct parking *parking;                  // owned; NULL: not yet, or not in this run
     bool has_short_tokens, has_small_windows; // of news
+    int open_recalls;
     int violations;
     char what[VIOLATIONS_MAX][160];
     uint64_t delivered;
@@ -195,7 +199,8 @@ void push_one(struct run *r, int product, int user);
 void push_with_key(struct run *r, int collapse);
 int message_stream(const struct message *m);
 bool message_is_for(const struct message *m, const struct client *c, const struct binding *b);
-// It is gone, and the binding was told: expired, overflowed, collapsed, or lost by the store.
+// It is gone, and the binding was told: expired, overflowed, collapsed, recalled, or lost by
+// the store.
 bool message_is_excused(const struct run *r, const struct client *c, const struct binding *b,
                         const struct message *m);
 bool everything_arrived(struct run *r, bool say); // but what is live
@@ -233,6 +238,12 @@ bool parking_refuses(struct client *c, int message);
 void parking_bound(struct client *c);
 bool parking_is_due(const struct client *c, const struct hawser_gap *g);
 bool parking_excuses(const struct client *c, int message);
+
+// recalls.c
+void recall_some(struct run *r, struct message *m); // which was accepted just now
+void recall_from(struct run *r, int first);         // all from that one on that can be
+bool recalls_are_over(const struct run *r);
+void recall_check_handled(const struct client *c, const struct message *m);
 
 // quiet.c: what must go fast when nothing is wrong
 void quiet_check(struct run *r);

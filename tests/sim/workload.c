@@ -115,6 +115,9 @@ static void on_pushed(void *arg, int status, const char *body, size_t len) {
                unknown && status != 202 ? " (unknown)" : "");
     if (status == 202) {
         m->accepted_us = r->world.now_us;
+        const char *id = json_string_value(json_object_get(answer, "id"));
+        snprintf(m->id, sizeof(m->id), "%s", id ? id : "");
+        recall_some(r, m);
     } else {
         m->unknown = m->unknown || unknown;
         m->refused = true;
@@ -405,7 +408,7 @@ bool workload_is_over(struct run *r) {
     for (int i = 0; i < r->message_count; i++)
         if (r->messages[i].is_under_way)
             return false;
-    return true;
+    return recalls_are_over(r);
 }
 
 // --- the account
@@ -497,6 +500,7 @@ static bool was_told(const struct run *r, const struct binding *b, const struct 
     int stream = message_stream(m);
     return (m->ttl_s > 0 && b->expired_us[stream] >= m->pushed_us) ||
            (stream == HAWSER_INBOX && b->overflowed_us >= m->pushed_us && had_to_go(r, b, m)) ||
+           (m->recall_asked_us != 0 && b->recalled_us[stream] >= m->pushed_us) ||
            was_replaced(r, b, m);
 }
 

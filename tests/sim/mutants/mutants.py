@@ -135,6 +135,12 @@ MUTANTS = [
     mutant("key-replaces-nothing", "saver/memory_collapse.c",
            "    return is_older && is_for_all_of(m, e) ? e : NULL;", "    return is_older && is_for_all_of(m, e) && false ? e : NULL;"),
     mutant("collapsed-left-out-of-the-sum", "saver/memory_read.c", "    reply->collapsed = p->collapsed;\n", ""),
+    mutant("recalled-stays-in-the-log", "saver/memory_recall.c", "        recall_entry(l, b, e);\n", "        (void)b;\n"),
+    mutant("recalled-without-a-reason", "saver/memory_recall.c",
+           "        inbox_drop(b, e, HAWSER__V1__GAP_REASON__GAP_RECALLED, ", "        inbox_drop(b, e, (uint32_t)-1, "),
+    mutant("recalled-left-out-of-the-sum", "saver/memory_read.c", "    reply->recalled = p->recalled;\n", ""),
+    mutant("news-window-keeps-what-is-recalled", "room/news_log.c",
+           "    start_windows(log, log->known->epoch, log->known->head);\n}\n\nbool", "}\n\nbool"),
     mutant("named-devices-ignored", "saver/stream_log.c",
            "    return e->message->n_device == 0;", "    return true;"),
     mutant("live-for-all-devices", "room/inbox.c",
@@ -232,6 +238,10 @@ NOT_YET = [
     # A load must be under way while a message is replaced, and its answer come behind the hint of that; what goes out then was pending a
     # moment ago, so nobody sees that it is late. test_room_asks.c finds the first, the contract of the stores the second.
     mutant("old-load-goes-out", "room/inbox.c", "reply->change < s->change ", "reply->change == UINT64_MAX "),
+    # A recall that does not wait for rooms is seen only where a room has what it would send, and is kept from sending for longer than that
+    # takes to reach a client. test_recall.py finds the first, test_room_asks.c the second.
+    mutant("rooms-not-told-of-a-recall", "center/recall.c", "        tell_rooms(r);\n        return;\n", "        recall_done(r);\n        return;\n"),
+    mutant("news-kept-over-a-void-lease", "room/passes.c", "        news_doubt(p);\n", "        (void)p;\n"),
     mutant("change-not-raised", "saver/memory_collapse.c", "    b->log.change++;\n", ""),
     # A register must stand still for longer than a row is looked for, with a confirmation in flight of a session that ends meanwhile.
     # contract_rows.h finds it in both stores (check_confirm_late), and seed 352 did before rooms bounded their logins under way.
