@@ -339,48 +339,8 @@ static void begin_at_back(struct store_step *p, const ProtobufCMessage *request)
         store_step_pass(p, back, request);
 }
 
-// --- a recall: before it is answered MariaDB has it
-
-static void on_recall_landed(void *arg, int error, const ProtobufCMessage *message) {
-    struct store_step *p = arg;
-    ProtobufCMessage *reply = p->reply;
-    (void)message;
-    p->reply = NULL;
-    if (error == 0) {
-        store_step_complete(p, 0, reply);
-        return;
-    }
-    protobuf_c_message_free_unpacked(reply, NULL);
-    store_step_complete(p, error, NULL);
-}
-
-static void on_recall_at_front(void *arg, int error, const ProtobufCMessage *message) {
-    struct store_step *p = arg;
-    const Hawser__Internal__RecallRequest *q = (const Hawser__Internal__RecallRequest *)p->request;
-    const Hawser__Internal__RecallReply *reply = (const Hawser__Internal__RecallReply *)message;
-    Hawser__Internal__RecalledRequest at = HAWSER__INTERNAL__RECALLED_REQUEST__INIT;
-    if (error != 0 || reply->outcome != HAWSER__INTERNAL__RECALL_OUTCOME__RECALL_DONE) {
-        store_step_complete(p, error, error == 0 ? message_copy(message) : NULL);
-        return;
-    }
-    p->reply = message_copy(message);
-    at.product = q->product;
-    at.stream = q->stream;
-    at.user = q->user;
-    at.id = q->id;
-    at.epoch = reply->epoch;
-    at.seq = reply->seq;
-    at.expires_ms = reply->expires_ms;
-    store_call(durable_of(p)->pair.back, &at.base, on_recall_landed, p);
-}
-
-static void recall_at_front(struct store_step *p, const ProtobufCMessage *request) {
-    store_step_keep(p, request);
-    store_call(store_pair_of(p)->front, request, on_recall_at_front, p);
-}
-
 static void begin_recall(struct store_step *p, const ProtobufCMessage *request) {
-    begin_recovered(p, request, recall_at_front);
+    begin_recovered(p, request, durable_recall);
 }
 
 // --- rows that were left behind

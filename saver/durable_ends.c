@@ -96,3 +96,51 @@ void durable_attempt(struct store_step *p, const ProtobufCMessage *request) {
     store_step_keep(p, request);
     store_call(store_pair_of(p)->front, request, on_attempt_at_front, p);
 }
+
+// --- a recall: before it is answered MariaDB has it
+
+static void on_recall_landed(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    ProtobufCMessage *reply = p->reply;
+    (void)message;
+    p->reply = NULL;
+    if (error == 0) {
+        store_step_complete(p, 0, reply);
+        return;
+    }
+    protobuf_c_message_free_unpacked(reply, NULL);
+    store_step_complete(p, error, NULL);
+}
+
+static void on_recall_at_front(void *arg, int error, const ProtobufCMessage *message) {
+    struct store_step *p = arg;
+    const Hawser__Internal__RecallRequest *q = (const Hawser__Internal__RecallRequest *)p->request;
+    const Hawser__Internal__RecallReply *reply = (const Hawser__Internal__RecallReply *)message;
+    Hawser__Internal__RecalledRequest at = HAWSER__INTERNAL__RECALLED_REQUEST__INIT;
+    if (error != 0 || reply->outcome != HAWSER__INTERNAL__RECALL_OUTCOME__RECALL_DONE) {
+        store_step_complete(p, error, error == 0 ? message_copy(message) : NULL);
+        return;
+    }
+    p->reply = message_copy(message);
+    at.product = q->product;
+    at.stream = q->stream;
+    at.user = q->user;
+    at.id = q->id;
+    at.epoch = reply->epoch;
+    at.seq = reply->seq;
+    at.expires_ms = reply->expires_ms;
+    ends_note_message(
+        durable_ends_of(p), q->product, q->user,
+        &(struct message_end){.epoch = at.epoch,
+                              .first = at.seq,
+                              .last = at.seq,
+                              .at_ms = loop_wall_ms(p->store->loop),
+                              .state = HAWSER__INTERNAL__OUTCOME_STATE__STATE_RECALLED,
+                              .device = ""});
+    store_call(store_pair_of(p)->back, &at.base, on_recall_landed, p);
+}
+
+void durable_recall(struct store_step *p, const ProtobufCMessage *request) {
+    store_step_keep(p, request);
+    store_call(store_pair_of(p)->front, request, on_recall_at_front, p);
+}

@@ -40,7 +40,7 @@ static void on_ends_are_told(void *arg, int error, const struct maria_answer *a)
     s->ended_done(s->ended_arg, error);
 }
 
-// What is parked may still be acknowledged, by another device.
+// What is parked may still be acknowledged, by another device. A broadcast has no user.
 void saver_maria_tell_ends(struct store *rows, struct buf *ends, ended_fn *done, void *arg) {
     struct maria_rows *s = (struct maria_rows *)rows;
     struct buf text = BUF_EMPTY;
@@ -50,10 +50,11 @@ void saver_maria_tell_ends(struct store *rows, struct buf *ends, ended_fn *done,
     buf_append(&text, ends->data, ends->len);
     buf_printf(&text,
                ") v STRAIGHT_JOIN hawser_outcomes o FORCE INDEX (log) ON o.product = v.product AND "
-               "o.stream = %d AND o.user = v.user AND o.seq BETWEEN v.first AND v.last AND o.epoch "
+               "o.stream = IF(v.user = '', %d, %d) AND o.user = v.user AND o.seq BETWEEN v.first "
+               "AND v.last AND o.epoch "
                "= v.epoch SET o.ended_ms = v.at_ms, o.device = v.device, o.until_ms = v.at_ms + "
                "o.kept_ms, o.state = v.state WHERE o.state = %d OR (o.state = %d AND v.state = %d)",
-               STREAM_INBOX, STATE(PENDING), STATE(PARKED), STATE(ACKED));
+               STREAM_NEWS, STREAM_INBOX, STATE(PENDING), STATE(PARKED), STATE(ACKED));
     buf_free(ends);
     maria_ask(s->conn, &text, on_ends_are_told, s);
 }

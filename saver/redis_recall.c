@@ -37,7 +37,8 @@ void saver_redis_recall(struct store_step *p, const Hawser__Internal__RecallRequ
 
 // --- whose inboxes hold something: those stand in the list of what is due
 
-static bool is_asked_for(const Hawser__Internal__InboxesRequest *q, const redisReply *member) {
+static bool inbox_is_asked_for(const Hawser__Internal__InboxesRequest *q,
+                               const redisReply *member) {
     const char *user = member->str + 1; // behind the kind
     return member->len > 1 && *member->str == 'l' &&
            (q->of_all_marks || mark_of_user(user, member->len - 1) == q->mark);
@@ -55,7 +56,7 @@ static void on_scanned(void *arg, int error, const redisReply *r) {
     reply->cursor = redis_reply_u64(r, 0);
     reply->user = hw_calloc(list->elements + 1, sizeof(reply->user[0]));
     for (size_t i = 0; i + 1 < list->elements; i += 2) // each with when it is due
-        if (is_asked_for(q, list->element[i]))
+        if (inbox_is_asked_for(q, list->element[i]))
             reply->user[reply->n_user++] = hw_strdup(list->element[i]->str + 1);
     store_step_complete(p, 0, &reply->base);
 }

@@ -287,8 +287,9 @@ json_t *outcome_status_json(const char *id, const Hawser__Internal__StatusReply 
         json_object_set_new(counts, names[i], json_integer((json_int_t)count[i]));
     if (is_inbox)
         json_object_set_new(counts, "targets", json_integer((json_int_t)targets));
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:i}", "id", id, "state", "done", "class",
-                     class_name(s->class_), "accepted_at", time_json(s->sent_ms), "expires_at",
-                     time_json(s->expires_ms), "unit", is_inbox ? "users" : "devices", "counts",
-                     counts, "progress", 1);
+    bool is_recalled = count[STATE(RECALLED)] == targets;
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:i}", "id", id, "state",
+                     is_recalled ? "recalled" : "done", "class", class_name(s->class_),
+                     "accepted_at", time_json(s->sent_ms), "expires_at", time_json(s->expires_ms),
+                     "unit", is_inbox ? "users" : "devices", "counts", counts, "progress", 1);
 }

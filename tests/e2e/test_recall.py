@@ -105,6 +105,26 @@ def test_it_does_not_come_back(tmp_path, stores, kind):
         assert maria.sql("SELECT COUNT(*) FROM hawser.hawser_recalls") == [(2,)]
 
 
+def test_it_is_what_became_of_it(tmp_path, stores):
+    """Whoever asks what became of a message hears that it was recalled: of one user's, and of a broadcast."""
+    with savers(tmp_path, stores) as cluster:
+        product = cluster.product()
+        message, other = [push(cluster, product, str(i), durable="stored").json()["id"] for i in range(2)]
+        news = push(cluster, product, "news", to={"all": True}, durable="durable").json()["id"]
+        messages = f"/v1/products/{product.name}/messages"
+
+        def states():
+            answers = [cluster.call("GET", f"{messages}/{m}").json() for m in (message, other, news)]
+            return [a.get("state") for a in answers]
+
+        for taken_back in (message, news):
+            recall(cluster, product, taken_back)
+        eventually(lambda: states() == ["recalled", "done", "recalled"])
+        assert cluster.call("GET", f"{messages}/{message}").json()["counts"]["recalled"] == 1
+        assert cluster.call("GET", f"{messages}/{message}/users/ann").json()["state"] == "recalled"
+        assert [m["state"] for m in cluster.call("GET", f"/v1/products/{product.name}/users/ann/messages").json()["items"]] == ["recalled", "pending"]
+
+
 def test_mariadb_is_away(tmp_path, stores):
     """As long as MariaDB cannot say that a recall is there it is not answered as done, though nobody is sent the message. A row that lands
     behind the recall is not put back either."""
