@@ -121,6 +121,8 @@ START_TEST(test_jobs) {
                 {TO_USERS, PUSH_LIVE, 101, false},    {TO_USER, PUSH_STORED, 1, false},
                 {TO_ALL, PUSH_STORED, 0, false}};
     static struct target many[101];
+    for (size_t i = 0; i < 101; i++)
+        many[i].user = "ann";
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct push push = push_to(rows[i].kind, many, rows[i].count);
         struct aim_from from = from_with(1);
