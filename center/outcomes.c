@@ -2,7 +2,9 @@
 // asked where there is one, and of single users their log and devices, too.
 #include "fields.h"
 #include "handlers.h"
+#include "job.h"
 #include "message.h"
+#include "message_id.h"
 #include "outcome.h"
 #include "request.h"
 #include "streams.h"
@@ -104,25 +106,66 @@ static void reply_list(struct request *q, json_t *items /* taken */, const char 
 
 // --- of one message, counted
 
+// Of a push to many a job may tell how far it is: that waits as the request's state.
 static void on_message_status(void *arg, int error, const Hawser__Internal__StatusReply *reply) {
     struct request *q = arg;
-    if (!reply)
+    json_t *job = q->state;
+    q->state = NULL;
+    if (!reply) {
+        json_decref(job);
         outcomes_fail(q, error);
-    else if (reply->n_count == 0)
+    } else if (reply->n_count > 0) {
+        reply_json(q, 200,
+                   outcome_of_job_json(outcome_status_json(q->segments[ID_SEGMENT], reply), job));
+    } else if (job) {
+        reply_json(q, 200, job);
+    } else {
         reply_no_message(q, reply->unserved);
-    else
-        reply_json(q, 200, outcome_status_json(q->segments[ID_SEGMENT], reply));
+    }
 }
 
 static void status_ask(struct request *q, saver_status_done *done) {
     Hawser__Internal__StatusRequest request = HAWSER__INTERNAL__STATUS_REQUEST__INIT;
-    request.product = request_product(q)->number;
+    const struct product *product = request_product(q);
+    if (!product) {
+        reply_fault(q, PROBLEM_not_found, NULL, "the product was deleted");
+        return;
+    }
+    request.product = product->number;
     request.id = q->segments[ID_SEGMENT];
     saver_status(saver_of_product(q->center->cluster, request.product), &request, done, q);
 }
 
+static void job_json_free(void *state) {
+    json_decref(state);
+}
+
+static void on_message_job(void *arg, int error, const Hawser__Internal__JobsReply *reply) {
+    struct request *q = arg;
+    if (!reply) {
+        outcomes_fail(q, error);
+        return;
+    }
+    q->free_state = job_json_free;
+    q->state = reply->n_job > 0 ? job_json(reply->job[0]) : NULL;
+    status_ask(q, on_message_status);
+}
+
+static void job_ask(struct request *q) {
+    Hawser__Internal__JobsRequest request = HAWSER__INTERNAL__JOBS_REQUEST__INIT;
+    request.product = request_product(q)->number;
+    request.id = q->segments[ID_SEGMENT];
+    request.only = true;
+    saver_jobs(saver_of_product(q->center->cluster, request.product), &request, on_message_job, q);
+}
+
 void handle_message(struct request *q) {
-    if (message_id_is_valid(q))
+    struct message_home home;
+    if (!message_id_is_valid(q))
+        return;
+    if (message_id_read(q->segments[ID_SEGMENT], &home) && home.kind == MESSAGE_TO_MANY)
+        job_ask(q);
+    else
         status_ask(q, on_message_status);
 }
 
@@ -144,10 +187,6 @@ static void on_message_users(void *arg, int error, const Hawser__Internal__Outco
     struct request *q = arg;
     if (!reply) {
         outcomes_fail(q, error);
-        return;
-    }
-    if (reply->n_outcome == 0 && !request_product(q)) {
-        reply_fault(q, PROBLEM_not_found, NULL, "the product was deleted");
         return;
     }
     if (reply->n_outcome == 0) {

@@ -293,3 +293,13 @@ json_t *outcome_status_json(const char *id, const Hawser__Internal__StatusReply 
                      "accepted_at", time_json(s->sent_ms), "expires_at", time_json(s->expires_ms),
                      "unit", is_inbox ? "users" : "devices", "counts", counts, "progress", 1);
 }
+
+json_t *outcome_of_job_json(json_t *status, json_t *job) {
+    json_t *counts = json_object_get(job, "counts");
+    if (!job)
+        return status;
+    json_object_update_missing(counts, json_object_get(status, "counts"));
+    json_object_update_missing(job, status);
+    json_decref(status);
+    return job;
+}

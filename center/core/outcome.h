@@ -39,5 +39,8 @@ json_t *outcome_page_json(const struct outcome_page *page, uint64_t *ret_next);
 
 // The status of a message: a StatusReply with a count at least.
 json_t *outcome_status_json(const char *id, const Hawser__Internal__StatusReply *s);
+// With what its job says (job.h): how far it is, for how many it is, and who was refused. Both are
+// taken; job NULL: there is none.
+json_t *outcome_of_job_json(json_t *status, json_t *job);
 
 #endif

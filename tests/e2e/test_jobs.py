@@ -44,6 +44,7 @@ def test_a_job(cluster):
         assert job["counts"] == {"targets": 250, "rejected": 0} and job["progress"] == 1
         assert job["class"] == "stored" and job["expires_at"] == answer["expires_at"]
         client.nothing_comes()
+    assert cluster.call("GET", f"/v1/products/{product.name}/messages/{job['id']}").json() == job
     assert stats(cluster, product)["accepted"] == 250
     answer = product.push({"users": users(100)}, payload="to a hundred")  # is none
     assert [i["id"] for i in jobs(cluster, product)["items"]] == [job["id"]] and stats(cluster, product)["accepted"] == 350
@@ -179,6 +180,12 @@ def test_durable(tmp_path):
         for kind in ("durable", "stored"):
             answer = product.push({"users": users(150)}, payload=kind, **{"class": kind})
             assert done(cluster, product, answer["id"])["counts"] == {"targets": 150, "rejected": 0}
+
+            def status():
+                found = cluster.call("GET", f"/v1/products/{product.name}/messages/{answer['id']}").json()
+                return found["state"], found["class"], {name: count for name, count in found["counts"].items() if count}
+
+            eventually(lambda: status() == ("done", kind, {"targets": 150, "pending": 150}))
         assert maria.sql("SELECT COUNT(DISTINCT user) FROM hawser.hawser_messages WHERE class = 2 AND user LIKE 'user%'")[0][0] == 150
         maria.sql("UPDATE hawser.hawser_jobs SET landed_ms = 0")
         eventually(lambda: maria.sql("SELECT COUNT(*) FROM hawser.hawser_jobs")[0][0] == 0)

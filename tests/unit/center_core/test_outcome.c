@@ -167,6 +167,25 @@ START_TEST(test_page) {
 }
 END_TEST
 
+// Of a job: how far it is and who was refused says the job, what became of the rest the rows.
+START_TEST(test_of_a_job) {
+    json_t *status = json_pack("{s:s, s:s, s:{s:i, s:i}, s:i}", "state", "done", "class", "stored",
+                               "counts", "targets", 90, "acked", 7, "progress", 1);
+    json_t *job = json_pack("{s:s, s:{s:i, s:i}, s:f}", "state", "running", "counts", "targets",
+                            150, "rejected", 2, "progress", 0.6);
+    json_t *both = outcome_of_job_json(status, job);
+    json_t *expected =
+        json_pack("{s:s, s:s, s:{s:i, s:i, s:i}, s:f}", "state", "running", "class", "stored",
+                  "counts", "targets", 150, "rejected", 2, "acked", 7, "progress", 0.6);
+    ck_assert(json_equal(both, expected));
+    json_decref(both);
+    json_decref(expected);
+    status = json_pack("{s:s}", "state", "done");
+    ck_assert_ptr_eq(outcome_of_job_json(status, NULL), status);
+    json_decref(status);
+}
+END_TEST
+
 START_TEST(test_names) {
     Hawser__Internal__OutcomeState state;
     ck_assert(outcome_by_name("parked", &state));
@@ -180,6 +199,7 @@ int main(void) {
     TCase *test_case = tcase_create("outcome");
     tcase_add_loop_test(test_case, test_state, 0, SEEN);
     tcase_add_test(test_case, test_page);
+    tcase_add_test(test_case, test_of_a_job);
     tcase_add_test(test_case, test_names);
     return run_case("outcome", test_case);
 }
