@@ -69,7 +69,7 @@ void request_work(struct request *q, bool (*piece)(struct request *q),
 // --- answers
 
 static void respond(struct request *q, struct http_response *response, json_t *body) {
-    char *json = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *json = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     struct buf text = BUF_EMPTY;
     if (json) { // a line, as people read it
         buf_append_str(&text, json);

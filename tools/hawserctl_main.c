@@ -343,15 +343,7 @@ static int run_push(struct options *o) {
     return ctl_call(o, "POST", &path, body);
 }
 
-static int run_user(struct options *o) {
-    struct buf path = BUF_EMPTY;
-    product_path(&path, o->args[1]);
-    buf_append_str(&path, "/users");
-    append_segment(&path, o->args[2]);
-    return ctl_call(o, "GET", &path, NULL);
-}
-
-static int parked_call(struct options *o, const char *method, const char *behind) {
+static int user_call(struct options *o, const char *method, const char *behind) {
     struct buf path = BUF_EMPTY;
     product_path(&path, o->args[1]);
     buf_append_str(&path, "/users");
@@ -360,16 +352,47 @@ static int parked_call(struct options *o, const char *method, const char *behind
     return ctl_call(o, method, &path, NULL);
 }
 
+static int run_user(struct options *o) {
+    return user_call(o, "GET", "");
+}
+
 static int run_parked(struct options *o) {
-    return parked_call(o, "GET", "/parked?limit=1000");
+    return user_call(o, "GET", "/parked?limit=1000");
 }
 
 static int run_redeliver(struct options *o) {
-    return parked_call(o, "POST", "/parked/redeliver");
+    return user_call(o, "POST", "/parked/redeliver");
 }
 
 static int run_discard(struct options *o) {
-    return parked_call(o, "DELETE", "/parked");
+    return user_call(o, "DELETE", "/parked");
+}
+
+static int run_why(struct options *o) {
+    return user_call(o, "GET", "/messages?limit=1000");
+}
+
+static int message_call(struct options *o, const char *method) {
+    struct buf path = BUF_EMPTY;
+    product_path(&path, o->args[1]);
+    buf_append_str(&path, "/messages");
+    append_segment(&path, o->args[2]);
+    return ctl_call(o, method, &path, NULL);
+}
+
+static int run_message(struct options *o) {
+    return message_call(o, "GET");
+}
+
+static int run_recall(struct options *o) {
+    return message_call(o, "DELETE");
+}
+
+static int run_job_list(struct options *o) {
+    struct buf path = BUF_EMPTY;
+    product_path(&path, o->args[1]);
+    buf_append_str(&path, "/messages?limit=1000");
+    return ctl_call(o, "GET", &path, NULL);
 }
 
 // A configuration with fresh secrets, readable by its owner only; an existing file is left alone.
@@ -430,7 +453,11 @@ static const struct command commands[] = {
     {"product", "product list | create NAME | show NAME | delete NAME", 1, 2, run_product},
     {"token", "token PRODUCT USER [--device ID] [--tags A,B] [--ttl S]", 2, 2, run_token},
     {"push", "push PRODUCT USER PAYLOAD | push --all PRODUCT PAYLOAD", 2, 3, run_push},
+    {"message", "message PRODUCT ID", 2, 2, run_message},
+    {"recall", "recall PRODUCT ID", 2, 2, run_recall},
+    {"jobs", "jobs PRODUCT", 1, 1, run_job_list},
     {"user", "user PRODUCT USER", 2, 2, run_user},
+    {"why", "why PRODUCT USER", 2, 2, run_why},
     {"parked", "parked PRODUCT USER", 2, 2, run_parked},
     {"redeliver", "redeliver PRODUCT USER", 2, 2, run_redeliver},
     {"discard", "discard PRODUCT USER", 2, 2, run_discard},

@@ -7,6 +7,7 @@ import pytest
 
 from client import Client, eventually, pb
 from daemons import Cluster
+from test_ctl import ctl
 from test_durable import push, readiness, received
 from test_landing import savers
 
@@ -103,6 +104,18 @@ def test_it_does_not_come_back(tmp_path, stores, kind):
         eventually(lambda: received(cluster, product, "ann", "new") == [b"0", b"2"], seconds=60)
         assert recall(cluster, product, ids[1]) == first
         assert maria.sql("SELECT COUNT(*) FROM hawser.hawser_recalls") == [(2,)]
+
+
+def test_by_hand(cluster):
+    """An operator asks what waits for a user, takes one of it back, and lists the jobs."""
+    product = cluster.product()
+    message = product.push_user("ann", "no")["id"]
+    job = product.push({"users": [f"user{i}" for i in range(101)]}, payload="x")["id"]
+    assert [m["state"] for m in ctl(cluster, "why", product.name, "ann")["items"]] == ["pending"]
+    assert ctl(cluster, "recall", product.name, message)["state"] == "recalled"
+    assert [m["id"] for m in ctl(cluster, "jobs", product.name)["items"]] == [job]
+    assert ctl(cluster, "message", product.name, job)["counts"]["targets"] == 101
+    assert ctl(cluster, "recall", product.name, "nope", expect=1) is None
 
 
 def test_it_is_what_became_of_it(tmp_path, stores):
