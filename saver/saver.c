@@ -29,9 +29,10 @@
       "stored messages whose row MariaDB refuses for good")                                        \
     X(ends_told, false, "mariadb_ends_told_total",                                                 \
       "inboxes of which it was told what all devices have handled")                                \
-    X(ends_missed, false, "mariadb_ends_missed_total", "not told: too many waited")                \
+    X(ends_missed, false, "mariadb_ends_missed_total", "ends not told: too many waited")           \
     X(outcomes_told, false, "mariadb_outcomes_told_total", "ends of messages, or runs of them")    \
-    X(outcomes_missed, false, "mariadb_outcomes_missed_total", "not told: too many waited")        \
+    X(outcomes_missed, false, "mariadb_outcomes_missed_total",                                     \
+      "outcomes not told: too many waited")                                                        \
     X(backlog_rows, true, "mariadb_stored_backlog_number",                                         \
       "stored messages that have yet to land")                                                     \
     X(backlog_bytes, true, "mariadb_stored_backlog_bytes", "memory that they take")                \

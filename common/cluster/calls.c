@@ -31,6 +31,7 @@ struct method {
 struct typed_call {
     struct typed_call *next_nowhere; // of those that have no link
     struct cluster *cluster;
+    const struct rpc_link *link; // NULL: none
     const struct method *method;
     untyped_fn *done;
     void *arg;
@@ -77,6 +78,8 @@ static void calls_on_answer(void *arg, int error, const uint8_t *body, size_t le
         error = reply ? 0 : c->replies.is_over ? -HW_ETOOBIG : -HW_EMALFORMED;
     }
     c->calls[call.method->at].failures += error != 0;
+    if (error == -HW_ESTORE)
+        directory_store_failed(c, call.link);
     c->answering++;
     call.method->answer(call.done, call.arg, error, reply);
     if (--c->answering == 0)
@@ -110,6 +113,7 @@ static void calls_call(struct peer to, const struct method *method, const Protob
                        struct typed_call *with) {
     struct cluster *c = to.cluster;
     with->cluster = c;
+    with->link = to.link;
     with->method = method;
     count_of(c, method)->calls++;
     if (to.link) {

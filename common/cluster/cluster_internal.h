@@ -36,6 +36,7 @@ struct member_entry {
     uint64_t incarnation;
     Hawser__Internal__Member *member; // owned
     struct rpc_link *link;            // owned; NULL until somebody talks to it
+    uint64_t failed_ms;               // when it last said that its store failed it; 0: never
 };
 
 struct api_kid {       // which product an API key is of, by what it is called
@@ -95,6 +96,7 @@ enum link_state link_state_of(struct rpc_link *link);
 
 void directory_apply(struct cluster *c, const Hawser__Internal__WatchReply *reply);
 void directory_free(struct cluster *c);
+void directory_store_failed(struct cluster *c, const struct rpc_link *link);
 void catalog_apply(struct cluster *c, const Hawser__Internal__CatalogEntry *e);
 void catalog_whole(struct cluster *c); // what comes counts, whatever its version: a store went back
 void catalog_free(struct cluster *c);

@@ -4,6 +4,8 @@
 #include "crypto.h"
 #include "message.h"
 
+enum { STORE_FAILED_MS = 1000 }; // how long one without a store is passed over
+
 static struct member_entry *member_entry_find(const struct cluster *c, uint64_t incarnation) {
     struct member_entry *e = NULL;
     HASH_FIND(hh, c->members, &incarnation, sizeof(incarnation), e);
@@ -114,22 +116,38 @@ struct rpc_link *cluster_peer(struct cluster *c, uint64_t incarnation) {
     return e ? member_entry_link(c, e) : NULL;
 }
 
-// Rendezvous hashing among the best: a member that does not answer loses its keys to the next.
+void directory_store_failed(struct cluster *c, const struct rpc_link *link) {
+    struct member_entry *e = c->members;
+    while (e && e->link != link)
+        e = e->hh.next;
+    if (e && link)
+        e->failed_ms = loop_now_ms(c->options.loop);
+}
+
+// One whose store has failed it just now is worse than one that has a store, as far as is known.
+static int member_rank(const struct cluster *c, const struct member_entry *e) {
+    bool has_failed =
+        e->failed_ms != 0 && loop_now_ms(c->options.loop) < e->failed_ms + STORE_FAILED_MS;
+    return 2 * (int)link_state_of(e->link) + (has_failed ? 0 : 1);
+}
+
+// Rendezvous hashing among the best: a member that does not answer, or has no store, loses its keys
+// to the next.
 struct rpc_link *cluster_pick(struct cluster *c, const char *role, uint64_t key) {
     static const uint8_t hash_key[16] = "hawser-pick-1";
     struct rpc_link *best = NULL;
     uint64_t best_score = 0;
-    enum link_state best_state = LINK_DOWN;
+    int best_rank = 0;
     for (struct member_entry *e = c->members; e; e = e->hh.next) {
         if (strcmp(e->member->role, role) != 0 || !member_entry_link(c, e))
             continue;
         uint64_t pair[2] = {key, e->incarnation}, score = siphash(hash_key, pair, sizeof(pair));
-        enum link_state state = link_state_of(e->link);
-        if (best && (best_state > state || (best_state == state && best_score >= score)))
+        int rank = member_rank(c, e);
+        if (best && (best_rank > rank || (best_rank == rank && best_score >= score)))
             continue;
         best = e->link;
         best_score = score;
-        best_state = state;
+        best_rank = rank;
     }
     return best;
 }

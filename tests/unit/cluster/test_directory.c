@@ -97,4 +97,45 @@ START_TEST(test_silent) {
 }
 END_TEST
 
-RUN_TESTS("directory", test_one_that_is_up_is_picked, test_both_are_picked, test_whole, test_silent)
+static unsigned keys_of(int saver) {
+    const struct rpc_link *link = cluster_peer(w.cluster, w.savers[saver].self.incarnation);
+    unsigned count = 0;
+    for (uint64_t key = 0; key < KEYS; key++)
+        count += cluster_pick(w.cluster, "saver", key) == link;
+    return count;
+}
+
+static void heads_are_refused(int saver) {
+    Hawser__Internal__ProductHeadsRequest q = HAWSER__INTERNAL__PRODUCT_HEADS_REQUEST__INIT;
+    struct rpc_link *link = cluster_peer(w.cluster, w.savers[saver].self.incarnation);
+    bool came = false;
+    w.savers[saver].fails = true;
+    saver_product_heads(peer_by(w.cluster, link), &q, on_heads, &came);
+    UNTIL(came);
+    ck_assert_int_eq(heads_error, -HW_ESTORE);
+}
+
+// For a second the keys of one that has no store are the other's; where both have none, each has
+// its own.
+START_TEST(test_without_a_store) {
+    world_begin();
+    register_tells(orders[0], SAVERS, 0);
+    until_picked_up(0);
+    until_picked_up(1);
+    unsigned own = keys_of(0);
+    ck_assert(own > 0 && own < KEYS);
+    heads_are_refused(0);
+    ck_assert_uint_eq(keys_of(0), 0);
+    world_passes(999);
+    ck_assert_uint_eq(keys_of(0), 0);
+    world_passes(1);
+    ck_assert_uint_eq(keys_of(0), own);
+    heads_are_refused(0);
+    heads_are_refused(1);
+    ck_assert_uint_eq(keys_of(0), own);
+    world_end();
+}
+END_TEST
+
+RUN_TESTS("directory", test_one_that_is_up_is_picked, test_both_are_picked, test_whole, test_silent,
+          test_without_a_store)
