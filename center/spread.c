@@ -13,8 +13,8 @@ enum {
     SPREAD_ASK_MS = 1000, // a part that is free is seen by then
     PARTS_AT_ONCE = 2,
     ROUND_MAX = 128, // targets between two words of how far it has come
-    ROUND_MIN = 8,
-    ROUND_BYTES = 1024 * 1024, // of payload
+    ROUND_MIN = 2,
+    ROUND_BYTES = 256 * 1024, // of payload: what else goes to that saver waits behind it
 };
 
 struct job_part {
