@@ -79,6 +79,8 @@ static void do_append(struct pair *t) {
         p.device[0] = devices[t->is_narrow ? 0 : draw(t, 6)];
     if (p.device[0] && draw(t, 3) == 0)
         p.device[1] = devices[draw(t, 6)];
+    if (p.stream != STREAM_INBOX) // a broadcast is for no device by name
+        p.device[0] = p.device[1] = NULL;
     for (int i = 0; i < BEDS; i++) {
         p.id_ttl_ms = i == LONG_WAY ? ID_KEPT_MIN_MS + 600000 : 600000 * (uint64_t)(p.hash != NULL);
         Hawser__Internal__AppendReply reply = bed_append(&t->bed[i], &p);
