@@ -4,7 +4,7 @@
 //   routes.c      a request's way to its handler; access.c  who asks
 //   push_call.c   pushes and batches; products.c, keys.c, tokens.c, users.c, outcomes.c, parked.c,
 //                 stats.c, members.c, health.c, openapi.c  the other calls
-//   recall.c      what is taken back; message_status.c  what is shown of a message
+//   recall.c      what is taken back
 //   dry_run.c     a push that is only checked
 //   send.c        a push on its way; append.c  one append of it; deliver.c  found and delivered
 //   spread.c      parts of jobs, which this center spreads; jobs.c  which jobs there are

@@ -6,19 +6,17 @@
 static void on_jobs(void *arg, int error, const Hawser__Internal__JobsReply *reply) {
     struct request *q = arg;
     if (!reply) {
-        reply_fault(q, PROBLEM_store_unavailable, NULL, "the saver did not answer: %s",
-                    hw_strerror(error));
+        reply_unanswered(q, "saver", error);
         return;
     }
-    json_t *items = json_array(), *next = json_null();
+    json_t *items = json_array();
+    bool is_whole = !reply->more || reply->n_job == 0;
+    char next[JOB_CURSOR_CHARS];
     for (size_t i = 0; i < reply->n_job; i++)
         json_array_append_new(items, job_json(reply->job[i]));
-    if (reply->more && reply->n_job > 0) {
-        char cursor[JOB_CURSOR_CHARS];
-        job_cursor(reply->job[reply->n_job - 1], cursor);
-        next = json_string(cursor);
-    }
-    reply_json(q, 200, json_pack("{s:o, s:o}", "items", items, "next", next));
+    if (!is_whole)
+        job_cursor(reply->job[reply->n_job - 1], next);
+    reply_list(q, items, is_whole ? NULL : next);
 }
 
 enum { TEXT_BYTES = JOB_CURSOR_CHARS + 1 };
@@ -31,7 +29,7 @@ static bool jobs_after(struct request *q, char after[TEXT_BYTES],
     if (!http_query_get(q->http->query, "after", after, TEXT_BYTES, &bad))
         return true;
     if (bad || !job_cursor_read(after, &request->accepted_ms, &id)) {
-        reply_fault(q, PROBLEM_invalid_value, "after", "after is the next of an answer");
+        reply_bad_after(q);
         return false;
     }
     request->id = (char *)(uintptr_t)id;

@@ -121,7 +121,7 @@ void handle_keys_list(struct request *q) {
     for (size_t i = 0; i < product->key_count; i++)
         json_array_append_new(items, key_json(product->keys[i].kid, product->keys[i].kind,
                                               product->keys[i].created_ms, NULL));
-    reply_json(q, 200, json_pack("{s:o, s:n}", "items", items, "next"));
+    reply_list(q, items, NULL);
 }
 
 void handle_key_delete(struct request *q) {

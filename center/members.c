@@ -47,7 +47,7 @@ void handle_cluster(struct request *q) {
         while ((m = cluster_member_next(q->center->cluster, roles[i], m)) != NULL)
             json_array_append_new(items, member_json(m));
     }
-    reply_json(q, 200, json_pack("{s:o, s:n}", "items", items, "next"));
+    reply_list(q, items, NULL);
 }
 
 static void on_draining(void *arg, int error, const Hawser__Internal__DrainReply *reply) {

@@ -13,7 +13,6 @@
 enum {
     ID_SEGMENT = 4, // "{*}" of messages/{*}
     USER_OF_ID = 6, // of messages/{*}/users/{*}
-    MESSAGE_ID_MAX = 26,
     STATE_CHARS = 16,
     PAGE_BYTES = 1024 * 1024, // of a log, at once
     PAGE_MESSAGES = 1000,
@@ -65,11 +64,9 @@ static void reply_no_message(struct request *q, bool is_unserved) {
 
 static bool message_id_is_valid(struct request *q) {
     const char *id = q->segments[ID_SEGMENT];
-    size_t len = strlen(id);
-    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    if (len >= 1 && len <= MESSAGE_ID_MAX && strspn(id, digits) == len)
+    if (*id && strlen(id) <= MESSAGE_ID_CHARS && is_base62(id))
         return true;
-    reply_fault(q, PROBLEM_invalid_value, "id", "at most %d of 0-9, A-Z, a-z", MESSAGE_ID_MAX);
+    reply_fault(q, PROBLEM_invalid_value, "id", "at most %d of 0-9, A-Z, a-z", MESSAGE_ID_CHARS);
     return false;
 }
 
@@ -94,14 +91,8 @@ static bool read_cursor(struct request *q, char *out, size_t size) {
     out[0] = '\0';
     if (!http_query_get(q->http->query, "after", out, size, &bad) || (!bad && *out))
         return true;
-    reply_fault(q, PROBLEM_invalid_value, "after", "after is the next of an answer");
+    reply_bad_after(q);
     return false;
-}
-
-static void reply_list(struct request *q, json_t *items /* taken */, const char *next) {
-    reply_json(
-        q, 200,
-        json_pack("{s:o, s:o}", "items", items, "next", next ? text_json(next) : json_null()));
 }
 
 // --- of one message, counted
@@ -315,7 +306,7 @@ void handle_user_messages(struct request *q) {
         return;
     c->after = strtoull(cursor, &end, 10);
     if (*end != '\0' || strspn(cursor, "0123456789") != strlen(cursor)) {
-        reply_fault(q, PROBLEM_invalid_value, "after", "after is the next of an answer");
+        reply_bad_after(q);
         return;
     }
     c->user = q->segments[4];

@@ -42,7 +42,7 @@ static json_t *letter_json(const Hawser__Internal__DeadLetter *letter) {
     for (size_t i = 0; i < m->n_device; i++)
         json_array_append_new(devices, text_json(m->device[i]));
     json_object_set_new(item, "id", text_json(m->id));
-    json_object_set_new(item, "class", json_string(push_class_name(class_of_dead_letter(m))));
+    json_object_set_new(item, "class", json_string(push_class_name(class_of_stored(m->class_))));
     json_object_set_new(item, "sent_at", time_json(m->sent_ms));
     json_object_set_new(item, "expires_at", time_json(m->expires_ms));
     json_object_set_new(item, "content_type",
@@ -54,20 +54,18 @@ static json_t *letter_json(const Hawser__Internal__DeadLetter *letter) {
 static void on_listed(void *arg, int error, const Hawser__Internal__ParkedReply *reply) {
     struct request *q = arg;
     if (!reply) {
-        reply_fault(q, PROBLEM_store_unavailable, NULL, "the saver did not answer: %s",
-                    hw_strerror(error));
+        reply_unanswered(q, "saver", error);
         return;
     }
-    json_t *items = json_array(), *next = json_null();
+    json_t *items = json_array();
+    bool is_whole = !reply->more || reply->n_letter == 0;
+    char next[CURSOR_CHARS];
     for (size_t i = 0; i < reply->n_letter; i++)
         json_array_append_new(items, letter_json(reply->letter[i]));
-    if (reply->more && reply->n_letter > 0) {
-        char cursor[CURSOR_CHARS];
-        snprintf(cursor, sizeof(cursor), "%llu",
+    if (!is_whole)
+        snprintf(next, sizeof(next), "%llu",
                  (unsigned long long)reply->letter[reply->n_letter - 1]->seq);
-        next = json_string(cursor);
-    }
-    reply_json(q, 200, json_pack("{s:o, s:o}", "items", items, "next", next));
+    reply_list(q, items, is_whole ? NULL : next);
 }
 
 static bool query_after(struct request *q, uint64_t *ret_after) {
@@ -80,7 +78,7 @@ static bool query_after(struct request *q, uint64_t *ret_after) {
     *ret_after = bad ? 0 : strtoull(text, &end, 10);
     if (!bad && *text >= '0' && *text <= '9' && *end == '\0')
         return true;
-    reply_fault(q, PROBLEM_invalid_value, "after", "after is the next of an answer");
+    reply_bad_after(q);
     return false;
 }
 
@@ -174,7 +172,7 @@ static void put_problem(struct redelivery *r, json_t *was, const struct problem 
 static void put_sent(struct redelivery *r, const struct sent *sent) {
     const Hawser__Internal__StoredMessage *m = r->page->letter[r->at]->message;
     const struct push_answer answer = {.id = sent->id,
-                                       .class = push_class_name(class_of_dead_letter(m)),
+                                       .class = push_class_name(class_of_stored(m->class_)),
                                        .expires_ms = sent->expires_ms,
                                        .has_seq = sent->has_seq,
                                        .seq = sent->seq,

@@ -241,16 +241,17 @@ void handle_products_list(struct request *q) {
     }
     if (count)
         qsort(all, count, sizeof(all[0]), by_name);
-    json_t *items = json_array(), *next = json_null();
+    json_t *items = json_array();
+    const char *next = NULL;
     for (size_t i = 0; i < count; i++) {
         if (strcmp(all[i]->name, after) <= 0)
             continue;
         if (shown++ == limit) {
-            next = json_string(all[i - 1]->name);
+            next = all[i - 1]->name;
             break;
         }
         json_array_append_new(items, product_json(all[i]));
     }
     free(all);
-    reply_json(q, 200, json_pack("{s:o, s:o}", "items", items, "next", next));
+    reply_list(q, items, next);
 }

@@ -11,8 +11,8 @@
 
 #include "handlers.h"
 #include "message_id.h"
-#include "message_status.h"
 #include "streams.h"
+#include "texts.h"
 
 enum {
     RECALL_ANSWER_MS = 5000,
@@ -71,8 +71,12 @@ static struct request *request_of_recall(struct recall *r) {
 }
 
 static void reply_status(struct recall *r, int status, const char *state) {
-    struct message_status s = {r->id, state, r->found.sent_ms, r->found.expires_ms};
-    reply_json(request_of_recall(r), status, message_status_json(&s));
+    json_t *body = json_pack("{s:s, s:s}", "id", r->id, "state", state);
+    if (r->found.sent_ms) { // else its log has yet to say
+        json_object_set_new(body, "accepted_at", time_json(r->found.sent_ms));
+        json_object_set_new(body, "expires_at", time_json(r->found.expires_ms));
+    }
+    reply_json(request_of_recall(r), status, body);
 }
 
 static void recall_done(struct recall *r) {

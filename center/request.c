@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "retry.h"
+#include "texts.h"
 
 enum { REQUEST_SLICE_US = 1000 };
 
@@ -190,4 +191,13 @@ void reply_unanswered(struct request *q, const char *who, int error) {
     problem_set(&p, PROBLEM_store_unavailable, NULL, "the %s did not answer: %s", who,
                 hw_strerror(error ? error : -HW_EMALFORMED));
     reply_problem(q, &p);
+}
+
+void reply_list(struct request *q, json_t *items, const char *next) {
+    json_t *where = next ? text_json(next) : json_null();
+    reply_json(q, 200, json_pack("{s:o, s:o}", "items", items, "next", where));
+}
+
+void reply_bad_after(struct request *q) {
+    reply_fault(q, PROBLEM_invalid_value, "after", "after is the next of an answer");
 }

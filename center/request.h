@@ -65,6 +65,9 @@ bool request_limit(struct request *q, uint64_t *ret_limit, struct problem *p);
 void reply_fault(struct request *q, enum problem_code code, const char *field, const char *format,
                  ...) HW_PRINTF(4, 5);
 // 503 for a call that changes something; its outcome is unknown unless it certainly was not done.
+// A list, and where it goes on: NULL: it is whole.
+void reply_list(struct request *q, json_t *items /* taken */, const char *next);
+void reply_bad_after(struct request *q); // it is no such next
 void reply_unanswered(struct request *q, const char *who, int error);
 
 #endif

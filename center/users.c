@@ -151,7 +151,7 @@ static void query_step(struct query *query) {
         json_array_append_new(items, json_pack("{s:s, s:b, s:o}", "user", query->items[i].user,
                                                "online", query->items[i].online, "last_seen_at",
                                                time_json(query->items[i].last_seen_ms)));
-    reply_json(query->request, 200, json_pack("{s:o, s:n}", "items", items, "next"));
+    reply_list(query->request, items, NULL);
 }
 
 static void on_queried(void *arg, int error, const Hawser__Internal__FindReply *reply) {

@@ -166,6 +166,10 @@ void backlog_add(struct backlog *b, struct stored_row *row,
     land_in(b, LAND_MS);
 }
 
+uint64_t backlog_settled(const struct backlog *b) {
+    return b->landed + b->put_aside;
+}
+
 uint64_t backlog_oldest_ms(const struct backlog *b) {
     return b->list.first ? loop_now_ms(b->loop) - b->list.first->since_ms : 0;
 }

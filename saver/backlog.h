@@ -50,6 +50,7 @@ struct stored_row *backlog_row_new(struct backlog *b, const Hawser__Internal__Ap
 void backlog_drop(struct backlog *b, struct stored_row *row);
 void backlog_add(struct backlog *b, struct stored_row *row,
                  const Hawser__Internal__AppendReply *at);
+uint64_t backlog_settled(const struct backlog *b);   // rows of those added that wait no more
 uint64_t backlog_oldest_ms(const struct backlog *b); // how long it has waited; 0: none does
 
 #endif

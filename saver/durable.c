@@ -329,6 +329,10 @@ static void begin_job_advance(struct store_step *p, const ProtobufCMessage *requ
     begin_recovered(p, request, durable_job_advance);
 }
 
+static void begin_recall(struct store_step *p, const ProtobufCMessage *request) {
+    begin_recovered(p, request, durable_recall);
+}
+
 // --- what became of messages: the back alone is asked
 
 static void begin_at_back(struct store_step *p, const ProtobufCMessage *request) {
@@ -337,10 +341,6 @@ static void begin_at_back(struct store_step *p, const ProtobufCMessage *request)
         store_step_complete(p, -HW_ECLASS, NULL);
     else
         store_step_pass(p, back, request);
-}
-
-static void begin_recall(struct store_step *p, const ProtobufCMessage *request) {
-    begin_recovered(p, request, durable_recall);
 }
 
 // --- rows that were left behind

@@ -23,9 +23,10 @@ struct durable_counts {
     uint64_t waiting, waiting_bytes, up_s;                 // likewise
     uint64_t jobs_restored;
     uint64_t restored, appended_anew; // rows that a Redis had lost; those without their old place
-    // Of stored messages: rows that have landed, pushes without a place in the backlog, and this.
-    uint64_t ends_told, ends_missed;         // of inboxes: told of what all devices have handled
+    uint64_t ends_told, ends_missed;  // of inboxes: told of what all devices have handled
     uint64_t outcomes_told, outcomes_missed; // ends of messages
+    // Of stored messages: rows that have landed, pushes without a place in the backlog, rows that
+    // are refused for good, and the backlog.
     uint64_t stored_landed, stored_refused, stored_put_aside;
     uint64_t backlog_rows, backlog_bytes, backlog_oldest_s;
 };

@@ -104,7 +104,7 @@ static void on_messages_told(void *arg, int error) {
 static bool messages_tell(struct ends *e) {
     struct buf ends = BUF_EMPTY;
     for (struct outcome_note *n = e->first; n && e->sent < OUTCOMES_A_STATEMENT; n = n->next) {
-        if (n->behind > e->backlog->landed)
+        if (n->behind > backlog_settled(e->backlog))
             break;
         saver_maria_put_message_end(&ends, n->product, n->text, &n->at);
         e->sent++;
@@ -134,7 +134,7 @@ void ends_tell(struct ends *e) {
         return;
     for (struct log_end *l = e->logs, *next; l && count < ENDS_A_STATEMENT; l = next) {
         next = l->hh.next;
-        if (l->behind > e->backlog->landed + e->backlog->put_aside) // so are those behind it
+        if (l->behind > backlog_settled(e->backlog)) // so are those behind it
             break;
         saver_maria_put_end(&logs, l->product, l->key + sizeof(l->product), &l->at);
         log_end_remove(e, l);

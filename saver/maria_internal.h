@@ -9,7 +9,7 @@
 //   maria_left_behind.c  rows that nobody has marked: counted, taken up, read
 //   maria_restore.c      rows that a Redis may have lost: listed, read, taken for unmarked again
 //   maria_tables.c       what all of them put and read, and what leaves the tables
-//   maria_outcomes.c     what became of messages: told, asked for, and what of it leaves
+//   maria_outcomes.c     what became of messages: told, and asked for
 #ifndef HW_MARIA_INTERNAL_H
 #define HW_MARIA_INTERNAL_H
 
@@ -53,6 +53,14 @@ struct row_group { // steps that share a statement
     size_t sent_count, bytes;
 };
 
+// Of a table: a bounded number of rows a statement, as long as there are more.
+enum purge_kind { PURGE_MESSAGES, PURGE_OUTCOMES, PURGE_RECALLS, PURGES };
+struct maria_purge {
+    struct maria_rows *rows;
+    uint64_t upto_ms; // what leaves before is deleted
+    bool is_under_way;
+};
+
 struct maria_rows {
     struct store store; // first
     struct maria_conn *conn;
@@ -67,8 +75,7 @@ struct maria_rows {
     ended_fn *ended_done; // while ends are being told
     void *ended_arg;
     struct buf accepted; // what is told of rows that are landing
-    bool is_purging, is_purging_outcomes;
-    uint64_t purged_to_ms, outcomes_purged_to_ms; // in this purge
+    struct maria_purge purge[PURGES];
     char refusal[MARIA_WHY_MAX]; // of the last rows that were to land; empty: they have
     char reason[MARIA_WHY_MAX + 32];
 };
@@ -106,7 +113,6 @@ void maria_put_accepted(struct buf *out, const struct stored_row *r);
     "VALUES(epoch), seq = VALUES(seq), sent_ms = VALUES(sent_ms), expires_ms = "                   \
     "VALUES(expires_ms), until_ms = GREATEST(hawser_outcomes.until_ms, VALUES(until_ms))"
 #define OUTCOME_KEPT_MS (UINT64_C(7) * 24 * 3600 * 1000) // where nobody says
-void maria_outcomes_purge(struct maria_rows *s);
 void saver_maria_outcomes(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_status(struct store_step *p, const ProtobufCMessage *request);
 void saver_maria_land_job(struct store_step *p, const ProtobufCMessage *request);

@@ -211,36 +211,3 @@ void saver_maria_status(struct store_step *p, const ProtobufCMessage *request) {
     buf_append_str(&text, " AND until_ms > " MARIA_NOW_MS " GROUP BY state_now");
     outcome_ask(row_step_of(p), &text, on_status);
 }
-
-// --- what leaves
-
-enum { OUTCOMES_PURGED_AT_ONCE = 500 };
-
-static void outcomes_purge_more(struct maria_rows *s);
-
-static void on_outcomes_purged(void *arg, int error, const struct maria_answer *a) {
-    struct maria_rows *s = arg;
-    size_t count = error == 0 ? maria_rows(a) : 0;
-    s->is_purging_outcomes = count == OUTCOMES_PURGED_AT_ONCE;
-    if (!s->is_purging_outcomes)
-        return;
-    s->outcomes_purged_to_ms = maria_u64_at(a, count - 1, ONLY_COLUMN);
-    outcomes_purge_more(s); // behind what has come meanwhile
-}
-
-static void outcomes_purge_more(struct maria_rows *s) {
-    struct buf text = BUF_EMPTY;
-    buf_printf(&text,
-               "DELETE FROM hawser_outcomes WHERE until_ms >= %" PRIu64
-               " AND until_ms < " MARIA_NOW_MS " ORDER BY until_ms LIMIT %d RETURNING until_ms",
-               s->outcomes_purged_to_ms, OUTCOMES_PURGED_AT_ONCE);
-    maria_ask(s->conn, &text, on_outcomes_purged, s);
-}
-
-void maria_outcomes_purge(struct maria_rows *s) {
-    if (s->is_purging_outcomes || maria_conn_down_reason(s->conn))
-        return;
-    s->is_purging_outcomes = true;
-    s->outcomes_purged_to_ms = 0;
-    outcomes_purge_more(s);
-}

@@ -40,48 +40,44 @@ void maria_note_refusal(struct maria_rows *s, int error, const struct maria_answ
 
 enum { ROWS_PURGED_AT_ONCE = 500 };
 
-static void purge_more(struct maria_rows *s);
+static const struct {
+    const char *table, *leaves; // leaves: the column that says when nobody needs a row any more
+} purged[] = {[PURGE_MESSAGES] = {"hawser_messages", "leaves_ms"},
+              [PURGE_OUTCOMES] = {"hawser_outcomes", "until_ms"},
+              [PURGE_RECALLS] = {"hawser_recalls", "leaves_ms"}};
+
+static void purge_more(struct maria_purge *p);
 
 static void on_purged(void *arg, int error, const struct maria_answer *a) {
-    struct maria_rows *s = arg;
+    struct maria_purge *p = arg;
     size_t count = error == 0 ? maria_rows(a) : 0;
-    s->is_purging = count == ROWS_PURGED_AT_ONCE;
-    if (!s->is_purging)
+    p->is_under_way = count == ROWS_PURGED_AT_ONCE;
+    if (!p->is_under_way)
         return;
-    s->purged_to_ms = maria_u64_at(a, count - 1, ONLY_COLUMN);
-    purge_more(s); // behind what has come meanwhile
+    p->upto_ms = maria_u64_at(a, count - 1, ONLY_COLUMN);
+    purge_more(p); // behind what has come meanwhile
 }
 
 // What was deleted just now still stands in the index: it is not looked at again and again.
-static void purge_more(struct maria_rows *s) {
+static void purge_more(struct maria_purge *p) {
+    struct maria_rows *s = p->rows;
     struct buf text = BUF_EMPTY;
+    const char *leaves = purged[p - s->purge].leaves;
     buf_printf(&text,
-               "DELETE FROM hawser_messages WHERE leaves_ms >= %" PRIu64
-               " AND leaves_ms < " MARIA_NOW_MS " ORDER BY leaves_ms LIMIT %d RETURNING leaves_ms",
-               s->purged_to_ms, ROWS_PURGED_AT_ONCE);
-    maria_ask(s->conn, &text, on_purged, s);
-}
-
-static void on_recalls_purged(void *arg, int error, const struct maria_answer *a) {
-    (void)arg; // what is left the next purge takes
-    (void)error;
-    (void)a;
-}
-
-static void purge_recalls(struct maria_rows *s) {
-    struct buf text = BUF_EMPTY;
-    buf_printf(&text, "DELETE FROM hawser_recalls WHERE leaves_ms < " MARIA_NOW_MS " LIMIT %d",
-               ROWS_PURGED_AT_ONCE);
-    maria_ask(s->conn, &text, on_recalls_purged, s);
+               "DELETE FROM %s WHERE %s >= %" PRIu64 " AND %s < " MARIA_NOW_MS
+               " ORDER BY %s LIMIT %d RETURNING %s",
+               purged[p - s->purge].table, leaves, p->upto_ms, leaves, leaves, ROWS_PURGED_AT_ONCE,
+               leaves);
+    maria_ask(s->conn, &text, on_purged, p);
 }
 
 void saver_maria_purge(struct store *rows) {
     struct maria_rows *s = (struct maria_rows *)rows;
-    maria_outcomes_purge(s);
-    if (s->is_purging || maria_conn_down_reason(s->conn))
-        return;
-    s->is_purging = true;
-    s->purged_to_ms = 0;
-    purge_recalls(s);
-    purge_more(s);
+    for (int i = 0; i < PURGES; i++) {
+        struct maria_purge *p = &s->purge[i];
+        if (p->is_under_way || maria_conn_down_reason(s->conn))
+            continue;
+        *p = (struct maria_purge){.rows = s, .is_under_way = true};
+        purge_more(p);
+    }
 }

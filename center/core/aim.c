@@ -136,6 +136,10 @@ static void aim_take_tags(const struct tag_list *list, size_t *ret_count, char *
     *ret_tags = (char **)(uintptr_t)list->tags;
 }
 
+enum push_class class_of_stored(Hawser__Internal__MessageClass kept) {
+    return kept == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE ? PUSH_DURABLE : PUSH_STORED;
+}
+
 void aim_message(const struct push *push, const struct aim *aim, const struct target *target,
                  struct aimed *ret) {
     static const Hawser__Internal__MessageClass class_of[] = {

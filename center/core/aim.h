@@ -50,6 +50,8 @@ struct aimed {
     Hawser__Internal__StoredMessage message;
     Hawser__Internal__Audience audience;
 };
+// What is kept of a push's class, as the push had it; one that was live is not kept.
+enum push_class class_of_stored(Hawser__Internal__MessageClass kept);
 void aim_message(const struct push *push, const struct aim *aim, const struct target *target,
                  struct aimed *ret);
 

@@ -2,10 +2,7 @@
 
 #include <string.h>
 
-enum push_class class_of_dead_letter(const Hawser__Internal__StoredMessage *m) {
-    bool is_durable = m->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
-    return is_durable ? PUSH_DURABLE : PUSH_STORED;
-}
+#include "aim.h"
 
 void push_of_dead_letter(const Hawser__Internal__DeadLetter *letter, const struct inbox_place *from,
                          struct push *ret) {
@@ -18,7 +15,7 @@ void push_of_dead_letter(const Hawser__Internal__DeadLetter *letter, const struc
     }
     *ret = (struct push){.to = {.kind = TO_USER, .list = target, .count = 1},
                          .content_type = *m->content_type ? m->content_type : NULL,
-                         .class = class_of_dead_letter(m),
+                         .class = class_of_stored(m->class_),
                          .anew = {from->epoch, letter->seq}};
     buf_append(&ret->payload, m->payload.data, m->payload.len);
 }

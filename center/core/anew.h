@@ -6,8 +6,6 @@
 #include "push.h"
 #include "saver.pb-c.h"
 
-enum push_class class_of_dead_letter(const Hawser__Internal__StoredMessage *m);
-
 struct inbox_place { // where dead letters lie
     const char *user;
     uint64_t epoch;

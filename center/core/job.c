@@ -88,10 +88,9 @@ static const char *state_name(const Hawser__Internal__Job *job) {
 }
 
 json_t *job_json(const Hawser__Internal__Job *job) {
-    bool is_durable = job->class_ == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE;
     double progress = job->targets > 0 ? (double)job->done / (double)job->targets : 1;
     return json_pack("{s:o, s:s, s:s, s:o, s:o, s:s, s:{s:I, s:I}, s:f}", "id", text_json(job->id),
-                     "class", push_class_name(is_durable ? PUSH_DURABLE : PUSH_STORED), "state",
+                     "class", push_class_name(class_of_stored(job->class_)), "state",
                      state_name(job), "accepted_at", time_json(job->accepted_ms), "expires_at",
                      time_json(job->expires_ms), "unit", "users", "counts", "targets",
                      (json_int_t)job->targets, "rejected", (json_int_t)job->rejected, "progress",

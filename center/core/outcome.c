@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "aim.h"
 #include "client.pb-c.h"
 #include "streams.h"
 #include "texts.h"
@@ -174,8 +175,8 @@ static json_t *devices_json(const struct outcome_of *o) {
 
 // --- as the API shows it
 
-static const char *class_name(Hawser__Internal__MessageClass class) {
-    return class == HAWSER__INTERNAL__MESSAGE_CLASS__CLASS_DURABLE ? "durable" : "stored";
+static const char *class_name(Hawser__Internal__MessageClass kept) {
+    return push_class_name(class_of_stored(kept));
 }
 
 json_t *outcome_json(const struct outcome_of *o) {

@@ -70,6 +70,10 @@ void base62(const uint8_t *data, size_t len, char *out, size_t chars) {
     out[chars] = '\0';
 }
 
+bool is_base62(const char *text) {
+    return strspn(text, digits) == strlen(text);
+}
+
 bool base62_read(const char *text, uint8_t *out, size_t len) {
     memset(out, 0, len);
     for (; *text; text++) {

@@ -19,6 +19,7 @@ json_t *text_json(const char *text);
 void base62(const uint8_t *data, size_t len, char *out, size_t chars);
 // The number of these digits, in so many bytes; false: it is none, or larger.
 bool base62_read(const char *text, uint8_t *out, size_t len);
+bool is_base62(const char *text);            // of its digits alone
 void random_base62(char *out, size_t chars); // and a NUL
 // RFC 4648 section 4, padded, without anything else; false when it is not that.
 bool base64_decode(const char *text, size_t len, struct buf *out);

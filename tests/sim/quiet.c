@@ -67,20 +67,29 @@ static void go_and_come(void *arg) {
     world_at(w, world_between(w, 1000, LOGIN_US / 2), come_back, c);
 }
 
-// Some devices go, and their sessions end; the others of their users get a message. Those that come
-// again get the next one as soon as these.
-static void check_comings(struct run *r) {
+// The first devices of users are away for a while.
+static void firsts_leave(struct run *r) {
     for (int i = 0; i < FIRST_TWIN; i++)
         if (r->clients[i].sdk)
             client_halt(&r->clients[i], false);
     world_run(&r->world, r->world.now_us + AWAY_US);
-    push_to_all(r, false);
-    world_run(&r->world, r->world.now_us + AT_ONCE_US);
+}
+
+static void firsts_return(struct run *r) {
     for (int i = 0; i < FIRST_TWIN; i++)
         if (!r->clients[i].sdk)
             client_boot(&r->clients[i]);
     if (!wait_for(r, 3 * (uint64_t)THROTTLED_US, clients_are_settled))
         violation(r, "a device is not settled when it has come again");
+}
+
+// Some devices go, and their sessions end; the others of their users get a message. Those that come
+// again get the next one as soon as these.
+static void check_comings(struct run *r) {
+    firsts_leave(r);
+    push_to_all(r, false);
+    world_run(&r->world, r->world.now_us + AT_ONCE_US);
+    firsts_return(r);
     push_to_all(r, false);
     check_pushes(r);
 }
@@ -88,10 +97,7 @@ static void check_comings(struct run *r) {
 // Three messages with one key, of which some users' second devices have the first: it stays for the
 // first ones, which are away. Who has no other device gets the last one alone.
 static void check_collapse(struct run *r) {
-    for (int i = 0; i < FIRST_TWIN; i++)
-        if (r->clients[i].sdk)
-            client_halt(&r->clients[i], false);
-    world_run(&r->world, r->world.now_us + AWAY_US);
+    firsts_leave(r);
     int first = r->message_count;
     push_with_key(r, 1);
     world_run(&r->world, r->world.now_us + ACKED_US);
@@ -100,11 +106,7 @@ static void check_collapse(struct run *r) {
         world_run(&r->world, r->world.now_us + AT_ONCE_US);
     }
     int last = r->message_count - (r->message_count - first) / 3;
-    for (int i = 0; i < FIRST_TWIN; i++)
-        if (!r->clients[i].sdk)
-            client_boot(&r->clients[i]);
-    if (!wait_for(r, 3 * (uint64_t)THROTTLED_US, clients_are_settled))
-        violation(r, "a device is not settled when it has come again");
+    firsts_return(r);
     check_pushes(r);
     for (int i = DEVICES - FIRST_LEAVER; i < FIRST_TWIN; i++)
         for (int k = 0; k < r->clients[i].binding_count; k++)
@@ -120,21 +122,14 @@ static bool recalls_are_answered(struct run *r) {
 // What waits for devices that are away is recalled: the devices are told of a gap when they come
 // again.
 static void check_recall(struct run *r) {
-    for (int i = 0; i < FIRST_TWIN; i++)
-        if (r->clients[i].sdk)
-            client_halt(&r->clients[i], false);
-    world_run(&r->world, r->world.now_us + AWAY_US);
+    firsts_leave(r);
     int first = r->message_count;
     push_to_all(r, false);
     world_run(&r->world, r->world.now_us + AT_ONCE_US);
     recall_from(r, first);
     if (!wait_for(r, AWAY_US, recalls_are_answered))
         violation(r, "a recall is not answered though nothing is wrong");
-    for (int i = 0; i < FIRST_TWIN; i++)
-        if (!r->clients[i].sdk)
-            client_boot(&r->clients[i]);
-    if (!wait_for(r, 3 * (uint64_t)THROTTLED_US, clients_are_settled))
-        violation(r, "a device is not settled when it has come again");
+    firsts_return(r);
     check_pushes(r);
 }
 

@@ -85,6 +85,22 @@ START_TEST(test_dropped) {
 }
 END_TEST
 
+// A row that was put aside is waited for by no end of another message.
+START_TEST(test_end_beside_put_aside) {
+    struct bed b = outcomes_bed();
+    maria_sql("ALTER TABLE hawser_messages ADD CONSTRAINT good CHECK (id NOT LIKE 'bad%');");
+    ATTACH(&b, .user = "u", .device = "a", .generation = 1);
+    DURABLE(&b, .user = "u", .id = "bad");
+    DURABLE(&b, .user = "u", .id = "1");
+    until_landed(&b);
+    while (!saver_durable_has_landed(b.store))
+        loop_step(b.loop, -1);
+    ACK(&b, .user = "u", .device = "a", .generation = 1, .seq = 2);
+    until_outcomes(&b, "u", "1=2(a)");
+    recovery_end(&b);
+}
+END_TEST
+
 // Parked by one device it may be acknowledged by another; who was told of a gap passes it by.
 START_TEST(test_parked) {
     struct bed b = outcomes_bed();
@@ -248,5 +264,5 @@ START_TEST(test_bound) {
 }
 END_TEST
 
-RUN_TESTS_ON_MARIADB("outcomes", test_ends, test_dropped, test_parked, test_login, test_questions,
-                     test_swept, test_outcomes_back_is_away, test_bound)
+RUN_TESTS_ON_MARIADB("outcomes", test_ends, test_dropped, test_end_beside_put_aside, test_parked,
+                     test_login, test_questions, test_swept, test_outcomes_back_is_away, test_bound)
